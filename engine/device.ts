@@ -1,0 +1,312 @@
+import { DeviceError, OutOfMemoryError } from "./errors.ts";
+import type { Dispatch, Kernel } from "./kernel.ts";
+import { formatBytes, Memory } from "./memory.ts";
+import { Profiler } from "./profiler.ts";
+import { Recorder } from "./recorder.ts";
+import {
+  ELEMENT_BYTES,
+  elementCount,
+  Tensor,
+  type TensorData,
+  type TensorDType,
+  viewBytes,
+} from "./tensor.ts";
+
+/** `writeBuffer` stages without limit until the next submit, so large uploads go in chunks of this size. */
+const UPLOAD_CHUNK = 4 * 1024 * 1024;
+
+/** What the adapter is and what was granted. */
+export interface Capabilities {
+  /** The adapter's name as its driver gives it. */
+  readonly adapter: string;
+  /** PCI vendor or implementation name, as given. */
+  readonly vendor: string;
+  /** Driver or architecture, as given; may be empty. */
+  readonly architecture: string;
+  /** `cpu` for a software adapter; kernels choose their variants by it. */
+  readonly class: "cpu" | "gpu";
+  /** The WebGPU implementation: wgpu is Deno's own. */
+  readonly implementation: "wgpu" | "dawn";
+  /** Features the device was created with. */
+  readonly features: readonly string[];
+  /** f16 storage and arithmetic (`shader-f16`). */
+  readonly f16: boolean;
+  /** Subgroup built-ins. */
+  readonly subgroups: boolean;
+  /** Lanes of a subgroup where it is fixed, else 0. */
+  readonly subgroupSize: number;
+  /** Timestamp queries, which {@link Device.profile} needs. */
+  readonly timestamps: boolean;
+  /** Limits of the device, all that the adapter offers. */
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** How to open a device. */
+export interface DeviceOptions {
+  /** The WebGPU implementation; `navigator.gpu` if absent. */
+  readonly gpu?: GPU;
+  /** Passed to `requestAdapter`; `high-performance` if absent. */
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+/** Features worth having. Deno hides `subgroups` from the adapter's list, so each is tried on its own. */
+const WANTED = ["shader-f16", "subgroups", "timestamp-query"];
+
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupsPerDimension",
+  "maxStorageBuffersPerShaderStage",
+  "minStorageBufferOffsetAlignment",
+  "minUniformBufferOffsetAlignment",
+] as const;
+
+async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
+  // deno-lint-ignore no-explicit-any -- `navigator.gpu` is missing from a runtime without WebGPU
+  const gpu: GPU | undefined = options.gpu ?? (globalThis as any).navigator?.gpu;
+  const powerPreference = options.powerPreference ?? "high-performance";
+  const adapter = await gpu?.requestAdapter({ powerPreference });
+  if (adapter) return adapter;
+  throw new DeviceError(
+    "no-adapter",
+    "Cannot find a WebGPU adapter: install the GPU's Vulkan driver, or for a CPU " +
+      "`apt-get install mesa-vulkan-drivers` (./setup.sh does it on Debian and Ubuntu)",
+  );
+}
+
+/**
+ * A GPU (or a software one): memory, the command stream and transfers.
+ *
+ * There is one stream. {@link Device.run} records; {@link Device.upload}, {@link Device.read} and
+ * {@link Device.flush} send what was recorded first, so everything happens in program order.
+ */
+export class Device {
+  /** The account of GPU memory. */
+  readonly memory: Memory;
+  /** GPU→CPU read-backs so far; generation makes exactly one. */
+  readBacks = 0;
+  #recorder: Recorder;
+  #error: Error | null = null;
+  #disposed = false;
+
+  private constructor(
+    /** The underlying WebGPU device. */
+    readonly gpu: GPUDevice,
+    /** What was found and granted. */
+    readonly capabilities: Capabilities,
+  ) {
+    this.memory = new Memory(gpu);
+    this.#recorder = new Recorder(gpu, this.memory, capabilities.implementation === "dawn");
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault?.();
+      this.#fail((event as GPUUncapturedErrorEvent).error);
+    });
+    gpu.lost.then((info) => {
+      if (this.#disposed || info.reason === "destroyed") return;
+      this.#error ??= new DeviceError(
+        "device-lost",
+        `The GPU was lost with ${formatBytes(this.memory.liveBytes)} in use: ${
+          info.message.split("\n")[0]
+        }`,
+      );
+    });
+  }
+
+  /**
+   * Opens an adapter with all its limits and the features it grants.
+   *
+   * @throws {DeviceError} `no-adapter` with what to install; `no-device` if the adapter refuses.
+   */
+  static async open(options: DeviceOptions = {}): Promise<Device> {
+    const features: string[] = [];
+    for (const feature of WANTED) {
+      // an adapter object is spent by its first device, refused or not
+      const adapter = await openAdapter(options);
+      if (adapter.features.has(feature as GPUFeatureName)) features.push(feature);
+      else if (feature === "subgroups") {
+        const probe = await adapter.requestDevice({
+          requiredFeatures: [feature as GPUFeatureName],
+        }).catch(() => null);
+        if (probe) features.push(feature), probe.destroy();
+      }
+    }
+    const adapter = await openAdapter(options);
+    const limits: Record<string, number> = {};
+    for (const name of LIMITS) limits[name] = adapter.limits[name];
+    const device = await adapter.requestDevice({
+      requiredFeatures: features as GPUFeatureName[],
+      requiredLimits: limits,
+    }).catch((error: Error) => {
+      throw new DeviceError(
+        "no-device",
+        `Cannot open the adapter ${adapter.info.description}: ${error.message.split("\n")[0]}`,
+        { cause: error },
+      );
+    });
+    return new Device(device, capabilitiesOf(adapter, features, limits));
+  }
+
+  #fail(error: GPUError): void {
+    const text = error.message.split("\n")[0];
+    this.#error ??= "GPUOutOfMemoryError" in globalThis && error instanceof GPUOutOfMemoryError
+      ? new OutOfMemoryError(
+        "gpu-out-of-memory",
+        `Out of GPU memory with ${
+          formatBytes(this.memory.liveBytes)
+        } in use (${text}); try a smaller batch or --type f16`,
+        { cause: error },
+      )
+      : new DeviceError("gpu-error", `The GPU refused work: ${error.message}`, { cause: error });
+  }
+
+  /** Dispatches recorded and submits made so far, pipelines compiled. */
+  get counters(): { dispatches: number; submits: number; pipelines: number } {
+    const { dispatches, submits, pipelines } = this.#recorder;
+    return { dispatches, submits, pipelines };
+  }
+
+  /** A tensor with undefined contents. `label` names it in messages. */
+  tensor(dtype: TensorDType, shape: readonly number[], label: string = "tensor"): Tensor {
+    const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
+    const buffer = this.memory.allocate(bytes, label);
+    return new Tensor(dtype, shape, { buffer, release: () => this.memory.release(buffer) });
+  }
+
+  /** A tensor holding `data`, whose element type must be that of `dtype`. */
+  from(dtype: TensorDType, shape: readonly number[], data: TensorData, label?: string): Tensor {
+    const tensor = this.tensor(dtype, shape, label);
+    this.upload(tensor, data);
+    return tensor;
+  }
+
+  /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */
+  upload(tensor: Tensor, data: TensorData, offset: number = 0): void {
+    if (offset + data.byteLength > Math.ceil(tensor.byteLength / 4) * 4) {
+      throw new DeviceError(
+        "upload-too-large",
+        `Cannot upload ${data.byteLength} bytes at ${offset} to a tensor of ${tensor.byteLength}`,
+      );
+    }
+    this.flush();
+    let bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (bytes.length % 4 !== 0) {
+      const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+      padded.set(bytes);
+      bytes = padded;
+    }
+    for (let at = 0; at < bytes.length; at += UPLOAD_CHUNK) {
+      const chunk = bytes.subarray(at, at + UPLOAD_CHUNK);
+      this.gpu.queue.writeBuffer(tensor.buffer, tensor.byteOffset + offset + at, chunk);
+      if (bytes.length > UPLOAD_CHUNK) this.gpu.queue.submit([]);
+    }
+  }
+
+  /** Records one dispatch of a kernel; see {@link defineKernel}. */
+  run<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
+    this.#recorder.dispatch(kernel, call);
+  }
+
+  /** Submits what was recorded, without waiting. */
+  flush(): void {
+    this.#recorder.flush();
+  }
+
+  /** Reads one tensor back. Waits for the GPU; blocks the thread in Deno while it works. */
+  async read(tensor: Tensor): Promise<TensorData> {
+    return (await this.readAll([tensor]))[0]!;
+  }
+
+  /** Reads tensors back in one transfer. @throws what the GPU reported since the last call. */
+  async readAll(tensors: readonly Tensor[]): Promise<TensorData[]> {
+    this.flush();
+    let total = 0;
+    const at = tensors.map((t) => {
+      const offset = total;
+      total += Math.ceil(t.byteLength / 16) * 16;
+      return offset;
+    });
+    const staging = this.gpu.createBuffer({
+      label: "read-back",
+      size: Math.max(16, total),
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    const encoder = this.gpu.createCommandEncoder();
+    tensors.forEach((t, i) => {
+      const bytes = Math.ceil(t.byteLength / 4) * 4;
+      if (bytes) encoder.copyBufferToBuffer(t.buffer, t.byteOffset, staging, at[i]!, bytes);
+    });
+    this.gpu.queue.submit([encoder.finish()]);
+    this.readBacks++;
+    await staging.mapAsync(GPUMapMode.READ).catch(() => {
+      throw this.#error ?? new DeviceError("device-lost", "The GPU was lost during a read-back");
+    });
+    const mapped = staging.getMappedRange();
+    const data = tensors.map((t, i) =>
+      viewBytes(t.dtype, mapped.slice(at[i]!, at[i]! + t.byteLength))
+    );
+    staging.destroy();
+    this.check();
+    return data;
+  }
+
+  /** Waits until the GPU has done all that was recorded. @throws what the GPU reported meanwhile. */
+  async finish(): Promise<void> {
+    this.flush();
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Throws the first error the GPU has reported, if any; errors arrive asynchronously. */
+  check(): void {
+    if (this.#error) throw this.#error;
+  }
+
+  /** Begins to time every dispatch; `null` where the adapter has no timestamps. */
+  profile(): Profiler | null {
+    if (!this.capabilities.timestamps) return null;
+    this.flush();
+    return this.#recorder.profiler = new Profiler(this.gpu);
+  }
+
+  /** Frees pooled memory and closes the device. Tensors of it are dead afterwards. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.memory.trim();
+    this.gpu.destroy();
+  }
+
+  /** {@link Device.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function capabilitiesOf(
+  adapter: GPUAdapter,
+  features: string[],
+  limits: Record<string, number>,
+): Capabilities {
+  const { info } = adapter;
+  const software = /llvmpipe|swiftshader|software/i.test(`${info.description} ${info.device}`);
+  const fixed = info.subgroupMinSize === info.subgroupMaxSize;
+  return {
+    adapter: info.description || info.device || "unknown adapter",
+    vendor: info.vendor,
+    architecture: info.architecture,
+    class: software || info.isFallbackAdapter ? "cpu" : "gpu",
+    // wgpu rejects `enable subgroups;`, Dawn wants it
+    implementation: "Deno" in globalThis && adapter instanceof GPUAdapter ? "wgpu" : "dawn",
+    features,
+    f16: features.includes("shader-f16"),
+    subgroups: features.includes("subgroups"),
+    subgroupSize: fixed ? info.subgroupMinSize : 0,
+    timestamps: features.includes("timestamp-query"),
+    limits,
+  };
+}

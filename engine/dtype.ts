@@ -1,0 +1,188 @@
+/**
+ * The number types of weight files, and their conversion on the host.
+ *
+ * Big tensors are converted on the GPU; this is for small ones, for tests, and for types that
+ * WGSL lacks (F64, I64, F8).
+ *
+ * @module
+ */
+
+import { InputError } from "./errors.ts";
+
+/** A number type, by its Safetensors name. All are little-endian. */
+export type Dtype =
+  | "BOOL"
+  | "U8"
+  | "I8"
+  | "F8_E5M2"
+  | "F8_E4M3"
+  | "U16"
+  | "I16"
+  | "F16"
+  | "BF16"
+  | "U32"
+  | "I32"
+  | "F32"
+  | "U64"
+  | "I64"
+  | "F64";
+
+/**
+ * The values of a tensor as stored. Types that JavaScript lacks keep their bits: `BOOL` and the
+ * `F8` types are a `Uint8Array`, `BF16` is a `Uint16Array`.
+ */
+export type TensorData =
+  | Uint8Array<ArrayBuffer>
+  | Int8Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Float16Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Float32Array<ArrayBuffer>
+  | BigUint64Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | Float64Array<ArrayBuffer>;
+
+const VIEWS = {
+  BOOL: Uint8Array,
+  U8: Uint8Array,
+  I8: Int8Array,
+  F8_E5M2: Uint8Array,
+  F8_E4M3: Uint8Array,
+  U16: Uint16Array,
+  I16: Int16Array,
+  F16: Float16Array,
+  BF16: Uint16Array,
+  U32: Uint32Array,
+  I32: Int32Array,
+  F32: Float32Array,
+  U64: BigUint64Array,
+  I64: BigInt64Array,
+  F64: Float64Array,
+} as const;
+
+/** Every {@linkcode Dtype}, narrow ones first. */
+export const DTYPES: readonly Dtype[] = Object.keys(VIEWS) as Dtype[];
+
+/** Whether `value` names a {@linkcode Dtype}. */
+export function isDtype(value: unknown): value is Dtype {
+  return typeof value === "string" && Object.hasOwn(VIEWS, value);
+}
+
+/** The bytes of one element: 1, 2, 4 or 8. */
+export function dtypeBytes(dtype: Dtype): 1 | 2 | 4 | 8 {
+  return VIEWS[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;
+}
+
+/**
+ * Views bytes as the values of a type. Copies only when the bytes are not aligned for it.
+ *
+ * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
+ */
+export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): TensorData {
+  const size = dtypeBytes(dtype);
+  if (bytes.length % size !== 0) {
+    throw new InputError(
+      "byte-length",
+      `Cannot view ${bytes.length} bytes as ${dtype}: the length is not a multiple of ${size}`,
+    );
+  }
+  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  return new VIEWS[dtype](aligned.buffer, aligned.byteOffset, aligned.length / size);
+}
+
+/**
+ * Converts stored values to f32. `BOOL` becomes 0 or 1; wider types round to nearest even, and
+ * become infinite beyond the range of f32.
+ *
+ * @example
+ * ```ts ignore
+ * toFloat32(new Uint8Array([0x80, 0x3f]), "BF16"); // Float32Array [1]
+ * ```
+ *
+ * @param bytes The stored bytes, at any alignment.
+ * @param dtype Their type.
+ * @returns A new array.
+ * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
+ */
+export function toFloat32(
+  bytes: Uint8Array<ArrayBuffer>,
+  dtype: Dtype,
+): Float32Array<ArrayBuffer> {
+  const data = viewAs(bytes, dtype);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    return Float32Array.from(data as ArrayLike<unknown> as ArrayLike<bigint>, bigintToFloat32);
+  }
+  switch (dtype) {
+    case "BF16":
+      return bf16ToFloat32(data as Uint16Array);
+    case "F8_E5M2":
+      return f8e5m2ToFloat32(data as Uint8Array);
+    case "F8_E4M3":
+      return f8e4m3ToFloat32(data as Uint8Array);
+    case "BOOL":
+      return Float32Array.from(data, (value) => value === 0 ? 0 : 1);
+    default:
+      return new Float32Array(data);
+  }
+}
+
+/** Converts f16 bits to f32, exactly. */
+export function f16ToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(new Float16Array(bits.buffer, bits.byteOffset, bits.length));
+}
+
+/** Converts f32 to f16 bits, to nearest even; magnitudes from 65,520 on become infinite. */
+export function float32ToF16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  return new Uint16Array(new Float16Array(values).buffer);
+}
+
+/** Converts bf16 bits (the upper half of f32) to f32, exactly. */
+export function bf16ToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  const out = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = bits[i] << 16;
+  return new Float32Array(out.buffer);
+}
+
+/** Converts f32 to bf16 bits, to nearest even. */
+export function float32ToBf16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) {
+    const odd = (bits[i] >>> 16) & 1;
+    // Rounding a NaN could carry into its sign or end at infinity; keep it quiet instead.
+    out[i] = values[i] === values[i] ? (bits[i] + 0x7fff + odd) >>> 16 : (bits[i] >>> 16) | 0x40;
+  }
+  return out;
+}
+
+/** Converts F8_E5M2 bits (the upper half of f16) to f32, exactly. */
+export function f8e5m2ToFloat32(bits: Uint8Array): Float32Array<ArrayBuffer> {
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) halves[i] = bits[i] << 8;
+  return f16ToFloat32(halves);
+}
+
+/** Converts F8_E4M3 bits (the "FN" kind: no infinity, 0x7f and 0xff are NaN) to f32, exactly. */
+export function f8e4m3ToFloat32(bits: Uint8Array): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = F8_E4M3_VALUES[bits[i]];
+  return out;
+}
+
+const F8_E4M3_VALUES = Float32Array.from({ length: 256 }, (_, bits) => {
+  const sign = bits & 0x80 ? -1 : 1;
+  const exponent = (bits >> 3) & 15;
+  const mantissa = bits & 7;
+  if ((bits & 0x7f) === 0x7f) return NaN;
+  if (exponent === 0) return sign * mantissa * 2 ** -9;
+  return sign * (8 + mantissa) * 2 ** (exponent - 10);
+});
+
+// Through f64 first, a bigint would be rounded twice; past 2^53 the low bits are made sticky.
+function bigintToFloat32(value: bigint): number {
+  const size = value < 0n ? -value : value;
+  const kept = size < 1n << 53n ? size : ((size >> 11n) | (size & 0x7ffn ? 1n : 0n)) << 11n;
+  return Math.fround(value < 0n ? -Number(kept) : Number(kept));
+}

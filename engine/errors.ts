@@ -1,0 +1,104 @@
+/**
+ * The typed errors of bitwise.
+ *
+ * Every error that bitwise throws on purpose is a {@linkcode BitwiseError} with a `code` that
+ * programs can match on and a one-line `message` for people. The one exception is an aborted
+ * operation: it rejects with the `reason` of its `AbortSignal`, a `DOMException` named
+ * `"AbortError"`, as everywhere on the web platform.
+ *
+ * @module
+ */
+
+/**
+ * The base of all errors that bitwise throws on purpose.
+ *
+ * @example
+ * ```ts ignore
+ * try {
+ *   await Safetensors.open(source);
+ * } catch (error) {
+ *   if (error instanceof BitwiseError) console.error(error.code, error.message);
+ * }
+ * ```
+ */
+export class BitwiseError extends Error {
+  /** The class name, such as `"SafetensorsError"`. */
+  override readonly name: string = "BitwiseError";
+  /** What went wrong, for programs: a stable word in kebab-case, such as `"header-too-large"`. */
+  readonly code: string;
+
+  /**
+   * @param code A stable word in kebab-case.
+   * @param message One line in sentence case, with no final period.
+   * @param options The `cause`, if another error led to this one.
+   */
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** A Safetensors file or its index breaks a rule of the format. */
+export class SafetensorsError extends BitwiseError {
+  override readonly name: string = "SafetensorsError";
+}
+
+/** The GPU device is missing, was lost, or lacks what the model needs. */
+export class DeviceError extends BitwiseError {
+  override readonly name: string = "DeviceError";
+}
+
+/** A checkpoint cannot be read, or does not hold the tensors of its model. */
+export class CheckpointError extends BitwiseError {
+  override readonly name: string = "CheckpointError";
+}
+
+/** A model configuration is missing a field, or holds a value that is out of range. */
+export class ConfigError extends BitwiseError {
+  override readonly name: string = "ConfigError";
+}
+
+/** An argument that the caller gave is out of range or of the wrong shape. */
+export class InputError extends BitwiseError {
+  override readonly name: string = "InputError";
+}
+
+/** The GPU or the host has too little memory for what was asked. */
+export class OutOfMemoryError extends BitwiseError {
+  override readonly name: string = "OutOfMemoryError";
+}
+
+/** A GPU kernel failed to compile, or was given shapes it cannot run. */
+export class KernelError extends BitwiseError {
+  override readonly name: string = "KernelError";
+}
+
+/** A file cannot be read or written. */
+export class FileError extends BitwiseError {
+  override readonly name: string = "FileError";
+}
+
+/**
+ * Quotes a name for a one-line message: line breaks are escaped, and long names are cut.
+ *
+ * @param text A file, tensor or key name.
+ * @returns The name in double quotes.
+ */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 120 ? `${text.slice(0, 119)}…` : text);
+}
+
+/**
+ * Formats a number of bytes for people, in decimal units.
+ *
+ * @param bytes A whole number of bytes.
+ * @returns Such as `"12 B"`, `"4.2 MB"` or `"100 MB"`.
+ */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
+  const digits = unit === 0 || value >= 9.95 ? value.toFixed(0) : value.toFixed(1);
+  return `${digits.replace(/\.0$/, "")} ${units[unit]}`;
+}

@@ -1,0 +1,178 @@
+import { KernelError } from "./errors.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** A constant (number, boolean) or a type alias (string) that specialises a kernel. */
+export type Specialisation = Readonly<Record<string, number | boolean | string>>;
+
+/** One binding as the WGSL declares it. */
+interface Binding {
+  readonly name: string;
+  readonly type: "read-only-storage" | "storage";
+}
+
+/** One member of the WGSL's `struct Params`. */
+interface Param {
+  readonly name: string;
+  readonly type: "u32" | "i32" | "f32";
+}
+
+/**
+ * A compute kernel: WGSL source whose bindings and parameters are read from the source itself.
+ *
+ * The conventions of a kernel file: everything is in group 0; binding 0 is
+ * `var<uniform> params: Params` (scalars of 4 bytes only); the other bindings are storage arrays
+ * numbered 1, 2, …; the entry point is `main`. A prelude of `const`, `alias` and `fn` lines is put in front.
+ */
+export interface Kernel<B extends string = string, P extends string = string> {
+  /** Name in profiles and messages; the file's name. */
+  readonly name: string;
+  /** The WGSL file's text. */
+  readonly source: string;
+  /** Bindings in order, from binding 1. */
+  readonly bindings: readonly (Binding & { readonly name: B })[];
+  /** Parameters in the order of the uniform struct. */
+  readonly params: readonly (Param & { readonly name: P })[];
+}
+
+/** What one dispatch of a kernel needs. */
+export interface Dispatch<B extends string = string, P extends string = string> {
+  /** `const` and `alias` lines of the prelude. */
+  readonly specialise?: Specialisation;
+  /** Further prelude lines: small `fn`s such as a load or an epilogue. */
+  readonly functions?: string;
+  /** A tensor for each binding; `null` for one that this specialisation does not use. */
+  readonly bind: Readonly<Record<B, Tensor | null>>;
+  /** A value for each parameter. */
+  readonly params: Readonly<Record<P, number>>;
+  /** Workgroups along x, y, z. */
+  readonly workgroups: readonly [number, number?, number?];
+}
+
+const BINDING =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(read|read_write))?>\s*(\w+)\s*:/g;
+
+/**
+ * Defines a kernel from its WGSL text; `bindings` and `params` name what the launcher will pass,
+ * and must be those the text declares, in its order.
+ */
+export function defineKernel<const B extends string, const P extends string>(
+  name: string,
+  source: string,
+  bindings: readonly B[],
+  params: readonly P[],
+): Kernel<B, P> {
+  const found: (Binding & { name: B })[] = [];
+  for (const [, index, space, access, variable] of source.matchAll(BINDING)) {
+    if (space === "uniform") continue;
+    if (Number(index) !== found.length + 1) {
+      throw new KernelError("bad-kernel", `Kernel ${name}: binding ${index} is out of order`);
+    }
+    const type = access === "read_write" ? "storage" : "read-only-storage";
+    found.push({ name: variable as B, type });
+  }
+  const body = /struct Params\s*\{([^}]*)\}/.exec(source)?.[1] ?? "";
+  const members = [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)\s*,?/g)]
+    .map(([, name, type]) => ({ name: name as P, type: type as Param["type"] }));
+  for (
+    const [what, got, want] of [
+      ["bindings", found.map((b) => b.name), bindings],
+      ["params", members.map((p) => p.name), params],
+    ] as const
+  ) {
+    if (got.join() !== want.join()) {
+      throw new KernelError(
+        "bad-kernel",
+        `Kernel ${name}: ${what} in WGSL are ${got}, the launcher names ${want}`,
+      );
+    }
+  }
+  return { name, source, bindings: found, params: members };
+}
+
+/** Splits a count of workgroups over x and y where it exceeds one dimension's limit of 65,535. */
+export function grid(count: number): [number, number] {
+  const x = Math.min(count, 65535);
+  return [x, Math.ceil(count / x)];
+}
+
+/** The finished shader text of a specialised kernel. */
+export function shaderText(
+  kernel: Kernel,
+  specialise: Specialisation,
+  functions: string,
+  enableSubgroups: boolean,
+): string {
+  const lines: string[] = [];
+  if (Object.values(specialise).some((v) => String(v).includes("f16"))) lines.push("enable f16;");
+  if (enableSubgroups && /\bsubgroup[A-Z]/.test(kernel.source)) lines.push("enable subgroups;");
+  for (const [name, value] of Object.entries(specialise)) {
+    lines.push(
+      typeof value === "string" ? `alias ${name} = ${value};` : `const ${name} = ${value};`,
+    );
+  }
+  return `${lines.join("\n")}\n${functions}\n${kernel.source}`;
+}
+
+/** Compiled pipelines of one device, keyed by shader text. */
+export class PipelineCache {
+  #device: GPUDevice;
+  #enableSubgroups: boolean;
+  #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
+  #pipelines: Map<string, GPUComputePipeline> = new Map();
+
+  /** `enableSubgroups`: the implementation wants the `enable subgroups;` line (Dawn), or refuses it (wgpu). */
+  constructor(device: GPUDevice, enableSubgroups: boolean) {
+    this.#device = device;
+    this.#enableSubgroups = enableSubgroups;
+  }
+
+  /** Number of pipelines compiled so far. */
+  get size(): number {
+    return this.#pipelines.size;
+  }
+
+  /** The bind group layout of a kernel: uniform parameters with a dynamic offset, then its storage bindings. */
+  layout(kernel: Kernel): { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
+    const key = kernel.bindings.map((b) => b.type).join();
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      const bindings = this.#device.createBindGroupLayout({
+        entries: [
+          {
+            binding: 0,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: "uniform", hasDynamicOffset: true },
+          },
+          ...kernel.bindings.map((b, i) => ({
+            binding: i + 1,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: b.type },
+          })),
+        ],
+      });
+      const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
+      layout = { bindings, pipeline };
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  /** The pipeline of a specialised kernel, compiled on first use. */
+  pipeline(kernel: Kernel, specialise: Specialisation, functions: string): GPUComputePipeline {
+    let key = kernel.name;
+    for (const name in specialise) key += `|${name}=${specialise[name]}`;
+    key += functions;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      const code = shaderText(kernel, specialise, functions, this.#enableSubgroups);
+      const module = this.#device.createShaderModule({ label: kernel.name, code });
+      pipeline = this.#device.createComputePipeline({
+        label: kernel.name,
+        layout: this.layout(kernel).pipeline,
+        compute: { module, entryPoint: "main" },
+      });
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+}

@@ -1,0 +1,105 @@
+import { OutOfMemoryError } from "./errors.ts";
+
+/** Sizes are rounded so that a freed buffer fits the next request of about its size. */
+function sizeClass(bytes: number): number {
+  if (bytes <= 4096) return Math.max(16, 2 ** Math.ceil(Math.log2(bytes)));
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
+  return Math.ceil(bytes / step) * step;
+}
+
+/** `3.4 GB`, `12 MB`, `640 B`: decimal units, for messages. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/**
+ * Every byte of GPU memory the engine holds: allocation, a pool of freed buffers, and the account.
+ * Dropped GPU buffers are not collected by Deno, so each has an owner that releases it.
+ */
+export class Memory {
+  #device: GPUDevice;
+  #pool: Map<number, GPUBuffer[]> = new Map();
+  #live = 0;
+  #peak = 0;
+  #pooled = 0;
+
+  /** Accounts for the buffers of one device. */
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** Bytes in use now. */
+  get liveBytes(): number {
+    return this.#live;
+  }
+
+  /** Most bytes that were in use at once since the last {@link Memory.resetPeak}. */
+  get peakBytes(): number {
+    return this.#peak;
+  }
+
+  /** Bytes that are kept for reuse and in use by nobody. */
+  get pooledBytes(): number {
+    return this.#pooled;
+  }
+
+  /** Begins a new high-water mark at the present level. */
+  resetPeak(): void {
+    this.#peak = this.#live;
+  }
+
+  /**
+   * A buffer of at least `bytes` with undefined contents.
+   * @throws {OutOfMemoryError} if it is larger than one buffer or one binding of this adapter may be.
+   */
+  allocate(bytes: number, label: string): GPUBuffer {
+    const limit = Math.min(
+      this.#device.limits.maxBufferSize,
+      this.#device.limits.maxStorageBufferBindingSize,
+    );
+    if (bytes > limit) {
+      throw new OutOfMemoryError(
+        "binding-too-large",
+        `Cannot allocate ${label}: it needs ${formatBytes(bytes)}, one binding of this adapter ` +
+          `holds ${formatBytes(limit)}; try a smaller size, batch or --type f16`,
+      );
+    }
+    const size = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);
+    let buffer = this.#pool.get(size)?.pop();
+    if (buffer) this.#pooled -= size;
+    else {
+      buffer = this.#device.createBuffer({
+        label: `${label} (${formatBytes(size)})`,
+        size,
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_SRC |
+          GPUBufferUsage.COPY_DST,
+      });
+    }
+    this.#live += size;
+    this.#peak = Math.max(this.#peak, this.#live);
+    return buffer;
+  }
+
+  /** Takes a buffer back for reuse. Work already recorded on it still runs first. */
+  release(buffer: GPUBuffer): void {
+    this.#live -= buffer.size;
+    this.#pooled += buffer.size;
+    const list = this.#pool.get(buffer.size);
+    if (list) list.push(buffer);
+    else this.#pool.set(buffer.size, [buffer]);
+  }
+
+  /** Destroys the buffers nobody uses. */
+  trim(): void {
+    for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();
+    this.#pool.clear();
+    this.#pooled = 0;
+  }
+}

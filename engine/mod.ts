@@ -1,0 +1,7 @@
+/** The engine: a device, its memory, tensors, kernels and files of tensors. Knows nothing of models. */
+export * from "./device.ts";
+export * from "./errors.ts";
+export * from "./kernel.ts";
+export { formatBytes } from "./memory.ts";
+export type { KernelTime, Profiler } from "./profiler.ts";
+export * from "./tensor.ts";

@@ -1,0 +1,148 @@
+import { KernelError } from "./errors.ts";
+import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
+import type { Memory } from "./memory.ts";
+import type { Profiler } from "./profiler.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Dispatches recorded before they are submitted by themselves: enough to fill a GPU, few enough to start it early. */
+const MAX_PENDING = 1024;
+
+/** A uniform struct's size: whole 16-byte units. */
+function paramsBytes(kernel: Kernel): number {
+  return Math.max(16, Math.ceil(kernel.params.length / 4) * 16);
+}
+
+interface Recorded {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly entries: GPUBindGroupEntry[];
+  readonly paramsOffset: number;
+  readonly paramsSize: number;
+  readonly workgroups: readonly [number, number?, number?];
+}
+
+/**
+ * Records dispatches and sends them in one compute pass per submit.
+ *
+ * WebGPU orders the dispatches of a pass and makes each one's writes visible to the next, so one pass is enough
+ * for any chain of kernels. Parameters of all dispatches go up in one write.
+ */
+export class Recorder {
+  #device: GPUDevice;
+  #memory: Memory;
+  #pipelines: PipelineCache;
+  #pending: Recorded[] = [];
+  #params: ArrayBuffer = new ArrayBuffer(64 * 1024);
+  #paramsLength = 0;
+  #align: number;
+  #storageAlign: number;
+  #unused: GPUBuffer;
+  /** Where time per dispatch is collected; each dispatch then gets a pass of its own. */
+  profiler: Profiler | null = null;
+  /** Submits that carried work, since the device was opened. */
+  submits = 0;
+  /** Dispatches since the device was opened. */
+  dispatches = 0;
+
+  /** `enableSubgroups`: see {@link PipelineCache}. */
+  constructor(device: GPUDevice, memory: Memory, enableSubgroups: boolean) {
+    this.#device = device;
+    this.#memory = memory;
+    this.#pipelines = new PipelineCache(device, enableSubgroups);
+    this.#align = device.limits.minUniformBufferOffsetAlignment;
+    this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
+    this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
+  }
+
+  /** Pipelines compiled so far. */
+  get pipelines(): number {
+    return this.#pipelines.size;
+  }
+
+  /** Records one dispatch; nothing runs before {@link Recorder.flush}. A dispatch of no workgroups is dropped. */
+  dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
+    const { specialise = {}, functions = "", workgroups } = call;
+    if (workgroups.some((n) => n === 0)) return;
+    const entries: GPUBindGroupEntry[] = [];
+    kernel.bindings.forEach((binding, i) => {
+      const tensor = call.bind[binding.name];
+      entries.push({ binding: i + 1, resource: this.#resource(kernel.name, binding.name, tensor) });
+    });
+    this.#pending.push({
+      name: kernel.name,
+      pipeline: this.#pipelines.pipeline(kernel, specialise, functions),
+      layout: this.#pipelines.layout(kernel).bindings,
+      entries,
+      paramsOffset: this.#pushParams(kernel, call.params),
+      paramsSize: paramsBytes(kernel),
+      workgroups,
+    });
+    this.dispatches++;
+    if (this.#pending.length >= MAX_PENDING) this.flush();
+  }
+
+  #resource(kernel: string, name: string, tensor: Tensor | null): GPUBufferBinding {
+    if (tensor === null) return { buffer: this.#unused };
+    const offset = tensor.byteOffset;
+    if (offset % this.#storageAlign !== 0) {
+      throw new KernelError(
+        "misaligned",
+        `Cannot bind ${name} of ${kernel}: its offset ${offset} is no multiple of ${this.#storageAlign}`,
+      );
+    }
+    // whole vec4s: a buffer's size is a multiple of 16, so the rounding never leaves it
+    const size = Math.max(16, Math.ceil(tensor.byteLength / 16) * 16);
+    return { buffer: tensor.buffer, offset, size };
+  }
+
+  #pushParams<P extends string>(
+    kernel: Kernel<string, P>,
+    values: Readonly<Record<P, number>>,
+  ): number {
+    const offset = this.#paramsLength;
+    const bytes = paramsBytes(kernel);
+    this.#paramsLength = Math.ceil((offset + bytes) / this.#align) * this.#align;
+    if (this.#paramsLength > this.#params.byteLength) {
+      this.#params = this.#params.transfer(this.#params.byteLength * 2);
+    }
+    const view = new DataView(this.#params, offset, bytes);
+    kernel.params.forEach(({ name, type }, i) => {
+      const value = values[name];
+      if (type === "f32") view.setFloat32(i * 4, value, true);
+      else if (type === "u32") view.setUint32(i * 4, value, true);
+      else view.setInt32(i * 4, value, true);
+    });
+    return offset;
+  }
+
+  /** Encodes and submits what was recorded. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const uniforms = this.#memory.allocate(this.#paramsLength, "kernel parameters");
+    this.#device.queue.writeBuffer(uniforms, 0, this.#params, 0, this.#paramsLength);
+    const encoder = this.#device.createCommandEncoder();
+    let pass = encoder.beginComputePass(this.profiler?.pass(this.#pending[0]!.name));
+    for (
+      const [i, { name, pipeline, layout, entries, paramsOffset, paramsSize, workgroups }] of this
+        .#pending.entries()
+    ) {
+      if (this.profiler && i > 0) {
+        pass.end();
+        pass = encoder.beginComputePass(this.profiler.pass(name));
+      }
+      pass.setPipeline(pipeline);
+      const params = { binding: 0, resource: { buffer: uniforms, size: paramsSize } };
+      const group = this.#device.createBindGroup({ layout, entries: [params, ...entries] });
+      pass.setBindGroup(0, group, [paramsOffset]);
+      pass.dispatchWorkgroups(...(workgroups as [number, number, number]));
+    }
+    pass.end();
+    this.profiler?.resolve(encoder);
+    this.#device.queue.submit([encoder.finish()]);
+    this.#memory.release(uniforms);
+    this.#pending = [];
+    this.#paramsLength = 0;
+    this.submits++;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The rules of a `*.safetensors.index.json`, which says what shard holds which tensor.
+ *
+ * @module
+ */
+
+import type { ByteSource } from "./byte_source.ts";
+import { formatBytes, quote } from "./errors.ts";
+import {
+  HEADER_LIMIT,
+  isObject,
+  parseJsonObject,
+  readExactly,
+  refuseFor,
+} from "./safetensors_header.ts";
+
+/** An index that keeps all rules. */
+export interface ShardIndex {
+  /** Free text by key. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The names of the tensors of each shard, by its file name, in the order of the index. */
+  readonly tensorsOf: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/**
+ * Reads an index.
+ *
+ * @throws {SafetensorsError} `index-too-large`, `index-not-utf8`, `index-bad-start`,
+ * `index-not-json`, `duplicate-key`, `bad-index`, `unsafe-shard-name`, `read-short`.
+ */
+export async function readIndex(source: ByteSource): Promise<ShardIndex> {
+  const refuse = refuseFor(source.name);
+  if (source.size > HEADER_LIMIT) {
+    const sizes = [source.size, HEADER_LIMIT].map(formatBytes);
+    throw refuse("index-too-large", `index is ${sizes[0]}, the limit is ${sizes[1]}`);
+  }
+  const root = parseJsonObject(await readExactly(source, 0, source.size), "index", refuse);
+  if (!isObject(root.weight_map)) {
+    throw refuse("bad-index", "weight_map must be an object of file names by tensor name");
+  }
+  const tensorsOf = new Map<string, Set<string>>();
+  for (const [name, fileName] of Object.entries(root.weight_map)) {
+    if (typeof fileName !== "string") {
+      throw refuse("bad-index", `weight_map ${quote(name)} must be a file name`);
+    }
+    if (!staysInFolder(fileName)) {
+      throw refuse("unsafe-shard-name", `shard ${quote(fileName)} is not a file of its folder`);
+    }
+    if (!tensorsOf.has(fileName)) tensorsOf.set(fileName, new Set());
+    tensorsOf.get(fileName)!.add(name);
+  }
+  // The official metadata holds numbers (total_size), so here only the strings are free text.
+  const metadata = Object.entries(isObject(root.metadata) ? root.metadata : {});
+  const strings = metadata.filter((pair): pair is [string, string] => typeof pair[1] === "string");
+  return { metadata: Object.fromEntries(strings), tensorsOf };
+}
+
+function staysInFolder(fileName: string): boolean {
+  // A colon is a drive or a stream on Windows, a backslash its separator.
+  if (/[\\:\0]/.test(fileName)) return false;
+  return fileName.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}

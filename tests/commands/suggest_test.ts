@@ -1,0 +1,39 @@
+import { assertEquals } from "@std/assert";
+import { nearest } from "../../commands/suggest.ts";
+
+const flags = [
+  "prompt",
+  "negative-prompt",
+  "output",
+  "seed",
+  "cfg-scale",
+  "tau",
+  "top-k",
+  "top-p",
+  "p",
+];
+
+Deno.test("nearest() repairs one slip of each kind", () => {
+  assertEquals(nearest("promt", flags), "prompt"); // left out
+  assertEquals(nearest("seeed", flags), "seed"); // doubled
+  assertEquals(nearest("outpur", flags), "output"); // replaced
+  assertEquals(nearest("tua", flags), "tau"); // swapped
+  assertEquals(nearest("Prompt", flags), "prompt"); // case
+});
+
+Deno.test("nearest() allows longer words more slips", () => {
+  assertEquals(nearest("negativ-promt", flags), "negative-prompt");
+  assertEquals(nearest("cfg_scael", flags), "cfg-scale");
+});
+
+Deno.test("nearest() prefers the exact word, then the first of equals", () => {
+  assertEquals(nearest("top-p", flags), "top-p");
+  assertEquals(nearest("top-x", flags), "top-k");
+});
+
+Deno.test("nearest() stays silent where a suggestion would be a guess", () => {
+  assertEquals(nearest("banana", flags), undefined);
+  assertEquals(nearest("x", flags), undefined);
+  assertEquals(nearest("", flags), undefined);
+  assertEquals(nearest("seed", []), undefined);
+});

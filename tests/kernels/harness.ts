@@ -1,0 +1,83 @@
+import { assert } from "@std/assert";
+import { Device, type Tensor, type TensorDType } from "../../engine/mod.ts";
+
+/** One device for all tests of a file. Fails with the engine's own line where there is no adapter. */
+export const device: Device = await Device.open();
+
+/** Small deterministic generator (mulberry32): tests must not depend on chance. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** Values in [-1, 1), rounded to what `dtype` can hold so that the reference sees the same numbers. */
+export function values(
+  next: () => number,
+  count: number,
+  dtype: TensorDType = "f32",
+): Float64Array {
+  return Float64Array.from({ length: count }, () => {
+    const value = next() * 2 - 1;
+    return dtype === "f16" ? Math.f16round(value) : Math.fround(value);
+  });
+}
+
+/** Uploads numbers as a tensor. */
+export function upload(dtype: TensorDType, shape: number[], data: ArrayLike<number>): Tensor {
+  const array = {
+    f32: Float32Array,
+    f16: Float16Array,
+    u32: Uint32Array,
+    i32: Int32Array,
+    u8: Uint8Array,
+  }[dtype];
+  return device.from(dtype, shape, array.from(data as ArrayLike<number>));
+}
+
+/** A tensor whose every byte is 0xff (NaN as f32 and f16): what a kernel fails to write shows. */
+export function poisoned(dtype: TensorDType, shape: number[]): Tensor {
+  const tensor = device.tensor(dtype, shape);
+  device.upload(tensor, new Uint8Array(Math.ceil(tensor.byteLength / 4) * 4).fill(0xff));
+  return tensor;
+}
+
+/** ‖a − b‖ / ‖b‖; NaN anywhere gives NaN. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  assert(actual.length === expected.length, `lengths ${actual.length} and ${expected.length}`);
+  let error = 0;
+  let norm = 0;
+  for (let i = 0; i < expected.length; i++) {
+    error += (actual[i]! - expected[i]!) ** 2;
+    norm += expected[i]! ** 2;
+  }
+  return Math.sqrt(error / (norm || 1));
+}
+
+/** Fails unless the relative Frobenius error is at most `tolerance` (NaN fails). */
+export function assertNear(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string = "",
+): void {
+  const error = relativeError(actual, expected);
+  assert(error <= tolerance, `${what} relative error ${error.toExponential(2)} > ${tolerance}`);
+}
+
+/** Reads a tensor and compares it. */
+export async function assertTensor(
+  tensor: Tensor,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string = "",
+): Promise<void> {
+  assertNear((await device.read(tensor)) as ArrayLike<number>, expected, tolerance, what);
+}
+
+/** Tolerance of one kernel by its output's storage: f32 rounding of sums, or f16's 11 bits. */
+export const TOLERANCE: { readonly f32: number; readonly f16: number } = { f32: 2e-6, f16: 1e-3 };

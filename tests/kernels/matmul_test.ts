@@ -1,0 +1,105 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../engine/mod.ts";
+import { type Epilogue, matmul, packLinear } from "../../kernels/matmul.ts";
+import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
+
+function gelu(v: number): number {
+  return 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
+}
+
+function reference(
+  x: Float64Array,
+  w: Float64Array,
+  bias: Float64Array | null,
+  M: number,
+  K: number,
+  N: number,
+): Float64Array {
+  const y = new Float64Array(M * N);
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = bias?.[n] ?? 0;
+      for (let k = 0; k < K; k++) sum += x[m * K + k]! * w[n * K + k]!;
+      y[m * N + n] = sum;
+    }
+  }
+  return y;
+}
+
+const SHAPES = [[1, 1, 1], [1, 4, 4], [3, 5, 7], [8, 16, 32], [9, 33, 34], [17, 64, 130], [
+  70,
+  256,
+  96,
+]] as const;
+
+for (const dtype of ["f32", "f16"] as const) {
+  Deno.test(`matmul() multiplies odd shapes in ${dtype}`, async () => {
+    const next = random(1);
+    for (const [M, K, N] of SHAPES) {
+      const x = values(next, M * K, dtype), w = values(next, N * K, dtype), b = values(next, N);
+      const linear = packLinear(device, [upload("f32", [N, K], w)], upload("f32", [N], b), dtype);
+      const y = poisoned(dtype, [M, N]);
+      matmul(device, { x: upload(dtype, [M, K], x), linear, y });
+      await assertTensor(y, reference(x, w, b, M, K, N), TOLERANCE[dtype], `[${M},${K},${N}]`);
+    }
+  });
+}
+
+Deno.test("matmul() applies each epilogue", async () => {
+  const next = random(2);
+  for (const [M, K, N] of [[5, 12, 8], [11, 7, 20]] as const) {
+    for (const epilogue of ["none", "gelu", "silu", "add", "gate"] as Epilogue[]) {
+      const x = values(next, M * K).map((v) => v * 3), w = values(next, N * K).map((v) => v * 3);
+      const before = values(next, M * N), gates = values(next, 3 * 6 * N);
+      const linear = packLinear(device, [upload("f32", [N, K], w)], null);
+      const y = upload("f32", [M, N], before);
+      const gate = {
+        tensor: upload("f32", [3, 6, N], gates),
+        offset: 2 * N,
+        stride: 6 * N,
+        rows: 4,
+      };
+      matmul(device, { x: upload("f32", [M, K], x), linear, y, epilogue, gate });
+      const expected = reference(x, w, null, M, K, N).map((v, i) => {
+        if (epilogue === "gelu") return gelu(v);
+        if (epilogue === "silu") return v / (1 + Math.exp(-v));
+        if (epilogue === "add") return before[i]! + v;
+        const row = Math.floor(Math.floor(i / N) / 4);
+        if (epilogue === "gate") return before[i]! + gates[row * 6 * N + 2 * N + i % N]! * v;
+        return v;
+      });
+      await assertTensor(y, expected, TOLERANCE.f32, `${epilogue} [${M},${K},${N}]`);
+    }
+  }
+});
+
+Deno.test("packLinear() stacks weights along N", async () => {
+  const next = random(3);
+  const M = 6, K = 10, a = values(next, 8 * K), b = values(next, 5 * K), x = values(next, M * K);
+  const linear = packLinear(device, [upload("f32", [8, K], a), upload("f32", [5, K], b)], null);
+  const y = poisoned("f32", [M, 13]);
+  matmul(device, { x: upload("f32", [M, K], x), linear, y });
+  const stacked = Float64Array.from([...a, ...b]);
+  await assertTensor(y, reference(x, stacked, null, M, K, 13), TOLERANCE.f32);
+});
+
+Deno.test("matmul() gives a row the same bits alone and among others", async () => {
+  const next = random(4);
+  const M = 21, K = 48, N = 40, x = values(next, M * K), w = values(next, N * K);
+  const linear = packLinear(device, [upload("f32", [N, K], w)], null);
+  const all = poisoned("f32", [M, N]), one = poisoned("f32", [1, N]);
+  matmul(device, { x: upload("f32", [M, K], x), linear, y: all });
+  matmul(device, { x: upload("f32", [1, K], x.subarray(17 * K, 18 * K)), linear, y: one });
+  const [rows, row] = await device.readAll([all, one]);
+  assertEquals(rows!.slice(17 * N, 18 * N), row);
+});
+
+Deno.test("matmul() refuses shapes that disagree", () => {
+  const linear = packLinear(device, [upload("f32", [4, 8], new Float64Array(32))], null);
+  const x = upload("f32", [3, 8], new Float64Array(24));
+  assertThrows(
+    () => matmul(device, { x, linear, y: poisoned("f32", [2, 4]) }),
+    KernelError,
+    "Cannot multiply [3,8] by [8, 4] into [2,4]",
+  );
+});
