@@ -1,4 +1,4 @@
-import { DeviceError, OutOfMemoryError } from "./errors.ts";
+import { DeviceError, KernelError, OutOfMemoryError } from "./errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { formatBytes, Memory } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
@@ -11,6 +11,7 @@ import {
   type TensorDType,
   viewBytes,
 } from "./tensor.ts";
+import { Texture } from "./texture.ts";
 
 /** `writeBuffer` stages without limit until the next submit, so large uploads go in chunks of this size. */
 const UPLOAD_CHUNK = 4 * 1024 * 1024;
@@ -54,6 +55,7 @@ const WANTED = ["shader-f16", "subgroups", "timestamp-query"];
 
 const LIMITS = [
   "maxBufferSize",
+  "maxTextureDimension2D",
   "maxStorageBufferBindingSize",
   "maxComputeWorkgroupStorageSize",
   "maxComputeInvocationsPerWorkgroup",
@@ -182,6 +184,34 @@ export class Device {
     const tensor = this.tensor(dtype, shape, label);
     this.upload(tensor, data);
     return tensor;
+  }
+
+  /**
+   * A texture of `rows` × `columns` vec4s, copied from a tensor [rows, pitch] of vec4s whose pitch is a whole
+   * number of 256 bytes and at least `columns`. f32 becomes `rgba32float`, f16 `rgba16float`; kernels read f32.
+   *
+   * @throws {KernelError} if the tensor does not fit a texture.
+   */
+  texture(matrix: Tensor, columns: number): Texture {
+    const [rows = 0, width = 0] = matrix.shape;
+    const bytesPerRow = width * ELEMENT_BYTES[matrix.dtype];
+    const limit = this.gpu.limits.maxTextureDimension2D;
+    if (bytesPerRow % 256 || columns * 4 > width || columns > limit || rows > limit) {
+      throw new KernelError("bad-shape", `Cannot make a texture of [${matrix.shape}]`);
+    }
+    const texture = this.gpu.createTexture({
+      size: [columns, rows],
+      format: matrix.dtype === "f16" ? "rgba16float" : "rgba32float",
+      usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
+    });
+    this.flush();
+    const encoder = this.gpu.createCommandEncoder();
+    const source = { buffer: matrix.buffer, offset: matrix.byteOffset, bytesPerRow };
+    encoder.copyBufferToTexture(source, { texture }, [columns, rows]);
+    this.gpu.queue.submit([encoder.finish()]);
+    const bytes = rows * columns * 4 * ELEMENT_BYTES[matrix.dtype];
+    this.memory.count(bytes);
+    return new Texture(texture, () => this.memory.count(-bytes));
   }
 
   /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */

@@ -28,6 +28,8 @@ export class BitwiseError extends Error {
   readonly code: string;
 
   /**
+   * Makes an error.
+   *
    * @param code A stable word in kebab-case.
    * @param message One line in sentence case, with no final period.
    * @param options The `cause`, if another error led to this one.
@@ -40,41 +42,49 @@ export class BitwiseError extends Error {
 
 /** A Safetensors file or its index breaks a rule of the format. */
 export class SafetensorsError extends BitwiseError {
+  /** Always `"SafetensorsError"`, also when minified. */
   override readonly name: string = "SafetensorsError";
 }
 
 /** The GPU device is missing, was lost, or lacks what the model needs. */
 export class DeviceError extends BitwiseError {
+  /** Always `"DeviceError"`, also when minified. */
   override readonly name: string = "DeviceError";
 }
 
 /** A checkpoint cannot be read, or does not hold the tensors of its model. */
 export class CheckpointError extends BitwiseError {
+  /** Always `"CheckpointError"`, also when minified. */
   override readonly name: string = "CheckpointError";
 }
 
 /** A model configuration is missing a field, or holds a value that is out of range. */
 export class ConfigError extends BitwiseError {
+  /** Always `"ConfigError"`, also when minified. */
   override readonly name: string = "ConfigError";
 }
 
 /** An argument that the caller gave is out of range or of the wrong shape. */
 export class InputError extends BitwiseError {
+  /** Always `"InputError"`, also when minified. */
   override readonly name: string = "InputError";
 }
 
 /** The GPU or the host has too little memory for what was asked. */
 export class OutOfMemoryError extends BitwiseError {
+  /** Always `"OutOfMemoryError"`, also when minified. */
   override readonly name: string = "OutOfMemoryError";
 }
 
 /** A GPU kernel failed to compile, or was given shapes it cannot run. */
 export class KernelError extends BitwiseError {
+  /** Always `"KernelError"`, also when minified. */
   override readonly name: string = "KernelError";
 }
 
 /** A file cannot be read or written. */
 export class FileError extends BitwiseError {
+  /** Always `"FileError"`, also when minified. */
   override readonly name: string = "FileError";
 }
 

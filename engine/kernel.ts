@@ -1,5 +1,6 @@
 import { KernelError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
+import type { Texture } from "./texture.ts";
 
 /** A constant (number, boolean) or a type alias (string) that specialises a kernel. */
 export type Specialisation = Readonly<Record<string, number | boolean | string>>;
@@ -7,7 +8,7 @@ export type Specialisation = Readonly<Record<string, number | boolean | string>>
 /** One binding as the WGSL declares it. */
 interface Binding {
   readonly name: string;
-  readonly type: "read-only-storage" | "storage";
+  readonly type: "read-only-storage" | "storage" | "texture";
 }
 
 /** One member of the WGSL's `struct Params`. */
@@ -21,7 +22,7 @@ interface Param {
  *
  * The conventions of a kernel file: everything is in group 0; binding 0 is
  * `var<uniform> params: Params` (scalars of 4 bytes only); the other bindings are storage arrays
- * numbered 1, 2, …; the entry point is `main`. A prelude of `const`, `alias` and `fn` lines is put in front.
+ * (or `texture_2d<f32>`) numbered 1, 2, …; the entry point is `main`. A prelude of `const`, `alias` and `fn` lines is put in front.
  */
 export interface Kernel<B extends string = string, P extends string = string> {
   /** Name in profiles and messages; the file's name. */
@@ -41,7 +42,7 @@ export interface Dispatch<B extends string = string, P extends string = string> 
   /** Further prelude lines: small `fn`s such as a load or an epilogue. */
   readonly functions?: string;
   /** A tensor for each binding; `null` for one that this specialisation does not use. */
-  readonly bind: Readonly<Record<B, Tensor | null>>;
+  readonly bind: Readonly<Record<B, Tensor | Texture | null>>;
   /** A value for each parameter. */
   readonly params: Readonly<Record<P, number>>;
   /** Workgroups along x, y, z. */
@@ -49,7 +50,7 @@ export interface Dispatch<B extends string = string, P extends string = string> 
 }
 
 const BINDING =
-  /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(read|read_write))?>\s*(\w+)\s*:/g;
+  /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(uniform|storage)(?:,\s*(read|read_write))?>)?\s+(\w+)\s*:/g;
 
 /**
  * Defines a kernel from its WGSL text; `bindings` and `params` name what the launcher will pass,
@@ -67,7 +68,11 @@ export function defineKernel<const B extends string, const P extends string>(
     if (Number(index) !== found.length + 1) {
       throw new KernelError("bad-kernel", `Kernel ${name}: binding ${index} is out of order`);
     }
-    const type = access === "read_write" ? "storage" : "read-only-storage";
+    const type = space === undefined
+      ? "texture"
+      : access === "read_write"
+      ? "storage"
+      : "read-only-storage";
     found.push({ name: variable as B, type });
   }
   const body = /struct Params\s*\{([^}]*)\}/.exec(source)?.[1] ?? "";
@@ -104,7 +109,7 @@ export function shaderText(
 ): string {
   const lines: string[] = [];
   if (Object.values(specialise).some((v) => String(v).includes("f16"))) lines.push("enable f16;");
-  if (enableSubgroups && /\bsubgroup[A-Z]/.test(kernel.source)) lines.push("enable subgroups;");
+  if (enableSubgroups && /\bsubgroup[A-Z]/.test(kernel.source + functions)) lines.push("enable subgroups;");
   for (const [name, value] of Object.entries(specialise)) {
     lines.push(
       typeof value === "string" ? `alias ${name} = ${value};` : `const ${name} = ${value};`,
@@ -146,7 +151,9 @@ export class PipelineCache {
           ...kernel.bindings.map((b, i) => ({
             binding: i + 1,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: b.type },
+            ...(b.type === "texture"
+              ? { texture: { sampleType: "unfilterable-float" as const } }
+              : { buffer: { type: b.type } }),
           })),
         ],
       });

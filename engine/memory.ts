@@ -96,6 +96,12 @@ export class Memory {
     else this.#pool.set(buffer.size, [buffer]);
   }
 
+  /** Accounts for `bytes` held outside buffers (textures); negative when they go. */
+  count(bytes: number): void {
+    this.#live += bytes;
+    this.#peak = Math.max(this.#peak, this.#live);
+  }
+
   /** Destroys the buffers nobody uses. */
   trim(): void {
     for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();

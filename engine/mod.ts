@@ -5,3 +5,4 @@ export * from "./kernel.ts";
 export { formatBytes } from "./memory.ts";
 export type { KernelTime, Profiler } from "./profiler.ts";
 export * from "./tensor.ts";
+export * from "./texture.ts";

@@ -3,6 +3,7 @@ import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
+import { Texture } from "./texture.ts";
 
 /** Dispatches recorded before they are submitted by themselves: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
@@ -82,8 +83,9 @@ export class Recorder {
     if (this.#pending.length >= MAX_PENDING) this.flush();
   }
 
-  #resource(kernel: string, name: string, tensor: Tensor | null): GPUBufferBinding {
+  #resource(kernel: string, name: string, tensor: Tensor | Texture | null): GPUBindingResource {
     if (tensor === null) return { buffer: this.#unused };
+    if (tensor instanceof Texture) return tensor.view();
     const offset = tensor.byteOffset;
     if (offset % this.#storageAlign !== 0) {
       throw new KernelError(

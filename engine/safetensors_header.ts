@@ -139,8 +139,8 @@ function parseEntry(name: string, value: unknown, dataBytes: number, refuse: Ref
   }
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isDtype(dtype)) {
-    const got = quote(String(JSON.stringify(dtype)).replaceAll('"', ""));
-    throw refuse("unknown-dtype", `${tensor} has dtype ${got}, use one of ${DTYPES.join(", ")}`);
+    const got = typeof dtype === "string" ? quote(dtype) : "no text";
+    throw refuse("unknown-dtype", `${tensor} has dtype ${got}; use one of ${DTYPES.join(", ")}`);
   }
   const elements = countElements(shape);
   const bytes = elements === undefined ? NaN : elements * dtypeBytes(dtype);

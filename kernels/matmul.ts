@@ -1,13 +1,19 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  type Tensor,
+  type Texture,
+} from "../engine/mod.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import packSource from "./pack_weight.wgsl" with { type: "text" };
+import textureSource from "./matmul_texture.wgsl" with { type: "text" };
 
-const kernel = defineKernel(
-  "matmul",
-  source,
-  ["x", "w", "bias", "gate", "y"],
-  ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"],
-);
+const BINDINGS = ["x", "w", "bias", "gate", "y"] as const;
+const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
+const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
+const textureKernel = defineKernel("matmul_texture", textureSource, BINDINGS, PARAMS);
 const packKernel = defineKernel("pack_weight", packSource, ["w", "packed"], [
   "K",
   "N",
@@ -15,10 +21,15 @@ const packKernel = defineKernel("pack_weight", packSource, ["w", "packed"], [
   "first",
 ]);
 
+/** Rows of y that one invocation makes. */
+const ROWS = 8;
+
 /** A linear layer's weight and bias, packed once for {@link matmul}. */
 export interface Linear {
-  /** [⌈K/4⌉·4, ⌈N/4⌉·4], f32 or f16; zeros where K and N were padded. */
-  readonly weight: Tensor;
+  /** [⌈K/4⌉·4, ⌈N/4⌉·4], f32 or f16; zeros where K and N were padded. A texture on software adapters. */
+  readonly weight: Tensor | Texture;
+  /** Storage type of the weight. */
+  readonly dtype: "f32" | "f16";
   /** [⌈N/4⌉·4] f32, or none. */
   readonly bias: Tensor | null;
   /** Input width. */
@@ -27,8 +38,10 @@ export interface Linear {
   readonly N: number;
 }
 
-/** One weight matrix as checkpoints hold it: [N, K] f32 on the GPU. */
-export type WeightRows = Tensor;
+/** Whether weights go to textures and a workgroup is one subgroup; see matmul_texture.wgsl. */
+function usesTexture({ capabilities }: Device): boolean {
+  return capabilities.class === "cpu" && capabilities.subgroups && capabilities.subgroupSize > 0;
+}
 
 /**
  * Packs weights [Nᵢ, K] f32, stacked along N, into the layout {@link matmul} reads, as `dtype`.
@@ -36,7 +49,7 @@ export type WeightRows = Tensor;
  */
 export function packLinear(
   device: Device,
-  weights: readonly WeightRows[],
+  weights: readonly Tensor[],
   bias: Tensor | null,
   dtype: "f32" | "f16" = "f32",
   label: string = "linear weight",
@@ -44,7 +57,9 @@ export function packLinear(
   const K = weights[0]!.shape[1]!;
   const N = weights.reduce((sum, w) => sum + w.shape[0]!, 0);
   const columns = Math.ceil(N / 4);
-  const weight = device.tensor(dtype, [Math.ceil(K / 4) * 4, columns * 4], label);
+  const texture = usesTexture(device);
+  const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
+  const packed = device.tensor(dtype, [Math.ceil(K / 4) * 4, pitch * 4], label);
   let first = 0;
   for (const w of weights) {
     const n = w.shape[0]!;
@@ -53,13 +68,15 @@ export function packLinear(
     }
     device.run(packKernel, {
       specialise: { W: dtype, WG: 64 },
-      bind: { w, packed: weight },
-      params: { K, N: n, columns, first },
+      bind: { w, packed },
+      params: { K, N: n, columns: pitch, first },
       workgroups: grid(Math.ceil(Math.ceil(K / 4) * 4 * Math.ceil(n / 4) / 64)),
     });
     first += n;
   }
-  return { weight, bias, K, N };
+  const weight = texture ? device.texture(packed, columns) : packed;
+  if (texture) packed.dispose();
+  return { weight, dtype, bias, K, N };
 }
 
 /** What happens to a sum before it is stored; `add` and `gate` accumulate into y, which must be f32. */
@@ -109,31 +126,23 @@ export function matmul(device: Device, args: MatmulArgs): void {
   }
   const wholeK = K % 4 === 0;
   const wholeN = N % 4 === 0;
+  const texture = usesTexture(device);
+  const lanes = texture ? device.capabilities.subgroupSize : 64;
   const functions = [
-    `const WG = ${WORKGROUP[device.capabilities.class]};`,
-    wholeK
-      ? "fn load_x(m: u32, k: u32) -> vec4<f32> { return vec4<f32>(x[m * (params.K / 4) + k]); }"
-      : "fn at_x(m: u32, k: u32) -> f32 { return select(0.0, f32(x[m * params.K + min(k, params.K - 1)]), k < params.K); }\n" +
-        "fn load_x(m: u32, k: u32) -> vec4<f32> { return vec4(at_x(m, 4 * k), at_x(m, 4 * k + 1), at_x(m, 4 * k + 2), at_x(m, 4 * k + 3)); }",
-    wholeN
-      ? `fn load_y(m: u32, n: u32) -> vec4<f32> { return vec4<f32>(y[m * (params.N / 4) + n]); }
-fn store_y(m: u32, n: u32, v: vec4<f32>) { y[m * (params.N / 4) + n] = Y(v); }`
-      : `fn at_y(m: u32, n: u32) -> f32 { return f32(y[m * params.N + min(n, params.N - 1)]); }
-fn load_y(m: u32, n: u32) -> vec4<f32> { return vec4(at_y(m, 4 * n), at_y(m, 4 * n + 1), at_y(m, 4 * n + 2), at_y(m, 4 * n + 3)); }
-fn store_y(m: u32, n: u32, v: vec4<f32>) {
-  for (var i = 0u; i < 4 && 4 * n + i < params.N; i++) { y[m * params.N + 4 * n + i] = Y(v[i]); }
-}`,
+    wholeK ? LOAD_X.vec4 : LOAD_X.scalar,
+    wholeN ? ACCESS_Y.vec4 : ACCESS_Y.scalar,
     `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
       linear.bias ? " + bias[n]" : ""
     }; ${EPILOGUES[epilogue]} }`,
-  ].join("\n");
-  device.run(kernel, {
+  ];
+  if (texture) functions.push(multiplyLines(lanes));
+  device.run(texture ? textureKernel : kernel, {
     specialise: {
       X: wholeK ? `vec4<${x.dtype}>` : x.dtype,
       Y: wholeN ? `vec4<${y.dtype}>` : y.dtype,
-      W: linear.weight.dtype,
+      ...(texture ? { LANES: lanes } : { W: linear.dtype, WG: lanes }),
     },
-    functions,
+    functions: functions.join("\n"),
     bind: { x, w: linear.weight, bias: linear.bias, gate: gate?.tensor ?? null, y },
     params: {
       M,
@@ -143,12 +152,43 @@ fn store_y(m: u32, n: u32, v: vec4<f32>) {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: [
-      Math.ceil(Math.ceil(N / 4) / WORKGROUP[device.capabilities.class]),
-      Math.ceil(M / 8),
-    ],
+    workgroups: [Math.ceil(Math.ceil(N / 4) / lanes), Math.ceil(M / ROWS)],
   });
 }
 
-/** Invocations per workgroup: one subgroup of lavapipe; on a GPU enough to hide latency. */
-const WORKGROUP = { cpu: 8, gpu: 64 } as const;
+const LOAD_X = {
+  vec4: "fn load_x(m: u32, k: u32) -> vec4<f32> { return vec4<f32>(x[m * (params.K / 4) + k]); }",
+  scalar: `fn at_x(m: u32, k: u32) -> f32 {
+  return select(0.0, f32(x[m * params.K + min(k, params.K - 1)]), k < params.K);
+}
+fn load_x(m: u32, k: u32) -> vec4<f32> {
+  return vec4(at_x(m, 4 * k), at_x(m, 4 * k + 1), at_x(m, 4 * k + 2), at_x(m, 4 * k + 3));
+}`,
+} as const;
+
+const ACCESS_Y = {
+  vec4: `fn load_y(m: u32, n: u32) -> vec4<f32> { return vec4<f32>(y[m * (params.N / 4) + n]); }
+fn store_y(m: u32, n: u32, v: vec4<f32>) { y[m * (params.N / 4) + n] = Y(v); }`,
+  scalar: `fn at_y(m: u32, n: u32) -> f32 { return f32(y[m * params.N + min(n, params.N - 1)]); }
+fn load_y(m: u32, n: u32) -> vec4<f32> {
+  return vec4(at_y(m, 4 * n), at_y(m, 4 * n + 1), at_y(m, 4 * n + 2), at_y(m, 4 * n + 3));
+}
+fn store_y(m: u32, n: u32, v: vec4<f32>) {
+  for (var i = 0u; i < 4 && 4 * n + i < params.N; i++) { y[m * params.N + 4 * n + i] = Y(v[i]); }
+}`,
+} as const;
+
+/** matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks. */
+function multiplyLines(lanes: number): string {
+  const lines = ["fn multiply(sum: Rows, a: Rows, at: vec2<u32>) -> Rows {", "  var s = sum;"];
+  for (let lane = 0; lane < lanes; lane++) {
+    for (let i = 0; i < 4; i++) {
+      lines.push(`  let w${lane}_${i} = textureLoad(w, at + vec2(0u, ${4 * lane + i}u), 0);`);
+    }
+    const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
+    for (let r = 0; r < ROWS; r++) {
+      lines.push(`  s.r${r} = madd(s.r${r}, subgroupShuffle(a.r${r}, ${lane}u), ${w});`);
+    }
+  }
+  return [...lines, "  return s;", "}"].join("\n");
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename, dirname, join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { type ByteSource, checkRange } from "../engine/byte_source.ts";
 import { FileError, quote } from "../engine/errors.ts";
 import { Safetensors, type TensorFile } from "../engine/safetensors.ts";
@@ -26,7 +26,7 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
   const { size, isFile } = await file.stat();
   if (!isFile) {
     file.close();
-    throw new FileError("not-a-file", `Cannot read ${quote(path)}: it is not a file`);
+    throw readError(path, new Deno.errors.IsADirectory());
   }
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
@@ -47,11 +47,11 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
     return filled === length ? bytes : bytes.slice(0, filled);
   }
 
-  return {
+  const source: Required<ByteSource> = {
     name: path,
     size,
     async read(offset, length) {
-      checkRange(this, offset, length);
+      checkRange(source, offset, length);
       // The file has one position, so a seek and its read must not mix with another's.
       const mine = last.then(() => readRange(offset, length));
       last = mine.catch(() => {});
@@ -62,6 +62,7 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
       closed = true;
     },
   };
+  return source;
 }
 
 /**
@@ -161,14 +162,17 @@ function isMissing(error: unknown): boolean {
 
 /** Follows links, and refuses what a rename would destroy, such as a folder or a device. */
 async function resolveTarget(path: string): Promise<string> {
+  let isFile = false;
+  let target = path;
   try {
-    const target = await Deno.realPath(path);
-    if ((await Deno.stat(target)).isFile) return target;
+    target = await Deno.realPath(path);
+    isFile = (await Deno.stat(target)).isFile;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && basename(path) !== "") return path;
-    throw writeError(path, error);
+    if (!(error instanceof Deno.errors.NotFound)) throw writeError(path, error);
+    isFile = /[^/\\]$/.test(path);
   }
-  throw new FileError("not-a-file", `Cannot write ${quote(path)}: it exists and is not a file`);
+  if (isFile) return target;
+  throw new FileError("not-a-file", `Cannot write ${quote(path)}: it is not a file; add a name`);
 }
 
 function readError(path: string, cause: unknown): FileError {

@@ -1,0 +1,126 @@
+import { CheckpointError, type Device, elementCount, type Tensor } from "../engine/mod.ts";
+import type { TensorFile } from "../engine/safetensors.ts";
+import { type Linear, packLinear } from "../kernels/matmul.ts";
+import { widen } from "../kernels/widen.ts";
+
+/** Below this many bytes the host converts: a dispatch costs more. */
+const SMALL = 64 * 1024;
+
+/**
+ * A checkpoint's tensors on their way to the GPU: checked against the shape the model expects, streamed in bounded
+ * chunks, widened there from F16 or BF16.
+ */
+export class Weights {
+  /** Reads `file`; matrices are stored as `dtype`, vectors always as f32. */
+  constructor(
+    /** Where the tensors go. */
+    readonly device: Device,
+    /** Where they come from. */
+    readonly file: TensorFile,
+    /** Storage type of matrices. */
+    readonly dtype: "f32" | "f16",
+  ) {}
+
+  /** Whether the file holds `name`. */
+  has(name: string): boolean {
+    return this.file.tensors.has(name);
+  }
+
+  /** Shape of `name` in the file. @throws {CheckpointError} `missing-tensor`. */
+  shapeOf(name: string): readonly number[] {
+    const info = this.file.tensors.get(name);
+    if (info) return info.shape;
+    throw new CheckpointError(
+      "missing-tensor",
+      `Cannot load "${this.file.name}": tensor "${name}" is missing; is it the checkpoint of another model?`,
+    );
+  }
+
+  #check(name: string, shape: readonly number[]): void {
+    const found = this.shapeOf(name);
+    // leading ones carry no meaning: [1, 1, 6, C] is [6, C]
+    const squeeze = (s: readonly number[]) => s.filter((n) => n !== 1).join();
+    if (squeeze(found) === squeeze(shape)) return;
+    throw new CheckpointError(
+      "wrong-shape",
+      `Cannot load "${this.file.name}": tensor "${name}" is [${found.join(", ")}], ` +
+        `config.json makes it [${shape.join(", ")}]`,
+    );
+  }
+
+  /**
+   * Reads a small tensor into host memory as f32.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async host(name: string, shape: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+    this.#check(name, shape);
+    return await this.file.readFloat32(name);
+  }
+
+  /**
+   * Loads a tensor as f32.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async tensor(name: string, shape: readonly number[]): Promise<Tensor> {
+    this.#check(name, shape);
+    const { dtype, byteLength } = this.file.get(name);
+    const y = this.device.tensor("f32", shape, name);
+    if (byteLength < SMALL || !["F32", "F16", "BF16"].includes(dtype)) {
+      this.device.upload(y, await this.file.readFloat32(name));
+      return y;
+    }
+    const raw = dtype === "F32" ? y : this.device.tensor("u32", [Math.ceil(byteLength / 4)], name);
+    for await (const { offset, bytes } of this.file.chunks(name)) {
+      this.device.upload(raw, bytes, offset);
+    }
+    if (dtype === "F16" || dtype === "BF16") {
+      widen(this.device, { x: raw, y, from: dtype });
+      raw.dispose();
+    }
+    return y;
+  }
+
+  /**
+   * Loads a linear layer packed for {@link matmul}: one weight [N, K], or several of the same K stacked along N
+   * (`shape` is that of the stack). `bias` is a name, values, or null for none.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async linear(
+    names: string | readonly string[],
+    shape: readonly [N: number, K: number],
+    bias: string | Float32Array<ArrayBuffer> | null = null,
+  ): Promise<Linear> {
+    const list = typeof names === "string" ? [names] : names;
+    const [N, K] = shape;
+    const rows = await Promise.all(
+      list.map((name) => this.tensor(name, [N / list.length, K])),
+    );
+    const values = typeof bias === "string" ? await this.host(bias, [N]) : bias;
+    const linear = packLinear(
+      this.device,
+      rows,
+      values && this.device.from("f32", [N], values, `${list[0]} bias`),
+      this.dtype,
+      list[0],
+    );
+    for (const row of rows) row.dispose();
+    return linear;
+  }
+
+  /** Uploads values made on the host. */
+  upload(values: Float32Array<ArrayBuffer>, shape: readonly number[], label: string): Tensor {
+    if (values.length !== elementCount(shape)) {
+      throw new CheckpointError("wrong-shape", `${label} holds ${values.length} values`);
+    }
+    return this.device.from("f32", shape, values, label);
+  }
+}
+
+/** Releases a packed linear layer. */
+export function disposeLinear(linear: Linear): void {
+  linear.weight.dispose();
+  linear.bias?.dispose();
+}
