@@ -236,6 +236,17 @@ export class Device {
     }
   }
 
+  /** Copies `from` over the beginning of `to`, or from its byte `offset` on. Both must lie on 4-byte boundaries. */
+  copy(from: Tensor, to: Tensor, offset: number = 0): void {
+    const bytes = Math.ceil(from.byteLength / 4) * 4;
+    if (bytes === 0) return;
+    this.flush();
+    const encoder = this.gpu.createCommandEncoder();
+    const at = to.byteOffset + offset;
+    encoder.copyBufferToBuffer(from.buffer, from.byteOffset, to.buffer, at, bytes);
+    this.gpu.queue.submit([encoder.finish()]);
+  }
+
   /** Records one dispatch of a kernel; see {@link defineKernel}. */
   run<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
     this.#recorder.dispatch(kernel, call);

@@ -39,7 +39,7 @@ export interface Linear {
 }
 
 /** Whether weights go to textures and a workgroup is one subgroup; see matmul_texture.wgsl. */
-function usesTexture({ capabilities }: Device): boolean {
+export function usesTexture({ capabilities }: Device): boolean {
   return capabilities.class === "cpu" && capabilities.subgroups && capabilities.subgroupSize > 0;
 }
 
@@ -179,7 +179,7 @@ fn store_y(m: u32, n: u32, v: vec4<f32>) {
 } as const;
 
 /** matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks. */
-function multiplyLines(lanes: number): string {
+export function multiplyLines(lanes: number): string {
   const lines = ["fn multiply(sum: Rows, a: Rows, at: vec2<u32>) -> Rows {", "  var s = sum;"];
   for (let lane = 0; lane < lanes; lane++) {
     for (let i = 0; i < 4; i++) {

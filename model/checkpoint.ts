@@ -99,13 +99,22 @@ export class Weights {
       list.map((name) => this.tensor(name, [N / list.length, K])),
     );
     const values = typeof bias === "string" ? await this.host(bias, [N]) : bias;
-    const linear = packLinear(
-      this.device,
-      rows,
-      values && this.device.from("f32", [N], values, `${list[0]} bias`),
-      this.dtype,
-      list[0],
-    );
+    return this.#packed(rows, values, list[0]!);
+  }
+
+  /** {@link Weights.linear} of a weight [N, K] and bias [N] that were computed on the host. */
+  pack(
+    weight: Float32Array<ArrayBuffer>,
+    shape: readonly [N: number, K: number],
+    bias: Float32Array<ArrayBuffer> | null,
+    label: string,
+  ): Linear {
+    return this.#packed([this.upload(weight, shape, label)], bias, label);
+  }
+
+  #packed(rows: Tensor[], bias: Float32Array<ArrayBuffer> | null, label: string): Linear {
+    const uploaded = bias && this.upload(bias, [bias.length], `${label} bias`);
+    const linear = packLinear(this.device, rows, uploaded, this.dtype, label);
     for (const row of rows) row.dispose();
     return linear;
   }

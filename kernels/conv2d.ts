@@ -1,0 +1,196 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  type Tensor,
+  type Texture,
+} from "../engine/mod.ts";
+import source from "./conv2d.wgsl" with { type: "text" };
+import textureSource from "./conv2d_texture.wgsl" with { type: "text" };
+import { multiplyLines, usesTexture } from "./matmul.ts";
+import packSource from "./pack_conv.wgsl" with { type: "text" };
+
+const BINDINGS = ["x", "w", "bias", "y"] as const;
+const PARAMS = [
+  "pixels",
+  "height",
+  "width",
+  "in_height",
+  "in_width",
+  "C",
+  "N",
+  "size",
+  "stride",
+  "pad",
+  "upsample",
+  "accumulate",
+] as const;
+const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
+const textureKernel = defineKernel("conv2d_texture", textureSource, BINDINGS, PARAMS);
+const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
+  "C",
+  "N",
+  "taps",
+  "pitch",
+]);
+
+/** A convolution's weight and bias, packed once for {@link conv2d}. */
+export interface Conv {
+  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4]; zeros where C and N were padded. A texture on software adapters. */
+  readonly weight: Tensor | Texture;
+  /** Storage type of the weight. */
+  readonly dtype: "f32" | "f16";
+  /** [⌈N/4⌉·4] f32. */
+  readonly bias: Tensor;
+  /** Input channels. */
+  readonly C: number;
+  /** Output channels. */
+  readonly N: number;
+  /** Extent of the kernel along both axes: 1 or 3. */
+  readonly size: number;
+}
+
+/**
+ * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
+ * The result owns `bias` ([N] f32) and its own copy of the weight; the given weight may be disposed afterwards.
+ *
+ * @throws {KernelError} if the weight is not a square kernel of size 1 or 3, or the bias is not [N].
+ */
+export function packConv(
+  device: Device,
+  weight: Tensor,
+  bias: Tensor,
+  dtype: "f32" | "f16" = "f32",
+  label: string = "convolution weight",
+): Conv {
+  const [N = 0, C = 0, size = 0, width = 0] = weight.shape;
+  if (weight.shape.length !== 4 || size !== width || size % 2 === 0 || bias.elements !== N) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot pack [${weight.shape}] and bias [${bias.shape}] as a convolution`,
+    );
+  }
+  const taps = size * size;
+  const rows = taps * Math.ceil(C / 4) * 4;
+  const columns = Math.ceil(N / 4);
+  const texture = usesTexture(device);
+  const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
+  const packed = device.tensor(dtype, [rows, pitch * 4], label);
+  device.run(packKernel, {
+    specialise: { W: dtype, WG: 64 },
+    bind: { w: weight, packed },
+    params: { C, N, taps, pitch },
+    workgroups: grid(Math.ceil(rows * pitch / 64)),
+  });
+  const packedTexture = texture ? device.texture(packed, columns) : null;
+  if (packedTexture) packed.dispose();
+  return { weight: packedTexture ?? packed, dtype, bias, C, N, size };
+}
+
+/** Releases a packed convolution. */
+export function disposeConv(conv: Conv): void {
+  conv.weight.dispose();
+  conv.bias.dispose();
+}
+
+/** Arguments of {@link conv2d}. */
+export interface Conv2dArgs {
+  /** [B, H, W, C] f32 or f16. */
+  readonly x: Tensor;
+  /** Packed weight and bias. */
+  readonly conv: Conv;
+  /** [B, OH, OW, N] f32 or f16. */
+  readonly y: Tensor;
+  /** Step between output pixels; 1 if absent. */
+  readonly stride?: 1 | 2;
+  /** Reads x as if it were twice as high and wide (nearest). */
+  readonly upsample?: boolean;
+  /** `same` (if absent): zeros on all sides; `after`: below and right only (the official `Downsample`). */
+  readonly padding?: "same" | "after";
+  /** `add`: y += the convolution; `none` if absent. */
+  readonly epilogue?: "none" | "add";
+}
+
+/** Shape of y for an x of [B, H, W, C]. */
+function outputShape(args: Conv2dArgs): number[] {
+  const { x, conv, stride = 1, upsample = false, padding = "same" } = args;
+  const zeros = padding === "same" ? conv.size - 1 : Math.floor(conv.size / 2);
+  const [B = 0, H = 0, W = 0] = x.shape;
+  const along = (extent: number) =>
+    Math.floor((extent * (upsample ? 2 : 1) + zeros - conv.size) / stride) + 1;
+  return [B, along(H), along(W), conv.N];
+}
+
+/**
+ * y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, f32 accumulation; with `upsample` and
+ * `padding: "after"` the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py).
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function conv2d(device: Device, args: Conv2dArgs): void {
+  const { x, conv, y, stride = 1, upsample = false, padding = "same", epilogue = "none" } = args;
+  const { C, N, size } = conv;
+  const expected = outputShape(args);
+  if (x.shape.length !== 4 || x.shape[3] !== C || y.shape.join() !== expected.join()) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot convolve [${x.shape}] by [${N}, ${C}, ${size}, ${size}] into [${y.shape}], ` +
+        `expected [${expected}]`,
+    );
+  }
+  const [, in_height = 0, in_width = 0] = x.shape;
+  const [B = 0, height = 0, width = 0] = y.shape;
+  const pixels = B * height * width;
+  const texture = usesTexture(device);
+  const lanes = texture ? device.capabilities.subgroupSize : 64;
+  const wholeN = N % 4 === 0 && !texture; // a texture
+  const functions = [C % 4 ? LOAD.scalar : LOAD.vec4, wholeN ? STORE.vec4 : STORE.scalar];
+  if (texture) functions.push(multiplyLines(lanes));
+  const blocks = Math.ceil(pixels / 8), columns = Math.ceil(N / 4);
+  device.run(texture ? textureKernel : kernel, {
+    specialise: {
+      X: C % 4 ? x.dtype : `vec4<${x.dtype}>`,
+      Y: wholeN ? `vec4<${y.dtype}>` : y.dtype,
+      ...(texture ? { LANES: lanes } : { W: conv.dtype, WG: lanes }),
+    },
+    functions: functions.join("\n"),
+    bind: { x, w: conv.weight, bias: conv.bias, y },
+    params: {
+      pixels,
+      height,
+      width,
+      in_height,
+      in_width,
+      C,
+      N,
+      size,
+      stride,
+      pad: padding === "same" ? Math.floor(size / 2) : 0,
+      upsample: upsample ? 1 : 0,
+      accumulate: epilogue === "add" ? 1 : 0,
+    },
+    workgroups: grid(
+      texture ? blocks * Math.ceil(columns / lanes) : Math.ceil(blocks * columns / lanes),
+    ),
+  });
+}
+
+const LOAD = {
+  vec4: "fn load_x(p: u32, c: u32) -> vec4<f32> { return vec4<f32>(x[p * (params.C / 4) + c]); }",
+  scalar: `
+fn at_x(p: u32, c: u32) -> f32 { return select(0.0, f32(x[p * params.C + min(c, params.C - 1)]), c < params.C); }
+fn load_x(p: u32, c: u32) -> vec4<f32> { return vec4(at_x(p, 4 * c), at_x(p, 4 * c + 1), at_x(p, 4 * c + 2), at_x(p, 4 * c + 3)); }`,
+};
+
+const STORE = {
+  vec4: `
+fn load_y(p: u32, n: u32) -> vec4<f32> { return vec4<f32>(y[p * (params.N / 4) + n]); }
+fn store_y(p: u32, n: u32, v: vec4<f32>) { y[p * (params.N / 4) + n] = Y(v); }`,
+  scalar: `
+fn at_y(p: u32, n: u32) -> f32 { return f32(y[p * params.N + min(n, params.N - 1)]); }
+fn load_y(p: u32, n: u32) -> vec4<f32> { return vec4(at_y(p, 4 * n), at_y(p, 4 * n + 1), at_y(p, 4 * n + 2), at_y(p, 4 * n + 3)); }
+fn store_y(p: u32, n: u32, v: vec4<f32>) {
+  for (var i = 0u; i < 4 && 4 * n + i < params.N; i++) { y[p * params.N + 4 * n + i] = Y(v[i]); }
+}`,
+};

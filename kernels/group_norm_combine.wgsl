@@ -1,0 +1,52 @@
+// moments[b, 0, c] = mean of c's group, moments[b, 1, c] = weight[c] / sqrt(variance of the group + eps): GroupNorm's
+// statistics from the partial ones of group_norm_stats.wgsl.
+//
+// One invocation per image and group reads all its partials twice, first for the mean, then for the deviations from it:
+// no cancellation, and always in the same order.
+
+struct Params {
+  area: u32, // pixels of an image
+  C: u32, // channels
+  groups: u32,
+  chunk: u32, // pixels of a chunk; the last may be shorter
+  chunks: u32, // of an image
+  count: u32, // invocations: images · groups
+  eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partials: array<f32>; // [images, chunks, 2, C]
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> moments: array<f32>; // [images, 2, C]
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.count) { return; }
+  let image = id.x / params.groups;
+  let width = params.C / params.groups;
+  let first = id.x % params.groups * width;
+  let start = image * params.chunks * 2 * params.C + first;
+  let total = f32(params.area) * f32(width);
+  var mean = 0.0;
+  for (var k = 0u; k < params.chunks; k++) {
+    let pixels = f32(min(params.chunk, params.area - k * params.chunk));
+    for (var c = 0u; c < width; c++) {
+      mean = fma(pixels / total, partials[start + k * 2 * params.C + c], mean);
+    }
+  }
+  var squares = 0.0;
+  for (var k = 0u; k < params.chunks; k++) {
+    let pixels = f32(min(params.chunk, params.area - k * params.chunk));
+    for (var c = 0u; c < width; c++) {
+      let at = start + k * 2 * params.C + c;
+      let d = partials[at] - mean;
+      squares += fma(pixels * d, d, partials[at + params.C]);
+    }
+  }
+  let scale = 1 / sqrt(squares / total + params.eps);
+  for (var c = 0u; c < width; c++) {
+    let out = image * 2 * params.C + first + c;
+    moments[out] = mean;
+    moments[out + params.C] = scale * weight[first + c];
+  }
+}

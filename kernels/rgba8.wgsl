@@ -1,0 +1,23 @@
+// y[p] = (r, g, b, 255) as bytes, r lowest, of x[p, 0..3] in [-1, 1]: the picture as PNG encoders and canvases take it.
+//
+// The official steps in their order: clamp, + 1, / 2, · 255, truncate. Halving is exact, so no compiler's rewriting of
+// the two products can change a bit.
+
+struct Params {
+  pixels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;
+
+fn level(v: f32) -> u32 {
+  return u32((clamp(v, -1.0, 1.0) + 1) / 2 * 255);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let p = id.y * groups.x * 64 + id.x;
+  if (p >= params.pixels) { return; }
+  y[p] = level(x[3 * p]) | level(x[3 * p + 1]) << 8 | level(x[3 * p + 2]) << 16 | 0xff000000;
+}

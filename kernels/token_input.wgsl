@@ -1,0 +1,31 @@
+// y[b, l] = l == 0 and this is the first scale ? pooled[b] + start : words[b % images, l - skip]: a pass's input tokens.
+// The unconditional half of a guided batch repeats the images of the conditional half.
+
+struct Params {
+  batch: u32,
+  rows: u32, // tokens per image
+  width: u32, // vec4s
+  images: u32, // rows of words are those of this many images
+  skip: u32, // 1 where token 0 is the start token, else 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> pooled: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> start: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> words: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.y * groups.x * 64 + id.x;
+  let c = i % params.width;
+  let l = i / params.width % params.rows;
+  let b = i / params.width / params.rows;
+  if (b >= params.batch) { return; }
+  if (l < params.skip) {
+    y[i] = pooled[b * params.width + c] + start[c];
+  } else {
+    let row = b % params.images * (params.rows - params.skip) + l - params.skip;
+    y[i] = words[row * params.width + c];
+  }
+}

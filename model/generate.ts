@@ -1,0 +1,215 @@
+import { type Device, InputError, type Tensor } from "../engine/mod.ts";
+import { accumulateCodes } from "../kernels/accumulate_codes.ts";
+import { nextInput } from "../kernels/next_input.ts";
+import { rgba8 } from "../kernels/rgba8.ts";
+import { sampleBits } from "../kernels/sample_bits.ts";
+import type { Plan } from "./plan.ts";
+import { Trace } from "./trace.ts";
+import type { Insertion, Transformer } from "./transformer.ts";
+import type { VaeDecoder } from "./vae.ts";
+
+/** Text features of a batch on the GPU: conditional images, then unconditional ones where there is guidance. */
+export interface TextFeatures {
+  /** [ΣT, Ct5] f32. */
+  readonly features: Tensor;
+  /** Tokens of each image. */
+  readonly lens: readonly number[];
+}
+
+/** What {@link generate} tells while it works. */
+export interface Progress {
+  /** `scale`: a scale's tokens are drawn; `decode`: the picture is made of them. */
+  readonly stage: "scale" | "decode";
+  /** Index of the scale, from 0; the number of scales at `decode`. */
+  readonly scale: number;
+  /** Number of scales. */
+  readonly scales: number;
+  /** Tokens along the scale's height. */
+  readonly height: number;
+  /** Tokens along the scale's width. */
+  readonly width: number;
+  /** Seconds since generation began. */
+  readonly seconds: number;
+}
+
+/** Hooks of a running generation. Either one makes it wait for the GPU after each scale. */
+export interface Hooks {
+  /** Called after each scale and after the decoder. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends generation between two scales by throwing its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Pictures and, if asked for, what happened on the way. */
+export interface Generated {
+  /** RGBA bytes of each image, row-major. */
+  readonly pixels: Uint8Array<ArrayBuffer>[];
+  /** Pixels across. */
+  readonly width: number;
+  /** Pixels down. */
+  readonly height: number;
+  /** Named tensors; empty unless the plan asks for a trace. */
+  readonly trace: Trace;
+}
+
+/** Seeds as pairs of 32-bit words, low first. */
+function seedWords(seeds: readonly bigint[]): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from(
+    seeds.flatMap((seed) => [Number(seed & 0xffffffffn), Number(seed >> 32n & 0xffffffffn)]),
+  );
+}
+
+/** Tensors that live until the end of a run. */
+class Scope {
+  #tensors: { dispose(): void }[] = [];
+
+  keep<T extends { dispose(): void }>(item: T): T {
+    this.#tensors.push(item);
+    return item;
+  }
+
+  [Symbol.dispose](): void {
+    for (const item of this.#tensors) item.dispose();
+  }
+}
+
+/**
+ * Text features to pictures: scale by scale through the transformer, bits drawn on the GPU, the sum of codes decoded
+ * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end.
+ *
+ * @throws what `signal` was aborted with.
+ */
+export async function generate(
+  device: Device,
+  transformer: Transformer,
+  vae: VaeDecoder,
+  text: TextFeatures,
+  plan: Plan,
+  hooks: Hooks = {},
+): Promise<Generated> {
+  using scope = new Scope();
+  const began = performance.now();
+  const { images: B, schedule, cfg } = plan;
+  const scales = schedule.length;
+  const tokens = schedule.map(([h, w]) => h * w);
+  const total = tokens.reduce((sum, n) => sum + n, 0);
+  const { d_vae: d, apply_spatial_patchify } = transformer.config;
+  const patchify = Boolean(apply_spatial_patchify);
+  const dv = patchify ? d / 4 : d;
+  const [lastH, lastW] = schedule[scales - 1]!;
+  const [H, W] = patchify ? [2 * lastH, 2 * lastW] : [lastH, lastW];
+  // the unconditional half is needed as long as this or a later scale is guided: it fills the cache meanwhile
+  const guidedScales = cfg.findLastIndex((strength) => strength !== 1) + 1;
+
+  const context = scope.keep(transformer.text(text.features, text.lens));
+  const rope = transformer.rope(schedule, plan.referenceGrid);
+  scope.keep(rope.cos);
+  scope.keep(rope.sin);
+  const cache = scope.keep(transformer.cache(guidedScales ? 2 * B : B, total));
+  const seeds = scope.keep(device.from("u32", [B, 2], seedWords(plan.seeds), "seeds"));
+  const sum = scope.keep(device.tensor("f32", [B, H, W, dv], "sum of codes"));
+  const passes = schedule.map((_, s) =>
+    scope.keep(
+      transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B, total),
+    )
+  );
+  const forced = upload(device, scope, plan.forceBits, "u32", tokens, B, d);
+  const uniforms = upload(device, scope, plan.uniforms, "f32", tokens, B, d);
+  const trace = new Trace(device, plan.trace);
+  scope.keep(trace);
+  trace.text(text, context, B);
+
+  const report = async (stage: Progress["stage"], scale: number, height: number, width: number) => {
+    hooks.signal?.throwIfAborted();
+    if (!hooks.signal && !hooks.onProgress) return;
+    await device.finish();
+    hooks.signal?.throwIfAborted();
+    const seconds = (performance.now() - began) / 1000;
+    hooks.onProgress?.({ stage, scale, scales, height, width, seconds });
+  };
+
+  let codes: Tensor | null = null;
+  for (let s = 0; s < scales; s++) {
+    const [h, w] = schedule[s]!;
+    const pass = passes[s]!;
+    const strength = cfg[s]!;
+    const insertion: Insertion | null = plan.insertion !== null && strength !== 1
+      ? { after: plan.insertion, cfg: strength }
+      : null;
+    const guided = strength !== 1 && plan.insertion === null;
+
+    const x = transformer.input(pass, codes, context);
+    codes?.dispose();
+    transformer.blocks(x, pass, context, cache, rope, insertion);
+    const delta = transformer.head(x, guided ? 2 * B : B, context);
+    x.dispose();
+
+    const bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
+    const deltaOut = trace.on ? device.tensor("f32", [B, tokens[s]!, d], "trace") : undefined;
+    sampleBits(device, {
+      delta,
+      bits,
+      batch: B,
+      guided,
+      cfg: strength,
+      tau: plan.tau[s]!,
+      topK: plan.topK,
+      topP: plan.topP,
+      mode: plan.greedy ? "greedy" : uniforms[s] ? "uniforms" : "random",
+      seeds,
+      scale: s,
+      uniforms: uniforms[s],
+      deltaOut,
+    });
+    delta.dispose();
+    const drawn = forced[s] ?? bits;
+    accumulateCodes(device, { bits: drawn, sum, height: h, width: w, first: s === 0, patchify });
+    if (deltaOut) trace.scale(s, h, w, deltaOut, drawn, sum);
+    bits.dispose();
+    if (s + 1 < scales) {
+      const [height, width] = schedule[s + 1]!;
+      codes = device.tensor("f32", [B, tokens[s + 1]!, d], "codes");
+      nextInput(device, { sum, y: codes, height, width, patchify });
+    }
+    device.flush();
+    await report("scale", s, h, w);
+  }
+
+  const decoded = scope.keep(vae.decode(sum));
+  const [, height = 0, width = 0] = decoded.shape;
+  const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
+  rgba8(device, { x: decoded, y: packed });
+  await report("decode", scales, height, width);
+  const [rgba, ...traced] = await device.readAll([packed, ...trace.tensors]);
+  hooks.signal?.throwIfAborted();
+  const bytes = new Uint8Array(rgba!.buffer);
+  const size = height * width * 4;
+  const pixels = Array.from({ length: B }, (_, b) => bytes.slice(b * size, (b + 1) * size));
+  trace.finish(traced, pixels, width, height);
+  return { pixels, width, height, trace };
+}
+
+/** Uploads what the caller gives for some scales: values [B, h, w, d] each. */
+function upload(
+  device: Device,
+  scope: Scope,
+  given: Plan["uniforms"] | Plan["forceBits"],
+  dtype: "u32" | "f32",
+  tokens: readonly number[],
+  B: number,
+  d: number,
+): (Tensor | undefined)[] {
+  return tokens.map((n, s) => {
+    const values = given[s];
+    if (!values) return undefined;
+    if (values.length !== B * n * d) {
+      throw new InputError(
+        "wrong-length",
+        `Cannot use ${values.length} values for scale ${s}: ${B} × ${n} tokens × ${d} bits need ` +
+          `${B * n * d}`,
+      );
+    }
+    const data = dtype === "u32" ? Uint32Array.from(values) : Float32Array.from(values);
+    return scope.keep(device.from(dtype, [B, n, d], data));
+  });
+}

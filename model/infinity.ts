@@ -1,0 +1,346 @@
+import { CheckpointError, Device, InputError } from "../engine/mod.ts";
+import type { TensorToWrite } from "../engine/safetensors_writer.ts";
+import { Weights } from "./checkpoint.ts";
+import { type ModelConfig, parseConfig } from "./config.ts";
+import { type Folder, openFolder } from "./folder.ts";
+import { generate, type Hooks, type TextFeatures } from "./generate.ts";
+import { imageParameters } from "./parameters.ts";
+import { makePlan, type SamplingOptions } from "./plan.ts";
+import { encodePng } from "./png.ts";
+import { T5Encoder } from "./t5.ts";
+import { type FeatureRows, type RowRange, TextRows } from "./text_rows.ts";
+import { Tokenizer } from "./tokenizer.ts";
+import { Transformer } from "./transformer.ts";
+import { VaeDecoder } from "./vae.ts";
+import { VERSION } from "./version.ts";
+
+/** The model that comes with the package: 32×32 emoji. */
+export const DEFAULT_MODEL: URL = new URL("../assets/models/emoji-nano/", import.meta.url);
+
+/** How to load a model. */
+export interface LoadOptions {
+  /** A WebGPU implementation; Deno's own if absent. */
+  readonly gpu?: GPU;
+  /** A device that is already open and stays the caller's; overrides `gpu`. */
+  readonly device?: Device;
+  /** Storage of weights and KV cache; `f32` if absent. `f16` halves the memory and needs `shader-f16`. */
+  readonly type?: "f32" | "f16";
+  /** Called with what is being loaded. */
+  readonly onProgress?: (what: string) => void;
+}
+
+/** What to draw, and how. */
+export interface GenerateOptions extends SamplingOptions, Hooks {
+  /** What to draw; each prompt makes `batchCount` images. */
+  readonly prompt?: string | readonly string[];
+  /** What to keep away from, in place of the model's learnt unconditional text. */
+  readonly negativePrompt?: string;
+  /** Text features in place of prompts. */
+  readonly textFeatures?: FeatureRows;
+  /** Text features in place of a negative prompt; one set for all images, or one for each. */
+  readonly negativeFeatures?: FeatureRows;
+}
+
+/** One picture. */
+export interface Image {
+  /** Pixels across. */
+  readonly width: number;
+  /** Pixels down. */
+  readonly height: number;
+  /** RGBA bytes, row-major. */
+  readonly rgba: Uint8Array<ArrayBuffer>;
+  /** The prompt it was made from, if there was one. */
+  readonly prompt?: string;
+  /** The seed that makes it again. */
+  readonly seed: bigint;
+  /** All settings as text, as web UIs read them from a PNG. */
+  readonly parameters: string;
+  /** A PNG file that carries {@link Image.parameters}. */
+  toPng(): Uint8Array<ArrayBuffer>;
+}
+
+/** What {@link InfinityModel.generate} made. */
+export interface Result {
+  /** One per prompt and batch count. */
+  readonly images: Image[];
+  /** Tensors of what happened; empty without `trace`. */
+  readonly trace: TensorToWrite[];
+  /** Wall time of the text side, of the pictures, and of all. */
+  readonly seconds: { readonly text: number; readonly images: number; readonly total: number };
+  /** What a user should know, a line each: a prompt that was cut, say. */
+  readonly warnings: string[];
+}
+
+/** Conditional and, where there is guidance, unconditional text of a batch. */
+interface Texts {
+  readonly text: TextFeatures;
+  readonly prompts: readonly string[] | null;
+}
+
+/**
+ * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE decoder on one GPU.
+ *
+ * @example
+ * ```ts no-run
+ * import { InfinityModel } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load();
+ * const { images } = await model.generate({ prompt: "red apple", seed: 7 });
+ * await Deno.writeFile("apple.png", images[0].toPng());
+ * ```
+ */
+export class InfinityModel {
+  private constructor(
+    /** The GPU it lives on. */
+    readonly device: Device,
+    /** Hyper-parameters and defaults. */
+    readonly config: ModelConfig,
+    private readonly parts: {
+      readonly tokenizer: Tokenizer | null;
+      readonly encoder: T5Encoder | null;
+      readonly transformer: Transformer;
+      readonly vae: VaeDecoder;
+    },
+    private readonly ownsDevice: boolean,
+  ) {}
+
+  /**
+   * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder); the model in the box if absent.
+   *
+   * @throws {DeviceError} without a WebGPU adapter.
+   * @throws {ConfigError | CheckpointError | SafetensorsError} one line that says which file is wrong, and how.
+   */
+  static async load(
+    folder: string | URL = DEFAULT_MODEL,
+    options: LoadOptions = {},
+  ): Promise<InfinityModel> {
+    const files = openFolder(folder);
+    const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+    const device = options.device ?? await Device.open({ gpu: options.gpu });
+    const type = options.type ?? "f32";
+    const parts: { dispose(): void }[] = [];
+    try {
+      if (type === "f16" && !device.capabilities.f16) {
+        throw new InputError(
+          "no-f16",
+          `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,
+        );
+      }
+      const loader = new Loader(files, device, type, options.onProgress, parts);
+      const transformer = await loader.load(
+        config.files.transformer,
+        (weights) => Transformer.load(weights, config.transformer),
+      );
+      const vae = await loader.load(config.files.vae, (weights) => {
+        checkPair(config, weights);
+        return VaeDecoder.load(weights, config.vae);
+      });
+      const hasText = config.text_encoder && await files.exists(config.files.text_encoder);
+      const encoder = hasText
+        ? await loader.load(
+          config.files.text_encoder,
+          (weights) => T5Encoder.load(weights, config.text_encoder!),
+        )
+        : null;
+      const tokenizer = encoder
+        ? Tokenizer.load(await files.json(config.files.tokenizer), {
+          maxLength: config.tokenizer.max_length,
+        })
+        : null;
+      device.flush();
+      device.memory.trim();
+      device.check();
+      return new InfinityModel(
+        device,
+        config,
+        { tokenizer, encoder, transformer, vae },
+        !options.device,
+      );
+    } catch (error) {
+      for (const part of parts) part.dispose();
+      if (!options.device) device.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Draws pictures. The same seed on the same adapter gives the same bytes, alone or in a batch.
+   *
+   * @throws {InputError} one line that names the option, its value and what is allowed.
+   * @throws what `signal` was aborted with.
+   */
+  async generate(options: GenerateOptions): Promise<Result> {
+    options.signal?.throwIfAborted();
+    const began = performance.now();
+    const { batchCount = 1 } = options;
+    const sources = options.textFeatures?.lens.length ?? this.#prompts(options).length;
+    const plan = makePlan(this.config, options, sources);
+    const warnings: string[] = [];
+    const { text, prompts } = this.#texts(
+      options,
+      batchCount,
+      plan.cfg.some((c) => c !== 1),
+      warnings,
+    );
+    const textDone = performance.now();
+    try {
+      const { transformer, vae } = this.parts;
+      const made = await generate(this.device, transformer, vae, text, plan, options);
+      const { width, height } = made;
+      const images = made.pixels.map((rgba, i): Image => {
+        const prompt = prompts?.[i];
+        const seed = plan.seeds[i]!;
+        const parameters = imageParameters({
+          prompt: prompt ?? "",
+          negativePrompt: options.negativePrompt,
+          scales: plan.schedule.length,
+          cfg: plan.cfg,
+          tau: plan.tau,
+          seed,
+          width,
+          height,
+          model: this.config.name,
+          schedule: plan.schedule,
+          topK: plan.topK,
+          topP: plan.topP,
+          greedy: plan.greedy,
+          cfgInsertionLayer: options.cfgInsertionLayer ?? this.config.defaults.cfg_insertion_layer,
+          version: VERSION,
+        });
+        const toPng = () => encodePng(rgba, width, height, { parameters });
+        return { width, height, rgba, prompt, seed, parameters, toPng };
+      });
+      const ended = performance.now();
+      const seconds = {
+        text: (textDone - began) / 1000,
+        images: (ended - textDone) / 1000,
+        total: (ended - began) / 1000,
+      };
+      return { images, trace: made.trace.entries, seconds, warnings };
+    } finally {
+      text.features.dispose();
+    }
+  }
+
+  #prompts({ prompt }: GenerateOptions): readonly string[] {
+    const prompts = typeof prompt === "string" ? [prompt] : prompt ?? [];
+    if (prompts.length === 0 || prompts.some((p) => p.trim() === "")) {
+      throw new InputError("empty-prompt", "Cannot draw an empty prompt: say what to draw");
+    }
+    return prompts;
+  }
+
+  #tokenize(prompt: string, warnings: string[]): number[] {
+    if (!this.parts.tokenizer) {
+      throw new InputError(
+        "no-text-encoder",
+        `Cannot read a prompt: ${this.config.name} has no text encoder; give text features`,
+      );
+    }
+    const { ids, truncated } = this.parts.tokenizer.encode(prompt);
+    if (truncated) warnings.push(`Prompt cut to its first ${ids.length} tokens`);
+    return ids;
+  }
+
+  /** Features of every image: all conditional ones, then all unconditional ones if `guided`. */
+  #texts(
+    options: GenerateOptions,
+    batchCount: number,
+    guided: boolean,
+    warnings: string[],
+  ): Texts {
+    const prompts = options.textFeatures ? null : this.#prompts(options);
+    const ids = prompts?.map((prompt) => this.#tokenize(prompt, warnings)) ?? null;
+    const negativeIds = guided && options.negativePrompt !== undefined && !options.negativeFeatures
+      ? [this.#tokenize(options.negativePrompt, warnings)]
+      : null;
+    // one pass through the encoder for both, then one copy of each row per image
+    const encoded = ids || negativeIds
+      ? this.parts.encoder!.encode([...ids ?? [], ...negativeIds ?? []])
+      : null;
+    const rows = new TextRows(this.device, this.config.transformer.text_channels);
+    try {
+      const split = ids?.length ?? 0;
+      const cond = options.textFeatures
+        ? rows.upload(options.textFeatures)
+        : rows.range(encoded!, 0, split);
+      const each = cond.flatMap((item) => Array<RowRange>(batchCount).fill(item));
+      if (!guided) return { text: rows.gather(each), prompts: repeat(prompts, batchCount) };
+      let uncond: RowRange[];
+      if (options.negativeFeatures) uncond = rows.upload(options.negativeFeatures);
+      else if (negativeIds) uncond = rows.range(encoded!, split, negativeIds.length);
+      else uncond = rows.own(this.parts.transformer.unconditional(each.map((r) => r.count)), each);
+      if (uncond.length === 1) uncond = each.map(() => uncond[0]!);
+      if (uncond.length !== each.length) {
+        throw new InputError(
+          "wrong-length",
+          `Cannot guide ${each.length} images with ${uncond.length} negative texts: give 1 or ` +
+            `${each.length}`,
+        );
+      }
+      return { text: rows.gather([...each, ...uncond]), prompts: repeat(prompts, batchCount) };
+    } finally {
+      encoded?.features.dispose();
+      rows.dispose();
+    }
+  }
+
+  /** Frees the model's memory, and the device if the model opened it. */
+  dispose(): void {
+    for (const part of Object.values(this.parts)) {
+      if (part && "dispose" in part) part.dispose();
+    }
+    if (this.ownsDevice) this.device.dispose();
+    else this.device.memory.trim();
+  }
+
+  /** {@link InfinityModel.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function repeat(prompts: readonly string[] | null, count: number): readonly string[] | null {
+  return prompts && prompts.flatMap((prompt) => Array<string>(count).fill(prompt));
+}
+
+/** Opens one file after another and loads a part from it. */
+class Loader {
+  constructor(
+    private readonly folder: Folder,
+    private readonly device: Device,
+    private readonly type: "f32" | "f16",
+    private readonly onProgress: ((what: string) => void) | undefined,
+    private readonly parts: { dispose(): void }[],
+  ) {}
+
+  async load<T extends { dispose(): void }>(
+    name: string,
+    make: (weights: Weights) => Promise<T>,
+  ): Promise<T> {
+    this.onProgress?.(name);
+    const file = await this.folder.tensors(name);
+    try {
+      const part = await make(new Weights(this.device, file, this.type));
+      this.parts.push(part);
+      return part;
+    } finally {
+      file.close();
+    }
+  }
+}
+
+/** Refuses a VAE whose codes are not those the transformer predicts, before any shape disagrees. */
+function checkPair(config: ModelConfig, weights: Weights): void {
+  const name = "decoder.conv_in.conv.weight";
+  if (!weights.has(name)) return;
+  const d = weights.shapeOf(name)[1]!;
+  const { d_vae, apply_spatial_patchify } = config.transformer;
+  const need = apply_spatial_patchify ? d_vae / 4 : d_vae;
+  if (d === need) return;
+  throw new CheckpointError(
+    "wrong-vae",
+    `Cannot use "${weights.file.name}": its codes have ${d} bits, the transformer predicts ${need}; ` +
+      "use the VAE this transformer was trained with",
+  );
+}

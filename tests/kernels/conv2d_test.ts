@@ -1,0 +1,139 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../engine/mod.ts";
+import { conv2d, type Conv2dArgs, packConv } from "../../kernels/conv2d.ts";
+import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
+
+/** One convolution: the shape of x, output channels, kernel size and how. */
+interface Case extends Pick<Conv2dArgs, "stride" | "upsample" | "padding"> {
+  x: [B: number, H: number, W: number, C: number];
+  N: number;
+  size: 1 | 3;
+}
+
+function outputSize({ x: [, H, W], size, stride = 1, upsample, padding }: Case): [number, number] {
+  const scale = upsample ? 2 : 1;
+  const zeros = size === 1 ? 0 : padding === "after" ? 1 : 2;
+  const along = (n: number) => Math.floor((n * scale + zeros - size) / stride) + 1;
+  return [along(H), along(W)];
+}
+
+function reference(c: Case, x: Float64Array, w: Float64Array, bias: Float64Array): Float64Array {
+  const [B, H, W, C] = c.x;
+  const { N, size, stride = 1, upsample, padding } = c;
+  const [OH, OW] = outputSize(c);
+  const scale = upsample ? 2 : 1;
+  const pad = padding === "after" ? 0 : (size - 1) / 2;
+  const y = new Float64Array(B * OH * OW * N);
+  for (let i = 0; i < y.length; i++) {
+    const n = i % N, ox = Math.floor(i / N) % OW;
+    const oy = Math.floor(i / N / OW) % OH, b = Math.floor(i / N / OW / OH);
+    let sum = bias[n]!;
+    for (let ky = 0; ky < size; ky++) {
+      for (let kx = 0; kx < size; kx++) {
+        const iy = oy * stride + ky - pad, ix = ox * stride + kx - pad;
+        if (iy < 0 || ix < 0 || iy >= H * scale || ix >= W * scale) continue;
+        const at = ((b * H + Math.floor(iy / scale)) * W + Math.floor(ix / scale)) * C;
+        for (let k = 0; k < C; k++) {
+          sum += x[at + k]! * w[((n * C + k) * size + ky) * size + kx]!;
+        }
+      }
+    }
+    y[i] = sum;
+  }
+  return y;
+}
+
+const CASES: Case[] = [
+  { x: [1, 1, 1, 1], N: 1, size: 1 },
+  { x: [1, 1, 1, 1], N: 1, size: 3 },
+  { x: [2, 4, 4, 32], N: 64, size: 3 },
+  { x: [1, 5, 7, 14], N: 36, size: 3 },
+  { x: [1, 9, 3, 3], N: 32, size: 3 },
+  { x: [2, 6, 5, 36], N: 3, size: 3 },
+  { x: [3, 3, 5, 7], N: 5, size: 1 },
+  { x: [1, 4, 6, 64], N: 32, size: 1 },
+  { x: [1, 8, 6, 16], N: 20, size: 3, stride: 2, padding: "after" },
+  { x: [2, 7, 5, 6], N: 8, size: 3, stride: 2, padding: "after" },
+  { x: [1, 7, 6, 8], N: 8, size: 3, stride: 2 },
+  { x: [1, 3, 4, 40], N: 40, size: 3, upsample: true },
+  { x: [2, 1, 2, 5], N: 7, size: 3, upsample: true },
+];
+
+for (const dtype of ["f32", "f16"] as const) {
+  Deno.test(`conv2d() convolves odd shapes in ${dtype}`, async () => {
+    const next = random(1);
+    for (const c of CASES) {
+      const { x: shape, N, size, stride, upsample, padding } = c;
+      const C = shape[3];
+      const x = values(next, shape.reduce((a, b) => a * b), dtype);
+      const w = values(next, N * C * size * size, dtype), b = values(next, N);
+      const weight = upload("f32", [N, C, size, size], w);
+      const conv = packConv(device, weight, upload("f32", [N], b), dtype);
+      const y = poisoned(dtype, [shape[0], ...outputSize(c), N]);
+      conv2d(device, { x: upload(dtype, shape, x), conv, y, stride, upsample, padding });
+      await assertTensor(y, reference(c, x, w, b), TOLERANCE[dtype], JSON.stringify(c));
+    }
+  });
+}
+
+Deno.test("conv2d() adds to y", async () => {
+  const next = random(2);
+  for (const c of CASES) {
+    const { x: shape, N, size, stride, upsample, padding } = c;
+    const C = shape[3];
+    const x = values(next, shape.reduce((a, b) => a * b)), w = values(next, N * C * size * size);
+    const b = values(next, N), [OH, OW] = outputSize(c);
+    const before = values(next, shape[0] * OH * OW * N);
+    const conv = packConv(device, upload("f32", [N, C, size, size], w), upload("f32", [N], b));
+    const y = upload("f32", [shape[0], OH, OW, N], before);
+    const how = { stride, upsample, padding, epilogue: "add" } as const;
+    conv2d(device, { x: upload("f32", shape, x), conv, y, ...how });
+    const expected = reference(c, x, w, b).map((v, i) => v + before[i]!);
+    await assertTensor(y, expected, TOLERANCE.f32, JSON.stringify(c));
+  }
+});
+
+Deno.test("conv2d() gives an image the same bits alone and in a batch", async () => {
+  const next = random(3);
+  for (const [H, W, C, N] of [[3, 5, 32, 32], [4, 4, 14, 3]] as const) {
+    const x = values(next, 3 * H * W * C);
+    const weight = upload("f32", [N, C, 3, 3], values(next, N * C * 9));
+    const conv = packConv(device, weight, upload("f32", [N], values(next, N)));
+    const all = poisoned("f32", [3, H, W, N]), one = poisoned("f32", [1, H, W, N]);
+    conv2d(device, { x: upload("f32", [3, H, W, C], x), conv, y: all });
+    const last = x.subarray(2 * H * W * C);
+    conv2d(device, { x: upload("f32", [1, H, W, C], last), conv, y: one });
+    const [images, image] = await device.readAll([all, one]);
+    assertEquals(images!.slice(2 * H * W * N), image);
+  }
+});
+
+Deno.test("conv2d() pads with zeros whatever lies outside the image", async () => {
+  // an infinite neighbour image must not leak in as 0 · ∞
+  const x = upload(
+    "f32",
+    [2, 2, 2, 4],
+    Float64Array.from({ length: 32 }, (_, i) => i < 16 ? 1 : Infinity),
+  );
+  const weight = upload("f32", [4, 4, 3, 3], new Float64Array(144).fill(1));
+  const conv = packConv(device, weight, upload("f32", [4], new Float64Array(4)));
+  const y = poisoned("f32", [2, 2, 2, 4]);
+  conv2d(device, { x, conv, y });
+  assertEquals([...(await device.read(y)).slice(0, 16)], new Array(16).fill(16));
+});
+
+Deno.test("conv2d() and packConv() refuse shapes that disagree", () => {
+  const bias = upload("f32", [4], new Float64Array(4));
+  const conv = packConv(device, upload("f32", [4, 8, 3, 3], new Float64Array(288)), bias);
+  const x = upload("f32", [1, 4, 4, 8], new Float64Array(128));
+  assertThrows(
+    () => conv2d(device, { x, conv, y: poisoned("f32", [1, 2, 2, 4]) }),
+    KernelError,
+    "Cannot convolve [1,4,4,8] by [4, 8, 3, 3] into [1,2,2,4], expected [1,4,4,4]",
+  );
+  assertThrows(
+    () => packConv(device, upload("f32", [8, 4], new Float64Array(32)), bias),
+    KernelError,
+    "Cannot pack [8,4] and bias [4] as a convolution",
+  );
+});
