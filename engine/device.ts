@@ -1,6 +1,6 @@
-import { DeviceError, KernelError, OutOfMemoryError } from "./errors.ts";
+import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "./errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
-import { formatBytes, Memory } from "./memory.ts";
+import { Memory } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
 import { Recorder } from "./recorder.ts";
 import {
@@ -211,7 +211,10 @@ export class Device {
     this.gpu.queue.submit([encoder.finish()]);
     const bytes = rows * columns * 4 * ELEMENT_BYTES[matrix.dtype];
     this.memory.count(bytes);
-    return new Texture(texture, () => this.memory.count(-bytes));
+    return new Texture(texture, () => {
+      this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
+      this.memory.count(-bytes);
+    });
   }
 
   /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */

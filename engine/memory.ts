@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from "./errors.ts";
+import { formatBytes, OutOfMemoryError } from "./errors.ts";
 
 /** Sizes are rounded so that a freed buffer fits the next request of about its size. */
 function sizeClass(bytes: number): number {
@@ -7,25 +7,13 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** `3.4 GB`, `12 MB`, `640 B`: decimal units, for messages. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
-}
-
 /**
  * Every byte of GPU memory the engine holds: allocation, a pool of freed buffers, and the account.
  * Dropped GPU buffers are not collected by Deno, so each has an owner that releases it.
  */
 export class Memory {
   #device: GPUDevice;
-  #pool: Map<number, GPUBuffer[]> = new Map();
+  #pool: Map<string, GPUBuffer[]> = new Map();
   #live = 0;
   #peak = 0;
   #pooled = 0;
@@ -56,10 +44,11 @@ export class Memory {
   }
 
   /**
-   * A buffer of at least `bytes` with undefined contents.
+   * A buffer of at least `bytes` with undefined contents. Kernel parameters (`uniform`) have a pool of their own: they
+   * are allocated after the dispatches they belong to were recorded, whose freed buffers must not become theirs.
    * @throws {OutOfMemoryError} if it is larger than one buffer or one binding of this adapter may be.
    */
-  allocate(bytes: number, label: string): GPUBuffer {
+  allocate(bytes: number, label: string, kind: "storage" | "uniform" = "storage"): GPUBuffer {
     const limit = Math.min(
       this.#device.limits.maxBufferSize,
       this.#device.limits.maxStorageBufferBindingSize,
@@ -72,14 +61,17 @@ export class Memory {
       );
     }
     const size = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);
-    let buffer = this.#pool.get(size)?.pop();
+    const usage = GPUBufferUsage.COPY_DST |
+      (kind === "uniform"
+        ? GPUBufferUsage.UNIFORM
+        : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
+    let buffer = this.#pool.get(`${usage}/${size}`)?.pop();
     if (buffer) this.#pooled -= size;
     else {
       buffer = this.#device.createBuffer({
         label: `${label} (${formatBytes(size)})`,
         size,
-        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_SRC |
-          GPUBufferUsage.COPY_DST,
+        usage,
       });
     }
     this.#live += size;
@@ -91,9 +83,10 @@ export class Memory {
   release(buffer: GPUBuffer): void {
     this.#live -= buffer.size;
     this.#pooled += buffer.size;
-    const list = this.#pool.get(buffer.size);
+    const key = `${buffer.usage}/${buffer.size}`;
+    const list = this.#pool.get(key);
     if (list) list.push(buffer);
-    else this.#pool.set(buffer.size, [buffer]);
+    else this.#pool.set(key, [buffer]);
   }
 
   /** Accounts for `bytes` held outside buffers (textures); negative when they go. */

@@ -2,7 +2,7 @@
 export * from "./device.ts";
 export * from "./errors.ts";
 export * from "./kernel.ts";
-export { formatBytes } from "./memory.ts";
+export type { Memory } from "./memory.ts";
 export type { KernelTime, Profiler } from "./profiler.ts";
 export * from "./tensor.ts";
 export * from "./texture.ts";

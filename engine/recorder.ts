@@ -121,7 +121,7 @@ export class Recorder {
   /** Encodes and submits what was recorded. */
   flush(): void {
     if (this.#pending.length === 0) return;
-    const uniforms = this.#memory.allocate(this.#paramsLength, "kernel parameters");
+    const uniforms = this.#memory.allocate(this.#paramsLength, "kernel parameters", "uniform");
     this.#device.queue.writeBuffer(uniforms, 0, this.#params, 0, this.#paramsLength);
     const encoder = this.#device.createCommandEncoder();
     let pass = encoder.beginComputePass(this.profiler?.pass(this.#pending[0]!.name));

@@ -26,7 +26,7 @@ export class Texture {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#texture.destroy();
     this.#release();
+    this.#texture.destroy();
   }
 }

@@ -165,10 +165,6 @@ function repeat(count: number, line: (i: number) => string, separator: string = 
   return Array.from({ length: count }, (_, i) => line(i)).join(separator);
 }
 
-function repeat(count: number, line: (i: number) => string, separator: string = " "): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join(separator);
-}
-
 function forQueries(line: (i: number) => string): string {
   return repeat(QUERIES, line);
 }
@@ -182,7 +178,8 @@ function unrolled({ lanes, chunks }: Shape): string {
 fn largest(i: u32) -> f32 { ${over((lane) => `x = max(x, weight(i, ${lane}));`)} }
 fn total(i: u32) -> f32 { ${over((lane) => `x += weight(i, ${lane});`)} }
 fn shrink(i: u32, by: f32) { ${repeat(chunks, (c) => `acc[i * CHUNKS + ${c}] *= by;`)} }
-fn begin_all() { ${forQueries((i) => `most[${i}] = LOWEST; s[${i}] = 0.0;`)} }
+fn begin_all() { ${forQueries((i) => `most[${i}] = LOWEST;`)} }
+fn clear_all() { ${forQueries((i) => `s[${i}] = 0.0;`)} }
 fn logit_all() { ${forQueries((i) => `logit(${i});`)} }
 fn soften_all() { ${forQueries((i) => `soften(${i});`)} }
 fn sum_all() { ${forQueries((i) => `s[${i}] = sum[${i}];`)} }

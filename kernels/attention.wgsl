@@ -7,9 +7,10 @@
 // Keys go in steps of LANES from the span's start, and each query has its own maximum and sum: its bits depend on
 // nothing but its span. Statistics are f32; the sum of weights is kept per lane until the end.
 //
-// Prelude (attention.ts): Q, KV, Y, LANES, QUERIES, CHUNKS, VECTORS (vec4s of a head), BIAS; fns load_q, unpack,
-// store_y; query, weight, share_queries, share (the handing round); and unrolled, since arrays stay in registers only
-// under constant indices: largest, total, all_load, all_score, all_logit, all_soften, all_weigh, all_store.
+// Prelude (attention.ts): Q, KV, Y, LANES, QUERIES, CHUNKS, VECTORS (vec4s of a head), BIAS; fn unpack. Then what differs
+// by how values are handed round: load_span, keep_query, share_queries, query(i, d), share, weight(i, lane) = that
+// lane's s[i], score_all, weigh_all. And loops over queries, unrolled because arrays stay in registers only under
+// constant indices: largest, total, shrink, begin_all, clear_all, logit_all, soften_all, sum_all, divide_all, next.
 
 struct Params {
   q_stride: u32, // strides and offsets in vec4s
@@ -36,8 +37,8 @@ struct Params {
 var<private> lane: u32;
 var<private> head: u32;
 var<private> span: vec4<u32>; // first query row, queries, first key row, keys
-var<private> first: u32; // the first query of this tile, and the first key of this step, counted in the span
-var<private> step: u32;
+var<private> first: u32; // the first query of this tile, counted in the span
+var<private> step: u32; // the first key of this step, counted in the span
 
 var<private> own: array<vec4<f32>, QUERIES * CHUNKS>; // queries: this lane's channels
 var<private> s: array<f32, QUERIES>; // logit, then weight, of this lane's key
@@ -65,9 +66,9 @@ fn load_v(j: u32, chunk: u32) -> vec4<f32> {
   return unpack(v[row * params.v_stride + params.v_offset + channel(chunk)]);
 }
 
-fn score(i: u32, d: u32, key: vec4<f32>) {
+fn score(i: u32, d: u32, x: vec4<f32>) {
   let a = query(i, d);
-  s[i] = fma(a.w, key.w, fma(a.z, key.z, fma(a.y, key.y, fma(a.x, key.x, s[i]))));
+  s[i] = fma(a.w, x.w, fma(a.z, x.z, fma(a.y, x.y, fma(a.x, x.x, s[i]))));
 }
 
 fn bias(i: u32) -> f32 {
@@ -110,6 +111,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   begin_all();
   share_queries();
   for (step = 0; step < span.w; step += LANES) {
+    clear_all();
     score_all(span.z + min(step + lane, span.w - 1));
     logit_all();
     share();

@@ -1,0 +1,37 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
+import source from "./embedding.wgsl" with { type: "text" };
+
+const kernel = defineKernel("embedding", source, ["ids", "table", "y"], ["count", "C", "last"]);
+
+/** Arguments of {@link embedding}. */
+export interface EmbeddingArgs {
+  /** [T] u32, each less than V; a larger one takes the last row. */
+  readonly ids: Tensor;
+  /** [V, C] f32 or f16. */
+  readonly table: Tensor;
+  /** [T, C] f32 or f16. */
+  readonly y: Tensor;
+}
+
+/**
+ * y[t] = table[ids[t]] (`torch.nn.Embedding`).
+ *
+ * @throws {KernelError} if shapes disagree or ids are not u32.
+ */
+export function embedding(device: Device, { ids, table, y }: EmbeddingArgs): void {
+  const [V = 0, C = 0] = table.shape;
+  if (table.shape.length !== 2 || ids.dtype !== "u32" || y.elements !== ids.elements * C) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot look up ${ids.dtype} [${ids.shape}] in [${table.shape}] into [${y.shape}]`,
+    );
+  }
+  const per = C % 4 === 0 ? 4 : 1;
+  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  device.run(kernel, {
+    specialise: { TABLE: type(table.dtype), Y: type(y.dtype), V: type("f32") },
+    bind: { ids, table, y },
+    params: { count: y.elements / per, C: C / per, last: V - 1 },
+    workgroups: grid(Math.ceil(y.elements / per / 64)),
+  });
+}

@@ -1,0 +1,22 @@
+// y[t] = table[ids[t]]: looks up rows of a table. One invocation copies one element (a vec4 where the width allows).
+//
+// Prelude (embedding.ts): TABLE, Y (elements as stored: scalar or vec4), V (the same in f32).
+
+struct Params {
+  count: u32, // elements of y
+  C: u32, // elements in a row
+  last: u32, // last row of the table
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> ids: array<u32>;
+@group(0) @binding(2) var<storage, read> table: array<TABLE>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.y * groups.x * 64 + id.x;
+  if (i >= params.count) { return; }
+  let row = min(ids[i / params.C], params.last);
+  y[i] = Y(V(table[row * params.C + i % params.C]));
+}

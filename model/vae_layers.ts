@@ -1,0 +1,154 @@
+/**
+ * The layers the VAE's decoder and encoder are made of.
+ *
+ * Each takes its input over: it disposes it, or returns it as its output.
+ *
+ * @module
+ */
+
+import { ConfigError, type Device, type Tensor } from "../engine/mod.ts";
+import { type Conv, conv2d, disposeConv, packConv } from "../kernels/conv2d.ts";
+import { groupNorm } from "../kernels/group_norm.ts";
+import type { Weights } from "./checkpoint.ts";
+
+/** Newer checkpoints wrap each layer once more: `conv1.conv.weight`, where older ones say `conv1.weight`. */
+function innerName(weights: Weights, name: string, inner: "conv" | "norm"): string {
+  return !weights.has(`${name}.${inner}.weight`) && weights.has(`${name}.weight`)
+    ? name
+    : `${name}.${inner}`;
+}
+
+/** How every norm of a VAE is built. */
+export interface NormOptions {
+  /** Groups of channels; 24 where this does not divide them, as in the official code. */
+  readonly groups: number;
+  /** Added to the variance. */
+  readonly eps: number;
+}
+
+/** Loads the convolution `name` from `C` to `N` channels. */
+export async function loadConv(
+  weights: Weights,
+  name: string,
+  C: number,
+  N: number,
+  size: 1 | 3 = 3,
+): Promise<Conv> {
+  const inner = innerName(weights, name, "conv");
+  const weight = await weights.tensor(`${inner}.weight`, [N, C, size, size]);
+  const bias = await weights.tensor(`${inner}.bias`, [N]);
+  const conv = packConv(weights.device, weight, bias, weights.dtype, name);
+  weight.dispose();
+  return conv;
+}
+
+/** Runs a 3 × 3 or 1 × 1 convolution, on twice the size with `upsample`, into `y` or a new tensor; disposes `x`. */
+export function convolve(
+  device: Device,
+  conv: Conv,
+  x: Tensor,
+  options: { upsample?: boolean; y?: Tensor } = {},
+): Tensor {
+  const { upsample = false } = options;
+  const [B = 0, H = 0, W = 0] = x.shape;
+  const scale = upsample ? 2 : 1;
+  const shape = [B, H * scale, W * scale, conv.N];
+  const y = options.y ?? device.tensor("f32", shape, "VAE activations");
+  conv2d(device, { x, conv, y, upsample });
+  x.dispose();
+  return y;
+}
+
+/** GroupNorm, then swish: `Normalize` and `swish` of the official code. */
+export class NormSwish {
+  private constructor(
+    private readonly weight: Tensor,
+    private readonly bias: Tensor,
+    private readonly groups: number,
+    private readonly eps: number,
+  ) {}
+
+  /**
+   * Loads the norm `name` of `C` channels.
+   *
+   * @throws {ConfigError} `vae-channels`: the channels divide into neither number of groups.
+   */
+  static async load(
+    weights: Weights,
+    name: string,
+    C: number,
+    options: NormOptions,
+  ): Promise<NormSwish> {
+    const groups = [options.groups, 24].find((n) => C % n === 0);
+    if (groups === undefined) {
+      throw new ConfigError(
+        "vae-channels",
+        `Cannot normalise ${C} channels in ${options.groups} or 24 groups: change the VAE's base_ch`,
+      );
+    }
+    const inner = innerName(weights, name, "norm");
+    const weight = await weights.tensor(`${inner}.weight`, [C]);
+    const bias = await weights.tensor(`${inner}.bias`, [C]);
+    return new NormSwish(weight, bias, groups, options.eps);
+  }
+
+  /** swish(norm(x)) as a new tensor; leaves `x` alone. */
+  run(device: Device, x: Tensor): Tensor {
+    const y = device.tensor("f32", x.shape, "VAE activations");
+    const { weight, bias, groups, eps } = this;
+    groupNorm(device, { x, weight, bias, y, groups, eps, activation: "silu" });
+    return y;
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.weight.dispose();
+    this.bias.dispose();
+  }
+}
+
+/** x + conv2(swish(norm2(conv1(swish(norm1(x)))))), with a 1 × 1 convolution of x where the channels change. */
+export class ResBlock {
+  private constructor(
+    private readonly norm1: NormSwish,
+    private readonly conv1: Conv,
+    private readonly norm2: NormSwish,
+    private readonly conv2: Conv,
+    private readonly shortcut: Conv | null,
+  ) {}
+
+  /** Loads the block `name` from `C` to `N` channels. */
+  static async load(
+    weights: Weights,
+    name: string,
+    C: number,
+    N: number,
+    norm: NormOptions,
+  ): Promise<ResBlock> {
+    return new ResBlock(
+      await NormSwish.load(weights, `${name}.norm1`, C, norm),
+      await loadConv(weights, `${name}.conv1`, C, N),
+      await NormSwish.load(weights, `${name}.norm2`, N, norm),
+      await loadConv(weights, `${name}.conv2`, N, N),
+      C === N ? null : await loadConv(weights, `${name}.nin_shortcut`, C, N, 1),
+    );
+  }
+
+  /** Takes `x` over; without a shortcut the sum is made in its memory. */
+  run(device: Device, x: Tensor): Tensor {
+    const hidden = convolve(device, this.conv1, this.norm1.run(device, x));
+    const h = this.norm2.run(device, hidden);
+    hidden.dispose();
+    const y = this.shortcut ? convolve(device, this.shortcut, x) : x;
+    conv2d(device, { x: h, conv: this.conv2, y, epilogue: "add" });
+    h.dispose();
+    return y;
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.norm1.dispose();
+    this.norm2.dispose();
+    for (const conv of [this.conv1, this.conv2, this.shortcut]) if (conv) disposeConv(conv);
+  }
+}

@@ -1,0 +1,232 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  defineKernel,
+  Device,
+  DeviceError,
+  grid,
+  KernelError,
+  OutOfMemoryError,
+} from "../../engine/mod.ts";
+
+const device = await Device.open();
+
+const SOURCE = `
+struct Params {
+  count: u32,
+  factor: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x < params.count) { y[id.x] = f32(x[id.x]) * params.factor + OFFSET; }
+}`;
+const scale = defineKernel("scale", SOURCE, ["x", "y"], ["count", "factor"]);
+
+Deno.test("Device.open() reports what it got", () => {
+  const { capabilities } = device;
+  assert(capabilities.adapter.length > 0);
+  assert(["cpu", "gpu"].includes(capabilities.class));
+  assertEquals(capabilities.class === "cpu", /llvmpipe|swiftshader/i.test(capabilities.adapter));
+  assert(capabilities.limits.maxStorageBufferBindingSize! >= 128 * 1024 * 1024);
+  assertEquals(capabilities.f16, device.gpu.features.has("shader-f16"));
+});
+
+Deno.test("Device.open() says what to install where there is no adapter", async () => {
+  const gpu = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU;
+  const error = await assertRejects(() => Device.open({ gpu }), DeviceError);
+  assertEquals(error.code, "no-adapter");
+  assert(error.message.includes("mesa-vulkan-drivers") && !error.message.includes("\n"));
+});
+
+Deno.test("Device.run() runs dispatches in order, in one submit", async () => {
+  const x = device.from("f32", [5], Float32Array.of(1, 2, 3, 4, 5));
+  const [a, b] = [device.tensor("f32", [5]), device.tensor("f32", [5])];
+  const before = device.counters;
+  for (const [from, to, factor] of [[x, a, 2], [a, b, 10], [b, a, 0.5]] as const) {
+    device.run(scale, {
+      specialise: { T: "f32", OFFSET: 1 },
+      bind: { x: from, y: to },
+      params: { count: 5, factor },
+      workgroups: [1],
+    });
+  }
+  assertEquals(await device.read(a), Float32Array.of(16.5, 26.5, 36.5, 46.5, 56.5));
+  assertEquals(device.counters.submits - before.submits, 1);
+  assertEquals(device.counters.dispatches - before.dispatches, 3);
+  assertEquals(device.counters.pipelines - before.pipelines, 1, "one specialisation, one pipeline");
+  for (const t of [x, a, b]) t.dispose();
+});
+
+Deno.test("Device.run() specialises with aliases, f16 included", async () => {
+  const x = device.from("f16", [3], Float16Array.of(0.5, -2, 7));
+  const y = device.tensor("f32", [3]);
+  device.run(scale, {
+    specialise: { T: "f16", OFFSET: 0.25 },
+    bind: { x, y },
+    params: { count: 3, factor: 3 },
+    workgroups: [1],
+  });
+  assertEquals(await device.read(y), Float32Array.of(1.75, -5.75, 21.25));
+  x.dispose();
+  y.dispose();
+});
+
+Deno.test("Device.run() keeps the parameters of thousands of dispatches apart", async () => {
+  const x = device.from("f32", [1], Float32Array.of(1));
+  const tensors = Array.from({ length: 3000 }, () => device.tensor("f32", [1]));
+  tensors.forEach((y, factor) =>
+    device.run(scale, {
+      specialise: { T: "f32", OFFSET: 0 },
+      bind: { x, y },
+      params: { count: 1, factor },
+      workgroups: [1],
+    })
+  );
+  const read = await device.readAll(tensors);
+  read.forEach((data, i) => assertEquals(data[0], i));
+  for (const t of [x, ...tensors]) t.dispose();
+});
+
+Deno.test("Device.run() drops a dispatch of no workgroups", () => {
+  const before = device.counters.dispatches;
+  const y = device.tensor("f32", [4]);
+  device.run(scale, {
+    specialise: { T: "f32", OFFSET: 0 },
+    bind: { x: null, y },
+    params: { count: 0, factor: 1 },
+    workgroups: [0],
+  });
+  assertEquals(device.counters.dispatches, before);
+  y.dispose();
+});
+
+Deno.test("Device.read() throws what the GPU refused, with the reason", async () => {
+  using broken = await Device.open();
+  const kernel = defineKernel("broken", SOURCE.replace("params.factor", "nonsense"), ["x", "y"], [
+    "count",
+    "factor",
+  ]);
+  const y = broken.tensor("f32", [4]);
+  broken.run(kernel, {
+    specialise: { T: "f32", OFFSET: 0 },
+    bind: { x: null, y },
+    params: { count: 1, factor: 1 },
+    workgroups: [1],
+  });
+  const error = await assertRejects(() => broken.read(y), DeviceError);
+  assert(error.message.includes("nonsense"), error.message);
+});
+
+Deno.test("defineKernel() refuses a launcher that disagrees with its WGSL", () => {
+  assertThrows(
+    () => defineKernel("scale", SOURCE, ["y", "x"], ["count", "factor"]),
+    KernelError,
+    "Kernel scale: bindings in WGSL are x,y, the launcher names y,x",
+  );
+  assertThrows(
+    () => defineKernel("scale", SOURCE, ["x", "y"], ["count"]),
+    KernelError,
+    "params in WGSL are count,factor",
+  );
+});
+
+Deno.test("Memory counts live and peak bytes and gives everything back", async () => {
+  using own = await Device.open();
+  const { memory } = own;
+  assertEquals(memory.liveBytes, 0);
+  const a = own.tensor("f32", [1000]);
+  const one = memory.liveBytes;
+  assert(one >= 4000);
+  const b = own.tensor("f16", [1000, 3]);
+  const peak = memory.liveBytes;
+  assert(peak >= one + 6000);
+  a.dispose();
+  a.dispose();
+  b.dispose();
+  assertEquals(memory.liveBytes, 0);
+  assertEquals(memory.peakBytes, peak);
+  assertEquals(memory.pooledBytes, peak);
+  const again = own.tensor("f32", [990]);
+  assertEquals(memory.pooledBytes, peak - one, "a freed buffer is used again");
+  again.dispose();
+  memory.trim();
+  assertEquals(memory.pooledBytes, 0);
+});
+
+Deno.test("Device.tensor() names the tensor and the bytes where they do not fit", () => {
+  const error = assertThrows(
+    () => device.tensor("f32", [2 ** 20, 2 ** 14], "KV cache"),
+    OutOfMemoryError,
+  );
+  assert(/KV cache.*69 GB.*--type f16/.test(error.message), error.message);
+});
+
+Deno.test("Device.upload() and Device.read() keep bytes of every dtype and odd size", async () => {
+  for (const n of [1, 3, 7, 64, 1001]) {
+    const bytes = Uint8Array.from({ length: n }, (_, i) => i * 37 % 256);
+    const t = device.from("u8", [n], bytes);
+    assertEquals(await device.read(t), bytes);
+    const half = device.from("f16", [n], Float16Array.from(bytes));
+    assertEquals(await device.read(half), Float16Array.from(bytes));
+    t.dispose();
+    half.dispose();
+  }
+  const t = device.tensor("f32", [4]);
+  assertThrows(() => device.upload(t, new Float32Array(5)), DeviceError, "Cannot upload 20 bytes");
+  assertThrows(() => device.upload(t, new Float32Array(4), 4), DeviceError);
+  t.dispose();
+});
+
+Deno.test("Device.copy() copies into a place", async () => {
+  const a = device.from("f32", [2], Float32Array.of(5, 6));
+  const b = device.from("f32", [5], new Float32Array(5));
+  device.copy(a, b, 8);
+  assertEquals(await device.read(b), Float32Array.of(0, 0, 5, 6, 0));
+  a.dispose();
+  b.dispose();
+});
+
+Deno.test("Tensor views share memory and are checked", async () => {
+  const t = device.from("f32", [4, 64], Float32Array.from({ length: 256 }, (_, i) => i));
+  assertEquals((await device.read(t.rows(2, 1)))[0], 128);
+  assertEquals(t.reshape(2, 128).rows(1, 1).byteOffset, 512);
+  assertThrows(() => t.reshape(3, 5), KernelError, "Cannot reshape [4,64] to [3,5]");
+  assertThrows(() => t.rows(3, 2), KernelError, "Cannot take rows 3..5 of [4,64]");
+  const view = t.rows(0, 1);
+  view.dispose();
+  assertEquals((await device.read(t))[255], 255, "a view does not own the memory");
+  t.dispose();
+  assertThrows(() => t.buffer, KernelError, "disposed");
+});
+
+Deno.test("Device.profile() times kernels where the adapter can", async () => {
+  using own = await Device.open();
+  const profiler = own.profile();
+  if (!own.capabilities.timestamps) {
+    assertEquals(profiler, null);
+    return;
+  }
+  const x = own.from("f32", [64], new Float32Array(64));
+  const y = own.tensor("f32", [64]);
+  for (let i = 0; i < 3; i++) {
+    own.run(scale, {
+      specialise: { T: "f32", OFFSET: 0 },
+      bind: { x, y },
+      params: { count: 64, factor: 1 },
+      workgroups: [1],
+    });
+  }
+  await own.finish();
+  const [time] = await profiler!.report();
+  assertEquals([time!.name, time!.count], ["scale", 3]);
+  assert(time!.milliseconds > 0);
+});
+
+Deno.test("grid() splits beyond one dimension's limit", () => {
+  assertEquals(grid(1), [1, 1]);
+  assertEquals(grid(65535), [65535, 1]);
+  const [x, y] = grid(200000);
+  assert(x <= 65535 && x * y >= 200000);
+});
