@@ -109,7 +109,9 @@ export function shaderText(
 ): string {
   const lines: string[] = [];
   if (Object.values(specialise).some((v) => String(v).includes("f16"))) lines.push("enable f16;");
-  if (enableSubgroups && /\bsubgroup[A-Z]/.test(kernel.source + functions)) lines.push("enable subgroups;");
+  if (enableSubgroups && /\bsubgroup[A-Z]/.test(kernel.source + functions)) {
+    lines.push("enable subgroups;");
+  }
   for (const [name, value] of Object.entries(specialise)) {
     lines.push(
       typeof value === "string" ? `alias ${name} = ${value};` : `const ${name} = ${value};`,

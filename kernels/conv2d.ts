@@ -4,7 +4,7 @@ import {
   grid,
   KernelError,
   type Tensor,
-  type Texture,
+  Texture,
 } from "../engine/mod.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import textureSource from "./conv2d_texture.wgsl" with { type: "text" };
@@ -54,6 +54,7 @@ export interface Conv {
 /**
  * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
  * The result owns `bias` ([N] f32) and its own copy of the weight; the given weight may be disposed afterwards.
+ * `texture` chooses between conv2d.wgsl and conv2d_texture.wgsl; left out, the adapter's class decides.
  *
  * @throws {KernelError} if the weight is not a square kernel of size 1 or 3, or the bias is not [N].
  */
@@ -63,6 +64,7 @@ export function packConv(
   bias: Tensor,
   dtype: "f32" | "f16" = "f32",
   label: string = "convolution weight",
+  texture: boolean = usesTexture(device),
 ): Conv {
   const [N = 0, C = 0, size = 0, width = 0] = weight.shape;
   if (weight.shape.length !== 4 || size !== width || size % 2 === 0 || bias.elements !== N) {
@@ -74,7 +76,6 @@ export function packConv(
   const taps = size * size;
   const rows = taps * Math.ceil(C / 4) * 4;
   const columns = Math.ceil(N / 4);
-  const texture = usesTexture(device);
   const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
   const packed = device.tensor(dtype, [rows, pitch * 4], label);
   device.run(packKernel, {
@@ -83,9 +84,9 @@ export function packConv(
     params: { C, N, taps, pitch },
     workgroups: grid(Math.ceil(rows * pitch / 64)),
   });
-  const packedTexture = texture ? device.texture(packed, columns) : null;
-  if (packedTexture) packed.dispose();
-  return { weight: packedTexture ?? packed, dtype, bias, C, N, size };
+  const packedWeight = texture ? device.texture(packed, columns) : packed;
+  if (texture) packed.dispose();
+  return { weight: packedWeight, dtype, bias, C, N, size };
 }
 
 /** Releases a packed convolution. */
@@ -142,9 +143,10 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const [, in_height = 0, in_width = 0] = x.shape;
   const [B = 0, height = 0, width = 0] = y.shape;
   const pixels = B * height * width;
-  const texture = usesTexture(device);
+  const texture = conv.weight instanceof Texture;
   const lanes = texture ? device.capabilities.subgroupSize : 64;
-  const wholeN = N % 4 === 0 && !texture; // a texture
+  // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
+  const wholeN = N % 4 === 0 && !texture;
   const functions = [C % 4 ? LOAD.scalar : LOAD.vec4, wholeN ? STORE.vec4 : STORE.scalar];
   if (texture) functions.push(multiplyLines(lanes));
   const blocks = Math.ceil(pixels / 8), columns = Math.ceil(N / 4);

@@ -42,7 +42,12 @@ export interface LayerNormArgs {
   readonly bias?: Tensor;
   /** None if absent. */
   readonly modulation?: Modulation;
+  /** How a workgroup sums; chosen by the adapter if absent. Tests name it. */
+  readonly variant?: LayerNormVariant;
 }
+
+/** `subgroup`: a workgroup is one subgroup of a fixed size. `workgroup`: any adapter. */
+export type LayerNormVariant = "subgroup" | "workgroup";
 
 /** Sum over a workgroup of any size: in a fixed tree. */
 const TOTAL_BY_TREE = `
@@ -96,20 +101,22 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
   const vec4 = [C, scaleOffset, shiftOffset, stride].every((n) => n % 4 === 0);
   const per = vec4 ? 4 : 1;
   const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
-  const { subgroupSize, class: adapter } = device.capabilities;
-  const lanes = adapter === "cpu" ? subgroupSize : 0; // 0: no subgroups of a known size
+  const { subgroups, subgroupSize, class: adapter } = device.capabilities;
+  const shuffles = adapter === "cpu" && subgroups && subgroupSize > 0;
+  const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
   device.run(kernel, {
     specialise: {
       X: type(x.dtype),
       Y: type(y.dtype),
       V: type("f32"),
-      WG: lanes || 64,
+      WG: variant === "subgroup" ? subgroupSize : 64,
       RMS: rms,
       WEIGHT: weight !== undefined,
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: ACROSS[vec4 ? "vec4" : "scalar"] + (lanes ? totalByShuffles(lanes) : TOTAL_BY_TREE),
+    functions: ACROSS[vec4 ? "vec4" : "scalar"] +
+      (variant === "subgroup" ? totalByShuffles(subgroupSize) : TOTAL_BY_TREE),
     bind: {
       x,
       weight: weight ?? null,

@@ -56,7 +56,7 @@ export interface Image {
   /** All settings as text, as web UIs read them from a PNG. */
   readonly parameters: string;
   /** A PNG file that carries {@link Image.parameters}. */
-  toPng(): Uint8Array<ArrayBuffer>;
+  toPng(): Uint8Array;
 }
 
 /** What {@link InfinityModel.generate} made. */

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../kernels/conv2d.ts";
+import { usesTexture } from "../../kernels/matmul.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
 
 /** One convolution: the shape of x, output channels, kernel size and how. */
@@ -59,8 +60,15 @@ const CASES: Case[] = [
   { x: [2, 1, 2, 5], N: 7, size: 3, upsample: true },
 ];
 
-for (const dtype of ["f32", "f16"] as const) {
-  Deno.test(`conv2d() convolves odd shapes in ${dtype}`, async () => {
+/** Where the weights may live on this adapter: each is a kernel of its own. */
+const STORAGES = usesTexture(device) ? ["buffer", "texture"] : ["buffer"];
+
+for (
+  const [dtype, storage] of (["f32", "f16"] as const).flatMap((d) =>
+    STORAGES.map((s) => [d, s] as const)
+  )
+) {
+  Deno.test(`conv2d() convolves odd shapes in ${dtype} with a weight ${storage}`, async () => {
     const next = random(1);
     for (const c of CASES) {
       const { x: shape, N, size, stride, upsample, padding } = c;
@@ -68,7 +76,8 @@ for (const dtype of ["f32", "f16"] as const) {
       const x = values(next, shape.reduce((a, b) => a * b), dtype);
       const w = values(next, N * C * size * size, dtype), b = values(next, N);
       const weight = upload("f32", [N, C, size, size], w);
-      const conv = packConv(device, weight, upload("f32", [N], b), dtype);
+      const texture = storage === "texture";
+      const conv = packConv(device, weight, upload("f32", [N], b), dtype, "weight", texture);
       const y = poisoned(dtype, [shape[0], ...outputSize(c), N]);
       conv2d(device, { x: upload(dtype, shape, x), conv, y, stride, upsample, padding });
       await assertTensor(y, reference(c, x, w, b), TOLERANCE[dtype], JSON.stringify(c));
@@ -91,6 +100,21 @@ Deno.test("conv2d() adds to y", async () => {
     const expected = reference(c, x, w, b).map((v, i) => v + before[i]!);
     await assertTensor(y, expected, TOLERANCE.f32, JSON.stringify(c));
   }
+});
+
+Deno.test("conv2d() gives the same bits from a buffer and from a texture", async () => {
+  if (!usesTexture(device)) return;
+  const next = random(4);
+  const x = upload("f32", [1, 7, 5, 36], values(next, 7 * 5 * 36));
+  const weight = upload("f32", [20, 36, 3, 3], values(next, 20 * 36 * 9));
+  const bias = upload("f32", [20], values(next, 20));
+  const [a, b] = [false, true].map((texture) => {
+    const y = poisoned("f32", [1, 7, 5, 20]);
+    conv2d(device, { x, conv: packConv(device, weight, bias, "f32", "weight", texture), y });
+    return y;
+  });
+  const [buffer, texture] = await device.readAll([a!, b!]);
+  assertEquals(buffer, texture);
 });
 
 Deno.test("conv2d() gives an image the same bits alone and in a batch", async () => {

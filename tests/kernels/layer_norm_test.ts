@@ -1,7 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
-import { layerNorm } from "../../kernels/layer_norm.ts";
+import { layerNorm, type LayerNormVariant } from "../../kernels/layer_norm.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
+
+const VARIANTS: readonly LayerNormVariant[] =
+  device.capabilities.subgroups && device.capabilities.subgroupSize
+    ? ["subgroup", "workgroup"]
+    : ["workgroup"];
 
 interface Reference {
   rms?: boolean;
@@ -39,7 +44,7 @@ for (
   Deno.test(`layerNorm() normalises rows of ${from} into ${to}`, async () => {
     const next = random(1);
     for (const [M, C] of SHAPES) {
-      for (const rms of [false, true]) {
+      for (const [rms, variant] of VARIANTS.flatMap((v) => [[false, v], [true, v]] as const)) {
         const x = values(next, M * C).map((v) => from === "f16" ? Math.f16round(v * 3 + 1) : v);
         const weight = values(next, C), bias = values(next, C);
         const y = poisoned(to, [M, C]);
@@ -50,9 +55,10 @@ for (
           rms,
           weight: upload("f32", [C], weight),
           bias: upload("f32", [C], bias),
+          variant,
         });
         const expected = reference(x, C, 1e-3, { rms, weight, bias });
-        await assertTensor(y, expected, TOLERANCE[to], `[${M},${C}] rms ${rms}`);
+        await assertTensor(y, expected, TOLERANCE[to], `[${M},${C}] rms ${rms} ${variant}`);
       }
     }
   });

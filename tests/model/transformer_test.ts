@@ -21,19 +21,9 @@ function configOf(transformer: Golden, vae: Golden, changes: object = {}): Model
   return parseConfig({
     name: transformer.name,
     scale_schedule: t.scale_schedule,
-    vae: { ...vae.config, ...vaeKeys(vae.config) },
+    vae: vae.config,
     transformer: { ...t, rope, ...changes },
   }, transformer.name);
-}
-
-// deno-lint-ignore no-explicit-any -- a golden's own JSON
-function vaeKeys(c: any): object {
-  return {
-    decoder_ch_mult: c.decoder_ch_mult ?? c.ch_mult,
-    encoder_ch_mult: c.encoder_ch_mult ?? c.ch_mult,
-    codebook_dim: c.codebook_dim ?? c.d,
-    z_channels: c.z_channels ?? c.d,
-  };
 }
 
 /** logits [.., 2] to differences. */

@@ -1,13 +1,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, InputError, type Tensor } from "../../engine/mod.ts";
-import { bytesSource } from "../../engine/byte_source.ts";
-import { Safetensors } from "../../engine/safetensors.ts";
 import { rgba8 } from "../../kernels/rgba8.ts";
 import { Weights } from "../../model/checkpoint.ts";
 import { openTensorFile } from "../../model/files.ts";
 import { type VaeConfig, VaeDecoder } from "../../model/vae.ts";
 import { golden } from "../goldens.ts";
-import { assertNear, assertTensor, device, poisoned, upload } from "../kernels/harness.ts";
+import { assertNear, device, poisoned, upload } from "../kernels/harness.ts";
 
 const NANO = new URL("../../assets/models/emoji-nano/", import.meta.url).pathname;
 
@@ -42,8 +40,11 @@ async function load(
   return { config, decoder: await VaeDecoder.load(new Weights(device, file, dtype), config) };
 }
 
+/** The packed goldens are themselves rounded by 2e-5; against the originals f32 is within 4e-6. */
+const F32 = 4e-5;
+
 for (const name of ["vae_d16", "vae_patchify"]) {
-  for (const [dtype, tolerance] of [["f32", 2e-5], ["f16", 3e-3]] as const) {
+  for (const [dtype, tolerance] of [["f32", F32], ["f16", 3e-3]] as const) {
     Deno.test(`golden: VaeDecoder decodes as ${name} does in ${dtype}`, async () => {
       const { decoder } = await load(name, dtype);
       const expected = await golden(`${name}.golden`);
@@ -81,7 +82,7 @@ Deno.test("golden: VaeDecoder makes emoji-nano's pictures", async () => {
   const file = await openTensorFile(`${NANO}vae.safetensors`);
   const decoder = await VaeDecoder.load(new Weights(device, file, "f32"), config);
   const expected = await openTensorFile(`${NANO}expected.safetensors`);
-  for (const [name, image] of [["p0", "image"], ["p1", "image"], ["vae", "recon"]]) {
+  for (const [name, image] of [["vae", "recon"], ["p0", "image"], ["p1", "image"]]) {
     const codes = await expected.readFloat32(`${name}.codes`);
     const x = decoder.decode(codesOf(codes, 32, 4, 4));
     const y = poisoned("u32", [1, 32, 32]);
@@ -89,6 +90,7 @@ Deno.test("golden: VaeDecoder makes emoji-nano's pictures", async () => {
     const [actual, rgba] = await device.readAll([x, y]);
     const want = await expected.readFloat32(`${name}.${image}`);
     assertNear(clamp(planar(actual!)), want, 2e-5, `${name}.${image}`);
+    if (name === "vae") continue; // its image_u8 is the picture before encoding
     const bytes = await expected.read(`${name}.image_u8`) as Uint8Array;
     const pixels = new Uint8Array(rgba!.buffer).filter((_, i) => i % 4 !== 3);
     assert(pixels.every((v, i) => Math.abs(v - bytes[i]!) <= 1), `${name}.image_u8`);
@@ -141,5 +143,5 @@ Deno.test("VaeDecoder reads checkpoints without the inner names", async () => {
   const expected = await golden("vae_patchify.golden");
   const codes = codesOf(expected.tensor("sq.dfi_codes").data, 14, 8, 8);
   const actual = clamp(await picture(decoder, codes));
-  assertNear(actual, expected.tensor("sq.dfi_recon").data, 2e-5);
+  assertNear(actual, expected.tensor("sq.dfi_recon").data, F32);
 });

@@ -1,0 +1,127 @@
+/**
+ * The command line: `generate`, `demo`, `inspect`, `doctor`.
+ *
+ * @module
+ */
+
+import { UsageError } from "./commands/flags.ts";
+import { type Io, processIo } from "./commands/io.ts";
+import { nearest } from "./commands/suggest.ts";
+import { BitwiseError, InputError } from "./engine/errors.ts";
+import { VERSION } from "./model/version.ts";
+
+/** A command: its arguments to the status its process ends with. */
+type Run = (args: readonly string[], io: Io) => Promise<number>;
+
+// loaded when called: help needs no GPU, inspection no model
+const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = {
+  generate: {
+    summary: "Draw pictures from a prompt",
+    load: async () => (await import("./commands/generate.ts")).generate,
+  },
+  demo: {
+    summary: "Draw a few prompts side by side",
+    load: async () => (await import("./commands/demo.ts")).demo,
+  },
+  inspect: {
+    summary: "Show what is in a model folder, a safetensors file or a PNG",
+    load: async () => (await import("./commands/inspect.ts")).inspect,
+  },
+  doctor: {
+    summary: "Check the GPU, and say what is missing",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+};
+
+function overview(): string {
+  return [
+    `bitwise ${VERSION}: text to pictures with Infinity, on WebGPU`,
+    "",
+    "Usage: bitwise COMMAND [FLAGS]",
+    "",
+    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`),
+    "",
+    "  -h, --help     Show this help, or that of a command",
+    "      --version  Show the version",
+  ].join("\n");
+}
+
+async function dispatch(args: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    if (name !== "help" || rest[0] === undefined) return io.out(overview()), 0;
+    return await dispatch([rest[0], "--help"], io);
+  }
+  if (name === "--version" || name === "-V") return io.out(`bitwise ${VERSION}`), 0;
+  if (!Object.hasOwn(COMMANDS, name)) {
+    const word = nearest(name.replace(/^-+/, ""), Object.keys(COMMANDS));
+    const kind = name.startsWith("-") ? "flag" : "command";
+    const advice = word ? `did you mean ${word}?` : "see --help";
+    throw new UsageError(`Unknown ${kind} ${name}: ${advice}`);
+  }
+  const run = await COMMANDS[name]!.load();
+  return await run(rest, io);
+}
+
+/**
+ * Runs a command line: 0 done, 1 failed, 2 not understood, 130 interrupted. Failures are one line on stderr.
+ *
+ * @param env Reads an environment variable.
+ */
+export async function main(
+  args: readonly string[],
+  io: Io,
+  env: (name: string) => string | undefined = () => undefined,
+): Promise<number> {
+  try {
+    return await dispatch(args, io);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return 0; // `inspect | head` has read enough
+    if (io.signal.aborted && error === io.signal.reason) {
+      io.err(`${io.errIsTerminal ? "\r\x1b[K" : ""}Interrupted\n`);
+      return 130;
+    }
+    const known = error instanceof UsageError || error instanceof BitwiseError;
+    const debug = env("BITWISE_DEBUG") === "1";
+    const message = error instanceof Error ? error.message : String(error);
+    const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
+    io.err(`error: ${message.trim().replace(/\s*\n\s*/g, " ")}${hint}\n`);
+    if (debug && error instanceof Error) io.err(`${error.stack}\n`);
+    // an argument that cannot be right is usage, whoever noticed
+    return error instanceof UsageError || error instanceof InputError ? 2 : 1;
+  }
+}
+
+/** Reads a variable if that is allowed without asking. */
+function readEnv(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}
+
+/** Vulkan's loader complains on stderr where this is not set. */
+function quietVulkan(): void {
+  const variable = "XDG_RUNTIME_DIR";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  if (Deno.build.os !== "linux" || state !== "granted" || Deno.env.get(variable)) return;
+  Deno.env.set(variable, readEnv("TMPDIR") || "/tmp");
+}
+
+/** Aborts at the first Ctrl-C; a second one ends the process at once. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    controller.abort();
+  };
+  const windows = Deno.build.os === "windows";
+  for (const name of windows ? ["SIGINT", "SIGBREAK"] as const : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, stop);
+  }
+  return controller.signal;
+}
+
+if (import.meta.main) {
+  quietVulkan();
+  // exits at once: an open GPU would keep the process alive
+  Deno.exit(await main(Deno.args, processIo(interruption()), readEnv));
+}

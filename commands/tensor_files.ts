@@ -1,0 +1,74 @@
+import { InputError, quote } from "../engine/errors.ts";
+import type { TensorFile } from "../engine/safetensors.ts";
+import { openTensorFile } from "../model/files.ts";
+import type { FeatureRows } from "../model/text_rows.ts";
+
+async function withFile<T>(path: string, use: (file: TensorFile) => Promise<T>): Promise<T> {
+  const file = await openTensorFile(path);
+  try {
+    return await use(file);
+  } finally {
+    file.close();
+  }
+}
+
+function refuse(path: string, why: string): never {
+  throw new InputError("bad-file", `Cannot use ${quote(path)}: ${why}`);
+}
+
+/** Reads `features` [ΣT, C] and `lens` [B], which says how many rows each text has; one text if absent. */
+export function readFeatures(path: string): Promise<FeatureRows> {
+  return withFile(path, async (file) => {
+    const { shape } = file.get("features");
+    const [rows, width] = shape;
+    if (shape.length !== 2 || !rows || !width) {
+      refuse(path, `features is [${shape.join(", ")}], not [rows, channels]`);
+    }
+    const lens = file.tensors.has("lens") ? Array.from(await file.readFloat32("lens")) : [rows];
+    if (lens.reduce((sum, n) => sum + n, 0) !== rows) {
+      refuse(path, `lens is [${lens.join(", ")}], but features has ${rows} rows`);
+    }
+    return { features: await file.readFloat32("features"), width, lens };
+  });
+}
+
+/** Reads `scale{i}.{kind}` [B, h, w, d] of the scales that are there. */
+async function readScales<T>(
+  path: string,
+  kind: string,
+  read: (file: TensorFile, name: string) => Promise<T>,
+): Promise<(T | undefined)[]> {
+  return await withFile(path, async (file) => {
+    const values: (T | undefined)[] = [];
+    for (const { name, shape } of file.tensors.values()) {
+      const [, index, rest] = /^scale(\d{1,3})\.(.*)$/.exec(name) ?? [];
+      if (rest !== kind) continue;
+      if (shape.length !== 4) {
+        refuse(path, `${name} is [${shape.join(", ")}], not [batch, height, width, bits]`);
+      }
+      values[Number(index)] = await read(file, name);
+    }
+    if (values.length === 0) refuse(path, `it has no scale0.${kind}, scale1.${kind}, …`);
+    return Array.from(values);
+  });
+}
+
+/** Reads `scale{i}.uniforms`. */
+export function readUniforms(path: string): Promise<(Float32Array | undefined)[]> {
+  return readScales(path, "uniforms", async (file, name) => {
+    const values = await file.readFloat32(name);
+    const bad = values.find((value) => !(value >= 0 && value <= 1));
+    if (bad !== undefined) refuse(path, `${name} holds ${bad}, uniforms are from 0 to 1`);
+    return values;
+  });
+}
+
+/** Reads `scale{i}.bits`. */
+export function readBits(path: string): Promise<(Uint8Array | undefined)[]> {
+  return readScales(path, "bits", async (file, name) => {
+    const values = await file.readFloat32(name);
+    const bad = values.find((value) => value !== 0 && value !== 1);
+    if (bad !== undefined) refuse(path, `${name} holds ${bad}, bits are 0 or 1`);
+    return Uint8Array.from(values);
+  });
+}

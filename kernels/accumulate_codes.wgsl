@@ -1,0 +1,43 @@
+// sum[b, row, col, c] (+)= code(bits), resized linearly from the scale's grid to sum's: one step of the residual sum that
+// becomes the picture. Codes are ±value; they exist only in registers.
+//
+// One invocation per element of sum; equal sizes add the codes exactly. With patches a token's bits are those of a 2 × 2
+// square of codes, bit 4·c + 2·dy + dx: reading them so is pixel_shuffle.
+//
+// Prelude (accumulate_codes.ts): resize_linear.wgsl.
+
+struct Params {
+  count: u32, // elements of sum
+  height: u32, // of sum
+  width: u32,
+  rows: u32, // of the scale's codes, two per token with patches
+  columns: u32,
+  C: u32, // channels of sum
+  side: u32, // 2 where a token is a square of codes, else 1
+  first: u32, // 1: overwrite sum
+  value: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> bits: array<u32>;
+@group(0) @binding(2) var<storage, read_write> sum: array<f32>;
+
+// the code at a row and column of channel and image `at`
+fn load(at: vec2<u32>, row: u32, col: u32) -> f32 {
+  let P = params.side;
+  let token = (at.y * (params.rows / P) + row / P) * (params.columns / P) + col / P;
+  let bit = ((token * params.C + at.x) * P + row % P) * P + col % P;
+  return select(-params.value, params.value, bits[bit] == 1);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.y * groups.x * 64 + id.x;
+  if (i >= params.count) { return; }
+  let cell = i / params.C;
+  let at = vec2(i % params.C, cell / params.width / params.height);
+  let place = vec2(cell / params.width % params.height, cell % params.width);
+  let cells = vec2(params.rows, params.columns);
+  let code = resize_linear(at, place, cells, vec2(params.height, params.width));
+  sum[i] = select(sum[i], 0.0, params.first == 1) + code;
+}
