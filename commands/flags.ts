@@ -134,15 +134,20 @@ export function parseFlags<const F extends Flags>(
   const table: Flags = { ...flags, help: HELP };
   const entries = Object.entries(table);
   const isSwitch = ({ type }: Flag) => type.value === undefined;
-  const parsed: Record<string, unknown> = parseArgs<string, string>(attach(table, args, command), {
-    boolean: entries.filter(([, flag]) => isSwitch(flag)).map(([name]) => name),
-    string: [...entries.filter(([, flag]) => !isSwitch(flag)).map(([name]) => name), "_"],
-    collect: entries.filter(([, flag]) => !isSwitch(flag)).map(([name]) => name),
-    alias: Object.fromEntries(entries.flatMap(([name, { alias }]) => alias ? [[alias, name]] : [])),
-    unknown(arg, key) {
-      if (key !== undefined) refuseUnknown(arg.replace(/=.*/s, ""), table, command);
+  const parsed: Record<string, unknown> = parseArgs<string, string, string>(
+    attach(table, args, command),
+    {
+      boolean: entries.filter(([, flag]) => isSwitch(flag)).map(([name]) => name),
+      string: [...entries.filter(([, flag]) => !isSwitch(flag)).map(([name]) => name), "_"],
+      collect: entries.filter(([, flag]) => !isSwitch(flag)).map(([name]) => name),
+      alias: Object.fromEntries(
+        entries.flatMap(([name, { alias }]) => alias ? [[alias, name]] : []),
+      ),
+      unknown(arg, key) {
+        if (key !== undefined) refuseUnknown(arg.replace(/=.*/s, ""), table, command);
+      },
     },
-  });
+  );
   const words = (parsed._ as unknown[]).map(String);
   if (parsed.help) return { values: {}, words, help: true };
   if (!wanted && words.length) {

@@ -1,4 +1,4 @@
-// y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span, in one pass (streaming softmax).
+// y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span: streaming softmax, one pass.
 //
 // A workgroup takes QUERIES queries of one head, and LANES keys at a time. For the logits a lane is a key; for the
 // weighted sum a lane is 4 channels (CHUNKS times 4, LANES apart). So each loaded vec4 of k or v serves all queries,
@@ -7,8 +7,8 @@
 // Keys go in steps of LANES from the span's start, and each query has its own maximum and sum: its bits depend on
 // nothing but its span. Statistics are f32; the sum of weights is kept per lane until the end.
 //
-// Prelude (attention.ts): Q, KV, Y, LANES, QUERIES, CHUNKS, VECTORS (vec4s of a head), BIAS; fn unpack. Then what differs
-// by how values are handed round: load_span, keep_query, share_queries, query(i, d), share, weight(i, lane) = that
+// Prelude (attention.ts): Q, KV, Y, LANES, QUERIES, CHUNKS, VECTORS (vec4s of a head), BIAS; fn unpack. What differs by how
+// values are handed round: load_span, keep_query, share_queries, query(i, d), share, weight(i, lane) = that
 // lane's s[i], score_all, weigh_all. And loops over queries, unrolled because arrays stay in registers only under
 // constant indices: largest, total, shrink, begin_all, clear_all, logit_all, soften_all, sum_all, divide_all, next.
 

@@ -60,7 +60,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     scale_k = 1 / max(sqrt(sum_k), EPS);
   }
   let to_q = i * params.vectors;
-  let to_cache = ((row / params.rows * params.cache_rows + params.cache_start + l) * params.heads + head) * params.vectors;
+  let cache_row = row / params.rows * params.cache_rows + params.cache_start + l;
+  let to_cache = (cache_row * params.heads + head) * params.vectors;
   let angles = (params.rope_start + l) * params.vectors;
   for (var d = 0u; d < params.vectors; d++) {
     let c = cos_table[angles + d];

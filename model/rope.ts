@@ -77,7 +77,7 @@ export function ropeTables(
   return { cos: fill(Math.cos), sin: fill(Math.sin), rows, width };
 }
 
-/** The part of the official tables that mode 1 shrinks to each scale: of the reference's shape, one edge the longest. */
+/** The part of the official tables that mode 1 shrinks to each scale: the reference's shape at full length. */
 function stretched([h, w]: Grid): Grid {
   return h >= w
     ? [MAX_EDGE, Math.trunc(MAX_EDGE / h * w)]

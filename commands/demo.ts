@@ -1,0 +1,103 @@
+import { help, oneOf, parseFlags, path, seed, type Spec } from "./flags.ts";
+import { type Io, orAbort } from "./io.ts";
+import { checkWritable, outputPaths } from "./output.ts";
+import { ProgressLine, seconds } from "./progress.ts";
+
+const PROMPTS = [
+  "red apple",
+  "dog face",
+  "pizza",
+  "rocket",
+  "sunflower",
+  "purple cat",
+  "blue car",
+  "birthday cake",
+];
+const COLUMNS = 4;
+/** Small pictures are enlarged to at least this many pixels, or nobody would see them. */
+const VISIBLE = 128;
+const GAP = 8;
+
+const SPEC = {
+  name: "demo",
+  summary: `Draws ${PROMPTS.join(", ")} side by side.`,
+  words: "",
+  flags: {
+    "output": { alias: "o", type: path, help: "PNG to write (bitwise-demo.png)" },
+    "seed": { alias: "s", type: seed, help: "Seed of the first picture, -1 for a random one" },
+    "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
+    "type": { type: oneOf("f32", "f16"), help: "Storage of weights and cache (f32)" },
+  },
+} as const satisfies Spec;
+
+/** `bitwise demo`: a few prompts as one PNG. */
+export async function demo(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const [output = ""] = outputPaths(given.output ?? "bitwise-demo.png", 1);
+  await checkWritable(output);
+
+  const { InfinityModel } = await import("../model/infinity.ts");
+  using progress = new ProgressLine(io);
+  const model = await orAbort(
+    io.signal,
+    InfinityModel.load(given.model, {
+      type: given.type,
+      onProgress: (what) => progress.show(`Loading ${what}`),
+    }),
+  );
+  const { images, seconds: took } = await orAbort(
+    io.signal,
+    model.generate({
+      prompt: PROMPTS,
+      seed: given.seed === -1n ? crypto.getRandomValues(new Uint32Array(1))[0] : given.seed,
+      signal: io.signal,
+      onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
+        progress.show(
+          stage === "decode"
+            ? `Decoded ${PROMPTS.length} pictures of ${width}x${height}, ${seconds(at)}`
+            : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
+        ),
+    }),
+  );
+  const { encodePng } = await import("../model/png.ts");
+  const { writeFileAtomic } = await import("../model/files.ts");
+  const { rgba, width, height } = contactSheet(images, COLUMNS);
+  await writeFileAtomic(output, encodePng(rgba, width, height), { signal: io.signal });
+  progress[Symbol.dispose]();
+  io.err(`${seconds(took.total)} on ${model.device.capabilities.adapter}\n`);
+  io.out(output);
+  model.dispose();
+  return 0;
+}
+
+/** An RGBA picture. */
+export interface Pixels {
+  /** Pixels across. */
+  readonly width: number;
+  /** Pixels down. */
+  readonly height: number;
+  /** RGBA bytes, row-major. */
+  readonly rgba: Uint8Array;
+}
+
+/** Lays pictures of one size out in rows on white, small ones enlarged by whole numbers. */
+export function contactSheet(images: readonly Pixels[], columns: number): Pixels {
+  const { width: w, height: h } = images[0]!;
+  const zoom = Math.max(1, Math.floor(VISIBLE / Math.min(w, h)));
+  const rows = Math.ceil(images.length / columns);
+  const width = columns * w * zoom + (columns + 1) * GAP;
+  const height = rows * h * zoom + (rows + 1) * GAP;
+  const rgba = new Uint8Array(width * height * 4).fill(255);
+  images.forEach((image, i) => {
+    const left = GAP + (i % columns) * (w * zoom + GAP);
+    const top = GAP + Math.floor(i / columns) * (h * zoom + GAP);
+    for (let y = 0; y < h * zoom; y++) {
+      for (let x = 0; x < w * zoom; x++) {
+        const from = 4 * (Math.floor(y / zoom) * w + Math.floor(x / zoom));
+        rgba.set(image.rgba.subarray(from, from + 4), 4 * ((top + y) * width + left + x));
+      }
+    }
+  });
+  return { width, height, rgba };
+}
