@@ -140,7 +140,9 @@ export class PipelineCache {
 
   /** The bind group layout of a kernel: uniform parameters with a dynamic offset, then its storage bindings. */
   layout(kernel: Kernel): { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
-    const key = kernel.bindings.map((b) => b.type).join();
+    // the parameters' size is part of the layout: wgpu 29 otherwise checks a dispatch against the previous one's size
+    const minBindingSize = kernel.params.length * 4;
+    const key = [minBindingSize, ...kernel.bindings.map((b) => b.type)].join();
     let layout = this.#layouts.get(key);
     if (!layout) {
       const bindings = this.#device.createBindGroupLayout({
@@ -148,7 +150,7 @@ export class PipelineCache {
           {
             binding: 0,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: "uniform", hasDynamicOffset: true },
+            buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize },
           },
           ...kernel.bindings.map((b, i) => ({
             binding: i + 1,

@@ -1,5 +1,5 @@
-// y[b, row, col, c] = x[b] resized to (height, width), channels last; optionally with each 2 × 2 square of the result stacked
-// along the channels (pixel_unshuffle), so that patches need no second pass.
+// y[b, row, col, c] = x[b] resized to (height, width), channels last; optionally with each 2 × 2 square of the result
+// stacked along the channels (pixel_unshuffle), so that patches need no second pass.
 //
 // Invocations follow y, so writes and the channels of a read are side by side.
 //

@@ -1,6 +1,7 @@
 // Linear resizing without align_corners and antialiasing, between the two cells next to the result's cell each way.
-// Positions are fractions of whole numbers: rounding never picks another cell, and equal sizes copy exactly. Not a kernel:
-// text for preludes of kernels that have `fn load(at, row, col) -> f32`, a cell of the channel and image `at`.
+// Positions are fractions of whole numbers: rounding never picks another cell, and equal sizes copy exactly.
+// Not a kernel: text for preludes of kernels that have `fn load(at, row, col) -> f32`, a cell of the channel and image
+// `at`.
 
 struct Taps {
   low: u32,
@@ -9,7 +10,8 @@ struct Taps {
 }
 
 fn taps(i: u32, cells: u32, size: u32) -> Taps {
-  let position = max((2 * i + 1) * cells, size) - size; // (i + 0.5) · cells / size − 0.5, at least 0, in units of 1 / (2 · size)
+  // (i + 0.5) · cells / size − 0.5, at least 0, in units of 1 / (2 · size)
+  let position = max((2 * i + 1) * cells, size) - size;
   let low = min(position / (2 * size), cells - 1);
   return Taps(low, min(low + 1, cells - 1), f32(position % (2 * size)) / f32(2 * size));
 }

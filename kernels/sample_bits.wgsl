@@ -1,5 +1,5 @@
-// bits[b, l, k] = 1 where logit 1 wins over logit 0: temperature, guidance, top-k, top-p, sigmoid and draw in one pass over
-// the logit differences, so neither logits nor probabilities are ever stored.
+// bits[b, l, k] = 1 where logit 1 wins over logit 0: temperature, guidance, top-k, top-p, sigmoid and draw in one pass
+// over the logit differences, so neither guided logits nor probabilities are ever stored.
 //
 // Of two choices top-k and top-p can only drop the less likely one, and both do so where |z| is large enough: one
 // threshold, `cut`, stands for both (sample_bits.ts). Without guidance the weights are 1 and 0 and `uncond` is 0.

@@ -84,17 +84,18 @@ Deno.test("golden: accumulateCodes() and nextInput() are the official loop's", a
       for (const [s, [, h, w]] of (schedule as [number, number, number][]).entries()) {
         const first = s === 0;
         const bits = upload("u32", [1, h * w, d], tensor<Bits>(`${run}.step${s}.bits`).data);
+        const [, height = 0, width = 0] = schedule[s + 1] ?? [];
+        const y = height ? poisoned("f32", [1, height * width, d]) : null;
+        // recorded together, as in a generation: no upload between the two
         accumulateCodes(device, { bits, sum, height: h, width: w, first, patchify });
+        if (y) nextInput(device, { sum, y, height, width, patchify });
         if (patchify) {
           const { shape, data } = tensor<Bits>(`${run}.step${s}.vae_bits`);
           const [, height = 0, width = 0, dv = 0] = shape;
           const bits = upload("u32", [1, height * width, dv], data);
           accumulateCodes(device, { bits, sum: whole, height, width, first, patchify: false });
         }
-        if (s + 1 === schedule.length) break;
-        const [, height, width] = schedule[s + 1] as [number, number, number];
-        const y = poisoned("f32", [1, height * width, d]);
-        nextInput(device, { sum, y, height, width, patchify });
+        if (!y) break;
         const expected = tensor(`${run}.step${s}.next_input`).data;
         await assertTensor(y, expected, 1e-6, `${run} step ${s}`);
       }

@@ -1,0 +1,112 @@
+import { formatBytes } from "../engine/errors.ts";
+import { help, on, parseFlags, path, type Spec } from "./flags.ts";
+import { type Io, orAbort } from "./io.ts";
+
+const SPEC = {
+  name: "doctor",
+  summary: "Checks the GPU and the model, and says what is missing. Ends with 0 if all can run.",
+  words: "",
+  flags: {
+    "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
+    "json": { type: on, help: "Print one JSON object" },
+  },
+} as const satisfies Spec;
+
+/** One finding. */
+interface Finding {
+  readonly level: "ok" | "note" | "missing";
+  readonly text: string;
+}
+
+/** `bitwise doctor`: adapter, features, limits, and what to do about what is missing. */
+export async function doctor(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const gpu = await orAbort(io.signal, checkGpu());
+  const findings = [...gpu.findings, await checkModel(given.model)];
+  const usable = findings.every(({ level }) => level !== "missing");
+  if (given.json) {
+    const { capabilities = null } = gpu;
+    io.out(JSON.stringify({ usable, deno: Deno.version.deno, capabilities, findings }));
+    return usable ? 0 : 1;
+  }
+  io.out(`Deno         ${Deno.version.deno} on ${Deno.build.os} ${Deno.build.arch}`);
+  for (const line of gpu.lines) io.out(line);
+  io.out("");
+  for (const { level, text } of findings) io.out(`${level.padEnd(8)} ${text}`);
+  return usable ? 0 : 1;
+}
+
+async function checkGpu() {
+  const { Device } = await import("../engine/device.ts");
+  const findings: Finding[] = [];
+  let device;
+  try {
+    device = await Device.open();
+  } catch (error) {
+    findings.push({ level: "missing", text: (error as Error).message });
+    return { lines: ["Adapter      none"], findings };
+  }
+  const { capabilities } = device;
+  const { limits } = capabilities;
+  const yes = (value: boolean) => value ? "yes" : "no";
+  const size = (name: string) => formatBytes(limits[name] ?? 0);
+  const lines = [
+    `Adapter      ${capabilities.adapter}`,
+    `Class        ${capabilities.class} (through ${capabilities.implementation})`,
+    `f16          ${yes(capabilities.f16)}`,
+    `Subgroups    ${yes(capabilities.subgroups)}` +
+    (capabilities.subgroupSize ? `, ${capabilities.subgroupSize} lanes` : ""),
+    `Timestamps   ${yes(capabilities.timestamps)}`,
+    `Buffers      up to ${size("maxBufferSize")}, ${size("maxStorageBufferBindingSize")} bound`,
+    `Textures     up to ${limits.maxTextureDimension2D} texels`,
+    `Workgroups   ${limits.maxComputeInvocationsPerWorkgroup} invocations, ` +
+    `${size("maxComputeWorkgroupStorageSize")} shared`,
+  ];
+  try {
+    // the smallest kernel there is, on a number whose answer is known
+    const { silu } = await import("../kernels/silu.ts");
+    using x = device.from("f32", [1], new Float32Array([1]));
+    using y = device.tensor("f32", [1]);
+    silu(device, { x, y });
+    const [answer = NaN] = await device.read(y);
+    const right = Math.abs(answer - 1 / (1 + Math.exp(-1))) < 1e-5;
+    findings.push(
+      right
+        ? { level: "ok", text: "The GPU runs shaders and gives the right answer" }
+        : { level: "missing", text: `The GPU computes wrongly (${answer}): update its driver` },
+    );
+  } catch (error) {
+    findings.push({ level: "missing", text: (error as Error).message });
+  }
+  if (capabilities.class === "cpu") {
+    findings.push({
+      level: "note",
+      text: "This adapter is a CPU: slow. With a GPU, install its Vulkan driver",
+    });
+  }
+  if (!capabilities.f16) {
+    findings.push({ level: "note", text: "No shader-f16: --type f16 cannot be used" });
+  }
+  if (!capabilities.subgroups) {
+    findings.push({ level: "note", text: "No subgroups: slower kernels are used" });
+  }
+  device.dispose();
+  return { capabilities, lines, findings };
+}
+
+async function checkModel(folder: string | undefined): Promise<Finding> {
+  const { DEFAULT_MODEL } = await import("../model/infinity.ts");
+  const { openFolder } = await import("../model/folder.ts");
+  const { parseConfig } = await import("../model/config.ts");
+  try {
+    const files = openFolder(folder ?? DEFAULT_MODEL);
+    const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+    for (const name of [config.files.transformer, config.files.vae]) {
+      (await files.tensors(name)).close();
+    }
+    return { level: "ok", text: `The model ${config.name} is complete` };
+  } catch (error) {
+    return { level: "missing", text: (error as Error).message };
+  }
+}

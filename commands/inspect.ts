@@ -1,0 +1,160 @@
+import { dtypeBytes } from "../engine/dtype.ts";
+import { formatBytes, quote } from "../engine/errors.ts";
+import type { TensorFile } from "../engine/safetensors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { help, on, parseFlags, type Spec, UsageError } from "./flags.ts";
+import type { Io } from "./io.ts";
+
+const SPEC = {
+  name: "inspect",
+  summary: "Shows what is in a model folder, a safetensors file or a PNG. Needs no GPU.",
+  words: "FILE|MODEL",
+  flags: { "json": { type: on, help: "Print one JSON object" } },
+} as const satisfies Spec;
+
+interface FileReport {
+  readonly file: string;
+  readonly bytes: number;
+  readonly parameters: number;
+  readonly dtypes: Readonly<Record<string, { tensors: number; parameters: number }>>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: readonly { name: string; dtype: string; shape: readonly number[] }[];
+}
+
+/** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
+export async function inspect(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, words, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const [target] = words;
+  if (!target || words.length > 1) {
+    throw new UsageError("Cannot inspect: give one safetensors file, PNG or model folder");
+  }
+  const isFolder = await Deno.stat(target).then((info) => info.isDirectory, () => false);
+  const { lines, report } = isFolder
+    ? await inspectModel(target)
+    : /\.png$/i.test(target)
+    ? await inspectPng(target)
+    : await inspectFile(target);
+  for (const line of given.json ? [JSON.stringify(report)] : lines) io.out(line);
+  return 0;
+}
+
+interface Inspection {
+  readonly lines: readonly string[];
+  readonly report: unknown;
+}
+
+async function inspectFile(path: string): Promise<Inspection> {
+  const { openTensorFile } = await import("../model/files.ts");
+  const file = await openTensorFile(path);
+  const report = reportOf(file);
+  file.close();
+  return { lines: describe(report), report };
+}
+
+async function inspectPng(path: string): Promise<Inspection> {
+  const { fileSource } = await import("../model/files.ts");
+  const { decodePng, readPngText } = await import("../model/png.ts");
+  const source = await fileSource(path);
+  const bytes = await source.read(0, source.size).finally(() => source.close());
+  const { width, height } = decodePng(bytes);
+  const text = readPngText(bytes);
+  const lines = Object.entries(text).flatMap(([key, value]) => [`${key}:`, value]);
+  return { lines: [`${path}: ${width}x${height}`, ...lines], report: { width, height, text } };
+}
+
+async function inspectModel(folder: string): Promise<Inspection> {
+  const { openFolder } = await import("../model/folder.ts");
+  const { parseConfig } = await import("../model/config.ts");
+  const files = openFolder(folder);
+  const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+  const { transformer, vae, text_encoder, tokenizer } = config.files;
+  const reports: FileReport[] = [];
+  const missing: string[] = [];
+  for (const name of [transformer, vae, text_encoder]) {
+    if (await files.exists(name)) {
+      const file = await files.tensors(name);
+      reports.push(reportOf(file));
+      file.close();
+    } else missing.push(name);
+  }
+  if (!await files.exists(tokenizer)) missing.push(tokenizer);
+  const parameters = reports.reduce((sum, report) => sum + report.parameters, 0);
+  const lines = [
+    ...summary(config),
+    `Parameters  ${count(parameters)}`,
+    ...missing.length ? [`Missing     ${missing.join(", ")}`] : [],
+    ...reports.flatMap((report) => ["", ...describe(report)]),
+  ];
+  return { lines, report: { config, parameters, missing, files: reports } };
+}
+
+function reportOf(file: TensorFile): FileReport {
+  const dtypes: Record<string, { tensors: number; parameters: number }> = {};
+  let bytes = 0;
+  let parameters = 0;
+  for (const { dtype, elements, byteLength } of file.tensors.values()) {
+    const of = dtypes[dtype] ??= { tensors: 0, parameters: 0 };
+    of.tensors++;
+    of.parameters += elements;
+    bytes += byteLength;
+    parameters += elements;
+  }
+  const tensors = Array.from(
+    file.tensors.values(),
+    ({ name, dtype, shape }) => ({ name, dtype, shape }),
+  );
+  return { file: file.name, bytes, parameters, dtypes, metadata: file.metadata, tensors };
+}
+
+function describe({ file, bytes, parameters, dtypes, metadata, tensors }: FileReport): string[] {
+  const kinds = Object.entries(dtypes)
+    .sort(([a], [b]) => dtypeBytes(b as "F32") - dtypeBytes(a as "F32"))
+    .map(([dtype, of]) => `${of.tensors} ${dtype}`);
+  const width = Math.max(0, ...tensors.map(({ name }) => name.length));
+  return [
+    `${file}: ${tensors.length} tensors (${kinds.join(", ")}), ${count(parameters)} parameters, ` +
+    formatBytes(bytes),
+    ...Object.entries(metadata).map(([key, value]) => `  ${key} = ${quote(value)}`),
+    ...tensors.map(({ name, dtype, shape }) =>
+      `  ${printable(name).padEnd(width)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]`
+    ),
+  ];
+}
+
+/** Names come from files of others: nothing of them may move the cursor. */
+function printable(name: string): string {
+  // deno-lint-ignore no-control-regex -- that is the point
+  return name.replace(/[\x00-\x1f\x7f-\x9f]/g, "�");
+}
+
+function count(parameters: number): string {
+  if (parameters < 1e6) return parameters.toLocaleString("en");
+  const [value, unit] = parameters < 1e9 ? [parameters / 1e6, "M"] : [parameters / 1e9, "B"];
+  return `${value.toFixed(2)} ${unit} (${parameters.toLocaleString("en")})`;
+}
+
+function summary(config: ModelConfig): string[] {
+  const { name, image, transformer: t, vae, text_encoder: t5, scale_schedule, defaults } = config;
+  const list = (value: number | readonly number[]) => [value].flat().join(",");
+  const rows: [string, string][] = [
+    ["Model", printable(name)],
+    ["Pictures", `${image.width}x${image.height}`],
+    [
+      "Transformer",
+      `depth ${t.depth}, width ${t.embed_dim}, ${t.num_heads} heads of ` +
+      `${t.embed_dim / t.num_heads}, FFN ${t.ffn_hidden}, ${t.d_vae} bits a token` +
+      (t.apply_spatial_patchify ? ", 2x2 patches" : ""),
+    ],
+    ["VAE", `${vae.codebook_dim} bits, patch ${vae.patch_size}`],
+    [
+      "Text",
+      t5
+        ? `T5, ${t5.num_layers} layers, width ${t5.d_model}, at most ${config.tokenizer.max_length} tokens`
+        : `features of ${t.text_channels} channels`,
+    ],
+    ["Schedule", scale_schedule.map(([, h, w]) => `${h}x${w}`).join(" ")],
+    ["Defaults", `cfg ${list(defaults.cfg)}, tau ${list(defaults.tau)}, seed ${defaults.seed}`],
+  ];
+  return rows.map(([key, value]) => `${key.padEnd(11)} ${value}`);
+}

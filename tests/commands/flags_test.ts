@@ -1,0 +1,89 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  help,
+  numbers,
+  on,
+  oneOf,
+  parseFlags,
+  path,
+  seed,
+  text,
+  UsageError,
+  whole,
+} from "../../commands/flags.ts";
+
+const SPEC = {
+  name: "draw",
+  summary: "Draws.",
+  words: "[WORDS]",
+  flags: {
+    "prompt": { alias: "p", type: text, many: true, help: "What to draw" },
+    "seed": { alias: "s", type: seed, help: "Seed" },
+    "width": { alias: "W", type: whole, help: "Width" },
+    "tau": { type: numbers, help: "Temperature" },
+    "output": { alias: "o", type: path, help: "File" },
+    "type": { type: oneOf("f32", "f16"), help: "Storage" },
+    "greedy": { alias: "g", type: on, help: "Greedy" },
+    "secret": { type: text, hidden: true, help: "Not shown" },
+  },
+} as const;
+
+const parse = (...args: string[]) => parseFlags(SPEC, args);
+
+Deno.test("parseFlags() reads every way to write a value", () => {
+  assertEquals(parse("-s", "-1", "--tau", "1,.5", "-W64", "--type=f16", "-g", "-o", "-"), {
+    values: { seed: -1n, tau: [1, 0.5], width: 64, type: "f16", greedy: true, output: "-" },
+    words: [],
+    help: false,
+  });
+  assertEquals(parse("--tau=-2").values, { tau: -2 });
+  assertEquals(parse("-p=x", "-pred apple").values, { prompt: ["x", "red apple"] });
+  assertEquals(parse("-s18446744073709551615").values, { seed: 2n ** 64n - 1n });
+});
+
+Deno.test("parseFlags() takes texts as they are", () => {
+  assertEquals(parse("-p", "--odd=1", "--prompt", "", "--prompt=a=b\nc").values, {
+    prompt: ["--odd=1", "", "a=b\nc"],
+  });
+  assertEquals(parse("7", "1e3", "--", "-s", "--x").words, ["7", "1e3", "-s", "--x"]);
+});
+
+Deno.test("parseFlags() lets the last of several values count", () => {
+  assertEquals(parse("-s", "1", "--seed", "2").values, { seed: 2n });
+});
+
+Deno.test("parseFlags() refuses with one line", () => {
+  const refuses = (args: string[], message: string) =>
+    assertEquals(assertThrows(() => parse(...args), UsageError).message, message);
+  refuses(["--sed", "3"], "Unknown flag --sed for draw: did you mean --seed?");
+  refuses(["--tua=3"], "Unknown flag --tua for draw: did you mean --tau?");
+  refuses(["-x"], "Unknown flag -x for draw: see --help");
+  refuses(["-x5"], "Unknown flag -x for draw: see --help");
+  refuses(["--toString", "3"], "Unknown flag --toString for draw: see --help");
+  refuses(["--secre"], "Unknown flag --secre for draw: see --help");
+  refuses(["--seed"], `Flag --seed for draw needs a value: ${seed.need}`);
+  refuses(["-p", "--seed", "3"], "Flag -p for draw needs a value: text");
+  refuses(["-W", "1.5"], 'Cannot read --width "1.5": it must be a whole number');
+  refuses(["-s", "-2"], `Cannot read --seed "-2": it must be ${seed.need}`);
+  refuses(["-s", `${2n ** 64n}`], `Cannot read --seed "${2n ** 64n}": it must be ${seed.need}`);
+  refuses(["--tau", "1,,2"], `Cannot read --tau "1,,2": it must be ${numbers.need}`);
+  refuses(["--type", "f8"], 'Cannot read --type "f8": it must be f32 or f16');
+  refuses(["-o", ""], 'Cannot read --output "": it must be a file name');
+});
+
+Deno.test("parseFlags() refuses words where a command takes none", () => {
+  const error = assertThrows(
+    () => parseFlags({ ...SPEC, words: "" }, ["apple"]),
+    UsageError,
+  );
+  assertEquals(error.message, 'Cannot use "apple": draw takes flags only, see --help');
+});
+
+Deno.test("help() shows each flag once, but no hidden one", () => {
+  assertEquals(parse("--help", "-W", "x").help, true);
+  const shown = help({ ...SPEC, notes: ["Note"] });
+  assertStringIncludes(shown, "Usage: bitwise draw [FLAGS] [WORDS]");
+  assertStringIncludes(shown, "  -p, --prompt TEXT   ");
+  assertStringIncludes(shown, "      --tau N[,N…]    ");
+  assertEquals(shown.includes("secret"), false);
+});

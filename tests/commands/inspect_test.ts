@@ -1,0 +1,55 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { main } from "../../cli.ts";
+import { inspect } from "../../commands/inspect.ts";
+import { encodePng } from "../../model/png.ts";
+import { fakeIo, inFolder, MODEL } from "./process.ts";
+
+Deno.test("inspect() shows a model folder: configuration, parameters, every tensor", async () => {
+  const io = fakeIo();
+  assertEquals(await inspect([MODEL], io), 0);
+  assertStringIncludes(io.text(), "Model       emoji-nano\n");
+  assertStringIncludes(io.text(), "Schedule    1x1 2x2 3x3 4x4\n");
+  assertStringIncludes(io.text(), "Parameters  10.08 M (10,076,339)\n");
+  assertMatch(io.text(), /\n {2}shared\.weight +F16 +\[3144, 256\]\n/);
+  assertMatch(io.text(), /\n {2}block_chunks\.1\.module\.1\.ada_gss +F32 +\[1, 1, 6, 256\]\n/);
+});
+
+Deno.test("inspect() prints one JSON object", async () => {
+  const io = fakeIo();
+  assertEquals(await inspect([join(MODEL, "transformer.safetensors"), "--json"], io), 0);
+  const { parameters, dtypes, tensors } = JSON.parse(io.text());
+  assertEquals([parameters, tensors.length, dtypes.F16.tensors], [5_117_008, 106, 38]);
+});
+
+Deno.test("inspect() says what a model folder lacks", () =>
+  inFolder(async (folder) => {
+    for (const name of ["config.json", "transformer.safetensors"]) {
+      await Deno.copyFile(join(MODEL, name), join(folder, name));
+    }
+    const io = fakeIo();
+    assertEquals(await inspect([folder], io), 0);
+    assertMatch(
+      io.text(),
+      /Missing +vae\.safetensors, text_encoder\/model\.safetensors, tokenizer/,
+    );
+  }));
+
+Deno.test("inspect() shows how a picture was made", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "x.png");
+    await Deno.writeFile(file, encodePng(new Uint8Array(8), 2, 1, { parameters: "a cat" }));
+    const io = fakeIo();
+    assertEquals(await inspect([file], io), 0);
+    assertEquals(io.text(), `${file}: 2x1\nparameters:\na cat\n`);
+  }));
+
+Deno.test("inspect() refuses with one line", async () => {
+  const fails = async (args: string[], code: number, message: string) => {
+    const io = fakeIo();
+    assertEquals(await main(["inspect", ...args], io), code);
+    assertEquals([io.text(), io.errors()], ["", `error: ${message}\n`]);
+  };
+  await fails([], 2, "Cannot inspect: give one safetensors file, PNG or model folder");
+  await fails(["/nope"], 1, 'Cannot read "/nope": no such file; check the path');
+});

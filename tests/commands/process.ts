@@ -1,0 +1,106 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import manifest from "../../deno.json" with { type: "json" };
+import type { Io } from "../../commands/io.ts";
+
+const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
+/** The model in the box. */
+export const MODEL = fromFileUrl(new URL("../../assets/models/emoji-nano", import.meta.url));
+/** What makes the Vulkan loader find nothing. */
+export const NO_GPU = {
+  VK_ICD_FILENAMES: "/nonexistent",
+  VK_DRIVER_FILES: "/nonexistent",
+  DENO_WEBGPU_BACKEND: "vulkan",
+};
+
+/** The command line as users start it, in a folder of its own, with the permissions of `deno task generate`. */
+export function start(
+  args: readonly string[],
+  { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
+): Deno.ChildProcess {
+  const flags = manifest.tasks.generate.split(" ").slice(1, -2);
+  // as on a machine that sets none of these
+  const { XDG_RUNTIME_DIR: _, BITWISE_DEBUG: __, ...inherited } = Deno.env.toObject();
+  return new Deno.Command(Deno.execPath(), {
+    args: [...flags, CLI, ...args],
+    cwd,
+    clearEnv: true,
+    env: { ...inherited, NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** What a process left behind. */
+export interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  /** Lines of stderr but for progress. */
+  readonly said: readonly string[];
+}
+
+/** Reads a process to its end. */
+export async function ended(process: Deno.ChildProcess): Promise<Ended> {
+  const { code, stdout, stderr } = await process.output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return summary(code, decode(stdout), decode(stderr));
+}
+
+/** Sorts out stderr. */
+export function summary(code: number, out: string, err: string): Ended {
+  const progress = /^(Loading |Scale \d|Decoded |\d+\.\d+ s on )/;
+  const said = err.split("\n").filter((line) => line && !progress.test(line));
+  return { code, out, err, said };
+}
+
+/** Runs a test in a folder that is gone afterwards. */
+export async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "bitwise-test-" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Names in a folder. */
+export function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+}
+
+/** Runs the command line, and holds that it fails with one line and writes nothing. */
+export async function refuses(
+  args: readonly string[],
+  code: number,
+  message: string,
+  env?: Record<string, string>,
+): Promise<void> {
+  await inFolder(async (cwd) => {
+    const result = await ended(start(args, { cwd, env }));
+    assertEquals(result.said.length, 1, result.err);
+    assertStringIncludes(result.said[0]!, message);
+    assert(result.said[0]!.startsWith("error: "), result.err);
+    assert(result.err.endsWith(`${result.said[0]}\n`), result.err);
+    assertEquals(result.code, code);
+    assertEquals(result.out, "");
+    assertEquals(filesIn(cwd), []);
+  });
+}
+
+/** A terminal that remembers. */
+export function fakeIo(): Io & { text(): string; errors(): string } {
+  const out: string[] = [];
+  const err: string[] = [];
+  return {
+    out: (line) => void out.push(`${line}\n`),
+    outBytes: () => {},
+    err: (text) => void err.push(text),
+    outIsTerminal: false,
+    errIsTerminal: false,
+    signal: new AbortController().signal,
+    text: () => out.join(""),
+    errors: () => err.join(""),
+  };
+}
