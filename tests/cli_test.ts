@@ -1,0 +1,210 @@
+// Bad input, through the real process: one line, the right exit status, no file left.
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { main } from "../cli.ts";
+import type { Io } from "../commands/io.ts";
+import { encodeSafetensors, type TensorToWrite } from "../engine/safetensors_writer.ts";
+import { openTensorFile } from "../model/files.ts";
+import {
+  ended,
+  fakeIo,
+  filesIn,
+  inFolder,
+  MODEL,
+  NO_GPU,
+  refuses,
+  start,
+  summary,
+} from "./commands/process.ts";
+
+async function says(args: string[], io: ReturnType<typeof fakeIo>): Promise<[number, string]> {
+  return [await main(args, io), io.text() + io.errors()];
+}
+
+Deno.test("main() shows help and version", async () => {
+  for (const args of [[], ["--help"], ["-h"], ["help"]]) {
+    const [code, text] = await says(args, fakeIo());
+    assertEquals(code, 0);
+    assertStringIncludes(text, "  doctor    Check the GPU");
+  }
+  for (const name of ["generate", "demo", "inspect", "doctor"]) {
+    const [code, text] = await says([name, "--help"], fakeIo());
+    assertEquals(code, 0);
+    assertStringIncludes(text, `Usage: bitwise ${name} [FLAGS]`);
+    assertEquals(await says(["help", name], fakeIo()), [0, text]);
+  }
+  assertEquals((await says(["--version"], fakeIo()))[1].slice(0, 8), "bitwise ");
+});
+
+Deno.test("main() suggests the command that was meant", async () => {
+  const expected = "error: Unknown command generat: did you mean generate?\n";
+  assertEquals(await says(["generat"], fakeIo()), [2, expected]);
+  assertEquals(await says(["--nope"], fakeIo()), [2, "error: Unknown flag --nope: see --help\n"]);
+});
+
+Deno.test("main() tells an unexpected error in one line, its stack only on request", async () => {
+  const broken = (): Io => ({
+    ...fakeIo(),
+    out() {
+      throw new TypeError("it broke\n  in two");
+    },
+  });
+  const io = fakeIo();
+  assertEquals(await main(["--help"], { ...broken(), err: io.err }), 1);
+  assertEquals(io.errors(), "error: it broke in two; set BITWISE_DEBUG=1 for the stack\n");
+  const debug = fakeIo();
+  assertEquals(await main(["--help"], { ...broken(), err: debug.err }, () => "1"), 1);
+  assertStringIncludes(
+    debug.errors(),
+    "error: it broke in two\nTypeError: it broke\n  in two\n    at",
+  );
+});
+
+Deno.test("cli refuses an unknown flag, and suggests the nearest", () =>
+  refuses(
+    ["generate", "cat", "--cfg-scael", "2"],
+    2,
+    "Unknown flag --cfg-scael for generate: did you mean --cfg-scale?",
+  ));
+
+Deno.test("cli refuses an empty prompt", async () => {
+  await refuses(["generate", "-p", " \n"], 2, "Cannot draw an empty prompt: say what to draw");
+  await refuses(["generate"], 2, "Cannot draw an empty prompt: say what to draw");
+});
+
+Deno.test("cli refuses to edit pictures, as long as it cannot", () =>
+  refuses(["generate", "cat", "-i", "cat.png"], 2, "--init-img: this version cannot edit"));
+
+Deno.test("cli refuses lists of cfg and tau that do not fit the schedule", async () => {
+  const wrong = "the schedule has 4 scales, give one value or 4";
+  await refuses(
+    ["generate", "cat", "--cfg-scale", "3,2"],
+    2,
+    `Cannot use 2 values of cfg: ${wrong}`,
+  );
+  await refuses(["generate", "cat", "--tau", "1,1,1,1,1"], 2, `5 values of tau: ${wrong}`);
+});
+
+Deno.test("cli says what to install where there is no adapter", async () => {
+  await refuses(["generate", "cat"], 1, "Cannot find a WebGPU adapter: install the GPU's", NO_GPU);
+  await inFolder(async (cwd) => {
+    const { code, out, err } = await ended(start(["doctor"], { cwd, env: NO_GPU }));
+    assertEquals([code, err], [1, ""]);
+    assertStringIncludes(out, "missing  Cannot find a WebGPU adapter");
+  });
+});
+
+Deno.test("cli doctor finds nothing missing here", () =>
+  inFolder(async (cwd) => {
+    const { code, out, err } = await ended(start(["doctor", "--json"], { cwd }));
+    assertEquals([code, err], [0, ""]);
+    assertEquals(JSON.parse(out).usable, true);
+  }));
+
+Deno.test("cli refuses an output that cannot be written, before it draws", async () => {
+  await refuses(["generate", "cat", "-o", "no/such/cat.png"], 1, 'folder "no/such" does not exist');
+  await refuses(["generate", "cat", "--trace", "no/t.safetensors"], 1, '"no" does not exist');
+  await refuses(["generate", "cat", "-o", "."], 1, 'Cannot write ".": it is not a file');
+  await inFolder(async (folder) => {
+    // no mode stops root, but the kernel's own folder does
+    const locked = Deno.uid() === 0 ? "/sys" : folder;
+    if (locked === folder) await Deno.chmod(folder, 0o500);
+    await refuses(["generate", "cat", "-o", `${locked}/cat.png`], 1, `Cannot write "${locked}/cat`);
+    if (locked === folder) await Deno.chmod(folder, 0o700);
+  });
+});
+
+/** Hands over a copy of the model in the box, to be broken. */
+function withModel(test: (model: string) => Promise<void>): Promise<void> {
+  return inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "text_encoder"));
+    const files = ["config.json", "tokenizer.json", "vae.safetensors", "transformer.safetensors"];
+    for (const file of [...files, "text_encoder/model.safetensors"]) {
+      await Deno.copyFile(join(MODEL, file), join(folder, file));
+    }
+    await test(folder);
+  });
+}
+
+const draw = (model: string) => ["generate", "cat", "-m", model];
+
+Deno.test("cli refuses a missing, truncated or corrupt weight file", () =>
+  withModel(async (model) => {
+    await refuses(draw(`${model}/nope`), 1, "it is missing; a model is a folder with config.json");
+    const file = join(model, "transformer.safetensors");
+    const bytes = await Deno.readFile(file);
+    await Deno.truncate(file, bytes.length - 1000);
+    await refuses(draw(model), 1, `Cannot read "${file}": `);
+    await Deno.writeFile(file, bytes.fill(0x7b, 20, 40));
+    await refuses(draw(model), 1, `Cannot read "${file}": `);
+    await Deno.remove(file);
+    await refuses(draw(model), 1, `Cannot read "${file}": no such file; check the path`);
+  }));
+
+Deno.test("cli refuses weights of other shapes than the configuration's", () =>
+  withModel(async (model) => {
+    const file = join(model, "config.json");
+    const config = JSON.parse(await Deno.readTextFile(file));
+    config.transformer.ffn_hidden = 512;
+    config.transformer.mlp_ratio = 2;
+    await Deno.writeTextFile(file, JSON.stringify(config));
+    await refuses(
+      draw(model),
+      1,
+      'ffn.fc1.weight" is [1024, 256], config.json makes it [512, 256]',
+    );
+    await Deno.writeTextFile(file, "{");
+    await refuses(draw(model), 1, `Cannot read "${file}": `);
+  }));
+
+Deno.test("cli refuses a VAE whose codes are not the transformer's", () =>
+  withModel(async (model) => {
+    const path = join(model, "vae.safetensors");
+    const file = await openTensorFile(path);
+    const tensors: TensorToWrite[] = [];
+    for (const { name, dtype, shape } of file.tensors.values()) {
+      const data = await file.read(name);
+      const other = name === "decoder.conv_in.conv.weight";
+      tensors.push(
+        other
+          ? {
+            name,
+            dtype,
+            shape: [shape[0]!, 16, ...shape.slice(2)],
+            data: data.slice(data.length / 2),
+          }
+          : { name, dtype, shape, data },
+      );
+    }
+    file.close();
+    await Deno.writeFile(path, encodeSafetensors(tensors));
+    await refuses(
+      draw(model),
+      1,
+      "its codes have 16 bits, the transformer predicts 32; use the VAE",
+    );
+  }));
+
+Deno.test("cli cuts a prompt of 10,000 words, and says so", () =>
+  inFolder(async (cwd) => {
+    const prompt = Array.from({ length: 10_000 }, (_, i) => i % 2 ? "red" : "apple").join(" ");
+    const { code, out, said } = await ended(start(["generate", prompt], { cwd }));
+    assertEquals(said, ["warning: Prompt cut to its first 64 tokens"]);
+    assertEquals([code, out, filesIn(cwd)], [0, "output.png\n", ["output.png"]]);
+  }));
+
+for (const [when, signal] of [["Loading ", "SIGTERM"], ["Scale 1/4", "SIGINT"]] as const) {
+  Deno.test(`cli ends at ${signal} (at "${when}…") with 130 and no file`, () =>
+    inFolder(async (cwd) => {
+      const process = start(["generate", "cat", "-b", "16", "--trace", "t.safetensors"], { cwd });
+      let err = "";
+      for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
+        if (!err.includes(when) && (err + text).includes(when)) process.kill(signal);
+        err += text;
+      }
+      const out = await new Response(process.stdout).text();
+      const { said } = summary(0, "", err);
+      assertEquals([(await process.status).code, out, said], [130, "", ["Interrupted"]], err);
+      assertEquals(filesIn(cwd), []);
+    }));
+}
