@@ -76,20 +76,25 @@ export async function main(
   try {
     return await dispatch(args, io);
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return 0; // `inspect | head` has read enough
-    if (io.signal.aborted && error === io.signal.reason) {
-      io.err(`${io.errIsTerminal ? "\r\x1b[K" : ""}Interrupted\n`);
-      return 130;
-    }
-    const known = error instanceof UsageError || error instanceof BitwiseError;
-    const debug = env("BITWISE_DEBUG") === "1";
-    const message = error instanceof Error ? error.message : String(error);
-    const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
-    io.err(`error: ${message.trim().replace(/\s*\n\s*/g, " ")}${hint}\n`);
-    if (debug && error instanceof Error) io.err(`${error.stack}\n`);
-    // an argument that cannot be right is usage, whoever noticed
-    return error instanceof UsageError || error instanceof InputError ? 2 : 1;
+    return report(error, io, env);
   }
+}
+
+/** Says in one line what went wrong, and returns the status for it. */
+function report(error: unknown, io: Io, env: (name: string) => string | undefined): number {
+  if (error instanceof Deno.errors.BrokenPipe) return 0; // `inspect | head` has read enough
+  if (io.signal.aborted && error === io.signal.reason) {
+    io.err(`${io.errIsTerminal ? "\r\x1b[K" : ""}Interrupted\n`);
+    return 130;
+  }
+  const known = error instanceof UsageError || error instanceof BitwiseError;
+  const debug = env("BITWISE_DEBUG") === "1";
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
+  io.err(`error: ${message.trim().replace(/\s*\n\s*/g, " ")}${hint}\n`);
+  if (debug && error instanceof Error) io.err(`${error.stack}\n`);
+  // an argument that cannot be right is usage, whoever noticed
+  return error instanceof UsageError || error instanceof InputError ? 2 : 1;
 }
 
 /** Reads a variable if that is allowed without asking. */
@@ -122,6 +127,11 @@ function interruption(): AbortSignal {
 
 if (import.meta.main) {
   quietVulkan();
+  const io = processIo(interruption());
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    Deno.exit(report(event.reason, io, readEnv));
+  });
   // exits at once: an open GPU would keep the process alive
-  Deno.exit(await main(Deno.args, processIo(interruption()), readEnv));
+  Deno.exit(await main(Deno.args, io, readEnv));
 }

@@ -2,20 +2,53 @@
  * bitwise: Infinity, bitwise visual autoregressive text-to-image (arXiv 2412.04431), on WebGPU.
  *
  * @example Draw a picture
- * ```ts no-run
+ * ```ts
  * import { InfinityModel } from "@bitwise/infinity";
  *
  * using model = await InfinityModel.load();
  * const { images } = await model.generate({ prompt: "red apple", seed: 7 });
- * await Deno.writeFile("apple.png", images[0].toPng());
+ * const png = images[0].toPng(); // with the settings that make it again
+ * console.log(images[0].width, png.length);
  * ```
  *
  * @module
  */
 
-export * from "./engine/errors.ts";
+export {
+  BitwiseError,
+  CheckpointError,
+  ConfigError,
+  DeviceError,
+  FileError,
+  InputError,
+  KernelError,
+  OutOfMemoryError,
+  SafetensorsError,
+} from "./engine/errors.ts";
 export { type Capabilities, Device, type DeviceOptions } from "./engine/device.ts";
-export type { TensorToWrite } from "./engine/safetensors_writer.ts";
+export {
+  type Binding,
+  defineKernel,
+  type Dispatch,
+  grid,
+  type Kernel,
+  type Param,
+  type Specialisation,
+} from "./engine/kernel.ts";
+export type { Memory } from "./engine/memory.ts";
+export type { KernelTime, Profiler } from "./engine/profiler.ts";
+export type { Storage, Tensor, TensorData, TensorDType } from "./engine/tensor.ts";
+export type { Texture } from "./engine/texture.ts";
+export type { TensorEntry, TensorToWrite } from "./engine/safetensors_writer.ts";
+export type {
+  ModelConfig,
+  SamplingDefaults,
+  TokenizerConfig,
+  TransformerConfig,
+} from "./model/config.ts";
+export type { T5Config } from "./model/t5.ts";
+export type { VaeConfig } from "./model/vae.ts";
+export type { Dtype } from "./engine/dtype.ts";
 export type { Hooks, Progress } from "./model/generate.ts";
 export {
   DEFAULT_MODEL,
@@ -27,4 +60,5 @@ export {
 } from "./model/infinity.ts";
 export type { SamplingOptions } from "./model/plan.ts";
 export type { FeatureRows } from "./model/text_rows.ts";
+export type { Grid } from "./model/transformer.ts";
 export { VERSION } from "./model/version.ts";

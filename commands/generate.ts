@@ -25,7 +25,8 @@ const schedule: FlagType<ReturnType<typeof parseSchedule>> = {
   read: parseSchedule,
 };
 
-const EDITING = "Cannot be used yet";
+/** For the help, once pictures can be edited. */
+const EDITING = "Picture to edit, and where";
 
 /** Flags of `generate`, in stable-diffusion.cpp's words where it has them. */
 export const FLAGS = {

@@ -86,6 +86,15 @@ async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
  *
  * There is one stream. {@link Device.run} records; {@link Device.upload}, {@link Device.read} and
  * {@link Device.flush} send what was recorded first, so everything happens in program order.
+ *
+ * @example
+ * ```ts
+ * import { Device } from "@bitwise/infinity";
+ *
+ * using device = await Device.open();
+ * const tensor = device.from("f32", [2, 2], Float32Array.of(1, 2, 3, 4));
+ * console.log(device.capabilities.adapter, await device.read(tensor.rows(0, 1)));
+ * ```
  */
 export class Device {
   /** The account of GPU memory. */

@@ -6,14 +6,18 @@ import type { Texture } from "./texture.ts";
 export type Specialisation = Readonly<Record<string, number | boolean | string>>;
 
 /** One binding as the WGSL declares it. */
-interface Binding {
+export interface Binding {
+  /** The variable's name. */
   readonly name: string;
+  /** How it is bound. */
   readonly type: "read-only-storage" | "storage" | "texture";
 }
 
 /** One member of the WGSL's `struct Params`. */
-interface Param {
+export interface Param {
+  /** The member's name. */
   readonly name: string;
+  /** Its scalar type. */
   readonly type: "u32" | "i32" | "f32";
 }
 
@@ -55,6 +59,30 @@ const BINDING =
 /**
  * Defines a kernel from its WGSL text; `bindings` and `params` name what the launcher will pass,
  * and must be those the text declares, in its order.
+ *
+ * @example Double five numbers
+ * ```ts
+ * import { defineKernel, Device } from "@bitwise/infinity";
+ *
+ * const double = defineKernel(
+ *   "double",
+ *   `struct Params { count: u32 }
+ *   @group(0) @binding(0) var<uniform> params: Params;
+ *   @group(0) @binding(1) var<storage, read_write> x: array<f32>;
+ *   @compute @workgroup_size(64)
+ *   fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+ *     if (id.x < params.count) { x[id.x] *= 2; }
+ *   }`,
+ *   ["x"],
+ *   ["count"],
+ * );
+ * using device = await Device.open();
+ * const x = device.from("f32", [5], Float32Array.of(1, 2, 3, 4, 5));
+ * device.run(double, { bind: { x }, params: { count: 5 }, workgroups: [1] });
+ * console.log(await device.read(x)); // 2, 4, 6, 8, 10
+ * ```
+ *
+ * @throws {KernelError} `bad-kernel`: they are not.
  */
 export function defineKernel<const B extends string, const P extends string>(
   name: string,
@@ -94,7 +122,17 @@ export function defineKernel<const B extends string, const P extends string>(
   return { name, source, bindings: found, params: members };
 }
 
-/** Splits a count of workgroups over x and y where it exceeds one dimension's limit of 65,535. */
+/**
+ * Splits a count of workgroups over x and y where it exceeds one dimension's limit of 65,535.
+ *
+ * @example
+ * ```ts
+ * import { grid } from "@bitwise/infinity";
+ *
+ * const [x, y] = grid(200_000); // 65,535 by 4: a few too many, which the kernel skips
+ * console.log(x * y);
+ * ```
+ */
 export function grid(count: number): [number, number] {
   const x = Math.min(count, 65535);
   return [x, Math.ceil(count / x)];

@@ -101,8 +101,10 @@ export function attention(device: Device, args: AttentionArgs): void {
   if (bias && bias.table.shape[1] !== heads) {
     throw new KernelError("bad-shape", `Cannot bias ${heads} heads by [${bias.table.shape}]`);
   }
-  const { subgroupSize, class: adapter } = device.capabilities;
-  const variant = args.variant ?? (adapter === "cpu" && subgroupSize ? "subgroup" : "workgroup");
+  const { subgroupSize, class: adapter, implementation } = device.capabilities;
+  // Dawn refuses shuffles in a loop whose length it cannot prove uniform
+  const shuffles = adapter === "cpu" && implementation === "wgpu" && subgroupSize > 0;
+  const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
   const lanes = variant === "subgroup" ? subgroupSize : 32;
   const vectors = headDim / 4;
   const shape: Shape = { lanes, vectors, chunks: Math.ceil(vectors / lanes) };

@@ -8,9 +8,11 @@ const SMALL = 64 * 1024;
 
 /**
  * A checkpoint's tensors on their way to the GPU: checked against the shape the model expects, streamed in bounded
- * chunks, widened there from F16 or BF16.
+ * chunks, widened there from F16 or BF16. It owns what it loads: a part of a model ends by disposing its weights.
  */
 export class Weights {
+  #owned: { dispose(): void }[] = [];
+
   /** Reads `file`; matrices are stored as `dtype`, vectors always as f32. */
   constructor(
     /** Where the tensors go. */
@@ -66,7 +68,7 @@ export class Weights {
   async tensor(name: string, shape: readonly number[]): Promise<Tensor> {
     this.#check(name, shape);
     const { dtype, byteLength } = this.file.get(name);
-    const y = this.device.tensor("f32", shape, name);
+    const y = this.keep(this.device.tensor("f32", shape, name));
     if (byteLength < SMALL || !["F32", "F16", "BF16"].includes(dtype)) {
       this.device.upload(y, await this.file.readFloat32(name));
       return y;
@@ -116,6 +118,7 @@ export class Weights {
     const uploaded = bias && this.upload(bias, [bias.length], `${label} bias`);
     const linear = packLinear(this.device, rows, uploaded, this.dtype, label);
     for (const row of rows) row.dispose();
+    this.keep(linear.weight);
     return linear;
   }
 
@@ -124,12 +127,18 @@ export class Weights {
     if (values.length !== elementCount(shape)) {
       throw new CheckpointError("wrong-shape", `${label} holds ${values.length} values`);
     }
-    return this.device.from("f32", shape, values, label);
+    return this.keep(this.device.from("f32", shape, values, label));
   }
-}
 
-/** Releases a packed linear layer. */
-export function disposeLinear(linear: Linear): void {
-  linear.weight.dispose();
-  linear.bias?.dispose();
+  /** Makes something live as long as these weights. */
+  keep<T extends { dispose(): void }>(item: T): T {
+    this.#owned.push(item);
+    return item;
+  }
+
+  /** Releases everything that was loaded; the file stays the caller's. */
+  dispose(): void {
+    for (const item of this.#owned) item.dispose();
+    this.#owned = [];
+  }
 }

@@ -129,6 +129,7 @@ export async function generate(
   };
 
   let codes: Tensor | null = null;
+  scope.keep({ dispose: () => codes?.dispose() });
   for (let s = 0; s < scales; s++) {
     const [h, w] = schedule[s]!;
     const pass = passes[s]!;

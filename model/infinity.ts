@@ -2,7 +2,7 @@ import { CheckpointError, Device, InputError } from "../engine/mod.ts";
 import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import { Weights } from "./checkpoint.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
-import { type Folder, openFolder } from "./folder.ts";
+import { openFolder } from "./folder.ts";
 import { generate, type Hooks, type TextFeatures } from "./generate.ts";
 import { imageParameters } from "./parameters.ts";
 import { makePlan, type SamplingOptions } from "./plan.ts";
@@ -81,12 +81,13 @@ interface Texts {
  * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE decoder on one GPU.
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { InfinityModel } from "@bitwise/infinity";
  *
  * using model = await InfinityModel.load();
  * const { images } = await model.generate({ prompt: "red apple", seed: 7 });
- * await Deno.writeFile("apple.png", images[0].toPng());
+ * const png = images[0].toPng(); // with the settings that make it again
+ * console.log(images[0].width, png.length);
  * ```
  */
 export class InfinityModel {
@@ -101,11 +102,21 @@ export class InfinityModel {
       readonly transformer: Transformer;
       readonly vae: VaeDecoder;
     },
+    /** Storage of weights and KV cache. */
+    readonly type: "f32" | "f16",
     private readonly ownsDevice: boolean,
   ) {}
 
   /**
    * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder); the model in the box if absent.
+   *
+   * @example
+   * ```ts
+   * import { DEFAULT_MODEL, InfinityModel } from "@bitwise/infinity";
+   *
+   * using model = await InfinityModel.load(DEFAULT_MODEL, { type: "f16" });
+   * console.log(model.config.name, model.device.memory.liveBytes);
+   * ```
    *
    * @throws {DeviceError} without a WebGPU adapter.
    * @throws {ConfigError | CheckpointError | SafetensorsError} one line that says which file is wrong, and how.
@@ -118,7 +129,18 @@ export class InfinityModel {
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
     const device = options.device ?? await Device.open({ gpu: options.gpu });
     const type = options.type ?? "f32";
-    const parts: { dispose(): void }[] = [];
+    const opened: Weights[] = [];
+    const part = async <T>(name: string, load: (weights: Weights) => Promise<T>): Promise<T> => {
+      options.onProgress?.(name);
+      const file = await files.tensors(name);
+      try {
+        const weights = new Weights(device, file, type);
+        opened.push(weights);
+        return await load(weights);
+      } finally {
+        file.close();
+      }
+    };
     try {
       if (type === "f16" && !device.capabilities.f16) {
         throw new InputError(
@@ -126,18 +148,17 @@ export class InfinityModel {
           `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,
         );
       }
-      const loader = new Loader(files, device, type, options.onProgress, parts);
-      const transformer = await loader.load(
+      const transformer = await part(
         config.files.transformer,
         (weights) => Transformer.load(weights, config.transformer),
       );
-      const vae = await loader.load(config.files.vae, (weights) => {
+      const vae = await part(config.files.vae, (weights) => {
         checkPair(config, weights);
         return VaeDecoder.load(weights, config.vae);
       });
       const hasText = config.text_encoder && await files.exists(config.files.text_encoder);
       const encoder = hasText
-        ? await loader.load(
+        ? await part(
           config.files.text_encoder,
           (weights) => T5Encoder.load(weights, config.text_encoder!),
         )
@@ -154,10 +175,11 @@ export class InfinityModel {
         device,
         config,
         { tokenizer, encoder, transformer, vae },
+        type,
         !options.device,
       );
     } catch (error) {
-      for (const part of parts) part.dispose();
+      for (const weights of opened) weights.dispose();
       if (!options.device) device.dispose();
       throw error;
     }
@@ -165,6 +187,20 @@ export class InfinityModel {
 
   /**
    * Draws pictures. The same seed on the same adapter gives the same bytes, alone or in a batch.
+   *
+   * @example
+   * ```ts
+   * import { InfinityModel } from "@bitwise/infinity";
+   *
+   * using model = await InfinityModel.load();
+   * const { images, seconds } = await model.generate({
+   *   prompt: ["red apple", "purple cat"],
+   *   cfg: [1, 2, 2, 1], // one strength per scale
+   *   signal: AbortSignal.timeout(60_000),
+   *   onProgress: ({ stage, scale, scales }) => console.log(stage, scale, "of", scales),
+   * });
+   * console.log(images.map((image) => image.parameters), seconds.total);
+   * ```
    *
    * @throws {InputError} one line that names the option, its value and what is allowed.
    * @throws what `signal` was aborted with.
@@ -205,6 +241,7 @@ export class InfinityModel {
           topP: plan.topP,
           greedy: plan.greedy,
           cfgInsertionLayer: options.cfgInsertionLayer ?? this.config.defaults.cfg_insertion_layer,
+          type: this.type,
           version: VERSION,
         });
         const toPng = () => encodePng(rgba, width, height, { parameters });
@@ -302,32 +339,6 @@ export class InfinityModel {
 
 function repeat(prompts: readonly string[] | null, count: number): readonly string[] | null {
   return prompts && prompts.flatMap((prompt) => Array<string>(count).fill(prompt));
-}
-
-/** Opens one file after another and loads a part from it. */
-class Loader {
-  constructor(
-    private readonly folder: Folder,
-    private readonly device: Device,
-    private readonly type: "f32" | "f16",
-    private readonly onProgress: ((what: string) => void) | undefined,
-    private readonly parts: { dispose(): void }[],
-  ) {}
-
-  async load<T extends { dispose(): void }>(
-    name: string,
-    make: (weights: Weights) => Promise<T>,
-  ): Promise<T> {
-    this.onProgress?.(name);
-    const file = await this.folder.tensors(name);
-    try {
-      const part = await make(new Weights(this.device, file, this.type));
-      this.parts.push(part);
-      return part;
-    } finally {
-      file.close();
-    }
-  }
 }
 
 /** Refuses a VAE whose codes are not those the transformer predicts, before any shape disagrees. */

@@ -4,7 +4,7 @@ import { embedding } from "../kernels/embedding.ts";
 import { gatedGelu } from "../kernels/gated_gelu.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
 import { type Linear, matmul } from "../kernels/matmul.ts";
-import { disposeLinear, type Weights } from "./checkpoint.ts";
+import type { Weights } from "./checkpoint.ts";
 
 /** Hyper-parameters of a T5 v1.1 encoder, named as in Hugging Face's config.json. */
 export interface T5Config {
@@ -85,7 +85,7 @@ export class T5Encoder {
     /** Hyper-parameters. */
     readonly config: T5Config,
     private readonly weights: T5Weights,
-    private readonly owned: readonly { dispose(): void }[],
+    private readonly owner: Weights,
   ) {}
 
   /**
@@ -94,14 +94,7 @@ export class T5Encoder {
    * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
    */
   static async load(weights: Weights, config: T5Config): Promise<T5Encoder> {
-    const owned: { dispose(): void }[] = [];
-    try {
-      const loaded = await load(weights, config, owned);
-      return new T5Encoder(weights.device, config, loaded, owned);
-    } catch (error) {
-      for (const part of owned) part.dispose();
-      throw error;
-    }
+    return new T5Encoder(weights.device, config, await load(weights, config), weights);
   }
 
   /**
@@ -187,7 +180,7 @@ export class T5Encoder {
 
   /** Releases the weights. */
   dispose(): void {
-    for (const part of this.owned) part.dispose();
+    this.owner.dispose();
   }
 }
 
@@ -202,22 +195,14 @@ function spansOf(lens: readonly number[]): Uint32Array<ArrayBuffer> {
   return Uint32Array.from(rows);
 }
 
-async function load(
-  weights: Weights,
-  config: T5Config,
-  owned: { dispose(): void }[],
-): Promise<T5Weights> {
+async function load(weights: Weights, config: T5Config): Promise<T5Weights> {
   const { d_model: C, d_ff, vocab_size: V, num_heads: heads } = config;
   const inner = heads * config.d_kv;
-  const own = <T extends { dispose(): void }>(part: T): T => (owned.push(part), part);
-  const norm = async (name: string) => own(await weights.tensor(`${name}layer_norm.weight`, [C]));
-  const linear = async (names: readonly string[], N: number, K: number) => {
-    const loaded = await weights.linear(names.map((name) => `${name}.weight`), [N, K]);
-    own({ dispose: () => disposeLinear(loaded) });
-    return loaded;
-  };
+  const norm = (name: string) => weights.tensor(`${name}layer_norm.weight`, [C]);
+  const linear = (names: readonly string[], N: number, K: number) =>
+    weights.linear(names.map((name) => `${name}.weight`), [N, K]);
   const table = weights.has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
-  const shared = own(await embeddingTable(weights, table, [V, C]));
+  const shared = await embeddingTable(weights, table, [V, C]);
   const blocks: T5Block[] = [];
   for (let i = 0; i < config.num_layers; i++) {
     const key = `encoder.block.${i}.layer`;
@@ -234,10 +219,10 @@ async function load(
   }
   const buckets = config.relative_attention_num_buckets;
   const biasName = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
-  const biasTable = own(await weights.tensor(biasName, [buckets, heads]));
+  const biasTable = await weights.tensor(biasName, [buckets, heads]);
   // longer distances share the last bucket, so one table serves prompts of every length
   const centre = config.relative_attention_max_distance;
-  const bucketOf = own(weights.device.from(
+  const bucketOf = weights.keep(weights.device.from(
     "u32",
     [2 * centre + 1],
     Uint32Array.from(
@@ -264,7 +249,7 @@ async function embeddingTable(
   const table = await weights.tensor(name, shape);
   if (dtype === "f32") return table;
   const rows = device.from("u32", [shape[0]], Uint32Array.from({ length: shape[0] }, (_, i) => i));
-  const narrow = device.tensor(dtype, shape, name);
+  const narrow = weights.keep(device.tensor(dtype, shape, name));
   embedding(device, { ids: rows, table, y: narrow });
   for (const t of [rows, table]) t.dispose();
   return narrow;

@@ -12,11 +12,7 @@ import { tokenInput } from "../kernels/token_input.ts";
 import type { Weights } from "./checkpoint.ts";
 import type { TransformerConfig } from "./config.ts";
 import { ropeTables } from "./rope.ts";
-import {
-  disposeTransformer,
-  loadTransformer,
-  type TransformerWeights,
-} from "./transformer_weights.ts";
+import { loadTransformer, type TransformerWeights } from "./transformer_weights.ts";
 
 /** A scale's size in tokens. */
 export type Grid = readonly [height: number, width: number];
@@ -98,7 +94,7 @@ export class Transformer {
     /** Hyper-parameters. */
     readonly config: TransformerConfig,
     private readonly weights: TransformerWeights,
-    private readonly storage: "f32" | "f16",
+    private readonly owner: Weights,
   ) {}
 
   /**
@@ -108,7 +104,7 @@ export class Transformer {
    */
   static async load(weights: Weights, config: TransformerConfig): Promise<Transformer> {
     const loaded = await loadTransformer(weights, config);
-    return new Transformer(weights.device, config, loaded, weights.dtype);
+    return new Transformer(weights.device, config, loaded, weights);
   }
 
   #linear(x: Tensor, linear: Linear, epilogue: "none" | "gelu" = "none"): Tensor {
@@ -184,7 +180,11 @@ export class Transformer {
     const hidden = this.#linear(normed, weights.textProj[0], "gelu");
     const projected = this.#linear(hidden, weights.textProj[1]);
     const crossKv = weights.blocks.map((block) => {
-      const y = device.tensor(this.storage, [projected.shape[0]!, 2 * C], "cross-attention cache");
+      const y = device.tensor(
+        this.owner.dtype,
+        [projected.shape[0]!, 2 * C],
+        "cross-attention cache",
+      );
       matmul(device, { x: projected, linear: block.crossKv, y });
       return y;
     });
@@ -198,7 +198,7 @@ export class Transformer {
   cache(batch: number, rows: number): KvCache {
     const make = () =>
       this.weights.blocks.map(() =>
-        this.device.tensor(this.storage, [batch, rows, this.config.embed_dim], "KV cache")
+        this.device.tensor(this.owner.dtype, [batch, rows, this.config.embed_dim], "KV cache")
       );
     const k = make();
     const v = make();
@@ -318,8 +318,9 @@ export class Transformer {
       qkvRope(device, {
         qkv,
         q,
-        kCache: cache.k[i]!,
-        vCache: cache.v[i]!,
+        // once no later scale is guided, the cache holds more images than the pass
+        kCache: cache.k[i]!.rows(0, pass.batch),
+        vCache: cache.v[i]!.rows(0, pass.batch),
         rope,
         scaleMul: block.scaleMul,
         batch: pass.batch,
@@ -394,6 +395,6 @@ export class Transformer {
 
   /** Releases the weights. */
   dispose(): void {
-    disposeTransformer(this.weights);
+    this.owner.dispose();
   }
 }

@@ -1,6 +1,6 @@
 import type { Tensor } from "../engine/mod.ts";
 import type { Linear } from "../kernels/matmul.ts";
-import { disposeLinear, type Weights } from "./checkpoint.ts";
+import type { Weights } from "./checkpoint.ts";
 import type { TransformerConfig } from "./config.ts";
 
 /** Weights of one `CrossAttnBlock` (infinity/models/basic.py). */
@@ -157,15 +157,4 @@ export async function loadTransformer(
     head: weights.pack(headWeight, [d, C], headBias, "head"),
     blocks,
   };
-}
-
-/** Releases all weights. */
-export function disposeTransformer(weights: TransformerWeights): void {
-  const visit = (value: unknown): void => {
-    if (value === null || typeof value !== "object") return;
-    if ("dispose" in value) (value as Tensor).dispose();
-    else if ("weight" in value && "K" in value) disposeLinear(value as Linear);
-    else Object.values(value).forEach(visit);
-  };
-  visit(weights);
 }

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type Device, InputError, type Tensor } from "../engine/mod.ts";
-import { type Conv, disposeConv } from "../kernels/conv2d.ts";
+import { InputError, type Tensor } from "../engine/mod.ts";
+import type { Conv } from "../kernels/conv2d.ts";
 import type { Weights } from "./checkpoint.ts";
 import { convolve, loadConv, type NormOptions, NormSwish, ResBlock } from "./vae_layers.ts";
 
@@ -41,7 +41,7 @@ const PASS_BYTES = 512 * 1024 * 1024;
 /** What turns the codes of the last scale into pictures. */
 export class VaeDecoder {
   private constructor(
-    private readonly device: Device,
+    private readonly weights: Weights,
     private readonly config: VaeConfig,
     private readonly convIn: Conv,
     private readonly middle: readonly ResBlock[],
@@ -81,7 +81,7 @@ export class VaeDecoder {
     }
     const normOut = await NormSwish.load(weights, "decoder.norm_out", channels, norm);
     const convOut = await loadConv(weights, "decoder.conv_out", channels, 3);
-    return new VaeDecoder(weights.device, config, convIn, middle, levels, normOut, convOut);
+    return new VaeDecoder(weights, config, convIn, middle, levels, normOut, convOut);
   }
 
   /**
@@ -104,7 +104,7 @@ export class VaeDecoder {
     }
     if (imagesPerPass >= B) return this.#pass(codes);
     const scale = this.#scale;
-    const y = this.device.tensor("f32", [B, h * scale, w * scale, 3], "decoded picture");
+    const y = this.weights.device.tensor("f32", [B, h * scale, w * scale, 3], "decoded picture");
     for (let at = 0; at < B; at += imagesPerPass) {
       const count = Math.min(imagesPerPass, B - at);
       this.#pass(codes.rows(at, count), y.rows(at, count));
@@ -113,7 +113,7 @@ export class VaeDecoder {
   }
 
   #pass(codes: Tensor, y?: Tensor): Tensor {
-    const { device } = this;
+    const { device } = this.weights;
     // a view, so that the caller keeps the codes
     let x = convolve(device, this.convIn, codes.reshape(...codes.shape));
     for (const block of this.middle) x = block.run(device, x);
@@ -133,20 +133,15 @@ export class VaeDecoder {
 
   /** So many pictures that the largest activation stays within {@link PASS_BYTES} and one binding. */
   #imagesPerPass({ shape: [, h = 0, w = 0] }: Tensor): number {
-    const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = this.device.capabilities.limits;
+    const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } =
+      this.weights.device.capabilities.limits;
     const limit = Math.min(PASS_BYTES, maxBufferSize, maxStorageBufferBindingSize);
     return Math.max(1, Math.floor(limit / largestActivation(this.config, h, w)));
   }
 
   /** Frees the weights. */
   dispose(): void {
-    for (const conv of [this.convIn, this.convOut]) disposeConv(conv);
-    this.normOut.dispose();
-    for (const block of this.middle) block.dispose();
-    for (const { blocks, upsample } of this.levels) {
-      for (const block of blocks) block.dispose();
-      if (upsample) disposeConv(upsample);
-    }
+    this.weights.dispose();
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { ConfigError, type Device, type Tensor } from "../engine/mod.ts";
-import { type Conv, conv2d, disposeConv, packConv } from "../kernels/conv2d.ts";
+import { type Conv, conv2d, packConv } from "../kernels/conv2d.ts";
 import { groupNorm } from "../kernels/group_norm.ts";
 import type { Weights } from "./checkpoint.ts";
 
@@ -39,6 +39,7 @@ export async function loadConv(
   const bias = await weights.tensor(`${inner}.bias`, [N]);
   const conv = packConv(weights.device, weight, bias, weights.dtype, name);
   weight.dispose();
+  weights.keep(conv.weight);
   return conv;
 }
 
@@ -99,12 +100,6 @@ export class NormSwish {
     groupNorm(device, { x, weight, bias, y, groups, eps, activation: "silu" });
     return y;
   }
-
-  /** Frees the weights. */
-  dispose(): void {
-    this.weight.dispose();
-    this.bias.dispose();
-  }
 }
 
 /** x + conv2(swish(norm2(conv1(swish(norm1(x)))))), with a 1 × 1 convolution of x where the channels change. */
@@ -143,12 +138,5 @@ export class ResBlock {
     conv2d(device, { x: h, conv: this.conv2, y, epilogue: "add" });
     h.dispose();
     return y;
-  }
-
-  /** Frees the weights. */
-  dispose(): void {
-    this.norm1.dispose();
-    this.norm2.dispose();
-    for (const conv of [this.conv1, this.conv2, this.shortcut]) if (conv) disposeConv(conv);
   }
 }

@@ -135,7 +135,7 @@ Deno.test("cli refuses a missing, truncated or corrupt weight file", () =>
     const bytes = await Deno.readFile(file);
     await Deno.truncate(file, bytes.length - 1000);
     await refuses(draw(model), 1, `Cannot read "${file}": `);
-    await Deno.writeFile(file, bytes.fill(0x7b, 20, 40));
+    await Deno.writeFile(file, bytes.fill(0xff, 20, 40));
     await refuses(draw(model), 1, `Cannot read "${file}": `);
     await Deno.remove(file);
     await refuses(draw(model), 1, `Cannot read "${file}": no such file; check the path`);

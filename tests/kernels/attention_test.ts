@@ -114,9 +114,10 @@ const bits = (data: ArrayBufferView) =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** Lavapipe compiles the workgroup variant slowly: it gets the cases that differ for it. */
-const VARIANTS: AttentionVariant[] = device.capabilities.subgroupSize
-  ? ["subgroup", "workgroup"]
-  : ["workgroup"];
+const VARIANTS: AttentionVariant[] =
+  device.capabilities.implementation === "wgpu" && device.capabilities.subgroupSize
+    ? ["subgroup", "workgroup"]
+    : ["workgroup"];
 
 for (const variant of VARIANTS) {
   const dims = variant === "subgroup" ? [4, 32, 36, 64, 96, 104, 112, 120, 128, 224, 256] : [36];

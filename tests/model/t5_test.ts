@@ -130,7 +130,7 @@ Deno.test("T5Encoder refuses the checkpoint of another model", async () => {
     CheckpointError,
     "is [192, 256], config.json makes it [200, 256]",
   );
-  device.flush();
+  weights.dispose();
   assertEquals(device.memory.liveBytes, before);
 });
 

@@ -1,0 +1,271 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Device, InputError } from "../../engine/mod.ts";
+import {
+  DEFAULT_MODEL,
+  type GenerateOptions,
+  InfinityModel,
+  type Result,
+} from "../../model/infinity.ts";
+import { openTensorFile } from "../../model/files.ts";
+import { readPngText } from "../../model/png.ts";
+import { assertNear } from "../kernels/harness.ts";
+
+const device = await Device.open();
+const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
+const PROMPTS: string[] = JSON.parse(expected.metadata.prompts!);
+const SCALES = 4;
+
+/** Tensors of a trace by name. */
+function traced(result: Result): (name: string) => number[] {
+  const entries = new Map(result.trace.map((entry) => [entry.name, entry.data]));
+  return (name) => Array.from(entries.get(name) as unknown as ArrayLike<number>);
+}
+
+Deno.test("golden: emoji-nano end to end from the prompt text", async () => {
+  for (const [p, prompt] of PROMPTS.entries()) {
+    const result = await model.generate({ prompt, greedy: true, trace: true });
+    const at = traced(result);
+    const golden = (name: string) => expected.readFloat32(`p${p}.${name}`);
+    assertNear(at("text.features"), await golden("text_features"), 2e-5, `${prompt} features`);
+    assertNear(at("text.cond"), await golden("sos"), 2e-5, `${prompt} sos`);
+    assertNear(at("text.uncond"), await golden("sos_uncond"), 2e-5, `${prompt} sos_uncond`);
+    for (let s = 0; s < SCALES; s++) {
+      const logits = await golden(`logits.${s}`);
+      const tau = 0.5;
+      const delta = Float64Array.from(
+        { length: logits.length / 2 },
+        (_, i) => (logits[2 * i + 1]! - logits[2 * i]!) / tau,
+      );
+      assertNear(at(`scale${s}.logit_delta`), delta, 1e-4, `${prompt} logits ${s}`);
+      const bits = await expected.read(`p${p}.bits.${s}`);
+      assertEquals(Uint8Array.from(at(`scale${s}.bits`)), bits, `${prompt} bits ${s}`);
+    }
+    assertNear(at("scale3.codes_sum"), await golden("codes"), 2e-5, `${prompt} codes`);
+    const image = await expected.read(`p${p}.image_u8`) as Uint8Array;
+    const most = Math.max(...at("image").map((v, i) => Math.abs(v - image[i]!)));
+    assert(most <= 1, `${prompt}: picture differs by ${most}`);
+  }
+});
+
+Deno.test("generate() gives the same bytes for the same seed, and others for another", async () => {
+  const draw = async (seed: number) =>
+    (await model.generate({ prompt: "a smiling thing", seed, tau: 2 })).images[0]!.rgba;
+  assertEquals(await draw(3), await draw(3));
+  const [a, b] = [await draw(3), await draw(4)];
+  assert(a.some((v, i) => v !== b[i]), "another seed must give another picture");
+});
+
+Deno.test("generate() gives an image of a batch the bytes it has alone", async () => {
+  const prompt = ["red apple", "a cute dog face emoji", "rocket", "blue car"];
+  const seed = [11, 5, 2 ** 40 + 1, 7];
+  for (const cfg of [2, [1, 3, 2, 1], 1]) {
+    const batch = await model.generate({ prompt, seed, cfg, tau: 1.5 });
+    for (let i = 0; i < prompt.length; i++) {
+      const alone = await model.generate({ prompt: prompt[i], seed: seed[i], cfg, tau: 1.5 });
+      assertEquals(alone.images[0]!.rgba, batch.images[i]!.rgba, `image ${i} at cfg ${cfg}`);
+    }
+  }
+});
+
+Deno.test("generate() counts seeds up and makes batchCount images per prompt", async () => {
+  const { images } = await model.generate({ prompt: ["cat", "dog"], batchCount: 2, seed: 9n });
+  assertEquals(images.map((i) => [i.prompt, i.seed]), [["cat", 9n], ["cat", 10n], ["dog", 11n], [
+    "dog",
+    12n,
+  ]]);
+  const last = await model.generate({ prompt: "dog", seed: 12 });
+  assertEquals(last.images[0]!.rgba, images[3]!.rgba);
+});
+
+Deno.test("generate() reads back once, whatever the number of scales and images", async () => {
+  const before = device.readBacks;
+  await model.generate({ prompt: ["red apple", "pizza"], onProgress: () => {} });
+  assertEquals(device.readBacks - before, 1);
+});
+
+Deno.test("generate() leaves no memory behind", async () => {
+  await model.generate({ prompt: "pizza" });
+  const live = device.memory.liveBytes;
+  await model.generate({ prompt: ["red apple", "pizza"], negativePrompt: "blue", trace: true });
+  await assertRejects(() => model.generate({ prompt: "pizza", cfg: [1, 2] }), InputError);
+  assertEquals(device.memory.liveBytes, live);
+});
+
+Deno.test("generate() computes no unconditional half once no later scale is guided", async () => {
+  const dispatched = async (cfg: number[]) => {
+    const before = device.memory.liveBytes;
+    device.memory.resetPeak();
+    await model.generate({ prompt: "red apple", cfg, greedy: true });
+    return device.memory.peakBytes - before;
+  };
+  assert(await dispatched([1, 1, 1, 1]) < await dispatched([1, 1, 1, 2]));
+  // dropping the half is exact: the first scales do not change when a later one is guided
+  const bits = async (cfg: number[]) => {
+    const at = traced(
+      await model.generate({ prompt: "red apple", cfg, greedy: true, trace: true }),
+    );
+    return [0, 1, 2].map((s) => at(`scale${s}.bits`));
+  };
+  assertEquals(await bits([2, 2, 1, 1]), await bits([2, 2, 1, 4]));
+});
+
+Deno.test("generate() takes text features in place of prompts", async () => {
+  const options: GenerateOptions = { seed: 4, tau: 1 };
+  const prompt = ["red apple", "a cute dog face emoji"];
+  const drawn = await model.generate({ ...options, prompt, trace: true });
+  const rows = drawn.trace.find((t) => t.name === "text.features")!;
+  const lens = [3, 6];
+  const features = Float32Array.from(rows.data as Float32Array);
+  const width = rows.shape[1]!;
+  const given = await model.generate({ ...options, textFeatures: { features, width, lens } });
+  assertEquals(given.images.map((i) => i.rgba), drawn.images.map((i) => i.rgba));
+
+  const negative = await model.generate({ ...options, prompt, negativePrompt: "red apple" });
+  const negativeFeatures = { features: features.slice(0, 3 * width), width, lens: [3] };
+  const both = await model.generate({
+    ...options,
+    textFeatures: { features, width, lens },
+    negativeFeatures,
+  });
+  assertEquals(both.images.map((i) => i.rgba), negative.images.map((i) => i.rgba));
+  await assertRejects(
+    () => model.generate({ textFeatures: { features, width, lens: [3] } }),
+    InputError,
+    "Cannot use text features",
+  );
+});
+
+Deno.test("generate() draws with given uniforms, and keeps forced bits", async () => {
+  const d = model.config.transformer.d_vae;
+  const tokens = [1, 4, 9, 16];
+  const uniforms = tokens.map((n, s) =>
+    Float32Array.from({ length: n * d }, (_, i) => (i * 0.37 + s * 0.11) % 1)
+  );
+  const options = { prompt: "pizza", uniforms, tau: 1, trace: true };
+  const at = traced(await model.generate(options));
+  tokens.forEach((_, s) => {
+    const bits = at(`scale${s}.bits`);
+    at(`scale${s}.logit_delta`).forEach((delta, i) => {
+      const p = 1 / (1 + Math.exp(-delta));
+      const u = uniforms[s]![i]!;
+      if (Math.abs(p - u) > 1e-5) assertEquals(bits[i], u < p ? 1 : 0, `scale ${s} bit ${i}`);
+    });
+  });
+  const ones = new Uint8Array(4 * d).fill(1);
+  const forced = traced(await model.generate({ ...options, forceBits: [undefined, ones] }));
+  assertEquals(forced("scale0.bits"), at("scale0.bits"));
+  assertEquals(Uint8Array.from(forced("scale1.bits")), ones);
+  await assertRejects(
+    () => model.generate({ ...options, forceBits: [ones] }),
+    InputError,
+    "Cannot use 128 values for scale 0: 1 × 1 tokens × 32 bits need 32",
+  );
+});
+
+Deno.test("generate() reports each scale and ends at an abort between two", async () => {
+  const seen: string[] = [];
+  await model.generate({
+    prompt: "sun",
+    onProgress: ({ stage, scale, scales, height, width }) =>
+      seen.push(`${stage} ${scale}/${scales} ${height}x${width}`),
+  });
+  assertEquals(seen, [
+    "scale 0/4 1x1",
+    "scale 1/4 2x2",
+    "scale 2/4 3x3",
+    "scale 3/4 4x4",
+    "decode 4/4 32x32",
+  ]);
+  const live = device.memory.liveBytes;
+  const controller = new AbortController();
+  const stopped: number[] = [];
+  const error = await assertRejects(() =>
+    model.generate({
+      prompt: "sun",
+      signal: controller.signal,
+      onProgress: ({ scale }) => {
+        stopped.push(scale);
+        if (scale === 1) controller.abort();
+      },
+    })
+  );
+  assertEquals((error as Error).name, "AbortError");
+  assertEquals(stopped, [0, 1]);
+  assertEquals(device.memory.liveBytes, live);
+});
+
+Deno.test("generate() guides hidden states at -k as official runs do, and refuses other layers", async () => {
+  const draw = async (cfgInsertionLayer: number) =>
+    traced(await model.generate({ prompt: "cat", cfgInsertionLayer, greedy: true, trace: true }))(
+      "scale3.logit_delta",
+    );
+  const [logits, hidden] = [await draw(0), await draw(-2)];
+  assert(logits.some((v, i) => Math.abs(v - hidden[i]!) > 1e-3));
+  for (const layer of [1, -4, -0.5]) {
+    await assertRejects(
+      () => model.generate({ prompt: "cat", cfgInsertionLayer: layer }),
+      InputError,
+      "Cannot insert guidance at",
+    );
+  }
+});
+
+Deno.test("generate() refuses bad options in one line that names them", async () => {
+  const cases: [GenerateOptions, string][] = [
+    [{}, "Cannot draw an empty prompt"],
+    [{ prompt: "  " }, "Cannot draw an empty prompt"],
+    [{ prompt: ["cat", ""] }, "Cannot draw an empty prompt"],
+    [{ prompt: "cat", cfg: [1, 2, 3] }, "Cannot use 3 values of cfg: the schedule has 4 scales"],
+    [{ prompt: "cat", tau: [] }, "Cannot use 0 values of tau"],
+    [{ prompt: "cat", tau: 0 }, "Cannot use tau 0: it must be a number above 0"],
+    [{ prompt: "cat", cfg: NaN }, "Cannot use cfg NaN"],
+    [{ prompt: "cat", topK: -1 }, "Cannot use top-k -1"],
+    [{ prompt: "cat", topP: 1.5 }, "Cannot use top-p 1.5"],
+    [{ prompt: "cat", batchCount: 0 }, "Cannot make 0 images"],
+    [{ prompt: "cat", seed: 0.5 }, "Cannot use seed 0.5"],
+    [{ prompt: "cat", seed: [1, 2] }, "Cannot use 2 seeds for 1 images"],
+    [{ prompt: "cat", schedule: [[2, 2]] }, "Cannot begin a schedule with 2x2"],
+    [{ prompt: "cat", width: 31 }, "31"],
+  ];
+  for (const [options, message] of cases) {
+    const error = await assertRejects(() => model.generate(options), InputError);
+    assert(error.message.includes(message), error.message);
+    assert(!error.message.includes("\n"), error.message);
+  }
+});
+
+Deno.test("generate() warns of a prompt that was cut", async () => {
+  const prompt = "very ".repeat(10_000) + "red apple";
+  const { warnings, images } = await model.generate({ prompt });
+  assertEquals(warnings, ["Prompt cut to its first 64 tokens"]);
+  assertEquals(images.length, 1);
+});
+
+Deno.test("Image.toPng() carries the parameters", async () => {
+  const { images: [image] } = await model.generate({ prompt: "red apple", seed: 5 });
+  const text = readPngText(image!.toPng());
+  assertEquals(text.parameters, image!.parameters);
+  assert(/^red apple\n[^]*Seed: 5\b/.test(text.parameters!), text.parameters);
+});
+
+Deno.test("InfinityModel stores f16 where asked, within f16's error", async () => {
+  const half = await InfinityModel.load(DEFAULT_MODEL, { device, type: "f16" });
+  const options = { prompt: "red apple", greedy: true, trace: true };
+  const at = traced(await model.generate(options));
+  // the same bits go in, so that one bit that f16 tips over does not hide the error of the rest
+  const forceBits = [0, 1, 2, 3].map((s) => Uint8Array.from(at(`scale${s}.bits`)));
+  const halfAt = traced(await half.generate({ ...options, forceBits }));
+  for (let s = 0; s < SCALES; s++) {
+    const delta = halfAt(`scale${s}.logit_delta`);
+    assertNear(delta, at(`scale${s}.logit_delta`), 3e-3, `scale ${s}`);
+    const tipped = delta.filter((v, i) => (v > 0 ? 1 : 0) !== forceBits[s]![i]).length;
+    assert(tipped <= delta.length / 100, `scale ${s}: f16 tips ${tipped} of ${delta.length} bits`);
+  }
+  half.dispose();
+});
+
+Deno.test("InfinityModel.dispose() leaves zero live bytes", () => {
+  model.dispose();
+  assertEquals([device.memory.liveBytes, device.memory.pooledBytes], [0, 0]);
+});
