@@ -4,7 +4,7 @@ import {
   grid,
   KernelError,
   type Tensor,
-  type Texture,
+  Texture,
 } from "../engine/mod.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import packSource from "./pack_weight.wgsl" with { type: "text" };
@@ -45,7 +45,8 @@ export function usesTexture({ capabilities }: Device): boolean {
 
 /**
  * Packs weights [Nᵢ, K] f32, stacked along N, into the layout {@link matmul} reads, as `dtype`.
- * All but the last Nᵢ must be divisible by 4. The inputs may be disposed afterwards.
+ * All but the last Nᵢ must be divisible by 4. The inputs may be disposed afterwards. `texture` chooses the variant;
+ * by default what is fast on this adapter.
  */
 export function packLinear(
   device: Device,
@@ -53,11 +54,11 @@ export function packLinear(
   bias: Tensor | null,
   dtype: "f32" | "f16" = "f32",
   label: string = "linear weight",
+  texture: boolean = usesTexture(device),
 ): Linear {
   const K = weights[0]!.shape[1]!;
   const N = weights.reduce((sum, w) => sum + w.shape[0]!, 0);
   const columns = Math.ceil(N / 4);
-  const texture = usesTexture(device);
   const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
   const packed = device.tensor(dtype, [Math.ceil(K / 4) * 4, pitch * 4], label);
   let first = 0;
@@ -126,7 +127,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
   }
   const wholeK = K % 4 === 0;
   const wholeN = N % 4 === 0;
-  const texture = usesTexture(device);
+  const texture = linear.weight instanceof Texture;
   const lanes = texture ? device.capabilities.subgroupSize : 64;
   const functions = [
     wholeK ? LOAD_X.vec4 : LOAD_X.scalar,

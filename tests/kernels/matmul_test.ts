@@ -32,12 +32,18 @@ const SHAPES = [[1, 1, 1], [1, 4, 4], [3, 5, 7], [8, 16, 32], [9, 33, 34], [17, 
   96,
 ]] as const;
 
-for (const dtype of ["f32", "f16"] as const) {
-  Deno.test(`matmul() multiplies odd shapes in ${dtype}`, async () => {
+const { subgroups, subgroupSize } = device.capabilities;
+/** From a texture wherever shuffles work, and from a buffer everywhere. */
+const TEXTURE = subgroups && subgroupSize > 0 ? [true, false] : [false];
+const VARIANTS = TEXTURE.flatMap((t) => [["f32", t], ["f16", t]] as const);
+
+for (const [dtype, texture] of VARIANTS) {
+  Deno.test(`matmul() multiplies odd shapes in ${dtype}${texture ? " textures" : ""}`, async () => {
     const next = random(1);
     for (const [M, K, N] of SHAPES) {
       const x = values(next, M * K, dtype), w = values(next, N * K, dtype), b = values(next, N);
-      const linear = packLinear(device, [upload("f32", [N, K], w)], upload("f32", [N], b), dtype);
+      const rows = [upload("f32", [N, K], w)];
+      const linear = packLinear(device, rows, upload("f32", [N], b), dtype, "test", texture);
       const y = poisoned(dtype, [M, N]);
       matmul(device, { x: upload(dtype, [M, K], x), linear, y });
       await assertTensor(y, reference(x, w, b, M, K, N), TOLERANCE[dtype], `[${M},${K},${N}]`);
