@@ -7,8 +7,7 @@ import {
   KernelError,
   OutOfMemoryError,
 } from "../../engine/mod.ts";
-
-const device = await Device.open();
+import { device } from "../kernels/harness.ts";
 
 const SOURCE = `
 struct Params {

@@ -3,6 +3,8 @@ import { Device, type Tensor, type TensorDType } from "../../engine/mod.ts";
 
 /** One device for all tests of a file. Fails with the engine's own line where there is no adapter. */
 export const device: Device = await Device.open();
+// a device that outlives its isolate now and then corrupts the heap of Mesa's threads at process exit
+globalThis.addEventListener("unload", () => device.dispose());
 
 /** Small deterministic generator (mulberry32): tests must not depend on chance. */
 export function random(seed: number): () => number {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Device, InputError } from "../../engine/mod.ts";
+import { InputError } from "../../engine/mod.ts";
 import {
   DEFAULT_MODEL,
   type GenerateOptions,
@@ -8,9 +8,8 @@ import {
 } from "../../model/infinity.ts";
 import { openTensorFile } from "../../model/files.ts";
 import { readPngText } from "../../model/png.ts";
-import { assertNear } from "../kernels/harness.ts";
+import { assertNear, device } from "../kernels/harness.ts";
 
-const device = await Device.open();
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
 const PROMPTS: string[] = JSON.parse(expected.metadata.prompts!);

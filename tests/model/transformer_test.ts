@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Device, type Tensor } from "../../engine/mod.ts";
+import type { Tensor } from "../../engine/mod.ts";
 import { Weights } from "../../model/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../../model/config.ts";
 import { generate } from "../../model/generate.ts";
@@ -7,9 +7,8 @@ import { makePlan, type SamplingOptions } from "../../model/plan.ts";
 import { type Grid, Transformer } from "../../model/transformer.ts";
 import { VaeDecoder } from "../../model/vae.ts";
 import { type Golden, golden } from "../goldens.ts";
-import { assertNear, relativeError } from "../kernels/harness.ts";
+import { assertNear, device, relativeError } from "../kernels/harness.ts";
 
-const device = await Device.open();
 const FEATURES = 2e-5;
 const GUIDED = 1e-4;
 const F16 = 3e-3;
