@@ -269,6 +269,13 @@ export class Device {
     this.#recorder.flush();
   }
 
+  /** Gives the memory that is kept for reuse back to the GPU, if it is more than `keep` bytes. */
+  trim(keep: number = 0): void {
+    if (this.memory.pooledBytes <= keep) return;
+    this.flush();
+    this.memory.trim();
+  }
+
   /** Reads one tensor back. Waits for the GPU; blocks the thread in Deno while it works. */
   async read(tensor: Tensor): Promise<TensorData> {
     return (await this.readAll([tensor]))[0]!;

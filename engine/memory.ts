@@ -1,9 +1,9 @@
 import { formatBytes, OutOfMemoryError } from "./errors.ts";
 
-/** Sizes are rounded so that a freed buffer fits the next request of about its size. */
+/** Sizes are rounded, by at most 3 %, so that a freed buffer fits the next request of about its size. */
 function sizeClass(bytes: number): number {
   if (bytes <= 4096) return Math.max(16, 2 ** Math.ceil(Math.log2(bytes)));
-  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 5);
   return Math.ceil(bytes / step) * step;
 }
 
@@ -28,7 +28,7 @@ export class Memory {
     return this.#live;
   }
 
-  /** Most bytes that were in use at once since the last {@link Memory.resetPeak}. */
+  /** Most bytes that were held at once, in use or kept for reuse, since the last {@link Memory.resetPeak}. */
   get peakBytes(): number {
     return this.#peak;
   }
@@ -40,7 +40,7 @@ export class Memory {
 
   /** Begins a new high-water mark at the present level. */
   resetPeak(): void {
-    this.#peak = this.#live;
+    this.#peak = this.#live + this.#pooled;
   }
 
   /**
@@ -74,8 +74,7 @@ export class Memory {
         usage,
       });
     }
-    this.#live += size;
-    this.#peak = Math.max(this.#peak, this.#live);
+    this.count(size);
     return buffer;
   }
 
@@ -92,10 +91,10 @@ export class Memory {
   /** Accounts for `bytes` held outside buffers (textures); negative when they go. */
   count(bytes: number): void {
     this.#live += bytes;
-    this.#peak = Math.max(this.#peak, this.#live);
+    this.#peak = Math.max(this.#peak, this.#live + this.#pooled);
   }
 
-  /** Destroys the buffers nobody uses. */
+  /** Destroys the buffers nobody uses; {@link Device.trim} makes sure that no recorded work does. */
   trim(): void {
     for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();
     this.#pool.clear();

@@ -92,7 +92,6 @@ export async function generate(
   const { images: B, schedule, cfg } = plan;
   const scales = schedule.length;
   const tokens = schedule.map(([h, w]) => h * w);
-  const total = tokens.reduce((sum, n) => sum + n, 0);
   const { d_vae: d, apply_spatial_patchify } = transformer.config;
   const patchify = Boolean(apply_spatial_patchify);
   const dv = patchify ? d / 4 : d;
@@ -102,17 +101,14 @@ export async function generate(
   const guidedScales = cfg.findLastIndex((strength) => strength !== 1) + 1;
 
   const context = scope.keep(transformer.text(text.features, text.lens));
-  const rope = transformer.rope(schedule, plan.referenceGrid);
-  scope.keep(rope.cos);
-  scope.keep(rope.sin);
-  const cache = scope.keep(transformer.cache(guidedScales ? 2 * B : B, total));
   const seeds = scope.keep(device.from("u32", [B, 2], seedWords(plan.seeds), "seeds"));
   const sum = scope.keep(device.tensor("f32", [B, H, W, dv], "sum of codes"));
   const passes = schedule.map((_, s) =>
     scope.keep(
-      transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B, total),
+      transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B),
     )
   );
+  const state = scope.keep(transformer.state(schedule, plan.referenceGrid, passes));
   const forced = upload(device, scope, plan.forceBits, "u32", tokens, B, d);
   const uniforms = upload(device, scope, plan.uniforms, "f32", tokens, B, d);
   const trace = new Trace(device, plan.trace);
@@ -139,11 +135,10 @@ export async function generate(
       : null;
     const guided = strength !== 1 && plan.insertion === null;
 
-    const x = transformer.input(pass, codes, context);
+    transformer.input(pass, codes, context, state);
     codes?.dispose();
-    transformer.blocks(x, pass, context, cache, rope, insertion);
-    const delta = transformer.head(x, guided ? 2 * B : B, context);
-    x.dispose();
+    transformer.blocks(pass, context, state, insertion);
+    const delta = transformer.head(guided ? 2 * B : B, pass, context, state);
 
     const bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
     const deltaOut = trace.on ? device.tensor("f32", [B, tokens[s]!, d], "trace") : undefined;

@@ -168,8 +168,7 @@ export class InfinityModel {
           maxLength: config.tokenizer.max_length,
         })
         : null;
-      device.flush();
-      device.memory.trim();
+      device.trim();
       device.check();
       return new InfinityModel(
         device,
@@ -328,7 +327,7 @@ export class InfinityModel {
       if (part && "dispose" in part) part.dispose();
     }
     if (this.ownsDevice) this.device.dispose();
-    else this.device.memory.trim();
+    else this.device.trim();
   }
 
   /** {@link InfinityModel.dispose}, for `using`. */

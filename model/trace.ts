@@ -1,7 +1,7 @@
 import type { Device, Tensor, TensorData } from "../engine/mod.ts";
 import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import type { TextFeatures } from "./generate.ts";
-import type { TextContext } from "./transformer.ts";
+import type { TextContext } from "./text_context.ts";
 
 /** A tensor that waits for the read-back, and how it is stored then. */
 interface Pending {

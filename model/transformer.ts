@@ -1,48 +1,53 @@
 import { type Device, InputError, type Tensor } from "../engine/mod.ts";
-import { adaVectors } from "../kernels/ada_vectors.ts";
 import { addLevel } from "../kernels/add_level.ts";
 import { attention } from "../kernels/attention.ts";
+import { copyRows } from "../kernels/copy_rows.ts";
 import { embedding } from "../kernels/embedding.ts";
 import { guide } from "../kernels/guide.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
-import { type Linear, matmul } from "../kernels/matmul.ts";
+import { matmul } from "../kernels/matmul.ts";
 import { qkvRope } from "../kernels/qkv_rope.ts";
-import { silu } from "../kernels/silu.ts";
 import { tokenInput } from "../kernels/token_input.ts";
 import type { Weights } from "./checkpoint.ts";
 import type { TransformerConfig } from "./config.ts";
 import { ropeTables } from "./rope.ts";
+import { disposer, type TextContext, textContext } from "./text_context.ts";
 import { loadTransformer, type TransformerWeights } from "./transformer_weights.ts";
 
 /** A scale's size in tokens. */
 export type Grid = readonly [height: number, width: number];
 
-/** The text side of a batch, computed once: what every block and every scale reads. */
-export interface TextContext {
-  /** Attentively pooled text [B, C], the AdaLN condition and the start token. */
-  readonly pooled: Tensor;
-  /** AdaLN's six vectors of each block [depth, B, 6·C]. */
-  readonly ada: Tensor;
-  /** Scale and shift of the head's norm [B, 2·C]. */
-  readonly headAda: Tensor;
-  /** Keys and values of each block's cross-attention [ΣT, 2·C]. */
-  readonly crossKv: readonly Tensor[];
-  /** Text tokens of each image. */
-  readonly lens: readonly number[];
+/** What one generation keeps on the GPU besides the weights and the text. */
+export interface State {
+  /** Rotation tables of the schedule [L, head_dim / 2]. */
+  readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
+  /** Keys and values by block, [B, cached rows, C] each. */
+  readonly cache: readonly KeysValues[];
+  /** Keys and values of one block at a time, all rows: the last pass needs no place in the cache. */
+  readonly scratch: KeysValues;
+  /** Activations, as large as the largest pass needs them: [tokens, width] each. */
+  readonly workspace: Workspace;
   /** Releases everything. */
   dispose(): void;
 }
 
-/** Keys and values of every block: [B, rows, C] each. */
-export interface KvCache {
-  /** Keys by block. */
-  readonly k: readonly Tensor[];
-  /** Values by block. */
-  readonly v: readonly Tensor[];
-  /** Tokens that fit. */
-  readonly rows: number;
-  /** Releases everything. */
-  dispose(): void;
+/** Keys and values [B, rows, C] of the storage type. */
+export interface KeysValues {
+  /** Keys, normalised and rotated. */
+  readonly k: Tensor;
+  /** Values. */
+  readonly v: Tensor;
+}
+
+/** Activations of a pass, f32. */
+interface Workspace {
+  /** Residual stream. */
+  readonly x: Tensor;
+  readonly normed: Tensor;
+  readonly qkv: Tensor;
+  readonly q: Tensor;
+  readonly attended: Tensor;
+  readonly hidden: Tensor;
 }
 
 /** Everything about a run of scales that does not depend on the weights: positions, levels, who attends to whom. */
@@ -65,26 +70,12 @@ export interface Pass {
   dispose(): void;
 }
 
-/** Rotation tables of a schedule on the GPU, [L, head_dim / 2] each. */
-export interface Rope {
-  /** Cosines. */
-  readonly cos: Tensor;
-  /** Sines. */
-  readonly sin: Tensor;
-}
-
 /** Guidance inside the stack of blocks. */
 export interface Insertion {
   /** Index of the block whose output is mixed. */
   readonly after: number;
   /** Guidance strength of this scale. */
   readonly cfg: number;
-}
-
-function disposer(tensors: Iterable<Tensor>): () => void {
-  return () => {
-    for (const tensor of tensors) tensor.dispose();
-  };
 }
 
 /** The Infinity transformer (arXiv 2412.04431, section 3; infinity/models/infinity.py). */
@@ -105,12 +96,6 @@ export class Transformer {
   static async load(weights: Weights, config: TransformerConfig): Promise<Transformer> {
     const loaded = await loadTransformer(weights, config);
     return new Transformer(weights.device, config, loaded, weights);
-  }
-
-  #linear(x: Tensor, linear: Linear, epilogue: "none" | "gelu" = "none"): Tensor {
-    const y = this.device.tensor("f32", [x.elements / linear.K, linear.N]);
-    matmul(this.device, { x, linear, y, epilogue });
-    return y;
   }
 
   /**
@@ -137,89 +122,47 @@ export class Transformer {
 
   /** Computes the text side of a batch from features [ΣT, Ct5] of `lens` tokens each. */
   text(features: Tensor, lens: readonly number[]): TextContext {
-    const { device, weights, config } = this;
-    const { embed_dim: C, depth, norm_eps: eps, text_attn_pool_heads: heads } = config;
-    const B = lens.length;
-    const normed = device.tensor("f32", features.shape);
-    layerNorm(device, { x: features, y: normed, eps, rms: true, weight: weights.textNorm });
-
-    const kv = this.#linear(normed, weights.pool.kv);
-    const queries = device.tensor("f32", [B, C]);
-    const zeros = device.from("u32", [B], new Uint32Array(B));
-    embedding(device, { ids: zeros, table: weights.pool.query.reshape(1, C), y: queries });
-    const starts = lens.map((_, i) => lens.slice(0, i).reduce((sum, n) => sum + n, 0));
-    const spans = device.from(
-      "u32",
-      [B, 4],
-      Uint32Array.from(lens.flatMap((n, i) => [i, 1, starts[i]!, n])),
-    );
-    const attended = device.tensor("f32", [B, C]);
-    attention(device, {
-      q: queries,
-      k: kv,
-      v: kv,
-      y: attended,
-      spans,
-      maxQueries: 1,
-      heads,
-      headDim: C / heads,
-      scale: 1 / Math.sqrt(C / heads),
-      kStride: 2 * C,
-      vStride: 2 * C,
-      vOffset: C,
-    });
-    const pooled = this.#linear(attended, weights.pool.proj);
-
-    const activated = device.tensor("f32", [B, C]);
-    silu(device, { x: pooled, y: activated });
-    const shared = this.#linear(activated, weights.sharedAda);
-    const ada = device.tensor("f32", [depth, B, 6 * C], "AdaLN vectors");
-    adaVectors(device, { shared, adaGss: weights.adaGss, y: ada });
-    const headAda = this.#linear(activated, weights.headAda);
-
-    const hidden = this.#linear(normed, weights.textProj[0], "gelu");
-    const projected = this.#linear(hidden, weights.textProj[1]);
-    const crossKv = weights.blocks.map((block) => {
-      const y = device.tensor(
-        this.owner.dtype,
-        [projected.shape[0]!, 2 * C],
-        "cross-attention cache",
-      );
-      matmul(device, { x: projected, linear: block.crossKv, y });
-      return y;
-    });
-    const temporary = [normed, kv, queries, zeros, spans, attended, activated, shared, hidden];
-    for (const t of [...temporary, projected]) t.dispose();
-    const dispose = disposer([pooled, ada, headAda, ...crossKv]);
-    return { pooled, ada, headAda, crossKv, lens, dispose };
+    return textContext(this.owner, this.weights, this.config, features, lens);
   }
 
-  /** Room for keys and values of `batch` images of `rows` tokens. */
-  cache(batch: number, rows: number): KvCache {
-    const make = () =>
-      this.weights.blocks.map(() =>
-        this.device.tensor(this.owner.dtype, [batch, rows, this.config.embed_dim], "KV cache")
-      );
-    const k = make();
-    const v = make();
-    return { k, v, rows, dispose: disposer([...k, ...v]) };
-  }
-
-  /** Uploads a schedule's rotation tables. */
-  rope(schedule: readonly Grid[], referenceGrid: Grid): Rope {
-    const { embed_dim, num_heads, rope } = this.config;
-    const headDim = embed_dim / num_heads;
-    const tables = ropeTables(schedule, referenceGrid, headDim, rope.mode, rope.base);
-    const shape = [tables.rows, tables.width];
+  /** Room for generating the passes of a schedule, one after the other. */
+  state(schedule: readonly Grid[], referenceGrid: Grid, passes: readonly Pass[]): State {
+    const { embed_dim: C, num_heads, rope, ffn_hidden: F } = this.config;
+    const tables = ropeTables(schedule, referenceGrid, C / num_heads, rope.mode, rope.base);
+    const made: Tensor[] = [];
+    const keep = (tensor: Tensor) => (made.push(tensor), tensor);
+    const table = (values: Float32Array<ArrayBuffer>) =>
+      keep(this.device.from("f32", [tables.rows, tables.width], values, "RoPE"));
+    const keysValues = (batch: number, rows: number, label: string): KeysValues => {
+      const make = () => keep(this.device.tensor(this.owner.dtype, [batch, rows, C], label));
+      return { k: make(), v: make() };
+    };
+    const last = passes.at(-1)!;
+    const most = Math.max(...passes.map((pass) => pass.batch * pass.rows));
+    const activations = (width: number) =>
+      keep(this.device.tensor("f32", [most, width], "activations"));
+    const batch = passes[0]!.batch;
     return {
-      cos: this.device.from("f32", shape, tables.cos, "RoPE"),
-      sin: this.device.from("f32", shape, tables.sin, "RoPE"),
+      rope: { cos: table(tables.cos), sin: table(tables.sin) },
+      cache: last.start === 0
+        ? []
+        : this.weights.blocks.map(() => keysValues(batch, last.start, "KV cache")),
+      scratch: keysValues(last.batch, last.start + last.rows, "KV of the last scale"),
+      workspace: {
+        x: activations(C),
+        normed: activations(C),
+        qkv: activations(3 * C),
+        q: activations(C),
+        attended: activations(C),
+        hidden: activations(F),
+      },
+      dispose: disposer(made),
     };
   }
 
   /**
-   * Plans the scales `first` to `last` (inclusive) in one pass over a cache of `cacheRows` tokens. Each scale
-   * attends to itself and all earlier ones: with one scale this is generation, with all it is teacher forcing.
+   * Plans the scales `first` to `last` (inclusive) in one pass. Each scale attends to itself and all earlier ones:
+   * with one scale this is generation, with all it is teacher forcing.
    */
   plan(
     schedule: readonly Grid[],
@@ -227,12 +170,14 @@ export class Transformer {
     last: number,
     lens: readonly number[],
     batch: number,
-    cacheRows: number,
   ): Pass {
     const tokens = schedule.map(([h, w]) => h * w);
     const sum = (to: number) => tokens.slice(0, to).reduce((a, n) => a + n, 0);
     const start = sum(first);
     const rows = sum(last + 1) - start;
+    // the last scale of all has a place of its own, the others share the cache (see keysValues)
+    const total = sum(schedule.length);
+    const cacheRows = start + rows === total ? total : total - tokens.at(-1)!;
     const scales = schedule.slice(first, last + 1).map((_, i) => first + i);
     const level = scales.flatMap((s) => Array<number>(tokens[s]!).fill(s));
     const self: number[] = [];
@@ -257,40 +202,51 @@ export class Transformer {
   }
 
   /**
-   * Input tokens [batch, rows, C] of a pass that begins at `scale`: codes [images, rows (− 1 at scale 0), d]
-   * through `word_embed`, repeated for the unconditional half, with the start token in front at scale 0.
+   * Puts a pass's input tokens into the residual stream: codes [images, rows (− 1 at scale 0), d] through
+   * `word_embed`, repeated for the unconditional half, with the start token in front at scale 0.
    */
-  input(pass: Pass, codes: Tensor | null, text: TextContext): Tensor {
+  input(pass: Pass, codes: Tensor | null, text: TextContext, state: State): void {
     const { device, weights, config: { embed_dim: C } } = this;
-    const x = device.tensor("f32", [pass.batch, pass.rows, C], "residual stream");
-    const words = codes && this.#linear(codes, weights.wordEmbed);
+    const [images = 0, rows = 0] = codes?.shape ?? [];
+    // the words lie where the first norm will write: they are used up by then
+    const words = codes && state.workspace.normed.rows(0, images * rows).reshape(images, rows, C);
+    if (words) matmul(device, { x: codes, linear: weights.wordEmbed, y: words });
     const start = pass.start === 0
       ? { pooled: text.pooled.rows(0, pass.batch), position: weights.posStart }
       : null;
-    const shaped = words && words.reshape(codes.shape[0]!, codes.shape[1]!, C);
-    tokenInput(device, { start, words: shaped, y: x });
-    words?.dispose();
-    return x;
+    tokenInput(device, { start, words, y: this.#stream(pass, state) });
   }
 
-  /** Runs all blocks over x [batch, rows, C] in place; keys and values of the pass go into the cache. */
-  blocks(
-    x: Tensor,
-    pass: Pass,
-    text: TextContext,
-    cache: KvCache,
-    rope: Rope,
-    insertion: Insertion | null = null,
-  ): void {
+  /** The residual stream of a pass [batch, rows, C]. */
+  #stream({ batch, rows }: Pass, { workspace }: State): Tensor {
+    return workspace.x.rows(0, batch * rows).reshape(batch, rows, this.config.embed_dim);
+  }
+
+  /** Where block `i` puts keys and values of a pass: its cache, or at the end the scratch behind a copy of it. */
+  #keysValues(i: number, pass: Pass, { cache, scratch }: State): KeysValues {
+    const own = cache[i];
+    if (!own) return scratch;
+    // once no later scale is guided, the cache holds more images than the pass
+    const k = own.k.rows(0, pass.batch);
+    const v = own.v.rows(0, pass.batch);
+    if (pass.start + pass.rows <= k.shape[1]!) return { k, v };
+    copyRows(this.device, { x: k, y: scratch.k, rows: pass.start });
+    copyRows(this.device, { x: v, y: scratch.v, rows: pass.start });
+    return scratch;
+  }
+
+  /** Runs all blocks over the residual stream in place; keys and values of the pass go into the cache. */
+  blocks(pass: Pass, text: TextContext, state: State, insertion: Insertion | null = null): void {
     const { device, config, weights } = this;
-    const { embed_dim: C, num_heads: heads, norm_eps: eps, ffn_hidden: F } = config;
+    const { embed_dim: C, num_heads: heads, norm_eps: eps } = config;
     const headDim = C / heads;
-    const M = pass.batch * pass.rows;
-    const normed = device.tensor("f32", [M, C]);
-    const qkv = device.tensor("f32", [M, 3 * C]);
-    const q = device.tensor("f32", [M, C]);
-    const attended = device.tensor("f32", [M, C]);
-    const hidden = device.tensor("f32", [M, F]);
+    const x = this.#stream(pass, state);
+    const view = (name: keyof Workspace) => state.workspace[name].rows(0, pass.batch * pass.rows);
+    const normed = view("normed");
+    const qkv = view("qkv");
+    const q = view("q");
+    const attended = view("attended");
+    const hidden = view("hidden");
     const chunk = config.depth / config.block_chunks;
 
     weights.blocks.forEach((block, i) => {
@@ -313,15 +269,15 @@ export class Transformer {
         rows: pass.rows,
       });
 
+      const { k, v } = this.#keysValues(i, pass, state);
       layerNorm(device, { x, y: normed, eps, modulation: modulation(2, 4) });
       matmul(device, { x: normed, linear: block.qkv, y: qkv });
       qkvRope(device, {
         qkv,
         q,
-        // once no later scale is guided, the cache holds more images than the pass
-        kCache: cache.k[i]!.rows(0, pass.batch),
-        vCache: cache.v[i]!.rows(0, pass.batch),
-        rope,
+        kCache: k,
+        vCache: v,
+        rope: state.rope,
         scaleMul: block.scaleMul,
         batch: pass.batch,
         rows: pass.rows,
@@ -332,8 +288,8 @@ export class Transformer {
       });
       attention(device, {
         q,
-        k: cache.k[i]!,
-        v: cache.v[i]!,
+        k,
+        v,
         y: attended,
         spans: pass.selfSpans,
         maxQueries: pass.maxQueries,
@@ -373,23 +329,21 @@ export class Transformer {
       matmul(device, { x: hidden, linear: block.fc2, y: x, epilogue: "gate", gate: gate(1) });
       if (insertion?.after === i) guide(device, { y: x, cfg: insertion.cfg });
     });
-    for (const t of [normed, qkv, q, attended, hidden]) t.dispose();
   }
 
-  /** Logit differences (bit 1 minus bit 0) [images, rows, d] of the first `images` images of x. */
-  head(x: Tensor, images: number, text: TextContext): Tensor {
-    const { device, config: { embed_dim: C, norm_eps: eps, d_vae }, weights } = this;
-    const rows = x.shape[1]!;
-    const normed = device.tensor("f32", [images, rows, C]);
+  /** Logit differences (bit 1 minus bit 0) [images, rows, d] of the first `images` images of the residual stream. */
+  head(images: number, pass: Pass, text: TextContext, state: State): Tensor {
+    const { device, config: { norm_eps: eps, embed_dim: C, d_vae }, weights } = this;
+    const { rows } = pass;
+    const normed = state.workspace.normed.rows(0, images * rows);
     layerNorm(device, {
-      x: x.rows(0, images),
+      x: state.workspace.x.rows(0, images * rows),
       y: normed,
       eps,
       modulation: { tensor: text.headAda, scaleOffset: 0, shiftOffset: C, stride: 2 * C, rows },
     });
     const delta = device.tensor("f32", [images, rows, d_vae], "logits");
     matmul(device, { x: normed, linear: weights.head, y: delta });
-    normed.dispose();
     return delta;
   }
 

@@ -2,6 +2,7 @@ import { assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
 import { adaVectors } from "../../kernels/ada_vectors.ts";
 import { addLevel } from "../../kernels/add_level.ts";
+import { copyRows } from "../../kernels/copy_rows.ts";
 import { guide } from "../../kernels/guide.ts";
 import { silu } from "../../kernels/silu.ts";
 import { tokenInput } from "../../kernels/token_input.ts";
@@ -96,4 +97,25 @@ Deno.test("silu() is x · sigmoid(x)", async () => {
   }
   const x = upload("f32", [4], [0, 1, 2, 3]);
   assertThrows(() => silu(device, { x, y: poisoned("f32", [5]) }), KernelError);
+});
+
+Deno.test("copyRows() copies the first rows of each image and nothing else", async () => {
+  const next = random(16);
+  for (const dtype of ["f32", "f16"] as const) {
+    for (const [B, from, to, rows, C] of [[1, 1, 1, 1, 4], [3, 5, 9, 4, 12], [2, 70, 66, 65, 8]]) {
+      const x = values(next, B! * from! * C!, dtype), before = values(next, B! * to! * C!, dtype);
+      const y = upload(dtype, [B!, to!, C!], before);
+      copyRows(device, { x: upload(dtype, [B!, from!, C!], x), y, rows: rows! });
+      const expected = before.map((v, i) => {
+        const r = Math.floor(i / C!) % to!, b = Math.floor(i / C! / to!);
+        return r < rows! ? x[(b * from! + r) * C! + i % C!]! : v;
+      });
+      await assertTensor(y, expected, 0, `${dtype} [${B},${from},${C}]`);
+    }
+  }
+  const y = poisoned("f32", [1, 2, 4]);
+  assertThrows(
+    () => copyRows(device, { x: y, y: poisoned("f32", [1, 2, 8]), rows: 1 }),
+    KernelError,
+  );
 });

@@ -93,6 +93,7 @@ Deno.test("generate() leaves no memory behind", async () => {
 
 Deno.test("generate() computes no unconditional half once no later scale is guided", async () => {
   const dispatched = async (cfg: number[]) => {
+    device.trim();
     const before = device.memory.liveBytes;
     device.memory.resetPeak();
     await model.generate({ prompt: "red apple", cfg, greedy: true });

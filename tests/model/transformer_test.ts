@@ -65,19 +65,17 @@ async function teacherForced(
 ): Promise<{ delta: ArrayLike<number>; pooled: ArrayLike<number> }> {
   const lens = [...inputs.tensor<Int32Array<ArrayBuffer>>("tf.text_lens").data];
   const schedule = config.scale_schedule.map(([, h, w]): Grid => [h, w]);
-  const L = schedule.reduce((sum, [h, w]) => sum + h * w, 0);
   const features = upload(inputs, "tf.text");
   const text = transformer.text(features, lens);
   const plan = makePlan(config, {}, lens.length);
-  const rope = transformer.rope(schedule, plan.referenceGrid);
-  const cache = transformer.cache(lens.length, L);
-  const pass = transformer.plan(schedule, 0, schedule.length - 1, lens, lens.length, L);
+  const pass = transformer.plan(schedule, 0, schedule.length - 1, lens, lens.length);
+  const state = transformer.state(schedule, plan.referenceGrid, [pass]);
   const codes = upload(inputs, "tf.x_BLC_wo_prefix");
-  const x = transformer.input(pass, codes, text);
-  transformer.blocks(x, pass, text, cache, rope);
-  const delta = transformer.head(x, lens.length, text);
+  transformer.input(pass, codes, text, state);
+  transformer.blocks(pass, text, state);
+  const delta = transformer.head(lens.length, pass, text, state);
   const result = { delta: await read(delta), pooled: await read(text.pooled) };
-  for (const t of [features, text, rope.cos, rope.sin, cache, pass, codes, x, delta]) t.dispose();
+  for (const t of [features, text, pass, state, codes, delta]) t.dispose();
   return result;
 }
 
