@@ -27,6 +27,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = 
     summary: "Show what is in a model folder, a safetensors file or a PNG",
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
+  convert: {
+    summary: "Convert a PyTorch checkpoint to safetensors",
+    load: async () => (await import("./commands/convert.ts")).convert,
+  },
   doctor: {
     summary: "Check the GPU, and say what is missing",
     load: async () => (await import("./commands/doctor.ts")).doctor,

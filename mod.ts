@@ -49,6 +49,7 @@ export type {
 export type { T5Config } from "./model/t5.ts";
 export type { VaeConfig } from "./model/vae.ts";
 export type { Dtype } from "./engine/dtype.ts";
+export type { WeightType } from "./kernels/linear.ts";
 export type { Hooks, Progress } from "./model/generate.ts";
 export {
   DEFAULT_MODEL,
@@ -59,6 +60,7 @@ export {
   type Result,
 } from "./model/infinity.ts";
 export type { SamplingOptions } from "./model/plan.ts";
+export type { PixelBudget } from "./model/schedule.ts";
 export type { FeatureRows } from "./model/text_rows.ts";
 export type { Grid } from "./model/transformer.ts";
 export { VERSION } from "./model/version.ts";

@@ -1,3 +1,4 @@
+import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { help, oneOf, parseFlags, path, seed, type Spec } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
@@ -26,7 +27,7 @@ const SPEC = {
     "output": { alias: "o", type: path, help: "PNG to write (bitwise-demo.png)" },
     "seed": { alias: "s", type: seed, help: "Seed of the first picture, -1 for a random one" },
     "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
-    "type": { type: oneOf("f32", "f16"), help: "Storage of weights and cache (f32)" },
+    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
   },
 } as const satisfies Spec;
 

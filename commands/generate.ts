@@ -1,3 +1,4 @@
+import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { parseSchedule } from "../model/schedule.ts";
 import {
   type FlagType,
@@ -49,7 +50,7 @@ export const FLAGS = {
   "cfg-insertion-layer": { type: whole, help: "0 guides the logits, -K the K-th last block" },
   "greedy": { type: on, help: "Take the likelier value of each bit" },
   "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
-  "type": { type: oneOf("f32", "f16"), help: "Storage of weights and cache (f32)" },
+  "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
   "text-features": { type: path, help: "features [rows, C] and lens [B] in place of prompts" },
   "negative-features": { type: path, help: "The same in place of a negative prompt" },
   "sampler-uniforms": { type: path, help: "scale{i}.uniforms [B, h, w, d] to draw bits with" },

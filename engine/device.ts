@@ -196,21 +196,23 @@ export class Device {
   }
 
   /**
-   * A texture of `rows` × `columns` vec4s, copied from a tensor [rows, pitch] of vec4s whose pitch is a whole
-   * number of 256 bytes and at least `columns`. f32 becomes `rgba32float`, f16 `rgba16float`; kernels read f32.
+   * A texture of `rows` × `columns` texels, copied from a tensor [rows, pitch] whose rows are a whole number of
+   * 256 bytes. A texel is a vec4 of f32 (`rgba32float`) or f16 (`rgba16float`), or with a `format` four bytes of u32
+   * that it normalises; kernels read f32.
    *
    * @throws {KernelError} if the tensor does not fit a texture.
    */
-  texture(matrix: Tensor, columns: number): Texture {
+  texture(matrix: Tensor, columns: number, format?: "rgba8snorm" | "rgba8unorm"): Texture {
     const [rows = 0, width = 0] = matrix.shape;
+    const texel = (format ? 1 : 4) * ELEMENT_BYTES[matrix.dtype];
     const bytesPerRow = width * ELEMENT_BYTES[matrix.dtype];
     const limit = this.gpu.limits.maxTextureDimension2D;
-    if (bytesPerRow % 256 || columns * 4 > width || columns > limit || rows > limit) {
+    if (bytesPerRow % 256 || columns * texel > bytesPerRow || columns > limit || rows > limit) {
       throw new KernelError("bad-shape", `Cannot make a texture of [${matrix.shape}]`);
     }
     const texture = this.gpu.createTexture({
       size: [columns, rows],
-      format: matrix.dtype === "f16" ? "rgba16float" : "rgba32float",
+      format: format ?? (matrix.dtype === "f16" ? "rgba16float" : "rgba32float"),
       usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
     });
     this.flush();
@@ -218,7 +220,7 @@ export class Device {
     const source = { buffer: matrix.buffer, offset: matrix.byteOffset, bytesPerRow };
     encoder.copyBufferToTexture(source, { texture }, [columns, rows]);
     this.gpu.queue.submit([encoder.finish()]);
-    const bytes = rows * columns * 4 * ELEMENT_BYTES[matrix.dtype];
+    const bytes = rows * columns * texel;
     this.memory.count(bytes);
     return new Texture(texture, () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded

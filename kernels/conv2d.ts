@@ -8,7 +8,8 @@ import {
 } from "../engine/mod.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import textureSource from "./conv2d_texture.wgsl" with { type: "text" };
-import { multiplyLines, usesTexture } from "./matmul.ts";
+import { usesTexture } from "./linear.ts";
+import { multiplyLines } from "./matmul.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 
 const BINDINGS = ["x", "w", "bias", "y"] as const;

@@ -1,84 +1,15 @@
-import {
-  defineKernel,
-  type Device,
-  grid,
-  KernelError,
-  type Tensor,
-  Texture,
-} from "../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor, Texture } from "../engine/mod.ts";
+import { BLOCK, isQuantised, type Linear, type WeightType } from "./linear.ts";
 import source from "./matmul.wgsl" with { type: "text" };
-import packSource from "./pack_weight.wgsl" with { type: "text" };
 import textureSource from "./matmul_texture.wgsl" with { type: "text" };
 
-const BINDINGS = ["x", "w", "bias", "gate", "y"] as const;
+const BINDINGS = ["x", "w", "scales", "bias", "gate", "y"] as const;
 const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
 const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
 const textureKernel = defineKernel("matmul_texture", textureSource, BINDINGS, PARAMS);
-const packKernel = defineKernel("pack_weight", packSource, ["w", "packed"], [
-  "K",
-  "N",
-  "columns",
-  "first",
-]);
 
 /** Rows of y that one invocation makes. */
 const ROWS = 8;
-
-/** A linear layer's weight and bias, packed once for {@link matmul}. */
-export interface Linear {
-  /** [⌈K/4⌉·4, ⌈N/4⌉·4], f32 or f16; zeros where K and N were padded. A texture on software adapters. */
-  readonly weight: Tensor | Texture;
-  /** Storage type of the weight. */
-  readonly dtype: "f32" | "f16";
-  /** [⌈N/4⌉·4] f32, or none. */
-  readonly bias: Tensor | null;
-  /** Input width. */
-  readonly K: number;
-  /** Output width. */
-  readonly N: number;
-}
-
-/** Whether weights go to textures and a workgroup is one subgroup; see matmul_texture.wgsl. */
-export function usesTexture({ capabilities }: Device): boolean {
-  return capabilities.class === "cpu" && capabilities.subgroups && capabilities.subgroupSize > 0;
-}
-
-/**
- * Packs weights [Nᵢ, K] f32, stacked along N, into the layout {@link matmul} reads, as `dtype`.
- * All but the last Nᵢ must be divisible by 4. The inputs may be disposed afterwards. `texture` chooses the variant;
- * by default what is fast on this adapter.
- */
-export function packLinear(
-  device: Device,
-  weights: readonly Tensor[],
-  bias: Tensor | null,
-  dtype: "f32" | "f16" = "f32",
-  label: string = "linear weight",
-  texture: boolean = usesTexture(device),
-): Linear {
-  const K = weights[0]!.shape[1]!;
-  const N = weights.reduce((sum, w) => sum + w.shape[0]!, 0);
-  const columns = Math.ceil(N / 4);
-  const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
-  const packed = device.tensor(dtype, [Math.ceil(K / 4) * 4, pitch * 4], label);
-  let first = 0;
-  for (const w of weights) {
-    const n = w.shape[0]!;
-    if (w.shape[1] !== K || first % 4 !== 0) {
-      throw new KernelError("bad-shape", `Cannot stack [${w.shape}] into a weight of width ${K}`);
-    }
-    device.run(packKernel, {
-      specialise: { W: dtype, WG: 64 },
-      bind: { w, packed },
-      params: { K, N: n, columns: pitch, first },
-      workgroups: grid(Math.ceil(Math.ceil(K / 4) * 4 * Math.ceil(n / 4) / 64)),
-    });
-    first += n;
-  }
-  const weight = texture ? device.texture(packed, columns) : packed;
-  if (texture) packed.dispose();
-  return { weight, dtype, bias, K, N };
-}
 
 /** What happens to a sum before it is stored; `add` and `gate` accumulate into y, which must be f32. */
 export type Epilogue = "none" | "gelu" | "silu" | "add" | "gate";
@@ -136,15 +67,23 @@ export function matmul(device: Device, args: MatmulArgs): void {
       linear.bias ? " + bias[n]" : ""
     }; ${EPILOGUES[epilogue]} }`,
   ];
-  if (texture) functions.push(multiplyLines(lanes));
+  functions.push(texture ? multiplyLines(lanes, linear.dtype) : LOAD_W[linear.dtype]);
+  if (linear.scales) functions.push(LOAD_SCALE);
   device.run(texture ? textureKernel : kernel, {
     specialise: {
       X: wholeK ? `vec4<${x.dtype}>` : x.dtype,
       Y: wholeN ? `vec4<${y.dtype}>` : y.dtype,
-      ...(texture ? { LANES: lanes } : { W: linear.dtype, WG: lanes }),
+      ...(texture ? { LANES: lanes } : { W: ELEMENT[linear.dtype], WG: lanes }),
     },
     functions: functions.join("\n"),
-    bind: { x, w: linear.weight, bias: linear.bias, gate: gate?.tensor ?? null, y },
+    bind: {
+      x,
+      w: linear.weight,
+      scales: linear.scales,
+      bias: linear.bias,
+      gate: gate?.tensor ?? null,
+      y,
+    },
     params: {
       M,
       K,
@@ -179,12 +118,57 @@ fn store_y(m: u32, n: u32, v: vec4<f32>) {
 }`,
 } as const;
 
-/** matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks. */
-export function multiplyLines(lanes: number): string {
+/** What one element of a bound weight is. */
+const ELEMENT = { f32: "vec4<f32>", f16: "vec4<f16>", q8_0: "u32", q4_0: "u32" } as const;
+
+const LOAD_FLOATS = `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
+  let at = 4 * k * columns + n;
+  return mat4x4(vec4<f32>(w[at]), vec4<f32>(w[at + columns]), vec4<f32>(w[at + 2 * columns]), vec4<f32>(w[at + 3 * columns]));
+}`;
+
+/** matmul.wgsl's 4 rows of weights from row 4k on. */
+const LOAD_W: Record<WeightType, string> = {
+  f32: LOAD_FLOATS,
+  f16: LOAD_FLOATS,
+  q8_0: `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
+  let s = load_scale(k / 8, n);
+  let at = 4 * k * columns + n;
+  return mat4x4(s * vec4<f32>(unpack4xI8(w[at])), s * vec4<f32>(unpack4xI8(w[at + columns])),
+    s * vec4<f32>(unpack4xI8(w[at + 2 * columns])), s * vec4<f32>(unpack4xI8(w[at + 3 * columns])));
+}`,
+  q4_0: `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
+  let s = load_scale(k / 8, n);
+  let a = w[2 * k * columns + n];
+  let b = w[(2 * k + 1) * columns + n];
+  return mat4x4(s * nibbles(a), s * nibbles(a >> 4), s * nibbles(b), s * nibbles(b >> 4));
+}
+fn nibbles(v: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(v & 0x0f0f0f0f)) - 8; }`,
+};
+
+/** Scales of 4 columns in a block of 32 k. */
+const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
+  let halves = scales[block * ((params.N + 3) / 4) + n];
+  return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}`;
+
+/**
+ * matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks.
+ * Textures of quantised weights are normalised to [-1, 1] and [0, 1].
+ */
+export function multiplyLines(lanes: number, dtype: WeightType = "f32"): string {
   const lines = ["fn multiply(sum: Rows, a: Rows, at: vec2<u32>) -> Rows {", "  var s = sum;"];
+  const quantised = isQuantised(dtype);
+  if (quantised) lines.push("  var scale: vec4<f32>;");
   for (let lane = 0; lane < lanes; lane++) {
+    const k = 4 * lane;
+    if (quantised && k % BLOCK === 0) {
+      const factor = dtype === "q8_0" ? "127 * " : "";
+      lines.push(`  scale = ${factor}load_scale((at.y + ${k}) / ${BLOCK}, at.x);`);
+    }
     for (let i = 0; i < 4; i++) {
-      lines.push(`  let w${lane}_${i} = textureLoad(w, at + vec2(0u, ${4 * lane + i}u), 0);`);
+      const texel = `textureLoad(w, vec2(at.x, at.y + ${k + i}), 0)`;
+      if (dtype === "q4_0") lines.push(...nibbleLines(lane, i, k));
+      else lines.push(`  let w${lane}_${i} = ${dtype === "q8_0" ? "scale * " : ""}${texel};`);
     }
     const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
     for (let r = 0; r < ROWS; r++) {
@@ -192,4 +176,16 @@ export function multiplyLines(lanes: number): string {
     }
   }
   return [...lines, "  return s;", "}"].join("\n");
+}
+
+/** Two rows of k from one texel of nibbles. */
+function nibbleLines(lane: number, i: number, k: number): string[] {
+  if (i % 2) return [];
+  const name = `${lane}_${i}`;
+  return [
+    `  let t${name} = round(255 * textureLoad(w, vec2(at.x, (at.y + ${k + i}) / 2), 0));`,
+    `  let h${name} = floor(t${name} / 16);`,
+    `  let w${name} = scale * (t${name} - 16 * h${name} - 8);`,
+    `  let w${lane}_${i + 1} = scale * (h${name} - 8);`,
+  ];
 }

@@ -2,9 +2,11 @@
 //
 // One invocation makes 8 rows × 4 columns in registers. Weights are packed [K, N] (see pack_weight.wgsl), so
 // neighbouring invocations read neighbouring vec4s; the rows of x are the same for all of them and stay in cache.
+// Quantised weights are widened on the way in: load_w gives 4 rows of k, whatever the storage.
 // Sums run over k in order with fma: the bits of a row never depend on how many rows there are.
 //
-// Prelude (matmul.ts): X, Y (element types of x and y as bound: scalar or vec4), W; fns load_x, store_y, epilogue.
+// Prelude (matmul.ts): X, Y (element types of x and y as bound: scalar or vec4), W (an element
+// of w as bound); fns load_x, load_w, store_y, epilogue.
 
 struct Params {
   M: u32,
@@ -17,13 +19,14 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<X>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<W>>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> gate: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<Y>;
+@group(0) @binding(2) var<storage, read> w: array<W>;
+@group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> gate: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<Y>;
 
-fn madd(acc: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
-  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, acc))));
+fn madd(acc: vec4<f32>, a: vec4<f32>, b: mat4x4<f32>) -> vec4<f32> {
+  return fma(vec4(a.w), b[3], fma(vec4(a.z), b[2], fma(vec4(a.y), b[1], fma(vec4(a.x), b[0], acc))));
 }
 
 @compute @workgroup_size(WG)
@@ -48,21 +51,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var a6 = vec4<f32>();
   var a7 = vec4<f32>();
   let steps = (params.K + 3) / 4;
-  var at = n;
   for (var k = 0u; k < steps; k++) {
-    let w0 = vec4<f32>(w[at]);
-    let w1 = vec4<f32>(w[at + columns]);
-    let w2 = vec4<f32>(w[at + 2 * columns]);
-    let w3 = vec4<f32>(w[at + 3 * columns]);
-    at += 4 * columns;
-    a0 = madd(a0, load_x(m, k), w0, w1, w2, w3);
-    a1 = madd(a1, load_x(r1, k), w0, w1, w2, w3);
-    a2 = madd(a2, load_x(r2, k), w0, w1, w2, w3);
-    a3 = madd(a3, load_x(r3, k), w0, w1, w2, w3);
-    a4 = madd(a4, load_x(r4, k), w0, w1, w2, w3);
-    a5 = madd(a5, load_x(r5, k), w0, w1, w2, w3);
-    a6 = madd(a6, load_x(r6, k), w0, w1, w2, w3);
-    a7 = madd(a7, load_x(r7, k), w0, w1, w2, w3);
+    let b = load_w(k, n, columns);
+    a0 = madd(a0, load_x(m, k), b);
+    a1 = madd(a1, load_x(r1, k), b);
+    a2 = madd(a2, load_x(r2, k), b);
+    a3 = madd(a3, load_x(r3, k), b);
+    a4 = madd(a4, load_x(r4, k), b);
+    a5 = madd(a5, load_x(r5, k), b);
+    a6 = madd(a6, load_x(r6, k), b);
+    a7 = madd(a7, load_x(r7, k), b);
   }
   if (group.x * WG + lane >= columns) { return; }
   finish(m, n, a0);

@@ -19,9 +19,10 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var w: texture_2d<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> gate: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<Y>;
+@group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> gate: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<Y>;
 
 struct Rows {
   r0: vec4<f32>,

@@ -1,6 +1,6 @@
 import { CheckpointError, type Device, elementCount, type Tensor } from "../engine/mod.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
-import { type Linear, packLinear } from "../kernels/matmul.ts";
+import { BLOCK, isQuantised, type Linear, packLinear, type WeightType } from "../kernels/linear.ts";
 import { widen } from "../kernels/widen.ts";
 
 /** Below this many bytes the host converts: a dispatch costs more. */
@@ -12,16 +12,21 @@ const SMALL = 64 * 1024;
  */
 export class Weights {
   #owned: { dispose(): void }[] = [];
+  /** Storage type of caches, of convolutions, and of matrices too small or too delicate for blocks. */
+  readonly dtype: "f32" | "f16";
 
-  /** Reads `file`; matrices are stored as `dtype`, vectors always as f32. */
+  /** Reads `file`; linear layers are stored as `type`, vectors always as f32. */
   constructor(
     /** Where the tensors go. */
     readonly device: Device,
     /** Where they come from. */
     readonly file: TensorFile,
-    /** Storage type of matrices. */
-    readonly dtype: "f32" | "f16",
-  ) {}
+    /** Storage type of linear layers. */
+    readonly type: WeightType,
+  ) {
+    const half = type === "f16" || (isQuantised(type) && device.capabilities.f16);
+    this.dtype = half ? "f16" : "f32";
+  }
 
   /** Whether the file holds `name`. */
   has(name: string): boolean {
@@ -86,7 +91,8 @@ export class Weights {
 
   /**
    * Loads a linear layer packed for {@link matmul}: one weight [N, K], or several of the same K stacked along N
-   * (`shape` is that of the stack). `bias` is a name, values, or null for none.
+   * (`shape` is that of the stack). `bias` is a name, values, or null for none. `blocks: false` keeps a small layer
+   * that everything depends on out of quantisation.
    *
    * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
    */
@@ -94,6 +100,7 @@ export class Weights {
     names: string | readonly string[],
     shape: readonly [N: number, K: number],
     bias: string | Float32Array<ArrayBuffer> | null = null,
+    blocks: boolean = true,
   ): Promise<Linear> {
     const list = typeof names === "string" ? [names] : names;
     const [N, K] = shape;
@@ -101,24 +108,31 @@ export class Weights {
       list.map((name) => this.tensor(name, [N / list.length, K])),
     );
     const values = typeof bias === "string" ? await this.host(bias, [N]) : bias;
-    return this.#packed(rows, values, list[0]!);
+    const type = blocks && K % BLOCK === 0 ? this.type : this.dtype;
+    return this.#packed(rows, values, type, list[0]!);
   }
 
-  /** {@link Weights.linear} of a weight [N, K] and bias [N] that were computed on the host. */
+  /** {@link Weights.linear} of a weight [N, K] and bias [N] that were computed on the host; never in blocks. */
   pack(
     weight: Float32Array<ArrayBuffer>,
     shape: readonly [N: number, K: number],
     bias: Float32Array<ArrayBuffer> | null,
     label: string,
   ): Linear {
-    return this.#packed([this.upload(weight, shape, label)], bias, label);
+    return this.#packed([this.upload(weight, shape, label)], bias, this.dtype, label);
   }
 
-  #packed(rows: Tensor[], bias: Float32Array<ArrayBuffer> | null, label: string): Linear {
+  #packed(
+    rows: Tensor[],
+    bias: Float32Array<ArrayBuffer> | null,
+    type: WeightType,
+    label: string,
+  ): Linear {
     const uploaded = bias && this.upload(bias, [bias.length], `${label} bias`);
-    const linear = packLinear(this.device, rows, uploaded, this.dtype, label);
+    const linear = packLinear(this.device, rows, uploaded, type, label);
     for (const row of rows) row.dispose();
     this.keep(linear.weight);
+    if (linear.scales) this.keep(linear.scales);
     return linear;
   }
 

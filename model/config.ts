@@ -1,7 +1,7 @@
 import { ConfigError } from "../engine/errors.ts";
 import { ConfigReader } from "./config_reader.ts";
 import { parseT5, parseTransformer, parseVae } from "./config_parts.ts";
-import { schedules } from "./schedule.ts";
+import { PIXEL_BUDGETS, type PixelBudget, schedules } from "./schedule.ts";
 import type { T5Config } from "./t5.ts";
 import type { VaeConfig } from "./vae.ts";
 
@@ -102,6 +102,11 @@ export interface ModelConfig {
     /** Pixels down. */
     readonly height: number;
   };
+  /**
+   * The official picture sizes that the model was trained for: it then takes any size, of which the nearest official
+   * one is drawn. Absent from models of other schedules.
+   */
+  readonly pixel_budgets?: readonly PixelBudget[];
   /** What turns codes into pictures. */
   readonly vae: VaeConfig;
   /** The model's own schedule in tokens, (1, height, width) by scale. */
@@ -157,6 +162,14 @@ function parseScales(root: ConfigReader): ModelConfig["scale_schedule"] {
   return value;
 }
 
+function parseBudgets(root: ConfigReader): readonly PixelBudget[] | undefined {
+  const value = root.raw("pixel_budgets");
+  if (value === undefined) return undefined;
+  const isBudget = (item: unknown) => (PIXEL_BUDGETS as readonly unknown[]).includes(item);
+  if (Array.isArray(value) && value.length > 0 && value.every(isBudget)) return value;
+  return root.refuse("pixel_budgets", value, `a list of ${PIXEL_BUDGETS.join(", ")}`);
+}
+
 /**
  * Reads and checks a model's config.json. Keys that are absent take the values of the released
  * Infinity-2B, and those that bitwise does not know are ignored.
@@ -208,12 +221,14 @@ export function parseConfig(json: unknown, where: string): ModelConfig {
     const need = `text_encoder.d_model ${text_encoder.d_model}`;
     t.refuse("text_channels", transformer.text_channels, need);
   }
+  const pixel_budgets = parseBudgets(root);
   const words = root.object("tokenizer");
   const defaults = root.object("defaults");
   return {
     name: root.text("name", "infinity"),
     files: parseFiles(root.object("files")),
     image: { width, height },
+    ...pixel_budgets && { pixel_budgets },
     vae,
     scale_schedule,
     transformer,

@@ -1,9 +1,11 @@
-import { CheckpointError, Device, InputError } from "../engine/mod.ts";
+import { Device, InputError } from "../engine/mod.ts";
 import type { TensorToWrite } from "../engine/safetensors_writer.ts";
+import type { WeightType } from "../kernels/linear.ts";
 import { Weights } from "./checkpoint.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { openFolder } from "./folder.ts";
 import { generate, type Hooks, type TextFeatures } from "./generate.ts";
+import { checkFile, type Part } from "./keys.ts";
 import { imageParameters } from "./parameters.ts";
 import { makePlan, type SamplingOptions } from "./plan.ts";
 import { encodePng } from "./png.ts";
@@ -23,8 +25,11 @@ export interface LoadOptions {
   readonly gpu?: GPU;
   /** A device that is already open and stays the caller's; overrides `gpu`. */
   readonly device?: Device;
-  /** Storage of weights and KV cache; `f32` if absent. `f16` halves the memory and needs `shader-f16`. */
-  readonly type?: "f32" | "f16";
+  /**
+   * Storage of weights and KV cache; `f32` if absent. `f16` halves the memory and needs `shader-f16`; `q8_0` and `q4_0`
+   * keep linear layers in blocks of 8.5 and 4.5 bits per weight, the rest as f16 where the adapter can.
+   */
+  readonly type?: WeightType;
   /** Called with what is being loaded. */
   readonly onProgress?: (what: string) => void;
 }
@@ -103,7 +108,7 @@ export class InfinityModel {
       readonly vae: VaeDecoder;
     },
     /** Storage of weights and KV cache. */
-    readonly type: "f32" | "f16",
+    readonly type: WeightType,
     private readonly ownsDevice: boolean,
   ) {}
 
@@ -130,10 +135,12 @@ export class InfinityModel {
     const device = options.device ?? await Device.open({ gpu: options.gpu });
     const type = options.type ?? "f32";
     const opened: Weights[] = [];
-    const part = async <T>(name: string, load: (weights: Weights) => Promise<T>): Promise<T> => {
+    const part = async <T>(which: Part, load: (weights: Weights) => Promise<T>): Promise<T> => {
+      const name = config.files[which];
       options.onProgress?.(name);
       const file = await files.tensors(name);
       try {
+        checkFile(config, which, file);
         const weights = new Weights(device, file, type);
         opened.push(weights);
         return await load(weights);
@@ -148,18 +155,16 @@ export class InfinityModel {
           `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,
         );
       }
+      // the smallest first: a VAE of another model is refused before the rest is read
+      const vae = await part("vae", (weights) => VaeDecoder.load(weights, config.vae));
       const transformer = await part(
-        config.files.transformer,
+        "transformer",
         (weights) => Transformer.load(weights, config.transformer),
       );
-      const vae = await part(config.files.vae, (weights) => {
-        checkPair(config, weights);
-        return VaeDecoder.load(weights, config.vae);
-      });
       const hasText = config.text_encoder && await files.exists(config.files.text_encoder);
       const encoder = hasText
         ? await part(
-          config.files.text_encoder,
+          "text_encoder",
           (weights) => T5Encoder.load(weights, config.text_encoder!),
         )
         : null;
@@ -210,7 +215,7 @@ export class InfinityModel {
     const { batchCount = 1 } = options;
     const sources = options.textFeatures?.lens.length ?? this.#prompts(options).length;
     const plan = makePlan(this.config, options, sources);
-    const warnings: string[] = [];
+    const warnings = [...plan.warnings];
     const { text, prompts } = this.#texts(
       options,
       batchCount,
@@ -338,19 +343,4 @@ export class InfinityModel {
 
 function repeat(prompts: readonly string[] | null, count: number): readonly string[] | null {
   return prompts && prompts.flatMap((prompt) => Array<string>(count).fill(prompt));
-}
-
-/** Refuses a VAE whose codes are not those the transformer predicts, before any shape disagrees. */
-function checkPair(config: ModelConfig, weights: Weights): void {
-  const name = "decoder.conv_in.conv.weight";
-  if (!weights.has(name)) return;
-  const d = weights.shapeOf(name)[1]!;
-  const { d_vae, apply_spatial_patchify } = config.transformer;
-  const need = apply_spatial_patchify ? d_vae / 4 : d_vae;
-  if (d === need) return;
-  throw new CheckpointError(
-    "wrong-vae",
-    `Cannot use "${weights.file.name}": its codes have ${d} bits, the transformer predicts ${need}; ` +
-      "use the VAE this transformer was trained with",
-  );
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
 import type { Grid } from "./transformer.ts";
 
 /** What it takes to draw a picture again. */
@@ -38,7 +39,7 @@ export interface ImageParameters {
   /** 0 the logits, −k the output of block depth − k. */
   readonly cfgInsertionLayer: number;
   /** Storage of the weights, where it was not f32. */
-  readonly type?: "f32" | "f16";
+  readonly type?: WeightType;
   /** Version of this package. */
   readonly version: string;
 }
@@ -126,7 +127,7 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     topP: fields.size ? pick("Top P", Number) ?? 0 : undefined,
     greedy: fields.size ? fields.get("Greedy") === "True" : undefined,
     cfgInsertionLayer: fields.size ? pick("CFG insertion layer", Number) ?? 0 : undefined,
-    type: fields.get("Storage") === "f16" ? "f16" : undefined,
+    type: WEIGHT_TYPES.find((type) => type === fields.get("Storage")),
     version: pick("Version", (value) => value.replace(/^bitwise /, "")),
   };
   return Object.fromEntries(Object.entries(of).filter(([, value]) => value !== undefined));

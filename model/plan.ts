@@ -63,6 +63,8 @@ export interface Plan {
   readonly forceBits: readonly (Uint8Array | undefined)[];
   /** Whether to keep a trace. */
   readonly trace: boolean;
+  /** What a user should know of the size, a line each. */
+  readonly warnings: readonly string[];
 }
 
 function refuse(code: string, message: string): never {
@@ -128,7 +130,9 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     refuse("bad-value", `Cannot make ${batchCount} images: batch count must be 1 or more`);
   }
   const images = prompts * batchCount;
-  const schedule = options.schedule ?? scheduleForSize(config, options.width, options.height);
+  const warnings: string[] = [];
+  const schedule = options.schedule ??
+    scheduleForSize(config, options.width, options.height, (line) => warnings.push(line));
   if (schedule.length === 0) refuse("bad-value", "Cannot use an empty schedule");
   if (schedule.length > transformer.lvl_embed_rows) {
     refuse(
@@ -172,5 +176,6 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     uniforms: options.uniforms ?? [],
     forceBits: options.forceBits ?? [],
     trace: options.trace ?? false,
+    warnings,
   };
 }

@@ -128,39 +128,66 @@ function tokenPixels({ vae, transformer }: ModelConfig): number {
 }
 
 /**
- * The schedule that makes a picture of a size: the model's own, or an official one.
+ * The schedule that makes a picture of a size: the model's own, or an official one. A model that was trained on official
+ * sizes takes any size and draws the nearest official one.
  *
  * @param width Pixels across; without both sizes it is the model's own schedule.
  * @param height Pixels down.
+ * @param warn Is told, a line each, of another size than asked for, and of one that the model was not trained for.
  * @throws {InputError} `bad-size`: there is none; says which sizes are near.
  */
 export function scheduleForSize(
   config: ModelConfig,
   width?: number,
   height?: number,
+  warn: (line: string) => void = () => {},
 ): readonly Grid[] {
   const own = config.scale_schedule.map(([, h, w]): Grid => [h, w]);
   if (width === undefined && height === undefined) return own;
   const scale = tokenPixels(config);
-  const size = ([h, w]: Grid) => `${w * scale}x${h * scale}`;
+  const size = (schedule: readonly Grid[]) => {
+    const [h, w] = schedule.at(-1)!;
+    return `${w * scale}x${h * scale}`;
+  };
   if (width === undefined || height === undefined) {
     const given = width === undefined ? `height ${height}` : `width ${width}`;
     throw new InputError("bad-size", `Cannot use ${given} alone: give both width and height`);
   }
   const wanted = `${width}x${height}`;
-  if (wanted === size(own.at(-1)!)) return own;
+  if (wanted === size(own)) return own;
   if (!(width > 0 && height > 0 && width < Infinity && height < Infinity)) {
     throw new InputError("bad-size", `Cannot make ${wanted} pixels: both must be above 0`);
   }
   const rows = config.transformer.lvl_embed_rows;
   const usable = (ratio: number) =>
-    PIXEL_BUDGETS.map((pixels) => schedules(ratio, pixels)).filter(({ length }) => length <= rows);
-  const found = RATIOS.flatMap(usable).find((schedule) => size(schedule.at(-1)!) === wanted);
-  if (found) return found;
-  const near = usable(nearestRatio(height / width)).map((schedule) => size(schedule.at(-1)!));
-  const sizes = [...new Set([size(own.at(-1)!), ...near])];
-  throw new InputError(
-    "bad-size",
-    `Cannot make ${wanted} pixels: near that shape this model can make ${sizes.join(", ")}`,
-  );
+    PIXEL_BUDGETS.map((pixels) => ({ ratio, pixels, schedule: schedules(ratio, pixels) }))
+      .filter(({ schedule }) => schedule.length <= rows);
+  const near = usable(nearestRatio(height / width));
+  const exact = RATIOS.flatMap(usable).find(({ schedule }) => size(schedule) === wanted);
+  if (!config.pixel_budgets) {
+    if (exact) return exact.schedule;
+    const sizes = [...new Set([own, ...near.map(({ schedule }) => schedule)].map(size))];
+    throw new InputError(
+      "bad-size",
+      `Cannot make ${wanted} pixels: near that shape this model can make ${sizes.join(", ")}`,
+    );
+  }
+  // areas differ by factors, not by amounts
+  const distance = ({ schedule }: { schedule: readonly Grid[] }) => {
+    const [h, w] = schedule.at(-1)!;
+    return Math.abs(Math.log(h * w * scale * scale / (width * height)));
+  };
+  const found = exact ?? near.toSorted((a, b) => distance(a) - distance(b))[0];
+  if (!found) throw new InputError("bad-size", `Cannot make ${wanted} pixels: use ${size(own)}`);
+  if (!exact) {
+    warn(`Using ${size(found.schedule)}, the nearest of the official sizes to ${wanted}`);
+  }
+  if (!config.pixel_budgets.includes(found.pixels)) {
+    const trained = config.pixel_budgets.map((pixels) => size(schedules(found.ratio, pixels)));
+    warn(
+      `${config.name} was not trained for ${size(found.schedule)}: pictures may be poor, ` +
+        `better use ${trained.join(" or ")}`,
+    );
+  }
+  return found.schedule;
 }

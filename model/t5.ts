@@ -3,7 +3,8 @@ import { attention, type RelativeBias } from "../kernels/attention.ts";
 import { embedding } from "../kernels/embedding.ts";
 import { gatedGelu } from "../kernels/gated_gelu.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
-import { type Linear, matmul } from "../kernels/matmul.ts";
+import type { Linear } from "../kernels/linear.ts";
+import { matmul } from "../kernels/matmul.ts";
 import type { Weights } from "./checkpoint.ts";
 
 /** Hyper-parameters of a T5 v1.1 encoder, named as in Hugging Face's config.json. */

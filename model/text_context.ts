@@ -3,7 +3,8 @@ import { adaVectors } from "../kernels/ada_vectors.ts";
 import { attention } from "../kernels/attention.ts";
 import { embedding } from "../kernels/embedding.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
-import { type Linear, matmul } from "../kernels/matmul.ts";
+import type { Linear } from "../kernels/linear.ts";
+import { matmul } from "../kernels/matmul.ts";
 import { silu } from "../kernels/silu.ts";
 import type { Weights } from "./checkpoint.ts";
 import type { TransformerConfig } from "./config.ts";
@@ -51,17 +52,19 @@ export function textContext(
   const normed = device.tensor("f32", features.shape);
   layerNorm(device, { x: features, y: normed, eps, rms: true, weight: weights.textNorm });
 
-  const kv = linear(normed, weights.pool.kv);
-  const queries = device.tensor("f32", [B, C]);
+  const { pool } = weights;
+  const inner = heads * pool.headDim;
+  const kv = linear(normed, pool.kv);
+  const queries = device.tensor("f32", [B, inner]);
   const zeros = device.from("u32", [B], new Uint32Array(B));
-  embedding(device, { ids: zeros, table: weights.pool.query.reshape(1, C), y: queries });
+  embedding(device, { ids: zeros, table: pool.query.reshape(1, inner), y: queries });
   const starts = lens.map((_, i) => lens.slice(0, i).reduce((sum, n) => sum + n, 0));
   const spans = device.from(
     "u32",
     [B, 4],
     Uint32Array.from(lens.flatMap((n, i) => [i, 1, starts[i]!, n])),
   );
-  const attended = device.tensor("f32", [B, C]);
+  const attended = device.tensor("f32", [B, inner]);
   attention(device, {
     q: queries,
     k: kv,
@@ -70,13 +73,13 @@ export function textContext(
     spans,
     maxQueries: 1,
     heads,
-    headDim: C / heads,
+    headDim: pool.headDim,
     scale: 1 / Math.sqrt(C / heads),
-    kStride: 2 * C,
-    vStride: 2 * C,
-    vOffset: C,
+    kStride: 2 * inner,
+    vStride: 2 * inner,
+    vOffset: inner,
   });
-  const pooled = linear(attended, weights.pool.proj);
+  const pooled = linear(attended, pool.proj);
 
   const activated = device.tensor("f32", [B, C]);
   silu(device, { x: pooled, y: activated });

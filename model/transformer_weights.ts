@@ -1,7 +1,8 @@
 import type { Tensor } from "../engine/mod.ts";
-import type { Linear } from "../kernels/matmul.ts";
+import type { Linear } from "../kernels/linear.ts";
 import type { Weights } from "./checkpoint.ts";
 import type { TransformerConfig } from "./config.ts";
+import { loadPool, type PoolWeights } from "./pool_weights.ts";
 
 /** Weights of one `CrossAttnBlock` (infinity/models/basic.py). */
 export interface BlockWeights {
@@ -33,8 +34,8 @@ export interface TransformerWeights {
   readonly cfgUncond: Tensor;
   /** `text_norm.weight` [Ct5]. */
   readonly textNorm: Tensor;
-  /** `text_proj_for_sos.ca`: the pooling query [D], and its projections. */
-  readonly pool: { readonly query: Tensor; readonly kv: Linear; readonly proj: Linear };
+  /** `text_proj_for_sos.ca`. */
+  readonly pool: PoolWeights;
   /** `text_proj_for_ca.0` and `.2`. */
   readonly textProj: readonly [Linear, Linear];
   /** `pos_start` [C]. */
@@ -89,7 +90,8 @@ async function loadBlock(
   return {
     qkv: await weights.linear(`${key}.sa.mat_qkv.weight`, [3 * C, C], qkvBias),
     scaleMul: config.cos_attn ? await weights.tensor(`${key}.sa.scale_mul_1H11`, [heads]) : null,
-    proj: await linear("sa.proj", C, C),
+    // a sixteenth of a block's weights, a quarter of what q8_0 costs in logits
+    proj: await weights.linear(`${key}.sa.proj.weight`, [C, C], `${key}.sa.proj.bias`, false),
     crossNorm: {
       weight: await weights.tensor(`${key}.ca_norm.weight`, [C]),
       bias: await weights.tensor(`${key}.ca_norm.bias`, [C]),
@@ -122,8 +124,9 @@ export async function loadTransformer(
   config: TransformerConfig,
 ): Promise<TransformerWeights> {
   const { embed_dim: C, text_channels: Ct, d_vae: d, depth } = config;
+  // outside the blocks there is little to save, and every logit hangs on it
   const linear = (name: string, N: number, K: number) =>
-    weights.linear(`${name}.weight`, [N, K], `${name}.bias`);
+    weights.linear(`${name}.weight`, [N, K], `${name}.bias`, false);
   const gss: Float32Array[] = [];
   const blocks: BlockWeights[] = [];
   // the shapes that tell models apart come first, so that a wrong checkpoint is refused early
@@ -133,20 +136,12 @@ export async function loadTransformer(
     gss.push(await weights.host(`${key}.ada_gss`, [6, C]));
     blocks.push(await loadBlock(weights, config, key));
   }
-  const poolBias = join([null, await weights.host("text_proj_for_sos.ca.v_bias", [C])], C);
   const headWeight = rowDifferences(await weights.host("head.weight", [2 * d, C]), C);
   const headBias = rowDifferences(await weights.host("head.bias", [2 * d]), 1);
   return {
     cfgUncond: await weights.tensor("cfg_uncond", [config.text_maxlen, Ct]),
     textNorm: await weights.tensor("text_norm.weight", [Ct]),
-    pool: {
-      query: await weights.tensor("text_proj_for_sos.ca.mat_q", [
-        config.text_attn_pool_heads,
-        C / config.text_attn_pool_heads,
-      ]),
-      kv: await weights.linear("text_proj_for_sos.ca.mat_kv.weight", [2 * C, Ct], poolBias),
-      proj: await linear("text_proj_for_sos.ca.proj", C, C),
-    },
+    pool: await loadPool(weights, config),
     textProj: [await linear("text_proj_for_ca.0", C, Ct), await linear("text_proj_for_ca.2", C, C)],
     posStart: await weights.tensor("pos_start", [C]),
     lvlEmbed: await weights.tensor("lvl_embed.weight", [config.lvl_embed_rows, C]),

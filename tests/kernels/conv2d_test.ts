@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../kernels/conv2d.ts";
-import { usesTexture } from "../../kernels/matmul.ts";
+import { usesTexture } from "../../kernels/linear.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
 
 /** One convolution: the shape of x, output channels, kernel size and how. */

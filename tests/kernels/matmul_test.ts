@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
-import { type Epilogue, matmul, packLinear } from "../../kernels/matmul.ts";
+import { packLinear } from "../../kernels/linear.ts";
+import { type Epilogue, matmul } from "../../kernels/matmul.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
 
 function gelu(v: number): number {
@@ -50,6 +51,54 @@ for (const [dtype, texture] of VARIANTS) {
     }
   });
 }
+
+/** Largest magnitude of each block of 32 along K, by row. */
+function blockMost(w: Float64Array, n: number, k: number, K: number): number {
+  const from = n * K + k - k % 32;
+  const values = w.subarray(from, Math.min(from + 32, (n + 1) * K));
+  return values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+}
+
+for (const [dtype, texture] of TEXTURE.flatMap((t) => [["q8_0", t], ["q4_0", t]] as const)) {
+  Deno.test(`matmul() multiplies ${dtype} blocks${texture ? " in textures" : ""}`, async () => {
+    const next = random(5);
+    for (
+      const [M, K, N] of [[1, 32, 4], [5, 64, 8], [9, 40, 6], [11, 96, 33], [3, 7, 1]] as const
+    ) {
+      // rows of very different size, one of zeros: every block has a scale of its own
+      const w = values(next, N * K).map((v, i) =>
+        Math.fround(Math.floor(i / K) === 2 ? 0 : v * 10 ** (Math.floor(i / K) % 5 - 2))
+      );
+      const rows = [upload("f32", [N, K], w)];
+      const linear = packLinear(device, rows, null, dtype, "test", texture);
+      const identity = new Float64Array(K * K);
+      for (let k = 0; k < K; k++) identity[k * K + k] = 1;
+      const unpacked = poisoned("f32", [K, N]);
+      matmul(device, { x: upload("f32", [K, K], identity), linear, y: unpacked });
+      const stored = new Float64Array(N * K);
+      (await device.read(unpacked)).forEach((v, i) => stored[i % N * K + Math.floor(i / N)] = v);
+      stored.forEach((v, i) => {
+        const step = blockMost(w, Math.floor(i / K), i % K, K) / (dtype === "q8_0" ? 127 : 8);
+        const error = Math.abs(v - w[i]!);
+        // half a step; a whole one where q4_0 has no +8
+        assert(error <= step * (dtype === "q8_0" ? 0.502 : 1.002), `${i}: ${v} for ${w[i]}`);
+      });
+      const x = values(next, M * K);
+      const y = poisoned("f32", [M, N]);
+      matmul(device, { x: upload("f32", [M, K], x), linear, y });
+      await assertTensor(y, reference(x, stored, null, M, K, N), TOLERANCE.f32, `[${M},${K},${N}]`);
+    }
+  });
+}
+
+Deno.test("packLinear() stores 8.5 and 4.5 bits per weight, stacked weights too", () => {
+  const w = upload("f32", [64, 128], new Float64Array(64 * 128));
+  for (const [dtype, bytes] of [["q8_0", 1 + 2 / 32], ["q4_0", 0.5 + 2 / 32]] as const) {
+    const before = device.memory.liveBytes;
+    packLinear(device, [w, w], null, dtype, "test", false);
+    assertEquals(device.memory.liveBytes - before, 2 * 64 * 128 * bytes);
+  }
+});
 
 Deno.test("matmul() applies each epilogue", async () => {
   const next = random(2);

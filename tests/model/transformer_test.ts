@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Tensor } from "../../engine/mod.ts";
+import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear.ts";
 import { Weights } from "../../model/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../../model/config.ts";
 import { generate } from "../../model/generate.ts";
@@ -11,7 +12,8 @@ import { assertNear, device, relativeError } from "../kernels/harness.ts";
 
 const FEATURES = 2e-5;
 const GUIDED = 1e-4;
-const F16 = 3e-3;
+/** Relative errors of teacher-forced logits by storage. */
+const TOLERANCES: Record<WeightType, number> = { f32: FEATURES, f16: 3e-3, q8_0: 1e-2, q4_0: 2e-1 };
 
 /** The project's config of a golden model. */
 function configOf(transformer: Golden, vae: Golden, changes: object = {}): ModelConfig {
@@ -46,7 +48,7 @@ async function loadTiny(
   name: string,
   vaeName: string,
   changes: object = {},
-  type: "f32" | "f16" = "f32",
+  type: WeightType = "f32",
 ): Promise<{ config: ModelConfig; transformer: Transformer }> {
   const weights = await golden(name);
   const config = configOf(weights, await golden(vaeName), changes);
@@ -84,12 +86,13 @@ for (
 ) {
   Deno.test(`golden: ${name} teacher-forced logits`, async () => {
     const expected = await golden(`${name}.golden`);
-    for (const type of ["f32", "f16"] as const) {
+    for (const type of WEIGHT_TYPES) {
       const { config, transformer } = await loadTiny(name!, vae!, {}, type);
       const { delta, pooled } = await teacherForced(transformer, config, expected);
-      const tolerance = type === "f32" ? FEATURES : F16;
+      const tolerance = TOLERANCES[type];
       assertNear(pooled, expected.tensor("tf.cond_BD").data, tolerance, `${type} pooled text`);
-      assertNear(delta, deltas(expected.tensor("tf.logits").data), tolerance, `${type} logits`);
+      const logits = deltas(expected.tensor("tf.logits").data);
+      assertNear(delta, logits, tolerance, `${type} logits`);
       transformer.dispose();
     }
   });

@@ -1,0 +1,44 @@
+// The f32 FMA rate a kernel of this adapter can hope for: registers only, 384 FMA per invocation and round.
+//
+// Three vec4 are twelve independent chains: enough to hide an FMA's latency, few enough for a CPU's 16 registers (a
+// fourth spills on lavapipe, 128 steps outgrow its instruction cache). Calls unroll the steps, because Naga guards
+// loops; `decay` and `step` are parameters so that nothing folds.
+
+struct Params {
+  rounds: u32,
+  decay: f32,
+  step: f32,
+}
+
+struct Chains {
+  a: vec4<f32>,
+  b: vec4<f32>,
+  c: vec4<f32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+
+fn x1(v: Chains, decay: vec4<f32>, step: vec4<f32>) -> Chains {
+  return Chains(fma(v.a, decay, step), fma(v.b, decay, step), fma(v.c, decay, step));
+}
+
+fn x4(v: Chains, decay: vec4<f32>, step: vec4<f32>) -> Chains {
+  return x1(x1(x1(x1(v, decay, step), decay, step), decay, step), decay, step);
+}
+
+fn x16(v: Chains, decay: vec4<f32>, step: vec4<f32>) -> Chains {
+  return x4(x4(x4(x4(v, decay, step), decay, step), decay, step), decay, step);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let decay = vec4(params.decay);
+  let step = vec4(params.step);
+  let first = vec4(f32(id.x));
+  var v = Chains(first, first + 1, first + 2);
+  for (var i = 0u; i < params.rounds; i++) {
+    v = x16(x16(v, decay, step), decay, step);
+  }
+  y[id.x] = v.a + v.b + v.c;
+}

@@ -1,0 +1,245 @@
+import type { Device, Tensor } from "../engine/mod.ts";
+import { accumulateCodes } from "../kernels/accumulate_codes.ts";
+import { adaVectors } from "../kernels/ada_vectors.ts";
+import { addLevel } from "../kernels/add_level.ts";
+import { attention } from "../kernels/attention.ts";
+import { conv2d, packConv } from "../kernels/conv2d.ts";
+import { embedding } from "../kernels/embedding.ts";
+import { gatedGelu } from "../kernels/gated_gelu.ts";
+import { groupNorm } from "../kernels/group_norm.ts";
+import { guide } from "../kernels/guide.ts";
+import { layerNorm } from "../kernels/layer_norm.ts";
+import { matmul, packLinear } from "../kernels/matmul.ts";
+import { nextInput } from "../kernels/next_input.ts";
+import { qkvRope } from "../kernels/qkv_rope.ts";
+import { resample } from "../kernels/resample.ts";
+import { rgba8 } from "../kernels/rgba8.ts";
+import { sampleBits } from "../kernels/sample_bits.ts";
+import { silu } from "../kernels/silu.ts";
+import { tokenInput } from "../kernels/token_input.ts";
+import { widen } from "../kernels/widen.ts";
+import { type Ceilings, ceilings } from "./ceilings.ts";
+import { gpuTimes, median } from "./measure.ts";
+
+/** What to time, and the work of one run: operations, or bytes that must be read or written at least once. */
+type Work =
+  & { readonly run: () => void }
+  & ({ readonly flops: number } | { readonly bytes: number });
+
+/** One line of the table: the launcher's file, shapes for people, what makes the tensors. */
+interface Row {
+  readonly name: string;
+  readonly shape: string;
+  readonly setup: (device: Device, t: Tensors) => Work;
+}
+
+/** A row, measured: median GPU time of one run, work per second in `unit`, percent of that unit's ceiling. */
+export interface KernelResult {
+  readonly name: string;
+  readonly shape: string;
+  readonly milliseconds: number;
+  readonly rate: number;
+  readonly unit: keyof Ceilings;
+  readonly percent: number;
+}
+
+/** Makes a row's tensors of ordinary numbers: zeros and denormals may be faster or slower. */
+class Tensors extends DisposableStack {
+  constructor(private readonly device: Device) {
+    super();
+  }
+
+  f32(...shape: number[]): Tensor {
+    const tensor = this.use(this.device.tensor("f32", shape));
+    this.device.upload(tensor, new Float32Array(tensor.elements).map((_, i) => Math.sin(i * 1.7)));
+    return tensor;
+  }
+
+  u32(shape: number[], value: (i: number) => number = () => 0): Tensor {
+    const tensor = this.use(this.device.tensor("u32", shape));
+    this.device.upload(tensor, new Uint32Array(tensor.elements).map((_, i) => value(i)));
+    return tensor;
+  }
+}
+
+function bytes(...tensors: Tensor[]): number {
+  return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+function matmulRow(M: number, K: number, N: number): Row {
+  return {
+    name: "matmul",
+    shape: `${M}x${K}x${N}`,
+    setup(device, t) {
+      const [x, y, linear] = [t.f32(M, K), t.f32(M, N), packLinear(device, [t.f32(N, K)], null)];
+      t.defer(() => linear.weight.dispose());
+      return { run: () => matmul(device, { x, linear, y }), flops: 2 * M * K * N };
+    },
+  };
+}
+
+function attentionRow(batch: number, heads: number, queries: number, keys: number): Row {
+  const headDim = 64;
+  return {
+    name: "attention",
+    shape: `${batch > 1 ? `${batch}x ` : ""}${heads} heads, ${queries} q, ${keys} k, hd ${headDim}`,
+    setup(device, t) {
+      const [q, y] = [
+        t.f32(batch * queries, heads, headDim),
+        t.f32(batch * queries, heads, headDim),
+      ];
+      const [k, v] = [t.f32(batch * keys, heads, headDim), t.f32(batch * keys, heads, headDim)];
+      const span = (i: number) => [(i >> 2) * queries, queries, (i >> 2) * keys, keys][i & 3]!;
+      const spans = t.u32([batch, 4], span);
+      const args = { q, k, v, y, spans, maxQueries: queries, heads, headDim, scale: 1 / 8 };
+      const flops = 4 * batch * heads * queries * keys * headDim;
+      return { run: () => attention(device, args), flops };
+    },
+  };
+}
+
+function row(name: string, shape: string, setup: Row["setup"]): Row {
+  return { name, shape, setup };
+}
+
+/** Shapes are emoji-nano's (the first matmul, the second attention) and Infinity-2B's, or round ones others publish. */
+const ROWS: readonly Row[] = [
+  matmulRow(30, 256, 1024),
+  matmulRow(256, 1024, 4096),
+  matmulRow(1024, 1024, 1024),
+  attentionRow(1, 8, 256, 1024),
+  attentionRow(2, 4, 16, 30),
+  row("conv2d", "3x3 64 to 64, 64x64", (device, t) => {
+    const [x, y] = [t.f32(1, 64, 64, 64), t.f32(1, 64, 64, 64)];
+    const conv = packConv(device, t.f32(64, 64, 3, 3), t.f32(64));
+    t.defer(() => conv.weight.dispose());
+    return { run: () => conv2d(device, { x, conv, y }), flops: 2 * 64 * 64 * 64 * 64 * 9 };
+  }),
+  row("group_norm", "64x64x512, 32 groups, SiLU", (device, t) => {
+    const [x, y, weight, bias] = [
+      t.f32(1, 64, 64, 512),
+      t.f32(1, 64, 64, 512),
+      t.f32(512),
+      t.f32(512),
+    ];
+    const args = { x, y, weight, bias, groups: 32, eps: 1e-6, activation: "silu" } as const;
+    // statistics first: x is read twice
+    return { run: () => groupNorm(device, args), bytes: bytes(x, x, y) };
+  }),
+  row("layer_norm", "1024x1024", (device, t) => {
+    const [x, y] = [t.f32(1024, 1024), t.f32(1024, 1024)];
+    return { run: () => layerNorm(device, { x, y, eps: 1e-6 }), bytes: bytes(x, y) };
+  }),
+  row("qkv_rope", "2x256 tokens, 16 heads of 128", (device, t) => {
+    const [batch, rows, heads, headDim] = [2, 256, 16, 128];
+    const [qkv, q] = [t.f32(batch * rows, 3 * 2048), t.f32(batch * rows, 2048)];
+    const [kCache, vCache] = [t.f32(batch, rows, 2048), t.f32(batch, rows, 2048)];
+    const rope = { cos: t.f32(rows, headDim / 2), sin: t.f32(rows, headDim / 2) };
+    const starts = { ropeStart: 0, cacheStart: 0 };
+    const args = {
+      qkv,
+      q,
+      kCache,
+      vCache,
+      rope,
+      scaleMul: t.f32(heads),
+      batch,
+      rows,
+      heads,
+      headDim,
+    };
+    return {
+      run: () => qkvRope(device, { ...args, ...starts }),
+      bytes: bytes(qkv, q, kCache, vCache, rope.cos, rope.sin),
+    };
+  }),
+  row("sample_bits", "4096 tokens, 32 bits, guided", (device, t) => {
+    const [delta, bits, seeds] = [t.f32(2, 4096, 32), t.u32([1, 4096, 32]), t.u32([1, 2])];
+    const settings = { cfg: 3, tau: 0.5, topK: 0, topP: 0, mode: "random", scale: 12 } as const;
+    const args = { ...settings, delta, bits, seeds, batch: 1, guided: true };
+    return { run: () => sampleBits(device, args), bytes: bytes(delta, bits) };
+  }),
+  row("accumulate_codes", "48x48 to 64x64, 32 bits", (device, t) => {
+    const [bits, sum] = [t.u32([1, 48 * 48, 32], (i) => i % 3 & 1), t.f32(1, 64, 64, 32)];
+    const args = { bits, sum, height: 48, width: 48, first: false, patchify: false };
+    return { run: () => accumulateCodes(device, args), bytes: bytes(bits, sum, sum) };
+  }),
+  row("next_input", "64x64 to 48x48, 32 channels", (device, t) => {
+    const [sum, y] = [t.f32(1, 64, 64, 32), t.f32(1, 48 * 48, 32)];
+    const args = { sum, y, height: 48, width: 48, patchify: false };
+    return { run: () => nextInput(device, args), bytes: bytes(sum, y) };
+  }),
+  row("resample", "area, 64x64 to 48x48, 32 channels", (device, t) => {
+    const [x, y] = [t.f32(1, 64, 64, 32), t.f32(1, 48, 48, 32)];
+    return { run: () => resample(device, { x, y, mode: "area" }), bytes: bytes(x, y) };
+  }),
+  row("rgba8", "1024x1024", (device, t) => {
+    const [x, y] = [t.f32(1, 1024, 1024, 3), t.u32([1, 1024, 1024])];
+    return { run: () => rgba8(device, { x, y }), bytes: bytes(x, y) };
+  }),
+  row("embedding", "512 of 3144x2048", (device, t) => {
+    const [ids, table, y] = [
+      t.u32([512], (i) => i * 7919 % 3144),
+      t.f32(3144, 2048),
+      t.f32(512, 2048),
+    ];
+    return { run: () => embedding(device, { ids, table, y }), bytes: bytes(ids, y, y) };
+  }),
+  row("gated_gelu", "512x5120", (device, t) => {
+    const [h, y] = [t.f32(512, 2 * 5120), t.f32(512, 5120)];
+    return { run: () => gatedGelu(device, { h, y }), bytes: bytes(h, y) };
+  }),
+  row("silu", "4M", (device, t) => {
+    const [x, y] = [t.f32(4096, 1024), t.f32(4096, 1024)];
+    return { run: () => silu(device, { x, y }), bytes: bytes(x, y) };
+  }),
+  row("guide", "2x1024x2048", (device, t) => {
+    const y = t.f32(2, 1024, 2048);
+    return { run: () => guide(device, { y, cfg: 3 }), bytes: bytes(y, y) };
+  }),
+  row("token_input", "1x1024x2048 to 2x1024x2048", (device, t) => {
+    const [words, y] = [t.f32(1, 1024, 2048), t.f32(2, 1024, 2048)];
+    return { run: () => tokenInput(device, { start: null, words, y }), bytes: bytes(words, y) };
+  }),
+  row("add_level", "2x1024x2048", (device, t) => {
+    const [table, level, y] = [t.f32(15, 2048), t.u32([1024]), t.f32(2, 1024, 2048)];
+    return { run: () => addLevel(device, { table, level, y }), bytes: bytes(level, y, y) };
+  }),
+  row("ada_vectors", "32 blocks, 2x6x2048", (device, t) => {
+    const [shared, adaGss, y] = [t.f32(2, 12288), t.f32(32, 12288), t.f32(32, 2, 12288)];
+    return {
+      run: () => adaVectors(device, { shared, adaGss, y }),
+      bytes: bytes(shared, adaGss, y),
+    };
+  }),
+  row("widen", "4M from F16", (device, t) => {
+    const [x, y] = [t.u32([2 << 20], () => 0x3c003800), t.f32(4 << 20)];
+    return { run: () => widen(device, { x, y, from: "F16" }), bytes: bytes(x, y) };
+  }),
+];
+
+/** Names `--only` may take. */
+export const KERNEL_NAMES: readonly string[] = [...new Set(ROWS.map(({ name }) => name))];
+
+/** Measures the ceilings, then every row or those of one launcher; null without timestamps. */
+export async function benchKernels(
+  device: Device,
+  only?: string,
+): Promise<{ ceilings: Ceilings; rows: KernelResult[] } | null> {
+  const profiler = device.profile();
+  if (!profiler) return null;
+  const best = await ceilings(device, profiler);
+  const rows: KernelResult[] = [];
+  for (const { name, shape, setup } of ROWS) {
+    if (only && only !== name) continue;
+    using tensors = new Tensors(device);
+    const work = setup(device, tensors);
+    device.flush();
+    await profiler.report(); // what setup packed is not of the row
+    const milliseconds = median(await gpuTimes(device, profiler, work.run));
+    const unit = "flops" in work ? "GFLOP/s" : "GB/s";
+    const rate = ("flops" in work ? work.flops : work.bytes) / milliseconds / 1e6;
+    rows.push({ name, shape, milliseconds, rate, unit, percent: 100 * rate / best[unit] });
+  }
+  return { ceilings: best, rows };
+}

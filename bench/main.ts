@@ -1,0 +1,104 @@
+import { help, on, parseFlags, type Spec, text, UsageError } from "../commands/flags.ts";
+import { Device, formatBytes } from "../engine/mod.ts";
+import { benchEndToEnd, type EndToEnd } from "./end_to_end.ts";
+import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
+import { digits, table } from "./measure.ts";
+
+type Kernels = Awaited<ReturnType<typeof benchKernels>>;
+const print = console.log;
+const PARTS = ["kernels", "end_to_end", ...KERNEL_NAMES];
+const SKIPPED = "skipped: this adapter has no timestamp queries";
+const SPEC = {
+  name: "bench",
+  summary: "Times every kernel against the adapter's ceilings, and emoji-nano from end to end.",
+  words: "",
+  flags: {
+    "json": { type: on, help: "Print one JSON object" },
+    "only": { type: { ...text, value: "NAME" }, help: "One part or one kernel" },
+  },
+  notes: [`NAME is one of ${PARTS.join(", ")}.`],
+} as const satisfies Spec;
+
+/** What the numbers were measured on. */
+async function machine({ capabilities }: Device): Promise<Record<string, string>> {
+  const cpu = await Deno.readTextFile("/proc/cpuinfo").catch(() => ""); // Linux alone has it
+  const { adapter, architecture, class: kind, implementation, subgroupSize } = capabilities;
+  const model = /^model name\s*: (.*)$/m.exec(cpu)?.[1] ?? "unknown";
+  return {
+    Adapter: `${adapter} ${architecture}`.trim(),
+    Class: `${kind}, ${subgroupSize || "variable"} lanes, through ${implementation}`,
+    Deno: `${Deno.version.deno} on ${Deno.build.os} ${Deno.build.arch}`,
+    CPU: `${model}, ${navigator.hardwareConcurrency} cores`,
+    Load: `${Deno.loadavg()[0]!.toFixed(2)} before the first measurement`,
+  };
+}
+
+function printKernels({ ceilings, rows }: NonNullable<Kernels>): void {
+  const [fma, copy] = [digits(ceilings["GFLOP/s"]), digits(ceilings["GB/s"])];
+  print(`
+Kernels, f32: median GPU time. "of ceiling" is of what this adapter did in this run:
+${fma} GFLOP/s (FMA in registers), ${copy} GB/s (copying large buffers). Rows in GB/s count
+each byte that must move; data that stay in cache may pass 100%.
+`);
+  const cells = rows.map((
+    { name, shape, milliseconds, rate, unit, percent },
+  ) => [name, shape, digits(milliseconds), digits(rate), unit, `${percent.toFixed(0)}%`]);
+  print(table(["kernel", "shape", "ms", "rate", "", "of ceiling"], cells));
+}
+
+function printEndToEnd({ figures, families }: EndToEnd): void {
+  print("\nemoji-nano, 32x32, f32, guided\n");
+  const shown = figures.map(({ name, value, unit, note }) =>
+    unit === "bytes"
+      ? [name, ...formatBytes(value).split(" "), note]
+      : [name, digits(value), unit, note]
+  );
+  print(table(["", "", "", ""], shown as string[][]).trimStart());
+  if (!families) return print(`\nGPU time per kernel ${SKIPPED}`);
+  const total = families.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  print(`\nGPU time of one warm image, a pass per dispatch: ${digits(total)} ms\n`);
+  const cells = families.map((
+    { name, count, milliseconds },
+  ) => [name, digits(count), digits(milliseconds), `${(100 * milliseconds / total).toFixed(0)}%`]);
+  print(table(["kernel", "dispatches", "ms", "share"], cells));
+}
+
+async function main(): Promise<number> {
+  const { values: { json = false, only }, help: asked } = parseFlags(SPEC, Deno.args);
+  if (asked) return print(help(SPEC).replace("bitwise bench", "deno task bench")), 0;
+  if (only !== undefined && !PARTS.includes(only)) {
+    throw new UsageError(`Cannot bench "${only}": it must be one of ${PARTS.join(", ")}`);
+  }
+  const report: Record<string, unknown> = {};
+  {
+    using device = await Device.open();
+    const facts = report.machine = await machine(device);
+    if (!json) {
+      for (const [key, value] of Object.entries(facts)) print(`${key.padEnd(8)} ${value}`);
+    }
+    if (only !== "end_to_end") {
+      const kernels = await benchKernels(device, only === "kernels" ? undefined : only);
+      report.kernels = kernels ?? SKIPPED;
+      if (!json) kernels ? printKernels(kernels) : print(`\nKernels ${SKIPPED}`);
+    }
+  }
+  if (only === undefined || only === "end_to_end") {
+    const result = await benchEndToEnd();
+    report.endToEnd = result.families ? result : { ...result, families: SKIPPED };
+    if (!json) printEndToEnd(result);
+  }
+  if (json) print(JSON.stringify(report));
+  return 0;
+}
+
+// Vulkan's loader complains on stderr where this is not set
+if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
+  Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+}
+try {
+  Deno.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`error: ${error.message}`);
+  Deno.exitCode = 2;
+}

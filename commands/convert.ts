@@ -1,0 +1,62 @@
+import { extname } from "@std/path";
+import { formatBytes, quote } from "../engine/errors.ts";
+import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags.ts";
+import type { Io } from "./io.ts";
+import { checkWritable } from "./output.ts";
+import { ProgressLine } from "./progress.ts";
+
+const SPEC = {
+  name: "convert",
+  summary: "Converts a PyTorch checkpoint (.pth) to safetensors. Runs nothing of it.",
+  words: "FILE",
+  flags: {
+    "output": { alias: "o", type: path, help: "Safetensors file to write" },
+    "type": { type: oneOf("f32", "f16"), help: "Storage of matrices (as they are)" },
+    "key": { type: { ...text, value: "PATH" }, help: "Dict to take (where the model is found)" },
+  },
+  notes: [
+    "FILE may also be safetensors, or the index of its shards, to change the type.",
+    "Example: bitwise convert infinity_2b_reg.pth -o transformer.safetensors --type f16",
+  ],
+} as const satisfies Spec;
+
+/** `bitwise convert`: a checkpoint to Safetensors. */
+export async function convert(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, words, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const [source] = words;
+  if (!source || words.length > 1) throw new UsageError("Cannot convert: give one checkpoint");
+  const { output, type, key } = given;
+  if (output === undefined) {
+    throw new UsageError("Cannot convert: give the file to write with --output");
+  }
+  if (extname(output) !== ".safetensors") {
+    throw new UsageError(`Cannot write "${output}": use a name in .safetensors`);
+  }
+  await checkWritable(output);
+
+  const { convertFile } = await import("../model/convert.ts");
+  using progress = new ProgressLine(io);
+  const { model, key: found, tensors, left, dropped, parameters, bytes } = await convertFile(
+    source,
+    output,
+    {
+      type,
+      key,
+      signal: io.signal,
+      onProgress: ({ name, done, total }) =>
+        progress.show(`Converting ${done + 1}/${total}: ${quote(name)}`),
+    },
+  );
+  progress[Symbol.dispose]();
+  const what = [
+    ...model === "unknown" ? [] : [model],
+    `${tensors} tensors`,
+    `${parameters.toLocaleString("en")} parameters`,
+    formatBytes(bytes),
+    ...found ? [`from ${quote(found)}`] : [],
+    ...left + dropped.length ? [`${left + dropped.length} other tensors left out`] : [],
+  ];
+  io.out(`${output}: ${what.join(", ")}`);
+  return 0;
+}

@@ -1,0 +1,127 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  type Tensor,
+  type Texture,
+} from "../engine/mod.ts";
+import quantisedSource from "./pack_quantised.wgsl" with { type: "text" };
+import floatSource from "./pack_weight.wgsl" with { type: "text" };
+
+const floatKernel = defineKernel("pack_weight", floatSource, ["w", "packed"], [
+  "K",
+  "N",
+  "columns",
+  "first",
+]);
+const quantisedKernel = defineKernel(
+  "pack_quantised",
+  quantisedSource,
+  ["w", "packed", "scales"],
+  ["K", "N", "columns", "first", "scale_columns"],
+);
+
+/**
+ * How matrices are stored. `q8_0` and `q4_0` are blocks of 32 weights with one f16 scale, as in ggml: 8.5 and
+ * 4.5 bits per weight.
+ */
+export type WeightType = "f32" | "f16" | "q8_0" | "q4_0";
+
+/** All of them, largest first. */
+export const WEIGHT_TYPES: readonly WeightType[] = ["f32", "f16", "q8_0", "q4_0"];
+
+/** Whether weights are stored in blocks that share a scale. */
+export function isQuantised(type: WeightType): type is "q8_0" | "q4_0" {
+  return type === "q8_0" || type === "q4_0";
+}
+
+/** Weights that share one scale. */
+export const BLOCK = 32;
+
+/** A linear layer's weight and bias, packed once for {@link matmul}. */
+export interface Linear {
+  /**
+   * Rows of K (q4_0: one for two k) by columns of 4 n, padded with zeros to whole blocks and vec4s: a texture on
+   * software adapters, else a tensor.
+   */
+  readonly weight: Tensor | Texture;
+  /** Storage type of the weight. */
+  readonly dtype: WeightType;
+  /** Four f16 per block and 4 n, of quantised weights; else none. */
+  readonly scales: Tensor | null;
+  /** [⌈N/4⌉·4] f32, or none. */
+  readonly bias: Tensor | null;
+  /** Input width. */
+  readonly K: number;
+  /** Output width. */
+  readonly N: number;
+}
+
+/** Whether weights go to textures and a workgroup is one subgroup; see matmul_texture.wgsl. */
+export function usesTexture({ capabilities }: Device): boolean {
+  return capabilities.class === "cpu" && capabilities.subgroups && capabilities.subgroupSize > 0;
+}
+
+/**
+ * Packs weights [Nᵢ, K] f32, stacked along N, into the layout {@link matmul} reads, as `dtype`.
+ * All but the last Nᵢ must be divisible by 4. The inputs may be disposed afterwards. `texture` chooses the variant;
+ * by default what is fast on this adapter.
+ *
+ * @throws {KernelError} `bad-shape`: the weights do not stack.
+ */
+export function packLinear(
+  device: Device,
+  weights: readonly Tensor[],
+  bias: Tensor | null,
+  dtype: WeightType = "f32",
+  label: string = "linear weight",
+  texture: boolean = usesTexture(device),
+): Linear {
+  const K = weights[0]!.shape[1]!;
+  const N = weights.reduce((sum, w) => sum + w.shape[0]!, 0);
+  const columns = Math.ceil(N / 4);
+  const quantised = isQuantised(dtype);
+  // textures are copied by rows of 256 bytes
+  const texel = quantised ? 4 : dtype === "f16" ? 8 : 16;
+  const pitch = texture ? Math.ceil(columns * texel / 256) * 256 / texel : columns;
+  const blocks = Math.ceil(K / BLOCK);
+  const rows = quantised ? blocks * BLOCK / (dtype === "q4_0" ? 2 : 1) : Math.ceil(K / 4) * 4;
+  const packed = isQuantised(dtype)
+    ? device.tensor("u32", [rows, pitch], label)
+    : device.tensor(dtype, [rows, pitch * 4], label);
+  const scales = quantised ? device.tensor("u32", [blocks, columns * 2], `${label} scales`) : null;
+  let first = 0;
+  for (const w of weights) {
+    const n = w.shape[0]!;
+    if (w.shape[1] !== K || first % 4 !== 0) {
+      throw new KernelError("bad-shape", `Cannot stack [${w.shape}] into a weight of width ${K}`);
+    }
+    const own = Math.ceil(n / 4);
+    if (scales) {
+      device.run(quantisedKernel, {
+        specialise: { BITS: dtype === "q8_0" ? 8 : 4 },
+        bind: { w, packed, scales },
+        params: { K, N: n, columns: pitch, first, scale_columns: columns },
+        workgroups: grid(Math.ceil(blocks * own / 64)),
+      });
+    } else {
+      device.run(floatKernel, {
+        specialise: { W: dtype, WG: 64 },
+        bind: { w, packed },
+        params: { K, N: n, columns: pitch, first },
+        workgroups: grid(Math.ceil(rows * own / 64)),
+      });
+    }
+    first += n;
+  }
+  const format = {
+    f32: undefined,
+    f16: undefined,
+    q8_0: "rgba8snorm",
+    q4_0: "rgba8unorm",
+  } as const;
+  const weight = texture ? device.texture(packed, columns, format[dtype]) : packed;
+  if (texture) packed.dispose();
+  return { weight, dtype, scales, bias, K, N };
+}
