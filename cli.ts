@@ -28,7 +28,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = 
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   convert: {
-    summary: "Convert a PyTorch checkpoint to safetensors",
+    summary: "Convert a PyTorch checkpoint to safetensors, a release to a model folder",
     load: async () => (await import("./commands/convert.ts")).convert,
   },
   doctor: {

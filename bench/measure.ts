@@ -3,7 +3,7 @@ import type { Device, Profiler } from "../engine/mod.ts";
 /** Shorter runs are repeated until a sample holds about this many milliseconds. */
 const SAMPLE = 10;
 /** Samples of a kernel. */
-const SAMPLES = 9;
+export const SAMPLES: number = 9;
 
 /** The middle value; the mean of the two in the middle of an even number. */
 export function median(values: readonly number[]): number {

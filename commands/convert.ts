@@ -7,15 +7,21 @@ import { ProgressLine } from "./progress.ts";
 
 const SPEC = {
   name: "convert",
-  summary: "Converts a PyTorch checkpoint (.pth) to safetensors. Runs nothing of it.",
-  words: "FILE",
+  summary:
+    "Converts a PyTorch checkpoint (.pth) to safetensors, or a release to a model folder. Runs nothing of it.",
+  words: "FILE|DIR",
   flags: {
-    "output": { alias: "o", type: path, help: "Safetensors file to write" },
+    "output": { alias: "o", type: path, help: "Safetensors file, or model folder, to write" },
     "type": { type: oneOf("f32", "f16"), help: "Storage of matrices (as they are)" },
+    "preset": {
+      type: { ...text, value: "NAME" },
+      help: "Which model is in DIR, such as 2b (known by its file names)",
+    },
     "key": { type: { ...text, value: "PATH" }, help: "Dict to take (where the model is found)" },
   },
   notes: [
     "FILE may also be safetensors, or the index of its shards, to change the type.",
+    "DIR holds the files of a published model: transformer, VAE, and flan-t5-xl with tokenizer.json.",
     "Example: bitwise convert infinity_2b_reg.pth -o transformer.safetensors --type f16",
   ],
 } as const satisfies Spec;
@@ -29,6 +35,14 @@ export async function convert(args: readonly string[], io: Io): Promise<number> 
   const { output, type, key } = given;
   if (output === undefined) {
     throw new UsageError("Cannot convert: give the file to write with --output");
+  }
+  if (await Deno.stat(source).then((info) => info.isDirectory, () => false)) {
+    if (key !== undefined) throw new UsageError("Cannot use --key with a folder: convert its file");
+    const { convertFolder } = await import("./convert_folder.ts");
+    return await convertFolder(source, output, given, io);
+  }
+  if (given.preset !== undefined) {
+    throw new UsageError("Cannot use --preset with a file: it says what is in a folder");
   }
   if (extname(output) !== ".safetensors") {
     throw new UsageError(`Cannot write "${output}": use a name in .safetensors`);

@@ -23,9 +23,11 @@ const PARAMS = [
   "N",
   "size",
   "stride",
-  "pad",
+  "pad_y",
+  "pad_x",
   "upsample",
   "accumulate",
+  "first",
 ] as const;
 const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
 const textureKernel = defineKernel("conv2d_texture", textureSource, BINDINGS, PARAMS);
@@ -112,6 +114,20 @@ export interface Conv2dArgs {
   readonly padding?: "same" | "after";
   /** `add`: y += the convolution; `none` if absent. */
   readonly epilogue?: "none" | "add";
+  /** x is [1, rows, W, C], some rows of a picture, and some rows of an image of y are made; the others stay. */
+  readonly strip?: ConvStrip;
+}
+
+/** Rows of a picture: what {@link Conv2dArgs.x} holds and what is made of {@link Conv2dArgs.y}. */
+export interface ConvStrip {
+  /** Image of y. */
+  readonly image: number;
+  /** Row of the picture that x begins at; it must hold all rows of the picture the kernel reaches. */
+  readonly begin: number;
+  /** First row of y that is made. */
+  readonly first: number;
+  /** Number of rows of y that are made. */
+  readonly count: number;
 }
 
 /** Shape of y for an x of [B, H, W, C]. */
@@ -124,16 +140,38 @@ function outputShape(args: Conv2dArgs): number[] {
   return [B, along(H), along(W), conv.N];
 }
 
+/** Checks a strip against the picture that y is. Beyond its edges are zeros, beyond those of x nothing is read. */
+function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void {
+  const { image, begin, first, count } = strip;
+  const [images = 0, rows = 0, W = 0, C = 0] = x.shape;
+  const [B = 0, H = 0] = y.shape;
+  const reach = Math.floor(conv.size / 2);
+  const end = begin + rows;
+  const plain = (how.stride ?? 1) === 1 && !how.upsample && (how.padding ?? "same") === "same";
+  const shapes = x.shape.length === 4 && images === 1 && C === conv.C && image < B &&
+    y.shape.join() === [B, H, W, conv.N].join();
+  const holds = begin >= 0 && first >= 0 && begin <= Math.max(0, first - reach) &&
+    end <= H && end >= Math.min(H, first + count + reach) && first + count <= H;
+  if (plain && shapes && holds) return;
+  throw new KernelError(
+    "bad-strip",
+    `Cannot make rows ${first}..${first + count} of image ${image} of [${y.shape}] ` +
+      `from rows ${begin}..${end} in [${x.shape}]`,
+  );
+}
+
 /**
  * y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, f32 accumulation; with `upsample` and
- * `padding: "after"` the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py).
+ * `padding: "after"` the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row has the same
+ * bits whether it is made with all others or in a `strip`.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} if shapes disagree, or x lacks rows that the strip needs.
  */
 export function conv2d(device: Device, args: Conv2dArgs): void {
-  const { x, conv, y, stride = 1, upsample = false, padding = "same", epilogue = "none" } = args;
+  const { x, conv, y, stride = 1, upsample = false, padding = "same", strip } = args;
   const { C, N, size } = conv;
-  const expected = outputShape(args);
+  if (strip) checkStrip(args, strip);
+  const expected = strip ? y.shape : outputShape(args);
   if (x.shape.length !== 4 || x.shape[3] !== C || y.shape.join() !== expected.join()) {
     throw new KernelError(
       "bad-shape",
@@ -142,8 +180,10 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     );
   }
   const [, in_height = 0, in_width = 0] = x.shape;
-  const [B = 0, height = 0, width = 0] = y.shape;
-  const pixels = B * height * width;
+  const [B = 0, H = 0, width = 0] = y.shape;
+  const height = strip ? strip.count : H;
+  const pixels = (strip ? 1 : B) * height * width;
+  const pad = padding === "same" ? Math.floor(size / 2) : 0;
   const texture = conv.weight instanceof Texture;
   const lanes = texture ? device.capabilities.subgroupSize : 64;
   // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
@@ -169,9 +209,11 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       N,
       size,
       stride,
-      pad: padding === "same" ? Math.floor(size / 2) : 0,
+      pad_y: strip ? pad - (strip.first - strip.begin) : pad,
+      pad_x: pad,
       upsample: upsample ? 1 : 0,
-      accumulate: epilogue === "add" ? 1 : 0,
+      accumulate: args.epilogue === "add" ? 1 : 0,
+      first: strip ? (strip.image * H + strip.first) * width : 0,
     },
     workgroups: grid(
       texture ? blocks * Math.ceil(columns / lanes) : Math.ceil(blocks * columns / lanes),

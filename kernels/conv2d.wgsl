@@ -9,8 +9,8 @@
 // Prelude (conv2d.ts): X, Y (element types as bound: scalar or vec4), W, WG; fns load_x, load_y, store_y.
 
 struct Params {
-  pixels: u32, // of y: images · height · width
-  height: u32, // of y
+  pixels: u32, // of y that are made: images · height · width
+  height: u32, // of y, or rows of its strip
   width: u32,
   in_height: u32, // of x as stored
   in_width: u32,
@@ -18,9 +18,11 @@ struct Params {
   N: u32, // channels of y
   size: u32, // of the kernel, along both axes
   stride: u32,
-  pad: u32, // zeros above and left; below and right follow from the height and width
+  pad_y: i32, // zeros above; below follow from the height. Negative where a strip of x begins further up
+  pad_x: i32, // zeros on the left
   upsample: u32, // 1: x is read as if each pixel were 2 × 2
   accumulate: u32, // 1: added to y
+  first: u32, // pixel of y that counts as the first
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -38,7 +40,7 @@ fn next(p: vec3<u32>) -> vec3<u32> {
 
 // index of the pixel of x under one tap, or -1 in the padding
 fn source(p: vec3<u32>, tap: vec2<u32>) -> i32 {
-  let at = vec2<i32>(p.yz * params.stride + tap) - i32(params.pad); // negative before the first row or column
+  let at = vec2<i32>(p.yz * params.stride + tap) - vec2(params.pad_y, params.pad_x); // negative before the first row or column
   let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
   let q = vec2<u32>(at) >> vec2(params.upsample);
   let index = i32((p.x * params.in_height + q.x) * params.in_width + q.y);
@@ -117,7 +119,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 
 fn finish(pixel: u32, n: u32, sum: vec4<f32>) {
   if (pixel >= params.pixels) { return; }
+  let p = params.first + pixel;
   var v = sum + bias[n];
-  if (params.accumulate != 0) { v += load_y(pixel, n); }
-  store_y(pixel, n, v);
+  if (params.accumulate != 0) { v += load_y(p, n); }
+  store_y(p, n, v);
 }

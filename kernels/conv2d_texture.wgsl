@@ -17,9 +17,11 @@ struct Params {
   N: u32,
   size: u32,
   stride: u32,
-  pad: u32,
+  pad_y: i32,
+  pad_x: i32,
   upsample: u32,
   accumulate: u32,
+  first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -53,7 +55,7 @@ fn next(p: vec3<u32>) -> vec3<u32> {
 
 // a lane's own tap and channels of the pixel of x under it; zeros in the padding and beyond the last tap
 fn load(p: vec3<u32>, tap: vec2<u32>, c: u32) -> vec4<f32> {
-  let at = vec2<i32>(p.yz * params.stride + tap) - i32(params.pad);
+  let at = vec2<i32>(p.yz * params.stride + tap) - vec2(params.pad_y, params.pad_x);
   let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
   let inside = tap.x < params.size && all(at >= vec2(0)) && all(at < size);
   let q = vec2<u32>(clamp(at, vec2(0), size - 1)) >> vec2(params.upsample);
@@ -110,7 +112,8 @@ fn main(
 
 fn finish(pixel: u32, n: u32, sum: vec4<f32>) {
   if (pixel >= params.pixels || 4 * n >= params.N) { return; }
+  let p = params.first + pixel;
   var v = sum + bias[n];
-  if (params.accumulate != 0) { v += load_y(pixel, n); }
-  store_y(pixel, n, v);
+  if (params.accumulate != 0) { v += load_y(p, n); }
+  store_y(p, n, v);
 }

@@ -1,5 +1,5 @@
 // y[b, p, c] = activation((x[b, p, c] − mean) · scale + bias[c]): the last third of GroupNorm, element-wise, with the
-// mean and scale that group_norm_combine.wgsl made for each image and channel.
+// mean and scale that group_norm_combine.wgsl made for each image and channel. y may be a strip of x.
 //
 // One vec4 of channels per invocation.
 //
@@ -8,7 +8,8 @@
 struct Params {
   area: u32, // pixels of an image
   columns: u32, // vec4s of channels
-  count: u32, // invocations: images · area · columns
+  count: u32, // invocations: vec4s of y
+  first: u32, // vec4 of x that y begins with
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,7 +23,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let i = id.y * groups.x * 64 + id.x;
   if (i >= params.count) { return; }
   let c = i % params.columns;
-  let image = i / params.columns / params.area;
+  let from = params.first + i;
+  let image = from / params.columns / params.area;
   let at = image * 2 * params.columns + c;
-  y[i] = Y(activation(fma(vec4<f32>(x[i]) - moments[at], moments[at + params.columns], bias[c])));
+  y[i] = Y(activation(fma(vec4<f32>(x[from]) - moments[at], moments[at + params.columns], bias[c])));
 }

@@ -28,13 +28,14 @@ const PARTS: Readonly<Record<Part, { title: string; mark: RegExp; harmless: RegE
   vae: {
     title: "a VAE",
     mark: /^decoder\.(conv_in|up)\./,
-    // the encoder is for editing, the quantisers hold a constant mask
-    harmless: /^(encoder|quantizer|quantize)\./,
+    // the encoder is for editing, the quantisers hold a constant mask; vae.py, load_cnn skips what it does not know
+    harmless: /^(?!decoder\.)/,
   },
   text_encoder: {
     title: "a T5 encoder",
     mark: /^encoder\.block\./,
-    harmless: /^(decoder\.|lm_head\.|shared\.weight$|encoder\.embed_tokens\.weight$)/,
+    // the decoder, and further names of the embedding
+    harmless: /^(?!encoder\.(block|final_layer_norm)\.)/,
   },
 };
 

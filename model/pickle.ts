@@ -5,8 +5,9 @@
  * @module
  */
 
-import { CheckpointError, formatBytes, quote } from "../engine/errors.ts";
+import { quote } from "../engine/errors.ts";
 import { OP, opcodeName } from "./pickle_opcodes.ts";
+import { NAME_LIMIT, PickleReader } from "./pickle_reader.ts";
 import {
   findGlobal,
   Global,
@@ -18,12 +19,8 @@ import {
   Tuple,
 } from "./pickle_values.ts";
 
-/** The largest pickle that is read; that of a 20B training checkpoint has 2 MB. */
-export const PICKLE_LIMIT = 2 ** 24;
 /** Values that a pickle may make, and remember: each takes memory. That of 20B has half as many. */
 const VALUE_LIMIT = 2 ** 19;
-const NAME_LIMIT = 256;
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A pickle's value, and where it ended. */
 export interface Unpickled {
@@ -45,47 +42,35 @@ export interface Unpickled {
  * `pickle-limit`, `pickle-truncated` or `pickle-malformed`. All tell the byte.
  */
 export function unpickle(bytes: Uint8Array, file: string, start = 0): Unpickled {
-  return new Machine(bytes, file, start).run();
+  return new Machine(new PickleReader(bytes, file, start)).run();
 }
 
 class Machine {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  readonly #file: string;
+  readonly #in: PickleReader;
   readonly #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
   readonly #storages = new Map<string, StorageRef>();
-  #at: number;
-  /** Where the present opcode is. */
-  #opAt: number;
   #made = 0;
 
-  constructor(bytes: Uint8Array, file: string, start: number) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#file = file;
-    this.#at = this.#opAt = start;
+  constructor(reader: PickleReader) {
+    this.#in = reader;
   }
 
   run(): Unpickled {
-    while (true) {
-      this.#opAt = this.#at;
-      const op = this.#u8();
-      if (op === OP.STOP) return { value: this.#pop(), end: this.#at, storages: this.#storages };
-      this.#step(op);
-    }
+    for (let op = this.#in.opcode(); op !== OP.STOP; op = this.#in.opcode()) this.#step(op);
+    return { value: this.#pop(), end: this.#in.at, storages: this.#storages };
   }
 
   #step(op: number): void {
     switch (op) {
       case OP.PROTO: {
-        const version = this.#u8();
-        if (version < 2 || version > 5) throw this.#malformed(`has protocol ${version}`);
+        const version = this.#in.u8();
+        if (version < 2 || version > 5) throw this.#in.malformed(`has protocol ${version}`);
         return;
       }
       case OP.FRAME:
-        return void this.#skip(8);
+        return void this.#in.skip(8);
       case OP.MARK:
         this.#count();
         return void this.#marks.push(this.#stack.length);
@@ -96,25 +81,25 @@ class Machine {
       case OP.NEWFALSE:
         return this.#push(false);
       case OP.BININT:
-        return this.#push(this.#view.getInt32(this.#skip(4), true));
+        return this.#push(this.#in.i32());
       case OP.BININT1:
-        return this.#push(this.#u8());
+        return this.#push(this.#in.u8());
       case OP.BININT2:
-        return this.#push(this.#view.getUint16(this.#skip(2), true));
+        return this.#push(this.#in.u16());
       case OP.LONG1:
-        return this.#push(this.#long(this.#u8()));
+        return this.#push(this.#in.long(this.#in.u8()));
       case OP.BINFLOAT:
-        return this.#push(this.#view.getFloat64(this.#skip(8)));
+        return this.#push(this.#in.f64());
       case OP.BINUNICODE:
       case OP.BINSTRING:
-        return this.#push(this.#text(this.#u32()));
+        return this.#push(this.#in.text(this.#in.u32()));
       case OP.SHORT_BINUNICODE:
       case OP.SHORT_BINSTRING:
-        return this.#push(this.#text(this.#u8()));
+        return this.#push(this.#in.text(this.#in.u8()));
       case OP.BINBYTES:
-        return this.#push(this.#raw(this.#u32()));
+        return this.#push(this.#in.raw(this.#in.u32()));
       case OP.SHORT_BINBYTES:
-        return this.#push(this.#raw(this.#u8()));
+        return this.#push(this.#in.raw(this.#in.u8()));
       case OP.EMPTY_TUPLE:
         return this.#push(new Tuple([]));
       case OP.TUPLE1:
@@ -138,23 +123,23 @@ class Machine {
       case OP.SETITEMS:
         return this.#set(this.#popMark());
       case OP.BINPUT:
-        return this.#put(this.#u8());
+        return this.#put(this.#in.u8());
       case OP.LONG_BINPUT:
-        return this.#put(this.#u32());
+        return this.#put(this.#in.u32());
       case OP.MEMOIZE:
         return this.#put(this.#memo.size);
       case OP.BINGET:
-        return this.#get(this.#u8());
+        return this.#get(this.#in.u8());
       case OP.LONG_BINGET:
-        return this.#get(this.#u32());
+        return this.#get(this.#in.u32());
       case OP.GLOBAL:
-        return this.#global(this.#line(), this.#line());
+        return this.#global(this.#in.line(), this.#in.line());
       case OP.STACK_GLOBAL: {
         const [name, module] = [this.#pop(), this.#pop()];
         if (typeof module === "string" && typeof name === "string") {
           return this.#global(module, name);
         }
-        throw this.#malformed("has a name that is not text");
+        throw this.#in.malformed("has a name that is not text");
       }
       case OP.BINPERSID:
         return this.#storage();
@@ -164,7 +149,7 @@ class Machine {
       case OP.BUILD:
         return this.#build();
       default:
-        throw this.#refuse(
+        throw this.#in.refuse(
           "opcode",
           `pickle opcode ${opcodeName(op)}`,
           "is not allowed in a checkpoint",
@@ -176,7 +161,7 @@ class Machine {
     const whole = `${module}.${name}`;
     const global = whole.length <= NAME_LIMIT ? findGlobal(whole) : undefined;
     if (global) return this.#push(global);
-    throw this.#refuse(
+    throw this.#in.refuse(
       "global",
       `the Python name ${quote(whole)}`,
       "is not allowed in a checkpoint",
@@ -185,10 +170,10 @@ class Machine {
 
   #storage(): void {
     const storage = storageOf(this.#pop());
-    if (!storage) throw this.#malformed("is no reference to a storage");
+    if (!storage) throw this.#in.malformed("is no reference to a storage");
     const known = this.#storages.get(storage.key) ?? storage;
     if (known.dtype !== storage.dtype || known.elements !== storage.elements) {
-      throw this.#malformed(`tells otherwise of storage ${quote(storage.key)} than before`);
+      throw this.#in.malformed(`tells otherwise of storage ${quote(storage.key)} than before`);
     }
     this.#storages.set(storage.key, known);
     this.#push(storage);
@@ -197,11 +182,11 @@ class Machine {
   #reduce(op: number): void {
     const [args, callee] = [this.#pop(), this.#pop()];
     if (!(callee instanceof Global) || !(args instanceof Tuple)) {
-      throw this.#malformed("applies what is no name");
+      throw this.#in.malformed("applies what is no name");
     }
     const allowed = op === OP.REDUCE || callee.use.kind === "opaque";
     const value = allowed ? reduce(callee, args.items) : undefined;
-    if (value === undefined) throw this.#malformed(`has wrong arguments for ${callee.name}`);
+    if (value === undefined) throw this.#in.malformed(`has wrong arguments for ${callee.name}`);
     this.#push(value);
   }
 
@@ -210,20 +195,20 @@ class Machine {
     this.#pop();
     const target = this.#top();
     if (!(target instanceof Map) && !(target instanceof Opaque)) {
-      throw this.#malformed("sets attributes of a plain value");
+      throw this.#in.malformed("sets attributes of a plain value");
     }
   }
 
   #append(values: readonly PickleValue[]): void {
     const list = this.#top();
-    if (!Array.isArray(list)) throw this.#malformed("appends to what is no list");
+    if (!Array.isArray(list)) throw this.#in.malformed("appends to what is no list");
     for (const value of values) list.push(value);
   }
 
   #set(items: readonly PickleValue[]): void {
     const dict = this.#top();
-    if (!(dict instanceof Map)) throw this.#malformed("sets items of what is no dict");
-    if (items.length % 2) throw this.#malformed("has a key without a value");
+    if (!(dict instanceof Map)) throw this.#in.malformed("sets items of what is no dict");
+    if (items.length % 2) throw this.#in.malformed("has a key without a value");
     for (let i = 0; i < items.length; i += 2) dict.set(items[i]!, items[i + 1]!);
   }
 
@@ -234,7 +219,7 @@ class Machine {
 
   #get(index: number): void {
     const value = this.#memo.get(index);
-    if (value === undefined) throw this.#malformed(`reads memo ${index}, which is not set`);
+    if (value === undefined) throw this.#in.malformed(`reads memo ${index}, which is not set`);
     this.#push(value);
   }
 
@@ -243,7 +228,7 @@ class Machine {
   }
 
   #tooMany(): never {
-    throw this.#refuse("limit", "the pickle", `has more than ${VALUE_LIMIT} values`);
+    throw this.#in.refuse("limit", "the pickle", `has more than ${VALUE_LIMIT} values`);
   }
 
   #push(value: PickleValue): void {
@@ -254,7 +239,7 @@ class Machine {
   /** The top of the stack, which must lie above the last mark. */
   #top(): PickleValue {
     if (this.#stack.length > (this.#marks.at(-1) ?? 0)) return this.#stack.at(-1)!;
-    throw this.#malformed("finds the stack empty");
+    throw this.#in.malformed("finds the stack empty");
   }
 
   #pop(): PickleValue {
@@ -265,69 +250,7 @@ class Machine {
 
   #popMark(): PickleValue[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#malformed("finds no mark");
+    if (mark === undefined) throw this.#in.malformed("finds no mark");
     return this.#stack.splice(mark);
-  }
-
-  /** Moves beyond `length` bytes, and returns where they start. */
-  #skip(length: number): number {
-    const start = this.#at;
-    if (length > this.#bytes.length - start) {
-      if (this.#bytes.length >= PICKLE_LIMIT) {
-        throw this.#refuse("limit", "the pickle", `has more than ${formatBytes(PICKLE_LIMIT)}`);
-      }
-      throw this.#refuse("truncated", "the pickle", "ends too early; is the file whole?");
-    }
-    this.#at += length;
-    return start;
-  }
-
-  #u8(): number {
-    return this.#view.getUint8(this.#skip(1));
-  }
-
-  #u32(): number {
-    return this.#view.getUint32(this.#skip(4), true);
-  }
-
-  #raw(length: number): Uint8Array {
-    const start = this.#skip(length);
-    return this.#bytes.slice(start, start + length);
-  }
-
-  #text(length: number): string {
-    const start = this.#skip(length);
-    try {
-      return UTF8.decode(this.#bytes.subarray(start, start + length));
-    } catch {
-      throw this.#malformed("has text that is not UTF-8");
-    }
-  }
-
-  #line(): string {
-    const start = this.#at;
-    const length = this.#bytes.subarray(start, start + NAME_LIMIT).indexOf(0x0a);
-    if (length < 0) throw this.#malformed("has a name without an end");
-    const text = this.#text(length);
-    this.#skip(1);
-    return text;
-  }
-
-  #long(length: number): number | bigint {
-    let value = 0n;
-    const start = this.#skip(length);
-    for (let i = length - 1; i >= 0; i--) value = value << 8n | BigInt(this.#bytes[start + i]!);
-    value = BigInt.asIntN(8 * length, value);
-    const small = Number(value);
-    return Number.isSafeInteger(small) ? small : value;
-  }
-
-  #malformed(why: string): CheckpointError {
-    return this.#refuse("malformed", `pickle opcode ${opcodeName(this.#bytes[this.#opAt]!)}`, why);
-  }
-
-  #refuse(code: string, what: string, why: string): CheckpointError {
-    const message = `Cannot read ${quote(this.#file)}: ${what} at byte ${this.#opAt} ${why}`;
-    return new CheckpointError(`pickle-${code}`, message);
   }
 }

@@ -8,7 +8,8 @@
 import type { ByteSource } from "../engine/byte_source.ts";
 import { dtypeBytes } from "../engine/dtype.ts";
 import { CheckpointError, formatBytes, quote } from "../engine/errors.ts";
-import { PICKLE_LIMIT, unpickle } from "./pickle.ts";
+import { unpickle } from "./pickle.ts";
+import { PICKLE_LIMIT } from "./pickle_reader.ts";
 import type { PickleValue } from "./pickle_values.ts";
 import { TorchZip } from "./torch_zip.ts";
 

@@ -30,7 +30,7 @@ export const GOOD = py.dict({ w: tensor(s0, [2, 3]) });
 const good = entriesOf(GOOD, [s0]);
 const repeat = (code: Code, times: number): Uint8Array => {
   const bytes = new Uint8Array(code.length * times);
-  for (let i = 0; i < times; i++) bytes.set(code, i * code.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = code[i % code.length]!;
   return bytes;
 };
 const raw = (...parts: (Code | Uint8Array)[]): Uint8Array => {
@@ -158,10 +158,13 @@ const misuse: Hostile[] = [
 const N = 250_000;
 /** One value, remembered again and again. */
 const memos = (count: number): Uint8Array => {
-  const bytes = new Uint8Array(5 * count + 1);
-  bytes[0] = c("N")[0]!;
-  for (let i = 0; i < count; i++) bytes.set([...c("r"), ...le(i * 2039 % 2 ** 31, 4)], 1 + 5 * i);
-  return bytes;
+  const view = new DataView(new ArrayBuffer(5 * count + 1));
+  view.setUint8(0, 0x4e);
+  for (let i = 0; i < count; i++) {
+    view.setUint8(1 + 5 * i, 0x72);
+    view.setUint32(2 + 5 * i, i * 2039, true);
+  }
+  return new Uint8Array(view.buffer);
 };
 const laugh = (levels: number, width: number): Code[] => [
   [...c("]q"), 0],
@@ -185,7 +188,7 @@ export const BOMBS: readonly Hostile[] = [
   wide(() => [c(")"), repeat([0x85], N), c(".")], "deep tuples", "nesting"),
   wide(() => [repeat(c("("), 2 ** 23), c(".")], "eight million marks", "pickle-limit"),
   wide(() => [repeat(c("]"), 2 ** 23), c(".")], "eight million lists", "pickle-limit"),
-  wide(() => [memos(2 ** 21), c(".")], "memo bomb", "pickle-limit"),
+  wide(() => [memos(2 ** 20), c(".")], "memo bomb", "pickle-limit"),
   wide(() => [c("N"), repeat([0x94], 2 ** 22), c(".")], "memoize bomb", "pickle-limit"),
   wide(() => [repeat([...c("X"), 0, 0, 0, 0], 2 ** 21), c(".")], "texts", "pickle-limit"),
   wide(() => laugh(60, 2), "billion laughs by two", "nesting"),

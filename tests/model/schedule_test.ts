@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { InputError } from "../../engine/errors.ts";
 import { parseConfig } from "../../model/config.ts";
+import { PRESETS } from "../../model/presets.ts";
 import {
   nearestRatio,
   parseSchedule,
@@ -130,4 +131,53 @@ Deno.test("scheduleForSize() prefers the model's own schedule and says which siz
   for (const size of [0, -32, NaN, Infinity, 32.5]) {
     assertThrows(() => scheduleForSize(tiny, size, 32), InputError, "Cannot make ");
   }
+});
+
+Deno.test("golden: scheduleForSize() draws the nearest official size, and says so", () => {
+  const json = PRESETS.get("infinity-2b")!.config;
+  const config = parseConfig({ ...json, pixel_budgets: PIXEL_BUDGETS }, "config.json");
+  const draw = (width: number, height: number) => {
+    const warnings: string[] = [];
+    const schedule = scheduleForSize(config, width, height, (line) => warnings.push(line));
+    return { schedule, warnings };
+  };
+  assertEquals(cases.length, 60);
+  for (const { pixel: [height, width], grids } of cases) {
+    assertEquals(draw(width, height), { schedule: grids, warnings: [] });
+    const size = `${width}x${height}`;
+    // half a token more or less is nearest to the same
+    for (const [dw, dh] of [[8, 8], [-7, -7], [3, -2]] as const) {
+      const wanted = `${width + dw}x${height + dh}`;
+      assertEquals(draw(width + dw, height + dh), {
+        schedule: grids,
+        warnings: [`Using ${size}, the nearest of the official sizes to ${wanted}`],
+      });
+    }
+  }
+  const used = (width: number, height: number) => draw(width, height).warnings[0]!.split(",")[0];
+  assertEquals(used(1000, 1000), "Using 1024x1024");
+  assertEquals(used(1920, 1080), "Using 1344x768");
+  assertEquals(used(1, 1), "Using 256x256");
+  assertEquals(used(1e6, 1), "Using 1776x592");
+});
+
+Deno.test("scheduleForSize() warns of sizes that a model was not trained for", () => {
+  const warned = (name: string, width?: number, height?: number) => {
+    const warnings: string[] = [];
+    const config = parseConfig(PRESETS.get(name)!.config, name);
+    scheduleForSize(config, width, height, (line) => warnings.push(line));
+    return warnings;
+  };
+  assertEquals(warned("infinity-2b"), []);
+  assertEquals(warned("infinity-2b", 1024, 1024), []);
+  assertEquals(warned("infinity-2b", 832, 1248), []);
+  assertEquals(warned("infinity-2b", 512, 512), [
+    "infinity-2b was not trained for 512x512: pictures may be poor, better use 1024x1024",
+  ]);
+  assertEquals(warned("infinity-8b-512", 1000, 600), [
+    "Using 1120x640, the nearest of the official sizes to 1000x600",
+    "infinity-8b-512 was not trained for 1120x640: pictures may be poor, better use 672x384",
+  ]);
+  assertEquals(warned("infinity-125m", 256, 256), []);
+  assertThrows(() => warned("infinity-2b", 0, 512), InputError, "both must be above 0");
 });

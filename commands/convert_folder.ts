@@ -1,0 +1,31 @@
+import { basename } from "@std/path";
+import { formatBytes, quote } from "../engine/errors.ts";
+import { assembleFolder } from "../model/assemble.ts";
+import { findPreset } from "../model/presets.ts";
+import { presetOf } from "../model/release.ts";
+import type { Io } from "./io.ts";
+import { ProgressLine } from "./progress.ts";
+
+/** `bitwise convert DIR`: the files of a published model to a model folder. */
+export async function convertFolder(
+  source: string,
+  output: string,
+  { type, preset }: { readonly type?: "f32" | "f16"; readonly preset?: string },
+  io: Io,
+): Promise<number> {
+  const model = preset === undefined ? await presetOf(source) : findPreset(preset);
+  using progress = new ProgressLine(io);
+  const { config, files } = await assembleFolder(source, output, model, {
+    type,
+    signal: io.signal,
+    onProgress: ({ file, name, done, total }) =>
+      progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`),
+  });
+  progress[Symbol.dispose]();
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  io.out(`${output}: ${config.name}, ${formatBytes(bytes)}`);
+  for (const { name, source, tensors, bytes } of files) {
+    io.out(`  ${name}: ${tensors} tensors, ${formatBytes(bytes)}, from ${basename(source)}`);
+  }
+  return 0;
+}
