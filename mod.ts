@@ -50,7 +50,7 @@ export type { T5Config } from "./model/t5.ts";
 export type { VaeConfig } from "./model/vae.ts";
 export type { Dtype } from "./engine/dtype.ts";
 export type { WeightType } from "./kernels/linear.ts";
-export type { Hooks, Progress } from "./model/generate.ts";
+export type { Hooks, Progress, Stage } from "./model/generate.ts";
 export {
   DEFAULT_MODEL,
   type GenerateOptions,
@@ -59,6 +59,12 @@ export {
   type LoadOptions,
   type Result,
 } from "./model/infinity.ts";
+export {
+  type MemoryOptions,
+  type MemoryPlan,
+  planMemory,
+  type StageMemory,
+} from "./model/memory_plan.ts";
 export type { SamplingOptions } from "./model/plan.ts";
 export type { PixelBudget } from "./model/schedule.ts";
 export type { FeatureRows } from "./model/text_rows.ts";

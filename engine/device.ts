@@ -202,7 +202,12 @@ export class Device {
    *
    * @throws {KernelError} if the tensor does not fit a texture.
    */
-  texture(matrix: Tensor, columns: number, format?: "rgba8snorm" | "rgba8unorm"): Texture {
+  texture(
+    matrix: Tensor,
+    columns: number,
+    format?: "rgba8snorm" | "rgba8unorm",
+    label: string = "texture",
+  ): Texture {
     const [rows = 0, width = 0] = matrix.shape;
     const texel = (format ? 1 : 4) * ELEMENT_BYTES[matrix.dtype];
     const bytesPerRow = width * ELEMENT_BYTES[matrix.dtype];
@@ -221,10 +226,10 @@ export class Device {
     encoder.copyBufferToTexture(source, { texture }, [columns, rows]);
     this.gpu.queue.submit([encoder.finish()]);
     const bytes = rows * columns * texel;
-    this.memory.count(bytes);
+    this.memory.count(bytes, label);
     return new Texture(texture, () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
-      this.memory.count(-bytes);
+      this.memory.count(-bytes, label);
     });
   }
 

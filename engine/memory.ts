@@ -17,6 +17,9 @@ export class Memory {
   #live = 0;
   #peak = 0;
   #pooled = 0;
+  #labels: Map<GPUBuffer, string> = new Map();
+  /** Hears every change: a label's bytes more or less in use, and all bytes held then. */
+  observer: ((label: string, bytes: number, held: number) => void) | null = null;
 
   /** Accounts for the buffers of one device. */
   constructor(device: GPUDevice) {
@@ -74,14 +77,16 @@ export class Memory {
         usage,
       });
     }
-    this.count(size);
+    this.#labels.set(buffer, label);
+    this.count(size, label);
     return buffer;
   }
 
   /** Takes a buffer back for reuse. Work already recorded on it still runs first. */
   release(buffer: GPUBuffer): void {
-    this.#live -= buffer.size;
     this.#pooled += buffer.size;
+    this.count(-buffer.size, this.#labels.get(buffer)!);
+    this.#labels.delete(buffer);
     const key = `${buffer.usage}/${buffer.size}`;
     const list = this.#pool.get(key);
     if (list) list.push(buffer);
@@ -89,9 +94,11 @@ export class Memory {
   }
 
   /** Accounts for `bytes` held outside buffers (textures); negative when they go. */
-  count(bytes: number): void {
+  count(bytes: number, label: string): void {
     this.#live += bytes;
-    this.#peak = Math.max(this.#peak, this.#live + this.#pooled);
+    const held = this.#live + this.#pooled;
+    this.#peak = Math.max(this.#peak, held);
+    this.observer?.(label, bytes, held);
   }
 
   /** Destroys the buffers nobody uses; {@link Device.trim} makes sure that no recorded work does. */

@@ -1,5 +1,6 @@
 /** The engine: a device, its memory, tensors, kernels and files of tensors. Knows nothing of models. */
 export * from "./device.ts";
+export { dryGpu } from "./dry_gpu.ts";
 export * from "./errors.ts";
 export * from "./kernel.ts";
 export type { Memory } from "./memory.ts";

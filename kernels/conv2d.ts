@@ -87,7 +87,7 @@ export function packConv(
     params: { C, N, taps, pitch },
     workgroups: grid(Math.ceil(rows * pitch / 64)),
   });
-  const packedWeight = texture ? device.texture(packed, columns) : packed;
+  const packedWeight = texture ? device.texture(packed, columns, undefined, label) : packed;
   if (texture) packed.dispose();
   return { weight: packedWeight, dtype, bias, C, N, size };
 }

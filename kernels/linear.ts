@@ -121,7 +121,7 @@ export function packLinear(
     q8_0: "rgba8snorm",
     q4_0: "rgba8unorm",
   } as const;
-  const weight = texture ? device.texture(packed, columns, format[dtype]) : packed;
+  const weight = texture ? device.texture(packed, columns, format[dtype], label) : packed;
   if (texture) packed.dispose();
   return { weight, dtype, scales, bias, K, N };
 }

@@ -73,12 +73,13 @@ export class Weights {
   async tensor(name: string, shape: readonly number[]): Promise<Tensor> {
     this.#check(name, shape);
     const { dtype, byteLength } = this.file.get(name);
-    const y = this.keep(this.device.tensor("f32", shape, name));
+    const label = `weight ${name}`;
+    const y = this.keep(this.device.tensor("f32", shape, label));
     if (byteLength < SMALL || !["F32", "F16", "BF16"].includes(dtype)) {
       this.device.upload(y, await this.file.readFloat32(name));
       return y;
     }
-    const raw = dtype === "F32" ? y : this.device.tensor("u32", [Math.ceil(byteLength / 4)], name);
+    const raw = dtype === "F32" ? y : this.device.tensor("u32", [Math.ceil(byteLength / 4)], label);
     for await (const { offset, bytes } of this.file.chunks(name)) {
       this.device.upload(raw, bytes, offset);
     }
@@ -129,7 +130,7 @@ export class Weights {
     label: string,
   ): Linear {
     const uploaded = bias && this.upload(bias, [bias.length], `${label} bias`);
-    const linear = packLinear(this.device, rows, uploaded, type, label);
+    const linear = packLinear(this.device, rows, uploaded, type, `weight ${label}`);
     for (const row of rows) row.dispose();
     this.keep(linear.weight);
     if (linear.scales) this.keep(linear.scales);
@@ -141,7 +142,7 @@ export class Weights {
     if (values.length !== elementCount(shape)) {
       throw new CheckpointError("wrong-shape", `${label} holds ${values.length} values`);
     }
-    return this.keep(this.device.from("f32", shape, values, label));
+    return this.keep(this.device.from("f32", shape, values, `weight ${label}`));
   }
 
   /** Makes something live as long as these weights. */

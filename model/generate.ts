@@ -32,10 +32,15 @@ export interface Progress {
   readonly seconds: number;
 }
 
-/** Hooks of a running generation. Either one makes it wait for the GPU after each scale. */
+/** The stages of a generation, each with a part of the model of its own. */
+export type Stage = "text" | "transformer" | "vae";
+
+/** Hooks of a running generation. `onProgress` and `signal` make it wait for the GPU after each scale. */
 export interface Hooks {
   /** Called after each scale and after the decoder. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Called when a stage begins: the text encoder, the transformer, the VAE. */
+  readonly onStage?: (stage: Stage) => void;
   /** Ends generation between two scales by throwing its reason. */
   readonly signal?: AbortSignal;
 }
@@ -77,18 +82,66 @@ class Scope {
  * Text features to pictures: scale by scale through the transformer, bits drawn on the GPU, the sum of codes decoded
  * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end.
  *
+ * @param decoder Gives the VAE decoder, once all that the transformer needed is freed.
  * @throws what `signal` was aborted with.
  */
 export async function generate(
   device: Device,
   transformer: Transformer,
-  vae: VaeDecoder,
+  decoder: () => Promise<VaeDecoder>,
   text: TextFeatures,
   plan: Plan,
   hooks: Hooks = {},
 ): Promise<Generated> {
   using scope = new Scope();
+  const trace = scope.keep(new Trace(device, plan.trace));
+  const report = reporter(device, plan.schedule.length, hooks);
+  const sum = scope.keep(await drawCodes(device, transformer, text, plan, trace, report));
+  const vae = await decoder();
+  const decoded = scope.keep(vae.decode(sum));
+  const [B = 0, height = 0, width = 0] = decoded.shape;
+  const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
+  rgba8(device, { x: decoded, y: packed });
+  await report("decode", plan.schedule.length, height, width);
+  const [rgba, ...traced] = await device.readAll([packed, ...trace.tensors]);
+  hooks.signal?.throwIfAborted();
+  const bytes = new Uint8Array(rgba!.buffer);
+  const size = height * width * 4;
+  const pixels = Array.from({ length: B }, (_, b) => bytes.slice(b * size, (b + 1) * size));
+  trace.finish(traced, pixels, width, height);
+  return { pixels, width, height, trace };
+}
+
+type Report = (
+  stage: Progress["stage"],
+  scale: number,
+  height: number,
+  width: number,
+) => Promise<void>;
+
+/** Waits for the GPU and tells how far it is, if anybody listens; throws at an abort. */
+function reporter(device: Device, scales: number, { signal, onProgress }: Hooks): Report {
   const began = performance.now();
+  return async (stage, scale, height, width) => {
+    signal?.throwIfAborted();
+    if (!signal && !onProgress) return;
+    await device.finish();
+    signal?.throwIfAborted();
+    const seconds = (performance.now() - began) / 1000;
+    onProgress?.({ stage, scale, scales, height, width, seconds });
+  };
+}
+
+/** Draws all scales: the sum of their codes [B, H, W, d] of the VAE, which the caller disposes. */
+async function drawCodes(
+  device: Device,
+  transformer: Transformer,
+  text: TextFeatures,
+  plan: Plan,
+  trace: Trace,
+  report: Report,
+): Promise<Tensor> {
+  using scope = new Scope();
   const { images: B, schedule, cfg } = plan;
   const scales = schedule.length;
   const tokens = schedule.map(([h, w]) => h * w);
@@ -102,7 +155,8 @@ export async function generate(
 
   const context = scope.keep(transformer.text(text.features, text.lens));
   const seeds = scope.keep(device.from("u32", [B, 2], seedWords(plan.seeds), "seeds"));
-  const sum = scope.keep(device.tensor("f32", [B, H, W, dv], "sum of codes"));
+  let sum: Tensor | null = device.tensor("f32", [B, H, W, dv], "sum of codes");
+  scope.keep({ dispose: () => sum?.dispose() });
   const passes = schedule.map((_, s) =>
     scope.keep(
       transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B),
@@ -111,18 +165,7 @@ export async function generate(
   const state = scope.keep(transformer.state(schedule, plan.referenceGrid, passes));
   const forced = upload(device, scope, plan.forceBits, "u32", tokens, B, d);
   const uniforms = upload(device, scope, plan.uniforms, "f32", tokens, B, d);
-  const trace = new Trace(device, plan.trace);
-  scope.keep(trace);
   trace.text(text, context, B);
-
-  const report = async (stage: Progress["stage"], scale: number, height: number, width: number) => {
-    hooks.signal?.throwIfAborted();
-    if (!hooks.signal && !hooks.onProgress) return;
-    await device.finish();
-    hooks.signal?.throwIfAborted();
-    const seconds = (performance.now() - began) / 1000;
-    hooks.onProgress?.({ stage, scale, scales, height, width, seconds });
-  };
 
   let codes: Tensor | null = null;
   scope.keep({ dispose: () => codes?.dispose() });
@@ -171,18 +214,10 @@ export async function generate(
     await report("scale", s, h, w);
   }
 
-  const decoded = scope.keep(vae.decode(sum));
-  const [, height = 0, width = 0] = decoded.shape;
-  const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
-  rgba8(device, { x: decoded, y: packed });
-  await report("decode", scales, height, width);
-  const [rgba, ...traced] = await device.readAll([packed, ...trace.tensors]);
-  hooks.signal?.throwIfAborted();
-  const bytes = new Uint8Array(rgba!.buffer);
-  const size = height * width * 4;
-  const pixels = Array.from({ length: B }, (_, b) => bytes.slice(b * size, (b + 1) * size));
-  trace.finish(traced, pixels, width, height);
-  return { pixels, width, height, trace };
+  // what was drawn outlives this scope
+  const drawn = sum;
+  sum = null;
+  return drawn;
 }
 
 /** Uploads what the caller gives for some scales: values [B, h, w, d] each. */

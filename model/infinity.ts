@@ -1,19 +1,18 @@
 import { Device, InputError } from "../engine/mod.ts";
 import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import type { WeightType } from "../kernels/linear.ts";
-import { Weights } from "./checkpoint.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { openFolder } from "./folder.ts";
 import { generate, type Hooks, type TextFeatures } from "./generate.ts";
-import { checkFile, type Part } from "./keys.ts";
+import type { Part } from "./keys.ts";
 import { imageParameters } from "./parameters.ts";
+import { FolderSource, Parts, type PartSource } from "./parts.ts";
 import { makePlan, type SamplingOptions } from "./plan.ts";
 import { encodePng } from "./png.ts";
-import { T5Encoder } from "./t5.ts";
+import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
 import { type FeatureRows, type RowRange, TextRows } from "./text_rows.ts";
 import { Tokenizer } from "./tokenizer.ts";
-import { Transformer } from "./transformer.ts";
-import { VaeDecoder } from "./vae.ts";
+import type { Transformer } from "./transformer.ts";
 import { VERSION } from "./version.ts";
 
 /** The model that comes with the package: 32×32 emoji. */
@@ -30,6 +29,11 @@ export interface LoadOptions {
    * keep linear layers in blocks of 8.5 and 4.5 bits per weight, the rest as f16 where the adapter can.
    */
   readonly type?: WeightType;
+  /**
+   * Keeps only the part in memory that works: text encoder, then transformer, then VAE, each loaded anew for every
+   * call. Slower, and as small as it gets; see {@link planMemory}.
+   */
+  readonly staged?: boolean;
   /** Called with what is being loaded. */
   readonly onProgress?: (what: string) => void;
 }
@@ -80,6 +84,7 @@ export interface Result {
 interface Texts {
   readonly text: TextFeatures;
   readonly prompts: readonly string[] | null;
+  readonly transformer: Transformer;
 }
 
 /**
@@ -96,19 +101,17 @@ interface Texts {
  * ```
  */
 export class InfinityModel {
+  #last: Promise<void> = Promise.resolve();
+
   private constructor(
     /** The GPU it lives on. */
     readonly device: Device,
     /** Hyper-parameters and defaults. */
     readonly config: ModelConfig,
-    private readonly parts: {
-      readonly tokenizer: Tokenizer | null;
-      readonly encoder: T5Encoder | null;
-      readonly transformer: Transformer;
-      readonly vae: VaeDecoder;
-    },
     /** Storage of weights and KV cache. */
     readonly type: WeightType,
+    private readonly parts: Parts,
+    private readonly tokenizer: Pick<Tokenizer, "encode"> | null,
     private readonly ownsDevice: boolean,
   ) {}
 
@@ -132,22 +135,52 @@ export class InfinityModel {
   ): Promise<InfinityModel> {
     const files = openFolder(folder);
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+    const tokenizer = async () =>
+      Tokenizer.load(await files.json(config.files.tokenizer), {
+        maxLength: config.tokenizer.max_length,
+      });
+    const source = (device: Device, type: WeightType) =>
+      new FolderSource(files, config, device, type);
+    return await InfinityModel.#open(config, options, source, tokenizer);
+  }
+
+  /**
+   * Makes a model of any config without files: random weights, well scaled, drawn on the GPU. It draws noise, as fast
+   * and with as much memory as the real model draws pictures.
+   *
+   * @example
+   * ```ts
+   * import { DEFAULT_MODEL, InfinityModel } from "@bitwise/infinity";
+   *
+   * using real = await InfinityModel.load(DEFAULT_MODEL);
+   * using model = await InfinityModel.synthetic(real.config, { type: "q8_0" });
+   * const { images } = await model.generate({ prompt: "noise" });
+   * console.log(images[0].width, model.device.memory.peakBytes);
+   * ```
+   *
+   * @throws {DeviceError} without a WebGPU adapter.
+   */
+  static async synthetic(
+    config: ModelConfig,
+    options: LoadOptions = {},
+  ): Promise<InfinityModel> {
+    const { text_encoder, tokenizer: { max_length } } = config;
+    const tokenizer = () =>
+      Promise.resolve(new WordTokenizer(text_encoder?.vocab_size ?? 4, max_length));
+    const source = (device: Device, type: WeightType) => new SyntheticSource(config, device, type);
+    return await InfinityModel.#open(config, options, source, tokenizer);
+  }
+
+  static async #open(
+    config: ModelConfig,
+    options: LoadOptions,
+    makeSource: (device: Device, type: WeightType) => PartSource,
+    makeTokenizer: () => Promise<Pick<Tokenizer, "encode">>,
+  ): Promise<InfinityModel> {
     const device = options.device ?? await Device.open({ gpu: options.gpu });
-    const type = options.type ?? "f32";
-    const opened: Weights[] = [];
-    const part = async <T>(which: Part, load: (weights: Weights) => Promise<T>): Promise<T> => {
-      const name = config.files[which];
-      options.onProgress?.(name);
-      const file = await files.tensors(name);
-      try {
-        checkFile(config, which, file);
-        const weights = new Weights(device, file, type);
-        opened.push(weights);
-        return await load(weights);
-      } finally {
-        file.close();
-      }
-    };
+    const { type = "f32", staged = false } = options;
+    const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
+    const parts = new Parts(device, config, makeSource(device, type), staged, onProgress);
     try {
       if (type === "f16" && !device.capabilities.f16) {
         throw new InputError(
@@ -155,42 +188,19 @@ export class InfinityModel {
           `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,
         );
       }
-      // the smallest first: a VAE of another model is refused before the rest is read
-      const vae = await part("vae", (weights) => VaeDecoder.load(weights, config.vae));
-      const transformer = await part(
-        "transformer",
-        (weights) => Transformer.load(weights, config.transformer),
-      );
-      const hasText = config.text_encoder && await files.exists(config.files.text_encoder);
-      const encoder = hasText
-        ? await part(
-          "text_encoder",
-          (weights) => T5Encoder.load(weights, config.text_encoder!),
-        )
-        : null;
-      const tokenizer = encoder
-        ? Tokenizer.load(await files.json(config.files.tokenizer), {
-          maxLength: config.tokenizer.max_length,
-        })
-        : null;
-      device.trim();
-      device.check();
-      return new InfinityModel(
-        device,
-        config,
-        { tokenizer, encoder, transformer, vae },
-        type,
-        !options.device,
-      );
+      const { hasText } = await parts.open();
+      const tokenizer = hasText ? await makeTokenizer() : null;
+      return new InfinityModel(device, config, type, parts, tokenizer, !options.device);
     } catch (error) {
-      for (const weights of opened) weights.dispose();
+      parts.dispose();
       if (!options.device) device.dispose();
       throw error;
     }
   }
 
   /**
-   * Draws pictures. The same seed on the same adapter gives the same bytes, alone or in a batch.
+   * Draws pictures. The same seed on the same adapter gives the same bytes, alone or in a batch. Calls wait for each
+   * other.
    *
    * @example
    * ```ts
@@ -209,23 +219,30 @@ export class InfinityModel {
    * @throws {InputError} one line that names the option, its value and what is allowed.
    * @throws what `signal` was aborted with.
    */
-  async generate(options: GenerateOptions): Promise<Result> {
+  generate(options: GenerateOptions): Promise<Result> {
+    const result = this.#last.then(() => this.#generate(options));
+    this.#last = result.then(() => {}, () => {});
+    return result;
+  }
+
+  async #generate(options: GenerateOptions): Promise<Result> {
     options.signal?.throwIfAborted();
+    options.onStage?.("text");
     const began = performance.now();
     const { batchCount = 1 } = options;
     const sources = options.textFeatures?.lens.length ?? this.#prompts(options).length;
     const plan = makePlan(this.config, options, sources);
     const warnings = [...plan.warnings];
-    const { text, prompts } = this.#texts(
-      options,
-      batchCount,
-      plan.cfg.some((c) => c !== 1),
-      warnings,
-    );
+    const guided = plan.cfg.some((strength) => strength !== 1);
+    const { text, prompts, transformer } = await this.#texts(options, batchCount, guided, warnings);
     const textDone = performance.now();
     try {
-      const { transformer, vae } = this.parts;
-      const made = await generate(this.device, transformer, vae, text, plan, options);
+      const decoder = () => {
+        this.parts.done("transformer");
+        options.onStage?.("vae");
+        return this.parts.get("vae");
+      };
+      const made = await generate(this.device, transformer, decoder, text, plan, options);
       const { width, height } = made;
       const images = made.pixels.map((rgba, i): Image => {
         const prompt = prompts?.[i];
@@ -260,6 +277,7 @@ export class InfinityModel {
       return { images, trace: made.trace.entries, seconds, warnings };
     } finally {
       text.features.dispose();
+      for (const part of ["transformer", "vae"] as const) this.parts.done(part);
     }
   }
 
@@ -272,24 +290,24 @@ export class InfinityModel {
   }
 
   #tokenize(prompt: string, warnings: string[]): number[] {
-    if (!this.parts.tokenizer) {
+    if (!this.tokenizer) {
       throw new InputError(
         "no-text-encoder",
         `Cannot read a prompt: ${this.config.name} has no text encoder; give text features`,
       );
     }
-    const { ids, truncated } = this.parts.tokenizer.encode(prompt);
+    const { ids, truncated } = this.tokenizer.encode(prompt);
     if (truncated) warnings.push(`Prompt cut to its first ${ids.length} tokens`);
     return ids;
   }
 
   /** Features of every image: all conditional ones, then all unconditional ones if `guided`. */
-  #texts(
+  async #texts(
     options: GenerateOptions,
     batchCount: number,
     guided: boolean,
     warnings: string[],
-  ): Texts {
+  ): Promise<Texts> {
     const prompts = options.textFeatures ? null : this.#prompts(options);
     const ids = prompts?.map((prompt) => this.#tokenize(prompt, warnings)) ?? null;
     const negativeIds = guided && options.negativePrompt !== undefined && !options.negativeFeatures
@@ -297,20 +315,24 @@ export class InfinityModel {
       : null;
     // one pass through the encoder for both, then one copy of each row per image
     const encoded = ids || negativeIds
-      ? this.parts.encoder!.encode([...ids ?? [], ...negativeIds ?? []])
+      ? (await this.parts.get("text_encoder")).encode([...ids ?? [], ...negativeIds ?? []])
       : null;
+    this.parts.done("text_encoder");
+    options.onStage?.("transformer");
     const rows = new TextRows(this.device, this.config.transformer.text_channels);
     try {
       const split = ids?.length ?? 0;
       const cond = options.textFeatures
         ? rows.upload(options.textFeatures)
         : rows.range(encoded!, 0, split);
+      const transformer = await this.parts.get("transformer");
       const each = cond.flatMap((item) => Array<RowRange>(batchCount).fill(item));
-      if (!guided) return { text: rows.gather(each), prompts: repeat(prompts, batchCount) };
+      const drawn = repeat(prompts, batchCount);
+      if (!guided) return { text: rows.gather(each), prompts: drawn, transformer };
       let uncond: RowRange[];
       if (options.negativeFeatures) uncond = rows.upload(options.negativeFeatures);
       else if (negativeIds) uncond = rows.range(encoded!, split, negativeIds.length);
-      else uncond = rows.own(this.parts.transformer.unconditional(each.map((r) => r.count)), each);
+      else uncond = rows.own(transformer.unconditional(each.map((r) => r.count)), each);
       if (uncond.length === 1) uncond = each.map(() => uncond[0]!);
       if (uncond.length !== each.length) {
         throw new InputError(
@@ -319,7 +341,7 @@ export class InfinityModel {
             `${each.length}`,
         );
       }
-      return { text: rows.gather([...each, ...uncond]), prompts: repeat(prompts, batchCount) };
+      return { text: rows.gather([...each, ...uncond]), prompts: drawn, transformer };
     } finally {
       encoded?.features.dispose();
       rows.dispose();
@@ -328,9 +350,7 @@ export class InfinityModel {
 
   /** Frees the model's memory, and the device if the model opened it. */
   dispose(): void {
-    for (const part of Object.values(this.parts)) {
-      if (part && "dispose" in part) part.dispose();
-    }
+    this.parts.dispose();
     if (this.ownsDevice) this.device.dispose();
     else this.device.trim();
   }

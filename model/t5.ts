@@ -230,7 +230,7 @@ async function load(weights: Weights, config: T5Config): Promise<T5Weights> {
       { length: 2 * centre + 1 },
       (_, i) => relativePositionBucket(i - centre, config),
     ),
-    "position buckets",
+    "weight position buckets",
   ));
   return {
     shared,
@@ -250,7 +250,7 @@ async function embeddingTable(
   const table = await weights.tensor(name, shape);
   if (dtype === "f32") return table;
   const rows = device.from("u32", [shape[0]], Uint32Array.from({ length: shape[0] }, (_, i) => i));
-  const narrow = weights.keep(device.tensor(dtype, shape, name));
+  const narrow = weights.keep(device.tensor(dtype, shape, `weight ${name}`));
   embedding(device, { ids: rows, table, y: narrow });
   for (const t of [rows, table]) t.dispose();
   return narrow;

@@ -183,8 +183,9 @@ async function reproduce(
     trace: true,
   };
   const before = device.readBacks;
+  const decoder = () => Promise.resolve(vae);
   const text = { features, lens };
-  const made = await generate(device, transformer, vae, text, makePlan(config, options, run.B));
+  const made = await generate(device, transformer, decoder, text, makePlan(config, options, run.B));
   assertEquals(device.readBacks - before, 1, "one read-back for the whole run");
   features.dispose();
 

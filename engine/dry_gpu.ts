@@ -1,0 +1,82 @@
+/** Limits of a large GPU; a storage binding is below 2 GiB even there. */
+const LIMITS = {
+  maxBufferSize: 2 ** 31 - 1,
+  maxTextureDimension2D: 16384,
+  maxStorageBufferBindingSize: 2 ** 31 - 1,
+  maxComputeWorkgroupStorageSize: 32768,
+  maxComputeInvocationsPerWorkgroup: 1024,
+  maxComputeWorkgroupSizeX: 1024,
+  maxComputeWorkgroupSizeY: 1024,
+  maxComputeWorkgroupSizeZ: 64,
+  maxComputeWorkgroupsPerDimension: 65535,
+  maxStorageBuffersPerShaderStage: 16,
+  minStorageBufferOffsetAlignment: 32,
+  minUniformBufferOffsetAlignment: 64,
+} as const;
+
+/** An object whose every method does nothing. */
+function inert(methods: readonly string[]): Record<string, () => void> {
+  return Object.fromEntries(methods.map((name) => [name, () => {}]));
+}
+
+function dryBuffer({ size, usage, label = "" }: GPUBufferDescriptor): unknown {
+  return {
+    size,
+    usage,
+    label,
+    mapAsync: () => Promise.resolve(),
+    getMappedRange: () => new ArrayBuffer(size),
+    ...inert(["unmap", "destroy"]),
+  };
+}
+
+function dryDevice(features: Set<string>): unknown {
+  const pass = inert(["setPipeline", "setBindGroup", "dispatchWorkgroups", "end"]);
+  const encoder = {
+    beginComputePass: () => pass,
+    ...inert(["copyBufferToBuffer", "copyBufferToTexture", "finish"]),
+  };
+  return {
+    features,
+    limits: LIMITS,
+    lost: new Promise(() => {}),
+    queue: {
+      onSubmittedWorkDone: () => Promise.resolve(),
+      ...inert(["writeBuffer", "submit"]),
+    },
+    createBuffer: dryBuffer,
+    createTexture: () => inert(["createView", "destroy"]),
+    createCommandEncoder: () => encoder,
+    ...inert([
+      "addEventListener",
+      "createBindGroup",
+      "createBindGroupLayout",
+      "createComputePipeline",
+      "createPipelineLayout",
+      "createShaderModule",
+      "destroy",
+    ]),
+  };
+}
+
+/**
+ * A WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}: the engine above it
+ * runs as ever and its memory account tells what a real GPU would hold. Read-backs give zeros.
+ *
+ * @example
+ * ```ts ignore
+ * using device = await Device.open({ gpu: dryGpu() });
+ * device.tensor("f32", [1024, 1024]);
+ * console.log(device.memory.peakBytes);
+ * ```
+ */
+export function dryGpu(): GPU {
+  const features = new Set(["shader-f16"]);
+  const adapter = {
+    features,
+    limits: LIMITS,
+    info: { description: "dry run", vendor: "", architecture: "", device: "" },
+    requestDevice: () => Promise.resolve(dryDevice(features)),
+  };
+  return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
+}

@@ -1,0 +1,26 @@
+// y[i] = mean + deviation · N(0, 1), drawn with Philox and the Box–Muller transform: weights of a synthetic model.
+// One draw of four words makes four numbers; the counter is their place, so the values do not depend on the grid.
+//
+// Prelude (random_normal.ts): philox.wgsl.
+
+struct Params {
+  count: u32, // vec4s
+  key: u32,
+  mean: f32,
+  deviation: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.y * groups.x * 64 + id.x;
+  if (i >= params.count) { return; }
+  let words = philox(vec4(i, 0, 0, 0), vec2(params.key, 0));
+  // 1 - u is in (0, 1], where the logarithm is finite
+  let radius = sqrt(-2 * log(1 - vec2(unit(words.x), unit(words.y))));
+  let angle = 6.283185307179586 * vec2(unit(words.z), unit(words.w));
+  let z = vec4(radius * cos(angle), radius * sin(angle));
+  y[i] = params.mean + params.deviation * z;
+}

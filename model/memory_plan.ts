@@ -1,0 +1,117 @@
+import { Device, dryGpu } from "../engine/mod.ts";
+import type { WeightType } from "../kernels/linear.ts";
+import type { ModelConfig } from "./config.ts";
+import type { Stage } from "./generate.ts";
+import { InfinityModel } from "./infinity.ts";
+import type { SamplingOptions } from "./plan.ts";
+
+/** What a generation is to be planned for. */
+export interface MemoryOptions extends SamplingOptions {
+  /** Storage of weights and KV cache; `f32` if absent. */
+  readonly type?: WeightType;
+  /** Whether only the part that works is in memory. */
+  readonly staged?: boolean;
+  /** Prompts; one if absent. */
+  readonly prompts?: number;
+  /** Tokens of each prompt, `</s>` counted; the longest that the model takes if absent. */
+  readonly promptTokens?: number;
+}
+
+/** Memory at the peak of one stage, in bytes. */
+export interface StageMemory {
+  /** What works; `load` is the loading of all parts before the first picture. */
+  readonly stage: Stage | "load";
+  /** Weights in memory, those of other parts and copies made while loading counted. */
+  readonly weights: number;
+  /** Keys and values of self-attention and cross-attention. */
+  readonly cache: number;
+  /** Activations and everything else in use. */
+  readonly workspace: number;
+  /** All bytes held, those kept for reuse counted. */
+  readonly peak: number;
+}
+
+/** What a generation holds on the GPU. */
+export interface MemoryPlan {
+  /** Storage of weights. */
+  readonly type: WeightType;
+  /** Whether only the part that works is in memory. */
+  readonly staged: boolean;
+  /** The stages in their order. */
+  readonly stages: readonly StageMemory[];
+  /** Most bytes held at once. */
+  readonly peak: number;
+}
+
+/** Reads a memory account, and remembers what it was made of at the peak of each stage. */
+export class Ledger {
+  /** The stages so far. */
+  readonly stages: StageMemory[] = [];
+  #live = { weights: 0, cache: 0, workspace: 0 };
+  #held = 0;
+
+  /** Begins with the stage `load`. */
+  constructor() {
+    this.enter("load");
+  }
+
+  /** The next stage begins. */
+  enter(stage: StageMemory["stage"]): void {
+    this.stages.push({ stage, ...this.#live, peak: this.#held });
+  }
+
+  /** Observes {@link Memory.observer}. */
+  readonly observe = (label: string, bytes: number, held: number): void => {
+    const kind = label.startsWith("weight ")
+      ? "weights"
+      : /^(KV |cross-attention cache)/.test(label)
+      ? "cache"
+      : "workspace";
+    this.#live[kind] += bytes;
+    this.#held = held;
+    const last = this.stages.length - 1;
+    if (held <= this.stages[last]!.peak) return;
+    this.stages[last] = { stage: this.stages[last]!.stage, ...this.#live, peak: held };
+  };
+}
+
+/**
+ * Plans the memory of a generation before anything is allocated: the model runs on a GPU that computes nothing, and
+ * its memory account is read. What is planned is therefore what happens.
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_MODEL, InfinityModel, planMemory } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load(DEFAULT_MODEL);
+ * const plan = await planMemory(model.config, { type: "f16", batchCount: 4 });
+ * console.log(plan.peak, plan.stages);
+ * ```
+ *
+ * @throws {InputError} as {@link InfinityModel.generate} does.
+ * @throws {OutOfMemoryError} if a tensor is larger than any GPU's binding.
+ */
+export async function planMemory(
+  config: ModelConfig,
+  options: MemoryOptions = {},
+): Promise<MemoryPlan> {
+  const { type = "f32", staged = false, prompts = 1 } = options;
+  const { promptTokens = config.tokenizer.max_length } = options;
+  using device = await Device.open({ gpu: dryGpu() });
+  const ledger = new Ledger();
+  device.memory.observer = ledger.observe;
+  using model = await InfinityModel.synthetic(config, { device, type, staged });
+  const onStage = (stage: Stage) => ledger.enter(stage);
+  const text = config.text_encoder
+    // words are tokens, and `</s>` is one more
+    ? { prompt: Array<string>(prompts).fill("word ".repeat(Math.max(1, promptTokens - 1))) }
+    : { textFeatures: blankFeatures(config.transformer.text_channels, prompts, promptTokens) };
+  await model.generate({ ...options, ...text, onStage });
+  const stages = ledger.stages.filter(({ peak }) => peak > 0);
+  return { type, staged, stages, peak: Math.max(...stages.map(({ peak }) => peak)) };
+}
+
+function blankFeatures(width: number, prompts: number, rows: number) {
+  const lens = Array<number>(prompts).fill(rows);
+  return { features: new Float32Array(prompts * rows * width), width, lens };
+}
