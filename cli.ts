@@ -31,6 +31,14 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = 
     summary: "Convert a PyTorch checkpoint to safetensors, a release to a model folder",
     load: async () => (await import("./commands/convert.ts")).convert,
   },
+  pull: {
+    summary: "Download a published model, and convert it",
+    load: async () => (await import("./commands/pull.ts")).pull,
+  },
+  plan: {
+    summary: "Say what a generation needs of the GPU's memory",
+    load: async () => (await import("./commands/plan.ts")).plan,
+  },
   doctor: {
     summary: "Check the GPU, and say what is missing",
     load: async () => (await import("./commands/doctor.ts")).doctor,

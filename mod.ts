@@ -60,6 +60,7 @@ export {
   type Result,
 } from "./model/infinity.ts";
 export {
+  fitMemory,
   type MemoryOptions,
   type MemoryPlan,
   planMemory,

@@ -4,14 +4,17 @@ import { adaVectors } from "../kernels/ada_vectors.ts";
 import { addLevel } from "../kernels/add_level.ts";
 import { attention } from "../kernels/attention.ts";
 import { conv2d, packConv } from "../kernels/conv2d.ts";
+import { copyRows } from "../kernels/copy_rows.ts";
 import { embedding } from "../kernels/embedding.ts";
 import { gatedGelu } from "../kernels/gated_gelu.ts";
 import { groupNorm } from "../kernels/group_norm.ts";
 import { guide } from "../kernels/guide.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
-import { matmul, packLinear } from "../kernels/matmul.ts";
+import { packLinear } from "../kernels/linear.ts";
+import { matmul } from "../kernels/matmul.ts";
 import { nextInput } from "../kernels/next_input.ts";
 import { qkvRope } from "../kernels/qkv_rope.ts";
+import { randomNormal } from "../kernels/random_normal.ts";
 import { resample } from "../kernels/resample.ts";
 import { rgba8 } from "../kernels/rgba8.ts";
 import { sampleBits } from "../kernels/sample_bits.ts";
@@ -212,6 +215,15 @@ const ROWS: readonly Row[] = [
       run: () => adaVectors(device, { shared, adaGss, y }),
       bytes: bytes(shared, adaGss, y),
     };
+  }),
+  row("copy_rows", "2x 576 of 1024 rows, 2048", (device, t) => {
+    const [x, y] = [t.f32(2, 1024, 2048), t.f32(2, 1024, 2048)];
+    const moved = 2 * bytes(x) * 576 / 1024; // read and written
+    return { run: () => copyRows(device, { x, y, rows: 576 }), bytes: moved };
+  }),
+  row("random_normal", "4M", (device, t) => {
+    const y = t.f32(4 << 20);
+    return { run: () => randomNormal(device, { y, key: 7 }), bytes: bytes(y) };
   }),
   row("widen", "4M from F16", (device, t) => {
     const [x, y] = [t.u32([2 << 20], () => 0x3c003800), t.f32(4 << 20)];

@@ -1,5 +1,5 @@
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
-import { help, oneOf, parseFlags, path, seed, type Spec } from "./flags.ts";
+import { help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
@@ -35,6 +35,9 @@ const SPEC = {
 export async function demo(args: readonly string[], io: Io): Promise<number> {
   const { values: given, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
+  if (given.output === "-") {
+    throw new UsageError("Cannot write the demo to stdout: give a name in .png");
+  }
   const [output = ""] = outputPaths(given.output ?? "bitwise-demo.png", 1);
   await checkWritable(output);
 

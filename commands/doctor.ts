@@ -105,6 +105,19 @@ async function checkModel(folder: string | undefined): Promise<Finding> {
     for (const name of [config.files.transformer, config.files.vae]) {
       (await files.tensors(name)).close();
     }
+    const { text_encoder, tokenizer } = config.files;
+    if (config.text_encoder && !await files.exists(text_encoder)) {
+      const text = `${config.name} has no ${text_encoder}: it draws from --text-features alone`;
+      return { level: "note", text };
+    }
+    if (config.text_encoder) {
+      const { Tokenizer } = await import("../model/tokenizer.ts");
+      (await files.tensors(text_encoder)).close();
+      Tokenizer.load(await files.json(tokenizer), {
+        maxLength: config.tokenizer.max_length,
+        name: files.path(tokenizer),
+      });
+    }
     return { level: "ok", text: `The model ${config.name} is complete` };
   } catch (error) {
     return { level: "missing", text: (error as Error).message };

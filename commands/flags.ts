@@ -108,6 +108,17 @@ export const seed: FlagType<bigint> = {
     /^-1$|^\d{1,20}$/.test(given) && BigInt(given) < 2n ** 64n ? BigInt(given) : undefined,
 };
 
+/** Bytes, in decimal units. */
+export const bytes: FlagType<number> = {
+  value: "SIZE",
+  need: "a size, such as 8G or 500M",
+  read(given) {
+    const [, count = "", unit = ""] = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/i.exec(given) ?? [];
+    const power = ["", "k", "m", "g", "t"].indexOf(unit.toLowerCase());
+    return Number(count) > 0 ? Number(count) * 1000 ** power : undefined;
+  },
+};
+
 /** True by being there. */
 export const on: FlagType<boolean> = { need: "true or false", read: (given) => given === "true" };
 

@@ -1,6 +1,9 @@
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
+import { resolve } from "@std/path";
+import type { SamplingOptions } from "../model/plan.ts";
 import { parseSchedule } from "../model/schedule.ts";
 import {
+  bytes,
   type FlagType,
   help,
   number,
@@ -17,6 +20,7 @@ import {
   whole,
 } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
+import { folderConfig, presetConfig } from "./model.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 
@@ -50,7 +54,12 @@ export const FLAGS = {
   "cfg-insertion-layer": { type: whole, help: "0 guides the logits, -K the K-th last block" },
   "greedy": { type: on, help: "Take the likelier value of each bit" },
   "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
+  "synthetic": {
+    type: { ...text, value: "PRESET" },
+    help: "Random weights of that size, no files",
+  },
   "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+  "max-vram": { type: bytes, help: "Keep only the part in memory that works, if all do not fit" },
   "text-features": { type: path, help: "features [rows, C] and lens [B] in place of prompts" },
   "negative-features": { type: path, help: "The same in place of a negative prompt" },
   "sampler-uniforms": { type: path, help: "scale{i}.uniforms [B, h, w, d] to draw bits with" },
@@ -73,6 +82,16 @@ const SPEC = {
 } satisfies Spec;
 
 type Given = Values<typeof FLAGS>;
+
+/** Flags that say the same thing in two ways. */
+const EXCLUSIVE = [
+  ["negative-prompt", "negative-features"],
+  ["schedule", "width"],
+  ["schedule", "height"],
+] as const;
+
+/** More pictures than fit any memory: a mistyped number is told so at once. */
+const MAX_BATCH = 9999;
 
 /** What is known before the model is loaded. */
 interface Request {
@@ -116,9 +135,15 @@ async function prepare(given: Given, words: readonly string[], io: Io): Promise<
     throw new UsageError(`Cannot use --${name}: this version cannot edit pictures yet`);
   }
   const prompts = promptsOf(given, words);
+  for (const [one, other] of EXCLUSIVE) {
+    if (given[one] === undefined || given[other] === undefined) continue;
+    throw new UsageError(`Cannot use --${one} and --${other} together: give one of them`);
+  }
   const { output = "output.png", trace, "batch-count": batchCount = 1 } = given;
-  if (batchCount < 1) {
-    throw new UsageError(`Cannot make ${batchCount} pictures: --batch-count must be 1 or more`);
+  if (batchCount < 1 || batchCount > MAX_BATCH) {
+    throw new UsageError(
+      `Cannot make ${batchCount} pictures: --batch-count must be 1 to ${MAX_BATCH}`,
+    );
   }
   const options = await readOptions(given);
   const count = (options.textFeatures?.lens.length ?? prompts.length) * batchCount;
@@ -131,8 +156,42 @@ async function prepare(given: Given, words: readonly string[], io: Io): Promise<
   }
   const files = output === "-" ? [] : outputPaths(output, count);
   for (const file of files) await checkWritable(file);
-  if (trace !== undefined) await checkWritable(trace);
+  if (trace !== undefined) {
+    await checkWritable(trace);
+    if (files.some((file) => resolve(file) === resolve(trace))) {
+      throw new UsageError(`Cannot write "${trace}" as a picture and a trace: give two names`);
+    }
+  }
   return { prompts, output, files, options };
+}
+
+/** The config of the model that is asked for. @throws {UsageError} for an unknown preset, or a preset and a folder. */
+async function configOf(given: Given) {
+  if (given.synthetic === undefined) return await folderConfig(given.model);
+  if (given.model !== undefined) {
+    throw new UsageError("Cannot use --model and --synthetic together: give one of them");
+  }
+  return await presetConfig(given.synthetic);
+}
+
+/** Whether the parts of the model must take turns in `--max-vram`. @throws {OutOfMemoryError} if even that is too much. */
+async function mustStage(given: Given, sampling: SamplingOptions, prompts: number) {
+  const limit = given["max-vram"];
+  if (limit === undefined) return false;
+  const { fitMemory } = await import("../model/memory_plan.ts");
+  const options = { ...sampling, type: given.type, prompts: Math.max(1, prompts) };
+  return (await fitMemory(await configOf(given), options, limit)).staged;
+}
+
+async function load(given: Given, staged: boolean, progress: ProgressLine) {
+  const { InfinityModel } = await import("../model/infinity.ts");
+  const options = {
+    type: given.type,
+    staged,
+    onProgress: (what: string) => progress.show(`Loading ${what}`),
+  };
+  if (given.synthetic === undefined) return await InfinityModel.load(given.model, options);
+  return await InfinityModel.synthetic(await configOf(given), options);
 }
 
 /** `bitwise generate`: prompts to PNG files. */
@@ -141,16 +200,24 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
   if (asked) return io.out(help(SPEC)), 0;
   const { prompts, output, files, options } = await prepare(given, words, io);
 
-  const { InfinityModel } = await import("../model/infinity.ts");
   const began = performance.now();
   using progress = new ProgressLine(io);
-  const model = await orAbort(
-    io.signal,
-    InfinityModel.load(given.model, {
-      type: given.type,
-      onProgress: (what) => progress.show(`Loading ${what}`),
-    }),
-  );
+  const sampling = {
+    batchCount: given["batch-count"],
+    seed: given.seed === -1n ? crypto.getRandomValues(new Uint32Array(1))[0] : given.seed,
+    cfg: given["cfg-scale"],
+    tau: given.tau,
+    topK: given["top-k"],
+    topP: given["top-p"],
+    greedy: given.greedy,
+    cfgInsertionLayer: given["cfg-insertion-layer"],
+    schedule: given.schedule,
+    width: given.width,
+    height: given.height,
+    trace: given.trace !== undefined,
+  };
+  const staged = await mustStage(given, sampling, prompts.length);
+  const model = await orAbort(io.signal, load(given, staged, progress));
   const loaded = performance.now();
   const { adapter } = model.device.capabilities;
   const { images, seconds: took, trace, warnings } = await orAbort(
@@ -159,18 +226,7 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
       ...options,
       ...options.textFeatures ? {} : { prompt: prompts },
       negativePrompt: given["negative-prompt"],
-      batchCount: given["batch-count"],
-      seed: given.seed === -1n ? crypto.getRandomValues(new Uint32Array(1))[0] : given.seed,
-      cfg: given["cfg-scale"],
-      tau: given.tau,
-      topK: given["top-k"],
-      topP: given["top-p"],
-      greedy: given.greedy,
-      cfgInsertionLayer: given["cfg-insertion-layer"],
-      schedule: given.schedule,
-      width: given.width,
-      height: given.height,
-      trace: given.trace !== undefined,
+      ...sampling,
       signal: io.signal,
       onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
         progress.show(

@@ -103,6 +103,7 @@ export class Device {
   readBacks = 0;
   #recorder: Recorder;
   #error: Error | null = null;
+  #made: Tensor[] | null = null;
   #disposed = false;
 
   private constructor(
@@ -185,7 +186,28 @@ export class Device {
   tensor(dtype: TensorDType, shape: readonly number[], label: string = "tensor"): Tensor {
     const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
     const buffer = this.memory.allocate(bytes, label);
-    return new Tensor(dtype, shape, { buffer, release: () => this.memory.release(buffer) });
+    const release = () => this.memory.release(buffer);
+    const tensor = new Tensor(dtype, shape, { buffer, release });
+    this.#made?.push(tensor);
+    return tensor;
+  }
+
+  /**
+   * Runs `make`; if it throws, say for lack of memory, the tensors it made are disposed, since nobody else could. It must
+   * not wait, or it would take others' tensors for its own.
+   */
+  allOrNothing<T>(make: () => T): T {
+    const outer = this.#made;
+    const made: Tensor[] = this.#made = [];
+    try {
+      return make();
+    } catch (error) {
+      for (const tensor of made) tensor.dispose();
+      throw error;
+    } finally {
+      this.#made = outer;
+      outer?.push(...made);
+    }
   }
 
   /** A tensor holding `data`, whose element type must be that of `dtype`. */

@@ -61,7 +61,8 @@ function dryDevice(features: Set<string>): unknown {
 
 /**
  * A WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}: the engine above it
- * runs as ever and its memory account tells what a real GPU would hold. Read-backs give zeros.
+ * runs as ever and its memory account tells what a real GPU, or a `software` adapter, would hold. Read-backs give
+ * zeros.
  *
  * @example
  * ```ts ignore
@@ -70,12 +71,19 @@ function dryDevice(features: Set<string>): unknown {
  * console.log(device.memory.peakBytes);
  * ```
  */
-export function dryGpu(): GPU {
-  const features = new Set(["shader-f16"]);
+export function dryGpu(software: boolean = false): GPU {
+  const features = new Set(["shader-f16", ...software ? ["subgroups"] : []]);
   const adapter = {
     features,
     limits: LIMITS,
-    info: { description: "dry run", vendor: "", architecture: "", device: "" },
+    info: {
+      description: software ? "software dry run" : "dry run",
+      vendor: "",
+      architecture: "",
+      device: "",
+      subgroupMinSize: 8,
+      subgroupMaxSize: 8,
+    },
     requestDevice: () => Promise.resolve(dryDevice(features)),
   };
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;

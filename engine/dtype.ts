@@ -133,11 +133,6 @@ export function f16ToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
   return new Float32Array(new Float16Array(bits.buffer, bits.byteOffset, bits.length));
 }
 
-/** Converts f32 to f16 bits, to nearest even; magnitudes from 65,520 on become infinite. */
-export function float32ToF16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  return new Uint16Array(new Float16Array(values).buffer);
-}
-
 /** Converts bf16 bits (the upper half of f32) to f32, exactly. */
 export function bf16ToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
   const out = new Uint32Array(bits.length);

@@ -139,7 +139,7 @@ export function grid(count: number): [number, number] {
 }
 
 /** The finished shader text of a specialised kernel. */
-export function shaderText(
+function shaderText(
   kernel: Kernel,
   specialise: Specialisation,
   functions: string,

@@ -106,5 +106,6 @@ export class Memory {
     for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();
     this.#pool.clear();
     this.#pooled = 0;
+    this.observer?.("pool", 0, this.#live);
   }
 }

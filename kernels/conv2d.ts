@@ -92,12 +92,6 @@ export function packConv(
   return { weight: packedWeight, dtype, bias, C, N, size };
 }
 
-/** Releases a packed convolution. */
-export function disposeConv(conv: Conv): void {
-  conv.weight.dispose();
-  conv.bias.dispose();
-}
-
 /** Arguments of {@link conv2d}. */
 export interface Conv2dArgs {
   /** [B, H, W, C] f32 or f16. */

@@ -23,8 +23,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let i = id.y * groups.x * 64 + id.x;
   if (i >= params.count) { return; }
   let c = i % params.columns;
-  let from = params.first + i;
-  let image = from / params.columns / params.area;
+  let at_x = params.first + i;
+  let image = at_x / params.columns / params.area;
   let at = image * 2 * params.columns + c;
-  y[i] = Y(activation(fma(vec4<f32>(x[from]) - moments[at], moments[at + params.columns], bias[c])));
+  y[i] = Y(activation(fma(vec4<f32>(x[at_x]) - moments[at], moments[at + params.columns], bias[c])));
 }

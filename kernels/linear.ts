@@ -66,7 +66,7 @@ export function usesTexture({ capabilities }: Device): boolean {
 /**
  * Packs weights [Nᵢ, K] f32, stacked along N, into the layout {@link matmul} reads, as `dtype`.
  * All but the last Nᵢ must be divisible by 4. The inputs may be disposed afterwards. `texture` chooses the variant;
- * by default what is fast on this adapter.
+ * by default what is fast on this adapter. What is too large for a texture stays a tensor.
  *
  * @throws {KernelError} `bad-shape`: the weights do not stack.
  */
@@ -84,9 +84,10 @@ export function packLinear(
   const quantised = isQuantised(dtype);
   // textures are copied by rows of 256 bytes
   const texel = quantised ? 4 : dtype === "f16" ? 8 : 16;
-  const pitch = texture ? Math.ceil(columns * texel / 256) * 256 / texel : columns;
   const blocks = Math.ceil(K / BLOCK);
   const rows = quantised ? blocks * BLOCK / (dtype === "q4_0" ? 2 : 1) : Math.ceil(K / 4) * 4;
+  if (Math.max(rows, columns) > device.gpu.limits.maxTextureDimension2D) texture = false;
+  const pitch = texture ? Math.ceil(columns * texel / 256) * 256 / texel : columns;
   const packed = isQuantised(dtype)
     ? device.tensor("u32", [rows, pitch], label)
     : device.tensor(dtype, [rows, pitch * 4], label);

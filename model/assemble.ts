@@ -13,7 +13,7 @@ import { writeFileAtomic } from "./files.ts";
 import { checkFile, type Part } from "./keys.ts";
 import { vaeOfName } from "./pairs.ts";
 import type { Preset } from "./presets.ts";
-import { findRelease } from "./release.ts";
+import { findRelease, type Release } from "./release.ts";
 
 /** Options of {@linkcode assembleFolder}. */
 export interface AssembleOptions extends Pick<ConvertOptions, "type" | "signal"> {
@@ -40,21 +40,21 @@ export interface AssembleReport {
  * await assembleFolder("weights", "models/infinity-2b", findPreset("2b"), { type: "f16" });
  * ```
  *
- * @param source The folder with the files as they were published, in any order of subfolders.
+ * @param source The folder with the files as they were published, in any order of subfolders; or where each of them is.
  * @param target The folder to make, which must not be there, or be empty.
  * @throws {CheckpointError} A file is missing, or of another model; says which is needed.
  * @throws {FileError} `exists`: there is something at `target`; or a file cannot be read or written.
  * @throws {DOMException} `AbortError`: the signal was aborted.
  */
 export async function assembleFolder(
-  source: string,
+  source: string | Release,
   target: string,
   preset: Preset,
   { type, signal, onProgress }: AssembleOptions = {},
 ): Promise<AssembleReport> {
   signal?.throwIfAborted();
   await checkTarget(target);
-  const release = await findRelease(source, preset);
+  const release = typeof source === "string" ? await findRelease(source, preset) : source;
   const config = parseConfig(preset.config, preset.name);
   // a VAE of unknown name must not pass for the official one
   const vae = vaeOfName(release.vae) === null ? "vae.safetensors" : config.files.vae;

@@ -173,7 +173,10 @@ export function parseT5(json: unknown, where: string): T5Config {
     d_kv,
     d_ff: t.number("d_ff", 5120, POSITIVE),
     relative_attention_num_buckets: t.number("relative_attention_num_buckets", 32, { min: 4 }),
-    relative_attention_max_distance: t.number("relative_attention_max_distance", 128, POSITIVE),
+    relative_attention_max_distance: t.number("relative_attention_max_distance", 128, {
+      min: 1,
+      max: 2 ** 20, // a table has an entry for each
+    }),
     layer_norm_epsilon: t.number("layer_norm_epsilon", 1e-6, POSITIVE_REAL),
   };
   for (const key of ["d_model", "d_ff"] as const) {

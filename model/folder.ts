@@ -21,7 +21,7 @@ function parse(text: string, path: string): unknown {
   } catch (error) {
     throw new CheckpointError(
       "bad-json",
-      `Cannot read "${path}": ${(error as Error).message.split("\n")[0]}`,
+      `Cannot read "${path}": ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`,
       { cause: error },
     );
   }
@@ -40,6 +40,8 @@ function diskFolder(folder: string | URL): Folder {
       const text = await Deno.readTextFile(path(name)).catch((error: Error) => {
         const why = error instanceof Deno.errors.NotFound
           ? "it is missing; a model is a folder with config.json, see README"
+          : error instanceof Deno.errors.NotADirectory
+          ? `"${base}" is not a folder; a model is a folder with config.json, see README`
           : error.message.split("\n")[0];
         throw new CheckpointError("unreadable", `Cannot read "${path(name)}": ${why}`, {
           cause: error,

@@ -98,7 +98,7 @@ export async function generate(
   const report = reporter(device, plan.schedule.length, hooks);
   const sum = scope.keep(await drawCodes(device, transformer, text, plan, trace, report));
   const vae = await decoder();
-  const decoded = scope.keep(vae.decode(sum));
+  const decoded = scope.keep(device.allOrNothing(() => vae.decode(sum)));
   const [B = 0, height = 0, width = 0] = decoded.shape;
   const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
   rgba8(device, { x: decoded, y: packed });
@@ -153,7 +153,9 @@ async function drawCodes(
   // the unconditional half is needed as long as this or a later scale is guided: it fills the cache meanwhile
   const guidedScales = cfg.findLastIndex((strength) => strength !== 1) + 1;
 
-  const context = scope.keep(transformer.text(text.features, text.lens));
+  const context = scope.keep(
+    device.allOrNothing(() => transformer.text(text.features, text.lens)),
+  );
   const seeds = scope.keep(device.from("u32", [B, 2], seedWords(plan.seeds), "seeds"));
   let sum: Tensor | null = device.tensor("f32", [B, H, W, dv], "sum of codes");
   scope.keep({ dispose: () => sum?.dispose() });
@@ -162,7 +164,9 @@ async function drawCodes(
       transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B),
     )
   );
-  const state = scope.keep(transformer.state(schedule, plan.referenceGrid, passes));
+  const state = scope.keep(
+    device.allOrNothing(() => transformer.state(schedule, plan.referenceGrid, passes)),
+  );
   const forced = upload(device, scope, plan.forceBits, "u32", tokens, B, d);
   const uniforms = upload(device, scope, plan.uniforms, "f32", tokens, B, d);
   trace.text(text, context, B);
@@ -181,9 +185,9 @@ async function drawCodes(
     transformer.input(pass, codes, context, state);
     codes?.dispose();
     transformer.blocks(pass, context, state, insertion);
-    const delta = transformer.head(guided ? 2 * B : B, pass, context, state);
+    using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
 
-    const bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
+    using bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
     const deltaOut = trace.on ? device.tensor("f32", [B, tokens[s]!, d], "trace") : undefined;
     sampleBits(device, {
       delta,
@@ -230,6 +234,14 @@ function upload(
   B: number,
   d: number,
 ): (Tensor | undefined)[] {
+  const extra = given.findIndex((values, s) => values && s >= tokens.length);
+  if (extra >= 0) {
+    throw new InputError(
+      "wrong-length",
+      `Cannot use values for scale ${extra}: the schedule has ${tokens.length} scales, 0 to ` +
+        `${tokens.length - 1}`,
+    );
+  }
   return tokens.map((n, s) => {
     const values = given[s];
     if (!values) return undefined;

@@ -138,6 +138,7 @@ export class InfinityModel {
     const tokenizer = async () =>
       Tokenizer.load(await files.json(config.files.tokenizer), {
         maxLength: config.tokenizer.max_length,
+        name: files.path(config.files.tokenizer),
       });
     const source = (device: Device, type: WeightType) =>
       new FolderSource(files, config, device, type);
@@ -293,12 +294,18 @@ export class InfinityModel {
     if (!this.tokenizer) {
       throw new InputError(
         "no-text-encoder",
-        `Cannot read a prompt: ${this.config.name} has no text encoder; give text features`,
+        `Cannot read a prompt: ${this.config.name} has no ${this.config.files.text_encoder}; ` +
+          "add it, or give text features",
       );
     }
     const { ids, truncated } = this.tokenizer.encode(prompt);
     if (truncated) warnings.push(`Prompt cut to its first ${ids.length} tokens`);
     return ids;
+  }
+
+  async #encode(ids: readonly (readonly number[])[]): Promise<TextFeatures> {
+    const encoder = await this.parts.get("text_encoder");
+    return this.device.allOrNothing(() => encoder.encode(ids));
   }
 
   /** Features of every image: all conditional ones, then all unconditional ones if `guided`. */
@@ -315,7 +322,7 @@ export class InfinityModel {
       : null;
     // one pass through the encoder for both, then one copy of each row per image
     const encoded = ids || negativeIds
-      ? (await this.parts.get("text_encoder")).encode([...ids ?? [], ...negativeIds ?? []])
+      ? await this.#encode([...ids ?? [], ...negativeIds ?? []])
       : null;
     this.parts.done("text_encoder");
     options.onStage?.("transformer");
@@ -337,8 +344,8 @@ export class InfinityModel {
       if (uncond.length !== each.length) {
         throw new InputError(
           "wrong-length",
-          `Cannot guide ${each.length} images with ${uncond.length} negative texts: give 1 or ` +
-            `${each.length}`,
+          `Cannot guide ${each.length} images with ${uncond.length} negative texts: give one for ` +
+            "all, or one for each",
         );
       }
       return { text: rows.gather([...each, ...uncond]), prompts: drawn, transformer };

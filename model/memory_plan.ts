@@ -1,5 +1,5 @@
-import { Device, dryGpu } from "../engine/mod.ts";
-import type { WeightType } from "../kernels/linear.ts";
+import { Device, dryGpu, formatBytes, OutOfMemoryError } from "../engine/mod.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Stage } from "./generate.ts";
 import { InfinityModel } from "./infinity.ts";
@@ -11,6 +11,8 @@ export interface MemoryOptions extends SamplingOptions {
   readonly type?: WeightType;
   /** Whether only the part that works is in memory. */
   readonly staged?: boolean;
+  /** Class of the adapter, which decides how weights are laid out; `gpu` if absent. */
+  readonly adapter?: "cpu" | "gpu";
   /** Prompts; one if absent. */
   readonly prompts?: number;
   /** Tokens of each prompt, `</s>` counted; the longest that the model takes if absent. */
@@ -97,7 +99,7 @@ export async function planMemory(
 ): Promise<MemoryPlan> {
   const { type = "f32", staged = false, prompts = 1 } = options;
   const { promptTokens = config.tokenizer.max_length } = options;
-  using device = await Device.open({ gpu: dryGpu() });
+  using device = await Device.open({ gpu: dryGpu(options.adapter === "cpu") });
   const ledger = new Ledger();
   device.memory.observer = ledger.observe;
   using model = await InfinityModel.synthetic(config, { device, type, staged });
@@ -114,4 +116,36 @@ export async function planMemory(
 function blankFeatures(width: number, prompts: number, rows: number) {
   const lens = Array<number>(prompts).fill(rows);
   return { features: new Float32Array(prompts * rows * width), width, lens };
+}
+
+/**
+ * The fastest plan within `maxBytes`: everything resident, else staged.
+ *
+ * @throws {OutOfMemoryError} `over-budget`: neither fits; it says what the plan needs, and which types would fit.
+ * @throws {InputError} as {@link InfinityModel.generate} does.
+ */
+export async function fitMemory(
+  config: ModelConfig,
+  options: MemoryOptions,
+  maxBytes: number,
+): Promise<MemoryPlan> {
+  let least: MemoryPlan | undefined;
+  for (const staged of [false, true]) {
+    least = await planMemory(config, { ...options, staged });
+    if (least.peak <= maxBytes) return least;
+  }
+  const smaller: string[] = [];
+  for (const type of WEIGHT_TYPES.slice(WEIGHT_TYPES.indexOf(least!.type) + 1)) {
+    const { peak } = await planMemory(config, { ...options, type, staged: true });
+    if (peak <= maxBytes) smaller.push(`--type ${type} (${formatBytes(peak)})`);
+  }
+  const advice = smaller.length > 0
+    ? `use ${smaller.join(" or ")}`
+    : "use a smaller size, batch or model";
+  throw new OutOfMemoryError(
+    "over-budget",
+    `Cannot fit ${config.name} into ${formatBytes(maxBytes)}: it needs ${
+      formatBytes(least!.peak)
+    } even in stages; ${advice}`,
+  );
 }

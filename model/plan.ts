@@ -67,8 +67,16 @@ export interface Plan {
   readonly warnings: readonly string[];
 }
 
+/** Attention's spans of a guided batch, two per image, are one dimension of a dispatch. */
+const MAX_IMAGES = 32767;
+
 function refuse(code: string, message: string): never {
   throw new InputError(code, message);
+}
+
+/** Whether the GPU's f32 holds a value: neither NaN nor too large. */
+function isFloat(value: number): boolean {
+  return Number.isFinite(Math.fround(value));
 }
 
 /** One value per scale. */
@@ -130,6 +138,9 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     refuse("bad-value", `Cannot make ${batchCount} images: batch count must be 1 or more`);
   }
   const images = prompts * batchCount;
+  if (images > MAX_IMAGES) {
+    refuse("bad-value", `Cannot make ${images} images at once: the limit is ${MAX_IMAGES}`);
+  }
   const warnings: string[] = [];
   const schedule = options.schedule ??
     scheduleForSize(config, options.width, options.height, (line) => warnings.push(line));
@@ -140,6 +151,10 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
       `Cannot use a schedule of ${schedule.length} scales: the model has ` +
         `${transformer.lvl_embed_rows} level embeddings`,
     );
+  }
+  const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
+  if (odd) {
+    refuse("bad-value", `Cannot use a scale of ${odd.join("x")}: give whole numbers above 0`);
   }
   const [h0, w0] = schedule[0]!;
   if (h0 !== 1 || w0 !== 1) {
@@ -158,13 +173,13 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     seeds: seedsOf(options.seed ?? defaults.seed, images),
     schedule,
     referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
-    cfg: perScale("cfg", options.cfg ?? defaults.cfg, scales, Number.isFinite, "a number"),
+    cfg: perScale("cfg", options.cfg ?? defaults.cfg, scales, isFloat, "a number f32 can hold"),
     tau: perScale(
       "tau",
       options.tau ?? defaults.tau,
       scales,
-      (tau) => Number.isFinite(tau) && tau > 0,
-      "a number above 0",
+      (tau) => isFloat(tau) && tau > 0 && isFloat(1 / tau),
+      "a number above 0 that f32 can hold",
     ),
     topK,
     topP,

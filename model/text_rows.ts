@@ -47,7 +47,14 @@ export class TextRows {
   /** Texts from the caller. @throws {InputError} `wrong-shape`. */
   upload({ features, width, lens }: FeatureRows): RowRange[] {
     const rows = lens.reduce((sum, n) => sum + n, 0);
-    if (width !== this.width || features.length !== rows * width || lens.some((n) => n < 1)) {
+    const bad = lens.find((n) => !Number.isInteger(n) || n < 1);
+    if (bad !== undefined) {
+      throw new InputError(
+        "bad-value",
+        `Cannot use text features of ${bad} rows: each of lens must be a whole number of at least 1`,
+      );
+    }
+    if (width !== this.width || features.length !== rows * width) {
       throw new InputError(
         "wrong-shape",
         `Cannot use text features [${

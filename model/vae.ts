@@ -5,9 +5,10 @@
  */
 
 import { InputError, type Tensor } from "../engine/mod.ts";
-import type { Conv } from "../kernels/conv2d.ts";
+import { type Conv, conv2d } from "../kernels/conv2d.ts";
 import type { Weights } from "./checkpoint.ts";
 import { convolve, loadConv, type NormOptions, NormSwish, ResBlock } from "./vae_layers.ts";
+import { doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
 
 /** The `vae` object of a model's config.json: the names of the official arguments. */
 export interface VaeConfig {
@@ -34,9 +35,6 @@ interface Level {
   readonly blocks: readonly ResBlock[];
   readonly upsample: Conv | null;
 }
-
-/** Bytes of activations beyond which a batch is decoded in parts: a GPU is full by then. */
-const PASS_BYTES = 512 * 1024 * 1024;
 
 /** What turns the codes of the last scale into pictures. */
 export class VaeDecoder {
@@ -91,9 +89,15 @@ export class VaeDecoder {
    * @param codes The codes, channels last.
    * @param imagesPerPass How many pictures go through at once, which never changes a bit of them; as many as fit 512 MiB
    * per activation if absent.
+   * @param rowsPerStrip Decodes in strips of so many rows, which never changes a bit either. If absent, pictures with an
+   * activation of more than 256 MiB are, in strips of 64 MiB: it takes less than half the memory.
    * @throws {InputError} `codes-shape`: the codes have another number of channels.
    */
-  decode(codes: Tensor, imagesPerPass: number = this.#imagesPerPass(codes)): Tensor {
+  decode(
+    codes: Tensor,
+    imagesPerPass: number = this.#imagesPerPass(codes),
+    rowsPerStrip?: number,
+  ): Tensor {
     const { codebook_dim } = this.config;
     const [B = 0, h = 0, w = 0, d = 0] = codes.shape;
     if (codes.shape.length !== 4 || d !== codebook_dim) {
@@ -102,17 +106,28 @@ export class VaeDecoder {
         `Cannot decode [${codes.shape}]: the VAE takes [batch, height, width, ${codebook_dim}]`,
       );
     }
-    if (imagesPerPass >= B) return this.#pass(codes);
+    const strips = rowsPerStrip !== undefined || needsStrips(this.config, h, w);
+    const pass = (part: Tensor): Tensor =>
+      strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
+    if (imagesPerPass >= B) return pass(codes);
+    const { device } = this.weights;
     const scale = this.#scale;
-    const y = this.weights.device.tensor("f32", [B, h * scale, w * scale, 3], "decoded picture");
+    const shape = [h * scale, w * scale, 3];
+    const y = device.tensor("f32", [B, ...shape], "decoded picture");
     for (let at = 0; at < B; at += imagesPerPass) {
-      const count = Math.min(imagesPerPass, B - at);
-      this.#pass(codes.rows(at, count), y.rows(at, count));
+      const view = codes.rows(at, Math.min(imagesPerPass, B - at));
+      // copies, because a view of any picture of a batch may not be aligned for a kernel
+      const part = device.tensor("f32", view.shape, "codes");
+      device.copy(view, part);
+      const pictures = pass(part);
+      device.copy(pictures, y, at * pictures.byteLength / view.shape[0]!);
+      part.dispose();
+      pictures.dispose();
     }
     return y;
   }
 
-  #pass(codes: Tensor, y?: Tensor): Tensor {
+  #pass(codes: Tensor): Tensor {
     const { device } = this.weights;
     // a view, so that the caller keeps the codes
     let x = convolve(device, this.convIn, codes.reshape(...codes.shape));
@@ -123,7 +138,28 @@ export class VaeDecoder {
     }
     const h = this.normOut.run(device, x);
     x.dispose();
-    return convolve(device, this.convOut, h, { y });
+    return convolve(device, this.convOut, h);
+  }
+
+  /** The same as {@link VaeDecoder.#pass}, with two whole activations and a strip in memory instead of four. */
+  #passInStrips(codes: Tensor, rowsPerStrip?: number): Tensor {
+    const { device } = this.weights;
+    using memory = new StripMemory(device, this.config, codes.shape, rowsPerStrip);
+    let x = memory.x([...codes.shape.slice(0, 3), this.convIn.N]);
+    conv2d(device, { x: codes, conv: this.convIn, y: x });
+    for (const block of this.middle) x = block.runInStrips(memory, x);
+    for (const { blocks, upsample } of this.levels) {
+      for (const block of blocks) x = block.runInStrips(memory, x);
+      if (!upsample) continue;
+      const [B = 0, H = 0, W = 0] = x.shape;
+      const half = memory.hidden(x.shape);
+      device.copy(x, half);
+      x = memory.x([B, 2 * H, 2 * W, upsample.N]);
+      conv2d(device, { x: half, conv: upsample, y: x, upsample: true });
+    }
+    const y = device.tensor("f32", [...x.shape.slice(0, 3), 3], "decoded picture");
+    this.normOut.convolve(memory, x, this.convOut, y);
+    return y;
   }
 
   /** Pixels along each side of a code. */
@@ -131,35 +167,14 @@ export class VaeDecoder {
     return 2 ** this.levels.filter((level) => level.upsample).length;
   }
 
-  /** So many pictures that the largest activation stays within {@link PASS_BYTES} and one binding. */
   #imagesPerPass({ shape: [, h = 0, w = 0] }: Tensor): number {
     const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } =
       this.weights.device.capabilities.limits;
-    const limit = Math.min(PASS_BYTES, maxBufferSize, maxStorageBufferBindingSize);
-    return Math.max(1, Math.floor(limit / largestActivation(this.config, h, w)));
+    return imagesPerPass(this.config, h, w, Math.min(maxBufferSize, maxStorageBufferBindingSize));
   }
 
   /** Frees the weights. */
   dispose(): void {
     this.weights.dispose();
   }
-}
-
-/** Whether decoder level `i`, counted from full resolution, ends in an Upsample. */
-function doubles({ patch_size }: VaeConfig, i: number): boolean {
-  return i >= 1 && i <= Math.log2(patch_size);
-}
-
-/** Bytes of the largest activation while one picture of h × w codes is decoded. */
-function largestActivation(config: VaeConfig, h: number, w: number): number {
-  let scale = 1;
-  let most = 0;
-  for (let i = config.decoder_ch_mult.length - 1; i >= 0; i--) {
-    const width = config.base_ch * config.decoder_ch_mult[i]!;
-    most = Math.max(most, width * scale ** 2);
-    if (!doubles(config, i)) continue;
-    scale *= 2;
-    most = Math.max(most, width * scale ** 2);
-  }
-  return most * h * w * 4;
 }

@@ -8,8 +8,9 @@
 
 import { ConfigError, type Device, type Tensor } from "../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../kernels/conv2d.ts";
-import { groupNorm } from "../kernels/group_norm.ts";
+import { applyGroupNorm, groupNorm, groupNormMoments } from "../kernels/group_norm.ts";
 import type { Weights } from "./checkpoint.ts";
+import type { StripMemory } from "./vae_memory.ts";
 
 /** Newer checkpoints wrap each layer once more: `conv1.conv.weight`, where older ones say `conv1.weight`. */
 function innerName(weights: Weights, name: string, inner: "conv" | "norm"): string {
@@ -43,18 +44,18 @@ export async function loadConv(
   return conv;
 }
 
-/** Runs a 3 × 3 or 1 × 1 convolution, on twice the size with `upsample`, into `y` or a new tensor; disposes `x`. */
+/** Runs a 3 × 3 or 1 × 1 convolution, on twice the size with `upsample`, into a new tensor; disposes `x`. */
 export function convolve(
   device: Device,
   conv: Conv,
   x: Tensor,
-  options: { upsample?: boolean; y?: Tensor } = {},
+  options: { upsample?: boolean } = {},
 ): Tensor {
   const { upsample = false } = options;
   const [B = 0, H = 0, W = 0] = x.shape;
   const scale = upsample ? 2 : 1;
   const shape = [B, H * scale, W * scale, conv.N];
-  const y = options.y ?? device.tensor("f32", shape, "VAE activations");
+  const y = device.tensor("f32", shape, "VAE activations");
   conv2d(device, { x, conv, y, upsample });
   x.dispose();
   return y;
@@ -100,6 +101,41 @@ export class NormSwish {
     groupNorm(device, { x, weight, bias, y, groups, eps, activation: "silu" });
     return y;
   }
+
+  /**
+   * y = conv(swish(norm(x))), or added to y: strip by strip, with the statistics of whole pictures. A strip holds the
+   * rows above and below that a 3 × 3 kernel reaches, so every row has the bits it has without strips.
+   */
+  convolve(
+    memory: StripMemory,
+    x: Tensor,
+    conv: Conv,
+    y: Tensor,
+    epilogue: "none" | "add" = "none",
+  ): void {
+    const { device } = memory;
+    const { weight, bias, groups, eps } = this;
+    const [B = 0, H = 0, W = 0, C = 0] = x.shape;
+    const moments = groupNormMoments(device, { x, weight, groups, eps });
+    const rows = memory.rows(W, C);
+    for (let image = 0; image < B; image++) {
+      for (let first = 0; first < H; first += rows) {
+        const count = Math.min(rows, H - first);
+        const begin = Math.max(0, first - 1);
+        const strip = memory.strip([1, Math.min(H, first + count + 1) - begin, W, C]);
+        applyGroupNorm(device, {
+          x,
+          moments,
+          bias,
+          y: strip,
+          activation: "silu",
+          strip: { image, begin },
+        });
+        conv2d(device, { x: strip, conv, y, epilogue, strip: { image, begin, first, count } });
+      }
+    }
+    moments.dispose();
+  }
 }
 
 /** x + conv2(swish(norm2(conv1(swish(norm1(x)))))), with a 1 × 1 convolution of x where the channels change. */
@@ -139,4 +175,32 @@ export class ResBlock {
     h.dispose();
     return y;
   }
+
+  /** The same bits in the memory of `memory`: `x` is its current activation, and so is the output. */
+  runInStrips(memory: StripMemory, x: Tensor): Tensor {
+    const hidden = memory.hidden([...x.shape.slice(0, 3), this.conv1.N]);
+    this.norm1.convolve(memory, x, this.conv1, hidden);
+    const y = this.shortcut ? convolveInPlace(memory, this.shortcut, x) : x;
+    this.norm2.convolve(memory, hidden, this.conv2, y, "add");
+    return y;
+  }
+}
+
+/** Replaces the current activation by its 1 × 1 convolution, through strips. */
+function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
+  const { device } = memory;
+  const [B = 0, H = 0, W = 0, C = 0] = x.shape;
+  const y = memory.x([B, H, W, conv.N]);
+  const from = x.reshape(B * H, 1, W, C);
+  const rows = memory.alignedRows(W, conv.N);
+  const starts = Array.from({ length: Math.ceil(B * H / rows) }, (_, i) => i * rows);
+  // wider rows than those they replace are made from the end, so that none is overwritten before it was read
+  if (conv.N > C) starts.reverse();
+  for (const start of starts) {
+    const count = Math.min(rows, B * H - start);
+    const strip = memory.strip([count, 1, W, conv.N]);
+    conv2d(device, { x: from.rows(start, count), conv, y: strip });
+    device.copy(strip, y, start * W * conv.N * 4);
+  }
+  return y;
 }

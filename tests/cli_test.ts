@@ -72,6 +72,18 @@ Deno.test("cli refuses an empty prompt", async () => {
   await refuses(["generate"], 2, "Cannot draw an empty prompt: say what to draw");
 });
 
+Deno.test("cli refuses flags that contradict each other, and counts beyond all memory", async () => {
+  const together = "together: give one of them";
+  const cases: [string[], string][] = [
+    [["-n", "dog", "--negative-features", "f"], `-prompt and --negative-features ${together}`],
+    [["--schedule", "1x1", "-W", "32", "-H", "32"], `--schedule and --width ${together}`],
+    [["-o", "a.png", "--trace", "./a.png"], 'Cannot write "./a.png" as a picture and a trace'],
+    [["-b", "999999999999999"], "--batch-count must be 1 to 9999"],
+  ];
+  for (const [args, message] of cases) await refuses(["generate", "cat", ...args], 2, message);
+  await refuses(["demo", "-o", "-"], 2, "Cannot write the demo to stdout");
+});
+
 Deno.test("cli refuses to edit pictures, as long as it cannot", () =>
   refuses(["generate", "cat", "-i", "cat.png"], 2, "--init-img: this version cannot edit"));
 
@@ -131,6 +143,7 @@ const draw = (model: string) => ["generate", "cat", "-m", model];
 Deno.test("cli refuses a missing, truncated or corrupt weight file", () =>
   withModel(async (model) => {
     await refuses(draw(`${model}/nope`), 1, "it is missing; a model is a folder with config.json");
+    await refuses(draw(`${model}/config.json`), 1, 'config.json" is not a folder; a model is');
     const file = join(model, "transformer.safetensors");
     const bytes = await Deno.readFile(file);
     await Deno.truncate(file, bytes.length - 1000);
@@ -157,6 +170,18 @@ Deno.test("cli refuses weights of other shapes than the configuration's", () =>
     await refuses(draw(model), 1, `Cannot read "${file}": `);
   }));
 
+Deno.test("cli refuses a broken tokenizer by its path, and doctor finds it", () =>
+  withModel(async (model) => {
+    const file = join(model, "tokenizer.json");
+    await Deno.writeTextFile(file, "garbage\n");
+    await refuses(draw(model), 1, `Cannot read "${file}": Unexpected token 'g', "garbage`);
+    await Deno.writeTextFile(file, "{}");
+    await refuses(draw(model), 1, `Cannot read "${file}": it has no "model"`);
+    const { code, out } = await ended(start(["doctor", "-m", model], { cwd: model }));
+    assertEquals(code, 1);
+    assertStringIncludes(out, `missing  Cannot read "${file}": it has no "model"`);
+  }));
+
 Deno.test("cli refuses a VAE whose codes are not the transformer's", () =>
   withModel(async (model) => {
     const path = join(model, "vae.safetensors");
@@ -181,7 +206,7 @@ Deno.test("cli refuses a VAE whose codes are not the transformer's", () =>
     await refuses(
       draw(model),
       1,
-      "its codes have 16 bits, the transformer predicts 32; use the VAE",
+      "its codes have 16 bits, the transformer predicts 32; use ",
     );
   }));
 

@@ -88,6 +88,25 @@ Deno.test("Device.run() keeps the parameters of thousands of dispatches apart", 
   for (const t of [x, ...tensors]) t.dispose();
 });
 
+Deno.test("Device.allOrNothing() keeps what was made, or releases it where the rest fails", () => {
+  const before = device.memory.liveBytes;
+  const kept = device.allOrNothing(() => device.tensor("f32", [64]));
+  assertEquals(device.memory.liveBytes, before + 256);
+  assertThrows(
+    () =>
+      device.allOrNothing(() => {
+        device.tensor("f32", [64]).dispose();
+        device.allOrNothing(() => device.tensor("f32", [64]));
+        device.tensor("f32", [2 ** 40], "moon");
+      }),
+    OutOfMemoryError,
+    "Cannot allocate moon: it needs 4.4 TB",
+  );
+  assertEquals(device.memory.liveBytes, before + 256);
+  kept.dispose();
+  assertEquals(device.memory.liveBytes, before);
+});
+
 Deno.test("Device.run() drops a dispatch of no workgroups", () => {
   const before = device.counters.dispatches;
   const y = device.tensor("f32", [4]);

@@ -8,7 +8,6 @@ import {
   f8e4m3ToFloat32,
   f8e5m2ToFloat32,
   float32ToBf16,
-  float32ToF16,
   isDtype,
   toFloat32,
   viewAs,
@@ -31,21 +30,15 @@ Deno.test("isDtype() knows names, not properties of objects", () => {
   for (const value of ["bf16", "toString", "", 1, null, undefined]) assert(!isDtype(value));
 });
 
-Deno.test("f16ToFloat32() and float32ToF16() are each other's inverse", () => {
+Deno.test("f16ToFloat32() knows every number of f16", () => {
   const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const values = f16ToFloat32(bits);
   assertEquals(values[0x3c00], 1);
   assertEquals(values[0x0001], 2 ** -24);
   assertEquals(values[0xfbff], -65504);
   assertEquals(values[0x7c00], Infinity);
-  const back = float32ToF16(values);
+  const back = new Uint16Array(new Float16Array(values).buffer);
   assert(bits.every((bit, i) => Number.isNaN(values[i]) || back[i] === bit));
-});
-
-Deno.test("float32ToF16() rounds to nearest even", () => {
-  const half = 2 ** -11;
-  const values = new Float32Array([1 + half, 1 + 3 * half, 65519, 65520, 2 ** -25, 1e-10]);
-  assertEquals([...float32ToF16(values)], [0x3c00, 0x3c02, 0x7bff, 0x7c00, 0, 0]);
 });
 
 Deno.test("bf16ToFloat32() and float32ToBf16() are each other's inverse", () => {

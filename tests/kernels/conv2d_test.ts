@@ -161,3 +161,69 @@ Deno.test("conv2d() and packConv() refuse shapes that disagree", () => {
     "Cannot pack [8,4] and bias [4] as a convolution",
   );
 });
+
+/** Strips of 1, 2, 3 and all 7 rows; of images of odd size; C and N that are no whole vec4s too. */
+for (const storage of STORAGES) {
+  Deno.test(`conv2d() makes the same bits in strips with a weight ${storage}`, async () => {
+    const next = random(5);
+    for (const [C, N, size] of [[36, 20, 3], [14, 3, 3], [8, 12, 1]] as const) {
+      const [B, H, W] = [2, 7, 5];
+      const x = values(next, B * H * W * C);
+      const weight = upload("f32", [N, C, size, size], values(next, N * C * size * size));
+      const bias = upload("f32", [N], values(next, N));
+      const conv = packConv(device, weight, bias, "f32", "weight", storage === "texture");
+      const before = values(next, B * H * W * N);
+      for (const epilogue of ["none", "add"] as const) {
+        const start = () =>
+          epilogue === "add" ? upload("f32", [B, H, W, N], before) : poisoned("f32", [B, H, W, N]);
+        const whole = start();
+        conv2d(device, { x: upload("f32", [B, H, W, C], x), conv, y: whole, epilogue });
+        for (const rows of [1, 2, 3, 7]) {
+          const y = start();
+          for (let image = 0; image < B; image++) {
+            for (let first = 0; first < H; first += rows) {
+              const count = Math.min(rows, H - first);
+              const begin = Math.max(0, first - 1), end = Math.min(H, first + count + 1);
+              const from = (image * H + begin) * W * C, to = (image * H + end) * W * C;
+              const part = upload("f32", [1, end - begin, W, C], x.subarray(from, to));
+              const strip = { image, begin, first, count };
+              conv2d(device, { x: part, conv, y, epilogue, strip });
+            }
+          }
+          const [strips, all] = await device.readAll([y, whole]);
+          assertEquals(strips, all, `${[C, N, size, epilogue, rows]}`);
+        }
+      }
+    }
+  });
+}
+
+Deno.test("conv2d() leaves the rows outside a strip and refuses one that lacks rows", async () => {
+  const conv = packConv(
+    device,
+    upload("f32", [4, 4, 3, 3], new Float64Array(144)),
+    upload("f32", [4], [1, 2, 3, 4]),
+  );
+  const y = upload("f32", [2, 4, 2, 4], new Float64Array(64).fill(9));
+  const x = upload("f32", [1, 3, 2, 4], new Float64Array(24));
+  conv2d(device, { x, conv, y, strip: { image: 1, begin: 1, first: 2, count: 1 } });
+  const rows = Array.from({ length: 16 }, (_, i) => i >> 1 === 6 ? [1, 2, 3, 4] : [9, 9, 9, 9]);
+  assertEquals([...await device.read(y)], rows.flat());
+  for (
+    const strip of [
+      { image: 1, begin: 1, first: 1, count: 1 }, // row 0 is missing
+      { image: 1, begin: 0, first: 1, count: 2 }, // row 3 is missing
+      { image: 1, begin: 2, first: 3, count: 1 }, // x goes on below the picture
+      { image: 2, begin: 1, first: 2, count: 1 },
+    ]
+  ) {
+    assertThrows(() => conv2d(device, { x, conv, y, strip }), KernelError, "Cannot make rows");
+  }
+  const strip = { image: 1, begin: 1, first: 2, count: 1 };
+  assertThrows(() => conv2d(device, { x, conv, y, strip, stride: 2 }), KernelError);
+  assertThrows(
+    () => conv2d(device, { x, conv, y, strip: { ...strip, first: 1 } }),
+    KernelError,
+    "Cannot make rows 1..2 of image 1 of [2,4,2,4] from rows 1..4 in [1,3,2,4]",
+  );
+});

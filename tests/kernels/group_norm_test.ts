@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
-import { groupNorm } from "../../kernels/group_norm.ts";
+import { applyGroupNorm, groupNorm, groupNormMoments } from "../../kernels/group_norm.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
 
 const EPS = 1e-6;
@@ -116,5 +116,36 @@ Deno.test("groupNorm() refuses shapes that disagree", () => {
     () => groupNorm(device, { x, weight: vector, bias: vector, y, groups: 3, eps: EPS }),
     KernelError,
     "Cannot normalise [1,2,2,8] in 3 groups with [8] into [1,2,2,8]",
+  );
+});
+
+Deno.test("applyGroupNorm() gives rows the same bits in strips", async () => {
+  const next = random(4);
+  const [B, H, W, C, groups] = [2, 7, 5, 24, 3];
+  const x = upload("f32", [B, H, W, C], values(next, B * H * W * C));
+  const weight = upload("f32", [C], values(next, C)), bias = upload("f32", [C], values(next, C));
+  const whole = poisoned("f32", [B, H, W, C]);
+  groupNorm(device, { x, weight, bias, y: whole, groups, eps: EPS, activation: "silu" });
+  const moments = groupNormMoments(device, { x, weight, groups, eps: EPS });
+  for (const [image, begin, rows] of [[0, 0, 7], [0, 3, 1], [1, 0, 2], [1, 5, 2]] as const) {
+    const y = poisoned("f32", [1, rows, W, C]);
+    const strip = { image, begin };
+    applyGroupNorm(device, { x, moments, bias, y, activation: "silu", strip });
+    const [part, all] = await device.readAll([y, whole]);
+    const at = (image * H + begin) * W * C;
+    assertEquals(part, all!.slice(at, at + rows * W * C), `${[image, begin, rows]}`);
+  }
+  const y = poisoned("f32", [1, 3, W, C]);
+  for (const strip of [{ image: 2, begin: 0 }, { image: 1, begin: 5 }, { image: 0, begin: -1 }]) {
+    assertThrows(
+      () => applyGroupNorm(device, { x, moments, bias, y, strip }),
+      KernelError,
+      `Cannot normalise [2,7,5,24] from row ${strip.begin} of image ${strip.image} into [1,3,5,24]`,
+    );
+  }
+  assertThrows(
+    () => groupNormMoments(device, { x, weight, groups: 5, eps: EPS }),
+    KernelError,
+    "Cannot take moments of [2,7,5,24] in 5 groups with [24]",
   );
 });

@@ -137,6 +137,12 @@ Deno.test("parseConfig() refuses impossible values by name", () => {
     ["image.height", 64, "32, what the last scale 4x4 makes"],
     ["scale_schedule", [], "a list of [1, height, width]"],
     ["text_encoder.d_kv", 30, "a multiple of 4 up to 256"],
+    [
+      "text_encoder.relative_attention_max_distance",
+      1e12,
+      "a whole number from 1 to 1048576",
+    ],
+    ["tokenizer.max_length", 65, "a whole number from 1 to 64"],
     ["defaults.top_p", 1.5, "a number from 0 to 1"],
     ["defaults.cfg", "high", "a number"],
     ["defaults.tau", [1, 0], "a list, each a number above 0"],

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { InputError } from "../../engine/mod.ts";
+import { InputError, OutOfMemoryError } from "../../engine/mod.ts";
 import {
   DEFAULT_MODEL,
   type GenerateOptions,
@@ -7,6 +7,7 @@ import {
   type Result,
 } from "../../model/infinity.ts";
 import { openTensorFile } from "../../model/files.ts";
+import type { SamplingOptions } from "../../model/plan.ts";
 import { readPngText } from "../../model/png.ts";
 import { assertNear, device } from "../kernels/harness.ts";
 
@@ -219,13 +220,25 @@ Deno.test("generate() refuses bad options in one line that names them", async ()
     [{ prompt: "cat", cfg: [1, 2, 3] }, "Cannot use 3 values of cfg: the schedule has 4 scales"],
     [{ prompt: "cat", tau: [] }, "Cannot use 0 values of tau"],
     [{ prompt: "cat", tau: 0 }, "Cannot use tau 0: it must be a number above 0"],
+    [{ prompt: "cat", tau: 1e-300 }, "Cannot use tau 1e-300: it must be a number above 0"],
     [{ prompt: "cat", cfg: NaN }, "Cannot use cfg NaN"],
+    [{ prompt: "cat", cfg: 1e40 }, "Cannot use cfg 1e+40: it must be a number f32 can hold"],
     [{ prompt: "cat", topK: -1 }, "Cannot use top-k -1"],
     [{ prompt: "cat", topP: 1.5 }, "Cannot use top-p 1.5"],
     [{ prompt: "cat", batchCount: 0 }, "Cannot make 0 images"],
+    [{ prompt: "cat", batchCount: 1e9 }, "Cannot make 1000000000 images at once: the limit is"],
     [{ prompt: "cat", seed: 0.5 }, "Cannot use seed 0.5"],
     [{ prompt: "cat", seed: [1, 2] }, "Cannot use 2 seeds for 1 images"],
     [{ prompt: "cat", schedule: [[2, 2]] }, "Cannot begin a schedule with 2x2"],
+    [{ prompt: "cat", schedule: [[1, 1], [0.5, 2]] }, "Cannot use a scale of 0.5x2"],
+    [
+      { prompt: "cat", forceBits: [...Array(4), new Uint8Array(32)] },
+      "Cannot use values for scale 4: the schedule has 4 scales, 0 to 3",
+    ],
+    [
+      { textFeatures: { features: new Float32Array(768), width: 256, lens: [1.5, 1.5] } },
+      "Cannot use text features of 1.5 rows",
+    ],
     [{ prompt: "cat", width: 31 }, "31"],
   ];
   for (const [options, message] of cases) {
@@ -233,6 +246,28 @@ Deno.test("generate() refuses bad options in one line that names them", async ()
     assert(error.message.includes(message), error.message);
     assert(!error.message.includes("\n"), error.message);
   }
+});
+
+Deno.test({
+  name: "generate() gives back all memory where some is refused",
+  ignore: device.gpu.limits.maxStorageBufferBindingSize > 2 ** 28, // a real GPU may well do it
+  async fn() {
+    const live = device.memory.liveBytes;
+    const cases: [SamplingOptions, string][] = [
+      [{ batchCount: 4000 }, "AdaLN vectors"],
+      [{ cfg: 1, schedule: [[1, 1], [200, 200]] }, "activations"],
+      [{ cfg: 1, schedule: [[1, 1], [999, 999]] }, "KV of the last scale"],
+    ];
+    for (const [options, what] of cases) {
+      await assertRejects(
+        () => model.generate({ prompt: "cat", ...options }),
+        OutOfMemoryError,
+        `Cannot allocate ${what}: it needs`,
+      );
+      assertEquals(device.memory.liveBytes, live, what);
+    }
+    device.trim();
+  },
 });
 
 Deno.test("generate() warns of a prompt that was cut", async () => {

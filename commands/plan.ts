@@ -1,0 +1,73 @@
+import { formatBytes } from "../engine/errors.ts";
+import { WEIGHT_TYPES } from "../kernels/linear.ts";
+import { parseSchedule } from "../model/schedule.ts";
+import { bytes, help, numbers, on, oneOf, parseFlags, path, type Spec, whole } from "./flags.ts";
+import type { Io } from "./io.ts";
+import { folderConfig, isPreset, presetConfig } from "./model.ts";
+
+const SPEC = {
+  name: "plan",
+  summary: "Says what a generation needs of the GPU's memory, before anything is allocated.",
+  words: "",
+  flags: {
+    "model": {
+      alias: "m",
+      type: { ...path, value: "DIR|PRESET" },
+      help: "Model folder, or a preset such as 2b (emoji-nano)",
+    },
+    "width": { alias: "W", type: whole, help: "Pixels across, with --height" },
+    "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
+    "schedule": {
+      type: { value: "HxW,…", need: "token grids, such as 1x1,2x2,4x4", read: parseSchedule },
+      help: "Token grids of the scales, in place of a size",
+    },
+    "batch-count": { alias: "b", type: whole, help: "Pictures at once (1)" },
+    "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
+    "prompt-tokens": { type: whole, help: "Tokens of the prompt (the most the model takes)" },
+    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+    "staged": { type: on, help: "Keep only the part in memory that works" },
+    "max-vram": { type: bytes, help: "Stage if that is what fits, and say what would" },
+    "json": { type: on, help: "Print one JSON object" },
+  },
+  notes: ["Example: bitwise plan --model 2b -W 1024 -H 1024 --type f16 --max-vram 10G"],
+} as const satisfies Spec;
+
+/** `bitwise plan`: memory per stage, without a GPU. */
+export async function plan(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const { model } = given;
+  const config = model !== undefined && await isPreset(model)
+    ? await presetConfig(model)
+    : await folderConfig(model);
+  const { fitMemory, planMemory } = await import("../model/memory_plan.ts");
+  const options = {
+    type: given.type,
+    staged: given.staged,
+    batchCount: given["batch-count"],
+    cfg: given["cfg-scale"],
+    schedule: given.schedule,
+    width: given.width,
+    height: given.height,
+    promptTokens: given["prompt-tokens"],
+  };
+  const limit = given["max-vram"];
+  const made = limit === undefined
+    ? await planMemory(config, options)
+    : await fitMemory(config, options, limit);
+  if (given.json) return io.out(JSON.stringify({ model: config.name, ...made })), 0;
+
+  const columns = ["weights", "cache", "workspace", "peak"] as const;
+  const cell = (text: string) => text.padStart(11);
+  io.out(`${config.name} as ${made.type}, ${made.staged ? "staged" : "all parts in memory"}`);
+  io.out("stage      " + columns.map(cell).join(""));
+  for (const stage of made.stages) {
+    io.out(stage.stage.padEnd(11) + columns.map((c) => cell(formatBytes(stage[c]))).join(""));
+  }
+  io.out(`Peak ${formatBytes(made.peak)}`);
+  if (!made.staged && limit === undefined) {
+    const staged = await planMemory(config, { ...options, staged: true });
+    io.out(`With --staged ${formatBytes(staged.peak)}`);
+  }
+  return 0;
+}

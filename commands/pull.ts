@@ -1,0 +1,198 @@
+import { dirname, join } from "@std/path";
+import { FileError, formatBytes, quote } from "../engine/errors.ts";
+import type { Preset } from "../model/presets.ts";
+import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import type { Io } from "./io.ts";
+import { ProgressLine } from "./progress.ts";
+
+const SPEC = {
+  name: "pull",
+  summary: "Downloads a published model from the Hugging Face hub, and makes a model folder of it.",
+  words: "NAME",
+  flags: {
+    "output": {
+      alias: "o",
+      type: { ...path, value: "DIR" },
+      help: "Model folder to make (models/NAME)",
+    },
+    "type": { type: oneOf("f32", "f16"), help: "Storage of matrices (as they are)" },
+    "list": { type: on, help: "Show the models there are, and their sizes" },
+  },
+  notes: [
+    "Run it as: deno task pull 2b --type f16",
+    "Downloads are kept in the cache of Hugging Face, ~/.cache/huggingface/hub. HF_HOME or HF_HUB_CACHE",
+    "name another folder, HF_ENDPOINT another hub, HF_TOKEN a token of your account, where one is needed.",
+    "Interrupted, or with a lost connection, the same command goes on where it was.",
+  ],
+} as const satisfies Spec;
+
+/** Options of {@linkcode pullModel}. */
+export interface PullModelOptions {
+  readonly output: string;
+  readonly type?: "f32" | "f16";
+  /** Milliseconds before a lost connection is made again. */
+  readonly pause?: number;
+}
+
+/** `bitwise pull`: a model from the hub to a model folder. */
+export async function pull(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, words, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  if (given.list) return await list(io), 0;
+  const [name] = words;
+  if (!name || words.length > 1) {
+    throw new UsageError("Cannot pull: give one model, such as 2b; --list shows them");
+  }
+  const { findPreset } = await import("../model/presets.ts");
+  const preset = findPreset(name);
+  const { output = join("models", preset.name), type } = given;
+  return await pullModel(preset, { output, type }, io, readEnv);
+}
+
+/**
+ * Downloads a model and converts it.
+ *
+ * @param env Reads an environment variable.
+ */
+export async function pullModel(
+  preset: Preset,
+  { output, type, pause }: PullModelOptions,
+  io: Io,
+  env: (name: string) => string | undefined,
+): Promise<number> {
+  const { publishedFile, pullRelease } = await import("../model/pull.ts");
+  publishedFile(preset);
+  if (await isMade(output, preset)) {
+    io.out(`${output}: ${preset.name} is there already`);
+    return 0;
+  }
+  const { Hub } = await import("../model/hub.ts");
+  const { hubCache, hubHome } = await import("../model/hub_cache.ts");
+  const cache = hubCache(env);
+  const token = env("HF_TOKEN")?.trim() || await readToken(env("HF_TOKEN_PATH"), hubHome, env);
+  const endpoint = env("HF_ENDPOINT") || "https://huggingface.co";
+  const hub = new Hub({ endpoint, token, signal: io.signal });
+
+  using progress = new ProgressLine(io);
+  const shown = throttle(io);
+  let planned = false;
+  try {
+    const release = await pullRelease(hub, cache, preset, {
+      pause,
+      onPlan: ({ files, bytes, missing }) => {
+        planned = true;
+        const left = missing < bytes ? `, ${formatBytes(bytes - missing)} of it there` : "";
+        progress[Symbol.dispose]();
+        io.err(`${preset.name}: ${files} files, ${formatBytes(bytes)}${left}, in ${cache}\n`);
+      },
+      onProgress: ({ path, done, before, total }) => {
+        const rate = shown(path, done - before, done / total);
+        if (rate === undefined) return;
+        const percent = Math.floor(100 * done / total);
+        const of = `${formatBytes(done)} of ${formatBytes(total)}`;
+        progress.show(`Downloading ${quote(path)}: ${percent} %, ${of}, ${formatBytes(rate)}/s`);
+      },
+    });
+    await convert(release, preset, { output, type }, io, progress);
+    return 0;
+  } catch (error) {
+    progress[Symbol.dispose]();
+    if (planned && io.signal.aborted && error === io.signal.reason) {
+      io.err("What was downloaded is kept: run the same command to go on\n");
+    }
+    throw error;
+  }
+}
+
+async function convert(
+  release: import("../model/release.ts").Release,
+  preset: Preset,
+  { output, type }: PullModelOptions,
+  io: Io,
+  progress: ProgressLine,
+): Promise<void> {
+  const { assembleFolder } = await import("../model/assemble.ts");
+  await Deno.mkdir(dirname(output), { recursive: true }).catch(() => {});
+  const { files } = await assembleFolder(release, output, preset, {
+    type,
+    signal: io.signal,
+    onProgress: ({ file, name, done, total }) =>
+      progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`),
+  });
+  progress[Symbol.dispose]();
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  io.out(`${output}: ${preset.name}, ${formatBytes(bytes)}`);
+}
+
+/** Whether the folder is there; refused before a long download if it is something else. */
+async function isMade(output: string, { name }: Preset): Promise<boolean> {
+  const info = await Deno.stat(output).catch(() => null);
+  if (!info) return false;
+  const config = await Deno.readTextFile(join(output, "config.json")).catch(() => "");
+  try {
+    if (JSON.parse(config).name === name) return true;
+  } catch {
+    // no model folder
+  }
+  if (info.isDirectory && [...Deno.readDirSync(output)].length === 0) return false;
+  const what = info.isDirectory ? "there are other files in it" : "it is a file";
+  throw new FileError("exists", `Cannot write ${quote(output)}: ${what}; name a new folder`);
+}
+
+async function readToken(
+  path: string | undefined,
+  home: (env: (name: string) => string | undefined) => string,
+  env: (name: string) => string | undefined,
+): Promise<string | undefined> {
+  const text = await Deno.readTextFile(path || join(home(env), "token")).catch(() => "");
+  return text.trim() || undefined;
+}
+
+/** Ten lines a second on a terminal, else one for each tenth of a file: bytes per second when one is due. */
+function throttle(
+  io: Io,
+): (path: string, bytes: number, part: number) => number | undefined {
+  let [file, start, last, step] = ["", 0, 0, -1];
+  return (path, bytes, part) => {
+    const now = performance.now();
+    if (path !== file) [file, start, last, step] = [path, now, -Infinity, -1];
+    const next = Math.floor(10 * part);
+    if (io.errIsTerminal ? now - last < 100 && part < 1 : next === step) return undefined;
+    [last, step] = [now, next];
+    return bytes / Math.max(now - start, 100) * 1000;
+  };
+}
+
+/** Reads a variable if that is allowed without asking. */
+function readEnv(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}
+
+/** Sizes follow from the hyper-parameters, so that the list needs no network. */
+async function list(io: Io): Promise<void> {
+  const { PRESETS, TEXT_ENCODER } = await import("../model/presets.ts");
+  const { parseConfig } = await import("../model/config.ts");
+  const { countParameters, parameterShapes, t5Shapes, vaeShapes } = await import(
+    "../model/shapes.ts"
+  );
+  const row = (cells: readonly string[]) =>
+    cells.map((cell, i) => i ? cell.padStart(15) : cell.padEnd(8)).join("").trimEnd();
+  io.out(row(["NAME", "PARAMETERS", "VAE", "AS F32", "AS F16"]));
+  for (const [name, preset] of PRESETS) {
+    const config = parseConfig(preset.config, name);
+    const transformer = countParameters(parameterShapes(config.transformer));
+    const text = config.text_encoder ? countParameters(t5Shapes(config.text_encoder)) : 0;
+    const all = transformer + text + countParameters(vaeShapes(config.vae));
+    const sizes = preset.file === null
+      ? ["not published"]
+      : [4, 2].map((n) => formatBytes(n * all));
+    const millions = `${(transformer / 1e6).toFixed(0)} M`;
+    io.out(row([name.replace("infinity-", ""), millions, preset.vae, ...sizes]));
+  }
+  io.out("");
+  io.out(
+    "Sizes are of the model folder, with the VAE and the text encoder. The download is larger than",
+  );
+  io.out(`AS F32: ${TEXT_ENCODER.repository} comes with its decoder (once for all models).`);
+}

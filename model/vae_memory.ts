@@ -1,0 +1,215 @@
+/**
+ * What the VAE's decoder holds while it works, and the memory of a decode in strips.
+ *
+ * @module
+ */
+
+import type { Device, Tensor } from "../engine/mod.ts";
+import type { VaeConfig } from "./vae.ts";
+
+/** Bytes of activations beyond which a batch is decoded in parts: a GPU is full by then. */
+const PASS_BYTES = 512 * 1024 * 1024;
+
+/** Bytes of one picture's largest activation beyond which it is decoded in strips. */
+const WHOLE_BYTES = 256 * 1024 * 1024;
+
+/** Bytes of a strip. */
+const STRIP_BYTES = 64 * 1024 * 1024;
+
+/** A residual block of the decoder: `C` to `N` channels at `scale` times the codes' height and width. */
+interface Block {
+  readonly scale: number;
+  readonly C: number;
+  readonly N: number;
+  /** Whether its output is doubled. */
+  readonly doubled: boolean;
+}
+
+/** Whether decoder level `i`, counted from full resolution, ends in an Upsample. */
+export function doubles({ patch_size }: VaeConfig, i: number): boolean {
+  return i >= 1 && i <= Math.log2(patch_size);
+}
+
+/** The decoder's residual blocks in order. */
+function blocks(config: VaeConfig): Block[] {
+  const { base_ch, decoder_ch_mult, num_res_blocks } = config;
+  let C = base_ch * decoder_ch_mult.at(-1)!;
+  const middle = { scale: 1, C, N: C, doubled: false };
+  const list: Block[] = [middle, middle];
+  let scale = 1;
+  for (let i = decoder_ch_mult.length - 1; i >= 0; i--) {
+    const N = base_ch * decoder_ch_mult[i]!;
+    for (let k = 0; k <= num_res_blocks; k++) {
+      list.push({ scale, C, N, doubled: k === num_res_blocks && doubles(config, i) });
+      C = N;
+    }
+    if (doubles(config, i)) scale *= 2;
+  }
+  return list;
+}
+
+/** Bytes of the largest activation while one picture of h × w codes is decoded. */
+function largestActivation(config: VaeConfig, h: number, w: number): number {
+  const sizes = blocks(config).map(({ scale, C, N }) => scale ** 2 * Math.max(C, N));
+  return Math.max(...sizes) * h * w * 4;
+}
+
+/** How many pictures of h × w codes are decoded at once: so many that an activation fits {@link PASS_BYTES} and `limit`. */
+export function imagesPerPass(config: VaeConfig, h: number, w: number, limit: number): number {
+  const bytes = largestActivation(config, h, w);
+  return Math.max(1, Math.floor(Math.min(PASS_BYTES, limit) / bytes));
+}
+
+/** Whether a picture of h × w codes is so large that it is decoded in strips. */
+export function needsStrips(config: VaeConfig, h: number, w: number): boolean {
+  return largestActivation(config, h, w) > WHOLE_BYTES;
+}
+
+/** Elements of the three tensors of {@link StripMemory}. */
+function stripSizes(
+  config: VaeConfig,
+  [B = 0, h = 0, w = 0]: readonly number[],
+  rowsPerStrip: number | undefined,
+): { x: number; hidden: number; strip: number } {
+  const size = { x: 0, hidden: 0, strip: 0 };
+  for (const { scale, C, N } of blocks(config)) {
+    const H = h * scale, W = w * scale;
+    size.x = Math.max(size.x, B * H * W * Math.max(C, N));
+    size.hidden = Math.max(size.hidden, B * H * W * N);
+    for (const width of [C, N]) {
+      const rows = Math.min(H, stripRows(W, width, rowsPerStrip) + 2);
+      size.strip = Math.max(size.strip, rows * W * width);
+    }
+    if (C === N) continue;
+    size.strip = Math.max(size.strip, Math.min(B * H, alignedRows(W, N, rowsPerStrip)) * W * N);
+  }
+  return size;
+}
+
+/** Rows that a strip makes; what it reads is one row more on either side. */
+function stripRows(W: number, C: number, rowsPerStrip: number | undefined): number {
+  return rowsPerStrip ?? Math.max(1, Math.floor(STRIP_BYTES / (W * C * 4)) - 2);
+}
+
+/** Rows of a strip that is bound as it lies: 16 rows of whole vec4s are a multiple of any adapter's alignment. */
+function alignedRows(W: number, C: number, rowsPerStrip: number | undefined): number {
+  return Math.max(1, Math.floor(stripRows(W, C, rowsPerStrip) / 16)) * 16;
+}
+
+/**
+ * All memory of a decode in strips: two whole activations, the current one and a residual block's hidden one, and a
+ * strip of rows. Every layer's tensors are views of these, so nothing is left behind for reuse in sizes of its own.
+ */
+export class StripMemory {
+  #x: Tensor;
+  #hidden: Tensor;
+  #strip: Tensor;
+  #rowsPerStrip: number | undefined;
+
+  /** Memory to decode codes of shape [B, h, w, d], in strips of so many rows or of {@link STRIP_BYTES}. */
+  constructor(
+    /** Where the memory is. */
+    readonly device: Device,
+    config: VaeConfig,
+    codes: readonly number[],
+    rowsPerStrip?: number,
+  ) {
+    const { x, hidden, strip } = stripSizes(config, codes, rowsPerStrip);
+    this.#x = device.tensor("f32", [x], "VAE activations");
+    this.#hidden = device.tensor("f32", [hidden], "VAE activations");
+    this.#strip = device.tensor("f32", [strip], "VAE strip");
+    this.#rowsPerStrip = rowsPerStrip;
+  }
+
+  /** The current activation. Another shape is another view of the same memory. */
+  x(shape: readonly number[]): Tensor {
+    return view(this.#x, shape);
+  }
+
+  /** A whole activation besides the current one. */
+  hidden(shape: readonly number[]): Tensor {
+    return view(this.#hidden, shape);
+  }
+
+  /** Some rows [1, rows, W, C]. */
+  strip(shape: readonly number[]): Tensor {
+    return view(this.#strip, shape);
+  }
+
+  /** Rows that a strip of a picture of this width makes. */
+  rows(W: number, C: number): number {
+    return stripRows(W, C, this.#rowsPerStrip);
+  }
+
+  /** Rows of a strip that can be bound where it lies in an activation: a multiple of 16. */
+  alignedRows(W: number, C: number): number {
+    return alignedRows(W, C, this.#rowsPerStrip);
+  }
+
+  /** Gives the memory back. */
+  dispose(): void {
+    for (const tensor of [this.#x, this.#hidden, this.#strip]) tensor.dispose();
+  }
+
+  /** {@link StripMemory.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function view(memory: Tensor, shape: readonly number[]): Tensor {
+  return memory.rows(0, shape.reduce((product, n) => product * n, 1)).reshape(...shape);
+}
+
+/**
+ * Bytes that decoding `batch` pictures of h × w codes holds at most: activations, those kept for reuse, and pictures;
+ * without weights, codes and the norms' statistics (a few MB).
+ *
+ * @param how The batch, 1 if absent; bytes of one binding of the adapter; and rows per strip, as for the decoder.
+ */
+export function decodeBytes(
+  config: VaeConfig,
+  h: number,
+  w: number,
+  how: { batch?: number; limit?: number; rowsPerStrip?: number } = {},
+): number {
+  const { batch = 1, limit = Infinity, rowsPerStrip } = how;
+  const B = Math.min(batch, imagesPerPass(config, h, w, limit));
+  const list = blocks(config);
+  const scale = list.at(-1)!.scale;
+  const pictures = (batch > B ? batch + B : batch) * h * w * scale ** 2 * 3 * 4;
+  if (rowsPerStrip !== undefined || needsStrips(config, h, w)) {
+    const { x, hidden, strip } = stripSizes(config, [B, h, w], rowsPerStrip);
+    return 4 * (x + hidden + strip) + pictures;
+  }
+  const free = new Map<number, number>();
+  let held = pictures;
+  const take = (bytes: number): number => {
+    const left = free.get(bytes) ?? 0;
+    if (left > 0) free.set(bytes, left - 1);
+    else held += bytes;
+    return bytes;
+  };
+  const give = (bytes: number) => free.set(bytes, (free.get(bytes) ?? 0) + 1);
+  let x = take(B * h * w * list[0]!.C * 4);
+  for (const { scale, C, N, doubled } of list) { // as ResBlock.run and VaeDecoder.decode do
+    const bytes = B * h * w * scale ** 2 * N * 4;
+    const norm = take(x);
+    const hidden = take(bytes);
+    give(norm);
+    const second = take(bytes);
+    give(hidden);
+    if (C !== N) {
+      const y = take(bytes);
+      give(x);
+      x = y;
+    }
+    give(second);
+    if (!doubled) continue;
+    const y = take(4 * bytes);
+    give(x);
+    x = y;
+  }
+  take(x);
+  return held;
+}

@@ -1,0 +1,129 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { OutOfMemoryError } from "../../engine/mod.ts";
+import { WEIGHT_TYPES } from "../../kernels/linear.ts";
+import { parseConfig } from "../../model/config.ts";
+import { DEFAULT_MODEL, type GenerateOptions, InfinityModel } from "../../model/infinity.ts";
+import { fitMemory, planMemory } from "../../model/memory_plan.ts";
+import { findPreset } from "../../model/presets.ts";
+import { device } from "../kernels/harness.ts";
+
+const config = parseConfig(
+  JSON.parse(await Deno.readTextFile(new URL("config.json", DEFAULT_MODEL))),
+  "config.json",
+);
+
+/** Most bytes that a real load and generation hold. */
+async function measured(
+  load: Parameters<typeof InfinityModel.load>[1],
+  options: GenerateOptions,
+): Promise<{ peak: number; rgba: Uint8Array[] }> {
+  device.trim();
+  device.memory.resetPeak();
+  const base = device.memory.liveBytes;
+  const model = await InfinityModel.load(DEFAULT_MODEL, { ...load, device });
+  const { images } = await model.generate(options);
+  const peak = device.memory.peakBytes - base;
+  model.dispose();
+  return { peak, rgba: images.map((image) => image.rgba) };
+}
+
+Deno.test("planMemory() plans what a generation really holds, within 5 %", async () => {
+  for (const type of WEIGHT_TYPES) {
+    for (const staged of [false, true]) {
+      const options = { batchCount: 3, cfg: staged ? 1 : 2 };
+      const prompt = "red apple"; // three tokens
+      const real = (await measured({ type, staged }, { ...options, prompt })).peak;
+      const adapter = device.capabilities.class;
+      const plan = await planMemory(config, { ...options, type, staged, adapter, promptTokens: 3 });
+      const ratio = plan.peak / real;
+      assert(Math.abs(ratio - 1) < 0.05, `${type} staged ${staged}: planned ${plan.peak}, ${real}`);
+    }
+  }
+});
+
+Deno.test("InfinityModel draws the same picture in stages, with less memory", async () => {
+  const options = { prompt: "red apple", negativePrompt: "blue", seed: 3 };
+  const whole = await measured({}, options);
+  const staged = await measured({ staged: true }, options);
+  assertEquals(staged.rgba, whole.rgba);
+  assert(staged.peak < 0.75 * whole.peak, `${staged.peak} of ${whole.peak}`);
+});
+
+Deno.test("InfinityModel in stages draws again and again, and gives all memory back", async () => {
+  const before = device.memory.liveBytes;
+  const model = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
+  const calls = [1, 2].map((seed) => model.generate({ prompt: "red apple", seed }));
+  const [a, b] = await Promise.all(calls);
+  const again = await model.generate({ prompt: "red apple", seed: 2 });
+  assertEquals(again.images[0]!.rgba, b!.images[0]!.rgba);
+  assert(a!.images[0]!.rgba.some((v, i) => v !== again.images[0]!.rgba[i]));
+  await assertRejects(() => model.generate({ prompt: "red apple", tau: -1 }));
+  assertEquals(device.memory.liveBytes, before, "nothing stays between two pictures");
+  model.dispose();
+});
+
+Deno.test("planMemory() keeps the published models within their targets", async () => {
+  const targets = [["2b", "f16", 10e9], ["2b", "q8_0", 7e9], ["8b", "q8_0", 22e9], [
+    "8b",
+    "q4_0",
+    16e9,
+  ]];
+  for (const [name, type, target] of targets as [string, "f16", number][]) {
+    const preset = findPreset(name);
+    const model = parseConfig(preset.config, name);
+    const options = { type, staged: true, width: 1024, height: 1024, promptTokens: 64 };
+    const { peak, stages } = await planMemory(model, options);
+    assert(peak <= target, `${name} as ${type}: ${peak} bytes, the target is ${target}`);
+    assertEquals(stages.map(({ stage }) => stage), ["text", "transformer", "vae"]);
+    assert(stages.every((s) => s.weights + s.cache + s.workspace <= s.peak));
+  }
+});
+
+Deno.test("planMemory() counts a KV cache without the last scale", async () => {
+  const { parse } = { parse: () => parseConfig(findPreset("2b").config, "2b") };
+  const { stages } = await planMemory(parse(), {
+    type: "f16",
+    staged: true,
+    width: 1024,
+    height: 1024,
+    promptTokens: 1,
+  });
+  const { cache } = stages.find(({ stage }) => stage === "transformer")!;
+  // two halves, keys and values, 2 bytes: 32 blocks of 6,425 tokens, and one place of 10,521
+  const tokens = 32 * 6425 + 10521;
+  const expected = 2 * 2 * 2 * 2048 * tokens;
+  assert(Math.abs(cache / expected - 1) < 0.03, `${cache} for ${expected}`);
+});
+
+Deno.test("fitMemory() stages what does not fit, and says what would", async () => {
+  const whole = await planMemory(config);
+  const staged = await planMemory(config, { staged: true });
+  assertEquals((await fitMemory(config, {}, whole.peak)).staged, false);
+  assertEquals((await fitMemory(config, {}, staged.peak)).staged, true);
+  const error = await assertRejects(
+    () => fitMemory(config, {}, staged.peak - 1),
+    OutOfMemoryError,
+  );
+  assert(
+    /^Cannot fit emoji-nano into \S+ MB: it needs \S+ MB even in stages; use --type f16 \(/.test(
+      error.message,
+    ),
+    error.message,
+  );
+  const none = await assertRejects(() => fitMemory(config, {}, 1000), OutOfMemoryError);
+  assert(none.message.endsWith("use a smaller size, batch or model"), none.message);
+});
+
+Deno.test("InfinityModel.synthetic() runs the whole pipeline on random weights", async () => {
+  const before = device.memory.liveBytes;
+  const model = await InfinityModel.synthetic(config, { device });
+  const draw = async (seed: number) => (await model.generate({ prompt: "a b c", seed })).images[0]!;
+  const [a, b, c] = [await draw(1), await draw(1), await draw(2)];
+  assertEquals([a.width, a.height], [config.image.width, config.image.height]);
+  assertEquals(a.rgba, b.rgba);
+  assert(a.rgba.some((v, i) => v !== c.rgba[i]));
+  const colours = new Set(a.rgba.filter((_, i) => i % 4 !== 3));
+  assert(colours.size > 32, `well-scaled weights draw many colours, not ${colours.size}`);
+  model.dispose();
+  assertEquals(device.memory.liveBytes, before);
+});
