@@ -1,11 +1,12 @@
-// y[t] = table[ids[t]]: looks up rows of a table. One invocation copies one element (a vec4 where the width allows).
+// y[t] = table[ids[t]]: looks up rows of a table, or of the part of it that is bound; other rows of y stay. One invocation copies one element (a vec4 where the width allows).
 //
 // Prelude (embedding.ts): TABLE, Y (elements as stored: scalar or vec4), V (the same in f32).
 
 struct Params {
   count: u32, // elements of y
   C: u32, // elements in a row
-  last: u32, // last row of the table
+  first: u32, // id of the first row of this part of the table
+  rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,6 +18,6 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * 64 + id.x;
   if (i >= params.count) { return; }
-  let row = min(ids[i / params.C], params.last);
-  y[i] = Y(V(table[row * params.C + i % params.C]));
+  let row = ids[i / params.C] - params.first; // wraps to a large number below the first row
+  if (row < params.rows) { y[i] = Y(V(table[row * params.C + i % params.C])); }
 }

@@ -1,7 +1,12 @@
 import { CheckpointError, type Device, elementCount, type Tensor } from "../engine/mod.ts";
+import { dtypeBytes, toFloat32 } from "../engine/dtype.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
+import { embedding } from "../kernels/embedding.ts";
 import { BLOCK, isQuantised, type Linear, packLinear, type WeightType } from "../kernels/linear.ts";
 import { widen } from "../kernels/widen.ts";
+
+/** Bytes of one part of a table, as f32. */
+export const PART = 64e6;
 
 /** Below this many bytes the host converts: a dispatch costs more. */
 const SMALL = 64 * 1024;
@@ -79,7 +84,8 @@ export class Weights {
       this.device.upload(y, await this.file.readFloat32(name));
       return y;
     }
-    const raw = dtype === "F32" ? y : this.device.tensor("u32", [Math.ceil(byteLength / 4)], label);
+    const words = [Math.ceil(byteLength / 4)];
+    const raw = dtype === "F32" ? y : this.keep(this.device.tensor("u32", words, label));
     for await (const { offset, bytes } of this.file.chunks(name)) {
       this.device.upload(raw, bytes, offset);
     }
@@ -87,6 +93,41 @@ export class Weights {
       widen(this.device, { x: raw, y, from: dtype });
       raw.dispose();
     }
+    return y;
+  }
+
+  /**
+   * Loads a table [V, C] of the small storage type, in parts of at most 64 MB, so that a vocabulary fits any binding.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async table(name: string, shape: readonly [rows: number, C: number]): Promise<Tensor[]> {
+    this.#check(name, shape);
+    const [V, C] = shape;
+    const { dtype } = this.file.get(name);
+    const rowBytes = C * dtypeBytes(dtype);
+    if (V * C * 4 <= PART || rowBytes % 8 !== 0) {
+      return [this.narrow(await this.tensor(name, shape))];
+    }
+    const rows = Math.floor(PART / (C * 4));
+    const parts: Tensor[] = [];
+    for await (const { bytes } of this.file.chunks(name, rows * rowBytes)) {
+      const part = this.device.tensor("f32", [bytes.length / rowBytes, C], `weight ${name}`);
+      this.device.upload(part, toFloat32(bytes, dtype));
+      parts.push(this.narrow(part));
+    }
+    return parts;
+  }
+
+  /** A table as the small storage type; takes `table` over. */
+  protected narrow(table: Tensor): Tensor {
+    if (this.dtype === "f32") return this.keep(table);
+    const { device } = this;
+    const [V = 0] = table.shape;
+    const ids = device.from("u32", [V], Uint32Array.from({ length: V }, (_, i) => i));
+    const y = this.keep(device.tensor(this.dtype, table.shape, "weight table"));
+    embedding(device, { ids, table, y });
+    for (const t of [ids, table]) t.dispose();
     return y;
   }
 

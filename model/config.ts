@@ -234,10 +234,7 @@ export function parseConfig(json: unknown, where: string): ModelConfig {
     transformer,
     ...text_encoder && { text_encoder },
     tokenizer: {
-      max_length: words.number("max_length", transformer.text_maxlen, {
-        min: 1,
-        max: transformer.text_maxlen,
-      }),
+      max_length: words.number("max_length", transformer.text_maxlen, { min: 1 }),
       pad_id: words.number("pad_id", 0, { min: 0 }),
       eos_id: words.number("eos_id", 1, { min: 0 }),
     },

@@ -105,9 +105,10 @@ export class ConfigReader {
   text(key: string, absent: string): string {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
-    return typeof value === "string" && value !== ""
+    // deno-lint-ignore no-control-regex -- it goes to terminals: nothing of it may move the cursor
+    return typeof value === "string" && /^[^\x00-\x1f\x7f-\x9f]+$/.test(value)
       ? value
-      : this.refuse(key, value, "text in quotes");
+      : this.refuse(key, value, "text in quotes, on one line");
   }
 
   /** Refuses every value of `key` but one: the others are variants that are not implemented. */

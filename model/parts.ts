@@ -1,4 +1,4 @@
-import type { Device } from "../engine/mod.ts";
+import { type Device, InputError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { Weights } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
@@ -69,6 +69,7 @@ interface Loaded {
  */
 export class Parts {
   #loaded: { [P in Part]?: Loaded[P] } = {};
+  #disposed = false;
 
   /** Parts of `source`; `onProgress` hears which is being loaded. */
   constructor(
@@ -95,10 +96,15 @@ export class Parts {
 
   /** A part, loaded if it is not. */
   async get<P extends Part>(part: P): Promise<Loaded[P]> {
+    this.#refuseDisposed();
     const loaded = this.#loaded[part];
     if (loaded) return loaded as Loaded[P];
     this.onProgress(part);
-    const made = await this.source.open(part, (weights) => this.#load(part, weights));
+    const made = await this.source.open(part, async (weights) => {
+      const loading = await this.#load(part, weights);
+      this.#refuseDisposed();
+      return loading;
+    });
     (this.#loaded as Record<Part, unknown>)[part] = made;
     this.device.trim();
     return made as Loaded[P];
@@ -118,8 +124,14 @@ export class Parts {
     this.device.trim();
   }
 
-  /** Frees all parts. */
+  #refuseDisposed(): void {
+    if (!this.#disposed) return;
+    throw new InputError("disposed-model", "Cannot use a disposed model: load it again");
+  }
+
+  /** Frees all parts, for good. */
   dispose(): void {
+    this.#disposed = true;
     for (const part of Object.values(this.#loaded)) part.dispose();
     this.#loaded = {};
   }

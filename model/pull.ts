@@ -1,6 +1,10 @@
 /**
  * Brings the files of a published model from the Hugging Face hub.
  *
+ * Tested against a mock hub on 127.0.0.1 (tests/model/hub_test.ts, tests/commands/pull_test.ts): redirects to storage of
+ * another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The real hub could not be
+ * reached where this was written; what it answers was taken from the sources of `@huggingface/hub`.
+ *
  * @module
  */
 

@@ -2,7 +2,7 @@ import type { Device, Tensor } from "../engine/mod.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { randomNormal } from "../kernels/random_normal.ts";
-import { Weights } from "./checkpoint.ts";
+import { PART, Weights } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Part } from "./keys.ts";
 import type { PartSource } from "./parts.ts";
@@ -62,6 +62,22 @@ class SyntheticWeights extends Weights {
       values[i] = mean + deviation * sum;
     }
     return Promise.resolve(values);
+  }
+
+  override table(name: string, [V, C]: readonly [number, number]): Promise<Tensor[]> {
+    const rows = Math.floor(PART / (C * 4));
+    const parts: Tensor[] = [];
+    for (let first = 0; first < V; first += rows) {
+      const shape = [Math.min(rows, V - first), C];
+      const part = this.device.tensor("f32", shape, `weight ${name}`);
+      randomNormal(this.device, {
+        y: part,
+        key: hash(`${name} ${first}`),
+        ...distribution(name, shape),
+      });
+      parts.push(this.narrow(part));
+    }
+    return Promise.resolve(parts);
   }
 
   override tensor(name: string, shape: readonly number[]): Promise<Tensor> {

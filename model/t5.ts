@@ -46,8 +46,8 @@ interface T5Block {
 }
 
 interface T5Weights {
-  /** `shared.weight` [vocab_size, d_model]. */
-  readonly shared: Tensor;
+  /** `shared.weight` [vocab_size, d_model], in parts. */
+  readonly shared: readonly Tensor[];
   /** Block 0's `relative_attention_bias`, which all blocks share. */
   readonly bias: RelativeBias;
   readonly blocks: readonly T5Block[];
@@ -130,7 +130,11 @@ export class T5Encoder {
     const hidden = device.tensor("f32", [T, 2 * d_ff], "text hidden");
     const gated = device.tensor("f32", [T, d_ff], "text gated");
 
-    embedding(device, { ids: tokens, table: weights.shared, y: x });
+    let first = 0;
+    for (const table of weights.shared) {
+      embedding(device, { ids: tokens, table, first, y: x });
+      first += table.shape[0]!;
+    }
     for (const [i, block] of weights.blocks.entries()) {
       layerNorm(device, { x, y: normed, eps, rms: true, weight: block.attentionNorm });
       matmul(device, { x: normed, linear: block.qkv, y: qkv });
@@ -203,7 +207,7 @@ async function load(weights: Weights, config: T5Config): Promise<T5Weights> {
   const linear = (names: readonly string[], N: number, K: number) =>
     weights.linear(names.map((name) => `${name}.weight`), [N, K]);
   const table = weights.has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
-  const shared = await embeddingTable(weights, table, [V, C]);
+  const shared = await weights.table(table, [V, C]);
   const blocks: T5Block[] = [];
   for (let i = 0; i < config.num_layers; i++) {
     const key = `encoder.block.${i}.layer`;
@@ -238,20 +242,4 @@ async function load(weights: Weights, config: T5Config): Promise<T5Weights> {
     blocks,
     finalNorm: await norm("encoder.final_"),
   };
-}
-
-/** The embedding table as the weights' dtype: of the big encoders it is a quarter of a gigabyte as f32. */
-async function embeddingTable(
-  weights: Weights,
-  name: string,
-  shape: readonly [number, number],
-): Promise<Tensor> {
-  const { device, dtype } = weights;
-  const table = await weights.tensor(name, shape);
-  if (dtype === "f32") return table;
-  const rows = device.from("u32", [shape[0]], Uint32Array.from({ length: shape[0] }, (_, i) => i));
-  const narrow = weights.keep(device.tensor(dtype, shape, `weight ${name}`));
-  embedding(device, { ids: rows, table, y: narrow });
-  for (const t of [rows, table]) t.dispose();
-  return narrow;
 }

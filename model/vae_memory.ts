@@ -1,5 +1,5 @@
 /**
- * What the VAE's decoder holds while it works, and the memory of a decode in strips.
+ * How much of a batch of pictures the VAE's decoder takes on at once, and the memory of a decode in strips.
  *
  * @module
  */
@@ -21,8 +21,6 @@ interface Block {
   readonly scale: number;
   readonly C: number;
   readonly N: number;
-  /** Whether its output is doubled. */
-  readonly doubled: boolean;
 }
 
 /** Whether decoder level `i`, counted from full resolution, ends in an Upsample. */
@@ -30,17 +28,16 @@ export function doubles({ patch_size }: VaeConfig, i: number): boolean {
   return i >= 1 && i <= Math.log2(patch_size);
 }
 
-/** The decoder's residual blocks in order. */
+/** The decoder's residual blocks in order, as far as their sizes differ. */
 function blocks(config: VaeConfig): Block[] {
   const { base_ch, decoder_ch_mult, num_res_blocks } = config;
   let C = base_ch * decoder_ch_mult.at(-1)!;
-  const middle = { scale: 1, C, N: C, doubled: false };
-  const list: Block[] = [middle, middle];
+  const list: Block[] = [{ scale: 1, C, N: C }]; // those of the middle are alike
   let scale = 1;
   for (let i = decoder_ch_mult.length - 1; i >= 0; i--) {
     const N = base_ch * decoder_ch_mult[i]!;
     for (let k = 0; k <= num_res_blocks; k++) {
-      list.push({ scale, C, N, doubled: k === num_res_blocks && doubles(config, i) });
+      list.push({ scale, C, N });
       C = N;
     }
     if (doubles(config, i)) scale *= 2;
@@ -159,57 +156,4 @@ export class StripMemory {
 
 function view(memory: Tensor, shape: readonly number[]): Tensor {
   return memory.rows(0, shape.reduce((product, n) => product * n, 1)).reshape(...shape);
-}
-
-/**
- * Bytes that decoding `batch` pictures of h × w codes holds at most: activations, those kept for reuse, and pictures;
- * without weights, codes and the norms' statistics (a few MB).
- *
- * @param how The batch, 1 if absent; bytes of one binding of the adapter; and rows per strip, as for the decoder.
- */
-export function decodeBytes(
-  config: VaeConfig,
-  h: number,
-  w: number,
-  how: { batch?: number; limit?: number; rowsPerStrip?: number } = {},
-): number {
-  const { batch = 1, limit = Infinity, rowsPerStrip } = how;
-  const B = Math.min(batch, imagesPerPass(config, h, w, limit));
-  const list = blocks(config);
-  const scale = list.at(-1)!.scale;
-  const pictures = (batch > B ? batch + B : batch) * h * w * scale ** 2 * 3 * 4;
-  if (rowsPerStrip !== undefined || needsStrips(config, h, w)) {
-    const { x, hidden, strip } = stripSizes(config, [B, h, w], rowsPerStrip);
-    return 4 * (x + hidden + strip) + pictures;
-  }
-  const free = new Map<number, number>();
-  let held = pictures;
-  const take = (bytes: number): number => {
-    const left = free.get(bytes) ?? 0;
-    if (left > 0) free.set(bytes, left - 1);
-    else held += bytes;
-    return bytes;
-  };
-  const give = (bytes: number) => free.set(bytes, (free.get(bytes) ?? 0) + 1);
-  let x = take(B * h * w * list[0]!.C * 4);
-  for (const { scale, C, N, doubled } of list) { // as ResBlock.run and VaeDecoder.decode do
-    const bytes = B * h * w * scale ** 2 * N * 4;
-    const norm = take(x);
-    const hidden = take(bytes);
-    give(norm);
-    const second = take(bytes);
-    give(hidden);
-    if (C !== N) {
-      const y = take(bytes);
-      give(x);
-      x = y;
-    }
-    give(second);
-    if (!doubled) continue;
-    const y = take(4 * bytes);
-    give(x);
-    x = y;
-  }
-  take(x);
-  return held;
 }

@@ -19,11 +19,13 @@ for (
   });
 }
 
-Deno.test("embedding() stays inside its table", async () => {
-  const table = upload("f32", [3, 1], [10, 20, 30]);
-  const y = poisoned("f32", [2, 1]);
-  embedding(device, { ids: upload("u32", [2], [1, 4_000_000_000]), table, y });
-  assertEquals([...(await device.read(y))], [20, 30]);
+Deno.test("embedding() looks up a table in parts, and leaves rows of other ids alone", async () => {
+  const ids = upload("u32", [5], [1, 4_000_000_000, 4, 0, 3]);
+  const y = upload("f32", [5, 1], [-1, -2, -3, -4, -5]);
+  embedding(device, { ids, table: upload("f32", [3, 1], [10, 20, 30]), y });
+  assertEquals([...(await device.read(y))], [20, -2, -3, 10, -5]);
+  embedding(device, { ids, table: upload("f32", [2, 1], [40, 50]), first: 3, y });
+  assertEquals([...(await device.read(y))], [20, -2, 50, 10, 40]);
 });
 
 Deno.test("embedding() refuses shapes that disagree", () => {

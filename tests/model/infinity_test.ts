@@ -300,7 +300,13 @@ Deno.test("InfinityModel stores f16 where asked, within f16's error", async () =
   half.dispose();
 });
 
-Deno.test("InfinityModel.dispose() leaves zero live bytes", () => {
+Deno.test("InfinityModel.dispose() leaves zero live bytes, for good", async () => {
   model.dispose();
   assertEquals([device.memory.liveBytes, device.memory.pooledBytes], [0, 0]);
+  await assertRejects(
+    () => model.generate({ prompt: "cat" }),
+    InputError,
+    "Cannot use a disposed model: load it again",
+  );
+  assertEquals(device.memory.liveBytes, 0);
 });

@@ -1,0 +1,238 @@
+// `pull` against a hub on 127.0.0.1: the real one was never asked.
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { pullModel } from "../../commands/pull.ts";
+import manifest from "../../deno.json" with { type: "json" };
+import { BitwiseError } from "../../engine/errors.ts";
+import { openTensorFile } from "../../model/files.ts";
+import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../model/presets.ts";
+import { COMMIT, digestOf, MockHub } from "../model/mock_hub.ts";
+import { TINY, tinyRepositories } from "../model/tiny_release.ts";
+import { ended, fakeIo, filesIn, inFolder, refuses } from "./process.ts";
+
+const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
+
+/** The command line with the permissions of `deno task pull`. */
+function start(args: readonly string[], cwd: string, endpoint: string): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [...manifest.tasks.pull.split(" ").slice(1, -2), CLI, "pull", ...args],
+    cwd,
+    env: { HF_ENDPOINT: endpoint, HF_HOME: join(cwd, "hf"), HF_TOKEN: "hf_x", NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+interface Pulled {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Pulls TINY, or another, into `folder`/tiny. */
+async function pullTiny(hub: MockHub, folder: string, preset: Preset = TINY): Promise<Pulled> {
+  const io = fakeIo();
+  const env: Record<string, string> = { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, "hf") };
+  const options = { output: join(folder, "tiny"), type: "f16", pause: 1 } as const;
+  const code = await pullModel(preset, options, io, (name) => env[name]);
+  return { code, out: io.text(), err: io.errors() };
+}
+
+Deno.test("pull downloads a model and converts it, once", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    await Deno.mkdir(join(folder, "hf"));
+    await Deno.writeTextFile(join(folder, "hf", "token"), "hf_file\n");
+    const { code, out, err } = await pullTiny(hub, folder);
+    assertEquals(code, 0);
+    assertStringIncludes(out, `${join(folder, "tiny")}: tiny, `);
+    assertStringIncludes(err, "tiny: 8 files, ");
+    assertStringIncludes(err, 'Downloading "infinity_vae_d16.pth": 100 %, ');
+    const model = join(folder, "tiny");
+    assertEquals(filesIn(model), [
+      "config.json",
+      "infinity_vae_d16.safetensors",
+      "text_encoder",
+      "tokenizer.json",
+      "transformer.safetensors",
+    ]);
+    const weights = await openTensorFile(join(model, "transformer.safetensors"));
+    assertEquals(weights.get("word_embed.weight").dtype, "F16");
+    weights.close();
+    assertEquals(new Set(hub.tokens), new Set(["Bearer hf_file"]));
+    assertEquals(hub.leaked, []);
+
+    const cache = join(folder, "hf", "hub");
+    assertEquals(filesIn(cache), [
+      "models--FoundationVision--Infinity",
+      "models--google--flan-t5-xl",
+    ]);
+    for (const name of filesIn(cache)) {
+      assertEquals(await Deno.readTextFile(join(cache, name, "refs", "main")), COMMIT);
+      assert(filesIn(join(cache, name, "blobs")).every((blob) => /^[0-9a-f]{40,64}$/.test(blob)));
+    }
+    // what the preset does not need stays there
+    const snapshot = join(cache, "models--FoundationVision--Infinity", "snapshots", COMMIT);
+    assertEquals(filesIn(snapshot), ["infinity_vae_d16.pth", "tiny_weights"]);
+
+    const requests = hub.tokens.length;
+    assertEquals(await pullTiny(hub, folder), {
+      code: 0,
+      out: `${model}: tiny is there already\n`,
+      err: "",
+    });
+    assertEquals(hub.tokens.length, requests);
+    await Deno.remove(model, { recursive: true });
+    const files = hub.asked.length;
+    assertStringIncludes((await pullTiny(hub, folder)).out, "tiny, ");
+    assertEquals(hub.asked.length, files);
+  }));
+
+Deno.test("pull goes on after a lost connection", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    const fault = { after: 1000, times: 1 };
+    hub.faults.set("infinity_vae_d16.pth", fault);
+    await pullTiny(hub, folder);
+    const asked = hub.asked.filter(({ path }) => path === "infinity_vae_d16.pth");
+    assertEquals(asked.map(({ range }) => range), [null, "bytes=1000-"]);
+  }));
+
+Deno.test("pull refuses before it downloads", () =>
+  inFolder(async (folder) => {
+    const fails = async (code: string, message: string, preset?: Preset, change?: {
+      [repository: string]: { [path: string]: string | undefined };
+    }) => {
+      const repositories = tinyRepositories();
+      for (const [name, files] of Object.entries(change ?? {})) {
+        for (const [path, content] of Object.entries(files)) {
+          if (content === undefined) delete repositories[name]![path];
+          else repositories[name]![path] = content;
+        }
+      }
+      await using hub = new MockHub(repositories);
+      const error = await assertRejects(() => pullTiny(hub, folder, preset), BitwiseError);
+      assertEquals([error.code, error.message.includes("\n")], [code, false]);
+      assertStringIncludes(error.message, message);
+      assert(hub.asked.every(({ path }) => path.endsWith(".json")));
+    };
+    await fails("unpublished", "Cannot pull tiny: it was never published; there are 125m, 2b, 8b", {
+      ...TINY,
+      file: null,
+    });
+    const file = (path: string, repository: string) => `Cannot download ${path} of ${repository}: `;
+    const missing = { [REPOSITORY]: { "infinity_vae_d16.pth": undefined } };
+    await fails("not-found", file("infinity_vae_d16.pth", REPOSITORY), TINY, missing);
+    const shard = "tiny_weights/model-00001-of-00002.safetensors";
+    const hole = { [REPOSITORY]: { [shard]: undefined } };
+    await fails("not-found", file(shard, REPOSITORY), TINY, hole);
+    for (const name of ["../x.safetensors", "/x.safetensors", "x.py", 1]) {
+      const index = JSON.stringify({ weight_map: { a: name } });
+      const change = { [TEXT_ENCODER.repository]: { [TEXT_ENCODER.weights]: index } };
+      await fails("bad-index", "must list shards that lie beside it", TINY, change);
+    }
+    await Deno.mkdir(join(folder, "tiny"));
+    await Deno.writeTextFile(join(folder, "tiny", "diary.txt"), "");
+    await fails("exists", "there are other files in it; name a new folder");
+  }));
+
+Deno.test("pull tells failures in one line", () =>
+  inFolder(async (cwd) => {
+    const junk = new Uint8Array(1000);
+    const files = { "infinity_125M_256x256.pth": junk, "infinity_vae_d16.pth": junk };
+    const text = {
+      [TEXT_ENCODER.weights]: '{"weight_map":{"a":"a.safetensors"}}',
+      "a.safetensors": junk,
+      [TEXT_ENCODER.tokenizer]: "{}",
+    };
+    await using hub = new MockHub({ [REPOSITORY]: files, [TEXT_ENCODER.repository]: text });
+    const says = async (message: string) => {
+      const { code, out, err } = await ended(start(["125m"], cwd, hub.endpoint));
+      assertEquals([code, out], [1, ""], err);
+      const lines = err.trimEnd().split("\n").filter((line) => !/^(Down|infinity-)/.test(line));
+      assertEquals(lines.length, 1, err);
+      assertStringIncludes(lines[0]!, `error: ${message}`);
+      assertEquals(filesIn(cwd).includes("models"), false);
+    };
+    hub.answer = () => Response.json({ error: "gated" }, { status: 401 });
+    await says(
+      `Cannot download ${REPOSITORY}: the hub refuses access (401); accept its licence at`,
+    );
+    hub.answer = undefined;
+    hub.faults.set("infinity_125M_256x256.pth", { bytes: new Uint8Array(1000).fill(1) });
+    await says("Cannot use infinity_125M_256x256.pth: its SHA-256 is ");
+    hub.faults.set("infinity_125M_256x256.pth", { status: 403 });
+    await says(
+      `Cannot download infinity_125M_256x256.pth of ${REPOSITORY}: the hub refuses access`,
+    );
+  }));
+
+Deno.test({
+  name: "pull keeps what it has at Ctrl-C, and says how to go on",
+  ignore: Deno.build.os === "windows", // a child cannot be sent Ctrl-C
+  fn: () =>
+    inFolder(async (cwd) => {
+      const main = Uint8Array.from({ length: 50_000 }, (_, i) => i);
+      const name = "infinity_125M_256x256.pth";
+      await using hub = new MockHub({
+        [REPOSITORY]: { [name]: main, "infinity_vae_d16.pth": new Uint8Array(9) },
+        [TEXT_ENCODER.repository]: {
+          [TEXT_ENCODER.weights]: '{"weight_map":{"a":"a.safetensors"}}',
+          "a.safetensors": new Uint8Array(9),
+          [TEXT_ENCODER.tokenizer]: "{}",
+        },
+      });
+      hub.faults.set(name, { after: 20_000, hang: true, times: 1 });
+      const process = start(["125m"], cwd, hub.endpoint);
+      const blobs = join(cwd, "hf", "hub", "models--FoundationVision--Infinity", "blobs");
+      const partial = join(blobs, `${digestOf(main)}.incomplete`);
+      const size = () => Deno.stat(partial).then(({ size }) => size, () => 0);
+      for (let i = 0; i < 300 && await size() < 20_000; i++) {
+        await new Promise((done) => setTimeout(done, 50));
+      }
+      process.kill("SIGINT");
+      const { code, err } = await ended(process);
+      assertEquals(code, 130, err);
+      const end = "What was downloaded is kept: run the same command to go on\nInterrupted\n";
+      assert(err.endsWith(end), err);
+      assertEquals(await size(), 20_000);
+      assertEquals(filesIn(cwd), ["hf"]);
+
+      await ended(start(["125m"], cwd, hub.endpoint));
+      const ranges = hub.asked.filter(({ path }) => path === name).map(({ range }) => range);
+      assertEquals(ranges, [null, "bytes=20000-"]);
+      assertEquals(filesIn(blobs).includes(digestOf(main)), true);
+    }),
+});
+
+Deno.test("pull says which permission it needs, and asks for none", () =>
+  refuses(
+    ["pull", "2b"],
+    1,
+    "Cannot pull: Deno was not allowed to reach huggingface.co; use deno task pull, or run it with --allow-net",
+    { HF_ENDPOINT: "" },
+  ));
+
+Deno.test("pull refuses what it does not know", async () => {
+  await refuses(["pull"], 2, "Cannot pull: give one model, such as 2b; --list shows them");
+  await refuses(["pull", "3b"], 2, 'Cannot use preset "3b": it must be one of 125m');
+  await refuses(["pull", "1b"], 2, "Cannot pull infinity-1b: it was never published");
+});
+
+Deno.test("pull --list shows the models", async () => {
+  const { code, out, err } = await ended(start(["--list"], ".", ""));
+  assertEquals([code, err], [0, ""]);
+  assertStringIncludes(out, "\n2b ");
+  assertStringIncludes(out, "not published");
+});
+
+Deno.test("nothing but pull loads the hub", async () => {
+  for (const root of ["mod.ts", "commands/generate.ts", "commands/convert.ts"]) {
+    const path = fromFileUrl(new URL(`../../${root}`, import.meta.url));
+    const command = new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] });
+    const graph = new TextDecoder().decode((await command.output()).stdout);
+    assertStringIncludes(graph, "engine/errors.ts");
+    assertEquals(/npm:\/?@huggingface\/hub|model\/hub/.test(graph), false, root);
+  }
+});

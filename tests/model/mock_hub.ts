@@ -1,0 +1,144 @@
+// A Hugging Face hub on 127.0.0.1: what @huggingface/hub and downloads ask of the real one, and its failures.
+import { createHash } from "node:crypto";
+
+/** A request for bytes of a file. */
+export interface Asked {
+  readonly path: string;
+  readonly range: string | null;
+}
+
+/** How the hub misbehaves with a file. */
+export interface Fault {
+  /** Bytes after which the connection is lost, or nothing more comes. */
+  readonly after?: number;
+  /** Stays silent in the end, instead of hanging up. */
+  readonly hang?: boolean;
+  /** Sends all of the file whatever the range. */
+  readonly noRange?: boolean;
+  /** Sends other bytes than the hub has told the digest of. */
+  readonly bytes?: Uint8Array<ArrayBuffer>;
+  /** Answers with this status. */
+  readonly status?: number;
+  /** Happens only that often. */
+  times?: number;
+}
+
+/** The commit that every branch is at. */
+export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+
+type Content = Uint8Array<ArrayBuffer> | string;
+const bytesOf = (content: Content) =>
+  typeof content === "string" ? new TextEncoder().encode(content) : content;
+
+/** What a file is called in the cache: text lies in git, the rest in its large file storage. */
+export function digestOf(content: Content): string {
+  const bytes = bytesOf(content);
+  return typeof content === "string"
+    ? createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")
+    : createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Serves repositories; the files themselves come from another origin, as those of the real hub. */
+export class MockHub implements AsyncDisposable {
+  /** Requests for files. */
+  readonly asked: Asked[] = [];
+  /** All requests, with the token they bore. */
+  readonly tokens: (string | null)[] = [];
+  /** Tokens that the storage was given. */
+  readonly leaked: string[] = [];
+  /** By path. */
+  readonly faults = new Map<string, Fault>();
+  /** Instead of an answer about repositories. */
+  answer: (() => Response) | undefined;
+  readonly #hub: Deno.HttpServer<Deno.NetAddr>;
+  readonly #storage: Deno.HttpServer<Deno.NetAddr>;
+  readonly #gone = new AbortController();
+
+  constructor(readonly repositories: Record<string, Record<string, Content>>) {
+    const options = {
+      hostname: "127.0.0.1",
+      port: 0,
+      onListen: () => {},
+      signal: this.#gone.signal,
+    };
+    this.#hub = Deno.serve(options, (request) => this.#api(request));
+    this.#storage = Deno.serve(options, (request) => this.#file(request));
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.#hub.addr.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // hanging connections would keep a gentle shutdown waiting
+    this.#gone.abort();
+    await Promise.all([this.#hub.finished, this.#storage.finished]);
+  }
+
+  async #api(request: Request): Promise<Response> {
+    this.tokens.push(request.headers.get("authorization"));
+    const { pathname } = new URL(request.url);
+    const path = decodeURIComponent(pathname).slice(1);
+    const body = request.method === "POST" ? await request.json() : undefined;
+    if (this.answer) return this.answer();
+    for (const [name, files] of Object.entries(this.repositories)) {
+      if (path === `api/models/${name}/revision/main`) {
+        return Response.json({ _id: "0", id: name, sha: COMMIT, private: false, gated: false });
+      }
+      if (path === `api/models/${name}/paths-info/${COMMIT}` && body) {
+        const known = (body.paths as string[]).filter((each) => Object.hasOwn(files, each));
+        return Response.json(known.map((each) => this.#info(each, files[each]!)));
+      }
+      const start = `${name}/resolve/${COMMIT}/`;
+      if (path.startsWith(start) && Object.hasOwn(files, path.slice(start.length))) {
+        const location = `http://127.0.0.1:${this.#storage.addr.port}/${encodeURI(path)}`;
+        return new Response(null, { status: 302, headers: { location } });
+      }
+    }
+    return Response.json({ error: "Repository not found" }, { status: 404 });
+  }
+
+  #info(path: string, content: Content): unknown {
+    const size = bytesOf(content).length;
+    const oid = digestOf(content);
+    const lfs = typeof content === "string" ? undefined : { oid, size, pointerSize: 134 };
+    return { type: "file", path, size, oid: lfs ? "0".repeat(40) : oid, lfs };
+  }
+
+  #file(request: Request): Response {
+    const token = request.headers.get("authorization");
+    if (token !== null) this.leaked.push(token);
+    const [owner, name, , , ...rest] = new URL(request.url).pathname.slice(1).split("/");
+    const path = decodeURIComponent(rest.join("/"));
+    const range = request.headers.get("range");
+    this.asked.push({ path, range });
+    let fault = this.faults.get(path) ?? {};
+    if (fault.times !== undefined && fault.times-- <= 0) fault = {};
+    if (fault.status) return new Response("no", { status: fault.status });
+    const bytes = fault.bytes ?? bytesOf(this.repositories[`${owner}/${name}`]![path]!);
+    const start = fault.noRange ? 0 : Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+    const left = bytes.subarray(start);
+    const headers = new Headers({ "content-length": `${left.length}` });
+    const ranged = range !== null && !fault.noRange;
+    if (ranged) {
+      headers.set("content-range", `bytes ${start}-${bytes.length - 1}/${bytes.length}`);
+    }
+    const body = fault.after === undefined
+      ? left
+      : breaking(left.slice(0, fault.after), fault.hang);
+    return new Response(body, { status: ranged ? 206 : 200, headers });
+  }
+}
+
+/** Sends bytes, then breaks or falls silent. */
+function breaking(bytes: Uint8Array, hang = false): ReadableStream<Uint8Array> {
+  let sent = false;
+  return new ReadableStream({
+    async pull(controller) {
+      if (!sent) return sent = true, controller.enqueue(bytes);
+      if (hang) return await new Promise<never>(() => {});
+      // short of its content-length: Deno hangs up
+      controller.close();
+    },
+  });
+}
