@@ -350,9 +350,18 @@ export class Device {
     this.check();
   }
 
-  /** Throws the first error the GPU has reported, if any; errors arrive asynchronously. */
+  /** Throws the first error the GPU has reported, if any, and keeps doing so; errors arrive asynchronously. */
   check(): void {
     if (this.#error) throw this.#error;
+  }
+
+  /**
+   * Makes the device usable again after an {@link OutOfMemoryError}, once what failed is disposed: forgets the error, and
+   * the memory kept for reuse, some of which may never have been there.
+   */
+  recover(): void {
+    this.trim();
+    if (this.#error instanceof OutOfMemoryError) this.#error = null;
   }
 
   /** Begins to time every dispatch; `null` where the adapter has no timestamps. */

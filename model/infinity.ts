@@ -1,4 +1,4 @@
-import { Device, InputError } from "../engine/mod.ts";
+import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
@@ -221,7 +221,10 @@ export class InfinityModel {
    * @throws what `signal` was aborted with.
    */
   generate(options: GenerateOptions): Promise<Result> {
-    const result = this.#last.then(() => this.#generate(options));
+    const result = this.#last.then(() => this.#generate(options)).catch((error) => {
+      if (error instanceof OutOfMemoryError) this.device.recover();
+      throw error;
+    });
     this.#last = result.then(() => {}, () => {});
     return result;
   }

@@ -90,7 +90,7 @@ export class VaeDecoder {
    * @param imagesPerPass How many pictures go through at once, which never changes a bit of them; as many as fit 512 MiB
    * per activation if absent.
    * @param rowsPerStrip Decodes in strips of so many rows, which never changes a bit either. If absent, pictures with an
-   * activation of more than 256 MiB are, in strips of 64 MiB: it takes less than half the memory.
+   * activation of more than 256 MiB are, in strips of 64 MiB: it takes a third of the memory.
    * @throws {InputError} `codes-shape`: the codes have another number of channels.
    */
   decode(

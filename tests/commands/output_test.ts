@@ -3,10 +3,11 @@ import { join } from "@std/path";
 import { contactSheet } from "../../commands/demo.ts";
 import { UsageError } from "../../commands/flags.ts";
 import { checkWritable, outputPaths } from "../../commands/output.ts";
+import { ProgressLine } from "../../commands/progress.ts";
 import { readBits, readFeatures, readUniforms } from "../../commands/tensor_files.ts";
 import { FileError, InputError, SafetensorsError } from "../../engine/errors.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../engine/safetensors_writer.ts";
-import { filesIn, inFolder } from "./process.ts";
+import { fakeIo, filesIn, inFolder } from "./process.ts";
 
 Deno.test("outputPaths() numbers several pictures", () => {
   assertEquals(outputPaths("a/cat.png", 1), ["a/cat.png"]);
@@ -82,3 +83,19 @@ Deno.test("readFeatures(), readUniforms() and readBits() read what --trace and o
     );
     await assertRejects(() => readBits(file), InputError, "it has no scale0.bits");
   }));
+
+Deno.test("ProgressLine rewrites one line on a terminal, and writes plain lines elsewhere", () => {
+  for (
+    const [errIsTerminal, expected] of [
+      [true, "\r\x1b[Kone\r\x1b[Ktwo\r\x1b[K"],
+      [false, "one\ntwo\n"],
+    ] as const
+  ) {
+    const io = { ...fakeIo(), errIsTerminal };
+    const progress = new ProgressLine(io);
+    progress.show("one");
+    progress.show("two");
+    for (let i = 0; i < 2; i++) progress[Symbol.dispose]();
+    assertEquals([io.errors(), io.text()], [expected, ""]);
+  }
+});

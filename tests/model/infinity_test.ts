@@ -270,6 +270,21 @@ Deno.test({
   },
 });
 
+Deno.test("generate() fails where the GPU runs out of memory, and works again afterwards", async () => {
+  const live = device.memory.liveBytes;
+  const runOut = () => {
+    const error = new GPUOutOfMemoryError("no room");
+    device.gpu.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error }));
+  };
+  await assertRejects(
+    () => model.generate({ prompt: "cat", onProgress: ({ scale }) => scale === 1 && runOut() }),
+    OutOfMemoryError,
+    "(no room); try a smaller batch or --type f16",
+  );
+  assertEquals([device.memory.liveBytes, device.memory.pooledBytes], [live, 0]);
+  assertEquals((await model.generate({ prompt: "cat" })).images.length, 1);
+});
+
 Deno.test("generate() warns of a prompt that was cut", async () => {
   const prompt = "very ".repeat(10_000) + "red apple";
   const { warnings, images } = await model.generate({ prompt });
