@@ -1,0 +1,107 @@
+import type { Device, Tensor } from "../engine/mod.ts";
+import { safetensorsHeader, type TensorEntry } from "../engine/safetensors_writer.ts";
+import { Weights } from "../model/checkpoint.ts";
+import { openTensorFile } from "../model/files.ts";
+import { median } from "./measure.ts";
+
+/** Tensors of the file that is loaded: 32 of 2048 × 2048, as of a 2B block. */
+const COUNT = 32;
+const SHAPE = [2048, 2048] as const;
+/** Bytes of one read and write of the plain loop: the engine's own chunk. */
+const CHUNK = 4 * 1024 * 1024;
+
+/** Loading a file against a loop that only reads and writes its bytes. */
+export interface LoadingRow {
+  /** What is loaded, and how far. */
+  readonly what: string;
+  /** Bytes of the file. */
+  readonly bytes: number;
+  /** GB of the file per second. */
+  readonly rate: number;
+  /** Against the plain loop of the same file. */
+  readonly ratio: number;
+  /** Most growth of the JavaScript heap, buffers outside it included, in bytes. */
+  readonly heap: number;
+}
+
+async function writeFile(path: string, dtype: "F32" | "F16"): Promise<number> {
+  const entries: TensorEntry[] = Array.from(
+    { length: COUNT },
+    (_, i) => ({ name: `layer.${i}.weight`, dtype, shape: SHAPE }),
+  );
+  using file = await Deno.open(path, { create: true, write: true, truncate: true });
+  const write = async (bytes: Uint8Array) => {
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+  };
+  await write(safetensorsHeader(entries));
+  const size = SHAPE[0] * SHAPE[1] * (dtype === "F32" ? 4 : 2);
+  const zeros = new Uint8Array(size);
+  for (let i = 0; i < COUNT; i++) await write(zeros);
+  return COUNT * size;
+}
+
+/** The most a loader can reach: the file's bytes, each written to its own place on the GPU as it is. */
+async function plainLoop(device: Device, path: string): Promise<void> {
+  using file = await Deno.open(path);
+  const size = (await file.stat()).size;
+  const targets: Tensor[] = [];
+  const bytes = new Uint8Array(CHUNK);
+  for (let at = 0; at < size; at += CHUNK) {
+    const target = device.tensor("u32", [CHUNK / 4]);
+    targets.push(target);
+    const n = await file.read(bytes) ?? 0;
+    device.gpu.queue.writeBuffer(target.buffer, 0, bytes, 0, n - n % 4);
+    device.gpu.queue.submit([]);
+  }
+  await device.finish();
+  for (const target of targets) target.dispose();
+}
+
+async function timed(samples: number, run: () => Promise<void>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i <= samples; i++) {
+    const began = performance.now();
+    await run();
+    if (i > 0) times.push((performance.now() - began) / 1000); // the first warms the file's cache
+  }
+  return median(times);
+}
+
+/** Loads tensors as they are, and packed as linear layers, from F32 and F16 files. */
+export async function benchLoading(device: Device): Promise<LoadingRow[]> {
+  const rows: LoadingRow[] = [];
+  for (const dtype of ["F32", "F16"] as const) {
+    const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+    try {
+      const bytes = await writeFile(path, dtype);
+      const plain = await timed(3, () => plainLoop(device, path));
+      for (const packed of [false, true]) {
+        const before = memory();
+        let heap = 0;
+        const took = await timed(3, async () => {
+          const file = await openTensorFile(path);
+          const weights = new Weights(device, file, "f32");
+          for (const name of file.tensors.keys()) {
+            if (packed) await weights.linear(name, SHAPE);
+            else await weights.tensor(name, SHAPE);
+            heap = Math.max(heap, memory() - before);
+          }
+          await device.finish();
+          weights.dispose();
+          file.close();
+        });
+        const what = `${dtype} to f32${packed ? ", packed for matmul" : ""}`;
+        rows.push({ what, bytes, rate: bytes / took / 1e9, ratio: plain / took, heap });
+      }
+    } finally {
+      await Deno.remove(path);
+    }
+  }
+  device.trim();
+  return rows;
+}
+
+function memory(): number {
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+}
