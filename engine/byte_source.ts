@@ -15,10 +15,16 @@ export interface ByteSource {
   /**
    * Reads exactly `length` bytes from byte `offset` on. Concurrent reads are safe.
    *
+   * @param into A buffer of `length` bytes or more that may be filled and returned in part: a fresh one for each of a
+   * thousand pieces costs more than reading them.
    * @throws {InputError} `range-invalid`: the range is not inside the source.
    * @throws {FileError} `read-failed`: the bytes cannot be read (any more).
    */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  read(
+    offset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>;
   /** Gives back what the source holds open. Later reads fail. */
   close?(): void;
 }

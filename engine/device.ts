@@ -15,6 +15,8 @@ import { Texture } from "./texture.ts";
 
 /** `writeBuffer` stages without limit until the next submit, so large uploads go in chunks of this size. */
 const UPLOAD_CHUNK = 4 * 1024 * 1024;
+/** From here on an upload is submitted at once: its staging memory is then used again, which is faster than new pages. */
+const LARGE_UPLOAD = 1024 * 1024;
 
 /** What the adapter is and what was granted. */
 export interface Capabilities {
@@ -273,7 +275,7 @@ export class Device {
     for (let at = 0; at < bytes.length; at += UPLOAD_CHUNK) {
       const chunk = bytes.subarray(at, at + UPLOAD_CHUNK);
       this.gpu.queue.writeBuffer(tensor.buffer, tensor.byteOffset + offset + at, chunk);
-      if (bytes.length > UPLOAD_CHUNK) this.gpu.queue.submit([]);
+      if (chunk.length >= LARGE_UPLOAD) this.gpu.queue.submit([]);
     }
   }
 

@@ -78,10 +78,15 @@ export interface TensorFile {
    *
    * @param name The tensor.
    * @param maxBytes The most bytes per piece, at least 8; rounded down to a multiple of 8.
+   * @param scratch A buffer of `maxBytes` that pieces may lie in; each is then good until the next one only.
    * @throws {SafetensorsError} `tensor-missing`: there is none of this name.
    * @throws {InputError} `chunk-size`: `maxBytes` is less than 8.
    */
-  chunks(name: string, maxBytes?: number): AsyncGenerator<TensorChunk, void, void>;
+  chunks(
+    name: string,
+    maxBytes?: number,
+    scratch?: Uint8Array<ArrayBuffer>,
+  ): AsyncGenerator<TensorChunk, void, void>;
   /** Closes the file or all shards. */
   close(): void;
 }
@@ -225,7 +230,11 @@ export class Safetensors implements TensorFile {
     return toFloat32(await this.#readBytes(name), this.get(name).dtype);
   }
 
-  async *chunks(name: string, maxBytes = 2 ** 22): AsyncGenerator<TensorChunk, void, void> {
+  async *chunks(
+    name: string,
+    maxBytes = 2 ** 22,
+    scratch?: Uint8Array<ArrayBuffer>,
+  ): AsyncGenerator<TensorChunk, void, void> {
     const { source, offset: start, byteLength } = this.get(name);
     if (!(maxBytes >= 8)) {
       throw new InputError(
@@ -236,7 +245,7 @@ export class Safetensors implements TensorFile {
     const step = Math.floor(maxBytes / 8) * 8;
     for (let offset = 0; offset < byteLength; offset += step) {
       const length = Math.min(step, byteLength - offset);
-      yield { offset, bytes: await readExactly(source, start + offset, length) };
+      yield { offset, bytes: await readExactly(source, start + offset, length, scratch) };
     }
   }
 

@@ -104,8 +104,9 @@ export async function readExactly(
   source: ByteSource,
   offset: number,
   length: number,
+  into?: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await source.read(offset, length);
+  const bytes = await source.read(offset, length, into);
   if (bytes.length === length) return bytes;
   const detail = `it gave ${bytes.length} of ${length} bytes at ${offset}; did it change?`;
   throw refuseFor(source.name)("read-short", detail);

@@ -8,6 +8,9 @@ import { widen } from "../kernels/widen.ts";
 /** Bytes of one part of a table, as f32. */
 export const PART = 64e6;
 
+/** Bytes that are read and uploaded at a time. */
+const CHUNK = 4 * 1024 * 1024;
+
 /** Below this many bytes the host converts: a dispatch costs more. */
 const SMALL = 64 * 1024;
 
@@ -17,6 +20,7 @@ const SMALL = 64 * 1024;
  */
 export class Weights {
   #owned: { dispose(): void }[] = [];
+  #scratch: Uint8Array<ArrayBuffer> | undefined;
   /** Storage type of caches, of convolutions, and of matrices too small or too delicate for blocks. */
   readonly dtype: "f32" | "f16";
 
@@ -86,9 +90,13 @@ export class Weights {
     }
     const words = [Math.ceil(byteLength / 4)];
     const raw = dtype === "F32" ? y : this.keep(this.device.tensor("u32", words, label));
-    for await (const { offset, bytes } of this.file.chunks(name)) {
+    // taken while it is in use, so that tensors may load side by side
+    const scratch = this.#scratch ?? new Uint8Array(CHUNK);
+    this.#scratch = undefined;
+    for await (const { offset, bytes } of this.file.chunks(name, CHUNK, scratch)) {
       this.device.upload(raw, bytes, offset);
     }
+    this.#scratch = scratch;
     if (dtype === "F16" || dtype === "BF16") {
       widen(this.device, { x: raw, y, from: dtype });
       raw.dispose();

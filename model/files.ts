@@ -31,8 +31,12 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
 
-  async function readRange(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(length);
+  async function readRange(
+    offset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = into?.subarray(0, length) ?? new Uint8Array(length);
     let filled = 0;
     try {
       await file.seek(offset, Deno.SeekMode.Start);
@@ -50,10 +54,10 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
   const source: Required<ByteSource> = {
     name: path,
     size,
-    async read(offset, length) {
+    async read(offset, length, into) {
       checkRange(source, offset, length);
       // The file has one position, so a seek and its read must not mix with another's.
-      const mine = last.then(() => readRange(offset, length));
+      const mine = last.then(() => readRange(offset, length, into));
       last = mine.catch(() => {});
       return await mine;
     },
