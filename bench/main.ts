@@ -2,15 +2,17 @@ import { help, on, parseFlags, type Spec, text, UsageError } from "../commands/f
 import { Device, formatBytes } from "../engine/mod.ts";
 import { benchEndToEnd, type EndToEnd } from "./end_to_end.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
+import { benchLoading, type LoadingRow } from "./loading.ts";
 import { digits, SAMPLES, table } from "./measure.ts";
 
 type Kernels = Awaited<ReturnType<typeof benchKernels>>;
 const print = console.log;
-const PARTS = ["kernels", "end_to_end", ...KERNEL_NAMES];
+const PARTS = ["kernels", "end_to_end", "loading", ...KERNEL_NAMES];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
 const SPEC = {
   name: "bench",
-  summary: "Times every kernel against the adapter's ceilings, and emoji-nano from end to end.",
+  summary:
+    "Times loading, every kernel against the adapter's ceilings, and emoji-nano from end to end.",
   words: "",
   flags: {
     "json": { type: on, help: "Print one JSON object" },
@@ -64,6 +66,19 @@ function printEndToEnd({ figures, families }: EndToEnd): void {
   print(table(["kernel", "dispatches", "ms", "share"], cells));
 }
 
+function printLoading(rows: readonly LoadingRow[]): void {
+  print(
+    "\nLoading 32 tensors of 2048x2048, against a loop that only reads and writes their bytes\n",
+  );
+  const cells = rows.map(({ what, rate, ratio, heap }) => [
+    what,
+    digits(rate),
+    `${(100 * ratio).toFixed(0)}%`,
+    formatBytes(heap),
+  ]);
+  print(table(["", "GB/s", "of the loop", "JS heap"], cells));
+}
+
 async function main(): Promise<number> {
   const { values: { json = false, only }, help: asked } = parseFlags(SPEC, Deno.args);
   if (asked) return print(help(SPEC).replace("bitwise bench", "deno task bench")), 0;
@@ -77,7 +92,12 @@ async function main(): Promise<number> {
     if (!json) {
       for (const [key, value] of Object.entries(facts)) print(`${key.padEnd(8)} ${value}`);
     }
-    if (only !== "end_to_end") {
+    if (only === undefined || only === "loading") {
+      const rows = await benchLoading(device);
+      report.loading = rows;
+      if (!json) printLoading(rows);
+    }
+    if (only !== "end_to_end" && only !== "loading") {
       const kernels = await benchKernels(device, only === "kernels" ? undefined : only);
       report.kernels = kernels ?? SKIPPED;
       if (!json) kernels ? printKernels(kernels) : print(`\nKernels ${SKIPPED}`);
