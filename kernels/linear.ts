@@ -22,6 +22,17 @@ const quantisedKernel = defineKernel(
   ["K", "N", "columns", "first", "scale_columns"],
 );
 
+/** pack_weight.wgsl's 4 weights of row n from column 4k on, zeros outside. */
+const LOAD = {
+  vec4: `fn load(n: u32, k: u32) -> vec4<f32> {
+  return select(vec4(0.0), w[min(n, params.N - 1) * (params.K / 4) + k], n < params.N);
+}`,
+  scalar: `fn at(n: u32, k: u32) -> f32 {
+  return select(0.0, w[min(n, params.N - 1) * params.K + min(k, params.K - 1)], n < params.N && k < params.K);
+}
+fn load(n: u32, k: u32) -> vec4<f32> { return vec4(at(n, 4 * k), at(n, 4 * k + 1), at(n, 4 * k + 2), at(n, 4 * k + 3)); }`,
+} as const;
+
 /**
  * How matrices are stored. `q8_0` and `q4_0` are blocks of 32 weights with one f16 scale, as in ggml: 8.5 and
  * 4.5 bits per weight.
@@ -108,10 +119,11 @@ export function packLinear(
       });
     } else {
       device.run(floatKernel, {
-        specialise: { W: dtype, WG: 64 },
+        specialise: { W: dtype, R: K % 4 === 0 ? "vec4<f32>" : "f32" },
+        functions: K % 4 === 0 ? LOAD.vec4 : LOAD.scalar,
         bind: { w, packed },
         params: { K, N: n, columns: pitch, first },
-        workgroups: grid(Math.ceil(rows * own / 64)),
+        workgroups: grid(Math.ceil(rows / 4 * own / 64)),
       });
     }
     first += n;

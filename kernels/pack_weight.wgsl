@@ -1,7 +1,8 @@
 // packed[k, n] = w[n, k]: a linear layer's weight, [N, K] in the checkpoint, laid out for matmul.wgsl.
 // K and N are padded to whole vec4s with zeros, so that the multiplication needs no guards.
 //
-// Prelude (matmul.ts): W (storage type of the packed weight).
+// One invocation turns a block of 4 × 4, so that it reads and writes vec4s.
+// Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 where K allows).
 
 struct Params {
   K: u32,
@@ -11,19 +12,20 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<R>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4<W>>;
 
-fn at(n: u32, k: u32) -> f32 {
-  return select(0.0, w[min(n, params.N - 1) * params.K + min(k, params.K - 1)], n < params.N && k < params.K);
-}
-
-@compute @workgroup_size(WG)
+@compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * WG + id.x;
+  let i = id.y * groups.x * 64 + id.x;
   let columns = (params.N + 3) / 4;
   let k = i / columns;
   let n = i % columns;
-  if (k >= (params.K + 3) / 4 * 4) { return; }
-  packed[k * params.columns + params.first / 4 + n] = vec4<W>(vec4(at(4 * n, k), at(4 * n + 1, k), at(4 * n + 2, k), at(4 * n + 3, k)));
+  if (k >= (params.K + 3) / 4) { return; }
+  let block = transpose(mat4x4(load(4 * n, k), load(4 * n + 1, k), load(4 * n + 2, k), load(4 * n + 3, k)));
+  let to = 4 * k * params.columns + params.first / 4 + n;
+  packed[to] = vec4<W>(block[0]);
+  packed[to + params.columns] = vec4<W>(block[1]);
+  packed[to + 2 * params.columns] = vec4<W>(block[2]);
+  packed[to + 3 * params.columns] = vec4<W>(block[3]);
 }
