@@ -4,10 +4,11 @@ import { benchEndToEnd, type EndToEnd } from "./end_to_end.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
 import { benchLoading, type LoadingRow } from "./loading.ts";
 import { digits, SAMPLES, table } from "./measure.ts";
+import { benchStorage, type StorageRow } from "./storage.ts";
 
 type Kernels = Awaited<ReturnType<typeof benchKernels>>;
 const print = console.log;
-const PARTS = ["kernels", "end_to_end", "loading", ...KERNEL_NAMES];
+const PARTS = ["kernels", "end_to_end", "loading", "storage", ...KERNEL_NAMES];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
 const SPEC = {
   name: "bench",
@@ -79,6 +80,17 @@ function printLoading(rows: readonly LoadingRow[]): void {
   print(table(["", "GB/s", "of the loop", "JS heap"], cells));
 }
 
+function printStorage(rows: readonly StorageRow[]): void {
+  print("\nStorage of emoji-nano against f32: logits after guidance, greedy, f32's bits forced\n");
+  const cells = rows.map(({ type, weights, error, agreement }) => [
+    type,
+    formatBytes(weights),
+    error.toExponential(1),
+    `${(100 * agreement).toFixed(2)}%`,
+  ]);
+  print(table(["", "weights", "relative error", "bits that stay"], cells));
+}
+
 async function main(): Promise<number> {
   const { values: { json = false, only }, help: asked } = parseFlags(SPEC, Deno.args);
   if (asked) return print(help(SPEC).replace("bitwise bench", "deno task bench")), 0;
@@ -97,7 +109,7 @@ async function main(): Promise<number> {
       report.loading = rows;
       if (!json) printLoading(rows);
     }
-    if (only !== "end_to_end" && only !== "loading") {
+    if (!["end_to_end", "loading", "storage"].includes(only ?? "")) {
       const kernels = await benchKernels(device, only === "kernels" ? undefined : only);
       report.kernels = kernels ?? SKIPPED;
       if (!json) kernels ? printKernels(kernels) : print(`\nKernels ${SKIPPED}`);
@@ -107,6 +119,10 @@ async function main(): Promise<number> {
     const result = await benchEndToEnd();
     report.endToEnd = result.families ? result : { ...result, families: SKIPPED };
     if (!json) printEndToEnd(result);
+  }
+  if (only === undefined || only === "storage") {
+    const rows = report.storage = await benchStorage();
+    if (!json) printStorage(rows);
   }
   if (json) print(JSON.stringify(report));
   return 0;
