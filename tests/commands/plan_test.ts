@@ -1,0 +1,75 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { ended, filesIn, inFolder, NO_GPU, start } from "./process.ts";
+
+Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", () =>
+  inFolder(async (cwd) => {
+    const args = ["plan", "-m", "2b", "-W", "1024", "-H", "1024", "--type", "f16", "--json"];
+    const { code, out, err } = await ended(start(args, { cwd, env: NO_GPU }));
+    assertEquals([code, err], [0, ""]);
+    const plan = JSON.parse(out);
+    assertEquals([plan.model, plan.type, plan.staged], ["infinity-2b", "f16", false]);
+    const peaks = plan.stages.map(({ peak }: { peak: number }) => peak);
+    assertEquals(plan.peak, Math.max(...peaks));
+    assert(plan.peak > 10e9, `${plan.peak}`);
+
+    const own = await ended(start(["plan"], { cwd, env: NO_GPU }));
+    assertStringIncludes(own.out, "emoji-nano as f32, all parts in memory");
+    assert(/^Peak \d+ MB\nWith --staged \d+ MB$/m.test(own.out), own.out);
+  }));
+
+Deno.test("plan: stages what does not fit, and says in one line what would", () =>
+  inFolder(async (cwd) => {
+    const plan = (limit: string) => {
+      const args = ["plan", "-m", "8b", "-W", "1024", "-H", "1024", "--type", "q8_0"];
+      return ended(start([...args, "--prompt-tokens", "64", "--max-vram", limit], { cwd }));
+    };
+    const fits = await plan("19G");
+    assertEquals(fits.code, 0, fits.err);
+    assertStringIncludes(fits.out, "infinity-8b as q8_0, staged");
+    const tight = await plan("16G");
+    assertEquals(tight.code, 1);
+    const line =
+      /^error: Cannot fit infinity-8b into 16 GB: it needs \d+ GB even in stages; use --type q4_0 \(\d+ GB\)\n$/;
+    assert(line.test(tight.err), tight.err);
+    for (
+      const [args, said] of [
+        [["-m", "3b"], 'Cannot read "3b/config.json"'],
+        [["--max-vram", "lots"], "Cannot use --max-vram"],
+        [["--width", "512"], "512"],
+      ] as const
+    ) {
+      const { code, err } = await ended(start(["plan", ...args], { cwd }));
+      assert(code > 0 && err.includes(said) && err.trim().split("\n").length === 1, err);
+    }
+  }));
+
+Deno.test("generate: --max-vram draws the same picture in stages, or leaves no file", () =>
+  inFolder(async (cwd) => {
+    const draw = (...args: string[]) =>
+      ended(start(["generate", "red apple", "-s", "3", ...args], { cwd }));
+    assertEquals((await draw("-o", "whole.png")).code, 0);
+    const staged = await draw("-o", "staged.png", "--max-vram", "32M");
+    assertEquals(staged.code, 0, staged.err);
+    const read = (name: string) => Deno.readFile(join(cwd, name));
+    assertEquals(await read("staged.png"), await read("whole.png"));
+    const none = await draw("-o", "none.png", "--max-vram", "1M");
+    assertEquals([none.code, none.said.length], [1, 1]);
+    assertStringIncludes(none.err, "error: Cannot fit emoji-nano into 1 MB");
+    assertEquals(filesIn(cwd), ["staged.png", "whole.png"]);
+  }));
+
+Deno.test("generate: --synthetic refuses what it does not know", () =>
+  inFolder(async (cwd) => {
+    for (
+      const [args, said] of [
+        [["--synthetic", "3b"], 'Cannot use preset "3b": it must be one of 125m'],
+        [["--synthetic", "125m", "-m", "x"], "Cannot use --model and --synthetic together"],
+      ] as const
+    ) {
+      const { code, said: lines } = await ended(start(["generate", "cat", ...args], { cwd }));
+      assertEquals([code, lines.length], [2, 1]);
+      assertStringIncludes(lines[0]!, said);
+    }
+    assertEquals(filesIn(cwd), []);
+  }));
