@@ -35,7 +35,7 @@ Deno.test("plan: stages what does not fit, and says in one line what would", () 
     for (
       const [args, said] of [
         [["-m", "3b"], 'Cannot read "3b/config.json"'],
-        [["--max-vram", "lots"], "Cannot use --max-vram"],
+        [["--max-vram", "lots"], "Cannot read --max-vram"],
         [["--width", "512"], "512"],
       ] as const
     ) {
