@@ -50,6 +50,8 @@ export interface DeviceOptions {
   readonly gpu?: GPU;
   /** Passed to `requestAdapter`; `high-performance` if absent. */
   readonly powerPreference?: GPUPowerPreference;
+  /** Chooses kernel variants as for this class of adapter; found out if absent. For tests and comparisons. */
+  readonly class?: Capabilities["class"];
 }
 
 /** Features worth having. Deno hides `subgroups` from the adapter's list, so each is tried on its own. */
@@ -162,7 +164,8 @@ export class Device {
         { cause: error },
       );
     });
-    return new Device(device, capabilitiesOf(adapter, features, limits));
+    const capabilities = capabilitiesOf(adapter, features, limits);
+    return new Device(device, { ...capabilities, class: options.class ?? capabilities.class });
   }
 
   #fail(error: GPUError): void {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { InputError, OutOfMemoryError } from "../../engine/mod.ts";
+import { Device, InputError, OutOfMemoryError } from "../../engine/mod.ts";
 import {
   DEFAULT_MODEL,
   type GenerateOptions,
@@ -22,7 +22,7 @@ function traced(result: Result): (name: string) => number[] {
   return (name) => Array.from(entries.get(name) as unknown as ArrayLike<number>);
 }
 
-Deno.test("golden: emoji-nano end to end from the prompt text", async () => {
+async function reproduces(model: InfinityModel): Promise<void> {
   for (const [p, prompt] of PROMPTS.entries()) {
     const result = await model.generate({ prompt, greedy: true, trace: true });
     const at = traced(result);
@@ -46,6 +46,14 @@ Deno.test("golden: emoji-nano end to end from the prompt text", async () => {
     const most = Math.max(...at("image").map((v, i) => Math.abs(v - image[i]!)));
     assert(most <= 1, `${prompt}: picture differs by ${most}`);
   }
+}
+
+Deno.test("golden: emoji-nano end to end from the prompt text", () => reproduces(model));
+
+Deno.test("golden: emoji-nano on the kernels of the other class of adapter", async () => {
+  using other = await Device.open({ class: device.capabilities.class === "cpu" ? "gpu" : "cpu" });
+  using twin = await InfinityModel.load(DEFAULT_MODEL, { device: other });
+  await reproduces(twin);
 });
 
 Deno.test("generate() gives the same bytes for the same seed, and others for another", async () => {
