@@ -1,5 +1,6 @@
 import { extname } from "@std/path";
 import { formatBytes, quote } from "../engine/errors.ts";
+import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags.ts";
 import type { Io } from "./io.ts";
 import { checkWritable } from "./output.ts";
@@ -12,7 +13,7 @@ const SPEC = {
   words: "FILE|DIR",
   flags: {
     "output": { alias: "o", type: path, help: "Safetensors file, or model folder, to write" },
-    "type": { type: oneOf("f32", "f16"), help: "Storage of matrices (as they are)" },
+    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as they are)" },
     "preset": {
       type: { ...text, value: "NAME" },
       help: "Which model is in DIR, such as 2b (known by its file names)",

@@ -1,5 +1,6 @@
 import { basename } from "@std/path";
 import { formatBytes, quote } from "../engine/errors.ts";
+import type { WeightType } from "../kernels/linear.ts";
 import { assembleFolder } from "../model/assemble.ts";
 import { findPreset } from "../model/presets.ts";
 import { presetOf } from "../model/release.ts";
@@ -10,7 +11,7 @@ import { ProgressLine } from "./progress.ts";
 export async function convertFolder(
   source: string,
   output: string,
-  { type, preset }: { readonly type?: "f32" | "f16"; readonly preset?: string },
+  { type, preset }: { readonly type?: WeightType; readonly preset?: string },
   io: Io,
 ): Promise<number> {
   const model = preset === undefined ? await presetOf(source) : findPreset(preset);

@@ -20,7 +20,7 @@ import {
   whole,
 } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
-import { folderConfig, presetConfig } from "./model.ts";
+import { folderConfig, folderType, presetConfig } from "./model.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 
@@ -58,7 +58,10 @@ export const FLAGS = {
     type: { ...text, value: "PRESET" },
     help: "Random weights of that size, no files",
   },
-  "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+  "type": {
+    type: oneOf(...WEIGHT_TYPES),
+    help: "Storage of weights and cache (f32, or as quantised)",
+  },
   "max-vram": { type: bytes, help: "Keep only the part in memory that works, if all do not fit" },
   "text-features": { type: path, help: "features [rows, C] and lens [B] in place of prompts" },
   "negative-features": { type: path, help: "The same in place of a negative prompt" },
@@ -179,8 +182,27 @@ async function mustStage(given: Given, sampling: SamplingOptions, prompts: numbe
   const limit = given["max-vram"];
   if (limit === undefined) return false;
   const { fitMemory } = await import("../model/memory_plan.ts");
-  const options = { ...sampling, type: given.type, prompts: Math.max(1, prompts) };
+  const stored = given.synthetic === undefined ? await folderType(given.model) : undefined;
+  const type = given.type ?? stored;
+  const options = { ...sampling, type, prompts: Math.max(1, prompts) };
   return (await fitMemory(await configOf(given), options, limit)).staged;
+}
+
+/** Checks what files give for each scale against what will be drawn. @throws {InputError} if a shape differs. */
+async function checkFiles(
+  given: Given,
+  sampling: SamplingOptions,
+  { options, prompts }: Request,
+): Promise<void> {
+  const { uniforms, forceBits, textFeatures } = options;
+  if (!uniforms && !forceBits) return;
+  const { makePlan } = await import("../model/plan.ts");
+  const { checkScales } = await import("./tensor_files.ts");
+  const config = await configOf(given);
+  const plan = makePlan(config, sampling, textFeatures?.lens.length ?? prompts.length);
+  for (const scales of [uniforms, forceBits]) {
+    if (scales) checkScales(scales, plan.schedule, plan.images, config.transformer.d_vae);
+  }
 }
 
 async function load(given: Given, staged: boolean, progress: ProgressLine) {
@@ -198,7 +220,8 @@ async function load(given: Given, staged: boolean, progress: ProgressLine) {
 export async function generate(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
-  const { prompts, output, files, options } = await prepare(given, words, io);
+  const request = await prepare(given, words, io);
+  const { prompts, output, files, options } = request;
 
   const began = performance.now();
   using progress = new ProgressLine(io);
@@ -216,6 +239,7 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
     height: given.height,
     trace: given.trace !== undefined,
   };
+  await checkFiles(given, sampling, request);
   const staged = await mustStage(given, sampling, prompts.length);
   const model = await orAbort(io.signal, load(given, staged, progress));
   const loaded = performance.now();
@@ -224,6 +248,8 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
     io.signal,
     model.generate({
       ...options,
+      uniforms: options.uniforms?.values,
+      forceBits: options.forceBits?.values,
       ...options.textFeatures ? {} : { prompt: prompts },
       negativePrompt: given["negative-prompt"],
       ...sampling,

@@ -1,6 +1,7 @@
-import { dtypeBytes } from "../engine/dtype.ts";
+import { dtypeBytes, isDtype } from "../engine/dtype.ts";
 import { formatBytes, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
+import { scalesOf, storedBlocks } from "../model/blocks.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { help, on, parseFlags, type Spec, UsageError } from "./flags.ts";
 import type { Io } from "./io.ts";
@@ -93,33 +94,46 @@ function reportOf(file: TensorFile): FileReport {
   const dtypes: Record<string, { tensors: number; parameters: number }> = {};
   let bytes = 0;
   let parameters = 0;
-  for (const { dtype, elements, byteLength } of file.tensors.values()) {
+  const tensors: { name: string; dtype: string; shape: readonly number[] }[] = [];
+  // a weight in blocks and its scales are one
+  const scales = new Set<string>();
+  for (const name of file.tensors.keys()) {
+    if (storedBlocks(file.tensors, name)?.scales) scales.add(scalesOf(name));
+  }
+  for (const { name, byteLength, ...info } of file.tensors.values()) {
+    bytes += byteLength;
+    if (scales.has(name)) continue;
+    const blocks = scales.has(scalesOf(name)) ? storedBlocks(file.tensors, name) : null;
+    const dtype = blocks?.type ?? info.dtype;
+    const shape = blocks?.shape ?? info.shape;
+    const elements = shape.reduce((product, size) => product * size, 1);
+    tensors.push({ name, dtype, shape });
     const of = dtypes[dtype] ??= { tensors: 0, parameters: 0 };
     of.tensors++;
     of.parameters += elements;
-    bytes += byteLength;
     parameters += elements;
   }
-  const tensors = Array.from(
-    file.tensors.values(),
-    ({ name, dtype, shape }) => ({ name, dtype, shape }),
-  );
   return { file: file.name, bytes, parameters, dtypes, metadata: file.metadata, tensors };
 }
 
 function describe({ file, bytes, parameters, dtypes, metadata, tensors }: FileReport): string[] {
   const kinds = Object.entries(dtypes)
-    .sort(([a], [b]) => dtypeBytes(b as "F32") - dtypeBytes(a as "F32"))
+    .sort(([a], [b]) => width(b) - width(a))
     .map(([dtype, of]) => `${of.tensors} ${dtype}`);
-  const width = Math.max(0, ...tensors.map(({ name }) => name.length));
+  const column = Math.max(0, ...tensors.map(({ name }) => name.length));
   return [
     `${file}: ${tensors.length} tensors (${kinds.join(", ")}), ${count(parameters)} parameters, ` +
     formatBytes(bytes),
     ...Object.entries(metadata).map(([key, value]) => `  ${key} = ${quote(value)}`),
     ...tensors.map(({ name, dtype, shape }) =>
-      `  ${printable(name).padEnd(width)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]`
+      `  ${printable(name).padEnd(column)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]`
     ),
   ];
+}
+
+/** Bytes of a number, for their order. */
+function width(dtype: string): number {
+  return isDtype(dtype) ? dtypeBytes(dtype) : 0.5;
 }
 
 /** Names come from files of others: nothing of them may move the cursor. */

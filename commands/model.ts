@@ -1,3 +1,4 @@
+import type { WeightType } from "../kernels/linear.ts";
 import type { ModelConfig } from "../model/config.ts";
 
 /**
@@ -24,4 +25,17 @@ export async function folderConfig(folder: string | undefined): Promise<ModelCon
   const { parseConfig } = await import("../model/config.ts");
   const files = openFolder(folder ?? DEFAULT_MODEL);
   return parseConfig(await files.json("config.json"), files.path("config.json"));
+}
+
+/** How a model folder is loaded if no type is asked for: in the blocks of its file, if it has any. */
+export async function folderType(folder: string | undefined): Promise<WeightType | undefined> {
+  const { DEFAULT_MODEL } = await import("../model/infinity.ts");
+  const { openFolder } = await import("../model/folder.ts");
+  const { quantisationOf } = await import("../model/blocks.ts");
+  const { files: { transformer } } = await folderConfig(folder);
+  const files = openFolder(folder ?? DEFAULT_MODEL);
+  if (!await files.exists(transformer)) return undefined;
+  const file = await files.tensors(transformer);
+  file.close();
+  return quantisationOf(file.metadata);
 }

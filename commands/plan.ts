@@ -3,7 +3,7 @@ import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { parseSchedule } from "../model/schedule.ts";
 import { bytes, help, numbers, on, oneOf, parseFlags, path, type Spec, whole } from "./flags.ts";
 import type { Io } from "./io.ts";
-import { folderConfig, isPreset, presetConfig } from "./model.ts";
+import { folderConfig, folderType, isPreset, presetConfig } from "./model.ts";
 
 const SPEC = {
   name: "plan",
@@ -24,7 +24,10 @@ const SPEC = {
     "batch-count": { alias: "b", type: whole, help: "Pictures at once (1)" },
     "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
     "prompt-tokens": { type: whole, help: "Tokens of the prompt (the most the model takes)" },
-    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+    "type": {
+      type: oneOf(...WEIGHT_TYPES),
+      help: "Storage of weights and cache (f32, or as quantised)",
+    },
     "staged": { type: on, help: "Keep only the part in memory that works" },
     "max-vram": { type: bytes, help: "Stage if that is what fits, and say what would" },
     "json": { type: on, help: "Print one JSON object" },
@@ -37,12 +40,11 @@ export async function plan(args: readonly string[], io: Io): Promise<number> {
   const { values: given, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
   const { model } = given;
-  const config = model !== undefined && await isPreset(model)
-    ? await presetConfig(model)
-    : await folderConfig(model);
+  const preset = model !== undefined && await isPreset(model);
+  const config = preset ? await presetConfig(model) : await folderConfig(model);
   const { fitMemory, planMemory } = await import("../model/memory_plan.ts");
   const options = {
-    type: given.type,
+    type: given.type ?? (preset ? undefined : await folderType(model)),
     staged: given.staged,
     batchCount: given["batch-count"],
     cfg: given["cfg-scale"],

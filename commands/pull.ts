@@ -1,5 +1,6 @@
 import { dirname, join } from "@std/path";
 import { FileError, formatBytes, quote } from "../engine/errors.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
 import type { Preset } from "../model/presets.ts";
 import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import type { Io } from "./io.ts";
@@ -15,7 +16,7 @@ const SPEC = {
       type: { ...path, value: "DIR" },
       help: "Model folder to make (models/NAME)",
     },
-    "type": { type: oneOf("f32", "f16"), help: "Storage of matrices (as they are)" },
+    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as they are)" },
     "list": { type: on, help: "Show the models there are, and their sizes" },
   },
   notes: [
@@ -29,7 +30,7 @@ const SPEC = {
 /** Options of {@linkcode pullModel}. */
 export interface PullModelOptions {
   readonly output: string;
-  readonly type?: "f32" | "f16";
+  readonly type?: WeightType;
   /** Milliseconds before a lost connection is made again. */
   readonly pause?: number;
 }

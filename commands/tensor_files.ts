@@ -32,14 +32,43 @@ export function readFeatures(path: string): Promise<FeatureRows> {
   });
 }
 
+/** Values [B, h, w, d] of some scales, as a file holds them. */
+export interface Scales<T> {
+  /** The file. */
+  readonly path: string;
+  /** By scale; none of scales that are not there. */
+  readonly values: readonly (T | undefined)[];
+  /** Their shapes. */
+  readonly shapes: readonly (readonly number[] | undefined)[];
+}
+
+/**
+ * Checks that values fit what will be drawn; those of scales beyond the schedule are left to the model to refuse.
+ *
+ * @throws {InputError} `bad-file`: a shape differs.
+ */
+export function checkScales(
+  { path, shapes }: Scales<unknown>,
+  schedule: readonly (readonly [height: number, width: number])[],
+  images: number,
+  bits: number,
+): void {
+  for (const [s, [height, width]] of schedule.entries()) {
+    const expected = [images, height, width, bits].join(", ");
+    const actual = shapes[s]?.join(", ") ?? expected;
+    if (actual !== expected) refuse(path, `scale ${s} is [${actual}], not [${expected}]`);
+  }
+}
+
 /** Reads `scale{i}.{kind}` [B, h, w, d] of the scales that are there. */
 async function readScales<T>(
   path: string,
   kind: string,
   read: (file: TensorFile, name: string) => Promise<T>,
-): Promise<(T | undefined)[]> {
+): Promise<Scales<T>> {
   return await withFile(path, async (file) => {
     const values: (T | undefined)[] = [];
+    const shapes: (readonly number[] | undefined)[] = [];
     for (const { name, shape } of file.tensors.values()) {
       const [, index, rest] = /^scale(\d{1,3})\.(.*)$/.exec(name) ?? [];
       if (rest !== kind) continue;
@@ -47,14 +76,15 @@ async function readScales<T>(
         refuse(path, `${name} is [${shape.join(", ")}], not [batch, height, width, bits]`);
       }
       values[Number(index)] = await read(file, name);
+      shapes[Number(index)] = shape;
     }
     if (values.length === 0) refuse(path, `it has no scale0.${kind}, scale1.${kind}, …`);
-    return Array.from(values);
+    return { path, values: Array.from(values), shapes: Array.from(shapes) };
   });
 }
 
 /** Reads `scale{i}.uniforms`. */
-export function readUniforms(path: string): Promise<(Float32Array | undefined)[]> {
+export function readUniforms(path: string): Promise<Scales<Float32Array>> {
   return readScales(path, "uniforms", async (file, name) => {
     const values = await file.readFloat32(name);
     const bad = values.find((value) => !(value >= 0 && value <= 1));
@@ -64,7 +94,7 @@ export function readUniforms(path: string): Promise<(Float32Array | undefined)[]
 }
 
 /** Reads `scale{i}.bits`. */
-export function readBits(path: string): Promise<(Uint8Array | undefined)[]> {
+export function readBits(path: string): Promise<Scales<Uint8Array>> {
   return readScales(path, "bits", async (file, name) => {
     const values = await file.readFloat32(name);
     const bad = values.find((value) => value !== 0 && value !== 1);

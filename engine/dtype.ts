@@ -140,18 +140,6 @@ export function bf16ToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
   return new Float32Array(out.buffer);
 }
 
-/** Converts f32 to bf16 bits, to nearest even. */
-export function float32ToBf16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint16Array(bits.length);
-  for (let i = 0; i < bits.length; i++) {
-    const odd = (bits[i] >>> 16) & 1;
-    // Rounding a NaN could carry into its sign or end at infinity; keep it quiet instead.
-    out[i] = values[i] === values[i] ? (bits[i] + 0x7fff + odd) >>> 16 : (bits[i] >>> 16) | 0x40;
-  }
-  return out;
-}
-
 /** Converts F8_E5M2 bits (the upper half of f16) to f32, exactly. */
 export function f8e5m2ToFloat32(bits: Uint8Array): Float32Array<ArrayBuffer> {
   const halves = new Uint16Array(bits.length);

@@ -127,7 +127,7 @@ export class Safetensors implements TensorFile {
    * Opens a file. The result owns the source, and closes it if the header is refused.
    *
    * @throws {SafetensorsError} A rule of the format is broken; the code says which:
-   * `file-too-short`, `header-too-large`, `header-truncated`, `header-not-utf8`,
+   * `file-too-short`, `not-safetensors`, `header-too-large`, `header-truncated`, `header-not-utf8`,
    * `header-bad-start`, `header-not-json`, `duplicate-key`, `bad-metadata`, `bad-entry`,
    * `unknown-dtype`, `bad-shape`, `bad-offsets`, `offsets-out-of-range`, `size-mismatch`,
    * `overlap`, `hole`, `trailing-bytes`, `read-short`.
@@ -141,6 +141,11 @@ export class Safetensors implements TensorFile {
       const prefix = await readExactly(source, 0, 8);
       const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
       if (headerBytes > HEADER_LIMIT) {
+        const [first] = source.size > 8 ? await readExactly(source, 8, 1) : [];
+        if (first !== 0x7b) {
+          const detail = "it is no safetensors file, which begins with a size and a {";
+          throw refuse("not-safetensors", detail);
+        }
         const limit = formatBytes(HEADER_LIMIT);
         const detail = `header is ${formatBytes(headerBytes)}, the limit is ${limit}`;
         throw refuse("header-too-large", detail);

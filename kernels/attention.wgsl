@@ -83,7 +83,7 @@ fn soften(i: u32) {
   let m = max(most[i], largest(i));
   let keep = exp(most[i] - m);
   most[i] = m;
-  s[i] = select(0.0, exp(s[i] - m), step + lane < span.w);
+  s[i] = exp(s[i] - m); // 0 beyond the span's keys, see logit
   sum[i] = fma(sum[i], keep, s[i]);
   shrink(i, keep);
 }

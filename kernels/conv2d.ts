@@ -6,11 +6,13 @@ import {
   type Tensor,
   Texture,
 } from "../engine/mod.ts";
+import { accessY, readX } from "./access.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import textureSource from "./conv2d_texture.wgsl" with { type: "text" };
 import { usesTexture } from "./linear.ts";
 import { multiplyLines } from "./matmul.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
+import pixelsSource from "./pixels.wgsl" with { type: "text" };
 
 const BINDINGS = ["x", "w", "bias", "y"] as const;
 const PARAMS = [
@@ -57,7 +59,8 @@ export interface Conv {
 /**
  * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
  * The result owns `bias` ([N] f32) and its own copy of the weight; the given weight may be disposed afterwards.
- * `texture` chooses between conv2d.wgsl and conv2d_texture.wgsl; left out, the adapter's class decides.
+ * `texture` chooses between conv2d.wgsl and conv2d_texture.wgsl; left out, the adapter's class decides. What is too
+ * large for a texture stays a tensor.
  *
  * @throws {KernelError} if the weight is not a square kernel of size 1 or 3, or the bias is not [N].
  */
@@ -79,6 +82,7 @@ export function packConv(
   const taps = size * size;
   const rows = taps * Math.ceil(C / 4) * 4;
   const columns = Math.ceil(N / 4);
+  if (Math.max(rows, columns) > device.gpu.limits.maxTextureDimension2D) texture = false;
   const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
   const packed = device.tensor(dtype, [rows, pitch * 4], label);
   device.run(packKernel, {
@@ -181,14 +185,15 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const texture = conv.weight instanceof Texture;
   const lanes = texture ? device.capabilities.subgroupSize : 64;
   // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
-  const wholeN = N % 4 === 0 && !texture;
-  const functions = [C % 4 ? LOAD.scalar : LOAD.vec4, wholeN ? STORE.vec4 : STORE.scalar];
+  const access = accessY(y.dtype, N % 4 === 0 && !texture);
+  const read = readX(x.dtype, C, "C");
+  const functions = [pixelsSource, read.lines, access.lines];
   if (texture) functions.push(multiplyLines(lanes));
   const blocks = Math.ceil(pixels / 8), columns = Math.ceil(N / 4);
   device.run(texture ? textureKernel : kernel, {
     specialise: {
-      X: C % 4 ? x.dtype : `vec4<${x.dtype}>`,
-      Y: wholeN ? `vec4<${y.dtype}>` : y.dtype,
+      X: read.type,
+      Y: access.type,
       ...(texture ? { LANES: lanes } : { W: conv.dtype, WG: lanes }),
     },
     functions: functions.join("\n"),
@@ -214,22 +219,3 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     ),
   });
 }
-
-const LOAD = {
-  vec4: "fn load_x(p: u32, c: u32) -> vec4<f32> { return vec4<f32>(x[p * (params.C / 4) + c]); }",
-  scalar: `
-fn at_x(p: u32, c: u32) -> f32 { return select(0.0, f32(x[p * params.C + min(c, params.C - 1)]), c < params.C); }
-fn load_x(p: u32, c: u32) -> vec4<f32> { return vec4(at_x(p, 4 * c), at_x(p, 4 * c + 1), at_x(p, 4 * c + 2), at_x(p, 4 * c + 3)); }`,
-};
-
-const STORE = {
-  vec4: `
-fn load_y(p: u32, n: u32) -> vec4<f32> { return vec4<f32>(y[p * (params.N / 4) + n]); }
-fn store_y(p: u32, n: u32, v: vec4<f32>) { y[p * (params.N / 4) + n] = Y(v); }`,
-  scalar: `
-fn at_y(p: u32, n: u32) -> f32 { return f32(y[p * params.N + min(n, params.N - 1)]); }
-fn load_y(p: u32, n: u32) -> vec4<f32> { return vec4(at_y(p, 4 * n), at_y(p, 4 * n + 1), at_y(p, 4 * n + 2), at_y(p, 4 * n + 3)); }
-fn store_y(p: u32, n: u32, v: vec4<f32>) {
-  for (var i = 0u; i < 4 && 4 * n + i < params.N; i++) { y[p * params.N + 4 * n + i] = Y(v[i]); }
-}`,
-};

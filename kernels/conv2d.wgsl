@@ -6,7 +6,8 @@
 // read neighbouring vec4s of the weights. Kernel size, stride, padding and nearest-2x up-sampling are parameters: one
 // pipeline serves them all. Sums run over taps, then channels, in order with fma: bits do not depend on the batch.
 //
-// Prelude (conv2d.ts): X, Y (element types as bound: scalar or vec4), W, WG; fns load_x, load_y, store_y.
+// Prelude (conv2d.ts): X, Y (element types as bound: scalar or vec4), W, WG; pixels.wgsl; fns load_x,
+// load_y, store_y.
 
 struct Params {
   pixels: u32, // of y that are made: images · height · width
@@ -30,13 +31,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> w: array<vec4<W>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<Y>;
-
-// the pixel after p = (image, row, column)
-fn next(p: vec3<u32>) -> vec3<u32> {
-  let row = p.z + 1 == params.width;
-  let image = row && p.y + 1 == params.height;
-  return vec3(select(p.x, p.x + 1, image), select(select(p.y, p.y + 1, row), 0, image), select(p.z + 1, 0, row));
-}
 
 // index of the pixel of x under one tap, or -1 in the padding
 fn source(p: vec3<u32>, tap: vec2<u32>) -> i32 {

@@ -5,7 +5,8 @@
 // texture [taps · C, N / 4]; taps and channels are one axis of which each lane loads one vec4 per pixel, wherever in
 // the image that is, and the lanes hand theirs round. One invocation makes 8 pixels × 4 channels.
 //
-// Prelude (conv2d.ts): X, Y, LANES; fns load_x, load_y, store_y, and multiply (LANES times 4 channels, unrolled).
+// Prelude (conv2d.ts): X, Y, LANES; lanes.wgsl, pixels.wgsl; fns load_x, load_y, store_y, and multiply (LANES
+// times 4 channels, unrolled).
 
 struct Params {
   pixels: u32,
@@ -29,29 +30,6 @@ struct Params {
 @group(0) @binding(2) var w: texture_2d<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<Y>;
-
-struct Rows {
-  r0: vec4<f32>,
-  r1: vec4<f32>,
-  r2: vec4<f32>,
-  r3: vec4<f32>,
-  r4: vec4<f32>,
-  r5: vec4<f32>,
-  r6: vec4<f32>,
-  r7: vec4<f32>,
-}
-
-// sum += 4 channels of a pixel of x, the same in every lane, times 4 rows of w
-fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
-  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, sum))));
-}
-
-// the pixel after p = (image, row, column)
-fn next(p: vec3<u32>) -> vec3<u32> {
-  let row = p.z + 1 == params.width;
-  let image = row && p.y + 1 == params.height;
-  return vec3(select(p.x, p.x + 1, image), select(select(p.y, p.y + 1, row), 0, image), select(p.z + 1, 0, row));
-}
 
 // a lane's own tap and channels of the pixel of x under it; zeros in the padding and beyond the last tap
 fn load(p: vec3<u32>, tap: vec2<u32>, c: u32) -> vec4<f32> {

@@ -1,4 +1,13 @@
-import { defineKernel, type Device, KernelError, type Tensor, Texture } from "../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  type Tensor,
+  Texture,
+} from "../engine/mod.ts";
+import { accessY, readX } from "./access.ts";
+import lanesSource from "./lanes.wgsl" with { type: "text" };
 import { BLOCK, isQuantised, type Linear, type WeightType } from "./linear.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import textureSource from "./matmul_texture.wgsl" with { type: "text" };
@@ -56,13 +65,13 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (gate && (N % 4 || gate.offset % 4 || gate.stride % 4)) {
     throw new KernelError("bad-shape", `Cannot gate rows of ${N}: not divisible by 4`);
   }
-  const wholeK = K % 4 === 0;
-  const wholeN = N % 4 === 0;
+  const read = readX(x.dtype, K, "K");
+  const access = accessY(y.dtype, N % 4 === 0);
   const texture = linear.weight instanceof Texture;
   const lanes = texture ? device.capabilities.subgroupSize : 64;
   const functions = [
-    wholeK ? LOAD_X.vec4 : LOAD_X.scalar,
-    wholeN ? ACCESS_Y.vec4 : ACCESS_Y.scalar,
+    read.lines,
+    access.lines,
     `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
       linear.bias ? " + bias[n]" : ""
     }; ${EPILOGUES[epilogue]} }`,
@@ -71,8 +80,8 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (linear.scales) functions.push(LOAD_SCALE);
   device.run(texture ? textureKernel : kernel, {
     specialise: {
-      X: wholeK ? `vec4<${x.dtype}>` : x.dtype,
-      Y: wholeN ? `vec4<${y.dtype}>` : y.dtype,
+      X: read.type,
+      Y: access.type,
       ...(texture ? { LANES: lanes } : { W: ELEMENT[linear.dtype], WG: lanes }),
     },
     functions: functions.join("\n"),
@@ -92,31 +101,9 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: [Math.ceil(Math.ceil(N / 4) / lanes), Math.ceil(M / ROWS)],
+    workgroups: [Math.ceil(Math.ceil(N / 4) / lanes), ...grid(Math.ceil(M / ROWS))],
   });
 }
-
-const LOAD_X = {
-  vec4: "fn load_x(m: u32, k: u32) -> vec4<f32> { return vec4<f32>(x[m * (params.K / 4) + k]); }",
-  scalar: `fn at_x(m: u32, k: u32) -> f32 {
-  return select(0.0, f32(x[m * params.K + min(k, params.K - 1)]), k < params.K);
-}
-fn load_x(m: u32, k: u32) -> vec4<f32> {
-  return vec4(at_x(m, 4 * k), at_x(m, 4 * k + 1), at_x(m, 4 * k + 2), at_x(m, 4 * k + 3));
-}`,
-} as const;
-
-const ACCESS_Y = {
-  vec4: `fn load_y(m: u32, n: u32) -> vec4<f32> { return vec4<f32>(y[m * (params.N / 4) + n]); }
-fn store_y(m: u32, n: u32, v: vec4<f32>) { y[m * (params.N / 4) + n] = Y(v); }`,
-  scalar: `fn at_y(m: u32, n: u32) -> f32 { return f32(y[m * params.N + min(n, params.N - 1)]); }
-fn load_y(m: u32, n: u32) -> vec4<f32> {
-  return vec4(at_y(m, 4 * n), at_y(m, 4 * n + 1), at_y(m, 4 * n + 2), at_y(m, 4 * n + 3));
-}
-fn store_y(m: u32, n: u32, v: vec4<f32>) {
-  for (var i = 0u; i < 4 && 4 * n + i < params.N; i++) { y[m * params.N + 4 * n + i] = Y(v[i]); }
-}`,
-} as const;
 
 /** What one element of a bound weight is. */
 const ELEMENT = { f32: "vec4<f32>", f16: "vec4<f16>", q8_0: "u32", q4_0: "u32" } as const;
@@ -152,11 +139,15 @@ const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
 }`;
 
 /**
- * matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks.
+ * lanes.wgsl, and matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks.
  * Textures of quantised weights are normalised to [-1, 1] and [0, 1].
  */
 export function multiplyLines(lanes: number, dtype: WeightType = "f32"): string {
-  const lines = ["fn multiply(sum: Rows, a: Rows, at: vec2<u32>) -> Rows {", "  var s = sum;"];
+  const lines = [
+    lanesSource,
+    "fn multiply(sum: Rows, a: Rows, at: vec2<u32>) -> Rows {",
+    "  var s = sum;",
+  ];
   const quantised = isQuantised(dtype);
   if (quantised) lines.push("  var scale: vec4<f32>;");
   for (let lane = 0; lane < lanes; lane++) {

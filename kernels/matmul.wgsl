@@ -30,11 +30,16 @@ fn madd(acc: vec4<f32>, a: vec4<f32>, b: mat4x4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let columns = (params.N + 3) / 4;
   let n = min(group.x * WG + lane, columns - 1); // spare invocations repeat the last column and store nothing
-  let m = group.y * 8;
+  let m = (group.z * groups.y + group.y) * 8;
   let last = params.M - 1;
+  if (m > last) { return; }
   let r1 = min(m + 1, last);
   let r2 = min(m + 2, last);
   let r3 = min(m + 3, last);

@@ -5,7 +5,8 @@
 // loads one vec4 of a row of x and the lanes hand theirs round. One invocation makes 8 rows × 4 columns.
 // Sums run over k in order with fma, as in matmul.wgsl.
 //
-// Prelude (matmul.ts): X, Y, LANES; fns load_x, store_y, epilogue, and multiply (LANES times 4 k, unrolled).
+// Prelude (matmul.ts): X, Y, LANES; lanes.wgsl; fns load_x, store_y, epilogue, and multiply (LANES times 4 k,
+// unrolled).
 
 struct Params {
   M: u32,
@@ -24,28 +25,17 @@ struct Params {
 @group(0) @binding(5) var<storage, read> gate: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
 
-struct Rows {
-  r0: vec4<f32>,
-  r1: vec4<f32>,
-  r2: vec4<f32>,
-  r3: vec4<f32>,
-  r4: vec4<f32>,
-  r5: vec4<f32>,
-  r6: vec4<f32>,
-  r7: vec4<f32>,
-}
-
-// sum += x from one lane (4 values of k) times 4 rows of w; `a` is that lane's x, the same in every lane
-fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
-  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, sum))));
-}
-
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let columns = (params.N + 3) / 4;
   let n = group.x * LANES + lane;
-  let m = group.y * 8;
+  let m = (group.z * groups.y + group.y) * 8;
   let last = params.M - 1;
+  if (m > last) { return; }
   let steps = (params.K + 3) / 4;
   var sum = Rows();
   for (var k = 0u; k < steps; k += LANES) {

@@ -2,8 +2,10 @@ import { CheckpointError, type Device, elementCount, type Tensor } from "../engi
 import { dtypeBytes, toFloat32 } from "../engine/dtype.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
 import { embedding } from "../kernels/embedding.ts";
-import { BLOCK, isQuantised, type Linear, packLinear, type WeightType } from "../kernels/linear.ts";
+import { dequantise } from "../kernels/dequantise.ts";
+import { isQuantised, type Linear, packLinear, type WeightType } from "../kernels/linear.ts";
 import { widen } from "../kernels/widen.ts";
+import { inBlocks, scalesFault, scalesOf, type StoredBlocks, storedBlocks } from "./blocks.ts";
 
 /** Bytes of one part of a table, as f32. */
 export const PART = 64e6;
@@ -16,7 +18,7 @@ const SMALL = 64 * 1024;
 
 /**
  * A checkpoint's tensors on their way to the GPU: checked against the shape the model expects, streamed in bounded
- * chunks, widened there from F16 or BF16. It owns what it loads: a part of a model ends by disposing its weights.
+ * chunks, widened there from F16, BF16 or blocks. It owns what it loads: a part of a model ends by disposing its weights.
  */
 export class Weights {
   #owned: { dispose(): void }[] = [];
@@ -42,10 +44,10 @@ export class Weights {
     return this.file.tensors.has(name);
   }
 
-  /** Shape of `name` in the file. @throws {CheckpointError} `missing-tensor`. */
+  /** Shape of `name` in the file, or of the weight that is there in blocks. @throws {CheckpointError} `missing-tensor`. */
   shapeOf(name: string): readonly number[] {
     const info = this.file.tensors.get(name);
-    if (info) return info.shape;
+    if (info) return storedBlocks(this.file.tensors, name)?.shape ?? info.shape;
     throw new CheckpointError(
       "missing-tensor",
       `Cannot load "${this.file.name}": tensor "${name}" is missing; is it the checkpoint of another model?`,
@@ -83,13 +85,25 @@ export class Weights {
     this.#check(name, shape);
     const { dtype, byteLength } = this.file.get(name);
     const label = `weight ${name}`;
+    const blocks = storedBlocks(this.file.tensors, name);
+    if (blocks) return await this.#dequantised(name, blocks);
     const y = this.keep(this.device.tensor("f32", shape, label));
     if (byteLength < SMALL || !["F32", "F16", "BF16"].includes(dtype)) {
       this.device.upload(y, await this.file.readFloat32(name));
       return y;
     }
-    const words = [Math.ceil(byteLength / 4)];
-    const raw = dtype === "F32" ? y : this.keep(this.device.tensor("u32", words, label));
+    const raw = await this.#raw(name, dtype === "F32" ? y : undefined);
+    if (dtype === "F16" || dtype === "BF16") {
+      widen(this.device, { x: raw, y, from: dtype });
+      raw.dispose();
+    }
+    return y;
+  }
+
+  /** A tensor's bytes as they are, in `raw` if it is given. */
+  async #raw(name: string, raw?: Tensor): Promise<Tensor> {
+    const words = [Math.ceil(this.file.get(name).byteLength / 4)];
+    raw ??= this.keep(this.device.tensor("u32", words, `weight ${name}`));
     // taken while it is in use, so that tensors may load side by side
     const scratch = this.#scratch ?? new Uint8Array(CHUNK);
     this.#scratch = undefined;
@@ -97,10 +111,19 @@ export class Weights {
       this.device.upload(raw, bytes, offset);
     }
     this.#scratch = scratch;
-    if (dtype === "F16" || dtype === "BF16") {
-      widen(this.device, { x: raw, y, from: dtype });
-      raw.dispose();
+    return raw;
+  }
+
+  async #dequantised(name: string, blocks: StoredBlocks): Promise<Tensor> {
+    const fault = scalesFault(name, blocks);
+    if (fault) {
+      throw new CheckpointError("wrong-shape", `Cannot load "${this.file.name}": ${fault}`);
     }
+    const y = this.keep(this.device.tensor("f32", blocks.shape, `weight ${name}`));
+    const x = await this.#raw(name);
+    const scales = await this.#raw(scalesOf(name));
+    dequantise(this.device, { x, scales, y, type: blocks.type });
+    for (const t of [x, scales]) t.dispose();
     return y;
   }
 
@@ -141,8 +164,8 @@ export class Weights {
 
   /**
    * Loads a linear layer packed for {@link matmul}: one weight [N, K], or several of the same K stacked along N
-   * (`shape` is that of the stack). `bias` is a name, values, or null for none. `blocks: false` keeps a small layer
-   * that everything depends on out of quantisation.
+   * (`shape` is that of the stack). `bias` is a name, values, or null for none. {@link inBlocks} says whether it is
+   * quantised.
    *
    * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
    */
@@ -150,7 +173,6 @@ export class Weights {
     names: string | readonly string[],
     shape: readonly [N: number, K: number],
     bias: string | Float32Array<ArrayBuffer> | null = null,
-    blocks: boolean = true,
   ): Promise<Linear> {
     const list = typeof names === "string" ? [names] : names;
     const [N, K] = shape;
@@ -158,7 +180,7 @@ export class Weights {
       list.map((name) => this.tensor(name, [N / list.length, K])),
     );
     const values = typeof bias === "string" ? await this.host(bias, [N]) : bias;
-    const type = blocks && K % BLOCK === 0 ? this.type : this.dtype;
+    const type = inBlocks(list[0]!, shape) ? this.type : this.dtype;
     return this.#packed(rows, values, type, list[0]!);
   }
 

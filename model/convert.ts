@@ -8,7 +8,17 @@ import { basename } from "@std/path";
 import { type Dtype, dtypeBytes, toFloat32, viewAs } from "../engine/dtype.ts";
 import { CheckpointError, quote } from "../engine/errors.ts";
 import type { TensorFile, TensorInfo } from "../engine/safetensors.ts";
-import { safetensorsHeader } from "../engine/safetensors_writer.ts";
+import { safetensorsHeader, type TensorEntry } from "../engine/safetensors_writer.ts";
+import { BLOCK, isQuantised, type WeightType } from "../kernels/linear.ts";
+import {
+  blockBytes,
+  type BlockType,
+  inBlocks,
+  QUANTISATION,
+  quantise,
+  scalesOf,
+  storedBlocks,
+} from "./blocks.ts";
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "./files.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
@@ -19,8 +29,11 @@ const FLOATS: readonly Dtype[] = ["F64", "F32", "F16", "BF16"];
 
 /** Options of {@linkcode convertFile}. */
 export interface ConvertOptions {
-  /** Storage of matrices; vectors become f32. Without it all types stay as they are. */
-  readonly type?: "f32" | "f16";
+  /**
+   * Storage of matrices; vectors become f32. `q8_0` and `q4_0` put the linear layers of transformers into blocks, other
+   * matrices become f16. Without it all types stay as they are.
+   */
+  readonly type?: WeightType;
   /** The dict of the checkpoint to take, such as `trainer.gpt_ema_fsdp`; else the model is found. */
   readonly key?: string;
   /** Which of the model's tensors to take; all if absent. */
@@ -43,7 +56,7 @@ export interface ConvertProgress {
 
 /** What a conversion did. */
 export interface ConvertReport extends Pick<CheckpointRoot, "model" | "key" | "dropped"> {
-  /** Tensors written. */
+  /** Tensors written; one in blocks and its scales count as one. */
   readonly tensors: number;
   /** Tensors of the file that were not taken. */
   readonly left: number;
@@ -82,8 +95,8 @@ export async function openWeights(path: string): Promise<TensorFile> {
  *
  * @param source The file to read.
  * @param target The file to write.
- * @throws {CheckpointError} `overflow`: numbers are too large for `type`; or the checkpoint is
- * refused.
+ * @throws {CheckpointError} `overflow`: numbers are too large for `type`; `in-blocks`: the file is
+ * of another quantisation; or the checkpoint is refused.
  * @throws {SafetensorsError} The Safetensors to read are refused.
  * @throws {FileError} A file cannot be read or written.
  * @throws {DOMException} `AbortError`: the signal was aborted.
@@ -97,33 +110,40 @@ export async function convertFile(
   const file = await openWeights(source);
   try {
     const { model, key: found, tensors, dropped } = checkpointRoot(file, key);
-    const plan = Array.from(
-      [...tensors].filter(([name]) => keep(name)),
-      ([name, info]) => ({ name, info, shape: info.shape, dtype: targetDtype(info, type) }),
-    );
-    // wide types first, and every tensor is aligned
-    plan.sort((a, b) => dtypeBytes(b.dtype) - dtypeBytes(a.dtype));
-    const header = safetensorsHeader(plan, {
+    const plan = planOf([...tensors].filter(([name]) => keep(name)), type, source);
+    const { [QUANTISATION]: before, ...metadata } = file.metadata;
+    const quantisation = type === undefined ? before : isQuantised(type) ? type : undefined;
+    const header = safetensorsHeader(plan.flatMap(entriesOf), {
       format: "pt",
       // the name alone tells some VAEs apart
       source: basename(source),
-      ...file.metadata,
+      ...metadata,
+      ...quantisation === undefined ? {} : { [QUANTISATION]: quantisation },
     });
     let bytes = header.length;
     let overflows = 0;
     let first = "";
     const pieces = async function* () {
       yield header;
-      for (const [done, { name, info, dtype }] of plan.entries()) {
+      for (const [done, { name, info, dtype, blocks }] of plan.entries()) {
         onProgress?.({ name, done, total: plan.length });
+        // a sixteenth of what they are of, which comes first
+        const scales: Uint8Array<ArrayBuffer>[] = [];
         for await (const chunk of file.chunks(info.name, CHUNK_BYTES)) {
           signal?.throwIfAborted();
-          const out = cast(chunk.bytes, info.dtype, dtype);
+          const out = blocks
+            ? quantise(toFloat32(chunk.bytes, info.dtype), blocks)
+            : cast(chunk.bytes, info.dtype, dtype);
           overflows += out.overflows;
           if (out.overflows > 0) first ||= name;
           bytes += out.bytes.length;
           // once there is one, the rest is only counted
           if (overflows === 0) yield out.bytes;
+          if (out.scales) scales.push(new Uint8Array(out.scales.buffer));
+        }
+        for (const piece of scales) {
+          bytes += piece.length;
+          if (overflows === 0) yield piece;
         }
       }
       if (overflows === 0) return;
@@ -142,11 +162,58 @@ export async function convertFile(
   }
 }
 
-/** Matrices become `type`; vectors are too small to save by it, and norms and biases need the bits. */
+/** A tensor to write. */
+interface Planned extends TensorEntry {
+  readonly info: TensorInfo;
+  /** Blocks that it becomes. */
+  readonly blocks?: BlockType;
+}
+
+function planOf(
+  tensors: readonly (readonly [string, TensorInfo])[],
+  type: WeightType | undefined,
+  source: string,
+): Planned[] {
+  const all = new Map(tensors);
+  // scales belong to their blocks, whose rounding is final
+  const kept = new Set<string>();
+  for (const [name] of type === undefined ? [] : tensors) {
+    const stored = storedBlocks(all, name);
+    if (!stored) continue;
+    kept.add(scalesOf(name));
+    if (stored.type === type) continue;
+    throw new CheckpointError(
+      "in-blocks",
+      `Cannot convert ${quote(source)} to ${type}: it is in ${stored.type} already; ` +
+        "convert what it was made of",
+    );
+  }
+  const plan = tensors.map(([name, info]): Planned => {
+    const { shape } = info;
+    if (type && isQuantised(type) && FLOATS.includes(info.dtype) && inBlocks(name, shape)) {
+      return { name, info, shape, dtype: type === "q8_0" ? "I8" : "U8", blocks: type };
+    }
+    return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };
+  });
+  // wide types first, and every tensor is aligned; blocks have even sizes
+  const rank = ({ blocks, dtype }: Planned) => blocks ? 1.5 : dtypeBytes(dtype);
+  return plan.sort((a, b) => rank(b) - rank(a));
+}
+
+function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
+  if (!blocks) return [{ name, dtype, shape }];
+  const [N, K] = shape as [number, number];
+  return [
+    { name, dtype, shape: [N, blockBytes(blocks, K)] },
+    { name: scalesOf(name), dtype: "F16", shape: [N, K / BLOCK] },
+  ];
+}
+
+/** Matrices become `type`, or f16 among blocks; vectors are too small to save by it, and norms and biases need the bits. */
 function targetDtype({ dtype, shape }: TensorInfo, type: ConvertOptions["type"]): Dtype {
   if (type === undefined || !FLOATS.includes(dtype)) return dtype;
   const isMatrix = shape.filter((size) => size !== 1).length > 1;
-  return type === "f16" && isMatrix ? "F16" : "F32";
+  return type !== "f32" && isMatrix ? "F16" : "F32";
 }
 
 /** Rounds once, to nearest even; counts what becomes infinite by it. */
@@ -154,7 +221,7 @@ function cast(
   bytes: Uint8Array<ArrayBuffer>,
   from: Dtype,
   to: Dtype,
-): { bytes: Uint8Array<ArrayBuffer>; overflows: number } {
+): { bytes: Uint8Array<ArrayBuffer>; scales?: undefined; overflows: number } {
   if (from === to) return { bytes, overflows: 0 };
   const values = from === "F64" ? viewAs(bytes, from) as Float64Array : toFloat32(bytes, from);
   const out = to === "F16" ? new Float16Array(values) : new Float32Array(values);

@@ -1,5 +1,6 @@
 import { type Device, InputError, type Tensor } from "../engine/mod.ts";
 import { accumulateCodes } from "../kernels/accumulate_codes.ts";
+import { checkFinite } from "../kernels/check_finite.ts";
 import { nextInput } from "../kernels/next_input.ts";
 import { rgba8 } from "../kernels/rgba8.ts";
 import { sampleBits } from "../kernels/sample_bits.ts";
@@ -83,6 +84,7 @@ class Scope {
  * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end.
  *
  * @param decoder Gives the VAE decoder, once all that the transformer needed is freed.
+ * @throws {InputError} `not-finite`: logits or pictures hold NaN or infinity.
  * @throws what `signal` was aborted with.
  */
 export async function generate(
@@ -96,15 +98,26 @@ export async function generate(
   using scope = new Scope();
   const trace = scope.keep(new Trace(device, plan.trace));
   const report = reporter(device, plan.schedule.length, hooks);
-  const sum = scope.keep(await drawCodes(device, transformer, text, plan, trace, report));
+  const broken = scope.keep(device.from("u32", [1], Uint32Array.of(0), "check"));
+  const sum = scope.keep(
+    await drawCodes(device, transformer, text, plan, { trace, report, broken }),
+  );
   const vae = await decoder();
   const decoded = scope.keep(device.allOrNothing(() => vae.decode(sum)));
   const [B = 0, height = 0, width = 0] = decoded.shape;
   const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
   rgba8(device, { x: decoded, y: packed });
+  checkFinite(device, { x: decoded, broken });
   await report("decode", plan.schedule.length, height, width);
-  const [rgba, ...traced] = await device.readAll([packed, ...trace.tensors]);
+  const [rgba, check, ...traced] = await device.readAll([packed, broken, ...trace.tensors]);
   hooks.signal?.throwIfAborted();
+  if (check![0] !== 0) {
+    throw new InputError(
+      "not-finite",
+      "Cannot draw: the model computed NaN or infinity; its weights or text features hold some, or " +
+        "overflow (--type f32 may help)",
+    );
+  }
   const bytes = new Uint8Array(rgba!.buffer);
   const size = height * width * 4;
   const pixels = Array.from({ length: B }, (_, b) => bytes.slice(b * size, (b + 1) * size));
@@ -132,14 +145,21 @@ function reporter(device: Device, scales: number, { signal, onProgress }: Hooks)
   };
 }
 
+/** What looks on while scales are drawn. */
+interface Watch {
+  readonly trace: Trace;
+  readonly report: Report;
+  /** See {@link checkFinite}. */
+  readonly broken: Tensor;
+}
+
 /** Draws all scales: the sum of their codes [B, H, W, d] of the VAE, which the caller disposes. */
 async function drawCodes(
   device: Device,
   transformer: Transformer,
   text: TextFeatures,
   plan: Plan,
-  trace: Trace,
-  report: Report,
+  { trace, report, broken }: Watch,
 ): Promise<Tensor> {
   using scope = new Scope();
   const { images: B, schedule, cfg } = plan;
@@ -186,6 +206,7 @@ async function drawCodes(
     codes?.dispose();
     transformer.blocks(pass, context, state, insertion);
     using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
+    checkFinite(device, { x: delta, broken });
 
     using bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
     const deltaOut = trace.on ? device.tensor("f32", [B, tokens[s]!, d], "trace") : undefined;

@@ -25,7 +25,7 @@ export interface LoadOptions {
   /** A device that is already open and stays the caller's; overrides `gpu`. */
   readonly device?: Device;
   /**
-   * Storage of weights and KV cache; `f32` if absent. `f16` halves the memory and needs `shader-f16`; `q8_0` and `q4_0`
+   * Storage of weights and KV cache; if absent, the blocks that the files are in, else `f32`. `f16` halves the memory and needs `shader-f16`; `q8_0` and `q4_0`
    * keep linear layers in blocks of 8.5 and 4.5 bits per weight, the rest as f16 where the adapter can.
    */
   readonly type?: WeightType;
@@ -140,8 +140,7 @@ export class InfinityModel {
         maxLength: config.tokenizer.max_length,
         name: files.path(config.files.tokenizer),
       });
-    const source = (device: Device, type: WeightType) =>
-      new FolderSource(files, config, device, type);
+    const source = (device: Device) => new FolderSource(files, config, device, options.type);
     return await InfinityModel.#open(config, options, source, tokenizer);
   }
 
@@ -168,20 +167,21 @@ export class InfinityModel {
     const { text_encoder, tokenizer: { max_length } } = config;
     const tokenizer = () =>
       Promise.resolve(new WordTokenizer(text_encoder?.vocab_size ?? 4, max_length));
-    const source = (device: Device, type: WeightType) => new SyntheticSource(config, device, type);
+    const source = (device: Device) => new SyntheticSource(config, device, options.type ?? "f32");
     return await InfinityModel.#open(config, options, source, tokenizer);
   }
 
   static async #open(
     config: ModelConfig,
     options: LoadOptions,
-    makeSource: (device: Device, type: WeightType) => PartSource,
+    makeSource: (device: Device) => PartSource,
     makeTokenizer: () => Promise<Pick<Tokenizer, "encode">>,
   ): Promise<InfinityModel> {
     const device = options.device ?? await Device.open({ gpu: options.gpu });
-    const { type = "f32", staged = false } = options;
+    const { type, staged = false } = options;
+    const source = makeSource(device);
     const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
-    const parts = new Parts(device, config, makeSource(device, type), staged, onProgress);
+    const parts = new Parts(device, config, source, staged, onProgress);
     try {
       if (type === "f16" && !device.capabilities.f16) {
         throw new InputError(
@@ -191,7 +191,7 @@ export class InfinityModel {
       }
       const { hasText } = await parts.open();
       const tokenizer = hasText ? await makeTokenizer() : null;
-      return new InfinityModel(device, config, type, parts, tokenizer, !options.device);
+      return new InfinityModel(device, config, source.type, parts, tokenizer, !options.device);
     } catch (error) {
       parts.dispose();
       if (!options.device) device.dispose();

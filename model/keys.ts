@@ -6,6 +6,7 @@
 
 import { CheckpointError, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
+import { scalesFault, scalesOf, storedBlocks } from "./blocks.ts";
 import type { ModelConfig } from "./config.ts";
 import { checkPair } from "./pairs.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./shapes.ts";
@@ -97,11 +98,18 @@ export function checkFile(config: ModelConfig, part: Part, file: Header): void {
       continue;
     }
     known.add(found);
-    const is = file.tensors.get(found)!.shape;
-    if (squeezed(is) === squeezed(shape)) continue;
-    reshaped.push(
-      `tensor ${quote(found)} is [${is.join(", ")}], config.json makes it [${shape.join(", ")}]`,
-    );
+    const blocks = storedBlocks(file.tensors, found);
+    if (blocks?.scales) known.add(scalesOf(found));
+    else if (blocks) missing.push(scalesOf(found));
+    const is = blocks?.shape ?? file.tensors.get(found)!.shape;
+    if (squeezed(is) !== squeezed(shape)) {
+      const dims = `[${is.join(", ")}]${blocks ? ` in ${blocks.type}` : ""}`;
+      reshaped.push(
+        `tensor ${quote(found)} is ${dims}, config.json makes it [${shape.join(", ")}]`,
+      );
+    } else if (blocks) {
+      reshaped.push(...[scalesFault(found, blocks)].filter((fault) => fault !== null));
+    }
   }
   const extra = [...file.tensors.keys()].filter((name) => !known.has(name) && !harmless.test(name));
   if (missing.length > count / 2) {

@@ -1,5 +1,6 @@
 import { type Device, InputError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear.ts";
+import { quantisationOf } from "./blocks.ts";
 import { Weights } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Folder } from "./folder.ts";
@@ -14,19 +15,26 @@ export interface PartSource {
   has(part: Part): Promise<boolean>;
   /** Checks that the part is the one config.json speaks of, without reading its weights. */
   check(part: Part): Promise<void>;
+  /** Storage of the transformer's weights, known once it was checked or opened. */
+  readonly type: WeightType;
   /** Calls `load` with the part's weights, and closes what it opened. */
   open<T>(part: Part, load: (weights: Weights) => Promise<T>): Promise<T>;
 }
 
 /** Weights in the files of a model folder. */
 export class FolderSource implements PartSource {
-  /** Reads `folder` into `device`. */
+  /** Storage of the transformer's weights. */
+  type: WeightType;
+
+  /** Reads `folder` into `device`, as `given`, or in the blocks that a file is in, or as f32. */
   constructor(
     private readonly folder: Folder,
     private readonly config: ModelConfig,
     private readonly device: Device,
-    private readonly type: WeightType,
-  ) {}
+    private readonly given?: WeightType,
+  ) {
+    this.type = given ?? "f32";
+  }
 
   has(part: Part): Promise<boolean> {
     return this.folder.exists(this.config.files[part]);
@@ -36,6 +44,7 @@ export class FolderSource implements PartSource {
     const file = await this.folder.tensors(this.config.files[part]);
     try {
       checkFile(this.config, part, file);
+      this.#typeOf(part, file.metadata);
     } finally {
       file.close();
     }
@@ -43,7 +52,7 @@ export class FolderSource implements PartSource {
 
   async open<T>(part: Part, load: (weights: Weights) => Promise<T>): Promise<T> {
     const file = await this.folder.tensors(this.config.files[part]);
-    const weights = new Weights(this.device, file, this.type);
+    const weights = new Weights(this.device, file, this.#typeOf(part, file.metadata));
     try {
       checkFile(this.config, part, file);
       return await load(weights);
@@ -53,6 +62,12 @@ export class FolderSource implements PartSource {
     } finally {
       file.close();
     }
+  }
+
+  #typeOf(part: Part, metadata: Readonly<Record<string, string>>): WeightType {
+    const type = this.given ?? quantisationOf(metadata) ?? "f32";
+    if (part === "transformer") this.type = type;
+    return type;
   }
 }
 

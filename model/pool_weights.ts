@@ -32,8 +32,8 @@ export async function loadPool(weights: Weights, config: TransformerConfig): Pro
   if (headDim === size) {
     return {
       query: await weights.tensor(`${name}.mat_q`, [heads, size]),
-      kv: await weights.linear(`${name}.mat_kv.weight`, [2 * C, Ct], kvBias, false),
-      proj: await weights.linear(`${name}.proj.weight`, [C, C], `${name}.proj.bias`, false),
+      kv: await weights.linear(`${name}.mat_kv.weight`, [2 * C, Ct], kvBias),
+      proj: await weights.linear(`${name}.proj.weight`, [C, C], `${name}.proj.bias`),
       headDim,
     };
   }

@@ -9,7 +9,7 @@ import type { ByteSource } from "../engine/byte_source.ts";
 import { readExactly } from "../engine/safetensors_header.ts";
 
 /** The most that one read takes, in bytes. */
-export const PIECE_BYTES = 2 ** 25;
+const PIECE_BYTES = 2 ** 25;
 
 /** A dimension of a view. */
 interface Dim {

@@ -93,7 +93,7 @@ export class SyntheticSource implements PartSource {
   constructor(
     private readonly config: ModelConfig,
     private readonly device: Device,
-    private readonly type: WeightType,
+    readonly type: WeightType,
   ) {}
 
   has(part: Part): Promise<boolean> {

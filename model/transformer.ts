@@ -192,11 +192,11 @@ export class Transformer {
     }
     const upload = (values: number[], width: number) =>
       this.device.from("u32", [values.length / width, width], Uint32Array.from(values));
-    const pass = {
+    const pass = this.device.allOrNothing(() => ({
       level: upload(level, 1),
       selfSpans: upload(self, 4),
       crossSpans: upload(cross, 4),
-    };
+    }));
     const maxQueries = Math.max(...scales.map((s) => tokens[s]!));
     return { batch, rows, start, ...pass, maxQueries, dispose: disposer(Object.values(pass)) };
   }

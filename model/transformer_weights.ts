@@ -90,8 +90,7 @@ async function loadBlock(
   return {
     qkv: await weights.linear(`${key}.sa.mat_qkv.weight`, [3 * C, C], qkvBias),
     scaleMul: config.cos_attn ? await weights.tensor(`${key}.sa.scale_mul_1H11`, [heads]) : null,
-    // a sixteenth of a block's weights, a quarter of what q8_0 costs in logits
-    proj: await weights.linear(`${key}.sa.proj.weight`, [C, C], `${key}.sa.proj.bias`, false),
+    proj: await linear("sa.proj", C, C),
     crossNorm: {
       weight: await weights.tensor(`${key}.ca_norm.weight`, [C]),
       bias: await weights.tensor(`${key}.ca_norm.bias`, [C]),
@@ -124,9 +123,8 @@ export async function loadTransformer(
   config: TransformerConfig,
 ): Promise<TransformerWeights> {
   const { embed_dim: C, text_channels: Ct, d_vae: d, depth } = config;
-  // outside the blocks there is little to save, and every logit hangs on it
   const linear = (name: string, N: number, K: number) =>
-    weights.linear(`${name}.weight`, [N, K], `${name}.bias`, false);
+    weights.linear(`${name}.weight`, [N, K], `${name}.bias`);
   const gss: Float32Array[] = [];
   const blocks: BlockWeights[] = [];
   // the shapes that tell models apart come first, so that a wrong checkpoint is refused early

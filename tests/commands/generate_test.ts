@@ -74,6 +74,12 @@ Deno.test("generate: features and uniforms from files", () =>
     assertEquals(await trace.readFloat32("scale1.bits"), new Float32Array(256).fill(0));
     assertEquals(trace.get("image").shape, [2, 32, 32, 3]);
     trace.close();
+
+    const turned = uniforms.map((u, i) => ({ ...u, shape: i ? [2, 1, 4, 32] : u.shape }));
+    await Deno.writeFile(join(cwd, "u.safetensors"), encodeSafetensors(turned));
+    const { code, said } = await ended(start(["generate", ...files], { cwd }));
+    const why = 'Cannot use "u.safetensors": scale 1 is [2, 1, 4, 32], not [2, 2, 2, 32]';
+    assertEquals([code, said], [2, [`error: ${why}`]]);
   }));
 
 Deno.test("generate: one picture to stdout", () =>

@@ -51,5 +51,10 @@ Deno.test("inspect() refuses with one line", async () => {
     assertEquals([io.text(), io.errors()], ["", `error: ${message}\n`]);
   };
   await fails([], 2, "Cannot inspect: give one safetensors file, PNG or model folder");
+  await fails(
+    ["README.md"],
+    1,
+    'Cannot read "README.md": it is no safetensors file, which begins with a size and a {',
+  );
   await fails(["/nope"], 1, 'Cannot read "/nope": no such file; check the path');
 });

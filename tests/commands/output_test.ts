@@ -4,7 +4,7 @@ import { contactSheet } from "../../commands/demo.ts";
 import { UsageError } from "../../commands/flags.ts";
 import { checkWritable, outputPaths } from "../../commands/output.ts";
 import { ProgressLine } from "../../commands/progress.ts";
-import { readBits, readFeatures, readUniforms } from "../../commands/tensor_files.ts";
+import { checkScales, readBits, readFeatures, readUniforms } from "../../commands/tensor_files.ts";
 import { FileError, InputError, SafetensorsError } from "../../engine/errors.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../engine/safetensors_writer.ts";
 import { fakeIo, filesIn, inFolder } from "./process.ts";
@@ -70,8 +70,19 @@ Deno.test("readFeatures(), readUniforms() and readBits() read what --trace and o
     await assertRejects(() => readFeatures(file), SafetensorsError, 'no tensor "features"');
 
     await write(f32("scale2.uniforms", [1, 1, 2, 2]), f32("scale0.bits", [1, 1, 1, 1], 1));
-    assertEquals(await readUniforms(file), [undefined, undefined, new Float32Array(4).fill(0.5)]);
-    assertEquals(await readBits(file), [new Uint8Array([1])]);
+    const uniforms = await readUniforms(file);
+    assertEquals(uniforms.values, [undefined, undefined, new Float32Array(4).fill(0.5)]);
+    const bits = await readBits(file);
+    assertEquals(bits, { path: file, values: [new Uint8Array([1])], shapes: [[1, 1, 1, 1]] });
+    checkScales(uniforms, [[1, 1], [2, 2], [1, 2]], 1, 2);
+    checkScales(uniforms, [[1, 1]], 1, 2);
+    for (const schedule of [[[1, 1], [2, 2], [2, 1]], [[1, 1], [2, 2], [2, 2]]] as const) {
+      assertThrows(
+        () => checkScales(uniforms, schedule, 1, 2),
+        InputError,
+        `scale 2 is [1, 1, 2, 2], not [1, ${schedule[2].join(", ")}, 2]`,
+      );
+    }
     await write(f32("scale0.bits", [1, 1, 1, 1], 2), f32("scale0.uniforms", [4]));
     await assertRejects(() => readBits(file), InputError, "holds 2, bits are 0 or 1");
     await assertRejects(() => readUniforms(file), InputError, "not [batch, height, width, bits]");

@@ -170,3 +170,15 @@ Deno.test("matmul() refuses shapes that disagree", () => {
     "Cannot multiply [3,8] by [8, 4] into [2,4]",
   );
 });
+
+for (const texture of TEXTURE) {
+  Deno.test(`matmul() makes more rows than a dispatch has workgroups${texture ? ", texture" : ""}`, async () => {
+    const [M, K, N] = [65535 * 8 + 3, 1, 1];
+    const x = Float32Array.from({ length: M }, (_, m) => m);
+    const linear = packLinear(device, [upload("f32", [N, K], [2])], null, "f32", "test", texture);
+    const y = poisoned("f32", [M, N]);
+    matmul(device, { x: device.from("f32", [M, K], x), linear, y });
+    const made = await device.read(y) as Float32Array;
+    assert(made.length === M && made.every((value, m) => value === 2 * m));
+  });
+}

@@ -1,45 +1,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { BitwiseError, FileError, InputError } from "../../engine/errors.ts";
-import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
 import { assembleFolder } from "../../model/assemble.ts";
 import { parseConfig } from "../../model/config.ts";
 import { openTensorFile } from "../../model/files.ts";
-import { type Preset, TEXT_ENCODER } from "../../model/presets.ts";
+import { TEXT_ENCODER } from "../../model/presets.ts";
 import { presetOf } from "../../model/release.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "../../model/shapes.ts";
 import { filesIn, inFolder } from "../commands/process.ts";
+import { encode, sharded, TINY } from "./tiny_release.ts";
 import { pth, py, storage, tensor } from "./torch_files.ts";
 
-/** As the published models, but small. */
-const TINY: Preset = {
-  name: "tiny",
-  vae: "d16",
-  file: "tiny_weights/model.safetensors.index.json",
-  config: {
-    name: "tiny",
-    files: { vae: "infinity_vae_d16.safetensors" },
-    pixel_budgets: ["0.06M"],
-    scale_schedule: [[1, 1, 1], [1, 2, 2]],
-    image: { width: 32, height: 32 },
-    vae: { base_ch: 32, ch_mult: [1, 1, 1, 1, 1], num_res_blocks: 1, codebook_dim: 16 },
-    transformer: { embed_dim: 32, depth: 2, num_heads: 2, text_channels: 128, text_maxlen: 4 },
-    text_encoder: { vocab_size: 8, d_model: 128, num_layers: 1, num_heads: 2, d_kv: 8, d_ff: 16 },
-  },
-};
 const config = parseConfig(TINY.config, "tiny");
 const TRANSFORMER = [...parameterShapes(config.transformer)];
 const VAE = [...vaeShapes(config.vae)];
 const T5: NamedShape[] = [...t5Shapes(config.text_encoder!), ["decoder.final_layer_norm.weight", [
   128,
 ]], ["lm_head.weight", [8, 128]]];
-
-function encode(shapes: readonly NamedShape[]): Uint8Array<ArrayBuffer> {
-  return encodeSafetensors(shapes.map(([name, shape], i) => {
-    const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i / 8);
-    return { name, dtype: "F32", shape, data };
-  }));
-}
 
 async function write(folder: string, files: Record<string, Uint8Array | string>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
@@ -48,23 +25,6 @@ async function write(folder: string, files: Record<string, Uint8Array | string>)
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await Deno.writeFile(path, bytes);
   }
-}
-
-/** Two shards and their index. */
-function sharded(
-  folder: string,
-  shapes: readonly NamedShape[],
-): Record<string, Uint8Array | string> {
-  const middle = shapes.length >> 1;
-  const parts = [shapes.slice(0, middle), shapes.slice(middle)];
-  const name = (i: number) => `model-0000${i + 1}-of-00002.safetensors`;
-  const weight_map = Object.fromEntries(
-    parts.flatMap((part, i) => part.map(([tensor]) => [tensor, name(i)])),
-  );
-  return {
-    [`${folder}/model.safetensors.index.json`]: JSON.stringify({ metadata: {}, weight_map }),
-    ...Object.fromEntries(parts.map((part, i) => [`${folder}/${name(i)}`, encode(part)])),
-  };
 }
 
 /** As the VAEs are published. */
@@ -77,9 +37,12 @@ function vaePth(): Uint8Array<ArrayBuffer> {
   return pth(py.dict({ vae: py.ordered(Object.fromEntries(tensors)) }), storages);
 }
 
-const TEXT = { ...sharded("flan-t5-xl", T5), "flan-t5-xl/tokenizer.json": '{"version":"1.0"}' };
+const TEXT = {
+  ...sharded("flan-t5-xl/model.safetensors.index.json", T5),
+  "flan-t5-xl/tokenizer.json": '{"version":"1.0"}',
+};
 const RELEASE: Record<string, Uint8Array | string> = {
-  ...sharded("tiny_weights", TRANSFORMER),
+  ...sharded(TINY.file!, TRANSFORMER),
   "infinity_vae_d16.pth": vaePth(),
   ...TEXT,
 };

@@ -23,7 +23,8 @@ export const TINY: Preset = {
 
 type Files = Record<string, Uint8Array<ArrayBuffer> | string>;
 
-function encode(shapes: readonly NamedShape[]): Uint8Array<ArrayBuffer> {
+/** A file of small numbers, other ones in each tensor. */
+export function encode(shapes: readonly NamedShape[]): Uint8Array<ArrayBuffer> {
   return encodeSafetensors(shapes.map(([name, shape], i) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i / 8);
     return { name, dtype: "F32", shape, data };
@@ -31,7 +32,7 @@ function encode(shapes: readonly NamedShape[]): Uint8Array<ArrayBuffer> {
 }
 
 /** Two shards and their index. */
-function sharded(index: string, shapes: readonly NamedShape[]): Files {
+export function sharded(index: string, shapes: readonly NamedShape[]): Files {
   const middle = shapes.length >> 1;
   const parts = [shapes.slice(0, middle), shapes.slice(middle)];
   const name = (i: number) => `model-0000${i + 1}-of-00002.safetensors`;

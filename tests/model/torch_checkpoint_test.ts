@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type ByteSource, bytesSource } from "../../engine/byte_source.ts";
-import { float32ToBf16 } from "../../engine/dtype.ts";
 import { CheckpointError } from "../../engine/errors.ts";
 import { checkpointRoot } from "../../model/checkpoint_root.ts";
 import { openTorchCheckpoint } from "../../model/torch_checkpoint.ts";
@@ -24,7 +23,7 @@ for (const [format, write] of [["zip", pth], ["legacy", legacyPth]] as const) {
     const types = {
       Float: ["F32", new Float32Array([1.5, -2])],
       Half: ["F16", new Float16Array([1.5, -2])],
-      BFloat16: ["BF16", float32ToBf16(new Float32Array([1.5, -2]))],
+      BFloat16: ["BF16", new Uint16Array([0x3fc0, 0xc000])],
       Double: ["F64", new Float64Array([1.5, -2])],
       Long: ["I64", new BigInt64Array([1n, -2n])],
       Int: ["I32", new Int32Array([1, -2])],

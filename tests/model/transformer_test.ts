@@ -1,5 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
-import type { Tensor } from "../../engine/mod.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { OutOfMemoryError, type Tensor } from "../../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear.ts";
 import { Weights } from "../../model/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../../model/config.ts";
@@ -235,6 +235,27 @@ Deno.test("golden: transformer_patchify sampling run ar1, bits identical", async
   await reproduce(transformer, vae, config, await golden("transformer_patchify.golden"), "ar1");
   transformer.dispose();
   vae.dispose();
+});
+
+Deno.test("Transformer.plan() keeps nothing where there is no memory for all of it", async () => {
+  const { transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const live = device.memory.liveBytes;
+  const { memory } = device;
+  const { allocate } = memory;
+  for (const allowed of [0, 1, 2]) {
+    let count = 0;
+    memory.allocate = (...args) => {
+      if (count++ < allowed) return allocate.apply(memory, args);
+      throw new OutOfMemoryError("out-of-memory", "no room");
+    };
+    try {
+      assertThrows(() => transformer.plan([[1, 1], [2, 2]], 1, 1, [3], 1), OutOfMemoryError);
+    } finally {
+      memory.allocate = allocate;
+    }
+    assertEquals(memory.liveBytes, live);
+  }
+  transformer.dispose();
 });
 
 Deno.test("Transformer and VAE give all memory back", () => {
