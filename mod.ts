@@ -25,7 +25,8 @@ export {
   OutOfMemoryError,
   SafetensorsError,
 } from "./engine/errors.ts";
-export { type Capabilities, Device, type DeviceOptions } from "./engine/device.ts";
+export type { Capabilities, DeviceOptions } from "./engine/adapter.ts";
+export { Device } from "./engine/device.ts";
 export {
   type Binding,
   defineKernel,

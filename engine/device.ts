@@ -1,3 +1,4 @@
+import { type Capabilities, type DeviceOptions, openGpu } from "./adapter.ts";
 import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "./errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory } from "./memory.ts";
@@ -17,73 +18,6 @@ import { Texture } from "./texture.ts";
 const UPLOAD_CHUNK = 4 * 1024 * 1024;
 /** From here on an upload is submitted at once: its staging memory is then used again, which is faster than new pages. */
 const LARGE_UPLOAD = 1024 * 1024;
-
-/** What the adapter is and what was granted. */
-export interface Capabilities {
-  /** The adapter's name as its driver gives it. */
-  readonly adapter: string;
-  /** PCI vendor or implementation name, as given. */
-  readonly vendor: string;
-  /** Driver or architecture, as given; may be empty. */
-  readonly architecture: string;
-  /** `cpu` for a software adapter; kernels choose their variants by it. */
-  readonly class: "cpu" | "gpu";
-  /** The WebGPU implementation: wgpu is Deno's own. */
-  readonly implementation: "wgpu" | "dawn";
-  /** Features the device was created with. */
-  readonly features: readonly string[];
-  /** f16 storage and arithmetic (`shader-f16`). */
-  readonly f16: boolean;
-  /** Subgroup built-ins. */
-  readonly subgroups: boolean;
-  /** Lanes of a subgroup where it is fixed, else 0. */
-  readonly subgroupSize: number;
-  /** Timestamp queries, which {@link Device.profile} needs. */
-  readonly timestamps: boolean;
-  /** Limits of the device, all that the adapter offers. */
-  readonly limits: Readonly<Record<string, number>>;
-}
-
-/** How to open a device. */
-export interface DeviceOptions {
-  /** The WebGPU implementation; `navigator.gpu` if absent. */
-  readonly gpu?: GPU;
-  /** Passed to `requestAdapter`; `high-performance` if absent. */
-  readonly powerPreference?: GPUPowerPreference;
-  /** Chooses kernel variants as for this class of adapter; found out if absent. For tests and comparisons. */
-  readonly class?: Capabilities["class"];
-}
-
-/** Features worth having. Deno hides `subgroups` from the adapter's list, so each is tried on its own. */
-const WANTED = ["shader-f16", "subgroups", "timestamp-query"];
-
-const LIMITS = [
-  "maxBufferSize",
-  "maxTextureDimension2D",
-  "maxStorageBufferBindingSize",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupSizeY",
-  "maxComputeWorkgroupSizeZ",
-  "maxComputeWorkgroupsPerDimension",
-  "maxStorageBuffersPerShaderStage",
-  "minStorageBufferOffsetAlignment",
-  "minUniformBufferOffsetAlignment",
-] as const;
-
-async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
-  // deno-lint-ignore no-explicit-any -- `navigator.gpu` is missing from a runtime without WebGPU
-  const gpu: GPU | undefined = options.gpu ?? (globalThis as any).navigator?.gpu;
-  const powerPreference = options.powerPreference ?? "high-performance";
-  const adapter = await gpu?.requestAdapter({ powerPreference });
-  if (adapter) return adapter;
-  throw new DeviceError(
-    "no-adapter",
-    "Cannot find a WebGPU adapter: install the GPU's Vulkan driver, or for a CPU " +
-      "`apt-get install mesa-vulkan-drivers` (./setup.sh does it on Debian and Ubuntu)",
-  );
-}
 
 /**
  * A GPU (or a software one): memory, the command stream and transfers.
@@ -139,33 +73,8 @@ export class Device {
    * @throws {DeviceError} `no-adapter` with what to install; `no-device` if the adapter refuses.
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
-    const features: string[] = [];
-    for (const feature of WANTED) {
-      // an adapter object is spent by its first device, refused or not
-      const adapter = await openAdapter(options);
-      if (adapter.features.has(feature as GPUFeatureName)) features.push(feature);
-      else if (feature === "subgroups") {
-        const probe = await adapter.requestDevice({
-          requiredFeatures: [feature as GPUFeatureName],
-        }).catch(() => null);
-        if (probe) features.push(feature), probe.destroy();
-      }
-    }
-    const adapter = await openAdapter(options);
-    const limits: Record<string, number> = {};
-    for (const name of LIMITS) limits[name] = adapter.limits[name];
-    const device = await adapter.requestDevice({
-      requiredFeatures: features as GPUFeatureName[],
-      requiredLimits: limits,
-    }).catch((error: Error) => {
-      throw new DeviceError(
-        "no-device",
-        `Cannot open the adapter ${adapter.info.description}: ${error.message.split("\n")[0]}`,
-        { cause: error },
-      );
-    });
-    const capabilities = capabilitiesOf(adapter, features, limits);
-    return new Device(device, { ...capabilities, class: options.class ?? capabilities.class });
+    const { gpu, capabilities } = await openGpu(options);
+    return new Device(gpu, capabilities);
   }
 
   #fail(error: GPUError): void {
@@ -337,6 +246,7 @@ export class Device {
     this.gpu.queue.submit([encoder.finish()]);
     this.readBacks++;
     await staging.mapAsync(GPUMapMode.READ).catch(() => {
+      staging.destroy();
       throw this.#error ?? new DeviceError("device-lost", "The GPU was lost during a read-back");
     });
     const mapped = staging.getMappedRange();
@@ -388,28 +298,4 @@ export class Device {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function capabilitiesOf(
-  adapter: GPUAdapter,
-  features: string[],
-  limits: Record<string, number>,
-): Capabilities {
-  const { info } = adapter;
-  const software = /llvmpipe|swiftshader|software/i.test(`${info.description} ${info.device}`);
-  const fixed = info.subgroupMinSize === info.subgroupMaxSize;
-  return {
-    adapter: info.description || info.device || "unknown adapter",
-    vendor: info.vendor,
-    architecture: info.architecture,
-    class: software || info.isFallbackAdapter ? "cpu" : "gpu",
-    // wgpu rejects `enable subgroups;`, Dawn wants it
-    implementation: "Deno" in globalThis && adapter instanceof GPUAdapter ? "wgpu" : "dawn",
-    features,
-    f16: features.includes("shader-f16"),
-    subgroups: features.includes("subgroups"),
-    subgroupSize: fixed ? info.subgroupMinSize : 0,
-    timestamps: features.includes("timestamp-query"),
-    limits,
-  };
 }
