@@ -221,7 +221,9 @@ export class InfinityModel {
    * @throws what `signal` was aborted with.
    */
   generate(options: GenerateOptions): Promise<Result> {
-    const result = this.#last.then(() => this.#generate(options)).catch((error) => {
+    const result = this.#last.then(() => this.#generate(options)).finally(() => {
+      for (const part of ["text_encoder", "transformer", "vae"] as const) this.parts.done(part);
+    }).catch((error) => {
       if (error instanceof OutOfMemoryError) this.device.recover();
       throw error;
     });
@@ -281,7 +283,6 @@ export class InfinityModel {
       return { images, trace: made.trace.entries, seconds, warnings };
     } finally {
       text.features.dispose();
-      for (const part of ["transformer", "vae"] as const) this.parts.done(part);
     }
   }
 
