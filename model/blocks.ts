@@ -79,7 +79,9 @@ export function blockBytes(type: BlockType, K: number): number {
 const ROUND = 1.5 * 2 ** 52;
 
 /**
- * Puts whole blocks of 32 values into bytes and scales, with the very numbers of kernels/pack_quantised.wgsl.
+ * Puts whole blocks of 32 values into bytes and scales, with the very numbers of kernels/pack_quantised.wgsl. Values that
+ * come out of blocks go back into the same ones, unless the scale is so small a subnormal that the largest weight missed
+ * its end of the range: below 127² · 2⁻²⁴ ≈ 1e-3 (q8_0) or 64 · 2⁻²⁴ (q4_0) a scale may become its neighbour.
  *
  * @returns also how many numbers no block can hold: infinite, or too large for an f16 scale.
  */

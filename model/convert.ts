@@ -177,11 +177,11 @@ function planOf(
   const all = new Map(tensors);
   // scales belong to their blocks, whose rounding is final
   const kept = new Set<string>();
-  for (const [name] of type === undefined ? [] : tensors) {
+  for (const [name] of tensors) {
     const stored = storedBlocks(all, name);
     if (!stored) continue;
-    kept.add(scalesOf(name));
-    if (stored.type === type) continue;
+    kept.add(name).add(scalesOf(name));
+    if (type === undefined || stored.type === type) continue;
     throw new CheckpointError(
       "in-blocks",
       `Cannot convert ${quote(source)} to ${type}: it is in ${stored.type} already; ` +
@@ -196,7 +196,8 @@ function planOf(
     return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };
   });
   // wide types first, and every tensor is aligned; blocks have even sizes
-  const rank = ({ blocks, dtype }: Planned) => blocks ? 1.5 : dtypeBytes(dtype);
+  const rank = ({ name, blocks, dtype }: Planned) =>
+    blocks || kept.has(name) ? 1.5 : dtypeBytes(dtype);
   return plan.sort((a, b) => rank(b) - rank(a));
 }
 

@@ -14,11 +14,13 @@ import { parseConfig } from "../../model/config.ts";
 import { convertFile } from "../../model/convert.ts";
 import { openTensorFile } from "../../model/files.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import { assembleFolder } from "../../model/assemble.ts";
 import { checkFile } from "../../model/keys.ts";
 import { findPreset } from "../../model/presets.ts";
-import { parameterShapes, t5Shapes } from "../../model/shapes.ts";
+import { parameterShapes, t5Shapes, vaeShapes } from "../../model/shapes.ts";
 import type { WeightType } from "../../kernels/linear.ts";
 import { fakeIo, inFolder } from "../commands/process.ts";
+import { encode, TINY } from "./tiny_release.ts";
 
 const BOX = decodeURIComponent(DEFAULT_MODEL.pathname);
 const PARTS = ["transformer.safetensors", "vae.safetensors", "text_encoder/model.safetensors"];
@@ -56,7 +58,9 @@ Deno.test("a file in blocks draws what blocks made while loading draw", async ()
 Deno.test("inBlocks() takes the linear layers of blocks, and nothing delicate", () => {
   const { transformer, text_encoder } = parseConfig(findPreset("2b").config, "2b");
   const kinds = (shapes: Iterable<readonly [string, readonly number[]]>) =>
-    new Set([...shapes].filter(([n, s]) => inBlocks(n, s)).map(([n]) => n.replace(/^.*\d\./, "")));
+    new Set(
+      [...shapes].filter(([n, s]) => inBlocks(n, s)).map(([n]) => n.replace(/^.*\.\d+\./, "")),
+    );
   assertEquals(
     [...kinds(parameterShapes(transformer))],
     ["sa.mat_qkv", "ca.mat_q", "ca.mat_kv", "ca.proj", "ffn.fc1", "ffn.fc2"].map((n) =>
@@ -184,4 +188,32 @@ Deno.test("checkFile() knows blocks and their scales", () => {
       '1 tensor that config.json knows nothing of: "head.weight.scales"',
     );
   }
+});
+
+Deno.test("assembleFolder() puts transformer and text encoder in blocks, the rest as f16", async () => {
+  const config = parseConfig(TINY.config, "tiny");
+  await inFolder(async (folder) => {
+    const parts = {
+      transformer: parameterShapes(config.transformer),
+      vae: vaeShapes(config.vae),
+      text_encoder: t5Shapes(config.text_encoder!),
+    };
+    const at = (name: string) => join(folder, name);
+    for (const [part, shapes] of Object.entries(parts)) {
+      await Deno.writeFile(at(part), encode([...shapes]));
+    }
+    await Deno.writeTextFile(at("tokenizer"), '{"version":"1.0"}');
+    const text = { weights: at("text_encoder"), tokenizer: at("tokenizer") };
+    const release = { transformer: at("transformer"), vae: at("vae"), text };
+    const made = await assembleFolder(release, at("made"), TINY, { type: "q8_0" });
+    for (const part of Object.keys(parts) as (keyof typeof parts)[]) {
+      const file = await openTensorFile(join(at("made"), made.config.files[part]));
+      checkFile(made.config, part, file);
+      assertEquals(file.metadata.quantisation, "q8_0");
+      const blocks = [...file.tensors.values()].filter(({ dtype }) => dtype === "I8").length;
+      // of T5, rows of o and wo are half a block
+      assertEquals(blocks, { transformer: 12, vae: 0, text_encoder: 5 }[part], part);
+      file.close();
+    }
+  });
 });
