@@ -78,6 +78,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
   ];
   functions.push(texture ? multiplyLines(lanes, linear.dtype) : LOAD_W[linear.dtype]);
   if (linear.scales) functions.push(LOAD_SCALE);
+  const columns = Math.ceil(Math.ceil(N / 4) / lanes);
   device.run(texture ? textureKernel : kernel, {
     specialise: {
       X: read.type,
@@ -101,7 +102,9 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: [Math.ceil(Math.ceil(N / 4) / lanes), ...grid(Math.ceil(M / ROWS))],
+    workgroups: texture
+      ? [...grid(Math.ceil(M / ROWS)), columns]
+      : [columns, ...grid(Math.ceil(M / ROWS))],
   });
 }
 

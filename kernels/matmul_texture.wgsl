@@ -3,6 +3,7 @@
 // There a storage load inside a loop is a scalar loop over the lanes, a texture load is not, and a shuffle from a
 // constant lane is one instruction. So: a workgroup is one subgroup; weights come from a texture [K, N / 4]; each lane
 // loads one vec4 of a row of x and the lanes hand theirs round. One invocation makes 8 rows × 4 columns.
+// Rows run fastest over the grid, so that a strip of w stays in cache for all of them.
 // Sums run over k in order with fma, as in matmul.wgsl.
 //
 // Prelude (matmul.ts): X, Y, LANES; lanes.wgsl; fns load_x, store_y, epilogue, and multiply (LANES times 4 k,
@@ -32,8 +33,8 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let columns = (params.N + 3) / 4;
-  let n = group.x * LANES + lane;
-  let m = (group.z * groups.y + group.y) * 8;
+  let n = group.z * LANES + lane;
+  let m = (group.y * groups.x + group.x) * 8;
   let last = params.M - 1;
   if (m > last) { return; }
   let steps = (params.K + 3) / 4;
