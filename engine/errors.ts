@@ -13,12 +13,12 @@
  * The base of all errors that bitwise throws on purpose.
  *
  * @example
- * ```ts ignore
- * try {
- *   await Safetensors.open(source);
- * } catch (error) {
+ * ```ts
+ * import { BitwiseError, InfinityModel } from "@bitwise/infinity";
+ *
+ * await InfinityModel.load("no/such/folder").catch((error) => {
  *   if (error instanceof BitwiseError) console.error(error.code, error.message);
- * }
+ * });
  * ```
  */
 export class BitwiseError extends Error {
@@ -40,49 +40,139 @@ export class BitwiseError extends Error {
   }
 }
 
-/** A Safetensors file or its index breaks a rule of the format. */
+/**
+ * A Safetensors file or its index breaks a rule of the format.
+ *
+ * @example
+ * ```ts
+ * import { SafetensorsError } from "@bitwise/infinity";
+ *
+ * const error = new SafetensorsError("hole", "Cannot read \"x.safetensors\": 8 bytes belong to no tensor");
+ * console.error(error.code, error.message);
+ * ```
+ */
 export class SafetensorsError extends BitwiseError {
   /** Always `"SafetensorsError"`, also when minified. */
   override readonly name: string = "SafetensorsError";
 }
 
-/** The GPU device is missing, was lost, or lacks what the model needs. */
+/**
+ * The GPU device is missing, was lost, or lacks what the model needs.
+ *
+ * @example
+ * ```ts
+ * import { Device, DeviceError } from "@bitwise/infinity";
+ *
+ * const gpu = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU; // a machine without one
+ * await Device.open({ gpu }).catch((error) => {
+ *   if (error instanceof DeviceError) console.error(error.code, error.message);
+ * });
+ * ```
+ */
 export class DeviceError extends BitwiseError {
   /** Always `"DeviceError"`, also when minified. */
   override readonly name: string = "DeviceError";
 }
 
-/** A checkpoint cannot be read, or does not hold the tensors of its model. */
+/**
+ * A checkpoint cannot be read, or does not hold the tensors of its model.
+ *
+ * @example
+ * ```ts
+ * import { CheckpointError, InfinityModel } from "@bitwise/infinity";
+ *
+ * await InfinityModel.load("no/such/folder").catch((error) => {
+ *   if (error instanceof CheckpointError) console.error(error.code, error.message);
+ * });
+ * ```
+ */
 export class CheckpointError extends BitwiseError {
   /** Always `"CheckpointError"`, also when minified. */
   override readonly name: string = "CheckpointError";
 }
 
-/** A model configuration is missing a field, or holds a value that is out of range. */
+/**
+ * A model configuration is missing a field, or holds a value that is out of range.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError } from "@bitwise/infinity";
+ *
+ * const error = new ConfigError("bad-value", "Cannot use config.json: transformer.depth is 0, it must be 1 or more");
+ * console.error(error.code, error.message);
+ * ```
+ */
 export class ConfigError extends BitwiseError {
   /** Always `"ConfigError"`, also when minified. */
   override readonly name: string = "ConfigError";
 }
 
-/** An argument that the caller gave is out of range or of the wrong shape. */
+/**
+ * An argument that the caller gave is out of range or of the wrong shape.
+ *
+ * @example
+ * ```ts
+ * import { InfinityModel, InputError } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load();
+ * await model.generate({ prompt: "" }).catch((error) => {
+ *   if (error instanceof InputError) console.error(error.code, error.message);
+ * });
+ * ```
+ */
 export class InputError extends BitwiseError {
   /** Always `"InputError"`, also when minified. */
   override readonly name: string = "InputError";
 }
 
-/** The GPU or the host has too little memory for what was asked. */
+/**
+ * The GPU or the host has too little memory for what was asked.
+ *
+ * @example
+ * ```ts
+ * import { InfinityModel, OutOfMemoryError, fitMemory } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load();
+ * await fitMemory(model.config, {}, 1e6).catch((error) => {
+ *   if (error instanceof OutOfMemoryError) console.error(error.code, error.message);
+ * });
+ * ```
+ */
 export class OutOfMemoryError extends BitwiseError {
   /** Always `"OutOfMemoryError"`, also when minified. */
   override readonly name: string = "OutOfMemoryError";
 }
 
-/** A GPU kernel failed to compile, or was given shapes it cannot run. */
+/**
+ * A GPU kernel failed to compile, or was given shapes it cannot run.
+ *
+ * @example
+ * ```ts
+ * import { defineKernel, KernelError } from "@bitwise/infinity";
+ *
+ * try {
+ *   defineKernel("none", "fn main() {}", ["x"], []);
+ * } catch (error) {
+ *   if (error instanceof KernelError) console.error(error.code, error.message);
+ * }
+ * ```
+ */
 export class KernelError extends BitwiseError {
   /** Always `"KernelError"`, also when minified. */
   override readonly name: string = "KernelError";
 }
 
-/** A file cannot be read or written. */
+/**
+ * A file cannot be read or written.
+ *
+ * @example
+ * ```ts
+ * import { FileError } from "@bitwise/infinity";
+ *
+ * const error = new FileError("disk-full", "Cannot write \"apple.png\": the disk is full");
+ * console.error(error.code, error.message);
+ * ```
+ */
 export class FileError extends BitwiseError {
   /** Always `"FileError"`, also when minified. */
   override readonly name: string = "FileError";

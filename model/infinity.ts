@@ -15,7 +15,17 @@ import { Tokenizer } from "./tokenizer.ts";
 import type { Transformer } from "./transformer.ts";
 import { VERSION } from "./version.ts";
 
-/** The model that comes with the package: 32×32 emoji. */
+/**
+ * The model that comes with the package: 32×32 emoji.
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_MODEL, InfinityModel } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load(DEFAULT_MODEL);
+ * console.log(model.config.name);
+ * ```
+ */
 export const DEFAULT_MODEL: URL = new URL("../assets/models/emoji-nano/", import.meta.url);
 
 /** How to load a model. */

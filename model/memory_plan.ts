@@ -121,6 +121,15 @@ function blankFeatures(width: number, prompts: number, rows: number) {
 /**
  * The fastest plan within `maxBytes`: everything resident, else staged.
  *
+ * @example
+ * ```ts
+ * import { fitMemory, InfinityModel } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load();
+ * const { staged, peak } = await fitMemory(model.config, { type: "f16" }, 4e9);
+ * console.log(staged, peak);
+ * ```
+ *
  * @throws {OutOfMemoryError} `over-budget`: neither fits; it says what the plan needs, and which types would fit.
  * @throws {InputError} as {@link InfinityModel.generate} does.
  */
