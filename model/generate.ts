@@ -6,7 +6,7 @@ import { rgba8 } from "../kernels/rgba8.ts";
 import { sampleBits } from "../kernels/sample_bits.ts";
 import type { Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
-import type { Insertion, Transformer } from "./transformer.ts";
+import type { Insertion, Pass, Transformer } from "./transformer.ts";
 import type { VaeDecoder } from "./vae.ts";
 
 /** Text features of a batch on the GPU: conditional images, then unconditional ones where there is guidance. */
@@ -98,9 +98,10 @@ export async function generate(
   using scope = new Scope();
   const trace = scope.keep(new Trace(device, plan.trace));
   const report = reporter(device, plan.schedule.length, hooks);
+  const pause = pauser(device, transformer.config, hooks);
   const broken = scope.keep(device.from("u32", [1], Uint32Array.of(0), "check"));
   const sum = scope.keep(
-    await drawCodes(device, transformer, text, plan, { trace, report, broken }),
+    await drawCodes(device, transformer, text, plan, { trace, report, pause, broken }),
   );
   const vae = await decoder();
   const decoded = scope.keep(device.allOrNothing(() => vae.decode(sum)));
@@ -145,10 +146,30 @@ function reporter(device: Device, scales: number, { signal, onProgress }: Hooks)
   };
 }
 
+/** Multiplications of a block from which on a CPU is busy for long enough to be interrupted. */
+const LONG_BLOCK = 5e9;
+
+/**
+ * Between two blocks that take a CPU long: waits for it, so that an abort is heard. Deno hears no signal while it waits
+ * for the GPU, and otherwise would wait for a whole scale.
+ */
+function pauser(device: Device, { embed_dim: C }: { embed_dim: number }, { signal }: Hooks) {
+  return async ({ batch, rows }: Pass): Promise<void> => {
+    if (!signal || device.capabilities.class !== "cpu" || batch * rows * 16 * C * C < LONG_BLOCK) {
+      return;
+    }
+    await device.finish();
+    // the event loop's next turn delivers what came meanwhile
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    signal.throwIfAborted();
+  };
+}
+
 /** What looks on while scales are drawn. */
 interface Watch {
   readonly trace: Trace;
   readonly report: Report;
+  readonly pause: (pass: Pass) => Promise<void>;
   /** See {@link checkFinite}. */
   readonly broken: Tensor;
 }
@@ -159,7 +180,7 @@ async function drawCodes(
   transformer: Transformer,
   text: TextFeatures,
   plan: Plan,
-  { trace, report, broken }: Watch,
+  { trace, report, pause, broken }: Watch,
 ): Promise<Tensor> {
   using scope = new Scope();
   const { images: B, schedule, cfg } = plan;
@@ -204,7 +225,10 @@ async function drawCodes(
 
     transformer.input(pass, codes, context, state);
     codes?.dispose();
-    transformer.blocks(pass, context, state, insertion);
+    for (let i = 0; i < transformer.config.depth; i++) {
+      transformer.block(i, pass, context, state, insertion);
+      await pause(pass);
+    }
     using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
     checkFinite(device, { x: delta, broken });
 

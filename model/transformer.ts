@@ -235,8 +235,14 @@ export class Transformer {
     return scratch;
   }
 
-  /** Runs all blocks over the residual stream in place; keys and values of the pass go into the cache. */
-  blocks(pass: Pass, text: TextContext, state: State, insertion: Insertion | null = null): void {
+  /** Runs block `i` over the residual stream in place; keys and values of the pass go into the cache. */
+  block(
+    i: number,
+    pass: Pass,
+    text: TextContext,
+    state: State,
+    insertion: Insertion | null = null,
+  ): void {
     const { device, config, weights } = this;
     const { embed_dim: C, num_heads: heads, norm_eps: eps } = config;
     const headDim = C / heads;
@@ -248,87 +254,86 @@ export class Transformer {
     const attended = view("attended");
     const hidden = view("hidden");
     const chunk = config.depth / config.block_chunks;
+    const block = weights.blocks[i]!;
 
-    weights.blocks.forEach((block, i) => {
-      if (i === 0 || (!config.add_lvl_embeding_only_first_block && i % chunk === 0)) {
-        addLevel(device, { table: weights.lvlEmbed, level: pass.level, y: x });
-      }
-      // gamma1, gamma2, scale1, scale2, shift1, shift2 of this block
-      const ada = (vector: number) => (i * text.lens.length * 6 + vector) * C;
-      const gate = (vector: number) => ({
-        tensor: text.ada,
-        offset: ada(vector),
-        stride: 6 * C,
-        rows: pass.rows,
-      });
-      const modulation = (scale: number, shift: number) => ({
-        tensor: text.ada,
-        scaleOffset: ada(scale),
-        shiftOffset: ada(shift),
-        stride: 6 * C,
-        rows: pass.rows,
-      });
-
-      const { k, v } = this.#keysValues(i, pass, state);
-      layerNorm(device, { x, y: normed, eps, modulation: modulation(2, 4) });
-      matmul(device, { x: normed, linear: block.qkv, y: qkv });
-      qkvRope(device, {
-        qkv,
-        q,
-        kCache: k,
-        vCache: v,
-        rope: state.rope,
-        scaleMul: block.scaleMul,
-        batch: pass.batch,
-        rows: pass.rows,
-        heads,
-        headDim,
-        ropeStart: pass.start,
-        cacheStart: pass.start,
-      });
-      attention(device, {
-        q,
-        k,
-        v,
-        y: attended,
-        spans: pass.selfSpans,
-        maxQueries: pass.maxQueries,
-        heads,
-        headDim,
-        scale: block.scaleMul ? 1 : 1 / Math.sqrt(headDim),
-      });
-      matmul(device, { x: attended, linear: block.proj, y: x, epilogue: "gate", gate: gate(0) });
-
-      layerNorm(device, { x, y: normed, eps, ...block.crossNorm });
-      matmul(device, { x: normed, linear: block.crossQ, y: q });
-      attention(device, {
-        q,
-        k: text.crossKv[i]!,
-        v: text.crossKv[i]!,
-        y: attended,
-        spans: pass.crossSpans,
-        maxQueries: pass.rows,
-        heads,
-        headDim,
-        scale: 1 / Math.sqrt(headDim),
-        kStride: 2 * C,
-        vStride: 2 * C,
-        vOffset: C,
-      });
-      const crossGate = block.crossGamma &&
-        { tensor: block.crossGamma, offset: 0, stride: 0, rows: 1 };
-      matmul(device, {
-        x: attended,
-        linear: block.crossProj,
-        y: x,
-        ...(crossGate ? { epilogue: "gate", gate: crossGate } : { epilogue: "add" }),
-      });
-
-      layerNorm(device, { x, y: normed, eps, modulation: modulation(3, 5) });
-      matmul(device, { x: normed, linear: block.fc1, y: hidden, epilogue: "gelu" });
-      matmul(device, { x: hidden, linear: block.fc2, y: x, epilogue: "gate", gate: gate(1) });
-      if (insertion?.after === i) guide(device, { y: x, cfg: insertion.cfg });
+    if (i === 0 || (!config.add_lvl_embeding_only_first_block && i % chunk === 0)) {
+      addLevel(device, { table: weights.lvlEmbed, level: pass.level, y: x });
+    }
+    // gamma1, gamma2, scale1, scale2, shift1, shift2 of this block
+    const ada = (vector: number) => (i * text.lens.length * 6 + vector) * C;
+    const gate = (vector: number) => ({
+      tensor: text.ada,
+      offset: ada(vector),
+      stride: 6 * C,
+      rows: pass.rows,
     });
+    const modulation = (scale: number, shift: number) => ({
+      tensor: text.ada,
+      scaleOffset: ada(scale),
+      shiftOffset: ada(shift),
+      stride: 6 * C,
+      rows: pass.rows,
+    });
+
+    const { k, v } = this.#keysValues(i, pass, state);
+    layerNorm(device, { x, y: normed, eps, modulation: modulation(2, 4) });
+    matmul(device, { x: normed, linear: block.qkv, y: qkv });
+    qkvRope(device, {
+      qkv,
+      q,
+      kCache: k,
+      vCache: v,
+      rope: state.rope,
+      scaleMul: block.scaleMul,
+      batch: pass.batch,
+      rows: pass.rows,
+      heads,
+      headDim,
+      ropeStart: pass.start,
+      cacheStart: pass.start,
+    });
+    attention(device, {
+      q,
+      k,
+      v,
+      y: attended,
+      spans: pass.selfSpans,
+      maxQueries: pass.maxQueries,
+      heads,
+      headDim,
+      scale: block.scaleMul ? 1 : 1 / Math.sqrt(headDim),
+    });
+    matmul(device, { x: attended, linear: block.proj, y: x, epilogue: "gate", gate: gate(0) });
+
+    layerNorm(device, { x, y: normed, eps, ...block.crossNorm });
+    matmul(device, { x: normed, linear: block.crossQ, y: q });
+    attention(device, {
+      q,
+      k: text.crossKv[i]!,
+      v: text.crossKv[i]!,
+      y: attended,
+      spans: pass.crossSpans,
+      maxQueries: pass.rows,
+      heads,
+      headDim,
+      scale: 1 / Math.sqrt(headDim),
+      kStride: 2 * C,
+      vStride: 2 * C,
+      vOffset: C,
+    });
+    const crossGate = block.crossGamma &&
+      { tensor: block.crossGamma, offset: 0, stride: 0, rows: 1 };
+    matmul(device, {
+      x: attended,
+      linear: block.crossProj,
+      y: x,
+      ...(crossGate ? { epilogue: "gate", gate: crossGate } : { epilogue: "add" }),
+    });
+
+    layerNorm(device, { x, y: normed, eps, modulation: modulation(3, 5) });
+    matmul(device, { x: normed, linear: block.fc1, y: hidden, epilogue: "gelu" });
+    matmul(device, { x: hidden, linear: block.fc2, y: x, epilogue: "gate", gate: gate(1) });
+    if (insertion?.after === i) guide(device, { y: x, cfg: insertion.cfg });
   }
 
   /** Logit differences (bit 1 minus bit 0) [images, rows, d] of the first `images` images of the residual stream. */

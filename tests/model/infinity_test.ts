@@ -204,6 +204,32 @@ Deno.test("generate() reports each scale and ends at an abort between two", asyn
   assertEquals(device.memory.liveBytes, live);
 });
 
+Deno.test({
+  name: "generate() hears an abort within a long scale (a CPU adapter's: a GPU's scales are short)",
+  ignore: device.capabilities.class !== "cpu",
+  async fn() {
+    const controller = new AbortController();
+    let before = 0;
+    const error = await assertRejects(() =>
+      model.generate({
+        prompt: "sun",
+        schedule: [[1, 1], [1, 2400]],
+        signal: controller.signal,
+        onProgress: ({ scale }) => {
+          assertEquals(scale, 0);
+          before = device.counters.dispatches;
+          setTimeout(() => controller.abort(), 1);
+        },
+      })
+    );
+    assertEquals((error as Error).name, "AbortError");
+    const { depth } = model.config.transformer;
+    const made = device.counters.dispatches - before;
+    // a block is about 15 dispatches: one was made, the others were not
+    assert(made < 15 * depth / 2, `${made} dispatches after the abort`);
+  },
+});
+
 Deno.test("generate() guides hidden states at -k as official runs do, and refuses other layers", async () => {
   const draw = async (cfgInsertionLayer: number) =>
     traced(await model.generate({ prompt: "cat", cfgInsertionLayer, greedy: true, trace: true }))(

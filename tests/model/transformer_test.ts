@@ -74,7 +74,7 @@ async function teacherForced(
   const state = transformer.state(schedule, plan.referenceGrid, [pass]);
   const codes = upload(inputs, "tf.x_BLC_wo_prefix");
   transformer.input(pass, codes, text, state);
-  transformer.blocks(pass, text, state);
+  for (let i = 0; i < config.transformer.depth; i++) transformer.block(i, pass, text, state);
   const delta = transformer.head(lens.length, pass, text, state);
   const result = { delta: await read(delta), pooled: await read(text.pooled) };
   for (const t of [features, text, pass, state, codes, delta]) t.dispose();
