@@ -1,7 +1,8 @@
 // packed[k, n] = w[n, k]: a linear layer's weight, [N, K] in the checkpoint, laid out for matmul.wgsl.
 // K and N are padded to whole vec4s with zeros, so that the multiplication needs no guards.
 //
-// One invocation turns a block of 4 × 4, so that it reads and writes vec4s.
+// One invocation turns a block of 4 × 4, so that it reads and writes vec4s. Spare ones repeat the last block: without a
+// branch a CPU adapter stays vectorised.
 // Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 where K allows).
 
 struct Params {
@@ -17,11 +18,11 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
   let columns = (params.N + 3) / 4;
+  let blocks = columns * ((params.K + 3) / 4);
+  let i = min(id.y * groups.x * 64 + id.x, blocks - 1);
   let k = i / columns;
   let n = i % columns;
-  if (k >= (params.K + 3) / 4) { return; }
   let block = transpose(mat4x4(load(4 * n, k), load(4 * n + 1, k), load(4 * n + 2, k), load(4 * n + 3, k)));
   let to = 4 * k * params.columns + params.first / 4 + n;
   packed[to] = vec4<W>(block[0]);

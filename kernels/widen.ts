@@ -1,7 +1,7 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
 import source from "./widen.wgsl" with { type: "text" };
 
-const kernel = defineKernel("widen", source, ["x", "y"], ["count"]);
+const kernel = defineKernel("widen", source, ["x", "y"], ["eights", "fours"]);
 
 const UNPACK = {
   F16: "fn unpack(word: u32) -> vec2<f32> { return unpack2x16float(word); }",
@@ -34,7 +34,8 @@ export function widen(device: Device, { x, y, from }: WidenArgs): void {
   device.run(kernel, {
     functions: UNPACK[from],
     bind: { x, y },
-    params: { count: y.elements },
-    workgroups: grid(Math.ceil(y.elements / 128)),
+    // buffers are whole vec4s, so the tail of the last is harmless
+    params: { eights: Math.ceil(y.elements / 8), fours: Math.ceil(y.elements / 4) },
+    workgroups: grid(Math.ceil(y.elements / 512)),
   });
 }

@@ -1,21 +1,25 @@
 // y[i] = f32(x[i]) where x holds 16-bit floats, two to a word: a checkpoint's F16 or BF16 tensor on its way in.
 //
+// One invocation widens eight. Spare ones repeat the last eight: without a branch a CPU adapter stays vectorised.
 // Prelude (widen.ts): fn unpack(word) -> vec2<f32>.
 
 struct Params {
-  count: u32,
+  eights: u32,
+  fours: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<u32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let word = id.y * groups.x * 64 + id.x;
-  let i = 2 * word;
-  if (i >= params.count) { return; }
-  let pair = unpack(x[word]);
-  y[i] = pair.x;
-  if (i + 1 < params.count) { y[i + 1] = pair.y; }
+  let i = min(id.y * groups.x * 64 + id.x, params.eights - 1);
+  let words = x[i];
+  let low = vec4(unpack(words.x), unpack(words.y));
+  let high = vec4(unpack(words.z), unpack(words.w));
+  y[2 * i] = low;
+  // a tensor may end in its first four
+  let last = 2 * i + 1 >= params.fours;
+  y[select(2 * i + 1, 2 * i, last)] = select(high, low, last);
 }
