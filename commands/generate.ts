@@ -289,6 +289,7 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
       trace: given.trace,
       model: model.config.name,
       adapter,
+      peakBytes: model.device.memory.peakBytes,
       seconds: { load: (loaded - began) / 1000, ...took },
       warnings,
     };

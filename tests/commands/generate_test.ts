@@ -26,6 +26,7 @@ Deno.test("generate: a batch, its trace, and each picture again from its own par
     assertEquals(report.images.map(({ seed }: { seed: number }) => seed), [6, 7]);
     assertEquals([report.model, report.warnings], ["emoji-nano", []]);
     assert(report.seconds.total > 0 && report.adapter);
+    assert(report.peakBytes > 30e6, `${report.peakBytes} bytes hold the weights at least`);
 
     const file = await Deno.readFile(join(cwd, "x-2.png"));
     const of = parseParameters(readPngText(file).parameters!);
