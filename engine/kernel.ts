@@ -158,12 +158,30 @@ function shaderText(
   return `${lines.join("\n")}\n${functions}\n${kernel.source}`;
 }
 
+/**
+ * Makes each text of `lines` once. Generated prelude lines are long, and a launcher needs them at every dispatch to find
+ * its pipeline.
+ */
+export function memoised<A extends readonly (string | number | boolean)[]>(
+  lines: (...args: A) => string,
+): (...args: A) => string {
+  const texts = new Map<string, string>();
+  return (...args) => {
+    const key = args.join("\0");
+    let text = texts.get(key);
+    if (text === undefined) texts.set(key, text = lines(...args));
+    return text;
+  };
+}
+
 /** Compiled pipelines of one device, keyed by shader text. */
 export class PipelineCache {
   #device: GPUDevice;
   #enableSubgroups: boolean;
   #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
-  #pipelines: Map<string, GPUComputePipeline> = new Map();
+  /** By functions, then by the rest: text that {@link memoised} launchers pass is looked up without being read. */
+  #pipelines: Map<string, Map<string, GPUComputePipeline>> = new Map();
+  #size = 0;
 
   /** `enableSubgroups`: the implementation wants the `enable subgroups;` line (Dawn), or refuses it (wgpu). */
   constructor(device: GPUDevice, enableSubgroups: boolean) {
@@ -173,7 +191,7 @@ export class PipelineCache {
 
   /** Number of pipelines compiled so far. */
   get size(): number {
-    return this.#pipelines.size;
+    return this.#size;
   }
 
   /** The bind group layout of a kernel: uniform parameters with a dynamic offset, then its storage bindings. */
@@ -210,8 +228,9 @@ export class PipelineCache {
   pipeline(kernel: Kernel, specialise: Specialisation, functions: string): GPUComputePipeline {
     let key = kernel.name;
     for (const name in specialise) key += `|${name}=${specialise[name]}`;
-    key += functions;
-    let pipeline = this.#pipelines.get(key);
+    let byKey = this.#pipelines.get(functions);
+    if (!byKey) this.#pipelines.set(functions, byKey = new Map());
+    let pipeline = byKey.get(key);
     if (!pipeline) {
       const code = shaderText(kernel, specialise, functions, this.#enableSubgroups);
       const module = this.#device.createShaderModule({ label: kernel.name, code });
@@ -220,7 +239,8 @@ export class PipelineCache {
         layout: this.layout(kernel).pipeline,
         compute: { module, entryPoint: "main" },
       });
-      this.#pipelines.set(key, pipeline);
+      byKey.set(key, pipeline);
+      this.#size++;
     }
     return pipeline;
   }

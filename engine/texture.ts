@@ -7,19 +7,21 @@ import { KernelError } from "./errors.ts";
  */
 export class Texture {
   #texture: GPUTexture;
+  #view: GPUTextureView;
   #release: () => void;
   #disposed = false;
 
   /** Use {@link Device.texture}. */
   constructor(texture: GPUTexture, release: () => void) {
     this.#texture = texture;
+    this.#view = texture.createView();
     this.#release = release;
   }
 
   /** The view kernels bind. Throws once the texture is disposed. */
   view(): GPUTextureView {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed texture");
-    return this.#texture.createView();
+    return this.#view;
   }
 
   /** Destroys the texture; later use throws. */

@@ -1,4 +1,4 @@
-import { defineKernel, type Device, KernelError, type Tensor } from "../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../engine/mod.ts";
 import source from "./attention.wgsl" with { type: "text" };
 
 const kernel = defineKernel(
@@ -107,7 +107,6 @@ export function attention(device: Device, args: AttentionArgs): void {
   const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
   const lanes = variant === "subgroup" ? subgroupSize : 32;
   const vectors = headDim / 4;
-  const shape: Shape = { lanes, vectors, chunks: Math.ceil(vectors / lanes) };
   device.run(kernel, {
     specialise: {
       Q: `vec4<${q.dtype}>`,
@@ -115,17 +114,11 @@ export function attention(device: Device, args: AttentionArgs): void {
       Y: `vec4<${y.dtype}>`,
       LANES: lanes,
       QUERIES,
-      CHUNKS: shape.chunks,
+      CHUNKS: Math.ceil(vectors / lanes),
       VECTORS: vectors,
       BIAS: bias !== undefined,
     },
-    functions: [
-      k.dtype === "f16"
-        ? "fn unpack(x: vec2<u32>) -> vec4<f32> { return vec4(unpack2x16float(x.x), unpack2x16float(x.y)); }"
-        : "fn unpack(x: vec4<f32>) -> vec4<f32> { return x; }",
-      unrolled(shape),
-      variant === "subgroup" ? bySubgroup(shape) : byWorkgroup(shape),
-    ].join("\n"),
+    functions: prelude(k.dtype === "f16", variant, lanes, vectors),
     bind: {
       q,
       k,
@@ -151,14 +144,29 @@ export function attention(device: Device, args: AttentionArgs): void {
   });
 }
 
+/** All prelude lines. */
+const prelude = memoised((
+  half: boolean,
+  variant: AttentionVariant,
+  lanes: number,
+  vectors: number,
+): string => {
+  const shape: Shape = { lanes, chunks: Math.ceil(vectors / lanes) };
+  return [
+    half
+      ? "fn unpack(x: vec2<u32>) -> vec4<f32> { return vec4(unpack2x16float(x.x), unpack2x16float(x.y)); }"
+      : "fn unpack(x: vec4<f32>) -> vec4<f32> { return x; }",
+    unrolled(shape),
+    variant === "subgroup" ? bySubgroup(shape) : byWorkgroup(shape),
+  ].join("\n");
+});
+
 /** Queries per workgroup: more would load less but spill registers and compile longer. */
 const QUERIES = 8;
 
 /** What the unrolled text is made for. */
 interface Shape {
   readonly lanes: number;
-  /** Vec4s of a head. */
-  readonly vectors: number;
   /** Vec4s of a head that one lane owns. */
   readonly chunks: number;
 }

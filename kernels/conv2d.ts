@@ -3,6 +3,7 @@ import {
   type Device,
   grid,
   KernelError,
+  memoised,
   type Tensor,
   Texture,
 } from "../engine/mod.ts";
@@ -187,8 +188,6 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
   const access = accessY(y.dtype, N % 4 === 0 && !texture);
   const read = readX(x.dtype, C, "C");
-  const functions = [pixelsSource, read.lines, access.lines];
-  if (texture) functions.push(multiplyLines(lanes));
   const blocks = Math.ceil(pixels / 8), columns = Math.ceil(N / 4);
   device.run(texture ? textureKernel : kernel, {
     specialise: {
@@ -196,7 +195,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       Y: access.type,
       ...(texture ? { LANES: lanes } : { W: conv.dtype, WG: lanes }),
     },
-    functions: functions.join("\n"),
+    functions: prelude(read.lines, access.lines, texture ? lanes : 0),
     bind: { x, w: conv.weight, bias: conv.bias, y },
     params: {
       pixels,
@@ -219,3 +218,8 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     ),
   });
 }
+
+/** All prelude lines; `lanes` is 0 for conv2d.wgsl. */
+const prelude = memoised((read: string, access: string, lanes: number): string =>
+  [pixelsSource, read, access, lanes ? multiplyLines(lanes) : ""].join("\n")
+);

@@ -3,6 +3,7 @@ import {
   type Device,
   grid,
   KernelError,
+  memoised,
   type Tensor,
   Texture,
 } from "../engine/mod.ts";
@@ -69,15 +70,6 @@ export function matmul(device: Device, args: MatmulArgs): void {
   const access = accessY(y.dtype, N % 4 === 0);
   const texture = linear.weight instanceof Texture;
   const lanes = texture ? device.capabilities.subgroupSize : 64;
-  const functions = [
-    read.lines,
-    access.lines,
-    `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
-      linear.bias ? " + bias[n]" : ""
-    }; ${EPILOGUES[epilogue]} }`,
-  ];
-  functions.push(texture ? multiplyLines(lanes, linear.dtype) : LOAD_W[linear.dtype]);
-  if (linear.scales) functions.push(LOAD_SCALE);
   const columns = Math.ceil(Math.ceil(N / 4) / lanes);
   device.run(texture ? textureKernel : kernel, {
     specialise: {
@@ -85,7 +77,14 @@ export function matmul(device: Device, args: MatmulArgs): void {
       Y: access.type,
       ...(texture ? { LANES: lanes } : { W: ELEMENT[linear.dtype], WG: lanes }),
     },
-    functions: functions.join("\n"),
+    functions: prelude(
+      read.lines,
+      access.lines,
+      linear.bias !== null,
+      epilogue,
+      linear.dtype,
+      texture ? lanes : 0,
+    ),
     bind: {
       x,
       w: linear.weight,
@@ -107,6 +106,26 @@ export function matmul(device: Device, args: MatmulArgs): void {
       : [columns, ...grid(Math.ceil(M / ROWS))],
   });
 }
+
+/** All prelude lines; `lanes` is 0 for matmul.wgsl. */
+const prelude = memoised((
+  read: string,
+  access: string,
+  bias: boolean,
+  epilogue: Epilogue,
+  dtype: WeightType,
+  lanes: number,
+): string =>
+  [
+    read,
+    access,
+    `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
+      bias ? " + bias[n]" : ""
+    }; ${EPILOGUES[epilogue]} }`,
+    lanes ? multiplyLines(lanes, dtype) : LOAD_W[dtype],
+    isQuantised(dtype) ? LOAD_SCALE : "",
+  ].join("\n")
+);
 
 /** What one element of a bound weight is. */
 const ELEMENT = { f32: "vec4<f32>", f16: "vec4<f16>", q8_0: "u32", q4_0: "u32" } as const;
