@@ -26,18 +26,20 @@ export interface AccumulateCodesArgs {
   readonly width: number;
   /** Overwrites sum instead of adding to it. */
   readonly first: boolean;
+  /** Takes the codes away from sum: what a scale leaves of the features. */
+  readonly subtract?: boolean;
   /** Whether a token holds a 2 × 2 square of codes. */
   readonly patchify: boolean;
 }
 
 /**
- * Adds a scale's codes ±1/√dv, resized linearly, to the sum of codes (`autoregressive_infer_cfg` in
+ * Adds a scale's codes ±1/√dv, resized linearly, to the sum of codes, or takes them away (`autoregressive_infer_cfg` in
  * infinity/models/infinity.py; multi-scale BSQ, section 3.2 of the paper).
  *
  * @throws {KernelError} if shapes disagree.
  */
 export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void {
-  const { bits, sum, height, width, first, patchify } = args;
+  const { bits, sum, height, width, first, subtract = false, patchify } = args;
   const [B = 0, H = 0, W = 0, dv = 0] = sum.shape;
   const side = patchify ? 2 : 1;
   const tokens = [B, height * width, dv * side * side];
@@ -59,7 +61,7 @@ export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void
       C: dv,
       side,
       first: Number(first),
-      value: 1 / Math.sqrt(dv),
+      value: (subtract ? -1 : 1) / Math.sqrt(dv),
     },
     workgroups: grid(Math.ceil(sum.elements / 64)),
   });

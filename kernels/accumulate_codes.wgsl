@@ -15,7 +15,7 @@ struct Params {
   C: u32, // channels of sum
   side: u32, // 2 where a token is a square of codes, else 1
   first: u32, // 1: overwrite sum
-  value: f32,
+  value: f32, // below 0 to take codes away
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,5 +1,6 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
 import source from "./resample.wgsl" with { type: "text" };
+import resizeArea from "./resize_area.wgsl" with { type: "text" };
 import resizeLinear from "./resize_linear.wgsl" with { type: "text" };
 
 const kernel = defineKernel("resample", source, ["x", "y"], [
@@ -25,20 +26,17 @@ export interface ResampleArgs {
 }
 
 const RESIZE: Record<ResampleArgs["mode"], string> = {
-  area: `fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
-  let begin = cell * cells / size;
-  let end = ((cell + 1) * cells + size - 1) / size;
-  var sum = 0.0;
-  for (var row = begin.x; row < end.x; row++) {
-    for (var col = begin.y; col < end.y; col++) { sum += load(at, row, col); }
-  }
-  return sum / f32(end.x - begin.x) / f32(end.y - begin.y);
-}`,
-  linear: `${resizeLinear}
-fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
-  return resize_linear(at, cell, cells, size);
-}`,
+  area: named("area", resizeArea),
+  linear: named("linear", resizeLinear),
 };
+
+/** The kernel calls `resize`, whichever it is. */
+function named(mode: ResampleArgs["mode"], text: string): string {
+  return `${text}
+fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
+  return resize_${mode}(at, cell, cells, size);
+}`;
+}
 
 /**
  * Resizes images (`torch.nn.functional.interpolate`, `area` or `bilinear` without align_corners and antialiasing, as

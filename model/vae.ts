@@ -7,8 +7,18 @@
 import { InputError, type Tensor } from "../engine/mod.ts";
 import { type Conv, conv2d } from "../kernels/conv2d.ts";
 import type { Weights } from "./checkpoint.ts";
-import { convolve, loadConv, type NormOptions, NormSwish, ResBlock } from "./vae_layers.ts";
-import { doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
+import {
+  convolve,
+  inParts,
+  largestBinding,
+  loadConv,
+  loadMiddle,
+  normOptions,
+  NormSwish,
+  resampleInStrips,
+  ResBlock,
+} from "./vae_layers.ts";
+import { decoderBlocks, doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
 
 /** The `vae` object of a model's config.json: the names of the official arguments. */
 export interface VaeConfig {
@@ -55,13 +65,10 @@ export class VaeDecoder {
    */
   static async load(weights: Weights, config: VaeConfig): Promise<VaeDecoder> {
     const { base_ch, decoder_ch_mult, num_res_blocks, codebook_dim } = config;
-    const norm: NormOptions = { groups: config.norm_groups ?? 32, eps: config.norm_eps ?? 1e-6 };
+    const norm = normOptions(config);
     let channels = base_ch * decoder_ch_mult.at(-1)!;
     const convIn = await loadConv(weights, "decoder.conv_in", codebook_dim, channels);
-    const middle: ResBlock[] = [];
-    for (const name of ["decoder.mid.block_1", "decoder.mid.block_2"]) {
-      middle.push(await ResBlock.load(weights, name, channels, channels, norm));
-    }
+    const middle = await loadMiddle(weights, "decoder", channels, norm);
     const levels: Level[] = [];
     for (let i = decoder_ch_mult.length - 1; i >= 0; i--) {
       const blocks: ResBlock[] = [];
@@ -99,32 +106,17 @@ export class VaeDecoder {
     rowsPerStrip?: number,
   ): Tensor {
     const { codebook_dim } = this.config;
-    const [B = 0, h = 0, w = 0, d = 0] = codes.shape;
+    const [, h = 0, w = 0, d = 0] = codes.shape;
     if (codes.shape.length !== 4 || d !== codebook_dim) {
       throw new InputError(
         "codes-shape",
         `Cannot decode [${codes.shape}]: the VAE takes [batch, height, width, ${codebook_dim}]`,
       );
     }
-    const strips = rowsPerStrip !== undefined || needsStrips(this.config, h, w);
+    const strips = rowsPerStrip !== undefined || needsStrips(decoderBlocks(this.config), h, w);
     const pass = (part: Tensor): Tensor =>
       strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
-    if (imagesPerPass >= B) return pass(codes);
-    const { device } = this.weights;
-    const scale = this.#scale;
-    const shape = [h * scale, w * scale, 3];
-    const y = device.tensor("f32", [B, ...shape], "decoded picture");
-    for (let at = 0; at < B; at += imagesPerPass) {
-      const view = codes.rows(at, Math.min(imagesPerPass, B - at));
-      // copies, because a view of any picture of a batch may not be aligned for a kernel
-      const part = device.tensor("f32", view.shape, "codes");
-      device.copy(view, part);
-      const pictures = pass(part);
-      device.copy(pictures, y, at * pictures.byteLength / view.shape[0]!);
-      part.dispose();
-      pictures.dispose();
-    }
-    return y;
+    return inParts(this.weights.device, codes, imagesPerPass, pass);
   }
 
   #pass(codes: Tensor): Tensor {
@@ -134,7 +126,7 @@ export class VaeDecoder {
     for (const block of this.middle) x = block.run(device, x);
     for (const { blocks, upsample } of this.levels) {
       for (const block of blocks) x = block.run(device, x);
-      if (upsample) x = convolve(device, upsample, x, { upsample: true });
+      if (upsample) x = convolve(device, upsample, x, "up");
     }
     const h = this.normOut.run(device, x);
     x.dispose();
@@ -144,33 +136,21 @@ export class VaeDecoder {
   /** The same as {@link VaeDecoder.#pass}, with two whole activations and a strip in memory instead of four. */
   #passInStrips(codes: Tensor, rowsPerStrip?: number): Tensor {
     const { device } = this.weights;
-    using memory = new StripMemory(device, this.config, codes.shape, rowsPerStrip);
+    using memory = new StripMemory(device, decoderBlocks(this.config), codes.shape, rowsPerStrip);
     let x = memory.x([...codes.shape.slice(0, 3), this.convIn.N]);
     conv2d(device, { x: codes, conv: this.convIn, y: x });
     for (const block of this.middle) x = block.runInStrips(memory, x);
     for (const { blocks, upsample } of this.levels) {
       for (const block of blocks) x = block.runInStrips(memory, x);
-      if (!upsample) continue;
-      const [B = 0, H = 0, W = 0] = x.shape;
-      const half = memory.hidden(x.shape);
-      device.copy(x, half);
-      x = memory.x([B, 2 * H, 2 * W, upsample.N]);
-      conv2d(device, { x: half, conv: upsample, y: x, upsample: true });
+      if (upsample) x = resampleInStrips(memory, upsample, x, "up");
     }
     const y = device.tensor("f32", [...x.shape.slice(0, 3), 3], "decoded picture");
     this.normOut.convolve(memory, x, this.convOut, y);
     return y;
   }
 
-  /** Pixels along each side of a code. */
-  get #scale(): number {
-    return 2 ** this.levels.filter((level) => level.upsample).length;
-  }
-
   #imagesPerPass({ shape: [, h = 0, w = 0] }: Tensor): number {
-    const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } =
-      this.weights.device.capabilities.limits;
-    return imagesPerPass(this.config, h, w, Math.min(maxBufferSize, maxStorageBufferBindingSize));
+    return imagesPerPass(decoderBlocks(this.config), h, w, largestBinding(this.weights.device));
   }
 
   /** Frees the weights. */

@@ -1,5 +1,5 @@
 /**
- * The layers the VAE's decoder and encoder are made of.
+ * The layers the VAE's encoder and decoder are made of, and how they take on a batch.
  *
  * Each takes its input over: it disposes it, or returns it as its output.
  *
@@ -10,6 +10,7 @@ import { ConfigError, type Device, type Tensor } from "../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../kernels/conv2d.ts";
 import { applyGroupNorm, groupNorm, groupNormMoments } from "../kernels/group_norm.ts";
 import type { Weights } from "./checkpoint.ts";
+import type { VaeConfig } from "./vae.ts";
 import type { StripMemory } from "./vae_memory.ts";
 
 /** Newer checkpoints wrap each layer once more: `conv1.conv.weight`, where older ones say `conv1.weight`. */
@@ -25,6 +26,16 @@ export interface NormOptions {
   readonly groups: number;
   /** Added to the variance. */
   readonly eps: number;
+}
+
+/** How a VAE's config says its norms are built. */
+export function normOptions({ norm_groups = 32, norm_eps = 1e-6 }: VaeConfig): NormOptions {
+  return { groups: norm_groups, eps: norm_eps };
+}
+
+/** Bytes of the largest activation that a kernel can bind. */
+export function largestBinding({ capabilities: { limits } }: Device): number {
+  return Math.min(limits.maxBufferSize ?? 0, limits.maxStorageBufferBindingSize ?? 0);
 }
 
 /** Loads the convolution `name` from `C` to `N` channels. */
@@ -44,20 +55,45 @@ export async function loadConv(
   return conv;
 }
 
-/** Runs a 3 × 3 or 1 × 1 convolution, on twice the size with `upsample`, into a new tensor; disposes `x`. */
+/**
+ * Runs a 3 × 3 or 1 × 1 convolution into a new tensor; disposes `x`. `resample` doubles or halves the size as the
+ * official Upsample and Downsample do, the latter with zeros below and right only.
+ */
 export function convolve(
   device: Device,
   conv: Conv,
   x: Tensor,
-  options: { upsample?: boolean } = {},
+  resample?: "up" | "down",
 ): Tensor {
-  const { upsample = false } = options;
   const [B = 0, H = 0, W = 0] = x.shape;
-  const scale = upsample ? 2 : 1;
-  const shape = [B, H * scale, W * scale, conv.N];
+  const scale = resample === "up" ? 2 : resample === "down" ? 0.5 : 1;
+  const shape = [B, Math.floor(H * scale), Math.floor(W * scale), conv.N];
   const y = device.tensor("f32", shape, "VAE activations");
-  conv2d(device, { x, conv, y, upsample });
+  conv2d(device, { x, conv, y, ...RESAMPLE[resample ?? "same"] });
   x.dispose();
+  return y;
+}
+
+const RESAMPLE = {
+  same: {},
+  up: { upsample: true },
+  down: { stride: 2, padding: "after" },
+} as const;
+
+/** {@link convolve} of the current activation of `memory`, which the result replaces there. */
+export function resampleInStrips(
+  memory: StripMemory,
+  conv: Conv,
+  x: Tensor,
+  resample: "up" | "down",
+): Tensor {
+  const { device } = memory;
+  const [B = 0, H = 0, W = 0] = x.shape;
+  const scale = resample === "up" ? 2 : 0.5;
+  const copy = memory.hidden(x.shape);
+  device.copy(x, copy);
+  const y = memory.x([B, Math.floor(H * scale), Math.floor(W * scale), conv.N]);
+  conv2d(device, { x: copy, conv, y, ...RESAMPLE[resample] });
   return y;
 }
 
@@ -203,4 +239,45 @@ function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
     device.copy(strip, y, start * W * conv.N * 4);
   }
   return y;
+}
+
+/**
+ * Runs `pass` over a batch [B, …] in parts of `perPass` pictures, which never changes a bit of them; `x` stays the
+ * caller's, and is handed on whole where it fits.
+ */
+export function inParts(
+  device: Device,
+  x: Tensor,
+  perPass: number,
+  pass: (part: Tensor) => Tensor,
+): Tensor {
+  const [B = 0] = x.shape;
+  if (perPass >= B) return pass(x);
+  let y: Tensor | undefined;
+  for (let at = 0; at < B; at += perPass) {
+    const view = x.rows(at, Math.min(perPass, B - at));
+    // copies, because a view of any picture of a batch may not be aligned for a kernel
+    const part = device.tensor(x.dtype, view.shape, "part of a batch");
+    device.copy(view, part);
+    const made = pass(part);
+    y ??= device.tensor(made.dtype, [B, ...made.shape.slice(1)], "VAE output");
+    device.copy(made, y, at * made.byteLength / view.shape[0]!);
+    part.dispose();
+    made.dispose();
+  }
+  return y!;
+}
+
+/** Loads the two residual blocks below the encoder's or decoder's levels. */
+export async function loadMiddle(
+  weights: Weights,
+  side: "encoder" | "decoder",
+  C: number,
+  norm: NormOptions,
+): Promise<ResBlock[]> {
+  const blocks: ResBlock[] = [];
+  for (const name of ["block_1", "block_2"]) {
+    blocks.push(await ResBlock.load(weights, `${side}.mid.${name}`, C, C, norm));
+  }
+  return blocks;
 }

@@ -1,5 +1,5 @@
 /**
- * How much of a batch of pictures the VAE's decoder takes on at once, and the memory of a decode in strips.
+ * How much of a batch of pictures the VAE takes on at once, and the memory of a pass in strips.
  *
  * @module
  */
@@ -7,32 +7,35 @@
 import type { Device, Tensor } from "../engine/mod.ts";
 import type { VaeConfig } from "./vae.ts";
 
-/** Bytes of activations beyond which a batch is decoded in parts: a GPU is full by then. */
+/** Bytes of activations beyond which a batch goes through in parts: a GPU is full by then. */
 const PASS_BYTES = 512 * 1024 * 1024;
 
-/** Bytes of one picture's largest activation beyond which it is decoded in strips. */
+/** Bytes of one picture's largest activation beyond which it goes through in strips. */
 const WHOLE_BYTES = 256 * 1024 * 1024;
 
 /** Bytes of a strip. */
 const STRIP_BYTES = 64 * 1024 * 1024;
 
-/** A residual block of the decoder: `C` to `N` channels at `scale` times the codes' height and width. */
-interface Block {
+/** A residual block: `C` to `N` channels at `scale` times the codes' height and width. */
+export interface BlockSize {
+  /** Pixels of the activation along each side of a code. */
   readonly scale: number;
+  /** Channels in. */
   readonly C: number;
+  /** Channels out. */
   readonly N: number;
 }
 
-/** Whether decoder level `i`, counted from full resolution, ends in an Upsample. */
+/** Whether level `i`, counted from full resolution, begins (encoder: ends) at half the resolution. */
 export function doubles({ patch_size }: VaeConfig, i: number): boolean {
   return i >= 1 && i <= Math.log2(patch_size);
 }
 
 /** The decoder's residual blocks in order, as far as their sizes differ. */
-function blocks(config: VaeConfig): Block[] {
+export function decoderBlocks(config: VaeConfig): BlockSize[] {
   const { base_ch, decoder_ch_mult, num_res_blocks } = config;
   let C = base_ch * decoder_ch_mult.at(-1)!;
-  const list: Block[] = [{ scale: 1, C, N: C }]; // those of the middle are alike
+  const list: BlockSize[] = [{ scale: 1, C, N: C }]; // those of the middle are alike
   let scale = 1;
   for (let i = decoder_ch_mult.length - 1; i >= 0; i--) {
     const N = base_ch * decoder_ch_mult[i]!;
@@ -45,31 +48,53 @@ function blocks(config: VaeConfig): Block[] {
   return list;
 }
 
-/** Bytes of the largest activation while one picture of h × w codes is decoded. */
-function largestActivation(config: VaeConfig, h: number, w: number): number {
-  const sizes = blocks(config).map(({ scale, C, N }) => scale ** 2 * Math.max(C, N));
+/** The encoder's residual blocks in order, as far as their sizes differ. */
+export function encoderBlocks(config: VaeConfig): BlockSize[] {
+  const { base_ch, encoder_ch_mult, num_res_blocks, patch_size } = config;
+  let C = base_ch;
+  let scale = patch_size;
+  const list: BlockSize[] = [];
+  for (const [i, mult] of encoder_ch_mult.entries()) {
+    for (let k = 0; k < num_res_blocks; k++) {
+      list.push({ scale, C, N: base_ch * mult });
+      C = base_ch * mult;
+    }
+    if (doubles(config, i + 1)) scale /= 2;
+  }
+  list.push({ scale, C, N: C }); // those of the middle are alike
+  return list;
+}
+
+/** Bytes of the largest activation of one picture of h × w codes. */
+function largestActivation(blocks: readonly BlockSize[], h: number, w: number): number {
+  const sizes = blocks.map(({ scale, C, N }) => scale ** 2 * Math.max(C, N));
   return Math.max(...sizes) * h * w * 4;
 }
 
-/** How many pictures of h × w codes are decoded at once: so many that an activation fits {@link PASS_BYTES} and `limit`. */
-export function imagesPerPass(config: VaeConfig, h: number, w: number, limit: number): number {
-  const bytes = largestActivation(config, h, w);
+/** How many pictures of h × w codes go through at once: so many that an activation fits {@link PASS_BYTES} and `limit`. */
+export function imagesPerPass(
+  blocks: readonly BlockSize[],
+  h: number,
+  w: number,
+  limit: number,
+): number {
+  const bytes = largestActivation(blocks, h, w);
   return Math.max(1, Math.floor(Math.min(PASS_BYTES, limit) / bytes));
 }
 
-/** Whether a picture of h × w codes is so large that it is decoded in strips. */
-export function needsStrips(config: VaeConfig, h: number, w: number): boolean {
-  return largestActivation(config, h, w) > WHOLE_BYTES;
+/** Whether a picture of h × w codes is so large that it goes through in strips. */
+export function needsStrips(blocks: readonly BlockSize[], h: number, w: number): boolean {
+  return largestActivation(blocks, h, w) > WHOLE_BYTES;
 }
 
 /** Elements of the three tensors of {@link StripMemory}. */
 function stripSizes(
-  config: VaeConfig,
+  blocks: readonly BlockSize[],
   [B = 0, h = 0, w = 0]: readonly number[],
   rowsPerStrip: number | undefined,
 ): { x: number; hidden: number; strip: number } {
   const size = { x: 0, hidden: 0, strip: 0 };
-  for (const { scale, C, N } of blocks(config)) {
+  for (const { scale, C, N } of blocks) {
     const H = h * scale, W = w * scale;
     size.x = Math.max(size.x, B * H * W * Math.max(C, N));
     size.hidden = Math.max(size.hidden, B * H * W * N);
@@ -94,7 +119,7 @@ function alignedRows(W: number, C: number, rowsPerStrip: number | undefined): nu
 }
 
 /**
- * All memory of a decode in strips: two whole activations, the current one and a residual block's hidden one, and a
+ * All memory of a pass in strips: two whole activations, the current one and a residual block's hidden one, and a
  * strip of rows. Every layer's tensors are views of these, so nothing is left behind for reuse in sizes of its own.
  */
 export class StripMemory {
@@ -103,15 +128,15 @@ export class StripMemory {
   #strip: Tensor;
   #rowsPerStrip: number | undefined;
 
-  /** Memory to decode codes of shape [B, h, w, d], in strips of so many rows or of {@link STRIP_BYTES}. */
+  /** Memory for codes of [B, h, w] to or from pictures, in strips of so many rows or of {@link STRIP_BYTES}. */
   constructor(
     /** Where the memory is. */
     readonly device: Device,
-    config: VaeConfig,
+    blocks: readonly BlockSize[],
     codes: readonly number[],
     rowsPerStrip?: number,
   ) {
-    const { x, hidden, strip } = stripSizes(config, codes, rowsPerStrip);
+    const { x, hidden, strip } = stripSizes(blocks, codes, rowsPerStrip);
     this.#x = device.tensor("f32", [x], "VAE activations");
     this.#hidden = device.tensor("f32", [hidden], "VAE activations");
     this.#strip = device.tensor("f32", [strip], "VAE strip");

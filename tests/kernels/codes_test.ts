@@ -41,6 +41,14 @@ Deno.test("accumulateCodes() sums resized codes of tokens and of patches", async
       });
     });
     await assertTensor(sum, total, TOLERANCE.f32, `[${sum.shape}] patchify ${patchify}`);
+    const drawn = Uint32Array.from({ length: B * d }, () => Number(next() < 0.5));
+    const codes = { bits: upload("u32", [B, 1, d], drawn), height: 1, width: 1, patchify };
+    const before = await device.read(sum);
+    accumulateCodes(device, { ...codes, sum, first: false, subtract: true });
+    const less = await device.read(sum);
+    accumulateCodes(device, { ...codes, sum, first: true });
+    const code = await device.read(sum);
+    assertNear(less, Float64Array.from(before, (v, i) => v - code[i]!), TOLERANCE.f32, "less");
   }
 });
 

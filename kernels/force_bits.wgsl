@@ -1,0 +1,16 @@
+// bits[i] = forced[i], except where that is neither 0 nor 1: those bits stay as drawn.
+
+struct Params {
+  count: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> forced: array<u32>;
+@group(0) @binding(2) var<storage, read_write> bits: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.y * groups.x * 64 + id.x;
+  if (i >= params.count) { return; }
+  bits[i] = select(bits[i], forced[i], forced[i] < 2);
+}
