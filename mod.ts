@@ -55,11 +55,24 @@ export type { Hooks, Progress, Stage } from "./model/generate.ts";
 export {
   DEFAULT_MODEL,
   type GenerateOptions,
-  type Image,
   InfinityModel,
   type LoadOptions,
-  type Result,
+  type Step,
 } from "./model/infinity.ts";
+export type { EditOptions } from "./model/editing.ts";
+export type { Image, Result } from "./model/images.ts";
+export type { TextOptions } from "./model/text_side.ts";
+export type {
+  DecodedPicture,
+  EncodeOptions,
+  FloatPicture,
+  PictureInput,
+} from "./model/visual_tokenizer.ts";
+export { bitCount, interpolateBits, type PictureBits, takeScales } from "./model/picture_bits.ts";
+export { decodeBitsFile, encodeBitsFile } from "./model/bits_file.ts";
+export { encodeApng } from "./model/apng.ts";
+export { psnr, ssim } from "./model/metrics.ts";
+export { encodePng, type Picture } from "./model/png.ts";
 export {
   fitMemory,
   type MemoryOptions,

@@ -1,5 +1,6 @@
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
-import { DEFAULT_MODEL, InfinityModel, type Result } from "../model/infinity.ts";
+import type { Result } from "../model/images.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket", "purple cat"];
 const SCALES = 4;

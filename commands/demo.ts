@@ -3,6 +3,7 @@ import { help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./fl
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
+import { contactSheet } from "./sheet.ts";
 
 const PROMPTS = [
   "red apple",
@@ -15,9 +16,6 @@ const PROMPTS = [
   "birthday cake",
 ];
 const COLUMNS = 4;
-/** Small pictures are enlarged to at least this many pixels, or nobody would see them. */
-const VISIBLE = 128;
-const GAP = 8;
 
 const SPEC = {
   name: "demo",
@@ -73,35 +71,4 @@ export async function demo(args: readonly string[], io: Io): Promise<number> {
   io.out(output);
   model.dispose();
   return 0;
-}
-
-/** An RGBA picture. */
-export interface Pixels {
-  /** Pixels across. */
-  readonly width: number;
-  /** Pixels down. */
-  readonly height: number;
-  /** RGBA bytes, row-major. */
-  readonly rgba: Uint8Array;
-}
-
-/** Lays pictures of one size out in rows on white, small ones enlarged by whole numbers. */
-export function contactSheet(images: readonly Pixels[], columns: number): Pixels {
-  const { width: w, height: h } = images[0]!;
-  const zoom = Math.max(1, Math.floor(VISIBLE / Math.min(w, h)));
-  const rows = Math.ceil(images.length / columns);
-  const width = columns * w * zoom + (columns + 1) * GAP;
-  const height = rows * h * zoom + (rows + 1) * GAP;
-  const rgba = new Uint8Array(width * height * 4).fill(255);
-  images.forEach((image, i) => {
-    const left = GAP + (i % columns) * (w * zoom + GAP);
-    const top = GAP + Math.floor(i / columns) * (h * zoom + GAP);
-    for (let y = 0; y < h * zoom; y++) {
-      for (let x = 0; x < w * zoom; x++) {
-        const from = 4 * (Math.floor(y / zoom) * w + Math.floor(x / zoom));
-        rgba.set(image.rgba.subarray(from, from + 4), 4 * ((top + y) * width + left + x));
-      }
-    }
-  });
-  return { width, height, rgba };
 }

@@ -1,6 +1,7 @@
-import { type Device, InputError, type Tensor } from "../engine/mod.ts";
+import { type Device, InputError, type Tensor, type TensorData } from "../engine/mod.ts";
 import { accumulateCodes } from "../kernels/accumulate_codes.ts";
 import { checkFinite } from "../kernels/check_finite.ts";
+import { forceBits, FREE } from "../kernels/force_bits.ts";
 import { nextInput } from "../kernels/next_input.ts";
 import { rgba8 } from "../kernels/rgba8.ts";
 import { sampleBits } from "../kernels/sample_bits.ts";
@@ -54,8 +55,18 @@ export interface Generated {
   readonly width: number;
   /** Pixels down. */
   readonly height: number;
+  /** Bits of the tokens by scale, [B, h·w, d]. */
+  readonly bits: readonly Uint32Array[];
   /** Named tensors; empty unless the plan asks for a trace. */
   readonly trace: Trace;
+}
+
+/** A scale that was just drawn. */
+export interface DrawnScale {
+  /** Index of the scale, from 0. */
+  readonly scale: number;
+  /** Bits of the tokens of this scale and those before, [B, h·w, d] each. */
+  readonly bits: readonly Uint32Array[];
 }
 
 /** Seeds as pairs of 32-bit words, low first. */
@@ -81,49 +92,74 @@ class Scope {
 
 /**
  * Text features to pictures: scale by scale through the transformer, bits drawn on the GPU, the sum of codes decoded
- * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end.
+ * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end; with `steps` one more per
+ * scale, whose bits are yielded.
  *
  * @param decoder Gives the VAE decoder, once all that the transformer needed is freed.
  * @throws {InputError} `not-finite`: logits or pictures hold NaN or infinity.
  * @throws what `signal` was aborted with.
  */
-export async function generate(
+export async function* generate(
   device: Device,
   transformer: Transformer,
   decoder: () => Promise<VaeDecoder>,
   text: TextFeatures,
   plan: Plan,
   hooks: Hooks = {},
-): Promise<Generated> {
+  steps: boolean = false,
+): AsyncGenerator<DrawnScale, Generated, void> {
   using scope = new Scope();
   const trace = scope.keep(new Trace(device, plan.trace));
   const report = reporter(device, plan.schedule.length, hooks);
   const pause = pauser(device, transformer.config, hooks);
   const broken = scope.keep(device.from("u32", [1], Uint32Array.of(0), "check"));
-  const sum = scope.keep(
-    await drawCodes(device, transformer, text, plan, { trace, report, pause, broken }),
-  );
+  const watch = { trace, report, pause, broken, steps };
+  const drawn = yield* drawScales(device, transformer, text, plan, watch);
+  scope.keep(drawn.sum);
+  for (const bits of drawn.unread) scope.keep(bits);
   const vae = await decoder();
-  const decoded = scope.keep(device.allOrNothing(() => vae.decode(sum)));
+  const decoded = scope.keep(device.allOrNothing(() => vae.decode(drawn.sum)));
   const [B = 0, height = 0, width = 0] = decoded.shape;
   const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
   rgba8(device, { x: decoded, y: packed });
   checkFinite(device, { x: decoded, broken });
   await report("decode", plan.schedule.length, height, width);
-  const [rgba, check, ...traced] = await device.readAll([packed, broken, ...trace.tensors]);
+  const [check, rgba, ...rest] = await device.readAll([
+    broken,
+    packed,
+    ...drawn.unread,
+    ...trace.tensors,
+  ]);
   hooks.signal?.throwIfAborted();
-  if (check![0] !== 0) {
-    throw new InputError(
-      "not-finite",
-      "Cannot draw: the model computed NaN or infinity; its weights or text features hold some, or " +
-        "overflow (--type f32 may help)",
-    );
-  }
-  const bytes = new Uint8Array(rgba!.buffer);
-  const size = height * width * 4;
-  const pixels = Array.from({ length: B }, (_, b) => bytes.slice(b * size, (b + 1) * size));
-  trace.finish(traced, pixels, width, height);
-  return { pixels, width, height, trace };
+  refuseBroken(check!);
+  const pixels = splitImages(rgba!, B);
+  const unread = rest.slice(0, drawn.unread.length) as Uint32Array[];
+  trace.finish(rest.slice(unread.length), pixels, width, height);
+  return { pixels, width, height, bits: [...drawn.bits, ...unread], trace };
+}
+
+/** Runs a generator to its end: what it returns. */
+export async function outcome<R>(steps: AsyncGenerator<unknown, R, void>): Promise<R> {
+  let next = await steps.next();
+  while (!next.done) next = await steps.next();
+  return next.value;
+}
+
+/** The bytes of each image of a batch of packed RGBA. */
+export function splitImages(rgba: TensorData, images: number): Uint8Array<ArrayBuffer>[] {
+  const bytes = new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.byteLength);
+  const size = bytes.length / images;
+  return Array.from({ length: images }, (_, b) => bytes.slice(b * size, (b + 1) * size));
+}
+
+/** Throws if {@link checkFinite} found something. */
+function refuseBroken([broken]: TensorData): void {
+  if (broken === 0) return;
+  throw new InputError(
+    "not-finite",
+    "Cannot draw: the model computed NaN or infinity; its weights or text features hold some, or " +
+      "overflow (--type f32 may help)",
+  );
 }
 
 type Report = (
@@ -131,15 +167,16 @@ type Report = (
   scale: number,
   height: number,
   width: number,
+  waited?: boolean,
 ) => Promise<void>;
 
 /** Waits for the GPU and tells how far it is, if anybody listens; throws at an abort. */
 function reporter(device: Device, scales: number, { signal, onProgress }: Hooks): Report {
   const began = performance.now();
-  return async (stage, scale, height, width) => {
+  return async (stage, scale, height, width, waited = false) => {
     signal?.throwIfAborted();
     if (!signal && !onProgress) return;
-    await device.finish();
+    if (!waited) await device.finish();
     signal?.throwIfAborted();
     const seconds = (performance.now() - began) / 1000;
     onProgress?.({ stage, scale, scales, height, width, seconds });
@@ -172,16 +209,28 @@ interface Watch {
   readonly pause: (pass: Pass) => Promise<void>;
   /** See {@link checkFinite}. */
   readonly broken: Tensor;
+  /** Reads the bits of each scale back as soon as they are drawn, and yields them. */
+  readonly steps: boolean;
 }
 
-/** Draws all scales: the sum of their codes [B, H, W, d] of the VAE, which the caller disposes. */
-async function drawCodes(
+/** What was drawn; the caller disposes the tensors. */
+interface Drawn {
+  /** The sum of the codes [B, H, W, d] of the VAE. */
+  readonly sum: Tensor;
+  /** Bits that were read back on the way, by scale. */
+  readonly bits: Uint32Array[];
+  /** Bits that still have to be, by scale. */
+  readonly unread: Tensor[];
+}
+
+/** Draws all scales. */
+async function* drawScales(
   device: Device,
   transformer: Transformer,
   text: TextFeatures,
   plan: Plan,
-  { trace, report, pause, broken }: Watch,
-): Promise<Tensor> {
+  { trace, report, pause, broken, steps }: Watch,
+): AsyncGenerator<DrawnScale, Drawn, void> {
   using scope = new Scope();
   const { images: B, schedule, cfg } = plan;
   const scales = schedule.length;
@@ -212,6 +261,11 @@ async function drawCodes(
   const uniforms = upload(device, scope, plan.uniforms, "f32", tokens, B, d);
   trace.text(text, context, B);
 
+  // behind the last scale of which something is drawn, the transformer has no say
+  const drawnScales = plan.trace ? scales : draws(plan, tokens, B * d) + 1;
+  const read: Uint32Array[] = [];
+  let unread: Tensor[] = [];
+  scope.keep({ dispose: () => unread.forEach((bits) => bits.dispose()) });
   let codes: Tensor | null = null;
   scope.keep({ dispose: () => codes?.dispose() });
   for (let s = 0; s < scales; s++) {
@@ -222,51 +276,67 @@ async function drawCodes(
       ? { after: plan.insertion, cfg: strength }
       : null;
     const guided = strength !== 1 && plan.insertion === null;
-
-    transformer.input(pass, codes, context, state);
-    codes?.dispose();
-    for (let i = 0; i < transformer.config.depth; i++) {
-      transformer.block(i, pass, context, state, insertion);
-      await pause(pass);
+    const bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
+    unread.push(bits);
+    let deltaOut: Tensor | undefined;
+    if (s < drawnScales) {
+      transformer.input(pass, codes, context, state);
+      codes?.dispose();
+      for (let i = 0; i < transformer.config.depth; i++) {
+        transformer.block(i, pass, context, state, insertion);
+        await pause(pass);
+      }
+      using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
+      checkFinite(device, { x: delta, broken });
+      if (trace.on) deltaOut = device.tensor("f32", [B, tokens[s]!, d], "trace");
+      sampleBits(device, {
+        delta,
+        bits,
+        batch: B,
+        guided,
+        cfg: strength,
+        tau: plan.tau[s]!,
+        topK: plan.topK,
+        topP: plan.topP,
+        mode: plan.greedy ? "greedy" : uniforms[s] ? "uniforms" : "random",
+        seeds,
+        scale: s,
+        uniforms: uniforms[s],
+        deltaOut,
+      });
     }
-    using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
-    checkFinite(device, { x: delta, broken });
-
-    using bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
-    const deltaOut = trace.on ? device.tensor("f32", [B, tokens[s]!, d], "trace") : undefined;
-    sampleBits(device, {
-      delta,
-      bits,
-      batch: B,
-      guided,
-      cfg: strength,
-      tau: plan.tau[s]!,
-      topK: plan.topK,
-      topP: plan.topP,
-      mode: plan.greedy ? "greedy" : uniforms[s] ? "uniforms" : "random",
-      seeds,
-      scale: s,
-      uniforms: uniforms[s],
-      deltaOut,
-    });
-    delta.dispose();
-    const drawn = forced[s] ?? bits;
-    accumulateCodes(device, { bits: drawn, sum, height: h, width: w, first: s === 0, patchify });
-    if (deltaOut) trace.scale(s, h, w, deltaOut, drawn, sum);
-    bits.dispose();
-    if (s + 1 < scales) {
+    if (forced[s]) forceBits(device, { forced: forced[s]!, bits });
+    accumulateCodes(device, { bits, sum, height: h, width: w, first: s === 0, patchify });
+    if (deltaOut) trace.scale(s, h, w, deltaOut, bits, sum);
+    if (s + 1 < drawnScales) {
       const [height, width] = schedule[s + 1]!;
       codes = device.tensor("f32", [B, tokens[s + 1]!, d], "codes");
       nextInput(device, { sum, y: codes, height, width, patchify });
     }
     device.flush();
-    await report("scale", s, h, w);
+    if (steps) {
+      const [check, data] = await device.readAll([broken, bits]);
+      refuseBroken(check!);
+      read.push(data as Uint32Array);
+      unread.pop()!.dispose();
+    }
+    await report("scale", s, h, w, steps);
+    if (steps) yield { scale: s, bits: read.slice() };
   }
 
   // what was drawn outlives this scope
-  const drawn = sum;
+  const drawn = { sum, bits: read, unread };
   sum = null;
+  unread = [];
   return drawn;
+}
+
+/** The last scale of which a bit is drawn, not given; -1 if there is none. */
+function draws({ forceBits }: Plan, tokens: readonly number[], bits: number): number {
+  return tokens.findLastIndex((n, s) => {
+    const given = forceBits[s];
+    return !given || given.length !== n * bits || given.some((bit) => bit === FREE);
+  });
 }
 
 /** Uploads what the caller gives for some scales: values [B, h, w, d] each. */

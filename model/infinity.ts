@@ -1,19 +1,24 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
-import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
+import { type EditOptions, planEdit } from "./editing.ts";
 import { openFolder } from "./folder.ts";
-import { generate, type Hooks, type TextFeatures } from "./generate.ts";
+import { type DrawnScale, generate, type Hooks, outcome } from "./generate.ts";
+import { imagesOf, picturesOf, type Result } from "./images.ts";
 import type { Part } from "./keys.ts";
-import { imageParameters } from "./parameters.ts";
-import { FolderSource, Parts, type PartSource } from "./parts.ts";
-import { makePlan, type SamplingOptions } from "./plan.ts";
-import { encodePng } from "./png.ts";
+import { FolderSource, type Lease, Parts, type PartSource } from "./parts.ts";
+import type { PictureBits } from "./picture_bits.ts";
+import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
 import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
-import { type FeatureRows, type RowRange, TextRows } from "./text_rows.ts";
+import { promptsOf, type TextOptions, TextSide } from "./text_side.ts";
 import { Tokenizer } from "./tokenizer.ts";
-import type { Transformer } from "./transformer.ts";
-import { VERSION } from "./version.ts";
+import type { VaeDecoder } from "./vae.ts";
+import {
+  type DecodedPicture,
+  type EncodeOptions,
+  type PictureInput,
+  VisualTokenizer,
+} from "./visual_tokenizer.ts";
 
 /**
  * The model that comes with the package: 32×32 emoji.
@@ -49,52 +54,18 @@ export interface LoadOptions {
 }
 
 /** What to draw, and how. */
-export interface GenerateOptions extends SamplingOptions, Hooks {
-  /** What to draw; each prompt makes `batchCount` images. */
-  readonly prompt?: string | readonly string[];
-  /** What to keep away from, in place of the model's learnt unconditional text. */
-  readonly negativePrompt?: string;
-  /** Text features in place of prompts. */
-  readonly textFeatures?: FeatureRows;
-  /** Text features in place of a negative prompt; one set for all images, or one for each. */
-  readonly negativeFeatures?: FeatureRows;
-}
+export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptions, Hooks {}
 
-/** One picture. */
-export interface Image {
-  /** Pixels across. */
-  readonly width: number;
-  /** Pixels down. */
-  readonly height: number;
-  /** RGBA bytes, row-major. */
-  readonly rgba: Uint8Array<ArrayBuffer>;
-  /** The prompt it was made from, if there was one. */
-  readonly prompt?: string;
-  /** The seed that makes it again. */
-  readonly seed: bigint;
-  /** All settings as text, as web UIs read them from a PNG. */
-  readonly parameters: string;
-  /** A PNG file that carries {@link Image.parameters}. */
-  toPng(): Uint8Array;
-}
-
-/** What {@link InfinityModel.generate} made. */
-export interface Result {
-  /** One per prompt and batch count. */
-  readonly images: Image[];
-  /** Tensors of what happened; empty without `trace`. */
-  readonly trace: TensorToWrite[];
-  /** Wall time of the text side, of the pictures, and of all. */
-  readonly seconds: { readonly text: number; readonly images: number; readonly total: number };
-  /** What a user should know, a line each: a prompt that was cut, say. */
-  readonly warnings: string[];
-}
-
-/** Conditional and, where there is guidance, unconditional text of a batch. */
-interface Texts {
-  readonly text: TextFeatures;
-  readonly prompts: readonly string[] | null;
-  readonly transformer: Transformer;
+/** A scale of a picture that is being drawn. */
+export interface Step {
+  /** Index of the scale, from 0. */
+  readonly scale: number;
+  /** Number of scales. */
+  readonly scales: number;
+  /** Bits of this scale and all before, of each image. */
+  readonly bits: readonly PictureBits[];
+  /** What the picture is so far: decodes {@link Step.bits} of one image when it is called, at any time. */
+  image(index?: number): Promise<DecodedPicture>;
 }
 
 /**
@@ -112,6 +83,8 @@ interface Texts {
  */
 export class InfinityModel {
   #last: Promise<void> = Promise.resolve();
+  #text: TextSide;
+  #visual: VisualTokenizer;
 
   private constructor(
     /** The GPU it lives on. */
@@ -121,9 +94,12 @@ export class InfinityModel {
     /** Storage of weights and KV cache. */
     readonly type: WeightType,
     private readonly parts: Parts,
-    private readonly tokenizer: Pick<Tokenizer, "encode"> | null,
+    tokenizer: Pick<Tokenizer, "encode"> | null,
     private readonly ownsDevice: boolean,
-  ) {}
+  ) {
+    this.#text = new TextSide(device, config, parts, tokenizer);
+    this.#visual = new VisualTokenizer(device, config, parts);
+  }
 
   /**
    * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder); the model in the box if absent.
@@ -231,58 +207,170 @@ export class InfinityModel {
    * @throws what `signal` was aborted with.
    */
   generate(options: GenerateOptions): Promise<Result> {
-    const result = this.#last.then(() => this.#generate(options)).finally(() => {
-      for (const part of ["text_encoder", "transformer", "vae"] as const) this.parts.done(part);
-    }).catch((error) => {
-      if (error instanceof OutOfMemoryError) this.device.recover();
-      throw error;
-    });
-    this.#last = result.then(() => {}, () => {});
-    return result;
+    return outcome(this.#inTurn(options, false));
   }
 
-  async #generate(options: GenerateOptions): Promise<Result> {
+  /**
+   * Draws pictures scale by scale. Each step yields the bits so far, which costs one read-back; what they look like is
+   * decoded only if it is asked for. Leaving the loop ends the drawing; other calls of `generate`, `edit` and `stream`
+   * wait until then. What `generate` returns is returned at the end, to who calls `next()` himself.
+   *
+   * @example
+   * ```ts
+   * import { InfinityModel } from "@bitwise/infinity";
+   *
+   * using model = await InfinityModel.load();
+   * for await (const step of model.stream("red apple")) {
+   *   const { rgba } = await step.image();
+   *   console.log(step.scale + 1, "of", step.scales, step.bits[0]!.schedule.at(-1), rgba.length);
+   * }
+   * ```
+   *
+   * @throws {InputError} as {@link InfinityModel.generate} does.
+   * @throws what `signal` was aborted with.
+   */
+  stream(options: string | GenerateOptions): AsyncGenerator<Step, Result, void> {
+    return this.#inTurn(typeof options === "string" ? { prompt: options } : options, true);
+  }
+
+  /**
+   * Draws parts of a picture anew: its last scales (`strength`, `keepScales`), or what lies in a `mask`. The prompt says
+   * what the picture is to show.
+   *
+   * @example
+   * ```ts
+   * import { InfinityModel } from "@bitwise/infinity";
+   *
+   * using model = await InfinityModel.load();
+   * const { images: [apple] } = await model.generate({ prompt: "red apple", seed: 7 });
+   * const { images: [green] } = await model.edit(apple!, { prompt: "green apple", strength: 0.75 });
+   *
+   * const right = new Uint8Array(32 * 32 * 4).map((_, i) => i / 4 % 32 < 16 ? 0 : 255);
+   * const mask = { width: 32, height: 32, rgba: right };
+   * const { images: [half] } = await model.edit(apple!, { prompt: "pizza", mask });
+   * console.log(green!.parameters, half!.bits.scales.length);
+   * ```
+   *
+   * @param init The picture, or its bits.
+   * @throws {InputError} as {@link InfinityModel.generate} does; a mask of another size, bits of another model.
+   * @throws {FileError} bytes that are no picture.
+   */
+  edit(
+    init: PictureInput | PictureBits,
+    options: Omit<GenerateOptions, "init">,
+  ): Promise<Result> {
+    return this.generate({ ...options, init });
+  }
+
+  /**
+   * Turns a picture into bits. It is resized to cover the size of a schedule of the model, and its middle cut out;
+   * transparent parts are white.
+   *
+   * @example
+   * ```ts
+   * import { encodeBitsFile, encodePng, InfinityModel } from "@bitwise/infinity";
+   *
+   * using model = await InfinityModel.load();
+   * const file = encodePng(new Uint8Array(64 * 48 * 4).fill(200), 64, 48); // or a JPEG, or a WebP
+   * const bits = await model.encode(file);
+   * const small = encodeBitsFile(bits);
+   * console.log(bits.schedule, small.length);
+   * ```
+   *
+   * @throws {FileError} the bytes are no picture that can be read.
+   * @throws {InputError} one line that names the option, its value and what is allowed.
+   * @throws {CheckpointError} `no-encoder`: the model's VAE can only decode.
+   */
+  encode(picture: PictureInput, options?: EncodeOptions): Promise<PictureBits> {
+    return this.#visual.encode(picture, options);
+  }
+
+  /**
+   * Turns bits into a picture, also those of the first scales alone.
+   *
+   * @example
+   * ```ts
+   * import { InfinityModel, takeScales } from "@bitwise/infinity";
+   *
+   * using model = await InfinityModel.load();
+   * const { images: [apple] } = await model.generate({ prompt: "red apple" });
+   * const same = await model.decode(apple!.bits); // apple, byte for byte
+   * const coarse = await model.decode(takeScales(apple!.bits, 2));
+   * await Deno.writeFile(await Deno.makeTempFile({ suffix: ".png" }), coarse.toPng());
+   * console.log(same.width);
+   * ```
+   *
+   * @throws {InputError} the bits are another model's, or are not what their schedule says.
+   */
+  decode(bits: PictureBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedPicture>;
+  /** Turns bits into pictures; those of the same scales go through the decoder together. */
+  decode(
+    bits: readonly PictureBits[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<DecodedPicture[]>;
+  async decode(
+    bits: PictureBits | readonly PictureBits[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<DecodedPicture | DecodedPicture[]> {
+    if ("scales" in bits) return (await this.#visual.decode([bits], signal))[0]!;
+    return await this.#visual.decode(bits, signal);
+  }
+
+  /** One call at a time. */
+  async *#inTurn(options: GenerateOptions, steps: boolean): AsyncGenerator<Step, Result, void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#last;
+    this.#last = promise;
+    await before;
+    try {
+      return yield* this.#draw(options, steps);
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) this.device.recover();
+      throw error;
+    } finally {
+      resolve();
+    }
+  }
+
+  async *#draw(options: GenerateOptions, steps: boolean): AsyncGenerator<Step, Result, void> {
     options.signal?.throwIfAborted();
     options.onStage?.("text");
     const began = performance.now();
+    const { config, device } = this;
     const { batchCount = 1 } = options;
-    const sources = options.textFeatures?.lens.length ?? this.#prompts(options).length;
-    const plan = makePlan(this.config, options, sources);
+    const sources = options.textFeatures?.lens.length ?? promptsOf(options).length;
+    const plan = await this.#plan(options, sources);
     const warnings = [...plan.warnings];
     const guided = plan.cfg.some((strength) => strength !== 1);
-    const { text, prompts, transformer } = await this.#texts(options, batchCount, guided, warnings);
+    const warn = (line: string) => warnings.push(line);
+    const batch = { batchCount, guided, warn, onStage: options.onStage };
+    const { text, prompts, transformer } = await this.#text.texts(options, batch);
     const textDone = performance.now();
+    let vae: Lease<VaeDecoder> | undefined;
     try {
-      const decoder = () => {
-        this.parts.done("transformer");
+      const decoder = async () => {
+        transformer.end();
         options.onStage?.("vae");
-        return this.parts.get("vae");
+        return (vae = await this.parts.lease("vae")).part;
       };
-      const made = await generate(this.device, transformer, decoder, text, plan, options);
-      const { width, height } = made;
-      const images = made.pixels.map((rgba, i): Image => {
-        const prompt = prompts?.[i];
-        const seed = plan.seeds[i]!;
-        const parameters = imageParameters({
-          prompt: prompt ?? "",
-          negativePrompt: options.negativePrompt,
-          scales: plan.schedule.length,
-          cfg: plan.cfg,
-          tau: plan.tau,
-          seed,
-          width,
-          height,
-          model: this.config.name,
-          schedule: plan.schedule,
-          topK: plan.topK,
-          topP: plan.topP,
-          greedy: plan.greedy,
-          cfgInsertionLayer: options.cfgInsertionLayer ?? this.config.defaults.cfg_insertion_layer,
-          type: this.type,
-          version: VERSION,
-        });
-        const toPng = () => encodePng(rgba, width, height, { parameters });
-        return { width, height, rgba, prompt, seed, parameters, toPng };
+      const drawing = generate(device, transformer.part, decoder, text, plan, options, steps);
+      let next = await drawing.next();
+      try {
+        for (; !next.done; next = await drawing.next()) {
+          yield this.#step(plan, next.value);
+        }
+      } finally {
+        // frees what it holds where the caller has left the loop
+        if (!next.done) await drawing.return(undefined as never);
+      }
+      const images = imagesOf(next.value, plan, {
+        config,
+        type: this.type,
+        prompts,
+        negativePrompt: options.negativePrompt,
+        cfgInsertionLayer: options.cfgInsertionLayer,
+        keepScales: plan.keepScales,
+        masked: options.mask !== undefined,
       });
       const ended = performance.now();
       const seconds = {
@@ -290,83 +378,35 @@ export class InfinityModel {
         images: (ended - textDone) / 1000,
         total: (ended - began) / 1000,
       };
-      return { images, trace: made.trace.entries, seconds, warnings };
+      return { images, trace: next.value.trace.entries, seconds, warnings };
     } finally {
       text.features.dispose();
+      transformer.end();
+      vae?.end();
     }
   }
 
-  #prompts({ prompt }: GenerateOptions): readonly string[] {
-    const prompts = typeof prompt === "string" ? [prompt] : prompt ?? [];
-    if (prompts.length === 0 || prompts.some((p) => p.trim() === "")) {
-      throw new InputError("empty-prompt", "Cannot draw an empty prompt: say what to draw");
+  async #plan(options: GenerateOptions, sources: number): Promise<Plan & { keepScales?: number }> {
+    const edit = await planEdit(this.config, this.#visual, options);
+    if (!edit) return makePlan(this.config, options, sources);
+    if (options.forceBits) {
+      throw new InputError("bad-value", "Cannot force bits and edit a picture: give one of them");
     }
-    return prompts;
+    const { schedule, keepScales } = edit;
+    const { width: _, height: __, ...rest } = options;
+    const plan = makePlan(this.config, { ...rest, schedule }, sources);
+    const forceBits = edit.forceBits.map((bits) => bits && repeated(bits, plan.images));
+    return { ...plan, forceBits, keepScales };
   }
 
-  #tokenize(prompt: string, warnings: string[]): number[] {
-    if (!this.tokenizer) {
-      throw new InputError(
-        "no-text-encoder",
-        `Cannot read a prompt: ${this.config.name} has no ${this.config.files.text_encoder}; ` +
-          "add it, or give text features",
-      );
-    }
-    const { ids, truncated } = this.tokenizer.encode(prompt);
-    if (truncated) warnings.push(`Prompt cut to its first ${ids.length} tokens`);
-    return ids;
-  }
-
-  async #encode(ids: readonly (readonly number[])[]): Promise<TextFeatures> {
-    const encoder = await this.parts.get("text_encoder");
-    return this.device.allOrNothing(() => encoder.encode(ids));
-  }
-
-  /** Features of every image: all conditional ones, then all unconditional ones if `guided`. */
-  async #texts(
-    options: GenerateOptions,
-    batchCount: number,
-    guided: boolean,
-    warnings: string[],
-  ): Promise<Texts> {
-    const prompts = options.textFeatures ? null : this.#prompts(options);
-    const ids = prompts?.map((prompt) => this.#tokenize(prompt, warnings)) ?? null;
-    const negativeIds = guided && options.negativePrompt !== undefined && !options.negativeFeatures
-      ? [this.#tokenize(options.negativePrompt, warnings)]
-      : null;
-    // one pass through the encoder for both, then one copy of each row per image
-    const encoded = ids || negativeIds
-      ? await this.#encode([...ids ?? [], ...negativeIds ?? []])
-      : null;
-    this.parts.done("text_encoder");
-    options.onStage?.("transformer");
-    const rows = new TextRows(this.device, this.config.transformer.text_channels);
-    try {
-      const split = ids?.length ?? 0;
-      const cond = options.textFeatures
-        ? rows.upload(options.textFeatures)
-        : rows.range(encoded!, 0, split);
-      const transformer = await this.parts.get("transformer");
-      const each = cond.flatMap((item) => Array<RowRange>(batchCount).fill(item));
-      const drawn = repeat(prompts, batchCount);
-      if (!guided) return { text: rows.gather(each), prompts: drawn, transformer };
-      let uncond: RowRange[];
-      if (options.negativeFeatures) uncond = rows.upload(options.negativeFeatures);
-      else if (negativeIds) uncond = rows.range(encoded!, split, negativeIds.length);
-      else uncond = rows.own(transformer.unconditional(each.map((r) => r.count)), each);
-      if (uncond.length === 1) uncond = each.map(() => uncond[0]!);
-      if (uncond.length !== each.length) {
-        throw new InputError(
-          "wrong-length",
-          `Cannot guide ${each.length} images with ${uncond.length} negative texts: give one for ` +
-            "all, or one for each",
-        );
-      }
-      return { text: rows.gather([...each, ...uncond]), prompts: drawn, transformer };
-    } finally {
-      encoded?.features.dispose();
-      rows.dispose();
-    }
+  #step({ schedule, images }: Plan, { scale, bits: tokens }: DrawnScale): Step {
+    const bits = picturesOf(this.config, schedule, tokens, images);
+    const image = async (index: number = 0): Promise<DecodedPicture> => {
+      const of = bits[index];
+      if (of) return await this.decode(of);
+      throw new InputError("bad-value", `Cannot show image ${index}: there are ${images}, from 0`);
+    };
+    return { scale, scales: schedule.length, bits, image };
   }
 
   /** Frees the model's memory, and the device if the model opened it. */
@@ -382,6 +422,8 @@ export class InfinityModel {
   }
 }
 
-function repeat(prompts: readonly string[] | null, count: number): readonly string[] | null {
-  return prompts && prompts.flatMap((prompt) => Array<string>(count).fill(prompt));
+function repeated(bits: Uint8Array, count: number): Uint8Array {
+  const all = new Uint8Array(bits.length * count);
+  for (let i = 0; i < count; i++) all.set(bits, i * bits.length);
+  return all;
 }

@@ -17,8 +17,11 @@ export type Part = "transformer" | "vae" | "text_encoder";
 /** What a file's header says. */
 export type Header = Pick<TensorFile, "name" | "metadata" | "tensors">;
 
+/** What a part is used as: a VAE's file holds two networks. */
+export type Use = Part | "vae_encoder";
+
 /** What a part is called, which of its names tells it from others, and what else its file may hold. */
-const PARTS: Readonly<Record<Part, { title: string; mark: RegExp; harmless: RegExp }>> = {
+const PARTS: Readonly<Record<Use, { title: string; mark: RegExp; harmless: RegExp }>> = {
   transformer: {
     title: "an Infinity transformer",
     mark: /^(word_embed|block_chunks\.|blocks\.|text_proj_for_sos\.)/,
@@ -32,6 +35,7 @@ const PARTS: Readonly<Record<Part, { title: string; mark: RegExp; harmless: RegE
     // the encoder is for editing, the quantisers hold a constant mask; vae.py, load_cnn skips what it does not know
     harmless: /^(?!decoder\.)/,
   },
+  vae_encoder: { title: "a VAE", mark: /^encoder\.(conv_in|down)\./, harmless: /^(?!encoder\.)/ },
   text_encoder: {
     title: "a T5 encoder",
     mark: /^encoder\.block\./,
@@ -41,19 +45,22 @@ const PARTS: Readonly<Record<Part, { title: string; mark: RegExp; harmless: RegE
 };
 
 /** The tensors that the loader needs. */
-function* needed(config: ModelConfig, part: Part): Generator<NamedShape> {
+function* needed(config: ModelConfig, part: Use): Generator<NamedShape> {
   if (part === "transformer") yield* parameterShapes(config.transformer);
   else if (part === "text_encoder") {
     if (config.text_encoder) yield* t5Shapes(config.text_encoder);
   } else {
-    for (const entry of vaeShapes(config.vae)) if (!entry[0].startsWith("encoder.")) yield entry;
+    const side = part === "vae" ? "decoder." : "encoder.";
+    for (const entry of vaeShapes(config.vae)) if (entry[0].startsWith(side)) yield entry;
   }
 }
 
 /** Other names that the loader takes for a tensor. */
-function otherName(name: string, part: Part): string | null {
+function otherName(name: string, part: Use): string | null {
   // older VAE files lack the inner name
-  if (part === "vae") return name.replace(/\.(conv|norm)\.(weight|bias)$/, ".$2");
+  if (part === "vae" || part === "vae_encoder") {
+    return name.replace(/\.(conv|norm)\.(weight|bias)$/, ".$2");
+  }
   return name === "shared.weight" ? "encoder.embed_tokens.weight" : null;
 }
 
@@ -76,9 +83,9 @@ function squeezed(shape: readonly number[]): string {
  * Checks the names and shapes of a part's tensors, and that the VAE is the transformer's.
  *
  * @throws {CheckpointError} one line: `wrong-vae`, `another-model`, `missing-tensor` or `extra-tensor` (the first five,
- * and the count), or `wrong-shape` with both shapes.
+ * and the count), `no-encoder`, or `wrong-shape` with both shapes.
  */
-export function checkFile(config: ModelConfig, part: Part, file: Header): void {
+export function checkFile(config: ModelConfig, part: Use, file: Header): void {
   const { harmless } = PARTS[part];
   const refuse = (code: string, why: string): never => {
     throw new CheckpointError(code, `Cannot load ${quote(file.name)}: ${why}`);
@@ -112,6 +119,9 @@ export function checkFile(config: ModelConfig, part: Part, file: Header): void {
     }
   }
   const extra = [...file.tensors.keys()].filter((name) => !known.has(name) && !harmless.test(name));
+  if (part === "vae_encoder" && missing.length === count) {
+    refuse("no-encoder", "it has no encoder, so it cannot read pictures; use the whole VAE");
+  }
   if (missing.length > count / 2) {
     const of = missing.length === count ? "none" : `only ${count - missing.length}`;
     refuse(
@@ -135,7 +145,7 @@ export function checkFile(config: ModelConfig, part: Part, file: Header): void {
 }
 
 /** What a file is that is not the checkpoint wanted. */
-function looksLike(file: Header, part: Part): string {
+function looksLike(file: Header, part: Use): string {
   const names = [...file.tensors.keys()];
   if (names.length === 0) return "holds no tensors";
   // most telling first: a VAE's encoder could pass for a T5's

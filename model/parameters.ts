@@ -38,6 +38,10 @@ export interface ImageParameters {
   readonly greedy: boolean;
   /** 0 the logits, −k the output of block depth − k. */
   readonly cfgInsertionLayer: number;
+  /** Scales kept of the picture that was edited; absent where none was. */
+  readonly keepScales?: number;
+  /** Whether a mask said what of it may change. */
+  readonly masked?: boolean;
   /** Storage of the weights, where it was not f32. */
   readonly type?: WeightType;
   /** Version of this package. */
@@ -68,6 +72,8 @@ export function imageParameters(of: ImageParameters): string {
     ["Top P", of.topP !== 0 && `${of.topP}`],
     ["Greedy", of.greedy && "True"],
     ["CFG insertion layer", of.cfgInsertionLayer !== 0 && `${of.cfgInsertionLayer}`],
+    ["Kept scales", of.keepScales !== undefined && `${of.keepScales}`],
+    ["Masked", of.masked === true && "True"],
     ["Storage", of.type !== undefined && of.type !== "f32" && of.type],
     ["Version", `bitwise ${of.version}`],
   ];
@@ -127,6 +133,8 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     topP: fields.size ? pick("Top P", Number) ?? 0 : undefined,
     greedy: fields.size ? fields.get("Greedy") === "True" : undefined,
     cfgInsertionLayer: fields.size ? pick("CFG insertion layer", Number) ?? 0 : undefined,
+    keepScales: pick("Kept scales", Number),
+    masked: pick("Masked", (value) => value === "True"),
     type: WEIGHT_TYPES.find((type) => type === fields.get("Storage")),
     version: pick("Version", (value) => value.replace(/^bitwise /, "")),
   };

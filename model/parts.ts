@@ -4,10 +4,16 @@ import { quantisationOf } from "./blocks.ts";
 import { Weights } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Folder } from "./folder.ts";
-import { checkFile, type Part } from "./keys.ts";
+import { checkFile, type Part, type Use } from "./keys.ts";
 import { T5Encoder } from "./t5.ts";
 import { Transformer } from "./transformer.ts";
 import { VaeDecoder } from "./vae.ts";
+import { VaeEncoder } from "./vae_encoder.ts";
+
+/** The part whose file holds what is used. */
+export function partOf(use: Use): Part {
+  return use === "vae_encoder" ? "vae" : use;
+}
 
 /** Where a model's weights come from. */
 export interface PartSource {
@@ -18,7 +24,7 @@ export interface PartSource {
   /** Storage of the transformer's weights, known once it was checked or opened. */
   readonly type: WeightType;
   /** Calls `load` with the part's weights, and closes what it opened. */
-  open<T>(part: Part, load: (weights: Weights) => Promise<T>): Promise<T>;
+  open<T>(use: Use, load: (weights: Weights) => Promise<T>): Promise<T>;
 }
 
 /** Weights in the files of a model folder. */
@@ -50,11 +56,11 @@ export class FolderSource implements PartSource {
     }
   }
 
-  async open<T>(part: Part, load: (weights: Weights) => Promise<T>): Promise<T> {
-    const file = await this.folder.tensors(this.config.files[part]);
-    const weights = new Weights(this.device, file, this.#typeOf(part, file.metadata));
+  async open<T>(use: Use, load: (weights: Weights) => Promise<T>): Promise<T> {
+    const file = await this.folder.tensors(this.config.files[partOf(use)]);
+    const weights = new Weights(this.device, file, this.#typeOf(use, file.metadata));
     try {
-      checkFile(this.config, part, file);
+      checkFile(this.config, use, file);
       return await load(weights);
     } catch (error) {
       weights.dispose();
@@ -64,9 +70,9 @@ export class FolderSource implements PartSource {
     }
   }
 
-  #typeOf(part: Part, metadata: Readonly<Record<string, string>>): WeightType {
+  #typeOf(use: Use, metadata: Readonly<Record<string, string>>): WeightType {
     const type = this.given ?? quantisationOf(metadata) ?? "f32";
-    if (part === "transformer") this.type = type;
+    if (use === "transformer") this.type = type;
     return type;
   }
 }
@@ -76,14 +82,30 @@ interface Loaded {
   readonly text_encoder: T5Encoder;
   readonly transformer: Transformer;
   readonly vae: VaeDecoder;
+  readonly vae_encoder: VaeEncoder;
+}
+
+/** A part in use. */
+export interface Lease<T> extends Disposable {
+  /** What was loaded. */
+  readonly part: T;
+  /** The use ends; calling it again does nothing. */
+  end(): void;
+}
+
+/** A part that is loaded or being loaded, and how many use it. */
+interface Entry {
+  readonly loading: Promise<Loaded[Use]>;
+  loaded?: Loaded[Use];
+  users: number;
 }
 
 /**
  * The parts of a model that have weights, loaded when they are first used. Resident parts stay; staged ones are freed
- * as soon as they are done, so that no two are in memory at once.
+ * as soon as nobody uses them, so that no two are in memory at once.
  */
 export class Parts {
-  #loaded: { [P in Part]?: Loaded[P] } = {};
+  #entries: Map<Use, Entry> = new Map();
   #disposed = false;
 
   /** Parts of `source`; `onProgress` hears which is being loaded. */
@@ -95,47 +117,62 @@ export class Parts {
     private readonly onProgress: (part: Part) => void = () => {},
   ) {}
 
-  /** Loads everything there is, or in stages, checks that it can be. */
+  /** Loads everything that generation needs, or in stages, checks that it can be. */
   async open(): Promise<{ hasText: boolean }> {
     const hasText = this.config.text_encoder !== undefined && await this.source.has("text_encoder");
     // the smallest first: a VAE of another model is refused before the rest is read
     const parts: Part[] = ["vae", "transformer", ...hasText ? ["text_encoder" as const] : []];
     for (const part of parts) {
       if (this.staged) await this.source.check(part);
-      else await this.get(part);
+      else (await this.lease(part)).end();
     }
     this.device.trim();
     this.device.check();
     return { hasText };
   }
 
-  /** A part, loaded if it is not. */
-  async get<P extends Part>(part: P): Promise<Loaded[P]> {
+  /** A part for as long as it is used, loaded if it is not. */
+  async lease<U extends Use>(use: U): Promise<Lease<Loaded[U]>> {
     this.#refuseDisposed();
-    const loaded = this.#loaded[part];
-    if (loaded) return loaded as Loaded[P];
-    this.onProgress(part);
-    const made = await this.source.open(part, async (weights) => {
-      const loading = await this.#load(part, weights);
+    let entry = this.#entries.get(use);
+    if (!entry) this.#entries.set(use, entry = { loading: this.#load(use), users: 0 });
+    entry.users++;
+    try {
+      entry.loaded = await entry.loading;
+    } catch (error) {
+      if (this.#entries.get(use) === entry) this.#entries.delete(use);
+      throw error;
+    }
+    let ended = false;
+    const end = () => {
+      if (!ended && --entry.users === 0 && this.staged) this.#free(use, entry);
+      ended = true;
+    };
+    return { part: entry.loaded as Loaded[U], end, [Symbol.dispose]: end };
+  }
+
+  async #load(use: Use): Promise<Loaded[Use]> {
+    this.onProgress(partOf(use));
+    const made = await this.source.open(use, async (weights) => {
+      const loading = await this.#read(use, weights);
       this.#refuseDisposed();
       return loading;
     });
-    (this.#loaded as Record<Part, unknown>)[part] = made;
     this.device.trim();
-    return made as Loaded[P];
+    return made;
   }
 
-  #load(part: Part, weights: Weights): Promise<Loaded[Part]> {
-    if (part === "vae") return VaeDecoder.load(weights, this.config.vae);
-    if (part === "transformer") return Transformer.load(weights, this.config.transformer);
-    return T5Encoder.load(weights, this.config.text_encoder!);
+  #read(use: Use, weights: Weights): Promise<Loaded[Use]> {
+    const { vae, transformer, text_encoder } = this.config;
+    if (use === "vae") return VaeDecoder.load(weights, vae);
+    if (use === "vae_encoder") return VaeEncoder.load(weights, vae);
+    if (use === "transformer") return Transformer.load(weights, transformer);
+    return T5Encoder.load(weights, text_encoder!);
   }
 
-  /** Frees a part that will not be used again in this picture, if parts are staged. */
-  done(part: Part): void {
-    if (!this.staged) return;
-    this.#loaded[part]?.dispose();
-    delete this.#loaded[part];
+  #free(use: Use, entry: Entry): void {
+    entry.loaded?.dispose();
+    if (this.#entries.get(use) === entry) this.#entries.delete(use);
     this.device.trim();
   }
 
@@ -147,7 +184,7 @@ export class Parts {
   /** Frees all parts, for good. */
   dispose(): void {
     this.#disposed = true;
-    for (const part of Object.values(this.#loaded)) part.dispose();
-    this.#loaded = {};
+    for (const { loaded } of this.#entries.values()) loaded?.dispose();
+    this.#entries.clear();
   }
 }

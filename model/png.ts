@@ -32,6 +32,11 @@ export interface Picture {
   rgba: Uint8Array;
 }
 
+/** The colour type of IHDR for three bytes a pixel. */
+export const RGB = 2;
+/** The colour type of IHDR for four bytes a pixel. */
+export const RGBA = 6;
+
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 // Where text goes: behind the signature and IHDR (length, type, 13 bytes, CRC), before the pixels.
 const AFTER_HEADER = SIGNATURE.length + 25;
@@ -59,20 +64,8 @@ export function encodePng(
   height: number,
   text: Record<string, string> = {},
 ): Uint8Array {
-  if (rgba.length !== width * height * 4) {
-    throw new InputError(
-      "rgba-length",
-      `Cannot encode a ${width}x${height} PNG: it takes ${width * height * 4} bytes of RGBA, ` +
-        `got ${rgba.length}`,
-    );
-  }
-  const png = new PNG();
-  Object.assign(png, { width, height, data: rgba });
-  const file = PNG.sync.write(png, { colorType: isOpaque(rgba) ? 2 : 6 });
-  const chunks = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
-  return Uint8Array.from(
-    Buffer.concat([file.subarray(0, AFTER_HEADER), ...chunks, file.subarray(AFTER_HEADER)]),
-  );
+  const { header, pixels } = pack({ width, height, rgba }, isOpaque(rgba) ? RGB : RGBA);
+  return assemble(header, [chunk("IDAT", pixels)], text);
 }
 
 /**
@@ -137,7 +130,54 @@ export function readPngText(bytes: Uint8Array): Record<string, string> {
   return text;
 }
 
-function isOpaque(rgba: Uint8Array): boolean {
+/**
+ * Compresses one picture with pngjs.
+ *
+ * @param picture Any picture; {@linkcode RGB} drops its alpha.
+ * @param colorType The colour type to store.
+ * @returns The signature and the IHDR chunk, and what its IDAT chunk holds.
+ * @throws {InputError} where `rgba` is not of the picture's size.
+ */
+export function pack(
+  { width, height, rgba }: Picture,
+  colorType: typeof RGB | typeof RGBA,
+): { header: Buffer; pixels: Buffer } {
+  if (rgba.length !== width * height * 4) {
+    throw new InputError(
+      "rgba-length",
+      `Cannot encode a ${width}x${height} PNG: it takes ${width * height * 4} bytes of RGBA, ` +
+        `got ${rgba.length}`,
+    );
+  }
+  const png = new PNG();
+  Object.assign(png, { width, height, data: rgba });
+  const file = PNG.sync.write(png, { colorType });
+  const pixels = [...chunks(file)].filter(({ type }) => type === "IDAT").map(({ data }) => data);
+  return { header: file.subarray(0, AFTER_HEADER), pixels: Buffer.concat(pixels) };
+}
+
+/**
+ * Puts a file together, its text before all pixels.
+ *
+ * @param header What {@linkcode pack} returned.
+ * @param body The chunks behind the text, but for IEND.
+ * @param text One chunk per entry, as {@linkcode encodePng} writes it.
+ * @returns The bytes of the file.
+ * @throws {InputError} where a keyword is not one.
+ */
+export function assemble(
+  header: Buffer,
+  body: readonly Buffer[],
+  text: Record<string, string>,
+): Uint8Array {
+  const texts = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
+  return Uint8Array.from(
+    Buffer.concat([header, ...texts, ...body, chunk("IEND", Buffer.alloc(0))]),
+  );
+}
+
+/** Whether every pixel of 8-bit RGBA has alpha 255. */
+export function isOpaque(rgba: Uint8Array): boolean {
   for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return false;
   return true;
 }
@@ -157,7 +197,13 @@ function textChunk(keyword: string, value: string): Buffer {
     : chunk("iTXt", Buffer.from(`${keyword}\0\0\0\0\0${body}`, "utf8"));
 }
 
-function chunk(type: string, data: Buffer): Buffer {
+/**
+ * Frames a chunk: its length, type, data, and CRC-32.
+ *
+ * @param type Four letters.
+ * @param data What the type says it holds.
+ */
+export function chunk(type: string, data: Buffer): Buffer {
   const out = Buffer.alloc(data.length + 12);
   out.writeUInt32BE(data.length, 0);
   out.write(type, 4, "latin1");

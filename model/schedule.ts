@@ -122,6 +122,30 @@ export function referenceGrid(schedule: readonly Grid[]): Grid {
   return last;
 }
 
+/** A schedule of tokens in positions of the VAE, of which a token may be a square of four. */
+export function vaeSchedule({ transformer }: ModelConfig, schedule: readonly Grid[]): Grid[] {
+  const p = transformer.apply_spatial_patchify ? 2 : 1;
+  return schedule.map(([h, w]) => [h * p, w * p]);
+}
+
+/**
+ * The schedule that a picture of a size is encoded with: that of the nearest official shape, as large as the model's
+ * own; of a model that takes no other, its own.
+ *
+ * @param width Pixels across, above 0.
+ * @param height Pixels down.
+ */
+export function scheduleForPicture(
+  config: ModelConfig,
+  width: number,
+  height: number,
+): readonly Grid[] {
+  const own = scheduleForSize(config);
+  if (!config.pixel_budgets) return own;
+  const pixels = PIXEL_BUDGETS.find((pixels) => LENGTHS[pixels] === own.length);
+  return pixels ? schedules(nearestRatio(height / width), pixels) : own;
+}
+
 /** Pixels per token, each way. */
 function tokenPixels({ vae, transformer }: ModelConfig): number {
   return vae.patch_size * (transformer.apply_spatial_patchify ? 2 : 1);

@@ -11,7 +11,10 @@ interface Pending {
 }
 
 /** NHWC to NCHW. */
-function channelsFirst(data: TensorData, shape: readonly number[]): Float32Array<ArrayBuffer> {
+export function channelsFirst(
+  data: TensorData,
+  shape: readonly number[],
+): Float32Array<ArrayBuffer> {
   const [, H = 0, W = 0, C = 0] = shape;
   const y = new Float32Array(data.length);
   for (let i = 0; i < y.length; i++) {

@@ -1,6 +1,29 @@
 // Types of the npm packages that ship none, for what we use of them, so that `assert` narrows and
 // nothing is silently `any` (tests/types_test.ts holds it to that). deno-std is @std as bare JavaScript.
 
+// The @jsquash packages' own types lean on a global that they do not declare: `init` takes `any`.
+declare module "@jsquash/jpeg/decode" {
+  import type { DecoderOptions } from "@jsquash/webp/decode";
+  /** Makes the instance that later calls of {@link decode} use, in place of the last one. */
+  export function init(options: DecoderOptions): Promise<void>;
+  export default function decode(
+    file: Uint8Array,
+    options?: { preserveOrientation?: boolean },
+  ): Promise<ImageData>;
+}
+
+declare module "@jsquash/webp/decode" {
+  /** Of Emscripten's options, the ones used here. */
+  export interface DecoderOptions {
+    print?: (line: string) => void;
+    printErr?: (line: string) => void;
+    onRuntimeInitialized?: () => void;
+  }
+  /** Makes the instance that later calls of {@link decode} use, in place of the last one. */
+  export function init(options: DecoderOptions): Promise<void>;
+  export default function decode(file: Uint8Array): Promise<ImageData>;
+}
+
 declare module "@std/assert" {
   // deno-lint-ignore no-explicit-any
   type Class<T = unknown> = abstract new (...args: any[]) => T;

@@ -3,7 +3,7 @@ import { OutOfMemoryError, type Tensor } from "../../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear.ts";
 import { Weights } from "../../model/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../../model/config.ts";
-import { generate } from "../../model/generate.ts";
+import { generate, outcome } from "../../model/generate.ts";
 import { makePlan, type SamplingOptions } from "../../model/plan.ts";
 import { type Grid, Transformer } from "../../model/transformer.ts";
 import { VaeDecoder } from "../../model/vae.ts";
@@ -185,7 +185,8 @@ async function reproduce(
   const before = device.readBacks;
   const decoder = () => Promise.resolve(vae);
   const text = { features, lens };
-  const made = await generate(device, transformer, decoder, text, makePlan(config, options, run.B));
+  const plan = makePlan(config, options, run.B);
+  const made = await outcome(generate(device, transformer, decoder, text, plan));
   assertEquals(device.readBacks - before, 1, "one read-back for the whole run");
   features.dispose();
 

@@ -1,0 +1,227 @@
+/** Pictures and masks scaled to cover a size, and cropped to it, with the arithmetic of Pillow. */
+
+import type { Picture } from "./png.ts";
+
+/** A curve that weighs pixels by their distance, in pixels of the smaller picture. */
+interface Filter {
+  /** The distance from which on it is 0. */
+  readonly support: number;
+  weigh(distance: number): number;
+}
+
+/** 8-bit pixels, a row at a time. */
+interface Rows {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  /** Writes pixels [from, to) of row `y`, channels interleaved. */
+  read(y: number, from: number, to: number, into: Uint8Array): void;
+}
+
+/** For each output pixel, the input pixels it is made of and their weights, which add up to 1. */
+interface Taps {
+  readonly first: Int32Array;
+  readonly count: Int32Array;
+  /** [outputs, stride] */
+  readonly weights: Float64Array;
+  readonly stride: number;
+}
+
+/** The part of a resized axis that is kept: `size` pixels from `offset` on, of `full`. */
+interface Crop {
+  readonly full: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+const LANCZOS: Filter = {
+  support: 3,
+  weigh: (x) => Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0,
+};
+const BOX: Filter = { support: 0.5, weigh: (x) => x > -0.5 && x <= 0.5 ? 1 : 0 };
+// Pillow keeps weights as whole multiples of this; doubles then add them without rounding.
+const UNIT = 2 ** -22;
+
+/** From a byte to [0, 1] in float32. */
+const UNSIGNED = Float32Array.from({ length: 256 }, (_, byte) => byte / 255);
+/** From a byte to [-1, 1] in float32, rounded as PyTorch rounds v + v - 1. */
+const SIGNED = UNSIGNED.map((value) => value + value - 1);
+
+/**
+ * Makes a picture the size of the model's: scaled with Lanczos to cover width × height, then
+ * cropped at its centre. Where it is transparent, white shows. One of that size stays as it is.
+ *
+ * @param picture 8-bit RGBA.
+ * @param width Pixels in a row of the result.
+ * @param height Rows of the result.
+ * @returns RGB in [-1, 1], float32 [height, width, 3].
+ *
+ * @example
+ * ```ts
+ * import { fitPicture } from "./resize.ts";
+ *
+ * const red = { width: 1, height: 1, rgba: new Uint8Array([255, 0, 0, 255]) };
+ * fitPicture(red, 2, 1); // 1, -1, -1, 1, -1, -1
+ * ```
+ */
+export function fitPicture(
+  { width: from, height: rows, rgba }: Picture,
+  width: number,
+  height: number,
+): Float32Array<ArrayBuffer> {
+  const onWhite: Rows = {
+    width: from,
+    height: rows,
+    channels: 3,
+    read(y, start, end, into) {
+      let at = 0;
+      for (let i = (y * from + start) * 4; i < (y * from + end) * 4; i += 4) {
+        const alpha = rgba[i + 3];
+        for (let c = 0; c < 3; c++) into[at++] = over(rgba[i + c], alpha, 255);
+      }
+    },
+  };
+  return look(SIGNED, cover(onWhite, width, height, LANCZOS));
+}
+
+/**
+ * Makes a mask the size of the model's and keeps it aligned with its picture: scaled to cover
+ * width × height and cropped as {@linkcode fitPicture} does, but by the mean of each area.
+ *
+ * @param mask 8-bit RGBA; its luminance (Rec. 601) counts, and black where it is transparent.
+ * @param width Pixels in a row of the result.
+ * @param height Rows of the result.
+ * @returns Coverage in [0, 1], float32 [height, width].
+ *
+ * @example
+ * ```ts
+ * import { fitMask } from "./resize.ts";
+ *
+ * const rgba = new Uint8Array([255, 255, 255, 255, 0, 0, 0, 255]);
+ * fitMask({ width: 2, height: 1, rgba }, 4, 2); // 1, 1, 0, 0, 1, 1, 0, 0
+ * ```
+ */
+export function fitMask(
+  { width: from, height: rows, rgba }: Picture,
+  width: number,
+  height: number,
+): Float32Array<ArrayBuffer> {
+  const luminance: Rows = {
+    width: from,
+    height: rows,
+    channels: 1,
+    read(y, start, end, into) {
+      let at = 0;
+      for (let i = (y * from + start) * 4; i < (y * from + end) * 4; i += 4) {
+        const luma = 0.299 * rgba[i] + 0.587 * rgba[i + 1] + 0.114 * rgba[i + 2];
+        into[at++] = over(luma, rgba[i + 3], 0);
+      }
+    },
+  };
+  return look(UNSIGNED, cover(luminance, width, height, BOX));
+}
+
+function look(table: Float32Array, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) values[i] = table[bytes[i]];
+  return values;
+}
+
+/** A value 0 to 255 laid over another, rounded to a whole number. */
+function over(value: number, alpha: number, below: number): number {
+  return Math.round((value * alpha + below * (255 - alpha)) / 255);
+}
+
+/** Scales to cover width × height and crops the centre: bytes [height, width, channels]. */
+function cover(rows: Rows, width: number, height: number, filter: Filter): Uint8Array {
+  const aspect = rows.width / rows.height;
+  const narrow = aspect <= width / height;
+  // Rounding may leave the longer side a pixel short of the crop.
+  const full = narrow
+    ? { width, height: Math.max(height, Math.trunc(width / aspect)) }
+    : { width: Math.max(width, Math.trunc(aspect * height)), height };
+  return resize(rows, centre(full.width, width), centre(full.height, height), filter);
+}
+
+function centre(full: number, size: number): Crop {
+  return { full, offset: Math.floor((full - size) / 2), size };
+}
+
+/** Resizes across, then down, rounding to bytes each time; only what the crop keeps is made. */
+function resize(rows: Rows, x: Crop, y: Crop, filter: Filter): Uint8Array {
+  const { channels } = rows;
+  const across = taps(rows.width, x, filter);
+  const down = taps(rows.height, y, filter);
+  const [left, right] = span(across);
+  const [top, bottom] = span(down);
+  const length = x.size * channels;
+
+  const line = new Uint8Array((right - left) * channels);
+  const narrowed = new Uint8Array((bottom - top) * length);
+  for (let row = top; row < bottom; row++) {
+    rows.read(row, left, right, line);
+    for (let i = 0, at = (row - top) * length; i < x.size; i++) {
+      const from = (across.first[i] - left) * channels;
+      for (let c = 0; c < channels; c++) {
+        let sum = 0;
+        for (let k = 0; k < across.count[i]; k++) {
+          sum += across.weights[i * across.stride + k] * line[from + k * channels + c];
+        }
+        narrowed[at++] = toByte(sum);
+      }
+    }
+  }
+
+  const out = new Uint8Array(y.size * length);
+  const sums = new Float64Array(length);
+  for (let j = 0; j < y.size; j++) {
+    sums.fill(0);
+    for (let k = 0; k < down.count[j]; k++) {
+      const weight = down.weights[j * down.stride + k];
+      const from = (down.first[j] + k - top) * length;
+      for (let i = 0; i < length; i++) sums[i] += weight * narrowed[from + i];
+    }
+    for (let i = 0; i < length; i++) out[j * length + i] = toByte(sums[i]);
+  }
+  return out;
+}
+
+/** The weights of a crop of an axis of `size` pixels that is resized to `full`. */
+function taps(size: number, { full, offset, size: kept }: Crop, filter: Filter): Taps {
+  const scale = size / full;
+  const shrink = Math.max(scale, 1);
+  const reach = filter.support * shrink;
+  const stride = Math.min(size, 2 * Math.ceil(reach) + 1);
+  const first = new Int32Array(kept);
+  const count = new Int32Array(kept);
+  const weights = new Float64Array(kept * stride);
+  for (let i = 0; i < kept; i++) {
+    const centre = (offset + i + 0.5) * scale;
+    const start = Math.max(0, Math.floor(centre - reach + 0.5));
+    const end = Math.min(size, Math.floor(centre + reach + 0.5));
+    const own = weights.subarray(i * stride, i * stride + end - start);
+    let total = 0;
+    for (let k = 0; k < own.length; k++) {
+      own[k] = filter.weigh((start + k + 0.5 - centre) / shrink);
+      total += own[k];
+    }
+    for (let k = 0; k < own.length; k++) own[k] = Math.round(own[k] / total / UNIT) * UNIT;
+    first[i] = start;
+    count[i] = own.length;
+  }
+  return { first, count, weights, stride };
+}
+
+/** The input pixels [first, end) that any output is made of. */
+function span({ first, count }: Taps): [number, number] {
+  const last = first.length - 1;
+  return [first[0], first[last] + count[last]];
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}
+
+function toByte(value: number): number {
+  return Math.min(255, Math.max(0, Math.floor(value + 0.5)));
+}
