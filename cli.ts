@@ -1,5 +1,5 @@
 /**
- * The command line: `generate`, `demo`, `inspect`, `doctor`.
+ * The command line: one word for the command, then its flags.
  *
  * @module
  */
@@ -23,8 +23,32 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = 
     summary: "Draw a few prompts side by side",
     load: async () => (await import("./commands/demo.ts")).demo,
   },
+  encode: {
+    summary: "Turn a picture into bits",
+    load: async () => (await import("./commands/encode.ts")).encode,
+  },
+  decode: {
+    summary: "Turn bits into a picture",
+    load: async () => (await import("./commands/decode.ts")).decode,
+  },
+  reconstruct: {
+    summary: "Encode a picture and decode it again, and say what is lost",
+    load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
+  },
+  variations: {
+    summary: "Keep a picture's first scales and draw the rest anew",
+    load: async () => (await import("./commands/variations.ts")).variations,
+  },
+  interpolate: {
+    summary: "Draw pictures between two pictures",
+    load: async () => (await import("./commands/interpolate.ts")).interpolate,
+  },
+  analyze: {
+    summary: "Say which scales of pictures matter, bit by bit",
+    load: async () => (await import("./commands/analyze.ts")).analyze,
+  },
   inspect: {
-    summary: "Show what is in a model folder, a safetensors file or a PNG",
+    summary: "Show what is in a model folder, a safetensors or bits file, or a PNG",
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   convert: {
@@ -51,7 +75,7 @@ function overview(): string {
     "",
     "Usage: bitwise COMMAND [FLAGS]",
     "",
-    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`),
+    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)}${summary}`),
     "",
     "  -h, --help     Show this help, or that of a command",
     "      --version  Show the version",

@@ -62,12 +62,8 @@ export {
 export type { EditOptions } from "./model/editing.ts";
 export type { Image, Result } from "./model/images.ts";
 export type { TextOptions } from "./model/text_side.ts";
-export type {
-  DecodedPicture,
-  EncodeOptions,
-  FloatPicture,
-  PictureInput,
-} from "./model/visual_tokenizer.ts";
+export type { EncodeOptions, FloatPicture, PictureInput } from "./model/picture_input.ts";
+export type { DecodedPicture } from "./model/visual_tokenizer.ts";
 export { bitCount, interpolateBits, type PictureBits, takeScales } from "./model/picture_bits.ts";
 export { decodeBitsFile, encodeBitsFile } from "./model/bits_file.ts";
 export { encodeApng } from "./model/apng.ts";

@@ -1,77 +1,15 @@
-import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { resolve } from "@std/path";
+import type { EditOptions } from "../model/editing.ts";
+import type { Result } from "../model/images.ts";
+import type { GenerateOptions, InfinityModel } from "../model/infinity.ts";
 import type { SamplingOptions } from "../model/plan.ts";
-import { parseSchedule } from "../model/schedule.ts";
-import {
-  bytes,
-  type FlagType,
-  help,
-  number,
-  numbers,
-  on,
-  oneOf,
-  parseFlags,
-  path,
-  seed,
-  type Spec,
-  text,
-  UsageError,
-  type Values,
-  whole,
-} from "./flags.ts";
+import { help, parseFlags, type Spec, UsageError } from "./flags.ts";
+import { FLAGS, type Given } from "./generate_flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { folderConfig, folderType, presetConfig } from "./model.ts";
 import { checkWritable, outputPaths } from "./output.ts";
+import { Previews } from "./previews.ts";
 import { ProgressLine, seconds } from "./progress.ts";
-
-const schedule: FlagType<ReturnType<typeof parseSchedule>> = {
-  value: "HxW,…",
-  need: "token grids, such as 1x1,2x2,4x4",
-  read: parseSchedule,
-};
-
-/** For the help, once pictures can be edited. */
-const EDITING = "Picture to edit, and where";
-
-/** Flags of `generate`, in stable-diffusion.cpp's words where it has them. */
-export const FLAGS = {
-  "prompt": { alias: "p", type: text, many: true, help: "What to draw; repeat it for more" },
-  "negative-prompt": { alias: "n", type: text, help: "What to keep away from" },
-  "output": {
-    alias: "o",
-    type: path,
-    help: "PNG to write, numbered if there are several; - is stdout (output.png)",
-  },
-  "seed": { alias: "s", type: seed, help: "Seed of the first picture, -1 for a random one" },
-  "batch-count": { alias: "b", type: whole, help: "Pictures per prompt, seeds counting up (1)" },
-  "width": { alias: "W", type: whole, help: "Pixels across, with --height" },
-  "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
-  "schedule": { type: schedule, help: "Token grids of the scales, in place of a size" },
-  "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
-  "tau": { type: numbers, help: "Temperature" },
-  "top-k": { type: whole, help: "1 takes the likelier value of each bit; 0 is off" },
-  "top-p": { type: number, help: "Drops a bit's value of probability 1 - N or less; 0 is off" },
-  "cfg-insertion-layer": { type: whole, help: "0 guides the logits, -K the K-th last block" },
-  "greedy": { type: on, help: "Take the likelier value of each bit" },
-  "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
-  "synthetic": {
-    type: { ...text, value: "PRESET" },
-    help: "Random weights of that size, no files",
-  },
-  "type": {
-    type: oneOf(...WEIGHT_TYPES),
-    help: "Storage of weights and cache (f32, or as quantised)",
-  },
-  "max-vram": { type: bytes, help: "Keep only the part in memory that works, if all do not fit" },
-  "text-features": { type: path, help: "features [rows, C] and lens [B] in place of prompts" },
-  "negative-features": { type: path, help: "The same in place of a negative prompt" },
-  "sampler-uniforms": { type: path, help: "scale{i}.uniforms [B, h, w, d] to draw bits with" },
-  "force-bits": { type: path, help: "scale{i}.bits [B, h, w, d] to take as they are" },
-  "trace": { type: path, help: "Write logits, bits, codes and pictures as safetensors" },
-  "json": { type: on, help: "Print one JSON object" },
-  "init-img": { alias: "i", type: path, hidden: true, help: EDITING },
-  "mask": { type: path, hidden: true, help: EDITING },
-} as const;
 
 const SPEC = {
   name: "generate",
@@ -84,14 +22,17 @@ const SPEC = {
   ],
 } satisfies Spec;
 
-type Given = Values<typeof FLAGS>;
-
 /** Flags that say the same thing in two ways. */
 const EXCLUSIVE = [
   ["negative-prompt", "negative-features"],
   ["schedule", "width"],
   ["schedule", "height"],
+  ["strength", "keep-scales"],
+  ["init-img", "force-bits"],
 ] as const;
+
+/** Flags that mean nothing without a picture to start from. */
+const EDITING = ["mask", "strength", "keep-scales"] as const;
 
 /** More pictures than fit any memory: a mistyped number is told so at once. */
 const MAX_BATCH = 9999;
@@ -101,7 +42,8 @@ interface Request {
   readonly prompts: readonly string[];
   readonly output: string;
   readonly files: readonly string[];
-  readonly options: Awaited<ReturnType<typeof readOptions>>;
+  readonly options: Awaited<ReturnType<typeof readOptions>> & { readonly edit: EditOptions };
+  readonly previews: Previews | null;
 }
 
 function promptsOf(given: Given, words: readonly string[]): string[] {
@@ -131,12 +73,25 @@ async function readOptions(given: Given) {
   };
 }
 
+/** The picture to edit, and what of it may change. */
+async function readEdit(given: Given): Promise<EditOptions> {
+  const { "init-img": path, mask, strength, "keep-scales": keepScales } = given;
+  if (path === undefined) {
+    const alone = EDITING.find((name) => given[name] !== undefined);
+    if (alone) throw new UsageError(`Cannot use --${alone} alone: give a picture with --init-img`);
+    return {};
+  }
+  const { readInput, readPictureFile } = await import("./pictures.ts");
+  return {
+    init: await readInput(path),
+    ...mask !== undefined && { mask: await readPictureFile(mask) },
+    strength,
+    keepScales,
+  };
+}
+
 /** Refuses all that can be refused without the model, in the order of what costs least. */
 async function prepare(given: Given, words: readonly string[], io: Io): Promise<Request> {
-  for (const name of ["init-img", "mask"] as const) {
-    if (given[name] === undefined) continue;
-    throw new UsageError(`Cannot use --${name}: this version cannot edit pictures yet`);
-  }
   const prompts = promptsOf(given, words);
   for (const [one, other] of EXCLUSIVE) {
     if (given[one] === undefined || given[other] === undefined) continue;
@@ -148,7 +103,7 @@ async function prepare(given: Given, words: readonly string[], io: Io): Promise<
       `Cannot make ${batchCount} pictures: --batch-count must be 1 to ${MAX_BATCH}`,
     );
   }
-  const options = await readOptions(given);
+  const options = { ...await readOptions(given), edit: await readEdit(given) };
   const count = (options.textFeatures?.lens.length ?? prompts.length) * batchCount;
   if (output === "-") {
     if (given.json) throw new UsageError("Cannot use --json with -o -: both are stdout");
@@ -159,13 +114,16 @@ async function prepare(given: Given, words: readonly string[], io: Io): Promise<
   }
   const files = output === "-" ? [] : outputPaths(output, count);
   for (const file of files) await checkWritable(file);
-  if (trace !== undefined) {
-    await checkWritable(trace);
-    if (files.some((file) => resolve(file) === resolve(trace))) {
-      throw new UsageError(`Cannot write "${trace}" as a picture and a trace: give two names`);
+  const previews = await Previews.open(given.preview, given.animate, count, io);
+  const written = new Set(files.map((file) => resolve(file)));
+  for (const file of [...trace === undefined ? [] : [trace], ...previews?.animations ?? []]) {
+    await checkWritable(file);
+    if (written.has(resolve(file))) {
+      throw new UsageError(`Cannot write "${file}" twice: give each file a name of its own`);
     }
+    written.add(resolve(file));
   }
-  return { prompts, output, files, options };
+  return { prompts, output, files, options, previews };
 }
 
 /** The config of the model that is asked for. @throws {UsageError} for an unknown preset, or a preset and a folder. */
@@ -184,17 +142,22 @@ async function mustStage(given: Given, sampling: SamplingOptions, prompts: numbe
   const { fitMemory } = await import("../model/memory_plan.ts");
   const stored = given.synthetic === undefined ? await folderType(given.model) : undefined;
   const type = given.type ?? stored;
-  const options = { ...sampling, type, prompts: Math.max(1, prompts) };
+  const edit = given["init-img"] !== undefined;
+  const options = { ...sampling, type, edit, prompts: Math.max(1, prompts) };
   return (await fitMemory(await configOf(given), options, limit)).staged;
 }
 
-/** Checks what files give for each scale against what will be drawn. @throws {InputError} if a shape differs. */
+/** Checks what files give against what will be drawn. @throws {InputError} if it does not fit. */
 async function checkFiles(
   given: Given,
   sampling: SamplingOptions,
   { options, prompts }: Request,
 ): Promise<void> {
-  const { uniforms, forceBits, textFeatures } = options;
+  const { uniforms, forceBits, textFeatures, edit } = options;
+  if (edit.init) {
+    const { planEdit } = await import("../model/editing.ts");
+    await planEdit(await configOf(given), { ...sampling, ...edit });
+  }
   if (!uniforms && !forceBits) return;
   const { makePlan } = await import("../model/plan.ts");
   const { checkScales } = await import("./tensor_files.ts");
@@ -216,12 +179,31 @@ async function load(given: Given, staged: boolean, progress: ProgressLine) {
   return await InfinityModel.synthetic(await configOf(given), options);
 }
 
+/** Draws, and hands each scale to who wants to see it. */
+async function drawn(
+  model: InfinityModel,
+  options: GenerateOptions,
+  previews: Previews | null,
+): Promise<Result> {
+  if (!previews) return await model.generate(options);
+  const steps = model.stream({ ...options, preview: true });
+  let next = await steps.next();
+  for (; !next.done; next = await steps.next()) await previews.show(next.value);
+  await previews.finish(next.value.images);
+  return next.value;
+}
+
 /** `bitwise generate`: prompts to PNG files. */
 export async function generate(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
+  return await draw(given, words, io);
+}
+
+/** What `generate` does with its flags. */
+export async function draw(given: Given, words: readonly string[], io: Io): Promise<number> {
   const request = await prepare(given, words, io);
-  const { prompts, output, files, options } = request;
+  const { prompts, output, files, options, previews } = request;
 
   const began = performance.now();
   using progress = new ProgressLine(io);
@@ -244,24 +226,25 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
   const model = await orAbort(io.signal, load(given, staged, progress));
   const loaded = performance.now();
   const { adapter } = model.device.capabilities;
-  const { images, seconds: took, trace, warnings } = await orAbort(
-    io.signal,
-    model.generate({
-      ...options,
-      uniforms: options.uniforms?.values,
-      forceBits: options.forceBits?.values,
-      ...options.textFeatures ? {} : { prompt: prompts },
-      negativePrompt: given["negative-prompt"],
-      ...sampling,
-      signal: io.signal,
-      onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
-        progress.show(
-          stage === "decode"
-            ? `Decoded ${width}x${height} pixels, ${seconds(at)}`
-            : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
-        ),
-    }),
-  );
+  const { textFeatures, negativeFeatures, uniforms, forceBits, edit } = options;
+  const drawing = drawn(model, {
+    textFeatures,
+    negativeFeatures,
+    uniforms: uniforms?.values,
+    forceBits: forceBits?.values,
+    ...textFeatures ? {} : { prompt: prompts },
+    negativePrompt: given["negative-prompt"],
+    ...sampling,
+    ...edit,
+    signal: io.signal,
+    onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
+      progress.show(
+        stage === "decode"
+          ? `Decoded ${width}x${height} pixels, ${seconds(at)}`
+          : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
+      ),
+  }, previews);
+  const { images, seconds: took, trace, warnings } = await orAbort(io.signal, drawing);
   // a Ctrl-C during the last wait for the GPU is delivered by the event loop's next turn
   await new Promise((resolve) => setTimeout(resolve, 0));
   io.signal.throwIfAborted();
@@ -287,6 +270,8 @@ export async function generate(args: readonly string[], io: Io): Promise<number>
         parameters,
       })),
       trace: given.trace,
+      previews: previews?.files,
+      animations: previews?.animations,
       model: model.config.name,
       adapter,
       peakBytes: model.device.memory.peakBytes,

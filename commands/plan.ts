@@ -1,7 +1,7 @@
 import { formatBytes } from "../engine/errors.ts";
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
-import { parseSchedule } from "../model/schedule.ts";
 import { bytes, help, numbers, on, oneOf, parseFlags, path, type Spec, whole } from "./flags.ts";
+import { schedule } from "./generate_flags.ts";
 import type { Io } from "./io.ts";
 import { folderConfig, folderType, isPreset, presetConfig } from "./model.ts";
 
@@ -17,12 +17,10 @@ const SPEC = {
     },
     "width": { alias: "W", type: whole, help: "Pixels across, with --height" },
     "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
-    "schedule": {
-      type: { value: "HxW,…", need: "token grids, such as 1x1,2x2,4x4", read: parseSchedule },
-      help: "Token grids of the scales, in place of a size",
-    },
+    "schedule": { type: schedule, help: "Token grids of the scales, in place of a size" },
     "batch-count": { alias: "b", type: whole, help: "Pictures at once (1)" },
     "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
+    "edit": { type: on, help: "Encode a picture first, as --init-img does" },
     "prompt-tokens": { type: whole, help: "Tokens of the prompt (the most the model takes)" },
     "type": {
       type: oneOf(...WEIGHT_TYPES),
@@ -52,6 +50,7 @@ export async function plan(args: readonly string[], io: Io): Promise<number> {
     width: given.width,
     height: given.height,
     promptTokens: given["prompt-tokens"],
+    edit: given.edit,
   };
   const limit = given["max-vram"];
   const made = limit === undefined

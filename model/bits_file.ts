@@ -73,9 +73,9 @@ export function encodeBitsFile(bits: PictureBits): Uint8Array<ArrayBuffer> {
  */
 export async function decodeBitsFile(
   bytes: Uint8Array<ArrayBuffer>,
-  name: string = "bits",
+  name?: string,
 ): Promise<PictureBits> {
-  return await readBits(await Safetensors.open(bytesSource(name, bytes)));
+  return await readBits(await Safetensors.open(bytesSource(name ?? "bits", bytes)), name);
 }
 
 /** Whether a file says that it holds a picture's bits. */
@@ -84,7 +84,7 @@ export function holdsBits({ metadata }: Pick<TensorFile, "metadata">): boolean {
 }
 
 /** {@link decodeBitsFile} of an open file. */
-export async function readBits(file: TensorFile): Promise<PictureBits> {
+export async function readBits(file: TensorFile, name?: string): Promise<PictureBits> {
   const refuse = (why: string): never => {
     throw new InputError("bad-bits", `Cannot read bits of ${quote(file.name)}: ${why}`);
   };
@@ -123,5 +123,6 @@ export async function readBits(file: TensorFile): Promise<PictureBits> {
     Uint8Array.from({ length: n }, () => Number(packed[at >> 3]) >> 7 - (at++ & 7) & 1)
   );
   const { model } = metadata;
-  return { width, height, d, latent, schedule, scales, ...model !== undefined && { model } };
+  const known = { ...model !== undefined && { model }, ...name !== undefined && { name } };
+  return { width, height, d, latent, schedule, scales, ...known };
 }

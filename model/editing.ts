@@ -5,16 +5,16 @@
  * @module
  */
 
-import { InputError } from "../engine/errors.ts";
+import { InputError, quote } from "../engine/errors.ts";
 import { FREE } from "../kernels/force_bits.ts";
 import type { ModelConfig } from "./config.ts";
 import { readPicture } from "./picture.ts";
 import { gridText, type PictureBits, scheduleText, tokensOfBits } from "./picture_bits.ts";
+import { checkBits, type PictureInput, planEncode } from "./picture_input.ts";
 import type { Picture } from "./png.ts";
 import { fitMask } from "./resize.ts";
 import { scheduleForSize, vaeSchedule } from "./schedule.ts";
 import type { Grid } from "./transformer.ts";
-import type { PictureInput, VisualTokenizer } from "./visual_tokenizer.ts";
 
 /** Which picture to start from, and what may change of it. */
 export interface EditOptions {
@@ -39,17 +39,18 @@ interface Sizes {
   readonly width?: number;
   readonly height?: number;
   readonly schedule?: readonly Grid[];
-  readonly signal?: AbortSignal;
 }
 
-/** What stays of a picture. */
-export interface Edit {
+/** An edit that was checked: what is known without a GPU. */
+export interface EditPlan {
+  /** The picture, or its bits. */
+  readonly init: Exclude<PictureInput, Uint8Array> | PictureBits;
   /** Grids of the scales in tokens. */
   readonly schedule: readonly Grid[];
-  /** Bits of one image by scale, [h, w, d] of tokens; 2 is drawn. */
-  readonly forceBits: readonly (Uint8Array | undefined)[];
   /** How many of the first scales are kept whole. */
   readonly keepScales: number;
+  /** Tokens of each scale that are drawn behind those; all of them if absent. */
+  readonly free?: readonly (readonly boolean[])[];
 }
 
 /** What {@link EditOptions.strength} is if nothing is said: stable-diffusion.cpp's default. */
@@ -60,15 +61,15 @@ function refuse(code: string, message: string): never {
 }
 
 /**
- * Turns what is to stay of a picture into bits that are forced.
+ * Checks an edit against the model, before anything is loaded; `null` if there is no picture to edit.
  *
  * @throws {InputError} one line: an option out of range, a mask of another size, bits of another model or schedule.
+ * @throws {FileError} bytes that are no picture.
  */
 export async function planEdit(
   config: ModelConfig,
-  tokenizer: VisualTokenizer,
   options: EditOptions & Sizes,
-): Promise<Edit | null> {
+): Promise<EditPlan | null> {
   const { mask } = options;
   if (options.init === undefined) {
     const alone = (["mask", "strength", "keepScales"] as const).find((key) =>
@@ -80,34 +81,48 @@ export async function planEdit(
   const init = options.init instanceof Uint8Array
     ? await readPicture(options.init, "picture")
     : options.init;
-  const bits = "scales" in init ? init : await tokenizer.encode(init, {
-    ...options,
-    schedule: options.schedule && vaeSchedule(config, options.schedule),
-  });
-  tokenizer.check(bits);
-  const schedule = scheduleOf(config, bits, options);
-  const keepScales = keptScales(options, schedule.length, bits.scales.length);
-  const free = mask && await freePositions(mask, init, bits);
-  const { d } = bits;
-  const patchify = Boolean(config.transformer.apply_spatial_patchify);
-  const forceBits = vaeSchedule(config, schedule).map((grid, s) => {
-    const given = bits.scales[s];
-    if (s < keepScales) return tokensOfBits(given!, grid, d, patchify);
-    if (!free) return undefined;
-    const tokens = tokensOfBits(given!, grid, d, patchify);
-    const D = patchify ? 4 * d : d;
-    freeTokens(free, bits.latent, schedule[s]!, patchify).forEach((drawn, token) => {
+  const p = config.transformer.apply_spatial_patchify ? 2 : 1;
+  let schedule: readonly Grid[];
+  if ("scales" in init) {
+    checkBits(config, init);
+    schedule = scheduleOf(config, init, options);
+  } else {
+    const whole = options.schedule && vaeSchedule(config, options.schedule);
+    const plan = planEncode(config, init, { ...options, schedule: whole });
+    schedule = plan.schedule.map(([h, w]): Grid => [h / p, w / p]);
+  }
+  const there = "scales" in init ? init.scales.length : schedule.length;
+  const keepScales = keptScales(options, schedule.length, there);
+  if (!mask) return { init, schedule, keepScales };
+  const latent = vaeSchedule(config, schedule).at(-1)!;
+  const positions = await freePositions(mask, init, latent, config.vae.patch_size);
+  const free = schedule.map((grid) => freeTokens(positions, latent, grid, p === 2));
+  if (!free.slice(keepScales).flat().includes(true)) {
+    refuse("empty-mask", "Cannot draw: the mask is white over no whole position of the picture");
+  }
+  return { init, schedule, keepScales, free };
+}
+
+/**
+ * What is forced of a picture: bits of one image by scale, [h, w, d] of tokens, {@link FREE} where they are drawn.
+ *
+ * @param bits All that {@link EditPlan.init} has.
+ */
+export function forcedBits(
+  config: ModelConfig,
+  { schedule, keepScales, free }: EditPlan,
+  bits: PictureBits,
+): (Uint8Array | undefined)[] {
+  const { d_vae: D, apply_spatial_patchify } = config.transformer;
+  return vaeSchedule(config, schedule).map((grid, s) => {
+    if (s >= keepScales && !free) return undefined;
+    const tokens = tokensOfBits(bits.scales[s]!, grid, bits.d, Boolean(apply_spatial_patchify));
+    if (s < keepScales) return tokens;
+    free![s]!.forEach((drawn, token) => {
       if (drawn) tokens.fill(FREE, token * D, (token + 1) * D);
     });
     return tokens;
   });
-  if (free && keepScales < schedule.length && !forceBits.some((given) => given?.includes(FREE))) {
-    refuse(
-      "empty-mask",
-      "Cannot draw: the mask is nowhere white over a whole position of the picture",
-    );
-  }
-  return { schedule, forceBits, keepScales };
 }
 
 /** The schedule in tokens whose first scales a picture's bits are. */
@@ -126,7 +141,9 @@ function scheduleOf(config: ModelConfig, bits: PictureBits, options: Sizes): rea
   if (begins && size) return asked;
   return refuse(
     "other-bits",
-    `Cannot edit: the picture's bits have the scales ${scheduleText(bits.schedule)} of ` +
+    `Cannot edit ${quote(bits.name ?? "bits")}: it has the scales ${
+      scheduleText(bits.schedule)
+    } of ` +
       `${gridText(bits.latent)} positions, the schedule to draw is ${scheduleText(tokens)}`,
   );
 }
@@ -157,8 +174,9 @@ function keptScales({ strength, keepScales, mask }: EditOptions, scales: number,
 /** Which positions of the VAE may change: those that lie in the mask by half or more. */
 async function freePositions(
   mask: Uint8Array | Picture,
-  init: Exclude<PictureInput, Uint8Array> | PictureBits,
-  { width, height, latent: [H, W] }: PictureBits,
+  init: EditPlan["init"],
+  [H, W]: Grid,
+  patch: number,
 ): Promise<boolean[]> {
   const picture = mask instanceof Uint8Array ? await readPicture(mask, "mask") : mask;
   if (picture.width !== init.width || picture.height !== init.height) {
@@ -168,15 +186,14 @@ async function freePositions(
         `${init.width}x${init.height}, make them the same`,
     );
   }
-  const covered = fitMask(picture, width, height);
-  const p = height / H;
+  const covered = fitMask(picture, W * patch, H * patch);
   return Array.from({ length: H * W }, (_, at) => {
-    const [top, left] = [Math.floor(at / W) * p, at % W * p];
+    const [top, left] = [Math.floor(at / W) * patch, at % W * patch];
     let sum = 0;
-    for (let y = top; y < top + p; y++) {
-      for (let x = left; x < left + p; x++) sum += covered[y * width + x]!;
+    for (let y = top; y < top + patch; y++) {
+      for (let x = left; x < left + patch; x++) sum += covered[y * W * patch + x]!;
     }
-    return sum >= p * p / 2;
+    return sum >= patch ** 2 / 2;
   });
 }
 

@@ -67,6 +67,19 @@ export interface DrawnScale {
   readonly scale: number;
   /** Bits of the tokens of this scale and those before, [B, h·w, d] each. */
   readonly bits: readonly Uint32Array[];
+  /** What each image looks like so far, RGBA, where it was asked for and scales follow. */
+  readonly pixels?: Uint8Array<ArrayBuffer>[];
+}
+
+/** How a run is watched: not at all, or at each scale its bits, or its bits and a picture. */
+export type Steps = "none" | "bits" | "pictures";
+
+/** Gives the VAE decoder. */
+export interface Decoder {
+  /** While scales follow. */
+  preview(): Promise<VaeDecoder>;
+  /** Once all that the transformer needed is freed. */
+  final(): Promise<VaeDecoder>;
 }
 
 /** Seeds as pairs of 32-bit words, low first. */
@@ -93,36 +106,32 @@ class Scope {
 /**
  * Text features to pictures: scale by scale through the transformer, bits drawn on the GPU, the sum of codes decoded
  * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end; with `steps` one more per
- * scale, whose bits are yielded.
+ * scale, which is yielded.
  *
- * @param decoder Gives the VAE decoder, once all that the transformer needed is freed.
  * @throws {InputError} `not-finite`: logits or pictures hold NaN or infinity.
  * @throws what `signal` was aborted with.
  */
 export async function* generate(
   device: Device,
   transformer: Transformer,
-  decoder: () => Promise<VaeDecoder>,
+  decoder: Decoder,
   text: TextFeatures,
   plan: Plan,
   hooks: Hooks = {},
-  steps: boolean = false,
+  steps: Steps = "none",
 ): AsyncGenerator<DrawnScale, Generated, void> {
   using scope = new Scope();
   const trace = scope.keep(new Trace(device, plan.trace));
   const report = reporter(device, plan.schedule.length, hooks);
   const pause = pauser(device, transformer.config, hooks);
   const broken = scope.keep(device.from("u32", [1], Uint32Array.of(0), "check"));
-  const watch = { trace, report, pause, broken, steps };
+  const watch = { trace, report, pause, broken, steps, preview: decoder.preview };
   const drawn = yield* drawScales(device, transformer, text, plan, watch);
   scope.keep(drawn.sum);
   for (const bits of drawn.unread) scope.keep(bits);
-  const vae = await decoder();
-  const decoded = scope.keep(device.allOrNothing(() => vae.decode(drawn.sum)));
-  const [B = 0, height = 0, width = 0] = decoded.shape;
-  const packed = scope.keep(device.tensor("u32", [B, height, width], "RGBA"));
-  rgba8(device, { x: decoded, y: packed });
-  checkFinite(device, { x: decoded, broken });
+  const vae = await decoder.final();
+  const packed = scope.keep(device.allOrNothing(() => decodeSum(device, vae, drawn.sum, broken)));
+  const [B = 0, height = 0, width = 0] = packed.shape;
   await report("decode", plan.schedule.length, height, width);
   const [check, rgba, ...rest] = await device.readAll([
     broken,
@@ -136,6 +145,20 @@ export async function* generate(
   const unread = rest.slice(0, drawn.unread.length) as Uint32Array[];
   trace.finish(rest.slice(unread.length), pixels, width, height);
   return { pixels, width, height, bits: [...drawn.bits, ...unread], trace };
+}
+
+/** The pictures of a sum of codes, [B, height, width] u32 RGBA; marks `broken`, if given, where they are not finite. */
+export function decodeSum(
+  device: Device,
+  vae: VaeDecoder,
+  sum: Tensor,
+  broken?: Tensor,
+): Tensor {
+  using decoded = vae.decode(sum);
+  const packed = device.tensor("u32", decoded.shape.slice(0, 3), "RGBA");
+  rgba8(device, { x: decoded, y: packed });
+  if (broken) checkFinite(device, { x: decoded, broken });
+  return packed;
 }
 
 /** Runs a generator to its end: what it returns. */
@@ -209,8 +232,10 @@ interface Watch {
   readonly pause: (pass: Pass) => Promise<void>;
   /** See {@link checkFinite}. */
   readonly broken: Tensor;
-  /** Reads the bits of each scale back as soon as they are drawn, and yields them. */
-  readonly steps: boolean;
+  /** What is read back of each scale as soon as it is drawn, and yielded. */
+  readonly steps: Steps;
+  /** See {@link Decoder}. */
+  readonly preview: Decoder["preview"];
 }
 
 /** What was drawn; the caller disposes the tensors. */
@@ -229,7 +254,7 @@ async function* drawScales(
   transformer: Transformer,
   text: TextFeatures,
   plan: Plan,
-  { trace, report, pause, broken, steps }: Watch,
+  { trace, report, pause, broken, steps, preview }: Watch,
 ): AsyncGenerator<DrawnScale, Drawn, void> {
   using scope = new Scope();
   const { images: B, schedule, cfg } = plan;
@@ -314,14 +339,18 @@ async function* drawScales(
       nextInput(device, { sum, y: codes, height, width, patchify });
     }
     device.flush();
-    if (steps) {
-      const [check, data] = await device.readAll([broken, bits]);
-      refuseBroken(check!);
-      read.push(data as Uint32Array);
-      unread.pop()!.dispose();
+    if (steps === "none") {
+      await report("scale", s, h, w);
+      continue;
     }
-    await report("scale", s, h, w, steps);
-    if (steps) yield { scale: s, bits: read.slice() };
+    const vae = steps === "pictures" && s + 1 < scales ? await preview() : null;
+    using packed = vae && device.allOrNothing(() => decodeSum(device, vae, sum!, broken));
+    const [check, data, rgba] = await device.readAll([broken, bits, ...packed ? [packed] : []]);
+    refuseBroken(check!);
+    read.push(data as Uint32Array);
+    unread.pop()!.dispose();
+    await report("scale", s, h, w, true);
+    yield { scale: s, bits: read.slice(), pixels: rgba && splitImages(rgba, B) };
   }
 
   // what was drawn outlives this scope

@@ -1,24 +1,21 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
-import { type EditOptions, planEdit } from "./editing.ts";
+import { type EditOptions, forcedBits, planEdit } from "./editing.ts";
 import { openFolder } from "./folder.ts";
-import { type DrawnScale, generate, type Hooks, outcome } from "./generate.ts";
+import { type DrawnScale, generate, type Hooks, outcome, type Steps } from "./generate.ts";
 import { imagesOf, picturesOf, type Result } from "./images.ts";
 import type { Part } from "./keys.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./parts.ts";
 import type { PictureBits } from "./picture_bits.ts";
+import type { EncodeOptions, PictureInput } from "./picture_input.ts";
 import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
+import { vaeSchedule } from "./schedule.ts";
 import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
 import { promptsOf, type TextOptions, TextSide } from "./text_side.ts";
 import { Tokenizer } from "./tokenizer.ts";
 import type { VaeDecoder } from "./vae.ts";
-import {
-  type DecodedPicture,
-  type EncodeOptions,
-  type PictureInput,
-  VisualTokenizer,
-} from "./visual_tokenizer.ts";
+import { type DecodedPicture, decodedPicture, VisualTokenizer } from "./visual_tokenizer.ts";
 
 /**
  * The model that comes with the package: 32×32 emoji.
@@ -49,12 +46,20 @@ export interface LoadOptions {
    * call. Slower, and as small as it gets; see {@link planMemory}.
    */
   readonly staged?: boolean;
+  /** Loads each part when it is first used, and checks it no sooner: encoding and decoding need the VAE alone. */
+  readonly lazy?: boolean;
   /** Called with what is being loaded. */
   readonly onProgress?: (what: string) => void;
 }
 
 /** What to draw, and how. */
-export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptions, Hooks {}
+export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptions, Hooks {
+  /**
+   * For {@link InfinityModel.stream}: decodes the picture at each scale and reads it back with the bits, so that
+   * {@link Step.image} need not. A model in stages then holds its VAE beside the transformer.
+   */
+  readonly preview?: boolean;
+}
 
 /** A scale of a picture that is being drawn. */
 export interface Step {
@@ -175,7 +180,7 @@ export class InfinityModel {
           `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,
         );
       }
-      const { hasText } = await parts.open();
+      const { hasText } = await parts.open(options.lazy);
       const tokenizer = hasText ? await makeTokenizer() : null;
       return new InfinityModel(device, config, source.type, parts, tokenizer, !options.device);
     } catch (error) {
@@ -207,7 +212,7 @@ export class InfinityModel {
    * @throws what `signal` was aborted with.
    */
   generate(options: GenerateOptions): Promise<Result> {
-    return outcome(this.#inTurn(options, false));
+    return outcome(this.#inTurn(options, "none"));
   }
 
   /**
@@ -230,7 +235,8 @@ export class InfinityModel {
    * @throws what `signal` was aborted with.
    */
   stream(options: string | GenerateOptions): AsyncGenerator<Step, Result, void> {
-    return this.#inTurn(typeof options === "string" ? { prompt: options } : options, true);
+    const given = typeof options === "string" ? { prompt: options } : options;
+    return this.#inTurn(given, given.preview ? "pictures" : "bits");
   }
 
   /**
@@ -317,7 +323,7 @@ export class InfinityModel {
   }
 
   /** One call at a time. */
-  async *#inTurn(options: GenerateOptions, steps: boolean): AsyncGenerator<Step, Result, void> {
+  async *#inTurn(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const before = this.#last;
     this.#last = promise;
@@ -332,7 +338,7 @@ export class InfinityModel {
     }
   }
 
-  async *#draw(options: GenerateOptions, steps: boolean): AsyncGenerator<Step, Result, void> {
+  async *#draw(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
     options.signal?.throwIfAborted();
     options.onStage?.("text");
     const began = performance.now();
@@ -348,11 +354,13 @@ export class InfinityModel {
     const textDone = performance.now();
     let vae: Lease<VaeDecoder> | undefined;
     try {
-      const decoder = async () => {
+      const preview = async () => (vae ??= await this.parts.lease("vae")).part;
+      const final = () => {
         transformer.end();
         options.onStage?.("vae");
-        return (vae = await this.parts.lease("vae")).part;
+        return preview();
       };
+      const decoder = { preview, final };
       const drawing = generate(device, transformer.part, decoder, text, plan, options, steps);
       let next = await drawing.next();
       try {
@@ -387,22 +395,28 @@ export class InfinityModel {
   }
 
   async #plan(options: GenerateOptions, sources: number): Promise<Plan & { keepScales?: number }> {
-    const edit = await planEdit(this.config, this.#visual, options);
+    const edit = await planEdit(this.config, options);
     if (!edit) return makePlan(this.config, options, sources);
     if (options.forceBits) {
       throw new InputError("bad-value", "Cannot force bits and edit a picture: give one of them");
     }
-    const { schedule, keepScales } = edit;
+    const { init, schedule, keepScales } = edit;
     const { width: _, height: __, ...rest } = options;
     const plan = makePlan(this.config, { ...rest, schedule }, sources);
-    const forceBits = edit.forceBits.map((bits) => bits && repeated(bits, plan.images));
+    const bits = "scales" in init ? init : await this.encode(init, {
+      schedule: vaeSchedule(this.config, schedule),
+      signal: options.signal,
+    });
+    const forceBits = forcedBits(this.config, edit, bits)
+      .map((bits) => bits && repeated(bits, plan.images));
     return { ...plan, forceBits, keepScales };
   }
 
-  #step({ schedule, images }: Plan, { scale, bits: tokens }: DrawnScale): Step {
+  #step({ schedule, images }: Plan, { scale, bits: tokens, pixels }: DrawnScale): Step {
     const bits = picturesOf(this.config, schedule, tokens, images);
     const image = async (index: number = 0): Promise<DecodedPicture> => {
       const of = bits[index];
+      if (of && pixels) return decodedPicture(pixels[index]!, of.width, of.height);
       if (of) return await this.decode(of);
       throw new InputError("bad-value", `Cannot show image ${index}: there are ${images}, from 0`);
     };

@@ -11,6 +11,8 @@ export interface MemoryOptions extends SamplingOptions {
   readonly type?: WeightType;
   /** Whether only the part that works is in memory. */
   readonly staged?: boolean;
+  /** Whether a picture is encoded first, to be edited. */
+  readonly edit?: boolean;
   /** Class of the adapter, which decides how weights are laid out; `gpu` if absent. */
   readonly adapter?: "cpu" | "gpu";
   /** Prompts; one if absent. */
@@ -108,7 +110,8 @@ export async function planMemory(
     // words are tokens, and `</s>` is one more
     ? { prompt: Array<string>(prompts).fill("word ".repeat(Math.max(1, promptTokens - 1))) }
     : { textFeatures: blankFeatures(config.transformer.text_channels, prompts, promptTokens) };
-  await model.generate({ ...options, ...text, onStage });
+  const blank = { width: 1, height: 1, rgba: new Uint8Array(4) };
+  await model.generate({ ...options, ...text, ...options.edit && { init: blank }, onStage });
   const stages = ledger.stages.filter(({ peak }) => peak > 0);
   return { type, staged, stages, peak: Math.max(...stages.map(({ peak }) => peak)) };
 }

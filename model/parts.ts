@@ -117,12 +117,12 @@ export class Parts {
     private readonly onProgress: (part: Part) => void = () => {},
   ) {}
 
-  /** Loads everything that generation needs, or in stages, checks that it can be. */
-  async open(): Promise<{ hasText: boolean }> {
+  /** Loads everything that generation needs, or in stages, checks that it can be, or if `lazy`, neither. */
+  async open(lazy: boolean = false): Promise<{ hasText: boolean }> {
     const hasText = this.config.text_encoder !== undefined && await this.source.has("text_encoder");
     // the smallest first: a VAE of another model is refused before the rest is read
     const parts: Part[] = ["vae", "transformer", ...hasText ? ["text_encoder" as const] : []];
-    for (const part of parts) {
+    for (const part of lazy ? [] : parts) {
       if (this.staged) await this.source.check(part);
       else (await this.lease(part)).end();
     }

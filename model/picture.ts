@@ -1,5 +1,6 @@
 /** Picture files of any common format as 8-bit RGBA; the JPEG and WebP decoders load when needed. */
 
+import type { FileError } from "../engine/errors.ts";
 import { checkPicture, type PictureFormat, unreadable } from "./picture_header.ts";
 import { decodePng, type Picture, PngError } from "./png.ts";
 
@@ -13,7 +14,7 @@ const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
  *
  * A JPEG is turned upright as its EXIF orientation says. Colour profiles are not applied.
  *
- * @param bytes The whole file.
+ * @param file Its bytes.
  * @param name The file's name, for messages only.
  *
  * @example
@@ -28,8 +29,8 @@ const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
  * @throws {FileError} where the file is not a whole, still picture of 8 bits per channel in
  * greys or RGB and of at most 2^28 pixels.
  */
-export async function readPicture(bytes: Uint8Array, name: string): Promise<Picture> {
-  const format = checkPicture(bytes, name);
+export async function readPicture(file: Uint8Array, name: string): Promise<Picture> {
+  const { format, bytes } = checkPicture(file, name);
   return format === "PNG" ? readPng(bytes, name) : await readCoded(format, bytes, name);
 }
 
@@ -71,16 +72,20 @@ async function readCoded(
       const why = `the ${format} decoder runs out of memory; make the picture smaller`;
       throw unreadable(name, "picture-too-large", why, { cause });
     }
-    throw bad(name, format, said[0], cause);
+    throw bad(name, format, said.at(-1), cause);
   }
   throw bad(name, format, said.find((line) => LOST.test(line)));
 }
 
-function bad(name: string, format: PictureFormat, detail?: string, cause?: unknown) {
-  const why = detail === undefined ? "" : ` (${detail})`;
-  return unreadable(name, "bad-picture", `the ${format} is corrupt${why}; use another file`, {
-    cause,
-  });
+function bad(
+  name: string,
+  format: PictureFormat,
+  detail?: string,
+  cause?: unknown,
+): FileError {
+  const said = detail === undefined ? "" : ` (${detail})`;
+  const why = `the ${format} is corrupt${said}; use another file`;
+  return unreadable(name, "bad-picture", why, { cause });
 }
 
 /** Runs a decoder's set-up, which may put a made-up `location` in place of an absent one. */

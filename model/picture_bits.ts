@@ -24,6 +24,8 @@ export interface PictureBits {
   readonly scales: readonly Uint8Array<ArrayBuffer>[];
   /** Name of the model, if it is known. */
   readonly model?: string;
+  /** What messages call it: the file it was read from. */
+  readonly name?: string;
 }
 
 /** Number of bits. */
@@ -47,15 +49,18 @@ export function bitCount({ scales }: Pick<PictureBits, "scales">): number {
  * @throws {InputError} `bad-value`: there are not so many scales, or none is left.
  */
 export function takeScales(bits: PictureBits, count: number): PictureBits {
-  const { length } = bits.scales;
-  if (!Number.isInteger(count) || count < 1 || count > length) {
-    throw new InputError(
-      "bad-value",
-      `Cannot take ${count} scales: the picture has ${length}, use 1 to ${length}`,
-    );
-  }
+  checkScaleCount(count, bits.scales.length);
   const [schedule, scales] = [bits.schedule.slice(0, count), bits.scales.slice(0, count)];
   return { ...bits, schedule, scales };
+}
+
+/** @throws {InputError} `bad-value`: not 1 to `there`. */
+export function checkScaleCount(count: number, there: number): void {
+  if (Number.isInteger(count) && count >= 1 && count <= there) return;
+  throw new InputError(
+    "bad-value",
+    `Cannot take ${count} scales: the picture has ${there}, use 1 to ${there}`,
+  );
 }
 
 /**

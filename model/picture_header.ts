@@ -8,8 +8,15 @@ export type PictureFormat = "PNG" | "JPEG" | "WebP";
 // A header of a few bytes may claim any size: the largest picture we will make room for.
 const MAX_PIXELS = 2 ** 28;
 // The JPEG markers used here; SOF0 to SOF2 are baseline, extended and progressive Huffman coding.
-const [SOF0, SOF2, SOF15, DHT, JPG, DAC, RST0, SOI, EOI, SOS] = //
-  [0xc0, 0xc2, 0xcf, 0xc4, 0xc8, 0xcc, 0xd0, 0xd8, 0xd9, 0xda];
+const [SOF0, SOF2, DHT, JPG, DAC, SOF15] = [0xc0, 0xc2, 0xc4, 0xc8, 0xcc, 0xcf];
+const [RST0, SOI, EOI, SOS] = [0xd0, 0xd8, 0xd9, 0xda];
+
+/** A picture that the decoders may be tried on. */
+export interface CheckedPicture {
+  readonly format: PictureFormat;
+  /** The file's bytes, less any behind the picture's end. */
+  readonly bytes: Uint8Array;
+}
 
 interface NamedBytes {
   readonly bytes: Uint8Array;
@@ -42,22 +49,19 @@ export function unreadable(
  *
  * @throws {FileError} where the file is no whole 8-bit still picture of at most 2^28 pixels.
  */
-export function checkPicture(bytes: Uint8Array, name: string): PictureFormat {
+export function checkPicture(bytes: Uint8Array, name: string): CheckedPicture {
   const file = { bytes, name };
   if (bytes.length === 0) {
     throw unreadable(name, "empty-file", "the file is empty; use a PNG, JPEG or WebP picture");
   }
   if (tag(bytes, 0, 8) === "\x89PNG\r\n\x1a\n") {
-    checkPng(file);
-    return "PNG";
+    return { format: "PNG", bytes: bytes.subarray(0, checkPng(file)) };
   }
   if (tag(bytes, 0, 3) === "\xff\xd8\xff") {
-    checkJpeg(file);
-    return "JPEG";
+    return { format: "JPEG", bytes: bytes.subarray(0, checkJpeg(file)) };
   }
   if (tag(bytes, 0, 4) === "RIFF" && tag(bytes, 8, 4) === "WEBP") {
-    checkWebp(file);
-    return "WebP";
+    return { format: "WebP", bytes: bytes.subarray(0, checkWebp(file)) };
   }
   throw unreadable(
     name,
@@ -66,11 +70,14 @@ export function checkPicture(bytes: Uint8Array, name: string): PictureFormat {
   );
 }
 
-function checkPng(file: NamedBytes): void {
-  for (let at = 8, type = ""; type !== "IEND";) {
-    const length = number(file, at, 4);
-    type = tag(file.bytes, at + 4, 4);
+/** Returns the place behind the last chunk; the same in the formats below. */
+function checkPng(file: NamedBytes): number {
+  for (let at = 8;;) {
     const data = at + 8;
+    checkEnd(file, data);
+    const length = number(file, at, 4);
+    const type = tag(file.bytes, at + 4, 4);
+    if (at === 8 && type !== "IHDR") throw headless(file, "PNG");
     if (type === "IHDR") {
       checkSize(file, number(file, data, 4), number(file, data + 4, 4));
       const bits = number(file, data + 8, 1);
@@ -78,18 +85,20 @@ function checkPng(file: NamedBytes): void {
     }
     if (type === "acTL") throw animated(file, "PNG");
     at = data + length + 4;
-    if (at > file.bytes.length) throw truncated(file);
+    checkEnd(file, at);
+    if (type === "IEND") return at;
   }
 }
 
-function checkJpeg(file: NamedBytes): void {
+function checkJpeg(file: NamedBytes): number {
   const { bytes, name } = file;
   let headed = false;
   for (let at = 2;;) {
     at = nextMarker(file, at);
     const marker = bytes[at - 1];
-    if (marker === EOI) break;
+    if (marker === EOI && headed) return at;
     if (marker < SOF0 || (marker >= RST0 && marker <= SOI)) continue;
+    if (!headed && (marker === SOS || marker === EOI)) throw headless(file, "JPEG");
     const length = number(file, at, 2);
     if (marker >= SOF0 && marker <= SOF15 && ![DHT, JPG, DAC].includes(marker)) {
       if (marker > SOF2) {
@@ -107,10 +116,8 @@ function checkJpeg(file: NamedBytes): void {
       }
       headed = true;
     }
-    if (marker === SOS && !headed) throw corrupt(file, "JPEG");
     at += length; // the coded bytes behind an SOS hold no marker but RSTn
   }
-  if (!headed) throw corrupt(file, "JPEG");
 }
 
 /** The place behind the next marker's two bytes: 0xff, perhaps repeated, and neither 0 nor 0xff. */
@@ -123,10 +130,10 @@ function nextMarker(file: NamedBytes, from: number): number {
   }
 }
 
-function checkWebp(file: NamedBytes): void {
+function checkWebp(file: NamedBytes): number {
   const { bytes } = file;
   const end = 8 + number(file, 4, 4, "little");
-  if (end > bytes.length) throw truncated(file);
+  checkEnd(file, end);
   let headed = false;
   for (let at = 12; at + 8 <= end;) {
     const type = tag(bytes, at, 4);
@@ -157,7 +164,12 @@ function checkWebp(file: NamedBytes): void {
     at = data + length + length % 2;
     if (data + length > end) throw truncated(file);
   }
-  if (!headed) throw corrupt(file, "WebP");
+  if (!headed) throw headless(file, "WebP");
+  return end;
+}
+
+function checkEnd(file: NamedBytes, end: number): void {
+  if (end > file.bytes.length) throw truncated(file);
 }
 
 function checkSize({ name }: NamedBytes, width: number, height: number): void {
@@ -186,7 +198,7 @@ function truncated({ name }: NamedBytes): FileError {
   return unreadable(name, "truncated-picture", why);
 }
 
-function corrupt({ name }: NamedBytes, format: PictureFormat): FileError {
+function headless({ name }: NamedBytes, format: PictureFormat): FileError {
   return unreadable(name, "bad-picture", `the ${format} has no picture in it; use another file`);
 }
 
@@ -197,7 +209,7 @@ function number(
   count: number,
   order: "big" | "little" = "big",
 ): number {
-  if (at + count > file.bytes.length) throw truncated(file);
+  checkEnd(file, at + count);
   let value = 0;
   for (let i = 0; i < count; i++) {
     value = value * 256 + file.bytes[order === "big" ? at + i : at + count - 1 - i];

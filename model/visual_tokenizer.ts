@@ -7,9 +7,8 @@
 import { type Device, InputError, type Tensor } from "../engine/mod.ts";
 import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import { checkFinite } from "../kernels/check_finite.ts";
-import { rgba8 } from "../kernels/rgba8.ts";
 import type { ModelConfig } from "./config.ts";
-import { splitImages } from "./generate.ts";
+import { decodeSum, splitImages } from "./generate.ts";
 import type { Parts } from "./parts.ts";
 import { readPicture } from "./picture.ts";
 import {
@@ -19,41 +18,12 @@ import {
   scheduleText,
   takeScales,
 } from "./picture_bits.ts";
+import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
 import { encodePng, type Picture } from "./png.ts";
 import { quantise, sumCodes } from "./quantiser.ts";
 import { fitPicture } from "./resize.ts";
-import { scheduleForPicture, scheduleForSize, vaeSchedule } from "./schedule.ts";
 import { channelsFirst } from "./trace.ts";
 import type { Grid } from "./transformer.ts";
-
-/** A picture as numbers, as other implementations hand it over. */
-export interface FloatPicture {
-  /** Pixels across. */
-  readonly width: number;
-  /** Pixels down. */
-  readonly height: number;
-  /** [3, height, width], red, green and blue from −1 to 1. */
-  readonly rgb: Float32Array;
-}
-
-/** A picture to encode: the bytes of a PNG, JPEG or WebP file, RGBA, or numbers, which are taken as they are. */
-export type PictureInput = Uint8Array | Picture | FloatPicture;
-
-/** How to encode a picture; its own shape decides what is not said. */
-export interface EncodeOptions {
-  /** Pixels across; picks a schedule together with `height`. The picture is resized to cover it, and its middle cut out. */
-  readonly width?: number;
-  /** Pixels down. */
-  readonly height?: number;
-  /** Grids of the scales in positions of the VAE, coarse to fine, in place of a size. */
-  readonly schedule?: readonly Grid[];
-  /** Takes the first scales alone. */
-  readonly scales?: number;
-  /** Is given `features` [1, d, h, w], `scale{i}.bits` u8 [1, h, w, d] and `z` [1, d, h, w], the sum of the codes. */
-  readonly trace?: (tensors: TensorToWrite[]) => void;
-  /** Ends it by throwing its reason. */
-  readonly signal?: AbortSignal;
-}
 
 /** A picture, and its file. */
 export interface DecodedPicture extends Readonly<Picture> {
@@ -78,7 +48,7 @@ export class VisualTokenizer {
     signal?.throwIfAborted();
     const { codebook_dim: d, patch_size: patch } = this.config.vae;
     const picture = input instanceof Uint8Array ? await readPicture(input, "picture") : input;
-    const { width, height, schedule } = this.#plan(picture, options);
+    const { width, height, schedule } = planEncode(this.config, picture, options);
     const pixels = "rgb" in picture
       ? channelsLast(picture.rgb, 3)
       : fitPicture(picture, width, height);
@@ -115,52 +85,13 @@ export class VisualTokenizer {
     }
   }
 
-  /** The size a picture is encoded in, and its scales. */
-  #plan(picture: Picture | FloatPicture, options: EncodeOptions) {
-    const { config } = this;
-    const { patch_size: patch } = config.vae;
-    const given = "rgb" in picture ? picture : null;
-    if (given && given.rgb.length !== 3 * given.width * given.height) {
-      throw new InputError(
-        "picture-shape",
-        `Cannot encode ${given.rgb.length} numbers as ${given.width}x${given.height} pixels: ` +
-          `three channels are ${3 * given.width * given.height}`,
-      );
-    }
-    const { width = given?.width, height = given?.height } = options;
-    const schedule = options.schedule ??
-      vaeSchedule(
-        config,
-        width === undefined && height === undefined
-          ? scheduleForPicture(config, picture.width, picture.height)
-          : scheduleForSize(config, width, height),
-      );
-    checkSchedule(schedule);
-    const [h, w] = schedule.at(-1)!;
-    const size = given ?? { width: w * patch, height: h * patch };
-    if (size.width % patch || size.height % patch) {
-      throw new InputError(
-        "picture-shape",
-        `Cannot encode ${size.width}x${size.height} pixels: both sides must be multiples of ${patch}`,
-      );
-    }
-    if (given && !options.schedule && (w * patch !== size.width || h * patch !== size.height)) {
-      throw new InputError(
-        "picture-shape",
-        `Cannot encode ${size.width}x${size.height} pixels: ${config.name} has no schedule for ` +
-          "that size, give one in positions of the VAE",
-      );
-    }
-    return { width: size.width, height: size.height, schedule };
-  }
-
   /** Decodes pictures; those of the same scales go through together. */
   async decode(
     pictures: readonly PictureBits[],
     signal?: AbortSignal,
   ): Promise<DecodedPicture[]> {
     signal?.throwIfAborted();
-    for (const bits of pictures) this.check(bits);
+    for (const bits of pictures) checkBits(this.config, bits);
     const alike = ({ latent, schedule }: PictureBits) =>
       `${gridText(latent)} of ${scheduleText(schedule)}`;
     if (new Set(pictures.map(alike)).size > 1) {
@@ -176,20 +107,12 @@ export class VisualTokenizer {
       const { schedule, latent } = pictures[0]!;
       using sum = sumCodes(device, uploaded, schedule, latent);
       for (const scale of uploaded) scale.dispose();
-      using decoded = vae.part.decode(sum);
-      const packed = device.tensor("u32", decoded.shape.slice(0, 3), "RGBA");
-      rgba8(device, { x: decoded, y: packed });
-      return packed;
+      return decodeSum(device, vae.part, sum);
     });
     const [, height = 0, width = 0] = packed.shape;
     const rgba = splitImages(await device.read(packed), pictures.length);
     signal?.throwIfAborted();
-    return rgba.map((rgba) => ({
-      width,
-      height,
-      rgba,
-      toPng: () => encodePng(rgba, width, height),
-    }));
+    return rgba.map((rgba) => decodedPicture(rgba, width, height));
   }
 
   /** The bits of each scale [B, h·w, d] u32. */
@@ -202,40 +125,15 @@ export class VisualTokenizer {
       return this.device.from("u32", [pictures.length, h * w, d], data, "bits");
     });
   }
-
-  /**
-   * Whether bits can be decoded with this model.
-   *
-   * @throws {InputError} `other-bits`: they are another tokenizer's; `bad-bits`: scales are not what their schedule says.
-   */
-  check({ d, width, height, latent: [h, w], schedule, scales }: PictureBits): void {
-    const { name, vae: { codebook_dim, patch_size: patch } } = this.config;
-    if (d !== codebook_dim || width !== w * patch || height !== h * patch) {
-      throw new InputError(
-        "other-bits",
-        `Cannot decode bits of another tokenizer with ${name}: they have ${d} bits a position and ` +
-          `${width}x${height} pixels of ${w}x${h} positions, ${name} ${codebook_dim} bits and ` +
-          `${patch}x${patch} pixels a position`,
-      );
-    }
-    checkSchedule(schedule);
-    const bad = schedule.findIndex(([h, w], s) => scales[s]?.length !== h * w * d);
-    if (bad >= 0 || scales.length !== schedule.length) {
-      const at = Math.max(0, bad);
-      throw new InputError(
-        "bad-bits",
-        `Cannot decode: scale ${at} has ${scales[at]?.length ?? 0} bits, its ` +
-          `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need others`,
-      );
-    }
-  }
 }
 
-function checkSchedule(schedule: readonly Grid[]): void {
-  const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
-  if (schedule.length > 0 && !odd) return;
-  const what = odd ? `a scale of ${gridText(odd)}` : "an empty schedule";
-  throw new InputError("bad-schedule", `Cannot use ${what}: give whole numbers above 0`);
+/** RGBA and its file. */
+export function decodedPicture(
+  rgba: Uint8Array<ArrayBuffer>,
+  width: number,
+  height: number,
+): DecodedPicture {
+  return { width, height, rgba, toPng: () => encodePng(rgba, width, height) };
 }
 
 /** [C, n] to [n, C]. */

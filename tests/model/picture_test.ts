@@ -254,6 +254,8 @@ Deno.test("readPicture() refuses a corrupt file in one line", async () => {
     "bad-picture",
     "the PNG is corrupt (the IHDR chunk at byte 8 is corrupt (CRC)); use another file",
   );
+  const unheaded = patched(files.PNG, 12, 10); // a chunk whose name begins with a line break
+  await assertRefused(unheaded, "bad-picture", "the PNG has no picture in it; use another file");
   const table = patched(files.JPEG, markerAt(files.JPEG, 0xc4) + 5, 255, 255);
   await assertRefused(
     table,
@@ -266,15 +268,18 @@ Deno.test("readPicture() refuses a corrupt file in one line", async () => {
   await assertRefused(webp, "bad-picture", "the WebP is corrupt; use another file");
 });
 
-Deno.test("readPicture() reads a JPEG with stray bytes between its segments or behind it", async () => {
+Deno.test("readPicture() reads a picture with stray bytes behind it or between JPEG segments", async () => {
   const { JPEG } = files;
+  for (const file of [files.PNG, JPEG, files.WEBP, files.WEBP_ALPHA]) {
+    const behind = join(file, [0, 0xff, 0xd8, 9]);
+    assertEquals(await readPicture(behind, "a"), await readPicture(file, "a"));
+  }
   const whole = await readPicture(JPEG, "a");
   const at = markerAt(JPEG, 0xdb);
   for (
     const file of [
       join(JPEG.subarray(0, at), [1, 2, 3], JPEG.subarray(at)),
       join(JPEG.subarray(0, at), [0xff, 0xff], JPEG.subarray(at)),
-      join(JPEG, [0, 0xff, 0xd8, 9]),
     ]
   ) assertEquals(await readPicture(file, "a"), whole);
 });

@@ -183,10 +183,10 @@ async function reproduce(
     trace: true,
   };
   const before = device.readBacks;
-  const decoder = () => Promise.resolve(vae);
+  const final = () => Promise.resolve(vae);
   const text = { features, lens };
   const plan = makePlan(config, options, run.B);
-  const made = await outcome(generate(device, transformer, decoder, text, plan));
+  const made = await outcome(generate(device, transformer, { preview: final, final }, text, plan));
   assertEquals(device.readBacks - before, 1, "one read-back for the whole run");
   features.dispose();
 

@@ -1,0 +1,55 @@
+import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { type Io, orAbort } from "./io.ts";
+import { checkWritable, outputPaths } from "./output.ts";
+import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./picture_flags.ts";
+import { ProgressLine, seconds } from "./progress.ts";
+
+const SPEC = {
+  name: "decode",
+  summary: "Turns bits into a picture.",
+  words: "BITS",
+  flags: {
+    "output": { alias: "o", type: path, help: "PNG to write (output.png)" },
+    "scales": ENCODE_FLAGS.scales,
+    ...MODEL_FLAGS,
+  },
+  notes: ["Example: bitwise decode cat.bits.safetensors -o cat.png"],
+} as const satisfies Spec;
+
+/** `bitwise decode`: a file of bits to a PNG file. */
+export async function decode(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, words, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const [output = ""] = outputPaths(given.output ?? "output.png", 1);
+  const { loadModel, readInput } = await import("./pictures.ts");
+  const { takeScales } = await import("../model/picture_bits.ts");
+  const file = onlyFile(words, "decode", "bits file");
+  const input = await readInput(file);
+  if (!("scales" in input)) {
+    throw new UsageError(`Cannot decode "${file}": it is a picture; encode it, or reconstruct it`);
+  }
+  const bits = given.scales === undefined ? input : takeScales(input, given.scales);
+  await checkWritable(output);
+
+  using progress = new ProgressLine(io);
+  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const began = performance.now();
+  const picture = await orAbort(io.signal, model.decode(bits, { signal: io.signal }));
+  const took = (performance.now() - began) / 1000;
+  const { writeFileAtomic } = await import("../model/files.ts");
+  progress[Symbol.dispose]();
+  await writeFileAtomic(output, picture.toPng(), { signal: io.signal });
+  const { width, height } = picture;
+  const { adapter } = model.device.capabilities;
+  if (given.json) {
+    const scales = bits.schedule.length;
+    const { name } = model.config;
+    const report = { path: output, width, height, scales, model: name, adapter, seconds: took };
+    io.out(JSON.stringify(report));
+  } else {
+    io.out(output);
+    io.err(`${width}x${height} pixels in ${seconds(took)} on ${adapter}\n`);
+  }
+  model.dispose();
+  return 0;
+}

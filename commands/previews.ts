@@ -1,0 +1,78 @@
+import { join } from "@std/path";
+import { FileError, quote } from "../engine/errors.ts";
+import { writeFileAtomic } from "../model/files.ts";
+import type { Step } from "../model/infinity.ts";
+import type { DecodedPicture } from "../model/visual_tokenizer.ts";
+import type { Io } from "./io.ts";
+import { checkWritable, outputPaths } from "./output.ts";
+
+/** How long each scale of an animation is shown, and the finished picture, in milliseconds. */
+const SHOWN = 400;
+const SHOWN_LAST = 2000;
+
+/** Writes the picture after each scale: one file a scale, an animation of all, or both. */
+export class Previews {
+  /** Files of single scales, written so far. */
+  readonly files: string[] = [];
+  /** Frames of each image. */
+  #frames: DecodedPicture[][] = [];
+  #scales = 0;
+
+  private constructor(
+    private readonly folder: string | undefined,
+    /** Animations, one for each image; written at the end. */
+    readonly animations: readonly string[],
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** Checks where to write; `null` if nothing is asked for. @throws {FileError | UsageError} */
+  static async open(
+    folder: string | undefined,
+    animate: string | undefined,
+    images: number,
+    { signal }: Io,
+  ): Promise<Previews | null> {
+    if (folder === undefined && animate === undefined) return null;
+    if (folder !== undefined) {
+      await Deno.mkdir(folder, { recursive: true }).catch((cause: Error) => {
+        const why = cause.message.split("\n")[0]!;
+        const message = `Cannot write into ${quote(folder)}: ${why}; name another folder`;
+        throw new FileError("not-writable", message, { cause });
+      });
+      await checkWritable(join(folder, "scale-01.png"));
+    }
+    return new Previews(folder, animate === undefined ? [] : outputPaths(animate, images), signal);
+  }
+
+  /** Writes the pictures of a scale; those of the last are {@link Previews.finish}'s. */
+  async show(step: Step): Promise<void> {
+    this.#scales = step.scales;
+    if (step.scale + 1 === step.scales) return;
+    const pictures: DecodedPicture[] = [];
+    for (const i of step.bits.keys()) pictures.push(await step.image(i));
+    await this.#add(step.scale, pictures);
+  }
+
+  /** Writes the finished pictures, and the animations. */
+  async finish(images: readonly DecodedPicture[]): Promise<void> {
+    await this.#add(this.#scales - 1, images);
+    const { encodeApng } = await import("../model/apng.ts");
+    for (const [i, file] of this.animations.entries()) {
+      const frames = this.#frames[i]!;
+      const delays = frames.map((_, s) => s + 1 < frames.length ? SHOWN : SHOWN_LAST);
+      await writeFileAtomic(file, encodeApng(frames, delays), { signal: this.signal });
+    }
+  }
+
+  async #add(scale: number, pictures: readonly DecodedPicture[]): Promise<void> {
+    if (this.animations.length) {
+      pictures.forEach((picture, i) => (this.#frames[i] ??= []).push(picture));
+    }
+    if (this.folder === undefined) return;
+    const name = join(this.folder, `scale-${`${scale + 1}`.padStart(2, "0")}.png`);
+    for (const [i, file] of outputPaths(name, pictures.length).entries()) {
+      await writeFileAtomic(file, pictures[i]!.toPng(), { signal: this.signal });
+      this.files.push(file);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { type Io, orAbort } from "./io.ts";
+import { checkWritable, outputPaths } from "./output.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./picture_flags.ts";
+import { ProgressLine, seconds } from "./progress.ts";
+import { decibels, table } from "./table.ts";
+
+const SPEC = {
+  name: "reconstruct",
+  summary: "Encodes a picture and decodes it again, and says what is lost at each scale.",
+  words: "IMAGE",
+  flags: {
+    "output": { alias: "o", type: path, help: "PNG to write (output.png)" },
+    ...ENCODE_FLAGS,
+    ...MODEL_FLAGS,
+  },
+  notes: [
+    "PSNR and SSIM compare with the picture as it was resized and cut for the model.",
+    "Example: bitwise reconstruct cat.jpg -o again.png",
+  ],
+} as const satisfies Spec;
+
+/** The picture after a scale, against the original. */
+interface Row {
+  readonly grid: string;
+  /** Bits of this scale and all before. */
+  readonly bits: number;
+  readonly bitsPerPixel: number;
+  /** dB; null where nothing differs. */
+  readonly psnr: number | null;
+  readonly ssim: number;
+}
+
+/** `bitwise reconstruct`: how good the visual tokenizer is on a picture. */
+export async function reconstruct(args: readonly string[], io: Io): Promise<number> {
+  const { values: given, words, help: asked } = parseFlags(SPEC, args);
+  if (asked) return io.out(help(SPEC)), 0;
+  const [output = ""] = outputPaths(given.output ?? "output.png", 1);
+  const options = encodeOptions(given);
+  const { loadModel, readInput } = await import("./pictures.ts");
+  const { fitPicture } = await import("../model/resize.ts");
+  const { pictureOf } = await import("../model/picture_input.ts");
+  const { bitCount, gridText, takeScales } = await import("../model/picture_bits.ts");
+  const { psnr, ssim } = await import("../model/metrics.ts");
+  const file = onlyFile(words, "reconstruct", "picture");
+  const input = await readInput(file);
+  if ("scales" in input) {
+    throw new UsageError(`Cannot reconstruct "${file}": it is bits; decode them`);
+  }
+  await checkWritable(output);
+
+  using progress = new ProgressLine(io);
+  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const began = performance.now();
+  const { signal } = io;
+  const bits = await orAbort(signal, model.encode(input, { ...options, signal }));
+  const { width, height, schedule } = bits;
+  const original = "rgb" in input
+    ? pictureOf(input.rgb, bits, "planes")
+    : pictureOf(fitPicture(input, width, height), bits, "pixels");
+  const rows: Row[] = [];
+  let png: Uint8Array = new Uint8Array();
+  for (const [s, grid] of schedule.entries()) {
+    progress.show(`Scale ${s + 1}/${schedule.length}`);
+    const so = takeScales(bits, s + 1);
+    const picture = await orAbort(signal, model.decode(so, { signal }));
+    png = picture.toPng();
+    const noise = psnr(picture, original);
+    rows.push({
+      grid: gridText(grid),
+      bits: bitCount(so),
+      bitsPerPixel: bitCount(so) / width / height,
+      psnr: Number.isFinite(noise) ? noise : null,
+      ssim: ssim(picture, original),
+    });
+  }
+  const took = (performance.now() - began) / 1000;
+  const { writeFileAtomic } = await import("../model/files.ts");
+  progress[Symbol.dispose]();
+  await writeFileAtomic(output, png, { signal });
+  const { adapter } = model.device.capabilities;
+  if (given.json) {
+    const { bits, bitsPerPixel, psnr, ssim } = rows.at(-1)!;
+    const last = { bits, bitsPerPixel, psnr, ssim };
+    const name = model.config.name;
+    io.out(JSON.stringify({
+      path: output,
+      width,
+      height,
+      ...last,
+      scales: rows,
+      model: name,
+      adapter,
+      seconds: took,
+    }));
+  } else {
+    io.out(output);
+    const cells = rows.map(({ grid, bits, bitsPerPixel, psnr, ssim }, s) => [
+      `${s + 1}`,
+      grid,
+      bits.toLocaleString("en"),
+      bitsPerPixel.toFixed(3),
+      decibels(psnr),
+      ssim.toFixed(4),
+    ]);
+    const heads = ["scale", "grid", "bits so far", "bits/pixel", "PSNR dB", "SSIM"];
+    for (const line of table(heads, cells)) io.out(line);
+    io.err(`${width}x${height} pixels in ${seconds(took)} on ${adapter}\n`);
+  }
+  model.dispose();
+  return 0;
+}

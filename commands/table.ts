@@ -1,0 +1,12 @@
+/** Lines of a table for people: columns as wide as their widest cell, numbers to the right. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = heads.map((head, c) =>
+    Math.max(head.length, ...rows.map((row) => row[c]!.length))
+  );
+  return [heads, ...rows].map((row) => row.map((cell, c) => cell.padStart(widths[c]!)).join("  "));
+}
+
+/** A ratio in dB; `null` is that of two equal pictures. */
+export function decibels(value: number | null): string {
+  return value === null ? "equal" : value.toFixed(2);
+}

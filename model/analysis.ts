@@ -1,0 +1,261 @@
+/**
+ * What the bits of each scale hold, and what they are worth to the picture (arXiv 2412.04431, section 3.2: residual
+ * bits, coarse to fine).
+ *
+ * @module
+ */
+
+import { InputError } from "../engine/errors.ts";
+import { psnr } from "./metrics.ts";
+import { shuffled } from "./philox.ts";
+import { otherScales, type PictureBits, takeScales } from "./picture_bits.ts";
+import type { Picture } from "./png.ts";
+import type { Grid } from "./transformer.ts";
+
+const PEAK = 255;
+
+/** Pictures that go through the decoder together, and their pixels; a picture of more goes alone. */
+const MOST_PICTURES = 16;
+const MOST_PIXELS = 2 ** 20;
+
+/** How the bits of a scale are distributed. */
+export interface ScaleEntropy {
+  /** Rows, columns. */
+  readonly grid: Grid;
+  /** Bits of one picture. */
+  readonly bits: number;
+  /** What each channel's share of ones is estimated from: positions of all pictures. */
+  readonly samples: number;
+  /** Share of ones among all bits, 0 to 1. */
+  readonly ones: number;
+  /** Mean over the channels of the entropy of a bit, in bits: 0 if it is always the same, 1 if it is a coin. */
+  readonly entropy: number;
+}
+
+/** What the picture loses when bits of a scale are wrong. */
+export interface ScaleSensitivity {
+  /** Rows, columns. */
+  readonly grid: Grid;
+  /** PSNR in dB of the picture after this scale against the whole one; `Infinity` after the last. */
+  readonly upTo: number;
+  /** By share of flipped bits, in the order of the shares. */
+  readonly flips: readonly FlipSensitivity[];
+}
+
+/** What the picture loses when a share of a scale's bits is wrong. */
+export interface FlipSensitivity {
+  /** Share that was asked for, above 0, at most 1. */
+  readonly share: number;
+  /** Bits that were flipped in each picture. */
+  readonly flips: number;
+  /** PSNR in dB of the mean squared error, over pictures and trials, against the unflipped picture. */
+  readonly psnr: number;
+  /** √(mean squared error / flips): what one bit costs in levels of 0 to 255, if flips add up independently. */
+  readonly levelsPerFlip: number;
+}
+
+/** How to measure, by {@link flipSensitivity}. */
+export interface SensitivityOptions {
+  /** Shares of a scale's bits to flip, above 0, at most 1; 0.01, 0.05 and 0.25 if absent. */
+  readonly shares?: readonly number[];
+  /** Drawings of flips for each picture, scale and share (2). */
+  readonly trials?: number;
+  /** Of the flips of the first picture; those after it have the numbers after it (0). */
+  readonly seed?: bigint;
+  /** Ends it between two batches by throwing its reason. */
+  readonly signal?: AbortSignal;
+  /** Called after each batch with the number of pictures that are decoded, and will be. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * The entropy of the bits of each scale: for each channel that of its share of ones over all positions and pictures
+ * (the plain estimate, without the correction of Miller 1955: n samples understate it by about 0.72/n bits), then the
+ * mean over the channels.
+ *
+ * @example
+ * ```ts
+ * import { bitEntropy } from "./analysis.ts";
+ *
+ * const schedule = [[1, 2]] as const;
+ * const bits = { width: 16, height: 8, d: 2, latent: [1, 2], schedule } as const;
+ * bitEntropy([{ ...bits, scales: [Uint8Array.of(0, 1, 1, 1)] }]); // entropy (1 + 0) / 2
+ * ```
+ *
+ * @throws {InputError} `other-bits`: the pictures have different scales; `bad-value`: there is none.
+ */
+export function bitEntropy(pictures: readonly PictureBits[]): ScaleEntropy[] {
+  const { d, schedule } = alike(pictures);
+  const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / d;
+  return schedule.map((grid, s) => {
+    const positions = grid[0] * grid[1];
+    const samples = positions * pictures.length;
+    const ones = new Float64Array(d);
+    for (const { scales } of pictures) {
+      for (const [i, bit] of scales[s]!.entries()) ones[i % d]! += bit;
+    }
+    const shares = ones.map((count) => count / samples);
+    const entropy = mean(shares.map(binaryEntropy));
+    return { grid, bits: positions * d, samples, ones: mean(shares), entropy };
+  });
+}
+
+/** Shannon's entropy of a bit that is 1 with probability `p`, in bits. */
+function binaryEntropy(p: number): number {
+  return p > 0 && p < 1 ? -p * Math.log2(p) - (1 - p) * Math.log2(1 - p) : 0;
+}
+
+/**
+ * What the bits of each scale are worth: decodes pictures after each scale, and with shares of one scale's bits flipped
+ * at random, and compares with the pictures as they are. Of one drawing, the flips of a larger share include those of a
+ * smaller one. The same seed gives the same numbers.
+ *
+ * @example
+ * ```ts
+ * import { flipSensitivity } from "./analysis.ts";
+ * import { InfinityModel } from "./infinity.ts";
+ *
+ * using model = await InfinityModel.load();
+ * const { images } = await model.generate({ prompt: "red apple" });
+ * const decode = (list: readonly PictureBits[]) => model.decode(list);
+ * const scales = await flipSensitivity(decode, images.map(({ bits }) => bits), { trials: 1 });
+ * console.log(scales.map(({ grid, upTo, flips }) => [grid, upTo, flips[0]!.psnr]));
+ * ```
+ *
+ * @param decode Bits of the same scales to pictures, as `InfinityModel.decode` does; gets at most 16 at a time.
+ * @throws {InputError} `other-bits`: the pictures have different scales; `bad-value`: there is none, or an option is
+ * out of range.
+ * @throws what `signal` was aborted with.
+ */
+export async function flipSensitivity(
+  decode: (pictures: readonly PictureBits[]) => Promise<readonly Picture[]>,
+  pictures: readonly PictureBits[],
+  options: SensitivityOptions = {},
+): Promise<ScaleSensitivity[]> {
+  const { shares = [0.01, 0.05, 0.25], trials = 2, seed = 0n, signal, onProgress } = options;
+  const { schedule, width, height } = alike(pictures);
+  checkOptions(shares, trials);
+  const size = Math.min(MOST_PICTURES, Math.max(1, Math.floor(MOST_PIXELS / (width * height))));
+  const total = pictures.length * schedule.length * (1 + trials * shares.length);
+  let done = 0;
+  const decodeBatch = async (batch: readonly PictureBits[]) => {
+    signal?.throwIfAborted();
+    const made = await decode(batch);
+    done += batch.length;
+    onProgress?.(done, total);
+    return made;
+  };
+
+  const whole: Picture[] = [];
+  for (const batch of batches(pictures, size)) whole.push(...await decodeBatch(batch));
+  const measure = async (variants: Iterable<Variant>) => {
+    for (const batch of batches(variants, size)) {
+      const made = await decodeBatch(batch.map(({ bits }) => bits));
+      for (const [i, { of, errors }] of batch.entries()) {
+        errors.push(squaredError(made[i]!, whole[of]!));
+      }
+    }
+  };
+  const upTo = schedule.map((): number[] => []);
+  for (const [s, errors] of upTo.slice(0, -1).entries()) {
+    await measure(pictures.map((bits, of) => ({ of, bits: takeScales(bits, s + 1), errors })));
+  }
+  const flipped = schedule.map(() => shares.map((): number[] => []));
+  await measure(variants(pictures, shares, trials, seed, flipped));
+
+  return schedule.map((grid, s) => ({
+    grid,
+    upTo: decibels(mean(upTo[s]!)),
+    flips: shares.map((share, i) => {
+      const flips = flipCount(share, pictures[0]!.scales[s]!.length);
+      const error = mean(flipped[s]![i]!);
+      return { share, flips, psnr: decibels(error), levelsPerFlip: Math.sqrt(error / flips) };
+    }),
+  }));
+}
+
+/** A picture to decode, and to compare. */
+interface Variant {
+  /** Index of the picture that it is made of. */
+  readonly of: number;
+  readonly bits: PictureBits;
+  /** Takes its mean squared error. */
+  readonly errors: number[];
+}
+
+/** Every picture with every share of every scale flipped; `errors` are by scale and share. */
+function* variants(
+  pictures: readonly PictureBits[],
+  shares: readonly number[],
+  trials: number,
+  seed: bigint,
+  errors: readonly (readonly number[][])[],
+): Generator<Variant> {
+  for (const [s, byShare] of errors.entries()) {
+    for (const [of, picture] of pictures.entries()) {
+      const key = BigInt.asUintN(64, seed + BigInt(of));
+      const bits = picture.scales[s]!;
+      for (let trial = 0; trial < trials; trial++) {
+        const order = shuffled([...bits.keys()], key, trial * errors.length + s);
+        for (const [i, share] of shares.entries()) {
+          const flipped = bits.slice();
+          for (const at of order.slice(0, flipCount(share, bits.length))) flipped[at]! ^= 1;
+          const scales = picture.scales.with(s, flipped);
+          yield { of, bits: { ...picture, scales }, errors: byShare[i]! };
+        }
+      }
+    }
+  }
+}
+
+/** Bits that a share is: rounded up, but for what the product of two doubles has too much. */
+function flipCount(share: number, bits: number): number {
+  return Math.max(1, Math.ceil(share * bits - 1e-6));
+}
+
+function* batches<T>(items: Iterable<T>, size: number): Generator<T[]> {
+  let batch: T[] = [];
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Means of errors, not of decibels: one perfect picture would make those infinite. */
+function mean(errors: readonly number[]): number {
+  return errors.length ? errors.reduce((sum, error) => sum + error, 0) / errors.length : 0;
+}
+
+function squaredError(a: Picture, b: Picture): number {
+  return PEAK ** 2 / 10 ** (psnr(a, b) / 10);
+}
+
+function decibels(error: number): number {
+  return 10 * Math.log10(PEAK ** 2 / error);
+}
+
+function checkOptions(shares: readonly number[], trials: number): void {
+  const bad = shares.find((share) => !(share > 0 && share <= 1));
+  if (bad !== undefined || shares.length === 0) {
+    const what = bad === undefined ? "no share" : `a share of ${bad}`;
+    throw new InputError("bad-value", `Cannot flip ${what} of the bits: give shares up to 1`);
+  }
+  if (!Number.isInteger(trials) || trials < 1) {
+    throw new InputError("bad-value", `Cannot flip bits in ${trials} trials: use 1 or more`);
+  }
+}
+
+/** The first picture, if all have its scales. */
+function alike(pictures: readonly PictureBits[]): PictureBits {
+  const [first, ...others] = pictures;
+  if (!first) throw new InputError("bad-value", "Cannot analyze no pictures: give one or more");
+  for (const [i, other] of others.entries()) {
+    const why = otherScales(first, other);
+    if (!why) continue;
+    throw new InputError("other-bits", `Cannot analyze picture ${i + 1} with picture 0: ${why}`);
+  }
+  return first;
+}
