@@ -27,8 +27,6 @@ export interface Flag<T = unknown> {
   readonly help: string;
   /** May be given several times. */
   readonly many?: boolean;
-  /** Understood, but not in the help. */
-  readonly hidden?: boolean;
 }
 
 /** A command's flags by name. */
@@ -213,16 +211,14 @@ function isFlag(flags: Flags, arg: string): boolean {
 }
 
 function refuseUnknown(arg: string, flags: Flags, command: string): never {
-  const names = Object.keys(flags).filter((name) => !flags[name]!.hidden);
-  const word = nearest(arg.replace(/^-+/, ""), names);
+  const word = nearest(arg.replace(/^-+/, ""), Object.keys(flags));
   const advice = word ? `did you mean --${word}?` : "see --help";
   throw new UsageError(`Unknown flag ${arg} for ${command}: ${advice}`);
 }
 
 /** The help of a command. */
 export function help({ name, summary, words, flags, notes = [] }: Spec): string {
-  const shown = Object.entries({ ...flags, help: HELP }).filter(([, { hidden }]) => !hidden);
-  const rows = shown.map(([key, { alias, type, help }]) => {
+  const rows = Object.entries({ ...flags, help: HELP }).map(([key, { alias, type, help }]) => {
     const flag = `${alias ? `-${alias}, ` : "    "}--${key}${type.value ? ` ${type.value}` : ""}`;
     return [flag, help] as const;
   });

@@ -2,15 +2,29 @@ import { dtypeBytes, isDtype } from "../engine/dtype.ts";
 import { formatBytes, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
 import { scalesOf, storedBlocks } from "../model/blocks.ts";
+import { holdsBits, readBits } from "../model/bits_file.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { help, on, parseFlags, type Spec, UsageError } from "./flags.ts";
-import type { Io } from "./io.ts";
+import { bitCount, gridText, type PictureBits, takeScales } from "../model/picture_bits.ts";
+import { help, on, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { type Io, orAbort } from "./io.ts";
+import { checkWritable, outputPaths } from "./output.ts";
+import { ProgressLine } from "./progress.ts";
+import { contactSheet } from "./sheet.ts";
+import { table } from "./table.ts";
+
+/** Pictures in a row of a sheet. */
+const COLUMNS = 7;
 
 const SPEC = {
   name: "inspect",
-  summary: "Shows what is in a model folder, a safetensors file or a PNG. Needs no GPU.",
+  summary: "Shows what is in a model folder, a safetensors or bits file, or a PNG.",
   words: "FILE|MODEL",
-  flags: { "json": { type: on, help: "Print one JSON object" } },
+  flags: {
+    "json": { type: on, help: "Print one JSON object" },
+    "sheet": { type: path, help: "Of bits: write the picture after each scale, side by side" },
+    "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model of a sheet (emoji-nano)" },
+  },
+  notes: ["Needs no GPU, but for a sheet."],
 } as const satisfies Spec;
 
 interface FileReport {
@@ -30,6 +44,7 @@ export async function inspect(args: readonly string[], io: Io): Promise<number> 
   if (!target || words.length > 1) {
     throw new UsageError("Cannot inspect: give one safetensors file, PNG or model folder");
   }
+  if (given.sheet !== undefined) return await drawSheet(target, given.sheet, given, io);
   const isFolder = await Deno.stat(target).then((info) => info.isDirectory, () => false);
   const { lines, report } = isFolder
     ? await inspectModel(target)
@@ -48,9 +63,68 @@ interface Inspection {
 async function inspectFile(path: string): Promise<Inspection> {
   const { openTensorFile } = await import("../model/files.ts");
   const file = await openTensorFile(path);
-  const report = reportOf(file);
-  file.close();
-  return { lines: describe(report), report };
+  try {
+    if (holdsBits(file)) return await inspectBits(await readBits(file), reportOf(file).bytes, path);
+    const report = reportOf(file);
+    return { lines: describe(report), report };
+  } finally {
+    file.close();
+  }
+}
+
+async function inspectBits(bits: PictureBits, bytes: number, path: string): Promise<Inspection> {
+  const { bitEntropy } = await import("../model/analysis.ts");
+  const { width, height, d, latent, schedule, model } = bits;
+  const count = bitCount(bits);
+  const bitsPerPixel = count / width / height;
+  const scales = bitEntropy([bits]);
+  const of = model === undefined ? "" : ` of ${printable(model)}`;
+  const lines = [
+    `${path}: a picture of ${width}x${height} pixels as ${count.toLocaleString("en")} bits` +
+    `${of}, ${bitsPerPixel.toFixed(3)} a pixel, ${formatBytes(bytes)}`,
+    `${gridText(latent)} positions of ${d} bits, ${schedule.length} scales`,
+    ...table(
+      ["scale", "grid", "bits", "ones %", "entropy"],
+      scales.map(({ grid, bits, ones, entropy }, s) => [
+        `${s + 1}`,
+        gridText(grid),
+        bits.toLocaleString("en"),
+        (100 * ones).toFixed(1),
+        entropy.toFixed(3),
+      ]),
+    ),
+  ];
+  const report = { file: path, width, height, d, latent, model, bits: count, bitsPerPixel, bytes };
+  return { lines, report: { ...report, scales } };
+}
+
+/** Writes what a picture looks like after each scale. */
+async function drawSheet(
+  path: string,
+  output: string,
+  { model: folder, json }: { readonly model?: string; readonly json?: boolean },
+  io: Io,
+): Promise<number> {
+  const { loadModel, readInput } = await import("./pictures.ts");
+  const bits = await readInput(path);
+  if (!("scales" in bits)) {
+    throw new UsageError(`Cannot make a sheet of "${path}": it holds no bits; encode it first`);
+  }
+  const [file = ""] = outputPaths(output, 1);
+  await checkWritable(file);
+  using progress = new ProgressLine(io);
+  const model = await loadModel(folder, { lazy: true }, io, progress);
+  const { signal } = io;
+  const so = bits.schedule.map((_, s) => takeScales(bits, s + 1));
+  const pictures = await orAbort(signal, model.decode(so, { signal }));
+  const { encodePng } = await import("../model/png.ts");
+  const { writeFileAtomic } = await import("../model/files.ts");
+  const { rgba, width, height } = contactSheet(pictures, Math.min(COLUMNS, pictures.length));
+  progress[Symbol.dispose]();
+  await writeFileAtomic(file, encodePng(rgba, width, height), { signal });
+  io.out(json ? JSON.stringify({ path: file, width, height, scales: pictures.length }) : file);
+  model.dispose();
+  return 0;
 }
 
 async function inspectPng(path: string): Promise<Inspection> {

@@ -30,7 +30,7 @@ export async function readInput(path: string): Promise<Input> {
     const file = await openTensorFile(path);
     try {
       return holdsBits(file) || !file.tensors.has("image")
-        ? await readBits(file, path)
+        ? { ...await readBits(file), name: path }
         : await readImage(file);
     } finally {
       file.close();

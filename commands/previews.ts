@@ -1,5 +1,4 @@
 import { join } from "@std/path";
-import { FileError, quote } from "../engine/errors.ts";
 import { writeFileAtomic } from "../model/files.ts";
 import type { Step } from "../model/infinity.ts";
 import type { DecodedPicture } from "../model/visual_tokenizer.ts";
@@ -25,7 +24,7 @@ export class Previews {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Checks where to write; `null` if nothing is asked for. @throws {FileError | UsageError} */
+  /** Checks where to write; `null` if nothing is asked for. @throws {FileError} @throws {UsageError} */
   static async open(
     folder: string | undefined,
     animate: string | undefined,
@@ -34,12 +33,9 @@ export class Previews {
   ): Promise<Previews | null> {
     if (folder === undefined && animate === undefined) return null;
     if (folder !== undefined) {
-      await Deno.mkdir(folder, { recursive: true }).catch((cause: Error) => {
-        const why = cause.message.split("\n")[0]!;
-        const message = `Cannot write into ${quote(folder)}: ${why}; name another folder`;
-        throw new FileError("not-writable", message, { cause });
-      });
-      await checkWritable(join(folder, "scale-01.png"));
+      // a folder that is not there is made with its first file
+      const there = await Deno.stat(folder).catch(() => null);
+      await checkWritable(there ? join(folder, "scale-01.png") : folder);
     }
     return new Previews(folder, animate === undefined ? [] : outputPaths(animate, images), signal);
   }
@@ -69,6 +65,9 @@ export class Previews {
       pictures.forEach((picture, i) => (this.#frames[i] ??= []).push(picture));
     }
     if (this.folder === undefined) return;
+    await Deno.mkdir(this.folder).catch((error) => {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    });
     const name = join(this.folder, `scale-${`${scale + 1}`.padStart(2, "0")}.png`);
     for (const [i, file] of outputPaths(name, pictures.length).entries()) {
       await writeFileAtomic(file, pictures[i]!.toPng(), { signal: this.signal });

@@ -18,6 +18,9 @@ const PEAK = 255;
 const MOST_PICTURES = 16;
 const MOST_PIXELS = 2 ** 20;
 
+/** Shares of bits that are flipped if nothing else is said. */
+export const FLIP_SHARES: readonly number[] = [0.01, 0.05, 0.25];
+
 /** How the bits of a scale are distributed. */
 export interface ScaleEntropy {
   /** Rows, columns. */
@@ -54,9 +57,9 @@ export interface FlipSensitivity {
   readonly levelsPerFlip: number;
 }
 
-/** How to measure, by {@link flipSensitivity}. */
+/** How {@link flipSensitivity} measures. */
 export interface SensitivityOptions {
-  /** Shares of a scale's bits to flip, above 0, at most 1; 0.01, 0.05 and 0.25 if absent. */
+  /** Shares of a scale's bits to flip, above 0, at most 1 ({@link FLIP_SHARES}). */
   readonly shares?: readonly number[];
   /** Drawings of flips for each picture, scale and share (2). */
   readonly trials?: number;
@@ -132,7 +135,7 @@ export async function flipSensitivity(
   pictures: readonly PictureBits[],
   options: SensitivityOptions = {},
 ): Promise<ScaleSensitivity[]> {
-  const { shares = [0.01, 0.05, 0.25], trials = 2, seed = 0n, signal, onProgress } = options;
+  const { shares = FLIP_SHARES, trials = 2, seed = 0n, signal, onProgress } = options;
   const { schedule, width, height } = alike(pictures);
   checkOptions(shares, trials);
   const size = Math.min(MOST_PICTURES, Math.max(1, Math.floor(MOST_PIXELS / (width * height))));
@@ -241,7 +244,10 @@ function checkOptions(shares: readonly number[], trials: number): void {
   const bad = shares.find((share) => !(share > 0 && share <= 1));
   if (bad !== undefined || shares.length === 0) {
     const what = bad === undefined ? "no share" : `a share of ${bad}`;
-    throw new InputError("bad-value", `Cannot flip ${what} of the bits: give shares up to 1`);
+    throw new InputError(
+      "bad-value",
+      `Cannot flip ${what} of the bits: give shares above 0 up to 1`,
+    );
   }
   if (!Number.isInteger(trials) || trials < 1) {
     throw new InputError("bad-value", `Cannot flip bits in ${trials} trials: use 1 or more`);
@@ -255,7 +261,7 @@ function alike(pictures: readonly PictureBits[]): PictureBits {
   for (const [i, other] of others.entries()) {
     const why = otherScales(first, other);
     if (!why) continue;
-    throw new InputError("other-bits", `Cannot analyze picture ${i + 1} with picture 0: ${why}`);
+    throw new InputError("other-bits", `Cannot analyze pictures 0 and ${i + 1} together: ${why}`);
   }
   return first;
 }

@@ -9,21 +9,22 @@ import { bytesSource } from "../engine/byte_source.ts";
 import { InputError, quote } from "../engine/errors.ts";
 import { Safetensors, type TensorFile } from "../engine/safetensors.ts";
 import { encodeSafetensors } from "../engine/safetensors_writer.ts";
-import { gridText, type PictureBits, scheduleText } from "./picture_bits.ts";
+import { bitCount, gridText, type PictureBits, scheduleText } from "./picture_bits.ts";
 import { parseSchedule } from "./schedule.ts";
 
 /** What the header calls the format. */
 const FORMAT = "bitwise-bits-1";
 
-/** The most pixels along a side, as of any picture: a header of a few bytes may claim any size. */
+/** The most pixels along a side, and bits in all: a header of a few bytes may claim any number. */
 const MAX_SIDE = 2 ** 16;
+const MAX_BITS = 2 ** 30;
 
 /** Eight bits to a byte, the first the highest; zeros at the end. */
-export function packBits(scales: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const packed = new Uint8Array(Math.ceil(scales.reduce((sum, bits) => sum + bits.length, 0) / 8));
+export function packBits(scales: PictureBits["scales"]): Uint8Array<ArrayBuffer> {
+  const packed = new Uint8Array(Math.ceil(bitCount({ scales }) / 8));
   let at = 0;
   for (const bits of scales) {
-    for (const bit of bits) packed[at >> 3]! |= bit << 7 - (at++ & 7);
+    for (const bit of bits) packed[at >> 3]! |= (bit & 1) << 7 - (at++ & 7);
   }
   return packed;
 }
@@ -75,7 +76,8 @@ export async function decodeBitsFile(
   bytes: Uint8Array<ArrayBuffer>,
   name?: string,
 ): Promise<PictureBits> {
-  return await readBits(await Safetensors.open(bytesSource(name ?? "bits", bytes)), name);
+  const bits = await readBits(await Safetensors.open(bytesSource(name ?? "bits", bytes)));
+  return name === undefined ? bits : { ...bits, name };
 }
 
 /** Whether a file says that it holds a picture's bits. */
@@ -84,7 +86,7 @@ export function holdsBits({ metadata }: Pick<TensorFile, "metadata">): boolean {
 }
 
 /** {@link decodeBitsFile} of an open file. */
-export async function readBits(file: TensorFile, name?: string): Promise<PictureBits> {
+export async function readBits(file: TensorFile): Promise<PictureBits> {
   const refuse = (why: string): never => {
     throw new InputError("bad-bits", `Cannot read bits of ${quote(file.name)}: ${why}`);
   };
@@ -92,8 +94,8 @@ export async function readBits(file: TensorFile, name?: string): Promise<Picture
   if (!holdsBits(file)) refuse("it is no bits file; make one with  bitwise encode");
   const read = <T>(key: string, parse: (text: string) => T | undefined): T => {
     const text = metadata[key];
-    const value = text === undefined ? undefined : parse(text);
-    return value === undefined ? refuse(`its header says ${key} ${quote(text ?? "")}`) : value;
+    if (text === undefined) return refuse(`its header has no ${key}`);
+    return parse(text) ?? refuse(`its header says ${key} ${quote(text)}`);
   };
   const grids = (text: string) => {
     try {
@@ -104,7 +106,10 @@ export async function readBits(file: TensorFile, name?: string): Promise<Picture
   };
   const d = read("d", (text) => /^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined);
   const schedule = read("schedule", grids);
-  const latent = read("latent", (text) => grids(text)?.[0]);
+  const latent = read("latent", (text) => {
+    const found = grids(text);
+    return found?.length === 1 ? found[0] : undefined;
+  });
   const [width, height] = read("size", (text) => {
     const match = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text);
     const [across, down] = (match ?? []).slice(1).map(Number);
@@ -112,10 +117,12 @@ export async function readBits(file: TensorFile, name?: string): Promise<Picture
   });
   const sizes = schedule.map(([h, w]) => h * w * d);
   const count = sizes.reduce((sum, n) => sum + n, 0);
+  if (count > MAX_BITS) refuse(`its header says ${count} bits, the limit is ${MAX_BITS}`);
   const info = file.tensors.get("bits");
-  if (info?.dtype !== "U8" || info.byteLength !== Math.ceil(count / 8)) {
-    const is = info ? `${info.dtype} [${info.shape}]` : "missing";
-    refuse(`tensor bits is ${is}, ${count} bits need U8 [${Math.ceil(count / 8)}]`);
+  const bytes = Math.ceil(count / 8);
+  if (info?.dtype !== "U8" || info.shape.length !== 1 || info.byteLength !== bytes) {
+    const is = info ? `${info.dtype} [${info.shape.slice(0, 8)}]` : "missing";
+    refuse(`tensor bits is ${is}, ${count} bits need U8 [${bytes}]`);
   }
   const packed = await file.read("bits");
   let at = 0;
@@ -123,6 +130,5 @@ export async function readBits(file: TensorFile, name?: string): Promise<Picture
     Uint8Array.from({ length: n }, () => Number(packed[at >> 3]) >> 7 - (at++ & 7) & 1)
   );
   const { model } = metadata;
-  const known = { ...model !== undefined && { model }, ...name !== undefined && { name } };
-  return { width, height, d, latent, schedule, scales, ...known };
+  return { width, height, d, latent, schedule, scales, ...model !== undefined && { model } };
 }

@@ -97,7 +97,8 @@ export async function planEdit(
   const latent = vaeSchedule(config, schedule).at(-1)!;
   const positions = await freePositions(mask, init, latent, config.vae.patch_size);
   const free = schedule.map((grid) => freeTokens(positions, latent, grid, p === 2));
-  if (!free.slice(keepScales).flat().includes(true)) {
+  const draws = positions.includes(true) && free.slice(keepScales).flat().includes(true);
+  if (keepScales < schedule.length && !draws) {
     refuse("empty-mask", "Cannot draw: the mask is white over no whole position of the picture");
   }
   return { init, schedule, keepScales, free };
@@ -113,11 +114,12 @@ export function forcedBits(
   { schedule, keepScales, free }: EditPlan,
   bits: PictureBits,
 ): (Uint8Array | undefined)[] {
-  const { d_vae: D, apply_spatial_patchify } = config.transformer;
+  const patchify = Boolean(config.transformer.apply_spatial_patchify);
   return vaeSchedule(config, schedule).map((grid, s) => {
     if (s >= keepScales && !free) return undefined;
-    const tokens = tokensOfBits(bits.scales[s]!, grid, bits.d, Boolean(apply_spatial_patchify));
+    const tokens = tokensOfBits(bits.scales[s]!, grid, bits.d, patchify);
     if (s < keepScales) return tokens;
+    const D = tokens.length / free![s]!.length;
     free![s]!.forEach((drawn, token) => {
       if (drawn) tokens.fill(FREE, token * D, (token + 1) * D);
     });
@@ -139,12 +141,13 @@ function scheduleOf(config: ModelConfig, bits: PictureBits, options: Sizes): rea
   const begins = bits.schedule.every((grid, s) => tokens[s]?.join() === grid.join());
   const size = tokens.at(-1)?.join() === bits.latent.join();
   if (begins && size) return asked;
+  const has = `${scheduleText(bits.schedule)} of ${gridText(bits.latent)} positions`;
   return refuse(
     "other-bits",
-    `Cannot edit ${quote(bits.name ?? "bits")}: it has the scales ${
-      scheduleText(bits.schedule)
-    } of ` +
-      `${gridText(bits.latent)} positions, the schedule to draw is ${scheduleText(tokens)}`,
+    `Cannot edit ${
+      quote(bits.name ?? "bits")
+    }: it has the scales ${has}, the schedule to draw is ` +
+      scheduleText(tokens),
   );
 }
 

@@ -70,9 +70,7 @@ export function picturesOf(
     d,
     latent,
     schedule: grids.slice(0, tokens.length),
-    scales: tokens.map((bits, s) =>
-      bitsOfTokens(bits, b, schedule[s]!, transformer.d_vae, patchify)
-    ),
+    scales: tokens.map((bits, s) => bitsOfTokens(bits, b, grids[s]!, d, patchify)),
     model: config.name,
   }));
 }

@@ -101,7 +101,8 @@ export function interpolateBits(
     }
     return between;
   });
-  return { ...from, scales };
+  const { name: _, ...rest } = from;
+  return { ...rest, scales };
 }
 
 /** Why two pictures' bits do not lie over each other, in words; `null` if they do. */
@@ -111,7 +112,9 @@ export function otherScales(a: PictureBits, b: PictureBits): string | null {
     return `one has ${gridText(a.latent)} positions, the other ${gridText(b.latent)}`;
   }
   const [one, other] = [scheduleText(a.schedule), scheduleText(b.schedule)];
-  return one === other ? null : `one has the scales ${one}, the other ${other}`;
+  if (one !== other) return `one has the scales ${one}, the other ${other}`;
+  const bad = a.schedule.findIndex((_, s) => a.scales[s]?.length !== b.scales[s]?.length);
+  return bad < 0 ? null : `one has other bits at scale ${bad} than the other`;
 }
 
 /** `rows x columns`. */
@@ -125,48 +128,46 @@ export function scheduleText(schedule: readonly Grid[]): string {
 }
 
 /**
- * One image's bits of a scale of tokens [B, rows·columns, D], in positions of the VAE [rows·p, columns·p, D/p²]: p is 2
- * where a token stands for a square (`pixel_shuffle`; channel 4c + 2dy + dx), else 1.
+ * One image's bits of a scale of tokens [B, h/p · w/p, d·p²], in positions of the VAE [h, w, d]: p is 2 where a token
+ * stands for a square (`pixel_shuffle`; channel 4c + 2dy + dx), else 1.
  */
 export function bitsOfTokens(
   tokens: ArrayLike<number>,
   image: number,
-  [rows, columns]: Grid,
-  D: number,
+  [h, w]: Grid,
+  d: number,
   patchify: boolean,
 ): Uint8Array<ArrayBuffer> {
-  const p = patchify ? 2 : 1;
-  const start = image * rows * columns * D;
-  const d = D / p ** 2;
-  const bits = new Uint8Array(rows * columns * D);
-  forEachBit([rows, columns], d, p, (token, at) => bits[at] = tokens[start + token]!);
+  const start = image * h * w * d;
+  const bits = new Uint8Array(h * w * d);
+  forEachBit([h, w], d, patchify, (token, at) => bits[at] = tokens[start + token]!);
   return bits;
 }
 
-/** The inverse of {@link bitsOfTokens}: a scale [h, w, d] in positions of the VAE as tokens [h/p · w/p, d·p²]. */
+/** The inverse of {@link bitsOfTokens} for one image. */
 export function tokensOfBits(
   bits: ArrayLike<number>,
   [h, w]: Grid,
   d: number,
   patchify: boolean,
 ): Uint8Array<ArrayBuffer> {
-  const p = patchify ? 2 : 1;
   const tokens = new Uint8Array(h * w * d);
-  forEachBit([h / p, w / p], d, p, (token, at) => tokens[token] = bits[at]!);
+  forEachBit([h, w], d, patchify, (token, at) => tokens[token] = bits[at]!);
   return tokens;
 }
 
 /** Visits the place of every bit among tokens, and among positions. */
 function forEachBit(
-  [rows, columns]: Grid,
+  [h, w]: Grid,
   d: number,
-  p: number,
+  patchify: boolean,
   visit: (token: number, position: number) => void,
 ): void {
+  const p = patchify ? 2 : 1;
   let at = 0;
-  for (let y = 0; y < rows * p; y++) {
-    for (let x = 0; x < columns * p; x++) {
-      const token = (Math.floor(y / p) * columns + Math.floor(x / p)) * d * p * p;
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < w; x++) {
+      const token = (Math.floor(y / p) * (w / p) + Math.floor(x / p)) * d * p * p;
       const place = y % p * p + x % p;
       for (let c = 0; c < d; c++) visit(token + c * p * p + place, at++);
     }

@@ -1,21 +1,12 @@
 import { assert } from "@std/assert";
 import { Device, type Tensor, type TensorDType } from "../../engine/mod.ts";
 
+export { random } from "../random.ts";
+
 /** One device for all tests of a file. Fails with the engine's own line where there is no adapter. */
 export const device: Device = await Device.open();
 // a device that outlives its isolate now and then corrupts the heap of Mesa's threads at process exit
 globalThis.addEventListener("unload", () => device.dispose());
-
-/** Small deterministic generator (mulberry32): tests must not depend on chance. */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** Values in [-1, 1), rounded to what `dtype` can hold so that the reference sees the same numbers. */
 export function values(
