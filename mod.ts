@@ -51,14 +51,9 @@ export type { T5Config } from "./model/t5.ts";
 export type { VaeConfig } from "./model/vae.ts";
 export type { Dtype } from "./engine/dtype.ts";
 export type { WeightType } from "./kernels/linear.ts";
-export type { Hooks, Progress, Stage } from "./model/generate.ts";
-export {
-  DEFAULT_MODEL,
-  type GenerateOptions,
-  InfinityModel,
-  type LoadOptions,
-  type Step,
-} from "./model/infinity.ts";
+export type { Hooks, Progress, Stage } from "./model/progress.ts";
+export { DEFAULT_MODEL, InfinityModel } from "./model/infinity.ts";
+export type { GenerateOptions, LoadOptions, Step } from "./model/options.ts";
 export type { EditOptions } from "./model/editing.ts";
 export type { Image, Result } from "./model/images.ts";
 export type { TextOptions } from "./model/text_side.ts";

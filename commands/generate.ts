@@ -1,7 +1,8 @@
 import { resolve } from "@std/path";
 import type { EditOptions } from "../model/editing.ts";
 import type { Result } from "../model/images.ts";
-import type { GenerateOptions, InfinityModel } from "../model/infinity.ts";
+import type { InfinityModel } from "../model/infinity.ts";
+import type { GenerateOptions } from "../model/options.ts";
 import type { SamplingOptions } from "../model/plan.ts";
 import { help, parseFlags, type Spec, UsageError } from "./flags.ts";
 import { FLAGS, type Given } from "./generate_flags.ts";

@@ -7,7 +7,8 @@
 import { InputError, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
 import { holdsBits, readBits } from "../model/bits_file.ts";
-import type { InfinityModel, LoadOptions } from "../model/infinity.ts";
+import type { InfinityModel } from "../model/infinity.ts";
+import type { LoadOptions } from "../model/options.ts";
 import type { PictureBits } from "../model/picture_bits.ts";
 import type { Picture } from "../model/png.ts";
 import type { EncodeOptions, FloatPicture } from "../model/picture_input.ts";

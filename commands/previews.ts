@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { writeFileAtomic } from "../model/files.ts";
-import type { Step } from "../model/infinity.ts";
+import type { Step } from "../model/options.ts";
 import type { DecodedPicture } from "../model/visual_tokenizer.ts";
 import type { Io } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";

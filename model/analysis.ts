@@ -120,8 +120,8 @@ function binaryEntropy(p: number): number {
  *
  * using model = await InfinityModel.load();
  * const { images } = await model.generate({ prompt: "red apple" });
- * const decode = (list: readonly PictureBits[]) => model.decode(list);
- * const scales = await flipSensitivity(decode, images.map(({ bits }) => bits), { trials: 1 });
+ * const bits = images.map((image) => image.bits);
+ * const scales = await flipSensitivity((list) => model.decode(list), bits, { trials: 1 });
  * console.log(scales.map(({ grid, upTo, flips }) => [grid, upTo, flips[0]!.psnr]));
  * ```
  *

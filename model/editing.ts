@@ -105,7 +105,8 @@ export async function planEdit(
 }
 
 /**
- * What is forced of a picture: bits of one image by scale, [h, w, d] of tokens, {@link FREE} where they are drawn.
+ * What is forced of a picture, the same in each image: by scale [images, h, w, d] of tokens, {@link FREE} where bits
+ * are drawn.
  *
  * @param bits All that {@link EditPlan.init} has.
  */
@@ -113,17 +114,20 @@ export function forcedBits(
   config: ModelConfig,
   { schedule, keepScales, free }: EditPlan,
   bits: PictureBits,
+  images: number,
 ): (Uint8Array | undefined)[] {
   const patchify = Boolean(config.transformer.apply_spatial_patchify);
   return vaeSchedule(config, schedule).map((grid, s) => {
     if (s >= keepScales && !free) return undefined;
     const tokens = tokensOfBits(bits.scales[s]!, grid, bits.d, patchify);
-    if (s < keepScales) return tokens;
-    const D = tokens.length / free![s]!.length;
-    free![s]!.forEach((drawn, token) => {
-      if (drawn) tokens.fill(FREE, token * D, (token + 1) * D);
+    const drawn = s < keepScales ? [] : free![s]!;
+    const D = tokens.length / drawn.length;
+    drawn.forEach((isFree, token) => {
+      if (isFree) tokens.fill(FREE, token * D, (token + 1) * D);
     });
-    return tokens;
+    const all = new Uint8Array(images * tokens.length);
+    for (let i = 0; i < images; i++) all.set(tokens, i * tokens.length);
+    return all;
   });
 }
 

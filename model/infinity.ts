@@ -1,18 +1,19 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
-import { type EditOptions, forcedBits, planEdit } from "./editing.ts";
+import { forcedBits, planEdit } from "./editing.ts";
 import { openFolder } from "./folder.ts";
-import { type DrawnScale, generate, type Hooks, outcome, type Steps } from "./generate.ts";
+import { type DrawnScale, generate, outcome, type Steps } from "./generate.ts";
 import { imagesOf, picturesOf, type Result } from "./images.ts";
 import type { Part } from "./keys.ts";
+import type { GenerateOptions, LoadOptions, Step } from "./options.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./parts.ts";
 import type { PictureBits } from "./picture_bits.ts";
 import type { EncodeOptions, PictureInput } from "./picture_input.ts";
-import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
+import { makePlan, type Plan } from "./plan.ts";
 import { vaeSchedule } from "./schedule.ts";
 import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
-import { promptsOf, type TextOptions, TextSide } from "./text_side.ts";
+import { promptsOf, TextSide } from "./text_side.ts";
 import { Tokenizer } from "./tokenizer.ts";
 import type { VaeDecoder } from "./vae.ts";
 import { type DecodedPicture, decodedPicture, VisualTokenizer } from "./visual_tokenizer.ts";
@@ -29,49 +30,6 @@ import { type DecodedPicture, decodedPicture, VisualTokenizer } from "./visual_t
  * ```
  */
 export const DEFAULT_MODEL: URL = new URL("../assets/models/emoji-nano/", import.meta.url);
-
-/** How to load a model. */
-export interface LoadOptions {
-  /** A WebGPU implementation; Deno's own if absent. */
-  readonly gpu?: GPU;
-  /** A device that is already open and stays the caller's; overrides `gpu`. */
-  readonly device?: Device;
-  /**
-   * Storage of weights and KV cache; if absent, the blocks that the files are in, else `f32`. `f16` halves the memory and needs `shader-f16`; `q8_0` and `q4_0`
-   * keep linear layers in blocks of 8.5 and 4.5 bits per weight, the rest as f16 where the adapter can.
-   */
-  readonly type?: WeightType;
-  /**
-   * Keeps only the part in memory that works: text encoder, then transformer, then VAE, each loaded anew for every
-   * call. Slower, and as small as it gets; see {@link planMemory}.
-   */
-  readonly staged?: boolean;
-  /** Loads each part when it is first used, and checks it no sooner: encoding and decoding need the VAE alone. */
-  readonly lazy?: boolean;
-  /** Called with what is being loaded. */
-  readonly onProgress?: (what: string) => void;
-}
-
-/** What to draw, and how. */
-export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptions, Hooks {
-  /**
-   * For {@link InfinityModel.stream}: decodes the picture at each scale and reads it back with the bits, so that
-   * {@link Step.image} need not. A model in stages then holds its VAE beside the transformer.
-   */
-  readonly preview?: boolean;
-}
-
-/** A scale of a picture that is being drawn. */
-export interface Step {
-  /** Index of the scale, from 0. */
-  readonly scale: number;
-  /** Number of scales. */
-  readonly scales: number;
-  /** Bits of this scale and all before, of each image. */
-  readonly bits: readonly PictureBits[];
-  /** What the picture is so far: decodes {@link Step.bits} of one image when it is called, at any time. */
-  image(index?: number): Promise<DecodedPicture>;
-}
 
 /**
  * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE decoder on one GPU.
@@ -407,8 +365,7 @@ export class InfinityModel {
       schedule: vaeSchedule(this.config, schedule),
       signal: options.signal,
     });
-    const forceBits = forcedBits(this.config, edit, bits)
-      .map((bits) => bits && repeated(bits, plan.images));
+    const forceBits = forcedBits(this.config, edit, bits, plan.images);
     return { ...plan, forceBits, keepScales };
   }
 
@@ -434,10 +391,4 @@ export class InfinityModel {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function repeated(bits: Uint8Array, count: number): Uint8Array {
-  const all = new Uint8Array(bits.length * count);
-  for (let i = 0; i < count; i++) all.set(bits, i * bits.length);
-  return all;
 }

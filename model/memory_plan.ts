@@ -1,7 +1,7 @@
 import { Device, dryGpu, formatBytes, OutOfMemoryError } from "../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
 import type { ModelConfig } from "./config.ts";
-import type { Stage } from "./generate.ts";
+import type { Stage } from "./progress.ts";
 import { InfinityModel } from "./infinity.ts";
 import type { SamplingOptions } from "./plan.ts";
 

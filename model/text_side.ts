@@ -1,7 +1,8 @@
 import { type Device, InputError } from "../engine/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import type { Stage, TextFeatures } from "./generate.ts";
+import type { TextFeatures } from "./generate.ts";
 import type { Lease, Parts } from "./parts.ts";
+import type { Stage } from "./progress.ts";
 import { type FeatureRows, type RowRange, TextRows } from "./text_rows.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Transformer } from "./transformer.ts";

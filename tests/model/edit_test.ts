@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../engine/mod.ts";
 import type { Result } from "../../model/images.ts";
-import { DEFAULT_MODEL, type GenerateOptions, InfinityModel } from "../../model/infinity.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import type { GenerateOptions } from "../../model/options.ts";
 import { openTensorFile } from "../../model/files.ts";
 import { type PictureBits, takeScales } from "../../model/picture_bits.ts";
 import { encodePng, type Picture } from "../../model/png.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, InputError, OutOfMemoryError } from "../../engine/mod.ts";
-import { DEFAULT_MODEL, type GenerateOptions, InfinityModel } from "../../model/infinity.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import type { GenerateOptions } from "../../model/options.ts";
 import type { Result } from "../../model/images.ts";
 import { openTensorFile } from "../../model/files.ts";
 import type { SamplingOptions } from "../../model/plan.ts";

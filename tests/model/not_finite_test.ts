@@ -2,7 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { InputError } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/files.ts";
-import { DEFAULT_MODEL, type GenerateOptions, InfinityModel } from "../../model/infinity.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import type { GenerateOptions } from "../../model/options.ts";
 import { inFolder } from "../commands/process.ts";
 import { device } from "../kernels/harness.ts";
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel, type Step } from "../../model/infinity.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import type { Step } from "../../model/options.ts";
 import { takeScales } from "../../model/picture_bits.ts";
 import { device } from "../kernels/harness.ts";
 import { PATCHED } from "./patched.ts";
