@@ -61,6 +61,15 @@ export type { EncodeOptions, FloatPicture, PictureInput } from "./model/picture_
 export type { DecodedPicture } from "./model/visual_tokenizer.ts";
 export { bitCount, interpolateBits, type PictureBits, takeScales } from "./model/picture_bits.ts";
 export { decodeBitsFile, encodeBitsFile } from "./model/bits_file.ts";
+export {
+  bitEntropy,
+  FLIP_SHARES,
+  type FlipSensitivity,
+  flipSensitivity,
+  type ScaleEntropy,
+  type ScaleSensitivity,
+  type SensitivityOptions,
+} from "./model/analysis.ts";
 export { encodeApng } from "./model/apng.ts";
 export { psnr, ssim } from "./model/metrics.ts";
 export { encodePng, type Picture } from "./model/png.ts";

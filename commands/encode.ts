@@ -54,7 +54,7 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
   );
   const took = (performance.now() - began) / 1000;
   const { encodeBitsFile } = await import("../model/bits_file.ts");
-  const { bitCount } = await import("../model/picture_bits.ts");
+  const { bitCount, gridText, scheduleText } = await import("../model/picture_bits.ts");
   const { writeFileAtomic } = await import("../model/files.ts");
   const { encodeSafetensors } = await import("../engine/safetensors_writer.ts");
   progress[Symbol.dispose]();
@@ -72,8 +72,8 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
       width,
       height,
       d,
-      latent,
-      schedule,
+      latent: gridText(latent),
+      schedule: scheduleText(schedule),
       bits: count,
       bitsPerPixel: count / width / height,
       bytes: bytes.length,

@@ -94,8 +94,19 @@ async function inspectBits(bits: PictureBits, bytes: number, path: string): Prom
       ]),
     ),
   ];
-  const report = { file: path, width, height, d, latent, model, bits: count, bitsPerPixel, bytes };
-  return { lines, report: { ...report, scales } };
+  const report = {
+    file: path,
+    width,
+    height,
+    d,
+    latent: gridText(latent),
+    model,
+    bits: count,
+    bitsPerPixel,
+    bytes,
+    scales: scales.map((scale) => ({ ...scale, grid: gridText(scale.grid) })),
+  };
+  return { lines, report };
 }
 
 /** Writes what a picture looks like after each scale. */

@@ -41,7 +41,8 @@ export async function interpolate(args: readonly string[], io: Io): Promise<numb
   const { steps = 8, output = "output.png", sheet, animate } = given;
   const [from, to] = words;
   if (from === undefined || to === undefined || words.length > 2) {
-    throw new UsageError(`Cannot interpolate ${words.length} pictures: give two`);
+    const found = words.length === 1 ? "1 picture" : `${words.length} pictures`;
+    throw new UsageError(`Cannot interpolate ${found}: give two`);
   }
   if (steps < 2 || steps > MAX_STEPS) {
     throw new UsageError(`Cannot make ${steps} steps: --steps must be 2 to ${MAX_STEPS}`);
