@@ -25,9 +25,10 @@ Deno.test("main() shows help and version", async () => {
   for (const args of [[], ["--help"], ["-h"], ["help"]]) {
     const [code, text] = await says(args, fakeIo());
     assertEquals(code, 0);
-    assertStringIncludes(text, "  doctor    Check the GPU");
+    assertStringIncludes(text, "  doctor       Check the GPU");
   }
-  for (const name of ["generate", "demo", "inspect", "doctor"]) {
+  const pictures = ["encode", "decode", "reconstruct", "variations", "interpolate", "analyze"];
+  for (const name of ["generate", "demo", ...pictures, "inspect", "doctor"]) {
     const [code, text] = await says([name, "--help"], fakeIo());
     assertEquals(code, 0);
     assertStringIncludes(text, `Usage: bitwise ${name} [FLAGS]`);
@@ -77,15 +78,15 @@ Deno.test("cli refuses flags that contradict each other, and counts beyond all m
   const cases: [string[], string][] = [
     [["-n", "dog", "--negative-features", "f"], `-prompt and --negative-features ${together}`],
     [["--schedule", "1x1", "-W", "32", "-H", "32"], `--schedule and --width ${together}`],
-    [["-o", "a.png", "--trace", "./a.png"], 'Cannot write "./a.png" as a picture and a trace'],
+    [
+      ["-o", "a.png", "--trace", "./a.png"],
+      'Cannot write "./a.png" twice: give each file a name of its own',
+    ],
     [["-b", "999999999999999"], "--batch-count must be 1 to 9999"],
   ];
   for (const [args, message] of cases) await refuses(["generate", "cat", ...args], 2, message);
   await refuses(["demo", "-o", "-"], 2, "Cannot write the demo to stdout");
 });
-
-Deno.test("cli refuses to edit pictures, as long as it cannot", () =>
-  refuses(["generate", "cat", "-i", "cat.png"], 2, "--init-img: this version cannot edit"));
 
 Deno.test("cli refuses lists of cfg and tau that do not fit the schedule", async () => {
   const wrong = "the schedule has 4 scales, give one value or 4";

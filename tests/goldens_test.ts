@@ -19,5 +19,6 @@ Deno.test("golden() reads every packed file, and together they are small", async
     }
   }
   assert(tensors > 700, `${tensors} tensors`);
-  assert(total < 25e6, `${total} bytes`);
+  // 24.3 MB are generation's, the rest is the encoder's and the quantiser's
+  assert(total < 28e6, `${total} bytes`);
 });

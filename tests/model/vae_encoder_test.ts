@@ -126,7 +126,9 @@ Deno.test("golden: VaeEncoder and quantise() encode as emoji-nano's reference do
 Deno.test("golden: quantise() gives the bits of real schedules, 16 to 64 a position", async () => {
   const { config, has, tensor } = await golden("bsq_only");
   type Case = { d: number; schedule: number[][] };
-  for (const [name, { d, schedule: scales }] of Object.entries<Case>(config)) {
+  const cases = Object.entries<Case>(config).filter(([name]) => has(`${name}x`));
+  assert(cases.length >= 6, "the packed files hold six of the eight");
+  for (const [name, { d, schedule: scales }] of cases) {
     const schedule = grids(scales);
     const features = tensor(`${name}x`);
     const { bits, sum } = quantise(device, uploaded(features), schedule);
