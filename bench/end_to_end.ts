@@ -111,12 +111,29 @@ async function benchModel(): Promise<EndToEnd> {
   device.memory.resetPeak();
   const batch = await generate(5, BATCH);
   const batchPeak = device.memory.peakBytes;
+  const { images: [image] } = await model.generate({ prompt: PROMPT, seed: 7 });
+  const repeat = async (run: () => Promise<unknown>) => {
+    await run(); // loads the encoder, compiles what generation has no use for
+    const samples: number[] = [];
+    for (let i = 0; i < WARM_IMAGES; i++) samples.push(await wallTime(run));
+    return samples;
+  };
+  const encode = await repeat(() => model.encode(image!));
+  const decode = await repeat(() => model.decode(image!.bits));
+  const edit = await repeat(() => model.edit(image!.bits, { prompt: PROMPT, strength: 0.5 }));
+  const previews = await repeat(async () => {
+    for await (const step of model.stream({ prompt: PROMPT, preview: true })) await step.image();
+  });
   const figures = [
     figure("load", load, "ms", "device, weights, packing"),
     figure("first image", first, "ms", "shaders in the driver's cache"),
     timed("warm image", warm),
     timed(`batch of ${BATCH}`, batch),
     figure("  per image", median(batch) / BATCH, "ms"),
+    timed("encode", encode, "a picture to bits"),
+    timed("decode", decode, "bits to a picture"),
+    timed("edit", edit, "bits to a picture, half of the scales drawn"),
+    timed("previews", previews, "a picture shown at each scale"),
     figure("dispatches", dispatches - loaded.dispatches, "", "one image"),
     figure("submits", submits - loaded.submits, "", "one image, besides copies and the read-back"),
     figure("pipelines", pipelines, "", `${loaded.pipelines} of them to load`),

@@ -6,6 +6,7 @@ import { attention } from "../kernels/attention.ts";
 import { conv2d, packConv } from "../kernels/conv2d.ts";
 import { copyRows } from "../kernels/copy_rows.ts";
 import { embedding } from "../kernels/embedding.ts";
+import { forceBits } from "../kernels/force_bits.ts";
 import { gatedGelu } from "../kernels/gated_gelu.ts";
 import { groupNorm } from "../kernels/group_norm.ts";
 import { guide } from "../kernels/guide.ts";
@@ -14,6 +15,7 @@ import { packLinear } from "../kernels/linear.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { nextInput } from "../kernels/next_input.ts";
 import { qkvRope } from "../kernels/qkv_rope.ts";
+import { quantiseBits } from "../kernels/quantise_bits.ts";
 import { randomNormal } from "../kernels/random_normal.ts";
 import { resample } from "../kernels/resample.ts";
 import { rgba8 } from "../kernels/rgba8.ts";
@@ -167,6 +169,15 @@ const ROWS: readonly Row[] = [
     const [bits, sum] = [t.u32([1, 48 * 48, 32], (i) => i % 3 & 1), t.f32(1, 64, 64, 32)];
     const args = { bits, sum, height: 48, width: 48, first: false, patchify: false };
     return { run: () => accumulateCodes(device, args), bytes: bytes(bits, sum, sum) };
+  }),
+  row("quantise_bits", "64x64 to 48x48, 32 bits", (device, t) => {
+    const [x, bits] = [t.f32(1, 64, 64, 32), t.u32([1, 48 * 48, 32])];
+    const args = { x, bits, height: 48, width: 48 };
+    return { run: () => quantiseBits(device, args), bytes: bytes(x, bits) };
+  }),
+  row("force_bits", "4096 tokens, 32 bits", (device, t) => {
+    const [forced, bits] = [t.u32([1, 4096, 32], (i) => i % 3), t.u32([1, 4096, 32])];
+    return { run: () => forceBits(device, { forced, bits }), bytes: bytes(forced, bits, bits) };
   }),
   row("next_input", "64x64 to 48x48, 32 channels", (device, t) => {
     const [sum, y] = [t.f32(1, 64, 64, 32), t.f32(1, 48 * 48, 32)];
