@@ -1,15 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
-import source from "./quantise_bits.wgsl" with { type: "text" };
-import resizeArea from "./resize_area.wgsl" with { type: "text" };
-
-const kernel = defineKernel("quantise_bits", source, ["x", "bits"], [
-  "count",
-  "height",
-  "width",
-  "in_height",
-  "in_width",
-  "C",
-]);
+import { type Device, KernelError, type Tensor } from "../engine/mod.ts";
+import { resample } from "./resample.ts";
 
 /** Arguments of {@link quantiseBits}. */
 export interface QuantiseBitsArgs {
@@ -25,22 +15,18 @@ export interface QuantiseBitsArgs {
 
 /**
  * The bits of one scale: the residual resized by area, each value's sign, 1 above zero (binary spherical quantisation,
- * section 3.2 of the paper; `MultiScaleBSQ` in infinity/models/bsq_vae/multiscale_bsq.py).
+ * section 3.2 of the paper; `MultiScaleBSQ` in infinity/models/bsq_vae/multiscale_bsq.py). Dividing by a vector's length
+ * changes no sign, so the sphere needs no arithmetic.
  *
  * @throws {KernelError} if shapes disagree.
  */
 export function quantiseBits(device: Device, { x, bits, height, width }: QuantiseBitsArgs): void {
-  const [B = 0, H = 0, W = 0, d = 0] = x.shape;
+  const [B = 0, , , d = 0] = x.shape;
   if (x.shape.length !== 4 || bits.shape.join() !== [B, height * width, d].join()) {
     throw new KernelError(
       "bad-shape",
       `Cannot quantise [${x.shape}] to bits [${bits.shape}], ${height} × ${width} positions`,
     );
   }
-  device.run(kernel, {
-    functions: resizeArea,
-    bind: { x, bits },
-    params: { count: bits.elements, height, width, in_height: H, in_width: W, C: d },
-    workgroups: grid(Math.ceil(bits.elements / 64)),
-  });
+  resample(device, { x, y: bits.reshape(B, height, width, d), mode: "area" });
 }

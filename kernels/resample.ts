@@ -17,7 +17,7 @@ const kernel = defineKernel("resample", source, ["x", "y"], [
 export interface ResampleArgs {
   /** [B, H, W, C] f32. */
   readonly x: Tensor;
-  /** [B, h, w, C] f32 or f16. */
+  /** [B, h, w, C] f32 or f16; or u32, which takes signs: 1 above zero, else 0. */
   readonly y: Tensor;
   /** `area`: the mean of the cells a cell touches; `linear`: between two cells each way, also when shrinking. */
   readonly mode: "area" | "linear";
@@ -25,17 +25,19 @@ export interface ResampleArgs {
   readonly unshuffle?: boolean;
 }
 
-const RESIZE: Record<ResampleArgs["mode"], string> = {
-  area: named("area", resizeArea),
-  linear: named("linear", resizeLinear),
-};
+type Mode = ResampleArgs["mode"];
+const VALUES = preludes("fn result(value: f32) -> Y { return Y(value); }");
+const SIGNS = preludes("fn result(value: f32) -> Y { return Y(value > 0); }");
 
-/** The kernel calls `resize`, whichever it is. */
-function named(mode: ResampleArgs["mode"], text: string): string {
-  return `${text}
+/** The kernel calls `resize`, whichever it is, and stores what `result` makes of it. */
+function preludes(result: string): Record<Mode, string> {
+  const prelude = (mode: Mode, text: string) =>
+    `${text}
 fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
   return resize_${mode}(at, cell, cells, size);
-}`;
+}
+${result}`;
+  return { area: prelude("area", resizeArea), linear: prelude("linear", resizeLinear) };
 }
 
 /**
@@ -53,7 +55,7 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
   }
   device.run(kernel, {
     specialise: { Y: y.dtype },
-    functions: RESIZE[mode],
+    functions: y.dtype === "u32" ? SIGNS[mode] : VALUES[mode],
     bind: { x, y },
     params: {
       count: y.elements,

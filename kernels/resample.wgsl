@@ -3,7 +3,7 @@
 //
 // Invocations follow y, so writes and the channels of a read are side by side.
 //
-// Prelude (resample.ts): Y (element type of y), and fn resize(at, cell, cells, size) -> f32.
+// Prelude (resample.ts): Y (element type of y), fn resize(at, cell, cells, size) -> f32, and fn result(value) -> Y.
 
 struct Params {
   count: u32, // elements of y
@@ -37,5 +37,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let at = vec2(k / P / P, cell / columns / rows);
   let place = vec2(cell / columns % rows, cell % columns) * P + vec2(k / P % P, k % P);
   let cells = vec2(params.in_height, params.in_width);
-  y[i] = Y(resize(at, place, cells, vec2(params.height, params.width)));
+  y[i] = result(resize(at, place, cells, vec2(params.height, params.width)));
 }
