@@ -246,7 +246,7 @@ export class InfinityModel {
    * @throws {CheckpointError} `no-encoder`: the model's VAE can only decode.
    */
   encode(picture: PictureInput, options?: EncodeOptions): Promise<PictureBits> {
-    return this.#visual.encode(picture, options);
+    return this.#recovering(this.#visual.encode(picture, options));
   }
 
   /**
@@ -276,8 +276,19 @@ export class InfinityModel {
     bits: PictureBits | readonly PictureBits[],
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<DecodedPicture | DecodedPicture[]> {
-    if ("scales" in bits) return (await this.#visual.decode([bits], signal))[0]!;
-    return await this.#visual.decode(bits, signal);
+    const pictures = "scales" in bits ? [bits] : bits;
+    const made = await this.#recovering(this.#visual.decode(pictures, signal));
+    return "scales" in bits ? made[0]! : made;
+  }
+
+  /** Makes the device usable again where memory ran out. */
+  async #recovering<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) this.device.recover();
+      throw error;
+    }
   }
 
   /** One call at a time. */

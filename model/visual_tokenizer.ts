@@ -91,6 +91,7 @@ export class VisualTokenizer {
     signal?: AbortSignal,
   ): Promise<DecodedPicture[]> {
     signal?.throwIfAborted();
+    if (pictures.length === 0) return [];
     for (const bits of pictures) checkBits(this.config, bits);
     const alike = ({ latent, schedule }: PictureBits) =>
       `${gridText(latent)} of ${scheduleText(schedule)}`;

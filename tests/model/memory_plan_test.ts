@@ -42,6 +42,19 @@ Deno.test("planMemory() plans what a generation really holds, within 5 %", async
   }
 });
 
+Deno.test("planMemory() counts the encoder of an edit", async () => {
+  const plain = await planMemory(config, { staged: true });
+  const edit = await planMemory(config, { staged: true, edit: true });
+  const text = (plan: typeof plain) => plan.stages.find(({ stage }) => stage === "text")!;
+  assert(text(edit).peak >= text(plain).peak, "a picture is encoded before the text is");
+  assert(edit.peak >= plain.peak);
+  const adapter = device.capabilities.class;
+  const resident = await planMemory(config, { edit: true, adapter });
+  const without = await planMemory(config, { adapter });
+  // the encoder's weights stay with the others
+  assert(resident.peak > without.peak, `${resident.peak}, ${without.peak}`);
+});
+
 Deno.test("InfinityModel draws the same picture in stages, with less memory", async () => {
   const options = { prompt: "red apple", negativePrompt: "blue", seed: 3 };
   const whole = await measured({}, options);

@@ -8,6 +8,7 @@ import {
   PIXEL_BUDGETS,
   RATIOS,
   referenceGrid,
+  scheduleForPicture,
   scheduleForSize,
   schedules,
 } from "../../model/schedule.ts";
@@ -91,6 +92,16 @@ Deno.test("referenceGrid() is the last scale of an official schedule's ratio", (
   assertEquals(referenceGrid(schedules(1, "1M").slice(0, 8)), [20, 20]);
   assertEquals(referenceGrid([...schedules(1, "1M"), [80, 80]]), [80, 80]);
   assertThrows(() => referenceGrid([]), InputError);
+});
+
+Deno.test("scheduleForPicture() takes the nearest official shape, as large as the model's own", () => {
+  const config = parseConfig(PRESETS.get("infinity-2b")!.config, "2b");
+  assertEquals(scheduleForPicture(config, 4000, 3000), schedules(0.75, "1M"));
+  assertEquals(scheduleForPicture(config, 300, 500), schedules(1.75, "1M"));
+  const small = parseConfig(PRESETS.get("infinity-125m")!.config, "125m");
+  assertEquals(scheduleForPicture(small, 100, 99), schedules(1, "0.06M"));
+  const { pixel_budgets: _, ...own } = config;
+  assertEquals(scheduleForPicture(own, 4000, 3000), schedules(1, "1M"));
 });
 
 Deno.test("scheduleForSize() finds every official picture size", () => {

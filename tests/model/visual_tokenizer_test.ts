@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FileError, InputError } from "../../engine/mod.ts";
+import { Device, FileError, InputError, OutOfMemoryError } from "../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
 import { openTensorFile } from "../../model/files.ts";
 import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
@@ -76,6 +76,7 @@ Deno.test("decode() gives back the very picture that bits were drawn for, alone 
       assertEquals((await of.decode(image.bits)).rgba, image.rgba);
       assertEquals([decoded[i]!.width, decoded[i]!.height], [image.width, image.height]);
     }
+    assertEquals(await of.decode([]), []);
     const mixed = await of.decode([takeScales(images[0]!.bits, 1), images[1]!.bits]);
     assertEquals(mixed[1]!.rgba, images[1]!.rgba);
     assertEquals(mixed[0]!.rgba, (await of.decode(takeScales(images[0]!.bits, 1))).rgba);
@@ -92,6 +93,40 @@ Deno.test("encode() and decode() lose less with each scale, and are a picture's 
   assertEquals(losses, losses.toSorted((a, b) => a - b));
   assert(losses[3]! > 28, `${losses} dB`);
   assertEquals(await model.encode(reference, { scales: 2 }), takeScales(bits, 2));
+});
+
+Deno.test("golden: encode() on the kernels of the other class of adapter", async () => {
+  using other = await Device.open({ class: device.capabilities.class === "cpu" ? "gpu" : "cpu" });
+  using twin = await InfinityModel.load(DEFAULT_MODEL, { device: other, lazy: true });
+  assertEquals((await twin.encode(reference)).scales, (await model.encode(reference)).scales);
+});
+
+Deno.test({
+  name: "encode() in f16 gives 99 % of the bits (needs an adapter with shader-f16)",
+  ignore: !device.capabilities.f16,
+  fn: async () => {
+    const exact = await model.encode(reference);
+    using half = await InfinityModel.load(DEFAULT_MODEL, { device, type: "f16", lazy: true });
+    const near = await half.encode(reference);
+    let differing = 0;
+    near.scales.forEach((scale, s) =>
+      scale.forEach((bit, i) => differing += Number(bit !== exact.scales[s]![i]))
+    );
+    assert(differing <= 9, `${differing} of 960 bits differ`);
+  },
+});
+
+Deno.test("encode() and decode() fail where memory runs out, and work again afterwards", async () => {
+  const live = device.memory.liveBytes;
+  const grid = [9999, 9999] as const; // more than any adapter binds
+  const rgb = new Float32Array(3 * 16000 * 16);
+  await assertRejects(
+    () => model.encode({ width: 16000, height: 16, rgb }, { schedule: [[1, 1], grid] }),
+    OutOfMemoryError,
+  );
+  assertEquals(device.memory.liveBytes, live);
+  const bits = await model.encode(reference);
+  assertEquals((await model.decode(bits)).width, 32);
 });
 
 Deno.test("encode() takes other sizes and schedules, and cuts the middle out", async () => {
