@@ -185,11 +185,13 @@ async function drawn(
   model: InfinityModel,
   options: GenerateOptions,
   previews: Previews | null,
+  { signal }: Io,
 ): Promise<Result> {
-  if (!previews) return await model.generate(options);
+  if (!previews) return await orAbort(signal, model.generate(options));
   const steps = model.stream({ ...options, preview: true });
-  let next = await steps.next();
-  for (; !next.done; next = await steps.next()) await previews.show(next.value);
+  let next = await orAbort(signal, steps.next());
+  // a write is not left alone: it clears away what it has begun
+  for (; !next.done; next = await orAbort(signal, steps.next())) await previews.show(next.value);
   await previews.finish(next.value.images);
   return next.value;
 }
@@ -228,24 +230,29 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
   const loaded = performance.now();
   const { adapter } = model.device.capabilities;
   const { textFeatures, negativeFeatures, uniforms, forceBits, edit } = options;
-  const drawing = drawn(model, {
-    textFeatures,
-    negativeFeatures,
-    uniforms: uniforms?.values,
-    forceBits: forceBits?.values,
-    ...textFeatures ? {} : { prompt: prompts },
-    negativePrompt: given["negative-prompt"],
-    ...sampling,
-    ...edit,
-    signal: io.signal,
-    onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
-      progress.show(
-        stage === "decode"
-          ? `Decoded ${width}x${height} pixels, ${seconds(at)}`
-          : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
-      ),
-  }, previews);
-  const { images, seconds: took, trace, warnings } = await orAbort(io.signal, drawing);
+  const result = await drawn(
+    model,
+    {
+      textFeatures,
+      negativeFeatures,
+      uniforms: uniforms?.values,
+      forceBits: forceBits?.values,
+      ...textFeatures ? {} : { prompt: prompts },
+      negativePrompt: given["negative-prompt"],
+      ...sampling,
+      ...edit,
+      signal: io.signal,
+      onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
+        progress.show(
+          stage === "decode"
+            ? `Decoded ${width}x${height} pixels, ${seconds(at)}`
+            : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
+        ),
+    },
+    previews,
+    io,
+  );
+  const { images, seconds: took, trace, warnings } = result;
   // a Ctrl-C during the last wait for the GPU is delivered by the event loop's next turn
   await new Promise((resolve) => setTimeout(resolve, 0));
   io.signal.throwIfAborted();

@@ -234,7 +234,7 @@ Deno.test("interpolate goes from one picture to the other", () =>
     assertEquals((await picture(at("sheet.png"))).width, 5 * (128 + 8) + 8);
   }));
 
-Deno.test("generate --init-img: Ctrl-C leaves no file, whole previews stay", () =>
+Deno.test("generate --preview: Ctrl-C leaves no file but whole previews", () =>
   inFolder(async (cwd) => {
     const args = ["red apple", "-b", "40", "--preview", "p", "-o", "x.png"];
     const process = start(["generate", ...args], { cwd });
@@ -251,6 +251,7 @@ Deno.test("generate --init-img: Ctrl-C leaves no file, whole previews stay", () 
     assertEquals(code, 130);
     assertEquals(filesIn(cwd).filter((name) => name !== "p"), []);
     for (const name of filesIn(cwd).includes("p") ? filesIn(join(cwd, "p")) : []) {
+      assert(/^scale-0[1-4]-\d+\.png$/.test(name), name);
       assertEquals((await picture(join(cwd, "p", name))).width, 32, name);
     }
   }));
