@@ -1,3 +1,4 @@
+import "../backend.ts";
 import { assert } from "@std/assert";
 import { Device, type Tensor, type TensorDType } from "../../engine/mod.ts";
 
