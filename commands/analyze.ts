@@ -1,6 +1,10 @@
+import type { InfinityModel } from "../model/infinity.ts";
+import type { PictureBits } from "../model/picture_bits.ts";
 import {
+  drawnSeed,
   type FlagType,
   help,
+  jsonSeed,
   number,
   parseFlags,
   seed,
@@ -10,11 +14,9 @@ import {
 } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { MODEL_FLAGS } from "./picture_flags.ts";
+import type { Input } from "./pictures.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { decibels, table } from "./table.ts";
-import type { InfinityModel } from "../model/infinity.ts";
-import type { PictureBits } from "../model/picture_bits.ts";
-import type { Input } from "./pictures.ts";
 
 const shares: FlagType<number[]> = {
   value: "N[,N…]",
@@ -69,9 +71,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   const options = {
     shares: given.flips ?? FLIP_SHARES,
     trials: given.trials ?? 2,
-    seed: given.seed === -1n
-      ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!)
-      : given.seed ?? 0n,
+    seed: drawnSeed(given.seed) ?? 0n,
   };
   const sensitivities = await flipSensitivity(
     (list) => orAbort(signal, model.decode(list, { signal })),
@@ -103,10 +103,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
       d,
       latent: gridText(latent),
       trials: options.trials,
-      // what a JSON number cannot hold is a string
-      seed: options.seed <= BigInt(Number.MAX_SAFE_INTEGER)
-        ? Number(options.seed)
-        : `${options.seed}`,
+      seed: jsonSeed(options.seed),
       scales,
       model: model.config.name,
       adapter,

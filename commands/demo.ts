@@ -1,5 +1,5 @@
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
-import { help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
+import { drawnSeed, help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
@@ -52,7 +52,7 @@ export async function demo(args: readonly string[], io: Io): Promise<number> {
     io.signal,
     model.generate({
       prompt: PROMPTS,
-      seed: given.seed === -1n ? crypto.getRandomValues(new Uint32Array(1))[0] : given.seed,
+      seed: drawnSeed(given.seed),
       signal: io.signal,
       onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
         progress.show(

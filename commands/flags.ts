@@ -106,6 +106,16 @@ export const seed: FlagType<bigint> = {
     /^-1$|^\d{1,20}$/.test(given) && BigInt(given) < 2n ** 64n ? BigInt(given) : undefined,
 };
 
+/** The seed that {@link seed} stands for: −1 is one drawn now. */
+export function drawnSeed(given: bigint | undefined): bigint | undefined {
+  return given === -1n ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!) : given;
+}
+
+/** A seed in JSON: what a number there cannot hold is a string. */
+export function jsonSeed(value: bigint): number | string {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `${value}`;
+}
+
 /** Bytes, in decimal units. */
 export const bytes: FlagType<number> = {
   value: "SIZE",

@@ -4,7 +4,7 @@ import type { Result } from "../model/images.ts";
 import type { InfinityModel } from "../model/infinity.ts";
 import type { GenerateOptions } from "../model/options.ts";
 import type { SamplingOptions } from "../model/plan.ts";
-import { help, parseFlags, type Spec, UsageError } from "./flags.ts";
+import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags.ts";
 import { FLAGS, type Given } from "./generate_flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { folderConfig, folderType, presetConfig } from "./model.ts";
@@ -212,7 +212,7 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
   using progress = new ProgressLine(io);
   const sampling = {
     batchCount: given["batch-count"],
-    seed: given.seed === -1n ? crypto.getRandomValues(new Uint32Array(1))[0] : given.seed,
+    seed: drawnSeed(given.seed),
     cfg: given["cfg-scale"],
     tau: given.tau,
     topK: given["top-k"],
@@ -271,8 +271,7 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
       images: images.map(({ width, height, prompt, seed, parameters }, i) => ({
         path: files[i],
         prompt,
-        // what a JSON number cannot hold is a string
-        seed: seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : `${seed}`,
+        seed: jsonSeed(seed),
         width,
         height,
         parameters,

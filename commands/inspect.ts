@@ -139,10 +139,9 @@ async function drawSheet(
 }
 
 async function inspectPng(path: string): Promise<Inspection> {
-  const { fileSource } = await import("../model/files.ts");
+  const { readFile } = await import("./pictures.ts");
   const { decodePng, readPngText } = await import("../model/png.ts");
-  const source = await fileSource(path);
-  const bytes = await source.read(0, source.size).finally(() => source.close());
+  const bytes = await readFile(path);
   const { width, height } = decodePng(bytes);
   const text = readPngText(bytes);
   const lines = Object.entries(text).flatMap(([key, value]) => [`${key}:`, value]);

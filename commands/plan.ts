@@ -1,7 +1,6 @@
 import { formatBytes } from "../engine/errors.ts";
-import { WEIGHT_TYPES } from "../kernels/linear.ts";
-import { bytes, help, numbers, on, oneOf, parseFlags, path, type Spec, whole } from "./flags.ts";
-import { schedule } from "./generate_flags.ts";
+import { bytes, help, on, parseFlags, path, type Spec, whole } from "./flags.ts";
+import { FLAGS } from "./generate_flags.ts";
 import type { Io } from "./io.ts";
 import { folderConfig, folderType, isPreset, presetConfig } from "./model.ts";
 
@@ -15,17 +14,14 @@ const SPEC = {
       type: { ...path, value: "DIR|PRESET" },
       help: "Model folder, or a preset such as 2b (emoji-nano)",
     },
-    "width": { alias: "W", type: whole, help: "Pixels across, with --height" },
-    "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
-    "schedule": { type: schedule, help: "Token grids of the scales, in place of a size" },
+    "width": FLAGS.width,
+    "height": FLAGS.height,
+    "schedule": FLAGS.schedule,
     "batch-count": { alias: "b", type: whole, help: "Pictures at once (1)" },
-    "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
+    "cfg-scale": FLAGS["cfg-scale"],
     "edit": { type: on, help: "Encode a picture first, as --init-img does" },
     "prompt-tokens": { type: whole, help: "Tokens of the prompt (the most the model takes)" },
-    "type": {
-      type: oneOf(...WEIGHT_TYPES),
-      help: "Storage of weights and cache (f32, or as quantised)",
-    },
+    "type": FLAGS.type,
     "staged": { type: on, help: "Keep only the part in memory that works" },
     "max-vram": { type: bytes, help: "Stage if that is what fits, and say what would" },
     "json": { type: on, help: "Print one JSON object" },

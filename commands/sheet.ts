@@ -15,17 +15,6 @@ export interface Pixels {
 }
 
 /**
- * Enlarges a small picture by a whole factor, each pixel to a square of its colour.
- *
- * @param picture A picture of one pixel or more.
- * @param least Pixels that its smaller side gets at least.
- * @returns The enlarged picture, or the same object where it is large enough.
- */
-export function enlarge(picture: Pixels, least = VISIBLE): Pixels {
-  return zoomed(picture, Math.ceil(least / Math.min(picture.width, picture.height)));
-}
-
-/**
  * Lays pictures of one size out in rows on white, small ones enlarged by whole numbers.
  *
  * @param images One picture or more, all of one size.
@@ -33,7 +22,6 @@ export function enlarge(picture: Pixels, least = VISIBLE): Pixels {
  */
 export function contactSheet(images: readonly Pixels[], columns: number): Pixels {
   const { width: w, height: h } = images[0]!;
-  // Rounded down, unlike in enlarge(): a sheet of 96x96 pictures stays at 96x96.
   const zoom = Math.floor(VISIBLE / Math.min(w, h));
   const tiles = images.map((image) => zoomed(image, zoom));
   const { width: across, height: down } = tiles[0]!;

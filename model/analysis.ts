@@ -6,13 +6,11 @@
  */
 
 import { InputError } from "../engine/errors.ts";
-import { psnr } from "./metrics.ts";
+import { decibels, squaredError } from "./metrics.ts";
 import { shuffled } from "./philox.ts";
 import { otherScales, type PictureBits, takeScales } from "./picture_bits.ts";
 import type { Picture } from "./png.ts";
 import type { Grid } from "./transformer.ts";
-
-const PEAK = 255;
 
 /** Pictures that go through the decoder together, and their pixels; a picture of more goes alone. */
 const MOST_PICTURES = 16;
@@ -230,14 +228,6 @@ function* batches<T>(items: Iterable<T>, size: number): Generator<T[]> {
 /** Means of errors, not of decibels: one perfect picture would make those infinite. */
 function mean(errors: readonly number[]): number {
   return errors.length ? errors.reduce((sum, error) => sum + error, 0) / errors.length : 0;
-}
-
-function squaredError(a: Picture, b: Picture): number {
-  return PEAK ** 2 / 10 ** (psnr(a, b) / 10);
-}
-
-function decibels(error: number): number {
-  return 10 * Math.log10(PEAK ** 2 / error);
 }
 
 function checkOptions(shares: readonly number[], trials: number): void {

@@ -10,7 +10,8 @@ import { FREE } from "../kernels/force_bits.ts";
 import type { ModelConfig } from "./config.ts";
 import { readPicture } from "./picture.ts";
 import { gridText, type PictureBits, scheduleText, tokensOfBits } from "./picture_bits.ts";
-import { checkBits, type PictureInput, planEncode } from "./picture_input.ts";
+import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
+import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
 import type { Picture } from "./png.ts";
 import { fitMask } from "./resize.ts";
 import { scheduleForSize, vaeSchedule } from "./schedule.ts";
@@ -104,13 +105,42 @@ export async function planEdit(
   return { init, schedule, keepScales, free };
 }
 
+/** Turns a picture into bits: {@link InfinityModel.encode}. */
+export type Encode = (picture: PictureInput, options: EncodeOptions) => Promise<PictureBits>;
+
+/**
+ * Checks all options of a drawing and, if a picture is edited, reads it: its bits are those that are forced.
+ *
+ * @throws {InputError} as {@link makePlan} and {@link planEdit} do.
+ */
+export async function planDrawing(
+  config: ModelConfig,
+  options: EditOptions & SamplingOptions & Pick<EncodeOptions, "signal">,
+  prompts: number,
+  encode: Encode,
+): Promise<Plan & { readonly keepScales?: number }> {
+  const edit = await planEdit(config, options);
+  if (!edit) return makePlan(config, options, prompts);
+  if (options.forceBits) {
+    refuse("bad-value", "Cannot force bits and edit a picture: give one of them");
+  }
+  const { init, schedule, keepScales } = edit;
+  const { width: _, height: __, ...rest } = options;
+  const plan = makePlan(config, { ...rest, schedule }, prompts);
+  // nothing of it stays: it need not be read
+  if (keepScales === 0 && !edit.free) return { ...plan, keepScales };
+  const whole = { schedule: vaeSchedule(config, schedule), signal: options.signal };
+  const bits = "scales" in init ? init : await encode(init, whole);
+  return { ...plan, forceBits: forcedBits(config, edit, bits, plan.images), keepScales };
+}
+
 /**
  * What is forced of a picture, the same in each image: by scale [images, h, w, d] of tokens, {@link FREE} where bits
  * are drawn.
  *
  * @param bits All that {@link EditPlan.init} has.
  */
-export function forcedBits(
+function forcedBits(
   config: ModelConfig,
   { schedule, keepScales, free }: EditPlan,
   bits: PictureBits,

@@ -1,7 +1,7 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
-import { forcedBits, planEdit } from "./editing.ts";
+import { type Encode, planDrawing } from "./editing.ts";
 import { openFolder } from "./folder.ts";
 import { type DrawnScale, generate, outcome, type Steps } from "./generate.ts";
 import { imagesOf, picturesOf, type Result } from "./images.ts";
@@ -10,8 +10,7 @@ import type { GenerateOptions, LoadOptions, Step } from "./options.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./parts.ts";
 import type { PictureBits } from "./picture_bits.ts";
 import type { EncodeOptions, PictureInput } from "./picture_input.ts";
-import { makePlan, type Plan } from "./plan.ts";
-import { vaeSchedule } from "./schedule.ts";
+import type { Plan } from "./plan.ts";
 import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
 import { promptsOf, TextSide } from "./text_side.ts";
 import { Tokenizer } from "./tokenizer.ts";
@@ -314,7 +313,8 @@ export class InfinityModel {
     const { config, device } = this;
     const { batchCount = 1 } = options;
     const sources = options.textFeatures?.lens.length ?? promptsOf(options).length;
-    const plan = await this.#plan(options, sources);
+    const encode: Encode = (picture, how) => this.encode(picture, how);
+    const plan = await planDrawing(config, options, sources, encode);
     const warnings = [...plan.warnings];
     const guided = plan.cfg.some((strength) => strength !== 1);
     const warn = (line: string) => warnings.push(line);
@@ -361,23 +361,6 @@ export class InfinityModel {
       transformer.end();
       vae?.end();
     }
-  }
-
-  async #plan(options: GenerateOptions, sources: number): Promise<Plan & { keepScales?: number }> {
-    const edit = await planEdit(this.config, options);
-    if (!edit) return makePlan(this.config, options, sources);
-    if (options.forceBits) {
-      throw new InputError("bad-value", "Cannot force bits and edit a picture: give one of them");
-    }
-    const { init, schedule, keepScales } = edit;
-    const { width: _, height: __, ...rest } = options;
-    const plan = makePlan(this.config, { ...rest, schedule }, sources);
-    const bits = "scales" in init ? init : await this.encode(init, {
-      schedule: vaeSchedule(this.config, schedule),
-      signal: options.signal,
-    });
-    const forceBits = forcedBits(this.config, edit, bits, plan.images);
-    return { ...plan, forceBits, keepScales };
   }
 
   #step({ schedule, images }: Plan, { scale, bits: tokens, pixels }: DrawnScale): Step {

@@ -27,12 +27,22 @@ const C2 = (0.03 * PEAK) ** 2;
  * @throws {InputError} where the sizes differ.
  */
 export function psnr(a: Picture, b: Picture): number {
+  return decibels(squaredError(a, b));
+}
+
+/** The mean squared error over red, green and blue, in levels² of 0 to 255; see {@linkcode psnr}. */
+export function squaredError(a: Picture, b: Picture): number {
   checkSizes(a, b, a.width, a.height);
   let sum = 0;
   for (let i = 0; i < a.rgba.length; i += 4) {
     for (let c = 0; c < 3; c++) sum += (a.rgba[i + c]! - b.rgba[i + c]!) ** 2;
   }
-  return 10 * Math.log10(PEAK ** 2 / (sum / (a.width * a.height * 3)));
+  return sum / (a.width * a.height * 3);
+}
+
+/** A mean squared error as a peak signal-to-noise ratio in dB. */
+export function decibels(squaredError: number): number {
+  return 10 * Math.log10(PEAK ** 2 / squaredError);
 }
 
 /**

@@ -9,7 +9,7 @@ import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import type { ModelConfig } from "./config.ts";
 import { checkScaleCount, gridText, type PictureBits } from "./picture_bits.ts";
 import type { Picture } from "./png.ts";
-import { scheduleForPicture, scheduleForSize, vaeSchedule } from "./schedule.ts";
+import { checkSchedule, scheduleForPicture, scheduleForSize, vaeSchedule } from "./schedule.ts";
 import type { Grid } from "./transformer.ts";
 
 /** A picture as numbers, as other implementations hand it over. */
@@ -120,13 +120,6 @@ export function checkBits(config: ModelConfig, bits: PictureBits): void {
         `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need others`,
     );
   }
-}
-
-function checkSchedule(schedule: readonly Grid[]): void {
-  const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
-  if (schedule.length > 0 && !odd) return;
-  const what = odd ? `a scale of ${gridText(odd)}` : "an empty schedule";
-  throw new InputError("bad-schedule", `Cannot use ${what}: give whole numbers above 0`);
 }
 
 /** Numbers from −1 to 1 as 8-bit RGBA, rounded: [height, width, 3], or in planes [3, height, width]. */

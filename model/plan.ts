@@ -1,6 +1,6 @@
 import { InputError } from "../engine/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { referenceGrid, scheduleForSize } from "./schedule.ts";
+import { checkSchedule, referenceGrid, scheduleForSize } from "./schedule.ts";
 import type { Grid } from "./transformer.ts";
 
 /** How to draw pictures; everything has a default from the model's config.json. */
@@ -144,17 +144,13 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
   const warnings: string[] = [];
   const schedule = options.schedule ??
     scheduleForSize(config, options.width, options.height, (line) => warnings.push(line));
-  if (schedule.length === 0) refuse("bad-value", "Cannot use an empty schedule");
+  checkSchedule(schedule);
   if (schedule.length > transformer.lvl_embed_rows) {
     refuse(
       "bad-value",
       `Cannot use a schedule of ${schedule.length} scales: the model has ` +
         `${transformer.lvl_embed_rows} level embeddings`,
     );
-  }
-  const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
-  if (odd) {
-    refuse("bad-value", `Cannot use a scale of ${odd.join("x")}: give whole numbers above 0`);
   }
   const [h0, w0] = schedule[0]!;
   if (h0 !== 1 || w0 !== 1) {

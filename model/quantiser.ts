@@ -10,45 +10,33 @@ import { accumulateCodes } from "../kernels/accumulate_codes.ts";
 import { quantiseBits } from "../kernels/quantise_bits.ts";
 import type { Grid } from "./transformer.ts";
 
-/** Features as bits. */
-export interface Quantised {
-  /** By scale, [B, height·width, d] u32. */
-  readonly bits: readonly Tensor[];
-  /** The sum of the codes, [B, h, w, d] f32: what the decoder sees. */
-  readonly sum: Tensor;
-}
-
 /**
- * Quantises features: each scale tells what the scales before it have left, resized by area; its codes ±1/√d, resized
- * linearly, are taken away before the next. All in f32.
+ * Quantises features, by scale [B, height·width, d] u32: each scale tells what the scales before it have left, resized
+ * by area; its codes ±1/√d, resized linearly, are taken away before the next. All in f32.
  *
  * @param features [B, h, w, d] f32, which stay the caller's.
  * @param schedule Grids of the scales in positions of the VAE, of any size; the last is usually h × w.
  */
-export function quantise(
+export function quantiseFeatures(
   device: Device,
   features: Tensor,
   schedule: readonly Grid[],
-): Quantised {
-  const [B = 0, h = 0, w = 0, d = 0] = features.shape;
+): Tensor[] {
+  const [B = 0, , , d = 0] = features.shape;
   return device.allOrNothing(() => {
-    const residual = device.tensor("f32", features.shape, "residual");
+    using residual = device.tensor("f32", features.shape, "residual");
     device.copy(features, residual);
-    const bits = schedule.map(([height, width], s) => {
+    return schedule.map(([height, width], s) => {
       const bits = device.tensor("u32", [B, height * width, d], "bits");
       quantiseBits(device, { x: residual, bits, height, width });
       // nothing asks for what the last scale leaves
-      if (s + 1 < schedule.length) subtractCodes(device, bits, residual, height, width);
+      if (s + 1 < schedule.length) {
+        const less = { sum: residual, first: false, subtract: true, patchify: false };
+        accumulateCodes(device, { bits, height, width, ...less });
+      }
       return bits;
     });
-    residual.dispose();
-    return { bits, sum: sumCodes(device, bits, schedule, [h, w]) };
   });
-}
-
-function subtractCodes(device: Device, bits: Tensor, sum: Tensor, height: number, width: number) {
-  const how = { first: false, subtract: true, patchify: false };
-  accumulateCodes(device, { bits, sum, height, width, ...how });
 }
 
 /**

@@ -122,6 +122,14 @@ export function referenceGrid(schedule: readonly Grid[]): Grid {
   return last;
 }
 
+/** @throws {InputError} `bad-value`: there is no scale, or one of no whole size. */
+export function checkSchedule(schedule: readonly Grid[]): void {
+  const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
+  if (schedule.length > 0 && !odd) return;
+  const what = odd ? `a scale of ${odd.join("x")}` : "an empty schedule";
+  throw new InputError("bad-value", `Cannot use ${what}: give whole numbers above 0`);
+}
+
 /** A schedule of tokens in positions of the VAE, of which a token may be a square of four. */
 export function vaeSchedule({ transformer }: ModelConfig, schedule: readonly Grid[]): Grid[] {
   const p = transformer.apply_spatial_patchify ? 2 : 1;

@@ -76,7 +76,7 @@ export class VaeEncoder {
    *
    * @param pictures The pictures, channels last.
    * @param rowsPerStrip Encodes in strips of so many rows, which never changes a bit. If absent, pictures with an
-   * activation of more than 256 MiB are, in strips of 64 MiB: it takes half of the memory.
+   * activation of more than 256 MiB are, in strips of 64 MiB: it takes little more than a third of the memory.
    * @throws {InputError} `picture-shape`: the sides are no multiples of the patch, or there are not three channels.
    */
   encode(pictures: Tensor, rowsPerStrip?: number): Tensor {

@@ -20,7 +20,7 @@ import {
 } from "./picture_bits.ts";
 import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
 import { encodePng, type Picture } from "./png.ts";
-import { quantise, sumCodes } from "./quantiser.ts";
+import { quantiseFeatures, sumCodes } from "./quantiser.ts";
 import { fitPicture } from "./resize.ts";
 import { channelsFirst } from "./trace.ts";
 import type { Grid } from "./transformer.ts";
@@ -59,9 +59,13 @@ export class VisualTokenizer {
     using features = device.allOrNothing(() => encoder.part.encode(x));
     using broken = device.from("u32", [1], Uint32Array.of(0), "check");
     checkFinite(device, { x: features, broken });
-    const { bits, sum } = quantise(device, features, schedule);
+    const bits = quantiseFeatures(device, features, schedule);
     try {
-      const extra = options.trace ? [features, sum] : [];
+      const latent: Grid = [height / patch, width / patch];
+      using sum = options.trace
+        ? device.allOrNothing(() => sumCodes(device, bits, schedule, latent))
+        : null;
+      const extra = sum ? [features, sum] : [];
       const [check, ...rest] = await device.readAll([broken, ...bits, ...extra]);
       signal?.throwIfAborted();
       if (check![0] !== 0) {
@@ -72,7 +76,6 @@ export class VisualTokenizer {
         );
       }
       const scales = schedule.map((grid, s) => bitsOfTokens(rest[s]!, 0, grid, d, false));
-      const latent: Grid = [height / patch, width / patch];
       const model = this.config.name;
       const made: PictureBits = { width, height, d, latent, schedule, scales, model };
       if (options.trace) {
@@ -81,7 +84,7 @@ export class VisualTokenizer {
       }
       return options.scales === undefined ? made : takeScales(made, options.scales);
     } finally {
-      for (const tensor of [sum, ...bits]) tensor.dispose();
+      for (const tensor of bits) tensor.dispose();
     }
   }
 

@@ -1,9 +1,9 @@
-import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UsageError } from "../../commands/flags.ts";
 import { checkWritable, outputPaths } from "../../commands/output.ts";
 import { ProgressLine } from "../../commands/progress.ts";
-import { contactSheet, enlarge } from "../../commands/sheet.ts";
+import { contactSheet } from "../../commands/sheet.ts";
 import { checkScales, readBits, readFeatures, readUniforms } from "../../commands/tensor_files.ts";
 import { FileError, InputError, SafetensorsError } from "../../engine/errors.ts";
 import { encodeSafetensors, type TensorToWrite } from "../../engine/safetensors_writer.ts";
@@ -42,26 +42,6 @@ Deno.test("contactSheet() enlarges small pictures and fills rows", () => {
   assertEquals([at(8, 144), at(144, 144)], [3, 255]);
   const large = { width: 96, height: 96, rgba: new Uint8Array(96 * 96 * 4) };
   assertEquals(contactSheet([large], 1).width, 96 + 16); // twice as large would be past 128
-});
-
-Deno.test("enlarge() repeats pixels until the smaller side is long enough", () => {
-  const [a, b, c] = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]] as const;
-  const row = { width: 3, height: 1, rgba: new Uint8Array([...a, ...b, ...c]) };
-  const line = [...a, ...a, ...b, ...b, ...c, ...c];
-  assertEquals(enlarge(row, 2), {
-    width: 6,
-    height: 2,
-    rgba: new Uint8Array([...line, ...line]),
-  });
-  const square = (size: number) => ({
-    width: size,
-    height: size + 1,
-    rgba: new Uint8Array(4 * size * (size + 1)),
-  });
-  const widths = [1, 50, 64, 127, 128, 200].map((size) => enlarge(square(size)).width);
-  assertEquals(widths, [128, 150, 128, 254, 128, 200]);
-  assertStrictEquals(enlarge(row, 1), row);
-  for (const picture of [square(128), square(200)]) assertStrictEquals(enlarge(picture), picture);
 });
 
 Deno.test("readFeatures(), readUniforms() and readBits() read what --trace and others write", () =>

@@ -144,15 +144,23 @@ Deno.test("edit() with a mask draws everything where it is white, and keeps what
   assertNotEquals(last, source.scales[3]!);
 });
 
-Deno.test("edit() streams, and spends nothing on a transformer that has no say", async () => {
-  const dispatches = async (strength: number) => {
+Deno.test("edit() streams, and spends nothing on what has no say", async () => {
+  const bits = await model.encode(picture);
+  const dispatches = async (edit: GenerateOptions) => {
     const before = device.counters.dispatches;
-    for await (const step of model.stream({ prompt: "cat", init: picture, strength })) void step;
+    for await (const step of model.stream({ prompt: "cat", ...edit })) void step;
     return device.counters.dispatches - before;
   };
-  const [none, half, all] = [await dispatches(0), await dispatches(0.5), await dispatches(1)];
-  assert(2 * none < all, `${none} of ${all}`);
-  assert(half > all, "a picture is encoded as well");
+  const [none, half, all] = [
+    await dispatches({ init: bits, strength: 0 }),
+    await dispatches({ init: bits, strength: 0.5 }),
+    await dispatches({}),
+  ];
+  assert(2 * none < all, `${none} of ${all}: no scale is drawn`);
+  assertEquals(half, all + 2, "the bits of two scales are forced");
+  // a picture of which nothing stays is not encoded
+  assertEquals(await dispatches({ init: picture, strength: 1 }), all);
+  assert(await dispatches({ init: picture, strength: 0.5 }) > half);
 });
 
 Deno.test("edit() refuses in one line", async () => {

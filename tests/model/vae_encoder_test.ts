@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CheckpointError, InputError, type Tensor } from "../../engine/mod.ts";
+import { CheckpointError, Device, dryGpu, InputError, type Tensor } from "../../engine/mod.ts";
 import { Weights } from "../../model/checkpoint.ts";
 import type { ModelConfig } from "../../model/config.ts";
 import { openTensorFile } from "../../model/files.ts";
-import { quantise, sumCodes } from "../../model/quantiser.ts";
+import { quantiseFeatures, sumCodes } from "../../model/quantiser.ts";
 import { SyntheticSource } from "../../model/synthetic.ts";
 import type { Grid } from "../../model/transformer.ts";
 import type { VaeConfig } from "../../model/vae.ts";
@@ -20,6 +20,11 @@ type Bits = Uint8Array<ArrayBuffer>;
 function uploaded(tensor: { shape: readonly number[]; data: ArrayLike<number> }): Tensor {
   const { shape, data } = channelsLast(tensor);
   return upload("f32", shape, data);
+}
+
+/** Rows and columns of [B, h, w, d]. */
+function latentOf({ shape: [, h = 0, w = 0] }: Tensor): Grid {
+  return [h, w];
 }
 
 /** (1, h, w) as the goldens write a schedule. */
@@ -78,7 +83,8 @@ async function assertEncodes(
   what: string,
 ): Promise<void> {
   const features = encoder.encode(picture);
-  const { bits, sum } = quantise(device, features, schedule);
+  const bits = quantiseFeatures(device, features, schedule);
+  const sum = sumCodes(device, bits, schedule, latentOf(features));
   const [h, z, ...scales] = await device.readAll([features, sum, ...bits]);
   assertNear(h!, expected.h.data, 2e-5, `${what} features`);
   const means = seen(expected.h, schedule, expected.bits);
@@ -88,7 +94,7 @@ async function assertEncodes(
 }
 
 for (const name of ["vae_d16", "vae_patchify"]) {
-  Deno.test(`golden: VaeEncoder and quantise() encode as ${name} does`, async () => {
+  Deno.test(`golden: VaeEncoder and quantiseFeatures() encode as ${name} does`, async () => {
     const { config, file } = await golden(name);
     const encoder = await VaeEncoder.load(new Weights(device, file, "f32"), config);
     const expected = await golden(`${name}.golden`);
@@ -104,7 +110,7 @@ for (const name of ["vae_d16", "vae_patchify"]) {
   });
 }
 
-Deno.test("golden: VaeEncoder and quantise() encode as emoji-nano's reference does", async () => {
+Deno.test("golden: VaeEncoder and quantiseFeatures() encode as emoji-nano's reference does", async () => {
   const config: ModelConfig = JSON.parse(await Deno.readTextFile(`${NANO}config.json`));
   const file = await openTensorFile(`${NANO}vae.safetensors`);
   const encoder = await VaeEncoder.load(new Weights(device, file, "f32"), config.vae);
@@ -123,7 +129,7 @@ Deno.test("golden: VaeEncoder and quantise() encode as emoji-nano's reference do
   expected.close();
 });
 
-Deno.test("golden: quantise() gives the bits of real schedules, 16 to 64 a position", async () => {
+Deno.test("golden: quantiseFeatures() gives the bits of real schedules, 16 to 64 a position", async () => {
   const { config, has, tensor } = await golden("bsq_only");
   type Case = { d: number; schedule: number[][] };
   const cases = Object.entries<Case>(config).filter(([name]) => has(`${name}x`));
@@ -131,7 +137,9 @@ Deno.test("golden: quantise() gives the bits of real schedules, 16 to 64 a posit
   for (const [name, { d, schedule: scales }] of cases) {
     const schedule = grids(scales);
     const features = tensor(`${name}x`);
-    const { bits, sum } = quantise(device, uploaded(features), schedule);
+    const x = uploaded(features);
+    const bits = quantiseFeatures(device, x, schedule);
+    const sum = sumCodes(device, bits, schedule, latentOf(x));
     const [z, ...actual] = await device.readAll([sum, ...bits]);
     const { data } = tensor<Bits>(`${name}bits`);
     let begin = 0;
@@ -146,7 +154,7 @@ Deno.test("golden: quantise() gives the bits of real schedules, 16 to 64 a posit
   }
 });
 
-Deno.test("quantise() and sumCodes() take any schedule, also one that ends beside the latent", async () => {
+Deno.test("quantiseFeatures() and sumCodes() take any schedule, also one that ends beside the latent", async () => {
   const next = random(61);
   for (
     const [shape, schedule] of [
@@ -156,18 +164,24 @@ Deno.test("quantise() and sumCodes() take any schedule, also one that ends besid
     ] as [number[], Grid[]][]
   ) {
     const data = values(next, shape.reduce((product, n) => product * n, 1));
-    const { bits, sum } = quantise(device, upload("f32", shape, data), schedule);
-    const again = sumCodes(device, bits, schedule, [shape[1]!, shape[2]!]);
-    const [z, z2, ...actual] = await device.readAll([sum, again, ...bits]);
+    const bits = quantiseFeatures(device, upload("f32", shape, data), schedule);
+    const sum = sumCodes(device, bits, schedule, [shape[1]!, shape[2]!]);
+    const [z, ...actual] = await device.readAll([sum, ...bits]);
     const means = seen({ shape, data }, schedule, actual);
     const expected = means.map((mean) => Array.from(mean, (v) => Number(v > 0)));
     assertBits(actual, expected, means, `[${shape}]`);
-    assertEquals(z2, z);
+    const total = new Float64Array(data.length);
+    schedule.forEach(([h, w], s) => {
+      const codes = Float64Array.from(actual[s]!, (bit) => (2 * bit - 1) / Math.sqrt(shape[3]!));
+      const scale = { shape: [shape[0]!, h, w, shape[3]!], data: codes };
+      resize("linear", scale, shape[1]!, shape[2]!).data.forEach((v, i) => total[i]! += v);
+    });
+    assertNear(z!, total, 2e-6, `[${shape}] sum`);
   }
 });
 
-function synthetic(vae: VaeConfig): Promise<VaeEncoder> {
-  const source = new SyntheticSource({ vae } as ModelConfig, device, "f32");
+function synthetic(vae: VaeConfig, on: Device = device): Promise<VaeEncoder> {
+  const source = new SyntheticSource({ vae } as ModelConfig, on, "f32");
   return source.open("vae", (weights) => VaeEncoder.load(weights, vae));
 }
 
@@ -199,13 +213,40 @@ Deno.test("VaeEncoder gives the same bits in strips, alone and in a batch", asyn
   }
 });
 
+Deno.test("VaeEncoder holds two activations and a strip at 1024 x 1024", async () => {
+  using dry = await Device.open({ gpu: dryGpu() });
+  const config: VaeConfig = {
+    base_ch: 128,
+    encoder_ch_mult: [1, 2, 4, 4, 4],
+    decoder_ch_mult: [1, 2, 4, 4, 4],
+    num_res_blocks: 2,
+    patch_size: 16,
+    codebook_dim: 32,
+  };
+  const encoder = await synthetic(config, dry);
+  const peak = (size: number) => {
+    dry.trim();
+    const before = dry.memory.liveBytes;
+    dry.memory.resetPeak();
+    using picture = dry.tensor("f32", [1, size, size, 3]);
+    encoder.encode(picture).dispose();
+    return (dry.memory.peakBytes - before) / 2 ** 20;
+  };
+  // 128 channels twice, a strip, the picture; then features and statistics
+  const least = 512 + 512 + 64 + 12;
+  const [one, whole] = [peak(1024), peak(512)];
+  assert(one >= least && one < least + 8, `${one} MiB`);
+  assert(4 * whole > 2.5 * one, `${whole} MiB, without strips four times as much at 1024`);
+});
+
 Deno.test("VaeEncoder leaves no memory behind, and refuses other shapes and checkpoints", async () => {
   const before = device.memory.liveBytes;
   const { config, file } = await golden("vae_patchify");
   const encoder = await VaeEncoder.load(new Weights(device, file, "f32"), config);
   const picture = upload("f32", [1, 16, 24, 3], new Float32Array(16 * 24 * 3));
   const features = encoder.encode(picture);
-  const { bits, sum } = quantise(device, features, [[1, 1], [2, 3]]);
+  const bits = quantiseFeatures(device, features, [[1, 1], [2, 3]]);
+  const sum = sumCodes(device, bits, [[1, 1], [2, 3]], [2, 3]);
   assertEquals(features.shape, [1, 2, 3, 14]);
   for (const owner of [features, picture, sum, ...bits, encoder]) owner.dispose();
   assertEquals(device.memory.liveBytes, before);
