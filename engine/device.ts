@@ -12,7 +12,7 @@ import {
   type TensorDType,
   viewBytes,
 } from "./tensor.ts";
-import { Texture } from "./texture.ts";
+import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
 /** `writeBuffer` stages without limit until the next submit, so large uploads go in chunks of this size. */
 const UPLOAD_CHUNK = 4 * 1024 * 1024;
@@ -132,41 +132,55 @@ export class Device {
   }
 
   /**
-   * A texture of `rows` × `columns` texels, copied from a tensor [rows, pitch] whose rows are a whole number of
-   * 256 bytes. A texel is a vec4 of f32 (`rgba32float`) or f16 (`rgba16float`), or with a `format` four bytes of u32
-   * that it normalises; kernels read f32.
+   * A texture holding a tensor of whole rows of {@link TEXTURE_WIDTH} texels: vec4s of f32 or f16, or with a `format` u32s
+   * whose four bytes it normalises.
    *
    * @throws {KernelError} if the tensor does not fit a texture.
    */
   texture(
-    matrix: Tensor,
-    columns: number,
-    format?: "rgba8snorm" | "rgba8unorm",
+    data: Tensor,
+    format: TexelFormat = data.dtype === "f16" ? "rgba16float" : "rgba32float",
     label: string = "texture",
   ): Texture {
-    const [rows = 0, width = 0] = matrix.shape;
-    const texel = (format ? 1 : 4) * ELEMENT_BYTES[matrix.dtype];
-    const bytesPerRow = width * ELEMENT_BYTES[matrix.dtype];
-    const limit = this.gpu.limits.maxTextureDimension2D;
-    if (bytesPerRow % 256 || columns * texel > bytesPerRow || columns > limit || rows > limit) {
-      throw new KernelError("bad-shape", `Cannot make a texture of [${matrix.shape}]`);
+    const bytesPerRow = TEXTURE_WIDTH * TEXEL_BYTES[format];
+    const rows = data.byteLength / bytesPerRow;
+    if (rows % 1 || rows > this.gpu.limits.maxTextureDimension2D) {
+      throw new KernelError("bad-shape", `Cannot make a texture of [${data.shape}]`);
     }
-    const texture = this.gpu.createTexture({
-      size: [columns, rows],
-      format: format ?? (matrix.dtype === "f16" ? "rgba16float" : "rgba32float"),
-      usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
-    });
+    const texture = this.memory.createTexture(rows, format);
     this.flush();
     const encoder = this.gpu.createCommandEncoder();
-    const source = { buffer: matrix.buffer, offset: matrix.byteOffset, bytesPerRow };
-    encoder.copyBufferToTexture(source, { texture }, [columns, rows]);
+    const source = { buffer: data.buffer, offset: data.byteOffset, bytesPerRow };
+    encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows]);
     this.gpu.queue.submit([encoder.finish()]);
-    const bytes = rows * columns * texel;
-    this.memory.count(bytes, label);
-    return new Texture(texture, () => {
+    this.memory.count(data.byteLength, label);
+    return new Texture(texture, format, () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
-      this.memory.count(-bytes, label);
+      texture.destroy();
+      this.memory.count(-data.byteLength, label);
     });
+  }
+
+  /**
+   * A copy of a tensor of whole vec4<f32>s in a texture, made in the order of dispatches. Disposed of, the texture is kept
+   * for reuse; what is recorded by then still runs.
+   *
+   * @throws {KernelError} if no texture is as large.
+   */
+  stage(tensor: Tensor, label: string = "staged"): Texture {
+    const texels = tensor.byteLength / TEXEL_BYTES.rgba32float;
+    // a power of two, since each size that is kept is memory
+    const rows = 2 ** Math.ceil(Math.log2(Math.max(1, texels / TEXTURE_WIDTH)));
+    if (texels % 1 || rows > this.gpu.limits.maxTextureDimension2D) {
+      throw new KernelError("bad-shape", `Cannot stage [${tensor.shape}] in a texture`);
+    }
+    const texture = this.memory.takeTexture(rows, label);
+    this.#recorder.copy(tensor, texture);
+    return new Texture(
+      texture,
+      "rgba32float",
+      () => this.memory.releaseTexture(texture, label),
+    );
   }
 
   /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */

@@ -45,7 +45,10 @@ function dryDevice(features: Set<string>): unknown {
       ...inert(["writeBuffer", "submit"]),
     },
     createBuffer: dryBuffer,
-    createTexture: () => inert(["createView", "destroy"]),
+    createTexture: ({ size: [, height] }: { size: number[] }) => ({
+      height,
+      ...inert(["createView", "destroy"]),
+    }),
     createCommandEncoder: () => encoder,
     ...inert([
       "addEventListener",

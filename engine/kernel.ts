@@ -1,6 +1,6 @@
 import { KernelError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
-import type { Texture } from "./texture.ts";
+import type { TexelFormat, Texture } from "./texture.ts";
 
 /** A constant (number, boolean) or a type alias (string) that specialises a kernel. */
 export type Specialisation = Readonly<Record<string, number | boolean | string>>;
@@ -26,7 +26,8 @@ export interface Param {
  *
  * The conventions of a kernel file: everything is in group 0; binding 0 is
  * `var<uniform> params: Params` (scalars of 4 bytes only); the other bindings are storage arrays
- * (or `texture_2d<f32>`) numbered 1, 2, …; the entry point is `main`. A prelude of `const`, `alias` and `fn` lines is put in front.
+ * (or read-only storage textures) numbered 1, 2, …; the entry point is `main`. A prelude
+ * of `const`, `alias` and `fn` lines is put in front.
  */
 export interface Kernel<B extends string = string, P extends string = string> {
   /** Name in profiles and messages; the file's name. */
@@ -194,13 +195,20 @@ export class PipelineCache {
     return this.#size;
   }
 
-  /** The bind group layout of a kernel: uniform parameters with a dynamic offset, then its storage bindings. */
-  layout(kernel: Kernel): { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
+  /**
+   * The bind group layout of a kernel: uniform parameters with a dynamic offset, then its storage bindings. `formats` are
+   * those of the textures among them, in order.
+   */
+  layout(
+    kernel: Kernel,
+    formats: readonly TexelFormat[],
+  ): { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
     // the parameters' size is part of the layout: wgpu 29 otherwise checks a dispatch against the previous one's size
     const minBindingSize = kernel.params.length * 4;
-    const key = [minBindingSize, ...kernel.bindings.map((b) => b.type)].join();
+    const key = [minBindingSize, ...kernel.bindings.map((b) => b.type), ...formats].join();
     let layout = this.#layouts.get(key);
     if (!layout) {
+      const rest = [...formats];
       const bindings = this.#device.createBindGroupLayout({
         entries: [
           {
@@ -212,7 +220,7 @@ export class PipelineCache {
             binding: i + 1,
             visibility: GPUShaderStage.COMPUTE,
             ...(b.type === "texture"
-              ? { texture: { sampleType: "unfilterable-float" as const } }
+              ? { storageTexture: { access: "read-only" as const, format: rest.shift()! } }
               : { buffer: { type: b.type } }),
           })),
         ],
@@ -225,7 +233,12 @@ export class PipelineCache {
   }
 
   /** The pipeline of a specialised kernel, compiled on first use. */
-  pipeline(kernel: Kernel, specialise: Specialisation, functions: string): GPUComputePipeline {
+  pipeline(
+    kernel: Kernel,
+    specialise: Specialisation,
+    functions: string,
+    formats: readonly TexelFormat[],
+  ): GPUComputePipeline {
     let key = kernel.name;
     for (const name in specialise) key += `|${name}=${specialise[name]}`;
     let byKey = this.#pipelines.get(functions);
@@ -236,7 +249,7 @@ export class PipelineCache {
       const module = this.#device.createShaderModule({ label: kernel.name, code });
       pipeline = this.#device.createComputePipeline({
         label: kernel.name,
-        layout: this.layout(kernel).pipeline,
+        layout: this.layout(kernel, formats).pipeline,
         compute: { module, entryPoint: "main" },
       });
       byKey.set(key, pipeline);

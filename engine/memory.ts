@@ -1,4 +1,10 @@
 import { formatBytes, OutOfMemoryError } from "./errors.ts";
+import { TEXEL_BYTES, type TexelFormat, TEXTURE_WIDTH } from "./texture.ts";
+
+/** Bytes of a scratch texture. */
+function scratchBytes(rows: number): number {
+  return rows * TEXTURE_WIDTH * TEXEL_BYTES.rgba32float;
+}
 
 /** Sizes are rounded, by at most 3 %, so that a freed buffer fits the next request of about its size. */
 function sizeClass(bytes: number): number {
@@ -18,6 +24,8 @@ export class Memory {
   #peak = 0;
   #pooled = 0;
   #labels: Map<GPUBuffer, string> = new Map();
+  /** Textures kept for reuse, by rows. */
+  #textures: Map<number, GPUTexture[]> = new Map();
   /** Hears every change: a label's bytes more or less in use, and all bytes held then. */
   observer: ((label: string, bytes: number, held: number) => void) | null = null;
 
@@ -93,6 +101,35 @@ export class Memory {
     else this.#pool.set(key, [buffer]);
   }
 
+  /** A texture that kernels read, with undefined contents; the caller accounts for it. */
+  createTexture(rows: number, format: TexelFormat): GPUTexture {
+    return this.#device.createTexture({
+      size: [TEXTURE_WIDTH, rows],
+      format,
+      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+    });
+  }
+
+  /** A texture of vec4<f32> with undefined contents, new or used. */
+  takeTexture(rows: number, label: string): GPUTexture {
+    const bytes = scratchBytes(rows);
+    const kept = this.#textures.get(rows)?.pop();
+    if (kept) this.#pooled -= bytes;
+    const texture = kept ?? this.createTexture(rows, "rgba32float");
+    this.count(bytes, label);
+    return texture;
+  }
+
+  /** Takes a texture back for reuse. Work already recorded on it still runs first. */
+  releaseTexture(texture: GPUTexture, label: string): void {
+    const { height } = texture;
+    this.#pooled += scratchBytes(height);
+    this.count(-scratchBytes(height), label);
+    const list = this.#textures.get(height);
+    if (list) list.push(texture);
+    else this.#textures.set(height, [texture]);
+  }
+
   /** Accounts for `bytes` held outside buffers (textures); negative when they go. */
   count(bytes: number, label: string): void {
     this.#live += bytes;
@@ -101,10 +138,12 @@ export class Memory {
     this.observer?.(label, bytes, held);
   }
 
-  /** Destroys the buffers nobody uses; {@link Device.trim} makes sure that no recorded work does. */
+  /** Destroys the buffers and textures nobody uses; {@link Device.trim} makes sure that no recorded work does. */
   trim(): void {
     for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();
     this.#pool.clear();
+    for (const list of this.#textures.values()) for (const texture of list) texture.destroy();
+    this.#textures.clear();
     this.#pooled = 0;
     this.observer?.("pool", 0, this.#live);
   }

@@ -3,7 +3,7 @@ import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
-import { Texture } from "./texture.ts";
+import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
 /** Dispatches recorded before they are submitted by themselves: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
@@ -13,7 +13,14 @@ function paramsBytes(kernel: Kernel): number {
   return Math.max(16, Math.ceil(kernel.params.length / 4) * 16);
 }
 
-interface Recorded {
+/** A tensor of vec4<f32>s on its way to a texture. */
+interface Copied {
+  readonly source: GPUTexelCopyBufferInfo;
+  readonly texture: GPUTexture;
+  readonly texels: number;
+}
+
+interface Dispatched {
   readonly name: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -33,7 +40,7 @@ export class Recorder {
   #device: GPUDevice;
   #memory: Memory;
   #pipelines: PipelineCache;
-  #pending: Recorded[] = [];
+  #pending: (Dispatched | Copied)[] = [];
   #params: ArrayBuffer = new ArrayBuffer(64 * 1024);
   #paramsLength = 0;
   #align: number;
@@ -66,14 +73,16 @@ export class Recorder {
     const { specialise = {}, functions = "", workgroups } = call;
     if (workgroups.some((n) => n === 0)) return;
     const entries: GPUBindGroupEntry[] = [];
+    const formats: TexelFormat[] = [];
     kernel.bindings.forEach((binding, i) => {
       const tensor = call.bind[binding.name];
+      if (tensor instanceof Texture) formats.push(tensor.format);
       entries.push({ binding: i + 1, resource: this.#resource(kernel.name, binding.name, tensor) });
     });
     this.#pending.push({
       name: kernel.name,
-      pipeline: this.#pipelines.pipeline(kernel, specialise, functions),
-      layout: this.#pipelines.layout(kernel).bindings,
+      pipeline: this.#pipelines.pipeline(kernel, specialise, functions, formats),
+      layout: this.#pipelines.layout(kernel, formats).bindings,
       entries,
       paramsOffset: this.#pushParams(kernel, call.params),
       paramsSize: paramsBytes(kernel),
@@ -118,28 +127,57 @@ export class Recorder {
     return offset;
   }
 
+  /** Records a copy of a tensor of whole vec4<f32>s to the beginning of a texture: fast where stores to it are not. */
+  copy(tensor: Tensor, texture: GPUTexture): void {
+    this.#pending.push({
+      source: {
+        buffer: tensor.buffer,
+        offset: tensor.byteOffset,
+        bytesPerRow: TEXTURE_WIDTH * TEXEL_BYTES.rgba32float,
+      },
+      texture,
+      texels: tensor.byteLength / TEXEL_BYTES.rgba32float,
+    });
+    if (this.#pending.length >= MAX_PENDING) this.flush();
+  }
+
+  /** Whole rows, then what is left of them. */
+  #encodeCopy(encoder: GPUCommandEncoder, { source, texture, texels }: Copied): void {
+    const rows = Math.floor(texels / TEXTURE_WIDTH);
+    const rest = texels % TEXTURE_WIDTH;
+    if (rows) encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows]);
+    if (rest) {
+      const offset = source.offset! + rows * source.bytesPerRow!;
+      encoder.copyBufferToTexture({ ...source, offset }, { texture, origin: [0, rows] }, [rest, 1]);
+    }
+  }
+
   /** Encodes and submits what was recorded. */
   flush(): void {
     if (this.#pending.length === 0) return;
-    const uniforms = this.#memory.allocate(this.#paramsLength, "kernel parameters", "uniform");
+    const bytes = Math.max(16, this.#paramsLength);
+    const uniforms = this.#memory.allocate(bytes, "kernel parameters", "uniform");
     this.#device.queue.writeBuffer(uniforms, 0, this.#params, 0, this.#paramsLength);
     const encoder = this.#device.createCommandEncoder();
-    let pass = encoder.beginComputePass(this.profiler?.pass(this.#pending[0]!.name));
-    for (
-      const [i, { name, pipeline, layout, entries, paramsOffset, paramsSize, workgroups }] of this
-        .#pending.entries()
-    ) {
-      if (this.profiler && i > 0) {
-        pass.end();
-        pass = encoder.beginComputePass(this.profiler.pass(name));
+    let pass: GPUComputePassEncoder | null = null;
+    for (const item of this.#pending) {
+      if (this.profiler || "texture" in item) {
+        pass?.end();
+        pass = null;
       }
-      pass.setPipeline(pipeline);
-      const params = { binding: 0, resource: { buffer: uniforms, size: paramsSize } };
-      const group = this.#device.createBindGroup({ layout, entries: [params, ...entries] });
-      pass.setBindGroup(0, group, [paramsOffset]);
-      pass.dispatchWorkgroups(...(workgroups as [number, number, number]));
+      if ("texture" in item) {
+        this.#encodeCopy(encoder, item);
+        continue;
+      }
+      pass ??= encoder.beginComputePass(this.profiler?.pass(item.name));
+      pass.setPipeline(item.pipeline);
+      const params = { binding: 0, resource: { buffer: uniforms, size: item.paramsSize } };
+      const entries = [params, ...item.entries];
+      const group = this.#device.createBindGroup({ layout: item.layout, entries });
+      pass.setBindGroup(0, group, [item.paramsOffset]);
+      pass.dispatchWorkgroups(...(item.workgroups as [number, number, number]));
     }
-    pass.end();
+    pass?.end();
     this.profiler?.resolve(encoder);
     this.#device.queue.submit([encoder.finish()]);
     this.#memory.release(uniforms);

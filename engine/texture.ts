@@ -1,19 +1,37 @@
 import { KernelError } from "./errors.ts";
 
+/** Texels of a texture's row: kernels find texel i at (i % 1024, i / 1024). */
+export const TEXTURE_WIDTH = 1024;
+
+/** How a texel of four numbers is stored; kernels read f32. */
+export type TexelFormat = "rgba32float" | "rgba16float" | "rgba8snorm" | "rgba8unorm";
+
+/** Bytes of one texel. */
+export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
+  rgba32float: 16,
+  rgba16float: 8,
+  rgba8snorm: 4,
+  rgba8unorm: 4,
+};
+
 /**
- * A read-only matrix of vec4s in texture memory, made by {@link Device.texture}.
+ * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}; kernels bind it as a read-only storage texture.
  *
- * Software adapters read textures far faster than storage buffers inside loops, so weights live here on them.
+ * Software adapters read such texels far faster than storage buffers inside loops, so what is multiplied lies here on
+ * them.
  */
 export class Texture {
-  #texture: GPUTexture;
   #view: GPUTextureView;
   #release: () => void;
   #disposed = false;
 
-  /** Use {@link Device.texture}. */
-  constructor(texture: GPUTexture, release: () => void) {
-    this.#texture = texture;
+  /** Use {@link Device.texture} or {@link Device.stage}. */
+  constructor(
+    texture: GPUTexture,
+    /** How texels are stored. */
+    readonly format: TexelFormat,
+    release: () => void,
+  ) {
     this.#view = texture.createView();
     this.#release = release;
   }
@@ -24,11 +42,15 @@ export class Texture {
     return this.#view;
   }
 
-  /** Destroys the texture; later use throws. */
+  /** Gives the memory back; later use throws. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#release();
-    this.#texture.destroy();
+  }
+
+  /** {@link Texture.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -6,14 +6,15 @@ import {
   memoised,
   type Tensor,
   Texture,
+  TEXTURE_WIDTH,
 } from "../engine/mod.ts";
 import { accessY, readX } from "./access.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
-import textureSource from "./conv2d_texture.wgsl" with { type: "text" };
-import { usesTexture } from "./linear.ts";
-import { multiplyLines } from "./matmul.ts";
+import { place, usesTexture } from "./linear.ts";
+import { matmulTexture } from "./matmul_texture.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "./pixels.wgsl" with { type: "text" };
+import { stage } from "./stage.ts";
 
 const BINDINGS = ["x", "w", "bias", "y"] as const;
 const PARAMS = [
@@ -33,17 +34,21 @@ const PARAMS = [
   "first",
 ] as const;
 const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
-const textureKernel = defineKernel("conv2d_texture", textureSource, BINDINGS, PARAMS);
 const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
   "C",
   "N",
   "taps",
-  "pitch",
+  "columns",
+  "across",
+  "down",
 ]);
+
+/** Invocations of a workgroup. */
+const WG = 64;
 
 /** A convolution's weight and bias, packed once for {@link conv2d}. */
 export interface Conv {
-  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4]; zeros where C and N were padded. A texture on software adapters. */
+  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4]; zeros where C and N were padded; on software adapters strips in a texture. */
   readonly weight: Tensor | Texture;
   /** Storage type of the weight. */
   readonly dtype: "f32" | "f16";
@@ -60,7 +65,7 @@ export interface Conv {
 /**
  * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
  * The result owns `bias` ([N] f32) and its own copy of the weight; the given weight may be disposed afterwards.
- * `texture` chooses between conv2d.wgsl and conv2d_texture.wgsl; left out, the adapter's class decides. What is too
+ * `texture` chooses between conv2d.wgsl and matmul_texture.wgsl; left out, the adapter's class decides. What is too
  * large for a texture stays a tensor.
  *
  * @throws {KernelError} if the weight is not a square kernel of size 1 or 3, or the bias is not [N].
@@ -81,18 +86,25 @@ export function packConv(
     );
   }
   const taps = size * size;
-  const rows = taps * Math.ceil(C / 4) * 4;
   const columns = Math.ceil(N / 4);
-  if (Math.max(rows, columns) > device.gpu.limits.maxTextureDimension2D) texture = false;
-  const pitch = texture ? Math.ceil(columns / 32) * 32 : columns; // textures are copied by rows of 256 bytes
-  const packed = device.tensor(dtype, [rows, pitch * 4], label);
+  const lanes = texture ? device.capabilities.subgroupSize : 0;
+  const across = lanes ? Math.ceil(columns / lanes) * lanes : columns;
+  const multiple = Math.max(4 * lanes, 4);
+  const rows = Math.ceil(taps * Math.ceil(C / 4) * 4 / multiple) * multiple;
+  const lines = Math.ceil(across * rows / TEXTURE_WIDTH);
+  if (texture && lines > device.gpu.limits.maxTextureDimension2D) {
+    return packConv(device, weight, bias, dtype, label, false);
+  }
+  const vectors = texture ? lines * TEXTURE_WIDTH : across * rows;
+  const packed = device.tensor(dtype, [vectors * 4], label);
   device.run(packKernel, {
     specialise: { W: dtype, WG: 64 },
+    functions: place(lanes),
     bind: { w: weight, packed },
-    params: { C, N, taps, pitch },
-    workgroups: grid(Math.ceil(rows * pitch / 64)),
+    params: { C, N, taps, columns: lanes ? rows : columns, across, down: rows },
+    workgroups: grid(Math.ceil(rows * across / 64)),
   });
-  const packedWeight = texture ? device.texture(packed, columns, undefined, label) : packed;
+  const packedWeight = texture ? device.texture(packed, undefined, label) : packed;
   if (texture) packed.dispose();
   return { weight: packedWeight, dtype, bias, C, N, size };
 }
@@ -183,19 +195,32 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const height = strip ? strip.count : H;
   const pixels = (strip ? 1 : B) * height * width;
   const pad = padding === "same" ? Math.floor(size / 2) : 0;
-  const texture = conv.weight instanceof Texture;
-  const lanes = texture ? device.capabilities.subgroupSize : 64;
-  // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
-  const access = accessY(y.dtype, N % 4 === 0 && !texture);
+  const first = strip ? (strip.image * H + strip.first) * width : 0;
+  const padY = strip ? pad - (strip.first - strip.begin) : pad;
+  if (conv.weight instanceof Texture) {
+    const vectors = Math.ceil(C / 4);
+    using staged = stage(device, x, C);
+    const sizes = { height, width, inHeight: in_height, inWidth: in_width, vectors, size };
+    return matmulTexture(device, {
+      x: staged,
+      rows: { ...sizes, stride, padY, padX: pad, upsample },
+      M: pixels,
+      N,
+      weight: conv.weight,
+      dtype: conv.dtype,
+      scales: null,
+      bias: conv.bias,
+      y,
+      first,
+      epilogue: args.epilogue ?? "none",
+    });
+  }
+  const access = accessY(y.dtype, N % 4 === 0);
   const read = readX(x.dtype, C, "C");
   const blocks = Math.ceil(pixels / 8), columns = Math.ceil(N / 4);
-  device.run(texture ? textureKernel : kernel, {
-    specialise: {
-      X: read.type,
-      Y: access.type,
-      ...(texture ? { LANES: lanes } : { W: conv.dtype, WG: lanes }),
-    },
-    functions: prelude(read.lines, access.lines, texture ? lanes : 0),
+  device.run(kernel, {
+    specialise: { X: read.type, Y: access.type, W: conv.dtype, WG },
+    functions: prelude(read.lines, access.lines),
     bind: { x, w: conv.weight, bias: conv.bias, y },
     params: {
       pixels,
@@ -207,19 +232,17 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       N,
       size,
       stride,
-      pad_y: strip ? pad - (strip.first - strip.begin) : pad,
+      pad_y: padY,
       pad_x: pad,
       upsample: upsample ? 1 : 0,
       accumulate: args.epilogue === "add" ? 1 : 0,
-      first: strip ? (strip.image * H + strip.first) * width : 0,
+      first,
     },
-    workgroups: grid(
-      texture ? blocks * Math.ceil(columns / lanes) : Math.ceil(blocks * columns / lanes),
-    ),
+    workgroups: grid(Math.ceil(blocks * columns / WG)),
   });
 }
 
-/** All prelude lines; `lanes` is 0 for conv2d.wgsl. */
-const prelude = memoised((read: string, access: string, lanes: number): string =>
-  [pixelsSource, read, access, lanes ? multiplyLines(lanes) : ""].join("\n")
+/** All prelude lines. */
+const prelude = memoised((read: string, access: string): string =>
+  [pixelsSource, read, access].join("\n")
 );

@@ -1,10 +1,12 @@
 import {
   defineKernel,
   type Device,
+  ELEMENT_BYTES,
   grid,
   KernelError,
   type Tensor,
   type Texture,
+  TEXTURE_WIDTH,
 } from "../engine/mod.ts";
 import quantisedSource from "./pack_quantised.wgsl" with { type: "text" };
 import floatSource from "./pack_weight.wgsl" with { type: "text" };
@@ -14,24 +16,35 @@ const floatKernel = defineKernel("pack_weight", floatSource, ["w", "packed"], [
   "N",
   "columns",
   "first",
+  "across",
+  "down",
 ]);
 const quantisedKernel = defineKernel(
   "pack_quantised",
   quantisedSource,
   ["w", "packed", "scales"],
-  ["K", "N", "columns", "first", "scale_columns"],
+  ["K", "N", "columns", "first", "across", "down", "scale_columns"],
 );
 
 /** pack_weight.wgsl's 4 weights of row n from column 4k on, zeros outside. */
 const LOAD = {
   vec4: `fn load(n: u32, k: u32) -> vec4<f32> {
-  return select(vec4(0.0), w[min(n, params.N - 1) * (params.K / 4) + k], n < params.N);
+  let inside = n < params.N && 4 * k < params.K;
+  return select(vec4(0.0), w[min(n, params.N - 1) * (params.K / 4) + min(k, params.K / 4 - 1)], inside);
 }`,
   scalar: `fn at(n: u32, k: u32) -> f32 {
   return select(0.0, w[min(n, params.N - 1) * params.K + min(k, params.K - 1)], n < params.N && k < params.K);
 }
 fn load(n: u32, k: u32) -> vec4<f32> { return vec4(at(n, 4 * k), at(n, 4 * k + 1), at(n, 4 * k + 2), at(n, 4 * k + 3)); }`,
 } as const;
+
+/** Where vec4 `n` of row `k` of a packed weight goes: in rows, or in strips as wide as a subgroup. */
+export function place(lanes: number): string {
+  const at = lanes
+    ? `(n / ${lanes} * params.columns + k) * ${lanes} + n % ${lanes}`
+    : "k * params.columns + n";
+  return `fn place(k: u32, n: u32) -> u32 { return ${at}; }`;
+}
 
 /**
  * How matrices are stored. `q8_0` and `q4_0` are blocks of 32 weights with one f16 scale, as in ggml: 8.5 and
@@ -53,8 +66,8 @@ export const BLOCK = 32;
 /** A linear layer's weight and bias, packed once for {@link matmul}. */
 export interface Linear {
   /**
-   * Rows of K (q4_0: one for two k) by columns of 4 n, padded with zeros to whole blocks and vec4s: a texture on
-   * software adapters, else a tensor.
+   * Rows of K (q4_0: one for two k) by columns of 4 n, padded with zeros to whole blocks and vec4s: a tensor, or on
+   * software adapters a texture of strips of columns, as wide as a subgroup and one behind the other.
    */
   readonly weight: Tensor | Texture;
   /** Storage type of the weight. */
@@ -93,15 +106,20 @@ export function packLinear(
   const N = weights.reduce((sum, w) => sum + w.shape[0]!, 0);
   const columns = Math.ceil(N / 4);
   const quantised = isQuantised(dtype);
-  // textures are copied by rows of 256 bytes
   const texel = quantised ? 4 : dtype === "f16" ? 8 : 16;
+  const lanes = texture ? device.capabilities.subgroupSize : 0;
+  const across = lanes ? Math.ceil(columns / lanes) * lanes : columns;
+  const multiple = Math.max(4 * lanes, quantised ? BLOCK : 4);
+  const depth = Math.ceil(K / multiple) * multiple;
+  const rows = dtype === "q4_0" ? depth / 2 : depth;
+  const lines = Math.ceil(across * rows / TEXTURE_WIDTH);
+  if (texture && lines > device.gpu.limits.maxTextureDimension2D) {
+    return packLinear(device, weights, bias, dtype, label, false);
+  }
+  const elements = (texture ? lines * TEXTURE_WIDTH : across * rows) * texel /
+    ELEMENT_BYTES[quantised ? "u32" : dtype];
+  const packed = device.tensor(quantised ? "u32" : dtype, [elements], label);
   const blocks = Math.ceil(K / BLOCK);
-  const rows = quantised ? blocks * BLOCK / (dtype === "q4_0" ? 2 : 1) : Math.ceil(K / 4) * 4;
-  if (Math.max(rows, columns) > device.gpu.limits.maxTextureDimension2D) texture = false;
-  const pitch = texture ? Math.ceil(columns * texel / 256) * 256 / texel : columns;
-  const packed = isQuantised(dtype)
-    ? device.tensor("u32", [rows, pitch], label)
-    : device.tensor(dtype, [rows, pitch * 4], label);
   const scales = quantised ? device.tensor("u32", [blocks, columns * 2], `${label} scales`) : null;
   let first = 0;
   for (const w of weights) {
@@ -109,21 +127,25 @@ export function packLinear(
     if (w.shape[1] !== K || first % 4 !== 0) {
       throw new KernelError("bad-shape", `Cannot stack [${w.shape}] into a weight of width ${K}`);
     }
-    const own = Math.ceil(n / 4);
+    const own = first + n === N ? across - first / 4 : Math.ceil(n / 4);
+    const params = { K, N: n, columns: lanes ? rows : columns, first, across: own };
     if (scales) {
+      const down = depth / BLOCK;
       device.run(quantisedKernel, {
         specialise: { BITS: dtype === "q8_0" ? 8 : 4 },
+        functions: place(lanes),
         bind: { w, packed, scales },
-        params: { K, N: n, columns: pitch, first, scale_columns: columns },
-        workgroups: grid(Math.ceil(blocks * own / 64)),
+        params: { ...params, down, scale_columns: columns },
+        workgroups: grid(Math.ceil(own * down / 64)),
       });
     } else {
+      const down = depth / 4;
       device.run(floatKernel, {
         specialise: { W: dtype, R: K % 4 === 0 ? "vec4<f32>" : "f32" },
-        functions: K % 4 === 0 ? LOAD.vec4 : LOAD.scalar,
+        functions: `${place(lanes)}\n${K % 4 === 0 ? LOAD.vec4 : LOAD.scalar}`,
         bind: { w, packed },
-        params: { K, N: n, columns: pitch, first },
-        workgroups: grid(Math.ceil(rows / 4 * own / 64)),
+        params: { ...params, down },
+        workgroups: grid(Math.ceil(own * down / 64)),
       });
     }
     first += n;
@@ -134,7 +156,7 @@ export function packLinear(
     q8_0: "rgba8snorm",
     q4_0: "rgba8unorm",
   } as const;
-  const weight = texture ? device.texture(packed, columns, format[dtype], label) : packed;
+  const weight = texture ? device.texture(packed, format[dtype], label) : packed;
   if (texture) packed.dispose();
   return { weight, dtype, scales, bias, K, N };
 }

@@ -8,31 +8,22 @@ import {
   Texture,
 } from "../engine/mod.ts";
 import { accessY, readX } from "./access.ts";
-import lanesSource from "./lanes.wgsl" with { type: "text" };
-import { BLOCK, isQuantised, type Linear, type WeightType } from "./linear.ts";
+import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
+import { isQuantised, type Linear, type WeightType } from "./linear.ts";
 import source from "./matmul.wgsl" with { type: "text" };
-import textureSource from "./matmul_texture.wgsl" with { type: "text" };
+import { matmulTexture } from "./matmul_texture.ts";
+import { stage } from "./stage.ts";
+
+export type { Epilogue, Gate } from "./epilogue.ts";
 
 const BINDINGS = ["x", "w", "scales", "bias", "gate", "y"] as const;
 const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
 const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
-const textureKernel = defineKernel("matmul_texture", textureSource, BINDINGS, PARAMS);
 
 /** Rows of y that one invocation makes. */
 const ROWS = 8;
-
-/** What happens to a sum before it is stored; `add` and `gate` accumulate into y, which must be f32. */
-export type Epilogue = "none" | "gelu" | "silu" | "add" | "gate";
-
-const EPILOGUES: Record<Epilogue, string> = {
-  none: "return v;",
-  gelu:
-    "return 0.5 * v * (1 + tanh(clamp(0.7978845608028654 * (v + 0.044715 * v * v * v), vec4(-20.0), vec4(20.0))));",
-  silu: "return v / (1 + exp(-v));",
-  add: "return v + load_y(m, n);",
-  gate:
-    "return fma(gate[params.gate_offset + m / params.rows_per_gate * params.gate_stride + n], v, load_y(m, n));",
-};
+/** Invocations of a workgroup. */
+const WG = 64;
 
 /** Arguments of {@link matmul}. */
 export interface MatmulArgs {
@@ -44,8 +35,8 @@ export interface MatmulArgs {
   readonly y: Tensor;
   /** `none` if absent. */
   readonly epilogue?: Epilogue;
-  /** For `gate`: y += gate[m / rows] · value; f32, each row N wide, `stride` elements apart from `offset` on. */
-  readonly gate?: { tensor: Tensor; offset: number; stride: number; rows: number };
+  /** For the epilogue `gate`; offset, stride and N are divisible by 4. */
+  readonly gate?: Gate;
 }
 
 /**
@@ -66,25 +57,13 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (gate && (N % 4 || gate.offset % 4 || gate.stride % 4)) {
     throw new KernelError("bad-shape", `Cannot gate rows of ${N}: not divisible by 4`);
   }
+  if (linear.weight instanceof Texture) return multiplyStaged(device, args, M, linear.weight);
   const read = readX(x.dtype, K, "K");
   const access = accessY(y.dtype, N % 4 === 0);
-  const texture = linear.weight instanceof Texture;
-  const lanes = texture ? device.capabilities.subgroupSize : 64;
-  const columns = Math.ceil(Math.ceil(N / 4) / lanes);
-  device.run(texture ? textureKernel : kernel, {
-    specialise: {
-      X: read.type,
-      Y: access.type,
-      ...(texture ? { LANES: lanes } : { W: ELEMENT[linear.dtype], WG: lanes }),
-    },
-    functions: prelude(
-      read.lines,
-      access.lines,
-      linear.bias !== null,
-      epilogue,
-      linear.dtype,
-      texture ? lanes : 0,
-    ),
+  const columns = Math.ceil(Math.ceil(N / 4) / WG);
+  device.run(kernel, {
+    specialise: { X: read.type, Y: access.type, W: ELEMENT[linear.dtype], WG },
+    functions: prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype),
     bind: {
       x,
       w: linear.weight,
@@ -101,20 +80,29 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: texture
-      ? [...grid(Math.ceil(M / ROWS)), columns]
-      : [columns, ...grid(Math.ceil(M / ROWS))],
+    workgroups: [columns, ...grid(Math.ceil(M / ROWS))],
   });
 }
 
-/** All prelude lines; `lanes` is 0 for matmul.wgsl. */
+/** On a software adapter: x goes to a texture, too. */
+function multiplyStaged(device: Device, args: MatmulArgs, M: number, weight: Texture): void {
+  const { x, linear, y, epilogue = "none", gate } = args;
+  const { K, N, dtype, scales, bias } = linear;
+  const vectors = Math.ceil(K / 4);
+  using staged = stage(device, x, K);
+  const pixels = { height: 1, width: M, inHeight: 1, inWidth: M, vectors };
+  const rows = { ...pixels, size: 1, stride: 1, padY: 0, padX: 0, upsample: false };
+  const what = { x: staged, rows, M, N, weight, dtype, scales, bias, y, first: 0 };
+  matmulTexture(device, { ...what, epilogue, gate });
+}
+
+/** All prelude lines. */
 const prelude = memoised((
   read: string,
   access: string,
   bias: boolean,
   epilogue: Epilogue,
   dtype: WeightType,
-  lanes: number,
 ): string =>
   [
     read,
@@ -122,7 +110,7 @@ const prelude = memoised((
     `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
       bias ? " + bias[n]" : ""
     }; ${EPILOGUES[epilogue]} }`,
-    lanes ? multiplyLines(lanes, dtype) : LOAD_W[dtype],
+    LOAD_W[dtype],
     isQuantised(dtype) ? LOAD_SCALE : "",
   ].join("\n")
 );
@@ -159,46 +147,3 @@ const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
   let halves = scales[block * ((params.N + 3) / 4) + n];
   return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }`;
-
-/**
- * lanes.wgsl, and matmul_texture.wgsl's inner product, unrolled: shuffles want constant lanes, and Naga's loops cost checks.
- * Textures of quantised weights are normalised to [-1, 1] and [0, 1].
- */
-export function multiplyLines(lanes: number, dtype: WeightType = "f32"): string {
-  const lines = [
-    lanesSource,
-    "fn multiply(sum: Rows, a: Rows, at: vec2<u32>) -> Rows {",
-    "  var s = sum;",
-  ];
-  const quantised = isQuantised(dtype);
-  if (quantised) lines.push("  var scale: vec4<f32>;");
-  for (let lane = 0; lane < lanes; lane++) {
-    const k = 4 * lane;
-    if (quantised && k % BLOCK === 0) {
-      const factor = dtype === "q8_0" ? "127 * " : "";
-      lines.push(`  scale = ${factor}load_scale((at.y + ${k}) / ${BLOCK}, at.x);`);
-    }
-    for (let i = 0; i < 4; i++) {
-      const texel = `textureLoad(w, vec2(at.x, at.y + ${k + i}), 0)`;
-      if (dtype === "q4_0") lines.push(...nibbleLines(lane, i, k));
-      else lines.push(`  let w${lane}_${i} = ${dtype === "q8_0" ? "scale * " : ""}${texel};`);
-    }
-    const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
-    for (let r = 0; r < ROWS; r++) {
-      lines.push(`  s.r${r} = madd(s.r${r}, subgroupShuffle(a.r${r}, ${lane}u), ${w});`);
-    }
-  }
-  return [...lines, "  return s;", "}"].join("\n");
-}
-
-/** Two rows of k from one texel of nibbles. */
-function nibbleLines(lane: number, i: number, k: number): string[] {
-  if (i % 2) return [];
-  const name = `${lane}_${i}`;
-  return [
-    `  let t${name} = round(255 * textureLoad(w, vec2(at.x, (at.y + ${k + i}) / 2), 0));`,
-    `  let h${name} = floor(t${name} / 16);`,
-    `  let w${name} = scale * (t${name} - 16 * h${name} - 8);`,
-    `  let w${lane}_${i + 1} = scale * (h${name} - 8);`,
-  ];
-}

@@ -1,30 +1,61 @@
-// y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) where a subgroup is one CPU vector register (lavapipe).
+// y[m, n] = epilogue(sum_k x[row m, k] · w[k, n] + bias[n]) where a subgroup is one CPU vector register (lavapipe): linear
+// layers, and convolutions, whose row m is the patch under pixel m.
 //
-// There a storage load inside a loop is a scalar loop over the lanes, a texture load is not, and a shuffle from a
-// constant lane is one instruction. So: a workgroup is one subgroup; weights come from a texture [K, N / 4]; each lane
-// loads one vec4 of a row of x and the lanes hand theirs round. One invocation makes 8 rows × 4 columns.
-// Rows run fastest over the grid, so that a strip of w stays in cache for all of them.
-// Sums run over k in order with fma, as in matmul.wgsl.
+// There a storage load inside a loop is a scalar loop over the lanes and a sampled texture costs a hundred instructions
+// of addressing; a storage texture costs a third, a shuffle from a constant lane is one instruction. So: a workgroup is one subgroup;
+// both operands come from textures; each lane loads one vec4 of every row of x and the lanes hand theirs round. One
+// invocation makes ROWS rows × 4 columns. Weights lie in strips as wide as a subgroup, k by k, so that they stream.
+// Sums run over k in order with fma, as in matmul.wgsl and conv2d.wgsl.
 //
-// Prelude (matmul.ts): X, Y, LANES; lanes.wgsl; fns load_x, store_y, epilogue, and multiply (LANES times 4 k,
-// unrolled).
+// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k); pixels.wgsl, divide.wgsl; fns store_y,
+// epilogue; unrolled over rows: struct Rows, struct Pixels, pixels, load_rows, multiply, take.
 
 struct Params {
   M: u32,
-  K: u32,
+  K: u32, // vec4s of a row of x
   N: u32,
+  height: u32, // row m of y is pixel m of images of this size
+  width: u32,
+  in_height: u32, // of the images that x is
+  in_width: u32,
+  vectors: u32, // vec4s of a pixel of x
+  size: u32, // taps along both axes
+  stride: u32,
+  pad_y: i32,
+  pad_x: i32,
+  upsample: u32,
+  first: u32, // row of y that row 0 goes to
+  strips: u32,
+  rows_first: u32, // 1: the grid runs over rows, then strips; 0: over strips, then rows
+  has_bias: u32,
   rows_per_gate: u32,
   gate_stride: u32,
   gate_offset: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<X>;
-@group(0) @binding(2) var w: texture_2d<f32>;
+@group(0) @binding(1) var x: X;
+@group(0) @binding(2) var w: W;
 @group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> gate: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
+
+// what one lane reads of every row: a tap, and a vec4 of its channels
+fn tap(k: u32) -> vec3<u32> {
+  let tap = divide(k, params.vectors);
+  let down = divide(tap, params.size);
+  return vec3(down, tap - down * params.size, k - tap * params.vectors);
+}
+
+// that of the pixel of x under pixel p (image, row, column); zeros in the padding
+fn load(p: vec3<u32>, tap: vec3<u32>) -> vec4<f32> {
+  let at = vec2<i32>(p.yz * params.stride + tap.xy) - vec2(params.pad_y, params.pad_x);
+  let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
+  let q = vec2<u32>(clamp(at, vec2(0), size - 1)) >> vec2(params.upsample);
+  let i = ((p.x * params.in_height + q.x) * params.in_width + q.y) * params.vectors + tap.z;
+  return select(vec4(0.0), textureLoad(x, vec2(i & 1023, i >> 10)), all(at >= vec2(0)) && all(at < size));
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -32,35 +63,29 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let columns = (params.N + 3) / 4;
-  let n = group.z * LANES + lane;
-  let m = (group.y * groups.x + group.x) * 8;
-  let last = params.M - 1;
-  if (m > last) { return; }
-  let steps = (params.K + 3) / 4;
+  let tiles = (params.M + ROWS - 1) / ROWS;
+  let i = group.y * groups.x + group.x;
+  let strip = select(i % params.strips, i / tiles, params.rows_first != 0);
+  let first = select(i / params.strips, i % tiles, params.rows_first != 0) * ROWS;
+  if (first >= params.M || strip >= params.strips) { return; }
+  let area = params.height * params.width;
+  let at = pixels(vec3(first / area, first % area / params.width, first % params.width), params.M - first);
+  let steps = (params.K + LANES - 1) / LANES;
+  var texels = strip * steps * STEP;
   var sum = Rows();
-  for (var k = 0u; k < steps; k += LANES) {
-    let mine = k + lane;
-    let at = min(mine, steps - 1);
-    let keep = select(0.0, 1.0, mine < steps); // lanes beyond K contribute zeros
-    var a: Rows;
-    a.r0 = keep * load_x(m, at);
-    a.r1 = keep * load_x(min(m + 1, last), at);
-    a.r2 = keep * load_x(min(m + 2, last), at);
-    a.r3 = keep * load_x(min(m + 3, last), at);
-    a.r4 = keep * load_x(min(m + 4, last), at);
-    a.r5 = keep * load_x(min(m + 5, last), at);
-    a.r6 = keep * load_x(min(m + 6, last), at);
-    a.r7 = keep * load_x(min(m + 7, last), at);
-    sum = multiply(sum, a, vec2(n, 4 * k));
+  for (var k = 0u; k < params.K; k += LANES) {
+    // lanes beyond K repeat the last vec4: the weights there are zeros
+    let a = load_rows(at, tap(min(k + lane, params.K - 1)));
+    sum = multiply(sum, a, vec2((texels & 1023) + lane, texels >> 10), k, strip * LANES + lane);
+    texels += STEP;
   }
-  if (n >= columns) { return; }
-  store_y(m, n, epilogue(m, n, sum.r0));
-  if (m + 1 <= last) { store_y(m + 1, n, epilogue(m + 1, n, sum.r1)); }
-  if (m + 2 <= last) { store_y(m + 2, n, epilogue(m + 2, n, sum.r2)); }
-  if (m + 3 <= last) { store_y(m + 3, n, epilogue(m + 3, n, sum.r3)); }
-  if (m + 4 <= last) { store_y(m + 4, n, epilogue(m + 4, n, sum.r4)); }
-  if (m + 5 <= last) { store_y(m + 5, n, epilogue(m + 5, n, sum.r5)); }
-  if (m + 6 <= last) { store_y(m + 6, n, epilogue(m + 6, n, sum.r6)); }
-  if (m + 7 <= last) { store_y(m + 7, n, epilogue(m + 7, n, sum.r7)); }
+  let n = strip * LANES + lane;
+  let columns = (params.N + 3) / 4;
+  let b = select(vec4(0.0), bias[min(n, columns - 1)], params.has_bias != 0);
+  for (var r = 0u; r < ROWS; r++) {
+    let m = first + r;
+    let v = sum.r0 + b;
+    sum = take(sum);
+    if (m < params.M && n < columns) { store_y(params.first + m, n, epilogue(params.first + m, n, v)); }
+  }
 }

@@ -1,13 +1,15 @@
-// packed[tap, c, n] = w[n, c, tap]: a convolution's weight, [N, C, size, size] in the checkpoint, laid out for conv2d.wgsl.
-// C and N are padded to whole vec4s with zeros, so that the convolution needs no guards.
+// packed[tap, c, n] = w[n, c, tap]: a convolution's weight, [N, C, size, size] in the checkpoint, laid out for conv2d.wgsl
+// or in strips for matmul_texture.wgsl. C and N are padded with zeros, so that the convolution needs no guards.
 //
-// Prelude (conv2d.ts): W (storage type of the packed weight), WG.
+// Prelude (conv2d.ts): W (storage type of the packed weight), WG; fn place.
 
 struct Params {
   C: u32,
   N: u32,
   taps: u32,
-  pitch: u32, // vec4s of a packed row
+  columns: u32, // vec4s of a packed row; of strips, their rows
+  across: u32, // vec4s of n, and rows, to pack
+  down: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,18 +17,19 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4<W>>;
 
 fn at(n: u32, c: u32, tap: u32) -> f32 {
-  let value = w[(min(n, params.N - 1) * params.C + min(c, params.C - 1)) * params.taps + tap];
-  return select(0.0, value, n < params.N && c < params.C);
+  let value = w[(min(n, params.N - 1) * params.C + min(c, params.C - 1)) * params.taps + min(tap, params.taps - 1)];
+  return select(0.0, value, n < params.N && c < params.C && tap < params.taps);
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * WG + id.x;
-  let row = i / params.pitch;
-  let n = i % params.pitch * 4;
+  let row = i / params.across;
+  let column = i % params.across;
+  let n = 4 * column;
   let rows = (params.C + 3) / 4 * 4;
   let tap = row / rows;
   let c = row % rows;
-  if (tap >= params.taps) { return; }
-  packed[i] = vec4<W>(vec4(at(n, c, tap), at(n + 1, c, tap), at(n + 2, c, tap), at(n + 3, c, tap)));
+  if (row >= params.down) { return; }
+  packed[place(row, column)] = vec4<W>(vec4(at(n, c, tap), at(n + 1, c, tap), at(n + 2, c, tap), at(n + 3, c, tap)));
 }

@@ -1,13 +1,16 @@
-// packed = blocks of w: 32 weights of a row [N, K] share one f16 scale, laid out for matmul.wgsl.
+// packed = blocks of w: 32 weights of a row [N, K] share one f16 scale, laid out for matmul.wgsl,
+// or in strips for matmul_texture.wgsl.
 //
 // One invocation packs one block of 4 rows. The rounded scale is what divides, so that the error is half a step.
-// Prelude (linear.ts): BITS (8: q8_0, signed bytes; 4: q4_0, nibbles around 8, two k in a byte).
+// Prelude (linear.ts): BITS (8: q8_0, signed bytes; 4: q4_0, nibbles around 8, two k in a byte); fn place.
 
 struct Params {
   K: u32,
   N: u32,
-  columns: u32, // words of a packed row: 4 weights each (q4_0: 4 of k and 4 of k + 1)
+  columns: u32, // words of a packed row: 4 weights each (q4_0: 4 of k and 4 of k + 1); of strips, their rows
   first: u32, // column of the packed weight where this one begins
+  across: u32, // words of n, and blocks of k, to pack
+  down: u32,
   scale_columns: u32, // words pairs of a row of scales
 }
 
@@ -29,10 +32,9 @@ fn bytes(q: vec4<u32>) -> u32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * 64 + id.x;
-  let columns = (params.N + 3) / 4;
-  let block = i / columns;
-  let column = i % columns;
-  if (block >= (params.K + 31) / 32) { return; }
+  let block = i / params.across;
+  let column = i % params.across;
+  if (block >= params.down) { return; }
   let n = 4 * column + vec4(0u, 1u, 2u, 3u);
   let k = 32 * block;
   var most = vec4(0.0); // the value of largest magnitude, with its sign
@@ -45,17 +47,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let scale = vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
   let inverse = select(1 / scale, vec4(0.0), scale == vec4(0.0));
   let to = params.first / 4 + column;
-  scales[block * params.scale_columns + to] = halves;
+  if (to < params.scale_columns && block < (params.K + 31) / 32) { scales[block * params.scale_columns + to] = halves; }
   if (BITS == 8) {
     for (var j = 0u; j < 32; j++) {
       let q = clamp(round(at(n, k + j) * inverse), vec4(-127.0), vec4(127.0));
-      packed[(k + j) * params.columns + to] = bytes(vec4<u32>(vec4<i32>(q)) & vec4(0xffu));
+      packed[place(k + j, to)] = bytes(vec4<u32>(vec4<i32>(q)) & vec4(0xffu));
     }
   } else {
     for (var j = 0u; j < 32; j += 2) {
       let low = clamp(round(at(n, k + j) * inverse) + 8, vec4(0.0), vec4(15.0));
       let high = clamp(round(at(n, k + j + 1) * inverse) + 8, vec4(0.0), vec4(15.0));
-      packed[(k + j) / 2 * params.columns + to] = bytes(vec4<u32>(low) | vec4<u32>(high) << vec4(4u));
+      packed[place((k + j) / 2, to)] = bytes(vec4<u32>(low) | vec4<u32>(high) << vec4(4u));
     }
   }
 }

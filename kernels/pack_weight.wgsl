@@ -1,15 +1,18 @@
-// packed[k, n] = w[n, k]: a linear layer's weight, [N, K] in the checkpoint, laid out for matmul.wgsl.
-// K and N are padded to whole vec4s with zeros, so that the multiplication needs no guards.
+// packed[k, n] = w[n, k]: a linear layer's weight, [N, K] in the checkpoint, laid out for matmul.wgsl or in strips for
+// matmul_texture.wgsl. K and N are padded with zeros, so that the multiplication needs no guards.
 //
 // One invocation turns a block of 4 × 4, so that it reads and writes vec4s. Spare ones repeat the last block: without a
 // branch a CPU adapter stays vectorised.
-// Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 where K allows).
+// Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 where K allows); fns
+// load and place.
 
 struct Params {
   K: u32,
   N: u32,
-  columns: u32, // vec4s of a packed row
+  columns: u32, // vec4s of a packed row; of strips, their rows
   first: u32, // column of the packed weight where this one begins
+  across: u32, // vec4s of n, and of k, to pack
+  down: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,15 +21,9 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let columns = (params.N + 3) / 4;
-  let blocks = columns * ((params.K + 3) / 4);
-  let i = min(id.y * groups.x * 64 + id.x, blocks - 1);
-  let k = i / columns;
-  let n = i % columns;
+  let i = min(id.y * groups.x * 64 + id.x, params.across * params.down - 1);
+  let k = i / params.across;
+  let n = i % params.across;
   let block = transpose(mat4x4(load(4 * n, k), load(4 * n + 1, k), load(4 * n + 2, k), load(4 * n + 3, k)));
-  let to = 4 * k * params.columns + params.first / 4 + n;
-  packed[to] = vec4<W>(block[0]);
-  packed[to + params.columns] = vec4<W>(block[1]);
-  packed[to + 2 * params.columns] = vec4<W>(block[2]);
-  packed[to + 3 * params.columns] = vec4<W>(block[3]);
+  for (var j = 0u; j < 4; j++) { packed[place(4 * k + j, params.first / 4 + n)] = vec4<W>(block[j]); }
 }

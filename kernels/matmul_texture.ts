@@ -1,0 +1,243 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  memoised,
+  type Tensor,
+  type Texture,
+} from "../engine/mod.ts";
+import { accessY } from "./access.ts";
+import divideSource from "./divide.wgsl" with { type: "text" };
+import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
+import { BLOCK, isQuantised, type WeightType } from "./linear.ts";
+import source from "./matmul_texture.wgsl" with { type: "text" };
+import pixelsSource from "./pixels.wgsl" with { type: "text" };
+
+const kernel = defineKernel("matmul_texture", source, [
+  "x",
+  "w",
+  "scales",
+  "bias",
+  "gate",
+  "y",
+], [
+  "M",
+  "K",
+  "N",
+  "height",
+  "width",
+  "in_height",
+  "in_width",
+  "vectors",
+  "size",
+  "stride",
+  "pad_y",
+  "pad_x",
+  "upsample",
+  "first",
+  "strips",
+  "rows_first",
+  "has_bias",
+  "rows_per_gate",
+  "gate_stride",
+  "gate_offset",
+]);
+
+/** Multiplications from which 16 rows of y per invocation, which are up to a quarter faster than 8, earn their compilation. */
+const LARGE = 2 ** 28;
+
+/** Bytes of weights that stay in a core's cache while rows stream by. */
+const CACHE = 1 << 20;
+
+/** How rows lie in x: row m is the patch under pixel m. */
+export interface Rows {
+  /** Pixels of y down … */
+  readonly height: number;
+  /** … and across. */
+  readonly width: number;
+  /** Pixels of x down … */
+  readonly inHeight: number;
+  /** … and across. */
+  readonly inWidth: number;
+  /** Vec4s of a pixel of x. */
+  readonly vectors: number;
+  /** Taps along both axes. */
+  readonly size: number;
+  /** Pixels of x from one to the next of y. */
+  readonly stride: number;
+  /** Zeros above x; rows of it that are left out if negative. */
+  readonly padY: number;
+  /** Zeros before each of its rows. */
+  readonly padX: number;
+  /** Whether x is read as if twice as high and wide (nearest). */
+  readonly upsample: boolean;
+}
+
+/** Arguments of {@link matmulTexture}. */
+export interface MatmulTextureArgs {
+  /** From {@link stage}. */
+  readonly x: Texture;
+  /** Where rows are in it. */
+  readonly rows: Rows;
+  /** Number of rows. */
+  readonly M: number;
+  /** Columns of y. */
+  readonly N: number;
+  /** In strips, see {@link stripTexels}. */
+  readonly weight: Texture;
+  /** Storage type of the weight. */
+  readonly dtype: WeightType;
+  /** Of quantised weights. */
+  readonly scales: Tensor | null;
+  /** [⌈N/4⌉·4] f32. */
+  readonly bias: Tensor | null;
+  /** Rows of N, f32 or f16. */
+  readonly y: Tensor;
+  /** Row of y that row 0 goes to. */
+  readonly first: number;
+  /** What happens to a sum. */
+  readonly epilogue: Epilogue;
+  /** For the epilogue `gate`. */
+  readonly gate?: Gate;
+}
+
+/** Weights of k that a strip is padded to with zeros: what one step of the loop multiplies. */
+export function stripK(lanes: number): number {
+  return 4 * lanes;
+}
+
+/** Rows · weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
+export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
+  const { x, rows, M, N, weight, dtype, bias, y, gate } = args;
+  const lanes = device.capabilities.subgroupSize;
+  const K = rows.size * rows.size * rows.vectors;
+  const tile = 4 * M * K * N < LARGE ? 8 : 16;
+  const strips = Math.ceil(N / 4 / lanes);
+  const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
+  // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
+  const access = accessY(y.dtype, false);
+  device.run(kernel, {
+    specialise: {
+      X: "texture_storage_2d<rgba32float, read>",
+      W: `texture_storage_2d<${weight.format}, read>`,
+      Y: access.type,
+      LANES: lanes,
+      ROWS: tile,
+      STEP: step,
+    },
+    functions: prelude(access.lines, args.epilogue, dtype, lanes, tile),
+    bind: { x, w: weight, scales: args.scales, bias, gate: gate?.tensor ?? null, y },
+    params: {
+      M,
+      K,
+      N,
+      height: rows.height,
+      width: rows.width,
+      in_height: rows.inHeight,
+      in_width: rows.inWidth,
+      vectors: rows.vectors,
+      size: rows.size,
+      stride: rows.stride,
+      pad_y: rows.padY,
+      pad_x: rows.padX,
+      upsample: rows.upsample ? 1 : 0,
+      first: args.first,
+      strips,
+      rows_first: 16 * N * K > CACHE ? 1 : 0,
+      has_bias: bias ? 1 : 0,
+      rows_per_gate: gate?.rows ?? 1,
+      gate_stride: (gate?.stride ?? 0) / 4,
+      gate_offset: (gate?.offset ?? 0) / 4,
+    },
+    workgroups: grid(Math.ceil(M / tile) * strips),
+  });
+}
+
+/** All prelude lines. Loops over rows are unrolled: shuffles want constant lanes, and Naga's loops cost checks. */
+const prelude = memoised((
+  access: string,
+  epilogue: Epilogue,
+  dtype: WeightType,
+  lanes: number,
+  rows: number,
+): string => {
+  const each = (line: (r: number) => string) => Array.from({ length: rows }, (_, r) => line(r));
+  return [
+    pixelsSource,
+    divideSource,
+    access,
+    `fn epilogue(m: u32, n: u32, v: vec4<f32>) -> vec4<f32> { ${EPILOGUES[epilogue]} }`,
+    isQuantised(dtype) ? LOAD_SCALE : "",
+    `struct Rows { ${each((r) => `r${r}: vec4<f32>,`).join(" ")} }`,
+    `struct Pixels { ${each((r) => `r${r}: vec3<u32>,`).join(" ")} }`,
+    // rows beyond the last repeat it
+    `fn pixels(first: vec3<u32>, rows: u32) -> Pixels {
+  var p = first;
+  var at: Pixels;
+  ${each((r) => `at.r${r} = p; p = select(p, next(p), ${r + 1} < rows);`).join("\n  ")}
+  return at;
+}`,
+    `fn load_rows(at: Pixels, tap: vec3<u32>) -> Rows {
+  var a: Rows;
+  ${each((r) => `a.r${r} = load(at.r${r}, tap);`).join("\n  ")}
+  return a;
+}`,
+    `fn take(rows: Rows) -> Rows {
+  var a = rows;
+  ${each((r) => r + 1 < rows ? `a.r${r} = a.r${r + 1};` : "").join(" ")}
+  return a;
+}`,
+    multiplyLines(lanes, rows, dtype),
+  ].join("\n");
+});
+
+/** Scales of 4 columns in a block of 32 k; zero weights lie behind the last block. */
+const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
+  let halves = scales[min(block, (params.K - 1) / 8) * ((params.N + 3) / 4) + n];
+  return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}`;
+
+/**
+ * The inner product over LANES vec4s of k: `at` is the first texel of the weights, `column` this lane's in y. Textures of
+ * quantised weights are normalised to [-1, 1] and [0, 1].
+ */
+function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {
+  const lines = [
+    "fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {",
+    "  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, sum))));",
+    "}",
+    "fn multiply(sum: Rows, a: Rows, at: vec2<u32>, k: u32, column: u32) -> Rows {",
+    "  var s = sum;",
+  ];
+  const quantised = isQuantised(dtype);
+  if (quantised) lines.push("  var scale: vec4<f32>;");
+  for (let lane = 0; lane < lanes; lane++) {
+    const k = 4 * lane;
+    if (quantised && k % BLOCK === 0) {
+      const factor = dtype === "q8_0" ? "127 * " : "";
+      lines.push(`  scale = ${factor}load_scale(k / ${BLOCK / 4} + ${k / BLOCK}, column);`);
+    }
+    for (let i = 0; i < 4; i++) {
+      const texel = `textureLoad(w, vec2(at.x + ${(k + i) * lanes}, at.y))`;
+      if (dtype === "q4_0") lines.push(...nibbleLines(lane, i, (k + i) / 2 * lanes));
+      else lines.push(`  let w${lane}_${i} = ${dtype === "q8_0" ? "scale * " : ""}${texel};`);
+    }
+    const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
+    for (let r = 0; r < rows; r++) {
+      lines.push(`  s.r${r} = madd(s.r${r}, subgroupShuffle(a.r${r}, ${lane}u), ${w});`);
+    }
+  }
+  return [...lines, "  return s;", "}"].join("\n");
+}
+
+/** Two rows of k from one texel of nibbles. */
+function nibbleLines(lane: number, i: number, offset: number): string[] {
+  if (i % 2) return [];
+  const name = `${lane}_${i}`;
+  return [
+    `  let t${name} = round(255 * textureLoad(w, vec2(at.x + ${offset}, at.y)));`,
+    `  let h${name} = floor(t${name} / 16);`,
+    `  let w${name} = scale * (t${name} - 16 * h${name} - 8);`,
+    `  let w${lane}_${i + 1} = scale * (h${name} - 8);`,
+  ];
+}
