@@ -162,25 +162,22 @@ export class Device {
   }
 
   /**
-   * A copy of a tensor of whole vec4<f32>s in a texture, made in the order of dispatches. Disposed of, the texture is kept
+   * A copy of a tensor of whole vec4s of f32 or f16 in a texture, made in the order of dispatches. Disposed of, the texture is kept
    * for reuse; what is recorded by then still runs.
    *
    * @throws {KernelError} if no texture is as large.
    */
   stage(tensor: Tensor, label: string = "staged"): Texture {
-    const texels = tensor.byteLength / TEXEL_BYTES.rgba32float;
+    const format = tensor.dtype === "f16" ? "rgba16float" : "rgba32float";
+    const texels = tensor.byteLength / TEXEL_BYTES[format];
     // a power of two, since each size that is kept is memory
     const rows = 2 ** Math.ceil(Math.log2(Math.max(1, texels / TEXTURE_WIDTH)));
     if (texels % 1 || rows > this.gpu.limits.maxTextureDimension2D) {
       throw new KernelError("bad-shape", `Cannot stage [${tensor.shape}] in a texture`);
     }
-    const texture = this.memory.takeTexture(rows, label);
-    this.#recorder.copy(tensor, texture);
-    return new Texture(
-      texture,
-      "rgba32float",
-      () => this.memory.releaseTexture(texture, label),
-    );
+    const texture = this.memory.takeTexture(rows, format, label);
+    this.#recorder.copy(tensor, texture, format);
+    return new Texture(texture, format, () => this.memory.releaseTexture(texture, label));
   }
 
   /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */

@@ -45,8 +45,11 @@ function dryDevice(features: Set<string>): unknown {
       ...inert(["writeBuffer", "submit"]),
     },
     createBuffer: dryBuffer,
-    createTexture: ({ size: [, height] }: { size: number[] }) => ({
+    createTexture: (
+      { size: [, height], format }: { size: number[]; format: GPUTextureFormat },
+    ) => ({
       height,
+      format,
       ...inert(["createView", "destroy"]),
     }),
     createCommandEncoder: () => encoder,

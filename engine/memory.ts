@@ -1,9 +1,9 @@
 import { formatBytes, OutOfMemoryError } from "./errors.ts";
 import { TEXEL_BYTES, type TexelFormat, TEXTURE_WIDTH } from "./texture.ts";
 
-/** Bytes of a scratch texture. */
-function scratchBytes(rows: number): number {
-  return rows * TEXTURE_WIDTH * TEXEL_BYTES.rgba32float;
+/** Bytes of a texture. */
+function textureBytes({ height, format }: GPUTexture): number {
+  return height * TEXTURE_WIDTH * TEXEL_BYTES[format as TexelFormat];
 }
 
 /** Sizes are rounded, by at most 3 %, so that a freed buffer fits the next request of about its size. */
@@ -24,8 +24,8 @@ export class Memory {
   #peak = 0;
   #pooled = 0;
   #labels: Map<GPUBuffer, string> = new Map();
-  /** Textures kept for reuse, by rows. */
-  #textures: Map<number, GPUTexture[]> = new Map();
+  /** Textures kept for reuse, by format and rows. */
+  #textures: Map<string, GPUTexture[]> = new Map();
   /** Hears every change: a label's bytes more or less in use, and all bytes held then. */
   observer: ((label: string, bytes: number, held: number) => void) | null = null;
 
@@ -110,24 +110,23 @@ export class Memory {
     });
   }
 
-  /** A texture of vec4<f32> with undefined contents, new or used. */
-  takeTexture(rows: number, label: string): GPUTexture {
-    const bytes = scratchBytes(rows);
-    const kept = this.#textures.get(rows)?.pop();
-    if (kept) this.#pooled -= bytes;
-    const texture = kept ?? this.createTexture(rows, "rgba32float");
-    this.count(bytes, label);
+  /** A texture with undefined contents, new or used. */
+  takeTexture(rows: number, format: TexelFormat, label: string): GPUTexture {
+    const kept = this.#textures.get(`${format}/${rows}`)?.pop();
+    const texture = kept ?? this.createTexture(rows, format);
+    if (kept) this.#pooled -= textureBytes(kept);
+    this.count(textureBytes(texture), label);
     return texture;
   }
 
   /** Takes a texture back for reuse. Work already recorded on it still runs first. */
   releaseTexture(texture: GPUTexture, label: string): void {
-    const { height } = texture;
-    this.#pooled += scratchBytes(height);
-    this.count(-scratchBytes(height), label);
-    const list = this.#textures.get(height);
+    this.#pooled += textureBytes(texture);
+    this.count(-textureBytes(texture), label);
+    const key = `${texture.format}/${texture.height}`;
+    const list = this.#textures.get(key);
     if (list) list.push(texture);
-    else this.#textures.set(height, [texture]);
+    else this.#textures.set(key, [texture]);
   }
 
   /** Accounts for `bytes` held outside buffers (textures); negative when they go. */

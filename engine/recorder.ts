@@ -13,7 +13,7 @@ function paramsBytes(kernel: Kernel): number {
   return Math.max(16, Math.ceil(kernel.params.length / 4) * 16);
 }
 
-/** A tensor of vec4<f32>s on its way to a texture. */
+/** A tensor of vec4s on its way to a texture. */
 interface Copied {
   readonly source: GPUTexelCopyBufferInfo;
   readonly texture: GPUTexture;
@@ -127,16 +127,16 @@ export class Recorder {
     return offset;
   }
 
-  /** Records a copy of a tensor of whole vec4<f32>s to the beginning of a texture: fast where stores to it are not. */
-  copy(tensor: Tensor, texture: GPUTexture): void {
+  /** Records a copy of a tensor of whole vec4s to the beginning of a texture: fast where stores to it are not. */
+  copy(tensor: Tensor, texture: GPUTexture, format: TexelFormat): void {
     this.#pending.push({
       source: {
         buffer: tensor.buffer,
         offset: tensor.byteOffset,
-        bytesPerRow: TEXTURE_WIDTH * TEXEL_BYTES.rgba32float,
+        bytesPerRow: TEXTURE_WIDTH * TEXEL_BYTES[format],
       },
       texture,
-      texels: tensor.byteLength / TEXEL_BYTES.rgba32float,
+      texels: tensor.byteLength / TEXEL_BYTES[format],
     });
     if (this.#pending.length >= MAX_PENDING) this.flush();
   }

@@ -1,5 +1,15 @@
-import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  type Dispatch,
+  KernelError,
+  memoised,
+  type Tensor,
+  type Texture,
+  TEXTURE_WIDTH,
+} from "../engine/mod.ts";
 import source from "./attention.wgsl" with { type: "text" };
+import { piecesOf, unrolled as unrolledSubgroup } from "./attention_subgroup.ts";
 import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
 
 const BINDINGS = ["q", "k", "v", "spans", "bias_table", "bias_bucket", "y"] as const;
@@ -16,8 +26,15 @@ const PARAMS = [
   "scale",
 ] as const;
 const KERNELS = {
-  subgroup: defineKernel("attention_subgroup", subgroupSource, BINDINGS, PARAMS),
   workgroup: defineKernel("attention", source, BINDINGS, PARAMS),
+  subgroup: defineKernel("attention_subgroup", subgroupSource, BINDINGS, PARAMS),
+  // the same text with keys and values in textures
+  texture: defineKernel(
+    "attention_texture",
+    subgroupSource.replace(/var<storage, read> ([kv]): array<KV>/g, "var $1: KV"),
+    BINDINGS,
+    PARAMS,
+  ),
 };
 
 /** T5's relative position bias: logit += table[bucketOf[centre + key − query], head]. */
@@ -68,8 +85,11 @@ export interface AttentionArgs {
   readonly variant?: AttentionVariant;
 }
 
-/** `subgroup`: a workgroup is one subgroup of a fixed size. `workgroup`: any adapter. */
-export type AttentionVariant = "subgroup" | "workgroup";
+/**
+ * `workgroup`: any adapter. `subgroup`: a workgroup is one subgroup of a fixed size. `texture`: so, and keys and values
+ * are first copied to textures, which pays where many queries read them.
+ */
+export type AttentionVariant = "workgroup" | "subgroup" | "texture";
 
 /**
  * y = softmax(scale · q · kᵀ + bias) · v, per head and span: every attention of the model.
@@ -102,89 +122,143 @@ export function attention(device: Device, args: AttentionArgs): void {
   if (bias && bias.table.shape[1] !== heads) {
     throw new KernelError("bad-shape", `Cannot bias ${heads} heads by [${bias.table.shape}]`);
   }
-  const { subgroupSize, class: adapter, implementation } = device.capabilities;
-  // Dawn refuses shuffles in a loop whose length it cannot prove uniform
-  const shuffles = adapter === "cpu" && implementation === "wgpu" && subgroupSize > 0;
-  const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
-  const lanes = variant === "subgroup" ? subgroupSize : 32;
+  const variant = args.variant ?? chooseVariant(device, args);
   const vectors = headDim / 4;
-  device.run(KERNELS[variant], {
-    specialise: {
-      Q: `vec4<${q.dtype}>`,
-      KV: k.dtype === "f16" ? "vec2<u32>" : "vec4<f32>",
-      Y: `vec4<${y.dtype}>`,
-      LANES: lanes,
-      QUERIES,
-      CHUNKS: Math.ceil(vectors / lanes),
-      VECTORS: vectors,
-      BIAS: bias !== undefined,
-    },
-    functions: prelude(k.dtype === "f16", variant, lanes, vectors),
-    bind: {
-      q,
-      k,
-      v,
-      spans,
-      bias_table: bias?.table ?? null,
-      bias_bucket: bias?.bucketOf ?? null,
-      y,
-    },
-    params: {
-      q_stride: qStride / 4,
-      q_offset: qOffset / 4,
-      k_stride: kStride / 4,
-      k_offset: kOffset / 4,
-      v_stride: vStride / 4,
-      v_offset: vOffset / 4,
-      heads,
-      bias_centre: bias?.centre ?? 0,
-      bias_last: (bias?.bucketOf.elements ?? 1) - 1,
-      scale: args.scale,
-    },
-    workgroups: [Math.ceil(args.maxQueries / QUERIES), heads, spans.shape[0]!],
+  const common = {
+    q,
+    spans,
+    bias_table: bias?.table ?? null,
+    bias_bucket: bias?.bucketOf ?? null,
+    y,
+  };
+  const specialise = {
+    Q: `vec4<${q.dtype}>`,
+    Y: `vec4<${y.dtype}>`,
+    VECTORS: vectors,
+    BIAS: bias !== undefined,
+  };
+  const params = {
+    q_stride: qStride / 4,
+    q_offset: qOffset / 4,
+    k_stride: kStride / 4,
+    k_offset: kOffset / 4,
+    v_stride: vStride / 4,
+    v_offset: vOffset / 4,
+    heads,
+    bias_centre: bias?.centre ?? 0,
+    bias_last: (bias?.bucketOf.elements ?? 1) - 1,
+    scale: args.scale,
+  };
+  const half = k.dtype === "f16";
+  const run = (
+    queries: number,
+    kv: { k: Tensor | Texture; v: Tensor | Texture },
+    { specialise: more, functions }: Pick<Dispatch, "specialise" | "functions">,
+  ) =>
+    device.run(KERNELS[variant], {
+      specialise: { ...specialise, ...more },
+      functions,
+      bind: { ...common, ...kv },
+      params,
+      workgroups: [Math.ceil(args.maxQueries / queries), heads, spans.shape[0]!],
+    });
+  if (variant === "workgroup") {
+    const chunks = Math.ceil(vectors / LANES);
+    const KV = half ? "vec2<u32>" : "vec4<f32>";
+    return run(QUERIES, { k, v }, {
+      specialise: { KV, LANES, QUERIES, CHUNKS: chunks },
+      functions: prelude(half, chunks),
+    });
+  }
+  const lanes = device.capabilities.subgroupSize;
+  const many = variant === "texture" && args.maxQueries >= 4 * MANY * lanes && headDim <= 64;
+  const tile = many ? MANY : FEW;
+  const { piece, pieces } = piecesOf(vectors);
+  const shape = { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces };
+  const text = unrolledSubgroup(lanes, tile, piece, pieces);
+  if (variant === "subgroup") {
+    return run(tile * lanes, { k, v }, {
+      specialise: { ...shape, KV: half ? "vec2<u32>" : "vec4<f32>" },
+      functions: subgroupPrelude(half, text),
+    });
+  }
+  using keys = device.stage(k, "staged keys");
+  using values = k === v ? null : device.stage(v, "staged values");
+  run(tile * lanes, { k: keys, v: values ?? keys }, {
+    specialise: { ...shape, KV: `texture_storage_2d<${keys.format}, read>` },
+    functions: texturePrelude(text),
   });
 }
 
-/** All prelude lines. */
-const prelude = memoised((
-  half: boolean,
-  variant: AttentionVariant,
-  lanes: number,
-  vectors: number,
-): string => {
-  const shape: Shape = { lanes, chunks: Math.ceil(vectors / lanes) };
-  return [
-    half
-      ? "fn unpack(x: vec2<u32>) -> vec4<f32> { return vec4(unpack2x16float(x.x), unpack2x16float(x.y)); }"
-      : "fn unpack(x: vec4<f32>) -> vec4<f32> { return x; }",
-    unrolled(shape),
-    variant === "subgroup" ? bySubgroup(shape) : byWorkgroup(shape),
-  ].join("\n");
-});
+/** Operations per copied byte from which textures pay: they save a third of the time at 40 GFLOP/s, copies run at 4 GB/s. */
+const COPY_FLOPS = 33;
+
+function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
+  const { k, v, heads, headDim, maxQueries } = args;
+  const { subgroupSize, class: adapter, implementation } = device.capabilities;
+  // Dawn refuses shuffles in a loop whose length it cannot prove uniform
+  if (adapter !== "cpu" || implementation !== "wgpu" || subgroupSize === 0) return "workgroup";
+  const keys = k.elements / (args.kStride ?? heads * headDim); // of all spans, at most
+  const bytes = k.byteLength + (k === v ? 0 : v.byteLength);
+  const texels = bytes / (k.dtype === "f16" ? 8 : 16);
+  const fits = texels <= device.gpu.limits.maxTextureDimension2D * TEXTURE_WIDTH;
+  return fits && 4 * heads * headDim * maxQueries * keys >= COPY_FLOPS * bytes
+    ? "texture"
+    : "subgroup";
+}
+
+const UNPACK_HALF =
+  "fn unpack(x: vec2<u32>) -> vec4<f32> { return vec4(unpack2x16float(x.x), unpack2x16float(x.y)); }";
+const UNPACK = "fn unpack(x: vec4<f32>) -> vec4<f32> { return x; }";
+
+/** All prelude lines of attention.wgsl. */
+const prelude = memoised((half: boolean, chunks: number): string =>
+  [half ? UNPACK_HALF : UNPACK, unrolled(chunks)].join("\n")
+);
+
+/** All prelude lines of attention_subgroup.wgsl, with keys and values in buffers, and in textures. */
+const subgroupPrelude = memoised((half: boolean, text: string): string =>
+  [
+    half ? UNPACK_HALF : UNPACK,
+    ...["k", "v"].map((x) => `fn ${x}_at(i: u32) -> vec4<f32> { return unpack(${x}[i]); }`),
+    text,
+  ].join("\n")
+);
+const texturePrelude = memoised((text: string): string =>
+  [
+    ...["k", "v"].map((x) =>
+      `fn ${x}_at(i: u32) -> vec4<f32> { return textureLoad(${x}, vec2(i & 1023, i >> 10)); }`
+    ),
+    text,
+  ].join("\n")
+);
+
+/** Queries of a lane: many load keys less often, and compile longer. */
+const FEW = 2;
+const MANY = 4;
+
+/** Invocations of a workgroup of attention.wgsl. */
+const LANES = 32;
 
 /** Queries per workgroup: more would load less but spill registers and compile longer. */
 const QUERIES = 8;
 
-/** What the unrolled text is made for. */
-interface Shape {
-  readonly lanes: number;
-  /** Vec4s of a head that one lane owns. */
-  readonly chunks: number;
-}
-
-function repeat(count: number, line: (i: number) => string, separator: string = " "): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join(separator);
+function repeat(count: number, line: (i: number) => string): string {
+  return Array.from({ length: count }, (_, i) => line(i)).join(" ");
 }
 
 function forQueries(line: (i: number) => string): string {
   return repeat(QUERIES, line);
 }
 
-/** The loops over queries, which index arrays that must stay in registers, so by constants only. */
-function unrolled({ lanes, chunks }: Shape): string {
+/** attention.wgsl's loops over queries, which index arrays that must stay in registers, so by constants only. */
+function unrolled(chunks: number): string {
   const over = (step: (lane: number) => string) =>
-    `var x = weight(i, 0); ${repeat(lanes - 1, (lane) => step(lane + 1))} return x;`;
+    `var x = weight(i, 0); ${repeat(LANES - 1, (lane) => step(lane + 1))} return x;`;
   const shift = repeat(QUERIES * chunks - 1, (n) => `acc[${n}] = acc[${n + 1}];`);
+  const weigh = forQueries((i) =>
+    `{ let p = weight(${i}, j); ${repeat(chunks, (c) => `weigh(${i}, ${c}, p, v${c});`)} }`
+  );
   return `
 fn largest(i: u32) -> f32 { ${over((lane) => `x = max(x, weight(i, ${lane}));`)} }
 fn total(i: u32) -> f32 { ${over((lane) => `x += weight(i, ${lane});`)} }
@@ -195,47 +269,7 @@ fn logit_all() { ${forQueries((i) => `logit(${i});`)} }
 fn soften_all() { ${forQueries((i) => `soften(${i});`)} }
 fn sum_all() { ${forQueries((i) => `s[${i}] = sum[${i}];`)} }
 fn divide_all() { ${forQueries((i) => `shrink(${i}, inverse(total(${i})));`)} }
-fn next() -> vec4<f32> { let x = acc[0]; ${shift} return x; }`;
-}
-
-/**
- * A workgroup is one subgroup: `query` and `weight` are shuffles, which want constant lanes. The loops are unrolled
- * over one chunk of channels while the chunks take turns in the first place of their arrays, so that the code, and
- * the time to compile it, is the same for every head_dim.
- */
-function bySubgroup({ lanes, chunks }: Shape): string {
-  const turn = (array: string) =>
-    chunks === 1 ? "" : forQueries((i) => {
-      const at = (chunk: number) => `${array}[${i * chunks + chunk}]`;
-      const moves = repeat(chunks - 1, (chunk) => `${at(chunk)} = ${at(chunk + 1)};`);
-      return `{ let x = ${at(0)}; ${moves} ${at(chunks - 1)} = x; }`;
-    });
-  const loop = (load: (j: number) => string, line: (i: number, j: number) => string) =>
-    `for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-    ${repeat(lanes, (j) => `{ let x = ${load(j)}; ${forQueries((i) => line(i, j))} }`, "\n    ")}`;
-  const shift = repeat(QUERIES * chunks - 1, (n) => `own[${n}] = own[${n + 1}];`);
-  return `
-fn keep_query(n: u32, x: vec4<f32>) { ${shift} own[${QUERIES * chunks - 1}] = x; }
-fn query(i: u32, d: u32) -> vec4<f32> { return subgroupShuffle(own[i * CHUNKS], d); }
-fn weight(i: u32, lane: u32) -> f32 { return subgroupShuffle(s[i], lane); }
-fn score_all(row: u32) {
-  ${loop((d) => `load_k(row, chunk * LANES + ${d})`, (i, d) => `score(${i}, ${d}, x);`)}
-    ${turn("own")}
-  }
-}
-fn weigh_all() {
-  ${loop((j) => `load_v(${j}, chunk)`, (i, j) => `weigh(${i}, 0, weight(${i}, ${j}), x);`)}
-    ${turn("acc")}
-  }
-}`;
-}
-
-/** What attention.wgsl loops over, unrolled. */
-function byWorkgroup({ chunks }: Shape): string {
-  const weigh = forQueries((i) =>
-    `{ let p = weight(${i}, j); ${repeat(chunks, (c) => `weigh(${i}, ${c}, p, v${c});`)} }`
-  );
-  return `
+fn next() -> vec4<f32> { let x = acc[0]; ${shift} return x; }
 fn write_all() { ${forQueries((i) => `shared_s[${i} * LANES + lane] = s[${i}];`)} }
 fn score_all(row: u32) {
   for (var d = 0u; d < VECTORS; d++) {

@@ -118,7 +118,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const access = accessY(y.dtype, false);
   device.run(kernel, {
     specialise: {
-      X: "texture_storage_2d<rgba32float, read>",
+      X: `texture_storage_2d<${x.format}, read>`,
       W: `texture_storage_2d<${weight.format}, read>`,
       Y: access.type,
       LANES: lanes,

@@ -13,11 +13,10 @@ import source from "./stage.wgsl" with { type: "text" };
 const kernel = defineKernel("stage", source, ["x", "y"], ["count", "vectors", "K"]);
 
 /**
- * A texture with the rows of x, [rows, K] f32 or f16, as vec4<f32>s, zeros behind each row: what matmul_texture.wgsl
- * reads. The caller disposes it.
+ * A texture with the rows of x, [rows, K] f32 or f16, in vec4s, zeros behind each row: what matmul_texture.wgsl reads. The caller disposes it.
  */
 export function stage(device: Device, x: Tensor, K: number): Texture {
-  if (x.dtype === "f32" && K % 4 === 0) return device.stage(x);
+  if (K % 4 === 0) return device.stage(x);
   const vectors = Math.ceil(K / 4);
   const count = x.elements / K * vectors;
   using y = device.tensor("f32", [count * 4], "staged");

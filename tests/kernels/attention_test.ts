@@ -116,7 +116,7 @@ const bits = (data: ArrayBufferView) =>
 /** Lavapipe compiles the workgroup variant slowly: it gets the cases that differ for it. */
 const VARIANTS: AttentionVariant[] =
   device.capabilities.implementation === "wgpu" && device.capabilities.subgroupSize
-    ? ["subgroup", "workgroup"]
+    ? ["subgroup", "texture", "workgroup"]
     : ["workgroup"];
 
 for (const variant of VARIANTS) {
@@ -238,6 +238,23 @@ Deno.test("attention() gives the same bits in any batch, span order and tile", a
   attention(device, { ...args, y: alone, spans: spansTensor(one), maxQueries: 1 });
   const row = (data: Float32Array) => bits(data.slice(9 * heads * headDim, 10 * heads * headDim));
   assertEquals(row(await device.read(alone) as Float32Array), row(all));
+});
+
+Deno.test("attention() by texture gives many queries the bits that subgroup gives", async () => {
+  if (!VARIANTS.includes("texture")) return;
+  const shape = {
+    heads: 1,
+    headDim: 36,
+    qRows: 307,
+    kRows: 50,
+    spans: [[3, 300, 1, 49]] as Span[],
+  };
+  const { args, expected } = separate(12, shape);
+  attention(device, { ...args, variant: "texture" });
+  await assertTensor(args.y.rows(3, 300), expected.slice(3 * 36, 303 * 36), TOLERANCE.f32);
+  const other = poisoned("f32", [307, 36]);
+  attention(device, { ...args, y: other, variant: "subgroup" });
+  assertEquals(bits(await device.read(args.y)), bits(await device.read(other)));
 });
 
 Deno.test("attention() mixes dtypes and strides of k and v in one tensor", async () => {

@@ -1,0 +1,82 @@
+import { memoised } from "../engine/mod.ts";
+
+/** Vec4s of a head that are unrolled at most: code, and the time to compile it, grow with them. */
+const PIECE = 16;
+
+/** Splits a head into pieces, all but the last full. */
+export function piecesOf(vectors: number): { piece: number; pieces: number } {
+  const pieces = Math.ceil(vectors / PIECE);
+  return { piece: Math.ceil(vectors / pieces), pieces };
+}
+
+function repeat(count: number, line: (i: number) => string, separator: string = " "): string {
+  return Array.from({ length: count }, (_, i) => line(i)).join(separator);
+}
+
+/** attention_subgroup.wgsl's loops over queries, keys and channels, which index arrays by constants only. */
+export const unrolled: (lanes: number, tile: number, piece: number, pieces: number) => string =
+  memoised((lanes, tile, piece, pieces) => {
+    const width = piece * pieces;
+    const queries = (line: (i: number) => string) => repeat(tile, line);
+    const logits = (line: (n: number) => string) => repeat(tile * lanes, line);
+    const shift = (array: string, last: string) =>
+      `${repeat(tile * width - 1, (n) => `${array}[${n}] = ${array}[${n + 1}];`)} ${
+        last && `${array}[${tile * width - 1}] = ${last};`
+      }`;
+    // pieces take turns in the first place of their array
+    const turn = (array: string) =>
+      queries((i) =>
+        repeat(piece, (d) => {
+          const at = (p: number) => `${array}[${i * width + p * piece + d}]`;
+          const moves = repeat(pieces - 1, (p) => `${at(p)} = ${at(p + 1)};`);
+          return `{ let x = ${at(0)}; ${moves} ${at(pieces - 1)} = x; }`;
+        })
+      );
+    const overPieces = (body: string, array: string) =>
+      pieces === 1
+        ? `let piece = 0u;\n  ${body}`
+        : `for (var piece = 0u; piece < PIECES; piece++) {\n  ${body}\n  ${turn(array)}\n  }`;
+    const over = (load: string, line: (i: number, j: number, d: number) => string) =>
+      repeat(
+        piece,
+        (d) =>
+          `{ let x = ${load}(piece * PIECE + ${d}); ${
+            repeat(lanes, (j) =>
+              `{ let b = subgroupShuffle(x, ${j}u); ${queries((i) => line(i, j, d))} }`)
+          } }`,
+        "\n  ",
+      );
+    const score = (i: number, j: number, d: number) =>
+      `s[${i * lanes + j}] = score(own[${i * width + d}], b, s[${i * lanes + j}]);`;
+    const weigh = (i: number, j: number, d: number) =>
+      `acc[${i * width + d}] = fma(vec4(s[${i * lanes + j}]), b, acc[${i * width + d}]);`;
+    const soften = (i: number) => {
+      const own = (line: (at: string) => string) =>
+        repeat(lanes, (j) => line(`s[${i * lanes + j}]`));
+      return `{ var m = most[${i}]; ${own((at) => `m = max(m, ${at});`)}
+    let keep = exp(most[${i}] - m); most[${i}] = m; sum[${i}] *= keep;
+    ${own((at) => `${at} = exp(${at} - m); sum[${i}] += ${at};`)}
+    ${repeat(width, (d) => `acc[${i * width + d}] *= keep;`)} }`;
+    };
+    return `
+fn keep_query(x: vec4<f32>) { ${shift("own", "x")} ${queries((i) => `most[${i}] = LOWEST;`)} }
+fn clear_all() { ${logits((n) => `s[${n}] = 0.0;`)} }
+fn score_all() {
+  ${overPieces(over("load_k", score), "own")}
+}
+fn logit_all() { ${
+      logits((n) => `s[${n}] = logit(${Math.floor(n / lanes)}, ${n % lanes}, s[${n}]);`)
+    } }
+fn soften_all() {
+  ${queries(soften)}
+}
+fn weigh_all() {
+  ${overPieces(over("load_v", weigh), "acc")}
+}
+fn divide_all() { ${
+      queries((i) =>
+        `{ let by = inverse(sum[${i}]); ${repeat(width, (d) => `acc[${i * width + d}] *= by;`)} }`
+      )
+    } }
+fn next() -> vec4<f32> { let x = acc[0]; ${shift("acc", "")} return x; }`;
+  });
