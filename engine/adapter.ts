@@ -1,4 +1,5 @@
 import { DeviceError } from "./errors.ts";
+import { widenLavapipe } from "./lavapipe.ts";
 
 /** What the adapter is and what was granted. */
 export interface Capabilities {
@@ -34,6 +35,8 @@ export interface DeviceOptions {
   readonly powerPreference?: GPUPowerPreference;
   /** Chooses kernel variants as for this class of adapter; found out if absent. For tests and comparisons. */
   readonly class?: Capabilities["class"];
+  /** Layers are wide, so a software adapter should use the widest registers of the CPU, see `engine/lavapipe.ts`. */
+  readonly wide?: boolean;
 }
 
 /** Features worth having. */
@@ -78,6 +81,7 @@ async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
 export async function openGpu(
   options: DeviceOptions,
 ): Promise<{ gpu: GPUDevice; capabilities: Capabilities }> {
+  if (options.wide) widenLavapipe();
   const adapter = await openAdapter(options);
   const features = WANTED.filter((feature) => adapter.features.has(feature as GPUFeatureName));
   if (!features.includes(HIDDEN)) {

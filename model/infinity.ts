@@ -30,6 +30,9 @@ import { type DecodedPicture, decodedPicture, VisualTokenizer } from "./visual_t
  */
 export const DEFAULT_MODEL: URL = new URL("../assets/models/emoji-nano/", import.meta.url);
 
+/** Channels from which 512-bit registers pay on a CPU. */
+const WIDE = 512;
+
 /**
  * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE decoder on one GPU.
  *
@@ -125,7 +128,8 @@ export class InfinityModel {
     makeSource: (device: Device) => PartSource,
     makeTokenizer: () => Promise<Pick<Tokenizer, "encode">>,
   ): Promise<InfinityModel> {
-    const device = options.device ?? await Device.open({ gpu: options.gpu });
+    const wide = config.transformer.embed_dim >= WIDE;
+    const device = options.device ?? await Device.open({ gpu: options.gpu, wide });
     const { type, staged = false } = options;
     const source = makeSource(device);
     const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
