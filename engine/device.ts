@@ -154,7 +154,7 @@ export class Device {
     encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows]);
     this.gpu.queue.submit([encoder.finish()]);
     this.memory.count(data.byteLength, label);
-    return new Texture(texture, format, () => {
+    return new Texture(texture, format, data.byteLength, () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
       texture.destroy();
       this.memory.count(-data.byteLength, label);
@@ -177,7 +177,8 @@ export class Device {
     }
     const texture = this.memory.takeTexture(rows, format, label);
     this.#recorder.copy(tensor, texture, format);
-    return new Texture(texture, format, () => this.memory.releaseTexture(texture, label));
+    const release = () => this.memory.releaseTexture(texture, label);
+    return new Texture(texture, format, tensor.byteLength, release);
   }
 
   /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */

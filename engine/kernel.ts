@@ -40,6 +40,16 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: readonly (Param & { readonly name: P })[];
 }
 
+/** What a dispatch does, for profiles. */
+export interface Work {
+  /** Extents that tell it from other dispatches of its kernel. */
+  readonly shape?: readonly number[];
+  /** Multiplications and additions. */
+  readonly flops?: number;
+  /** Bytes that must move at least once; those of all bound tensors if absent. */
+  readonly bytes?: number;
+}
+
 /** What one dispatch of a kernel needs. */
 export interface Dispatch<B extends string = string, P extends string = string> {
   /** `const` and `alias` lines of the prelude. */
@@ -52,6 +62,8 @@ export interface Dispatch<B extends string = string, P extends string = string> 
   readonly params: Readonly<Record<P, number>>;
   /** Workgroups along x, y, z. */
   readonly workgroups: readonly [number, number?, number?];
+  /** For profiles. */
+  readonly work?: Work;
 }
 
 const BINDING =

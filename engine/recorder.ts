@@ -1,7 +1,7 @@
 import { KernelError } from "./errors.ts";
 import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
-import type { Profiler } from "./profiler.ts";
+import type { Done, Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
 import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
@@ -13,6 +13,10 @@ function paramsBytes(kernel: Kernel): number {
   return Math.max(16, Math.ceil(kernel.params.length / 4) * 16);
 }
 
+function boundBytes(bind: Readonly<Record<string, Tensor | Texture | null>>): number {
+  return Object.values(bind).reduce((sum, bound) => sum + (bound?.byteLength ?? 0), 0);
+}
+
 /** A tensor of vec4s on its way to a texture. */
 interface Copied {
   readonly source: GPUTexelCopyBufferInfo;
@@ -21,7 +25,7 @@ interface Copied {
 }
 
 interface Dispatched {
-  readonly name: string;
+  readonly done: Done | null;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly entries: GPUBindGroupEntry[];
@@ -80,7 +84,12 @@ export class Recorder {
       entries.push({ binding: i + 1, resource: this.#resource(kernel.name, binding.name, tensor) });
     });
     this.#pending.push({
-      name: kernel.name,
+      done: this.profiler && {
+        name: kernel.name,
+        shape: call.work?.shape?.join("x") ?? "",
+        flops: call.work?.flops ?? 0,
+        bytes: call.work?.bytes ?? boundBytes(call.bind),
+      },
       pipeline: this.#pipelines.pipeline(kernel, specialise, functions, formats),
       layout: this.#pipelines.layout(kernel, formats).bindings,
       entries,
@@ -169,7 +178,7 @@ export class Recorder {
         this.#encodeCopy(encoder, item);
         continue;
       }
-      pass ??= encoder.beginComputePass(this.profiler?.pass(item.name));
+      pass ??= encoder.beginComputePass(item.done ? this.profiler?.pass(item.done) : undefined);
       pass.setPipeline(item.pipeline);
       const params = { binding: 0, resource: { buffer: uniforms, size: item.paramsSize } };
       const entries = [params, ...item.entries];

@@ -30,6 +30,8 @@ export class Texture {
     texture: GPUTexture,
     /** How texels are stored. */
     readonly format: TexelFormat,
+    /** Bytes of its contents. */
+    readonly byteLength: number,
     release: () => void,
   ) {
     this.#view = texture.createView();

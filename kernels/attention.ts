@@ -81,6 +81,8 @@ export interface AttentionArgs {
   readonly vOffset?: number;
   /** None if absent. */
   readonly bias?: RelativeBias;
+  /** Queries times keys, of all spans; for profiles. */
+  readonly pairs?: number;
   /** How lanes hand values round; chosen by the adapter if absent. Tests name it. */
   readonly variant?: AttentionVariant;
 }
@@ -161,6 +163,10 @@ export function attention(device: Device, args: AttentionArgs): void {
       bind: { ...common, ...kv },
       params,
       workgroups: [Math.ceil(args.maxQueries / queries), heads, spans.shape[0]!],
+      work: {
+        shape: [heads, args.maxQueries, Math.round((args.pairs ?? 0) / args.maxQueries), headDim],
+        flops: 4 * width * (args.pairs ?? 0),
+      },
     });
   if (variant === "workgroup") {
     const chunks = Math.ceil(vectors / LANES);

@@ -239,6 +239,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       first,
     },
     workgroups: grid(Math.ceil(blocks * columns / WG)),
+    work: { shape: [pixels, size * size * C, N], flops: 2 * pixels * size * size * C * N },
   });
 }
 

@@ -81,6 +81,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_offset: (gate?.offset ?? 0) / 4,
     },
     workgroups: [columns, ...grid(Math.ceil(M / ROWS))],
+    work: { shape: [M, K, N], flops: 2 * M * K * N },
   });
 }
 

@@ -150,6 +150,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       gate_offset: (gate?.offset ?? 0) / 4,
     },
     workgroups: grid(Math.ceil(M / tile) * strips),
+    work: { shape: [M, 4 * K, N], flops: 8 * M * K * N },
   });
 }
 

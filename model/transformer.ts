@@ -66,6 +66,8 @@ export interface Pass {
   readonly crossSpans: Tensor;
   /** Most queries in one range. */
   readonly maxQueries: number;
+  /** Queries times keys of self-attention, and of cross-attention. */
+  readonly pairs: readonly [self: number, cross: number];
   /** Releases everything. */
   dispose(): void;
 }
@@ -198,7 +200,11 @@ export class Transformer {
       crossSpans: upload(cross, 4),
     }));
     const maxQueries = Math.max(...scales.map((s) => tokens[s]!));
-    return { batch, rows, start, ...pass, maxQueries, dispose: disposer(Object.values(pass)) };
+    const pairsOf = (spans: number[]) =>
+      spans.reduce((sum, keys, i) => i % 4 === 3 ? sum + keys * spans[i - 2]! : sum, 0);
+    const pairs = [pairsOf(self), pairsOf(cross)] as const;
+    const dispose = disposer(Object.values(pass));
+    return { batch, rows, start, ...pass, maxQueries, pairs, dispose };
   }
 
   /**
@@ -299,6 +305,7 @@ export class Transformer {
       y: attended,
       spans: pass.selfSpans,
       maxQueries: pass.maxQueries,
+      pairs: pass.pairs[0],
       heads,
       headDim,
       scale: block.scaleMul ? 1 : 1 / Math.sqrt(headDim),
@@ -314,6 +321,7 @@ export class Transformer {
       y: attended,
       spans: pass.crossSpans,
       maxQueries: pass.rows,
+      pairs: pass.pairs[1],
       heads,
       headDim,
       scale: 1 / Math.sqrt(headDim),

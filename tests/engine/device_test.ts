@@ -6,6 +6,7 @@ import {
   grid,
   KernelError,
   OutOfMemoryError,
+  type Work,
 } from "../../engine/mod.ts";
 import { device } from "../kernels/harness.ts";
 
@@ -228,18 +229,25 @@ Deno.test("Device.profile() times kernels where the adapter can", async () => {
   }
   const x = own.from("f32", [64], new Float32Array(64));
   const y = own.tensor("f32", [64]);
-  for (let i = 0; i < 3; i++) {
+  const run = (work?: Work) =>
     own.run(scale, {
       specialise: { T: "f32", OFFSET: 0 },
       bind: { x, y },
       params: { count: 64, factor: 1 },
       workgroups: [1],
+      work,
     });
-  }
+  for (let i = 0; i < 3; i++) run({ shape: [8, 8], flops: 128 });
   await own.finish();
-  const [time] = await profiler!.report();
-  assertEquals([time!.name, time!.count], ["scale", 3]);
-  assert(time!.milliseconds > 0);
+  profiler!.section = "second";
+  run();
+  await own.finish();
+  const times = (await profiler!.report()).sort((a, b) => b.count - a.count);
+  assert(times.every(({ milliseconds }) => milliseconds > 0));
+  assertEquals(times.map(({ milliseconds: _, ...rest }) => rest), [
+    { section: "", name: "scale", shape: "8x8", count: 3, flops: 384, bytes: 3 * 512 },
+    { section: "second", name: "scale", shape: "", count: 1, flops: 0, bytes: 512 },
+  ]);
 });
 
 Deno.test("grid() splits beyond one dimension's limit", () => {
