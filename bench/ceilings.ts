@@ -1,41 +1,123 @@
 import { defineKernel, type Device, grid, type Profiler } from "../engine/mod.ts";
 import copySource from "./copy.wgsl" with { type: "text" };
 import fmaSource from "./fma.wgsl" with { type: "text" };
-import { gpuTimes } from "./measure.ts";
+import { gpuTimes, median, wallTime } from "./measure.ts";
 
 const copyKernel = defineKernel("copy", copySource, ["x", "y"], ["count"]);
 const fmaKernel = defineKernel("fma", fmaSource, ["y"], ["rounds", "decay", "step"]);
+const nothingKernel = defineKernel(
+  "nothing",
+  `struct Params { zero: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(1) fn main() { y[0] = params.zero; }`,
+  ["y"],
+  ["zero"],
+);
 
 /** What fma.wgsl does per invocation and round, counting an FMA as two. */
 const ROUND_FLOPS = 384 * 2;
 /** Large enough to leave every cache. */
 const COPY_BYTES = 256 * 1024 * 1024;
 
-/** What the adapter can do at best: bytes a copy reads and writes, f32 operations in registers. */
-export type Ceilings = Readonly<Record<"GB/s" | "GFLOP/s", number>>;
+/** What the adapter can do at best. */
+export interface Ceilings {
+  /** Bytes a copy reads and writes. */
+  readonly "GB/s": number;
+  /** f32 operations in registers. */
+  readonly "GFLOP/s": number;
+  /** f16 operations in registers; 0 without shader-f16. */
+  readonly "f16 GFLOP/s": number;
+}
 
 /** Best samples, not medians: a ceiling is what the adapter reaches undisturbed. */
 export async function ceilings(device: Device, profiler: Profiler): Promise<Ceilings> {
-  const { class: adapter, limits } = device.capabilities;
+  const { class: adapter, limits, f16 } = device.capabilities;
   const bytes = Math.min(COPY_BYTES, limits.maxStorageBufferBindingSize!);
   using x = device.tensor("f32", [bytes / 4], "copy source");
   using y = device.tensor("f32", [bytes / 4], "copy target");
   const count = bytes / 16;
-  const copy = await gpuTimes(device, profiler, () =>
+  const best = async (run: () => void) =>
+    Math.min(...(await gpuTimes(device, profiler, run)).map(({ wall }) => wall));
+  const copy = await best(() =>
     device.run(copyKernel, {
       bind: { x, y },
       params: { count },
       workgroups: grid(Math.ceil(count / 64)),
-    }));
+    })
+  );
   const [groups, rounds] = adapter === "cpu" ? [512, 256] : [16384, 1024];
-  const fma = await gpuTimes(device, profiler, () =>
-    device.run(fmaKernel, {
-      bind: { y },
-      params: { rounds, decay: 0.5, step: 1 },
-      workgroups: [groups],
-    }));
+  const fma = async (T: "f32" | "f16") => {
+    const milliseconds = await best(() =>
+      device.run(fmaKernel, {
+        specialise: { T },
+        bind: { y },
+        params: { rounds, decay: 0.5, step: 1 },
+        workgroups: [groups],
+      })
+    );
+    return groups * 64 * rounds * ROUND_FLOPS / milliseconds / 1e6;
+  };
   return {
-    "GB/s": 2 * bytes / Math.min(...copy) / 1e6,
-    "GFLOP/s": groups * 64 * rounds * ROUND_FLOPS / Math.min(...fma) / 1e6,
+    "GB/s": 2 * bytes / copy / 1e6,
+    "GFLOP/s": await fma("f32"),
+    "f16 GFLOP/s": f16 ? await fma("f16") : 0,
+  };
+}
+
+/** The better of two measurements: a neighbour on the machine may have slowed one of them. */
+export function better(a: Ceilings, b: Ceilings): Ceilings {
+  return {
+    "GB/s": Math.max(a["GB/s"], b["GB/s"]),
+    "GFLOP/s": Math.max(a["GFLOP/s"], b["GFLOP/s"]),
+    "f16 GFLOP/s": Math.max(a["f16 GFLOP/s"], b["f16 GFLOP/s"]),
+  };
+}
+
+/** Costs of doing nothing, in microseconds. */
+export interface Overheads {
+  /** A dispatch among many of one submit: encoded, sent and run. */
+  readonly dispatch: number;
+  /** Of it, recording and encoding on the JavaScript thread. */
+  readonly encode: number;
+  /** A submit of one dispatch, among many. */
+  readonly submit: number;
+  /** A read-back of 16 bytes with nothing to wait for. */
+  readonly readBack: number;
+}
+
+/** Measures overheads on a device that is not profiled. */
+export async function overheads(device: Device): Promise<Overheads> {
+  using y = device.tensor("u32", [4]);
+  const nothing = () =>
+    device.run(nothingKernel, { bind: { y }, params: { zero: 0 }, workgroups: [1] });
+  const MANY = 1000;
+  const time = async (run: () => void) => {
+    const samples: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      await device.finish();
+      samples.push(await wallTime(() => (run(), device.finish())));
+    }
+    return median(samples);
+  };
+  nothing();
+  const idle = await time(() => {});
+  let encode = Infinity;
+  const dispatches = await time(() => {
+    const began = performance.now();
+    for (let i = 0; i < MANY; i++) nothing();
+    device.flush();
+    encode = Math.min(encode, performance.now() - began);
+  });
+  const submits = await time(() => {
+    for (let i = 0; i < MANY / 10; i++) nothing(), device.flush();
+  });
+  const reads: number[] = [];
+  for (let i = 0; i < 9; i++) reads.push(await wallTime(() => device.read(y)));
+  return {
+    dispatch: 1000 * Math.max(0, dispatches - idle) / MANY,
+    encode: 1000 * encode / MANY,
+    submit: 1000 * Math.max(0, submits - idle) / (MANY / 10),
+    readBack: 1000 * median(reads),
   };
 }

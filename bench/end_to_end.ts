@@ -1,6 +1,6 @@
-import type { KernelTime } from "../engine/mod.ts";
+import { Device, type KernelTime } from "../engine/mod.ts";
 import { InfinityModel } from "../model/infinity.ts";
-import { median, wallTime } from "./measure.ts";
+import { median, timed, type Times, wallTime } from "./measure.ts";
 
 const PROMPT = "red apple";
 const WARM_IMAGES = 20;
@@ -16,17 +16,25 @@ export interface Figure {
   readonly note: string;
 }
 
-/** emoji-nano from the outside, and the GPU time of one image by kernel (null without timestamps). */
+/** A kernel's, or a stage's, part of one image. */
+export interface Share {
+  readonly name: string;
+  readonly count: number;
+  readonly milliseconds: number;
+}
+
+/** emoji-nano from the outside, and the GPU time of one image by kernel and by scale (null without timestamps). */
 export interface EndToEnd {
   readonly figures: readonly Figure[];
-  readonly families: readonly KernelTime[] | null;
+  readonly families: readonly Share[] | null;
+  readonly scales: readonly Share[] | null;
 }
 
 /** Measures whole processes first, which leaves the driver's shader cache warm for what follows. */
 export async function benchEndToEnd(): Promise<EndToEnd> {
   const processes = await benchProcesses();
-  const { figures, families } = await benchModel();
-  return { figures: [...processes, ...figures], families };
+  const { figures, ...shares } = await benchModel();
+  return { figures: [...processes, ...figures], ...shares };
 }
 
 /** Wall time of `bitwise generate` as a process of its own. */
@@ -78,8 +86,8 @@ async function benchProcesses(): Promise<Figure[]> {
       ? `an empty shader cache, into which the driver wrote ${cached} files`
       : "NOT KNOWN TO BE COLD: the driver wrote nothing to the empty cache";
     return [
-      timed("generate, process, cold", cold, proof),
-      timed("generate, process, warm", warm),
+      middle("generate, process, cold", cold, proof),
+      middle("generate, process, warm", warm),
     ];
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -92,20 +100,26 @@ async function benchModel(): Promise<EndToEnd> {
   const { device } = model;
   await device.finish(); // weights are still being packed
   const load = performance.now() - began;
+  const recording = recordingTime(device);
   const weights = device.memory.liveBytes;
   const generate = async (count: number, batchCount: number) => {
-    const samples: number[] = [];
+    const samples: Times[] = [];
     for (let i = 0; i < count; i++) {
-      samples.push(await wallTime(() => model.generate({ prompt: PROMPT, seed: 7, batchCount })));
+      samples.push(await timed(() => model.generate({ prompt: PROMPT, seed: 7, batchCount })));
     }
     return samples;
   };
+  const walls = (samples: readonly Times[]) => samples.map(({ wall }) => wall);
+  const cpu = (samples: readonly Times[]) =>
+    `CPU time / cores ${median(samples.map((sample) => sample.cpu)).toFixed(0)}`;
 
   const loaded = device.counters;
-  const [first = NaN] = await generate(1, 1);
+  const [first] = await generate(1, 1);
   const { dispatches, submits, pipelines } = device.counters;
   device.memory.resetPeak();
+  recording.milliseconds = 0;
   const warm = await generate(WARM_IMAGES, 1);
+  const record = recording.milliseconds / WARM_IMAGES;
   const peak = device.memory.peakBytes;
   await generate(1, BATCH);
   device.memory.resetPeak();
@@ -126,14 +140,15 @@ async function benchModel(): Promise<EndToEnd> {
   });
   const figures = [
     figure("load", load, "ms", "device, weights, packing"),
-    figure("first image", first, "ms", "shaders in the driver's cache"),
-    timed("warm image", warm),
-    timed(`batch of ${BATCH}`, batch),
-    figure("  per image", median(batch) / BATCH, "ms"),
-    timed("encode", encode, "a picture to bits"),
-    timed("decode", decode, "bits to a picture"),
-    timed("edit", edit, "bits to a picture, half of the scales drawn"),
-    timed("previews", previews, "a picture shown at each scale"),
+    figure("first image", first!.wall, "ms", "shaders in the driver's cache"),
+    middle("warm image", walls(warm), cpu(warm)),
+    figure("  recording", record, "ms", "of it: commands recorded and encoded by JavaScript"),
+    middle(`batch of ${BATCH}`, walls(batch), cpu(batch)),
+    figure("  per image", median(walls(batch)) / BATCH, "ms"),
+    middle("encode", encode, "a picture to bits"),
+    middle("decode", decode, "bits to a picture"),
+    middle("edit", edit, "bits to a picture, half of the scales drawn"),
+    middle("previews", previews, "a picture shown at each scale"),
     figure("dispatches", dispatches - loaded.dispatches, "", "one image"),
     figure("submits", submits - loaded.submits, "", "one image, besides copies and the read-back"),
     figure("pipelines", pipelines, "", `${loaded.pipelines} of them to load`),
@@ -141,27 +156,65 @@ async function benchModel(): Promise<EndToEnd> {
     figure("peak", peak, "bytes", "one image, weights included"),
     figure(`peak, batch of ${BATCH}`, batchPeak, "bytes", "weights included"),
   ];
-  return { figures, families: await families(model) };
+  return { figures, ...await shares(model) };
+}
+
+/** Adds up the time that JavaScript spends on commands, from now on. */
+function recordingTime(device: Device): { milliseconds: number } {
+  const total = { milliseconds: 0 };
+  for (const name of ["run", "stage", "flush"] as const) {
+    const method = Device.prototype[name] as (...args: unknown[]) => unknown;
+    Object.defineProperty(device, name, {
+      value(...args: unknown[]) {
+        const began = performance.now();
+        try {
+          return method.apply(device, args);
+        } finally {
+          total.milliseconds += performance.now() - began;
+        }
+      },
+    });
+  }
+  return total;
 }
 
 /** Last, as a profiled device stays profiled: each dispatch is then a pass of its own. */
-async function families(model: InfinityModel): Promise<KernelTime[] | null> {
+async function shares(model: InfinityModel): Promise<Pick<EndToEnd, "families" | "scales">> {
   const profiler = model.device.profile();
-  if (!profiler) return null;
+  if (!profiler) return { families: null, scales: null };
   const runs = 5;
-  for (let i = 0; i < runs; i++) await model.generate({ prompt: PROMPT, seed: 7 });
-  return (await profiler.report()).map(({ name, count, milliseconds }) => ({
-    name,
-    count: count / runs,
-    milliseconds: milliseconds / runs,
-  }));
+  for (let i = 0; i < runs; i++) {
+    await model.generate({
+      prompt: PROMPT,
+      seed: 7,
+      onStage: (stage) => profiler.section = stage === "transformer" ? "text side, scale 1" : stage,
+      onProgress({ stage, scale, scales }) {
+        if (stage === "scale" && scale + 1 < scales) profiler.section = `scale ${scale + 2}`;
+      },
+    });
+  }
+  const times = await profiler.report();
+  return { families: sum(times, "name", runs), scales: sum(times, "section", runs) };
+}
+
+function sum(times: readonly KernelTime[], by: "name" | "section", runs: number): Share[] {
+  const shares = new Map<string, Share>();
+  for (const { [by]: name, count, milliseconds } of times) {
+    const known = shares.get(name);
+    shares.set(name, {
+      name,
+      count: (known?.count ?? 0) + count / runs,
+      milliseconds: (known?.milliseconds ?? 0) + milliseconds / runs,
+    });
+  }
+  return [...shares.values()].sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
 function figure(name: string, value: number, unit: Figure["unit"], note: string = ""): Figure {
   return { name, value, unit, note };
 }
 
-function timed(name: string, samples: readonly number[], note: string = ""): Figure {
+function middle(name: string, samples: readonly number[], note: string = ""): Figure {
   const of = `median of ${samples.length}, min ${Math.min(...samples).toFixed(0)}`;
   return figure(name, median(samples), "ms", note ? `${of}; ${note}` : of);
 }

@@ -1,8 +1,10 @@
-// The f32 FMA rate a kernel of this adapter can hope for: registers only, 384 FMA per invocation and round.
+// The FMA rate a kernel of this adapter can hope for: registers only, 384 FMA per invocation and round.
 //
 // Three vec4 are twelve independent chains: enough to hide an FMA's latency, few enough for a CPU's 16 registers (a
 // fourth spills on lavapipe, 128 steps outgrow its instruction cache). Calls unroll the steps, because Naga guards
 // loops; `decay` and `step` are parameters so that nothing folds.
+//
+// Prelude (ceilings.ts): T (f32 or f16).
 
 struct Params {
   rounds: u32,
@@ -11,34 +13,34 @@ struct Params {
 }
 
 struct Chains {
-  a: vec4<f32>,
-  b: vec4<f32>,
-  c: vec4<f32>,
+  a: vec4<T>,
+  b: vec4<T>,
+  c: vec4<T>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
-fn x1(v: Chains, decay: vec4<f32>, step: vec4<f32>) -> Chains {
+fn x1(v: Chains, decay: vec4<T>, step: vec4<T>) -> Chains {
   return Chains(fma(v.a, decay, step), fma(v.b, decay, step), fma(v.c, decay, step));
 }
 
-fn x4(v: Chains, decay: vec4<f32>, step: vec4<f32>) -> Chains {
+fn x4(v: Chains, decay: vec4<T>, step: vec4<T>) -> Chains {
   return x1(x1(x1(x1(v, decay, step), decay, step), decay, step), decay, step);
 }
 
-fn x16(v: Chains, decay: vec4<f32>, step: vec4<f32>) -> Chains {
+fn x16(v: Chains, decay: vec4<T>, step: vec4<T>) -> Chains {
   return x4(x4(x4(x4(v, decay, step), decay, step), decay, step), decay, step);
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let decay = vec4(params.decay);
-  let step = vec4(params.step);
-  let first = vec4(f32(id.x));
+  let decay = vec4(T(params.decay));
+  let step = vec4(T(params.step));
+  let first = vec4(T(id.x % 1024));
   var v = Chains(first, first + 1, first + 2);
   for (var i = 0u; i < params.rounds; i++) {
     v = x16(x16(v, decay, step), decay, step);
   }
-  y[id.x] = v.a + v.b + v.c;
+  y[id.x] = vec4<f32>(v.a + v.b + v.c);
 }

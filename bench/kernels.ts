@@ -1,4 +1,4 @@
-import type { Device, Tensor } from "../engine/mod.ts";
+import type { Device, Profiler, Tensor } from "../engine/mod.ts";
 import { accumulateCodes } from "../kernels/accumulate_codes.ts";
 import { adaVectors } from "../kernels/ada_vectors.ts";
 import { addLevel } from "../kernels/add_level.ts";
@@ -23,7 +23,6 @@ import { sampleBits } from "../kernels/sample_bits.ts";
 import { silu } from "../kernels/silu.ts";
 import { tokenInput } from "../kernels/token_input.ts";
 import { widen } from "../kernels/widen.ts";
-import { type Ceilings, ceilings } from "./ceilings.ts";
 import { gpuTimes, median } from "./measure.ts";
 
 /** What to time, and the work of one run: operations, or bytes that must be read or written at least once. */
@@ -38,19 +37,23 @@ interface Row {
   readonly setup: (device: Device, t: Tensors) => Work;
 }
 
-/** A row, measured: GPU time of one run, median and best; the median's work per second, and what part of the ceiling. */
+/**
+ * A row, measured: GPU time of one run, median and best, and of the process per core; the median's work per second, on a CPU
+ * by its own time, and what part of the ceiling.
+ */
 export interface KernelResult {
   readonly name: string;
   readonly shape: string;
   readonly milliseconds: number;
   readonly best: number;
+  readonly cpu: number;
   readonly rate: number;
-  readonly unit: keyof Ceilings;
+  readonly unit: "GFLOP/s" | "GB/s";
   readonly percent: number;
 }
 
 /** Makes a row's tensors of ordinary numbers: zeros and denormals may be faster or slower. */
-class Tensors extends DisposableStack {
+export class Tensors extends DisposableStack {
   constructor(private readonly device: Device) {
     super();
   }
@@ -110,9 +113,10 @@ function row(name: string, shape: string, setup: Row["setup"]): Row {
 
 /** Shapes are emoji-nano's (the first matmul, the second attention) and Infinity-2B's, or round ones others publish. */
 const ROWS: readonly Row[] = [
-  matmulRow(30, 256, 1024),
+  matmulRow(32, 256, 1024),
   matmulRow(256, 1024, 4096),
   matmulRow(1024, 1024, 1024),
+  matmulRow(128, 2048, 8192),
   attentionRow(1, 8, 256, 1024),
   attentionRow(2, 4, 16, 30),
   row("conv2d", "3x3 64 to 64, 64x64", (device, t) => {
@@ -245,14 +249,12 @@ const ROWS: readonly Row[] = [
 /** Names `--only` may take. */
 export const KERNEL_NAMES: readonly string[] = [...new Set(ROWS.map(({ name }) => name))];
 
-/** Measures the ceilings, then every row or those of one launcher; null without timestamps. */
+/** Measures every row, or those of one launcher, against what the adapter can do. */
 export async function benchKernels(
   device: Device,
+  profiler: Profiler,
   only?: string,
-): Promise<{ ceilings: Ceilings; rows: KernelResult[] } | null> {
-  const profiler = device.profile();
-  if (!profiler) return null;
-  const before = await ceilings(device, profiler);
+): Promise<Omit<KernelResult, "percent">[]> {
   const measured: Omit<KernelResult, "percent">[] = [];
   for (const { name, shape, setup } of ROWS) {
     if (only && only !== name) continue;
@@ -261,17 +263,13 @@ export async function benchKernels(
     device.flush();
     await profiler.report(); // what setup packed is not of the row
     const times = await gpuTimes(device, profiler, work.run);
-    const milliseconds = median(times);
+    const walls = times.map(({ wall }) => wall);
+    const milliseconds = median(walls);
+    const cpu = median(times.map((sample) => sample.cpu));
     const unit = "flops" in work ? "GFLOP/s" : "GB/s";
-    const rate = ("flops" in work ? work.flops : work.bytes) / milliseconds / 1e6;
-    measured.push({ name, shape, milliseconds, best: Math.min(...times), rate, unit });
+    const rated = device.capabilities.class === "cpu" ? cpu : milliseconds;
+    const rate = ("flops" in work ? work.flops : work.bytes) / rated / 1e6;
+    measured.push({ name, shape, milliseconds, best: Math.min(...walls), cpu, rate, unit });
   }
-  // twice, as a neighbour on the machine may have slowed the first
-  const after = await ceilings(device, profiler);
-  const top: Ceilings = {
-    "GB/s": Math.max(before["GB/s"], after["GB/s"]),
-    "GFLOP/s": Math.max(before["GFLOP/s"], after["GFLOP/s"]),
-  };
-  const rows = measured.map((row) => ({ ...row, percent: 100 * row.rate / top[row.unit] }));
-  return { ceilings: top, rows };
+  return measured;
 }

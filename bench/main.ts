@@ -1,23 +1,41 @@
-import { help, on, parseFlags, type Spec, text, UsageError } from "../commands/flags.ts";
-import { Device, formatBytes } from "../engine/mod.ts";
-import { benchEndToEnd, type EndToEnd } from "./end_to_end.ts";
+import { help, on, parseFlags, path, type Spec, text, UsageError } from "../commands/flags.ts";
+import { BitwiseError, Device, FileError, type Profiler } from "../engine/mod.ts";
+import { writeFileAtomic } from "../model/files.ts";
+import { savedTuning, saveTuning } from "../model/tuning.ts";
+import { compare } from "./against.ts";
+import { better, type Ceilings, ceilings, overheads } from "./ceilings.ts";
+import { drawReport } from "./draw.ts";
+import { benchEndToEnd } from "./end_to_end.ts";
+import { benchGrowth } from "./growth.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
-import { benchLoading, type LoadingRow } from "./loading.ts";
-import { digits, SAMPLES, table } from "./measure.ts";
-import { benchStorage, type StorageRow } from "./storage.ts";
+import { benchLoading } from "./loading.ts";
+import * as show from "./report.ts";
+import { benchShapes, MODELS } from "./shapes.ts";
+import { benchStorage } from "./storage.ts";
+import { tune } from "./tune.ts";
 
-type Kernels = Awaited<ReturnType<typeof benchKernels>>;
-const print = console.log;
-const PARTS = ["kernels", "end_to_end", "loading", "storage", ...KERNEL_NAMES];
+const PARTS = ["kernels", "shapes", "end_to_end", "growth", "loading", "storage", ...KERNEL_NAMES];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
+const MODEL_NAMES = MODELS.map(({ name }) => name);
+/** Seconds that a picture of {@link benchGrowth} may take, and the bytes it may hold. */
+const PATIENCE = 20;
+const ROOM = 12e9;
 const SPEC = {
   name: "bench",
-  summary:
-    "Times loading, every kernel against the adapter's ceilings, and emoji-nano from end to end.",
+  summary: "Times every kernel against the adapter's ceilings, and emoji-nano from end to end.",
   words: "",
   flags: {
-    "json": { type: on, help: "Print one JSON object" },
     "only": { type: { ...text, value: "NAME" }, help: "One part or one kernel" },
+    "models": {
+      type: { ...text, value: "NAME[,NAME…]" },
+      help: `Models whose shapes are timed: ${MODEL_NAMES.join(", ")} (on a CPU not the last)`,
+    },
+    "wide": { type: on, help: "On lavapipe: 512-bit registers, as wide models take (AVX-512)" },
+    "tune": { type: on, help: "Measure the variants of kernels here and save which are fastest" },
+    "json": { type: on, help: "Print one JSON object" },
+    "save": { type: path, help: "Write that object to a file" },
+    "svg": { type: path, help: "Write the charts to a file" },
+    "against": { type: { ...path, value: "OLD.json" }, help: "Compare with a saved run" },
   },
   notes: [`NAME is one of ${PARTS.join(", ")}.`],
 } as const satisfies Spec;
@@ -36,95 +54,142 @@ async function machine({ capabilities }: Device): Promise<Record<string, string>
   };
 }
 
-function printKernels({ ceilings, rows }: NonNullable<Kernels>): void {
-  const [fma, copy] = [digits(ceilings["GFLOP/s"]), digits(ceilings["GB/s"])];
-  print(`
-Kernels, f32: GPU time, median and best of ${SAMPLES} samples; rates are the median's. "of ceiling" is of the
-best this adapter did in this run: ${fma} GFLOP/s (FMA in registers), ${copy} GB/s (copying large
-buffers). Rows in GB/s count each byte that must move; data that stay in cache may pass 100%.
-`);
-  const cells = rows.map(({ name, shape, milliseconds, best, rate, unit, percent }) => {
-    const numbers = [digits(milliseconds), digits(best), digits(rate)];
-    return [name, shape, ...numbers, unit, `${percent.toFixed(0)}%`];
-  });
-  print(table(["kernel", "shape", "ms", "best", "rate", "", "of ceiling"], cells));
+async function oldReport(path: string): Promise<Record<string, unknown>> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    const why = error instanceof SyntaxError ? "it is no JSON" : (error as Error).message;
+    throw new FileError("not-readable", `Cannot compare with "${path}": ${why}`);
+  }
 }
 
-function printEndToEnd({ figures, families }: EndToEnd): void {
-  print("\nemoji-nano, 32x32, f32, guided\n");
-  const shown = figures.map(({ name, value, unit, note }) =>
-    unit === "bytes"
-      ? [name, ...formatBytes(value).split(" "), note]
-      : [name, digits(value), unit, note]
-  );
-  print(table(["", "", "", ""], shown as string[][]).trimStart());
-  if (!families) return print(`\nGPU time per kernel ${SKIPPED}`);
-  const total = families.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  print(`\nGPU time of one warm image, a pass per dispatch: ${digits(total)} ms\n`);
-  const cells = families.map((
-    { name, count, milliseconds },
-  ) => [name, digits(count), digits(milliseconds), `${(100 * milliseconds / total).toFixed(0)}%`]);
-  print(table(["kernel", "dispatches", "ms", "share"], cells));
+/** What one run is asked for. */
+interface Asked {
+  /** Whether a part is wanted. */
+  readonly wants: (part: string) => boolean;
+  /** One kernel, if only that. */
+  readonly kernel?: string;
+  /** Models for `shapes`. */
+  readonly models: (cpu: boolean) => readonly string[];
+  readonly tune: boolean;
+  /** Prints, unless JSON is asked for. */
+  readonly tell: (print: () => void) => void;
 }
 
-function printLoading(rows: readonly LoadingRow[]): void {
-  print(
-    "\nLoading 32 tensors of 2048x2048, against a loop that only reads and writes their bytes\n",
-  );
-  const cells = rows.map(({ what, rate, ratio, heap }) => [
-    what,
-    digits(rate),
-    `${(100 * ratio).toFixed(0)}%`,
-    formatBytes(heap),
-  ]);
-  print(table(["", "GB/s", "of the loop", "JS heap"], cells));
+/** All that needs timestamps, on a profiled device. */
+async function benchProfiled(
+  device: Device,
+  profiler: Profiler,
+  report: show.Report,
+  asked: Asked,
+) {
+  const cpu = device.capabilities.class === "cpu";
+  const { wants, kernel, tell } = asked;
+  if (asked.tune) {
+    const { tuning, rows } = await tune(device, profiler);
+    const path = await saveTuning(device, tuning);
+    report.tuning = rows;
+    return tell(() => show.printTuning(rows, path));
+  }
+  let top: Ceilings = report.ceilings!;
+  if (wants("kernels") || kernel) {
+    const rows = await benchKernels(device, profiler, kernel);
+    // twice, as a neighbour on the machine may have slowed the first
+    top = report.ceilings = better(top, await ceilings(device, profiler));
+    const percent = rows.map((row) => ({ ...row, percent: 100 * row.rate / top[row.unit] }));
+    report.kernels = { rows: percent };
+    tell(() => show.printKernels(percent, top, cpu));
+  }
+  if (!wants("shapes")) return;
+  const shapes = [];
+  for (const name of asked.models(cpu)) {
+    const result = await benchShapes(
+      device,
+      profiler,
+      MODELS.find((model) => model.name === name)!,
+    );
+    shapes.push(result);
+    tell(() => show.printShapes(result, top));
+  }
+  report.shapes = shapes;
 }
 
-function printStorage(rows: readonly StorageRow[]): void {
-  print("\nStorage of emoji-nano against f32: logits after guidance, greedy, f32's bits forced\n");
-  const cells = rows.map(({ type, weights, error, agreement }) => [
-    type,
-    formatBytes(weights),
-    error.toExponential(1),
-    `${(100 * agreement).toFixed(2)}%`,
-  ]);
-  print(table(["", "weights", "relative error", "bits that stay"], cells));
+async function bench(asked: Asked, wide: boolean): Promise<show.Report> {
+  const report: show.Report = {};
+  const { wants, kernel, tell } = asked;
+  {
+    using device = await Device.open({ wide });
+    device.tuning = await savedTuning(device);
+    const facts = report.machine = await machine(device);
+    tell(() => {
+      for (const [key, value] of Object.entries(facts)) console.log(`${key.padEnd(8)} ${value}`);
+    });
+    if (wants("loading")) {
+      const rows = report.loading = await benchLoading(device);
+      tell(() => show.printLoading(rows));
+    }
+    if (wants("kernels") || wants("shapes") || wants("growth") || kernel || asked.tune) {
+      const costs = report.overheads = await overheads(device);
+      const profiler = device.profile();
+      if (profiler) {
+        const top = report.ceilings = await ceilings(device, profiler);
+        tell(() => show.printCeilings(top, costs));
+        await benchProfiled(device, profiler, report, asked);
+      } else {
+        report.kernels = report.shapes = SKIPPED;
+        tell(() => console.log(`\nCeilings, kernels and shapes ${SKIPPED}`));
+      }
+    }
+  }
+  if (wants("growth")) {
+    using device = await Device.open({ wide });
+    device.tuning = await savedTuning(device);
+    const rate = (report.ceilings?.["GFLOP/s"] ?? 1000) * 1e6 / 2;
+    const growth = report.growth = await benchGrowth(device, PATIENCE, ROOM, rate);
+    tell(() => show.printGrowth(growth));
+  }
+  if (wants("end_to_end")) {
+    const result = report.endToEnd = await benchEndToEnd();
+    tell(() => show.printEndToEnd(result, SKIPPED));
+  }
+  if (wants("storage")) {
+    const rows = report.storage = await benchStorage();
+    tell(() => show.printStorage(rows));
+  }
+  return report;
 }
 
 async function main(): Promise<number> {
-  const { values: { json = false, only }, help: asked } = parseFlags(SPEC, Deno.args);
-  if (asked) return print(help(SPEC).replace("bitwise bench", "deno task bench")), 0;
+  const { values: given, help: asked } = parseFlags(SPEC, Deno.args);
+  if (asked) return console.log(help(SPEC).replace("bitwise bench", "deno task bench")), 0;
+  const { only, json = false, against } = given;
   if (only !== undefined && !PARTS.includes(only)) {
     throw new UsageError(`Cannot bench "${only}": it must be one of ${PARTS.join(", ")}`);
   }
-  const report: Record<string, unknown> = {};
-  {
-    using device = await Device.open();
-    const facts = report.machine = await machine(device);
-    if (!json) {
-      for (const [key, value] of Object.entries(facts)) print(`${key.padEnd(8)} ${value}`);
-    }
-    if (only === undefined || only === "loading") {
-      const rows = await benchLoading(device);
-      report.loading = rows;
-      if (!json) printLoading(rows);
-    }
-    if (!["end_to_end", "loading", "storage"].includes(only ?? "")) {
-      const kernels = await benchKernels(device, only === "kernels" ? undefined : only);
-      report.kernels = kernels ?? SKIPPED;
-      if (!json) kernels ? printKernels(kernels) : print(`\nKernels ${SKIPPED}`);
-    }
+  const models = given.models?.split(",");
+  const unknown = models?.find((name) => !MODEL_NAMES.includes(name));
+  if (unknown !== undefined) {
+    throw new UsageError(`Cannot time "${unknown}": it must be one of ${MODEL_NAMES.join(", ")}`);
   }
-  if (only === undefined || only === "end_to_end") {
-    const result = await benchEndToEnd();
-    report.endToEnd = result.families ? result : { ...result, families: SKIPPED };
-    if (!json) printEndToEnd(result);
+  const old = against === undefined ? null : await oldReport(against);
+  const tuneOnly = given.tune ?? false;
+  const report = await bench({
+    wants: (part) => !tuneOnly && (only === undefined || only === part),
+    kernel: only !== undefined && KERNEL_NAMES.includes(only) ? only : undefined,
+    models: (cpu) => models ?? (cpu ? MODEL_NAMES.slice(0, -1) : MODEL_NAMES),
+    tune: tuneOnly,
+    tell: (print) => json || print(),
+  }, given.wide ?? false);
+  if (old) {
+    const rows = report.against = compare(old, report as Record<string, unknown>);
+    if (!json) show.printAgainst(rows, against!);
   }
-  if (only === undefined || only === "storage") {
-    const rows = report.storage = await benchStorage();
-    if (!json) printStorage(rows);
-  }
-  if (json) print(JSON.stringify(report));
+  const text = JSON.stringify(report);
+  if (json) console.log(text);
+  const write = (path: string, content: string) =>
+    writeFileAtomic(path, new TextEncoder().encode(content));
+  if (given.save) await write(given.save, `${text}\n`);
+  if (given.svg) await write(given.svg, drawReport(report));
   return 0;
 }
 
@@ -135,7 +200,7 @@ if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
 try {
   Deno.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
+  if (!(error instanceof UsageError || error instanceof BitwiseError)) throw error;
   console.error(`error: ${error.message}`);
-  Deno.exitCode = 2;
+  Deno.exitCode = error instanceof UsageError ? 2 : 1;
 }

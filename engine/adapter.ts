@@ -27,6 +27,11 @@ export interface Capabilities {
   readonly limits: Readonly<Record<string, number>>;
 }
 
+/** Which variant of a kernel is taken from a size on, by choice, see `kernels/variants.ts`. */
+export type Tuning = Readonly<
+  Record<string, readonly (readonly [least: number, variant: string])[]>
+>;
+
 /** How to open a device. */
 export interface DeviceOptions {
   /** The WebGPU implementation; `navigator.gpu` if absent. */

@@ -1,4 +1,4 @@
-import { type Capabilities, type DeviceOptions, openGpu } from "./adapter.ts";
+import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "./errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory } from "./memory.ts";
@@ -37,6 +37,8 @@ const LARGE_UPLOAD = 1024 * 1024;
 export class Device {
   /** The account of GPU memory. */
   readonly memory: Memory;
+  /** Variants that were measured to be fast on this adapter; the others are chosen by its class. */
+  tuning: Tuning = {};
   /** GPU→CPU read-backs so far; generation makes exactly one. */
   readBacks = 0;
   #recorder: Recorder;
@@ -90,10 +92,13 @@ export class Device {
       : new DeviceError("gpu-error", `The GPU refused work: ${error.message}`, { cause: error });
   }
 
-  /** Dispatches recorded and submits made so far, pipelines compiled. */
-  get counters(): { dispatches: number; submits: number; pipelines: number } {
-    const { dispatches, submits, pipelines } = this.#recorder;
-    return { dispatches, submits, pipelines };
+  /**
+   * So far: dispatches recorded, their multiplications and additions where they tell them (linear layers, convolutions,
+   * attention), submits made, pipelines compiled.
+   */
+  get counters(): { dispatches: number; flops: number; submits: number; pipelines: number } {
+    const { dispatches, flops, submits, pipelines } = this.#recorder;
+    return { dispatches, flops, submits, pipelines };
   }
 
   /** A tensor with undefined contents. `label` names it in messages. */

@@ -56,6 +56,8 @@ export class Recorder {
   submits = 0;
   /** Dispatches since the device was opened. */
   dispatches = 0;
+  /** Multiplications and additions of those dispatches that tell theirs. */
+  flops = 0;
 
   /** `enableSubgroups`: see {@link PipelineCache}. */
   constructor(device: GPUDevice, memory: Memory, enableSubgroups: boolean) {
@@ -98,6 +100,7 @@ export class Recorder {
       workgroups,
     });
     this.dispatches++;
+    this.flops += call.work?.flops ?? 0;
     if (this.#pending.length >= MAX_PENDING) this.flush();
   }
 

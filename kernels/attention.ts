@@ -11,6 +11,7 @@ import {
 import source from "./attention.wgsl" with { type: "text" };
 import { piecesOf, unrolled as unrolledSubgroup } from "./attention_subgroup.ts";
 import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
+import { variantOf } from "./variants.ts";
 
 const BINDINGS = ["q", "k", "v", "spans", "bias_table", "bias_bucket", "y"] as const;
 const PARAMS = [
@@ -177,8 +178,10 @@ export function attention(device: Device, args: AttentionArgs): void {
     });
   }
   const lanes = device.capabilities.subgroupSize;
-  const many = variant === "texture" && args.maxQueries >= 4 * MANY * lanes && headDim <= 64;
-  const tile = many ? MANY : FEW;
+  // wide heads fill the registers, and from buffers loads are not what counts
+  const tile = variant === "texture" && headDim <= 64
+    ? Number(variantOf(device, "attention_texture queries", args.maxQueries / lanes))
+    : 2;
   const { piece, pieces } = piecesOf(vectors);
   const shape = { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces };
   const text = unrolledSubgroup(lanes, tile, piece, pieces);
@@ -196,9 +199,6 @@ export function attention(device: Device, args: AttentionArgs): void {
   });
 }
 
-/** Operations per copied byte from which textures pay: they save a third of the time at 40 GFLOP/s, copies run at 4 GB/s. */
-const COPY_FLOPS = 33;
-
 function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   const { k, v, heads, headDim, maxQueries } = args;
   const { subgroupSize, class: adapter, implementation } = device.capabilities;
@@ -208,9 +208,9 @@ function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   const bytes = k.byteLength + (k === v ? 0 : v.byteLength);
   const texels = bytes / (k.dtype === "f16" ? 8 : 16);
   const fits = texels <= device.gpu.limits.maxTextureDimension2D * TEXTURE_WIDTH;
-  return fits && 4 * heads * headDim * maxQueries * keys >= COPY_FLOPS * bytes
-    ? "texture"
-    : "subgroup";
+  if (!fits) return "subgroup";
+  const flops = 4 * heads * headDim * maxQueries * keys;
+  return variantOf(device, "attention operands", flops / bytes);
 }
 
 const UNPACK_HALF =
@@ -238,10 +238,6 @@ const texturePrelude = memoised((text: string): string =>
     text,
   ].join("\n")
 );
-
-/** Queries of a lane: many load keys less often, and compile longer. */
-const FEW = 2;
-const MANY = 4;
 
 /** Invocations of a workgroup of attention.wgsl. */
 const LANES = 32;

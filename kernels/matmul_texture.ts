@@ -12,6 +12,7 @@ import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { BLOCK, isQuantised, type WeightType } from "./linear.ts";
 import source from "./matmul_texture.wgsl" with { type: "text" };
 import pixelsSource from "./pixels.wgsl" with { type: "text" };
+import { variantOf } from "./variants.ts";
 
 const kernel = defineKernel("matmul_texture", source, [
   "x",
@@ -42,9 +43,6 @@ const kernel = defineKernel("matmul_texture", source, [
   "gate_stride",
   "gate_offset",
 ]);
-
-/** Multiplications from which 16 rows of y per invocation, which are up to a quarter faster than 8, earn their compilation. */
-const LARGE = 2 ** 28;
 
 /** Bytes of weights that stay in a core's cache while rows stream by. */
 const CACHE = 1 << 20;
@@ -111,7 +109,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const { x, rows, M, N, weight, dtype, bias, y, gate } = args;
   const lanes = device.capabilities.subgroupSize;
   const K = rows.size * rows.size * rows.vectors;
-  const tile = 4 * M * K * N < LARGE ? 8 : 16;
+  const tile = Number(variantOf(device, "matmul_texture rows", 4 * M * K * N));
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
   // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N

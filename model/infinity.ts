@@ -14,6 +14,7 @@ import type { Plan } from "./plan.ts";
 import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
 import { promptsOf, TextSide } from "./text_side.ts";
 import { Tokenizer } from "./tokenizer.ts";
+import { savedTuning } from "./tuning.ts";
 import type { VaeDecoder } from "./vae.ts";
 import { type DecodedPicture, decodedPicture, VisualTokenizer } from "./visual_tokenizer.ts";
 
@@ -135,6 +136,7 @@ export class InfinityModel {
     const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
     const parts = new Parts(device, config, source, staged, onProgress);
     try {
+      if (!options.device) device.tuning = await savedTuning(device);
       if (type === "f16" && !device.capabilities.f16) {
         throw new InputError(
           "no-f16",

@@ -1,0 +1,167 @@
+import { Device, dryGpu } from "../engine/mod.ts";
+import { parseConfig } from "../model/config.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import type { GenerateOptions } from "../model/options.ts";
+import { findPreset } from "../model/presets.ts";
+import { timed, type Times } from "./measure.ts";
+
+/** What grows, and along which axis. */
+interface Case {
+  readonly axis: "batch" | "resolution" | "model size";
+  readonly model: string;
+  /** What is on the axis: pictures, pixels, parameters of the transformer. */
+  readonly size: number;
+  readonly label: string;
+  readonly options: GenerateOptions;
+}
+
+/** One point: planned always, measured where it fits. */
+export interface GrowthRow extends Omit<Case, "options"> {
+  /** Multiplications and additions of linear layers, convolutions and attention. */
+  readonly flops: number;
+  /** Bytes held at the peak. */
+  readonly peak: number;
+  /** Milliseconds from the operations and the rate that the largest measured point of the model, or of all, reached. */
+  readonly planned: number;
+  /** Milliseconds of the second picture, on the clock and of the CPU; null where it was not drawn. */
+  readonly measured: Times | null;
+}
+
+/** Exponent of time, and of memory, along an axis, from its last two points: 1 is proportional. */
+export interface Slope {
+  readonly axis: string;
+  readonly model: string;
+  readonly time: number;
+  readonly memory: number;
+}
+
+const TOKENS = 64;
+
+function synthetic(name: string) {
+  return parseConfig({ ...findPreset(name).config, text_encoder: null }, name);
+}
+
+function textOf(name: string): GenerateOptions {
+  const width = synthetic(name).transformer.text_channels;
+  return {
+    textFeatures: { features: new Float32Array(TOKENS * width).fill(0.1), width, lens: [TOKENS] },
+    seed: 7,
+  };
+}
+
+const CASES: readonly Case[] = [
+  ...[1, 2, 4, 8, 16].map((n): Case => ({
+    axis: "batch",
+    model: "emoji-nano",
+    size: n,
+    label: `${n} pictures`,
+    options: { prompt: "red apple", seed: 7, batchCount: n },
+  })),
+  ...["125m", "2b"].flatMap((model) =>
+    [256, 512, 1024, 2048].map((n): Case => ({
+      axis: "resolution",
+      model,
+      size: n * n,
+      label: `${n}x${n}`,
+      options: { ...textOf(model), ...sized(n) },
+    }))
+  ),
+  ...[["125m", 125e6], ["1b", 1e9], ["2b", 2e9], ["8b-512", 8e9]].map((
+    [model, size],
+  ): Case => ({
+    axis: "model size",
+    model: String(model),
+    size: Number(size),
+    label: `${model} at 256x256`,
+    options: { ...textOf(String(model)), ...sized(256) },
+  })),
+];
+
+/** A size that the model has a schedule for, or beyond them the largest schedule with each scale grown. */
+function sized(n: number): GenerateOptions {
+  if (n <= 1024) return { width: n, height: n };
+  const sides = [1, 2, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64];
+  return { schedule: sides.map((s, i) => i === 0 ? [1, 1] as const : [2 * s, 2 * s] as const) };
+}
+
+async function open(model: string, device: Device): Promise<InfinityModel> {
+  return model === "emoji-nano"
+    ? await InfinityModel.load(DEFAULT_MODEL, { device })
+    : await InfinityModel.synthetic(synthetic(model), { device, type: typeFor(device) });
+}
+
+function typeFor({ capabilities }: Device): "f16" | "f32" {
+  return capabilities.class === "gpu" && capabilities.f16 ? "f16" : "f32";
+}
+
+/** Operations and peak of a case, from the same code on a GPU that computes nothing. */
+async function plan({ model, options }: Case, software: boolean) {
+  using device = await Device.open({ gpu: dryGpu(software) });
+  using opened = await open(model, device);
+  const before = device.counters.flops;
+  device.memory.resetPeak();
+  await opened.generate(options);
+  return { flops: device.counters.flops - before, peak: device.memory.peakBytes };
+}
+
+/**
+ * Plans all cases, and draws those that are thought to take less than `seconds` and to fit `bytes`; `rate` is the operations
+ * per millisecond of the first guess.
+ */
+export async function benchGrowth(
+  device: Device,
+  seconds: number,
+  bytes: number,
+  rate: number,
+): Promise<{ rows: GrowthRow[]; slopes: Slope[] }> {
+  const rows: (GrowthRow & { known: number })[] = [];
+  const rates = new Map<string, number>();
+  using models = new DisposableStack();
+  const opened: { name?: string; model?: InfinityModel } = {};
+  for (const given of CASES) {
+    const { axis, model, size, label } = given;
+    const { flops, peak } = await plan(given, device.capabilities.class === "cpu");
+    const guess = flops / (rates.get(model) ?? rate);
+    let measured: Times | null = null;
+    if (2 * guess < 1000 * seconds && peak < bytes) {
+      if (opened.name !== model) {
+        opened.model?.dispose();
+        device.trim();
+        opened.model = models.use(await open(model, device));
+        opened.name = model;
+      }
+      const run = () => opened.model!.generate(given.options);
+      await run();
+      const samples: Times[] = [];
+      for (let i = 0; i < (guess < 1000 ? 5 : 1); i++) samples.push(await timed(run));
+      measured = samples.sort((a, b) => a.cpu - b.cpu)[Math.floor(samples.length / 2)]!;
+      rates.set(model, flops / measured.wall);
+      rate = flops / measured.wall;
+    }
+    rows.push({ axis, model, size, label, flops, peak, measured, planned: 0, known: rate });
+  }
+  const done = rows.map(({ known, ...row }) => ({
+    ...row,
+    planned: row.flops / (rates.get(row.model) ?? known),
+  }));
+  return { rows: done, slopes: slopes(done) };
+}
+
+function slopes(rows: readonly GrowthRow[]): Slope[] {
+  const groups = new Map<string, GrowthRow[]>();
+  for (const row of rows) {
+    const key = row.axis === "model size" ? row.axis : `${row.axis}, ${row.model}`;
+    groups.set(key, [...groups.get(key) ?? [], row]);
+  }
+  return [...groups.values()].map((group) => {
+    const [a, b] = group.slice(-2) as [GrowthRow, GrowthRow];
+    const slope = (value: (row: GrowthRow) => number) =>
+      Math.log(value(b) / value(a)) / Math.log(b.size / a.size);
+    // the same kind of number on both ends
+    const time = a.measured && b.measured
+      ? slope((row) => row.measured!.wall)
+      : slope((row) => row.flops);
+    const model = a.axis === "model size" ? "synthetic" : a.model;
+    return { axis: a.axis, model, time, memory: slope((row) => row.peak) };
+  });
+}

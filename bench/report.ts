@@ -1,0 +1,200 @@
+import { formatBytes } from "../engine/mod.ts";
+import type { Comparison } from "./against.ts";
+import { middle } from "./against.ts";
+import type { Ceilings, Overheads } from "./ceilings.ts";
+import type { EndToEnd, Share } from "./end_to_end.ts";
+import type { GrowthRow, Slope } from "./growth.ts";
+import type { KernelResult } from "./kernels.ts";
+import type { LoadingRow } from "./loading.ts";
+import { digits, SAMPLES, table } from "./measure.ts";
+import type { ModelShapes } from "./shapes.ts";
+import type { StorageRow } from "./storage.ts";
+import type { TuneRow } from "./tune.ts";
+
+const print = console.log;
+
+/** What one run measured; a part that was not asked for is absent, and one that cannot be says why. */
+export interface Report {
+  machine?: Readonly<Record<string, string>>;
+  ceilings?: Ceilings;
+  overheads?: Overheads;
+  loading?: readonly LoadingRow[];
+  kernels?: { readonly rows: readonly KernelResult[] } | string;
+  shapes?: readonly ModelShapes[] | string;
+  endToEnd?: EndToEnd;
+  storage?: readonly StorageRow[];
+  growth?: { readonly rows: readonly GrowthRow[]; readonly slopes: readonly Slope[] };
+  tuning?: readonly TuneRow[];
+  against?: readonly Comparison[];
+}
+
+/** Milliseconds for people. */
+function duration(milliseconds: number): string {
+  return milliseconds < 1000 ? `${digits(milliseconds)} ms` : `${digits(milliseconds / 1000)} s`;
+}
+
+/** Ceilings and overheads. */
+export function printCeilings(ceilings: Ceilings, overheads: Overheads): void {
+  const { dispatch, encode, submit, readBack } = overheads;
+  const half = ceilings["f16 GFLOP/s"];
+  print(`
+Ceilings: ${digits(ceilings["GFLOP/s"])} GFLOP/s f32 and ${
+    half ? digits(half) : "no"
+  } f16 (FMA in registers), ${digits(ceilings["GB/s"])} GB/s (copying large buffers)
+Overheads: ${digits(dispatch)} us per dispatch, of it ${digits(encode)} us JavaScript; ${
+    digits(submit)
+  } us per submit, ${digits(readBack)} us per read-back`);
+}
+
+/** The table of kernels. */
+export function printKernels(
+  rows: readonly KernelResult[],
+  ceilings: Ceilings,
+  cpu: boolean,
+): void {
+  print(`
+Kernels, f32: GPU time, median and best of up to ${SAMPLES} samples; rates are ${
+    cpu ? "by the process's CPU time over its cores" : "the median's"
+  }. "of ceiling"
+is of the best this adapter did in this run: ${digits(ceilings["GFLOP/s"])} GFLOP/s, ${
+    digits(ceilings["GB/s"])
+  } GB/s. Rows in GB/s count each byte that must move; data that
+stay in cache may pass 100%.
+`);
+  const cells = rows.map(({ name, shape, milliseconds, best, cpu, rate, unit, percent }) => {
+    const numbers = [digits(milliseconds), digits(best), digits(cpu), digits(rate)];
+    return [name, shape, ...numbers, unit, `${percent.toFixed(0)}%`];
+  });
+  print(table(["kernel", "shape", "ms", "best", "CPU ms", "rate", "", "of ceiling"], cells));
+}
+
+/** A model's kernels, scale by scale. */
+export function printShapes({ title, rows, picture }: ModelShapes, ceilings: Ceilings): void {
+  const total = rows.reduce((sum, row) => sum + row.milliseconds, 0);
+  print(`
+${title}: GPU time of each kernel and shape, a pass per dispatch; ${
+    duration(total)
+  } in all, while the
+clock said ${duration(picture.wall)} and the CPU per core ${duration(picture.cpu)}
+`);
+  const shown = rows.filter(({ milliseconds }) => milliseconds > total / 200);
+  const sections = [...new Set(rows.map(({ section }) => section))];
+  const cells = sections.flatMap((section) =>
+    shown.filter((row) => row.section === section).map((row) => [
+      section,
+      row.name,
+      row.shape,
+      digits(row.count),
+      digits(row.milliseconds),
+      `${(100 * row.milliseconds / total).toFixed(0)}%`,
+      digits(row.rate),
+      row.unit,
+      `${(100 * row.rate / ceilings[row.unit]).toFixed(0)}%`,
+    ])
+  );
+  const head = ["where", "kernel", "shape", "count", "ms", "share", "rate", "", "of ceiling"];
+  print(table(head, cells));
+  const rest = rows.length - shown.length;
+  if (rest) print(`and ${rest} rows of less than 0.5% each, see --json`);
+}
+
+function printShares(title: string, shares: readonly Share[]): void {
+  const total = shares.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  print(`\nGPU time of one warm image by ${title}, a pass per dispatch: ${digits(total)} ms\n`);
+  const cells = shares.map((
+    { name, count, milliseconds },
+  ) => [name, digits(count), digits(milliseconds), `${(100 * milliseconds / total).toFixed(0)}%`]);
+  print(table([title, "dispatches", "ms", "share"], cells));
+}
+
+/** emoji-nano. */
+export function printEndToEnd({ figures, families, scales }: EndToEnd, skipped: string): void {
+  print("\nemoji-nano, 32x32, f32, guided\n");
+  const shown = figures.map(({ name, value, unit, note }) =>
+    unit === "bytes"
+      ? [name, ...formatBytes(value).split(" "), note]
+      : [name, digits(value), unit, note]
+  );
+  print(table(["", "", "", ""], shown as string[][]).trimStart());
+  if (!families || !scales) return print(`\nGPU time per kernel ${skipped}`);
+  printShares("kernel", families);
+  printShares("stage", scales);
+}
+
+/** Loading. */
+export function printLoading(rows: readonly LoadingRow[]): void {
+  print(
+    "\nLoading 32 tensors of 2048x2048, against a loop that only reads and writes their bytes\n",
+  );
+  const cells = rows.map(({ what, rate, ratio, heap }) => [
+    what,
+    digits(rate),
+    `${(100 * ratio).toFixed(0)}%`,
+    formatBytes(heap),
+  ]);
+  print(table(["", "GB/s", "of the loop", "JS heap"], cells));
+}
+
+/** Storage types. */
+export function printStorage(rows: readonly StorageRow[]): void {
+  print("\nStorage of emoji-nano against f32: logits after guidance, greedy, f32's bits forced\n");
+  const cells = rows.map(({ type, weights, error, agreement }) => [
+    type,
+    formatBytes(weights),
+    error.toExponential(1),
+    `${(100 * agreement).toFixed(2)}%`,
+  ]);
+  print(table(["", "weights", "relative error", "bits that stay"], cells));
+}
+
+/** How cost grows. */
+export function printGrowth({ rows, slopes }: NonNullable<Report["growth"]>): void {
+  print(
+    "\nCost as work grows: planned from operations and the rate that was measured, and drawn\n",
+  );
+  const cells = rows.map(({ axis, model, label, flops, planned, measured, peak }) => [
+    axis,
+    axis === "model size" ? "" : model,
+    label,
+    digits(flops / 1e9),
+    duration(planned),
+    measured ? duration(measured.wall) : "not drawn",
+    measured ? duration(measured.cpu) : "",
+    formatBytes(peak),
+  ]);
+  print(table(["axis", "model", "", "GFLOP", "planned", "drawn", "CPU/cores", "peak"], cells));
+  print("");
+  for (const { axis, model, time, memory } of slopes) {
+    print(
+      `${axis}, ${model}: time grows as size^${time.toFixed(2)}, memory as size^${
+        memory.toFixed(2)
+      }`,
+    );
+  }
+}
+
+/** What was chosen, and where it was saved. */
+export function printTuning(rows: readonly TuneRow[], path: string): void {
+  print("\nVariants of kernels: milliseconds, and which is taken\n");
+  const cells = rows.map(({ choice, label, times, best }) => [
+    choice,
+    label,
+    Object.entries(times).map(([variant, ms]) => `${variant}: ${digits(ms)}`).join("  "),
+    best,
+  ]);
+  print(table(["choice", "work", "ms", "taken"], cells));
+  print(`\nSaved in ${path}, which every model opened on this adapter reads`);
+}
+
+/** Against an older report. */
+export function printAgainst(rows: readonly Comparison[], path: string): void {
+  print(
+    `\nAgainst ${path}: old by new, above 1 is better; ${rows.length} numbers, median ${
+      middle(rows).toFixed(2)
+    }\n`,
+  );
+  const cells = rows.map((
+    { what, old, now, ratio },
+  ) => [ratio.toFixed(2), what, digits(old), digits(now)]);
+  print(table(["ratio", "", "old", "new"], cells));
+}

@@ -1,0 +1,117 @@
+import type { Device, KernelTime, Profiler } from "../engine/mod.ts";
+import { parseConfig } from "../model/config.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import type { GenerateOptions } from "../model/options.ts";
+import { findPreset } from "../model/presets.ts";
+import { timed, type Times } from "./measure.ts";
+
+/** A model whose every dispatch is timed where it happens: at each scale, on what is there then. */
+export interface Model {
+  /** Name for `--models`. */
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  /** Pictures that are drawn; the best time of each row counts. */
+  readonly runs: number;
+  readonly open: (device: Device) => Promise<InfinityModel>;
+  readonly options: GenerateOptions;
+}
+
+/** Text of a usual length. */
+const TOKENS = 64;
+
+/** One block of a published model, since all of them are alike, without its text encoder. */
+function block(name: string, size: number): Model {
+  const { config } = findPreset(name);
+  const transformer = { ...config.transformer as object, depth: 1, block_chunks: 1 };
+  const parsed = parseConfig({ ...config, transformer, text_encoder: null }, name);
+  const width = parsed.transformer.text_channels;
+  return {
+    name,
+    title: `${name} at ${size}x${size}: one of its blocks, and all else`,
+    runs: 2,
+    open: (device) => {
+      // what a GPU would be given
+      const type = device.capabilities.class === "gpu" && device.capabilities.f16 ? "f16" : "f32";
+      return InfinityModel.synthetic(parsed, { device, type });
+    },
+    options: {
+      width: size,
+      height: size,
+      seed: 7,
+      textFeatures: { features: new Float32Array(TOKENS * width).fill(0.1), width, lens: [TOKENS] },
+    },
+  };
+}
+
+/** All models; the last is too much work for a CPU to be asked for by default. */
+export const MODELS: readonly Model[] = [
+  {
+    name: "emoji-nano",
+    title: "emoji-nano at 32x32",
+    runs: 5,
+    open: (device) => InfinityModel.load(DEFAULT_MODEL, { device }),
+    options: { prompt: "red apple", seed: 7 },
+  },
+  block("125m", 256),
+  block("2b", 1024),
+];
+
+/** One kernel at one shape of one scale. */
+export interface ShapeRow extends KernelTime {
+  /** GFLOP/s where operations count, else GB/s of what is bound. */
+  readonly rate: number;
+  readonly unit: "GFLOP/s" | "GB/s";
+}
+
+/** A model's rows, the longest first within each scale, and what the clock and the CPU said of a picture. */
+export interface ModelShapes {
+  readonly model: string;
+  readonly title: string;
+  readonly rows: readonly ShapeRow[];
+  readonly picture: Times;
+}
+
+/** Draws pictures on a profiled device and keeps each row's best time. */
+export async function benchShapes(
+  device: Device,
+  profiler: Profiler,
+  model: Model,
+): Promise<ModelShapes> {
+  using opened = await model.open(device);
+  await device.finish();
+  await profiler.report();
+  let names: string[] = [];
+  const options: GenerateOptions = {
+    ...model.options,
+    onStage: (stage) => profiler.section = stage,
+    onProgress({ stage, height, width, scale, scales }) {
+      if (stage === "decode") return;
+      names[scale] = `${height}x${width}`;
+      profiler.section = scale + 1 < scales ? `scale ${scale + 2}` : "vae";
+    },
+  };
+  const best = new Map<string, KernelTime>();
+  let picture: Times = { wall: Infinity, cpu: Infinity };
+  for (let run = 0; run <= model.runs; run++) {
+    const times = await timed(() => opened.generate(options));
+    const rows = await profiler.report();
+    if (run === 0) continue; // compiles
+    if (times.cpu < picture.cpu) picture = times;
+    for (const row of rows) {
+      const key = [row.section, row.name, row.shape].join();
+      const known = best.get(key);
+      if (!known || row.milliseconds < known.milliseconds) best.set(key, row);
+    }
+  }
+  names = names.map((name, i) => `${i + 1}: ${name}`);
+  const rows = [...best.values()].map((row): ShapeRow => {
+    const section = row.section === "transformer"
+      ? names[0]!
+      : row.section.replace(/^scale (\d+)$/, (_, i) => names[i - 1]!);
+    const unit = row.flops ? "GFLOP/s" : "GB/s";
+    const rate = (row.flops || row.bytes) / row.milliseconds / 1e6;
+    return { ...row, section, rate, unit };
+  });
+  return { model: model.name, title: model.title, rows, picture };
+}

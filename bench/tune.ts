@@ -1,0 +1,123 @@
+import type { Device, Profiler, Tuning } from "../engine/mod.ts";
+import { attention } from "../kernels/attention.ts";
+import { packLinear, usesTexture } from "../kernels/linear.ts";
+import { matmul } from "../kernels/matmul.ts";
+import { CHOICES } from "../kernels/variants.ts";
+import { Tensors } from "./kernels.ts";
+import { gpuTimes, median } from "./measure.ts";
+
+/** Work of one size, on which all variants of a choice are tried. */
+interface Probe {
+  readonly size: number;
+  readonly label: string;
+  readonly setup: (device: Device, t: Tensors) => () => void;
+}
+
+/** A probe, measured: milliseconds by variant. */
+export interface TuneRow {
+  readonly choice: string;
+  readonly label: string;
+  readonly times: Readonly<Record<string, number>>;
+  readonly best: string;
+}
+
+/** A variant of larger sizes must be faster by this to be taken. */
+const GAIN = 0.97;
+
+const matmulProbes = [
+  [8, 256, 1024],
+  [32, 256, 1024],
+  [128, 512, 1024],
+  [128, 1024, 1024],
+  [256, 1024, 4096],
+].map(([M = 0, K = 0, N = 0]): Probe => ({
+  size: M * K * N,
+  label: `${M}x${K}x${N}`,
+  setup(device, t) {
+    const [x, y, linear] = [t.f32(M, K), t.f32(M, N), packLinear(device, [t.f32(N, K)], null)];
+    t.defer(() => linear.weight.dispose());
+    return () => matmul(device, { x, linear, y });
+  },
+}));
+
+function attentionProbe(size: (lanes: number, ratio: number) => number, queries: number) {
+  const [heads, keys, headDim] = [8, 512, 64];
+  return (device: Device): Probe => ({
+    // operations per byte: 4 per query, key and channel, of which there are 8 bytes
+    size: size(device.capabilities.subgroupSize, queries / 2),
+    label: `${heads} heads, ${queries} q, ${keys} k`,
+    setup(device, t) {
+      const [q, y] = [t.f32(queries, heads * headDim), t.f32(queries, heads * headDim)];
+      const [k, v] = [t.f32(keys, heads * headDim), t.f32(keys, heads * headDim)];
+      const spans = t.u32([1, 4], (i) => [0, queries, 0, keys][i]!);
+      const args = { q, k, v, y, spans, maxQueries: queries, heads, headDim, scale: 1 / 8 };
+      return () => attention(device, args);
+    },
+  });
+}
+
+const QUERIES = [8, 16, 32, 64, 128, 256, 512];
+
+/** What to try where; no probes where an adapter has no choice. */
+function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly Probe[]>> {
+  if (!usesTexture(device)) {
+    return {
+      "matmul_texture rows": [],
+      "attention operands": [],
+      "attention_texture queries": [],
+    };
+  }
+  return {
+    "matmul_texture rows": matmulProbes,
+    "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
+    "attention_texture queries": QUERIES.slice(2).map((n) =>
+      attentionProbe((lanes) => n / lanes, n)(device)
+    ),
+  };
+}
+
+/** Measures every choice on this adapter. The order of choices matters: later ones build on earlier ones. */
+export async function tune(
+  device: Device,
+  profiler: Profiler,
+): Promise<{ tuning: Tuning; rows: TuneRow[] }> {
+  const tuning: Record<string, (readonly [number, string])[]> = {};
+  const rows: TuneRow[] = [];
+  const before = device.tuning;
+  for (const [choice, list] of Object.entries(probes(device))) {
+    const { variants } = CHOICES[choice as keyof typeof CHOICES];
+    const steps: [number, string][] = [];
+    let last = 0;
+    for (const { size, label, setup } of list) {
+      using tensors = new Tensors(device);
+      const run = setup(device, tensors);
+      const times: Record<string, number> = {};
+      for (const variant of variants) {
+        // the operands must be textures where what is chosen is their tile
+        const forced = choice === "attention_texture queries"
+          ? { "attention operands": "texture" }
+          : {};
+        device.tuning = Object.fromEntries(
+          Object.entries({ ...forced, [choice]: variant }).map((
+            [key, value],
+          ) => [key, [[0, value]]]),
+        );
+        const samples = await gpuTimes(device, profiler, run);
+        const cpu = device.capabilities.class === "cpu";
+        times[variant] = median(samples.map((sample) => cpu ? sample.cpu : sample.wall));
+      }
+      const current = steps.at(-1)?.[1] ?? variants[0]!;
+      const fastest = variants.toSorted((a, b) => times[a]! - times[b]!)[0]!;
+      const best = times[fastest]! < GAIN * times[current]! ? fastest : current;
+      // between two probes nobody knows: the middle
+      if (best !== current || steps.length === 0) {
+        steps.push([Math.round(Math.sqrt(last * size)), best]);
+      }
+      last = size;
+      rows.push({ choice, label, times, best });
+    }
+    if (steps.length > 0) tuning[choice] = steps;
+  }
+  device.tuning = before;
+  return { tuning, rows };
+}

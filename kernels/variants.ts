@@ -1,0 +1,42 @@
+import type { Device, Tuning } from "../engine/mod.ts";
+
+/** A choice between variants of a kernel: what its sizes count, and which there are. */
+export interface Choice {
+  /** What a size of it counts. */
+  readonly size: string;
+  /** The variants, that of the smallest sizes first. */
+  readonly variants: readonly string[];
+}
+
+/** Every choice that is made by size, see {@link variantOf}. */
+export const CHOICES = {
+  "matmul_texture rows": { size: "multiplications", variants: ["8", "16"] },
+  "attention operands": {
+    size: "operations per byte of keys and values",
+    variants: ["subgroup", "texture"],
+  },
+  "attention_texture queries": { size: "queries per lane", variants: ["2", "4"] },
+} as const satisfies Record<string, Choice>;
+
+/** What was measured where: lavapipe 22.3.6 with 256-bit registers on a Xeon (Sapphire Rapids) of 2 cores. */
+const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
+  cpu: {
+    // 16 rows are up to a quarter faster, and take half a second to compile
+    "matmul_texture rows": [[0, "8"], [2 ** 28, "16"]],
+    // copies run at 4 GB/s; a third of the time is saved at 40 GFLOP/s
+    "attention operands": [[0, "subgroup"], [33, "texture"]],
+    "attention_texture queries": [[0, "2"], [16, "4"]],
+  },
+  gpu: {},
+};
+
+/** The variant for a size: of what was measured on this adapter if anything was, else of what was elsewhere. */
+export function variantOf<K extends keyof typeof CHOICES>(
+  device: Device,
+  kernel: K,
+  size: number,
+): (typeof CHOICES)[K]["variants"][number] {
+  const steps = device.tuning[kernel] ?? DEFAULTS[device.capabilities.class][kernel] ?? [];
+  const variant = steps.findLast(([least]) => size >= least)?.[1] ?? CHOICES[kernel].variants[0];
+  return variant as (typeof CHOICES)[K]["variants"][number];
+}
