@@ -36,6 +36,7 @@ export const FLAGS = {
   "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
   "schedule": { type: schedule, help: "Token grids of the scales, in place of a size" },
   "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
+  "cfg-until": { type: whole, help: "Scales that are guided; the others take half the work" },
   "tau": { type: numbers, help: "Temperature" },
   "top-k": { type: whole, help: "1 takes the likelier value of each bit; 0 is off" },
   "top-p": { type: number, help: "Drops a bit's value of probability 1 - N or less; 0 is off" },

@@ -11,6 +11,8 @@ export interface SamplingOptions {
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Strength of classifier-free guidance, for all scales or for each; 1 is none. */
   readonly cfg?: number | readonly number[];
+  /** Scales that are guided: from this one on, counted from 0, guidance is 1; all if absent. */
+  readonly cfgUntil?: number;
   /** Temperature, for all scales or for each. */
   readonly tau?: number | readonly number[];
   /** 1 takes the likelier value of each bit; other values change nothing, since a bit has two. */
@@ -100,6 +102,20 @@ function perScale(
   return list;
 }
 
+/** Guidance by scale: behind the last that is not 1, the unconditional half costs nothing any more. */
+function guidance(config: ModelConfig, options: SamplingOptions, scales: number): number[] {
+  const given = options.cfg ?? config.defaults.cfg;
+  const cfg = perScale("cfg", given, scales, isFloat, "a number f32 can hold");
+  const { cfgUntil = scales } = options;
+  if (!Number.isInteger(cfgUntil) || cfgUntil < 0 || cfgUntil > scales) {
+    refuse(
+      "bad-value",
+      `Cannot guide the first ${cfgUntil} scales: it must be a whole number from 0 to ${scales}`,
+    );
+  }
+  return cfg.fill(1, cfgUntil);
+}
+
 function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bigint[] {
   const list = Array.isArray(seed) ? seed as readonly (number | bigint)[] : null;
   if (list && list.length !== images) {
@@ -169,7 +185,7 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     seeds: seedsOf(options.seed ?? defaults.seed, images),
     schedule,
     referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
-    cfg: perScale("cfg", options.cfg ?? defaults.cfg, scales, isFloat, "a number f32 can hold"),
+    cfg: guidance(config, options, scales),
     tau: perScale(
       "tau",
       options.tau ?? defaults.tau,
