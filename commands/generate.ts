@@ -215,6 +215,7 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
     seed: drawnSeed(given.seed),
     cfg: given["cfg-scale"],
     cfgUntil: given["cfg-until"],
+    fast: given.fast,
     tau: given.tau,
     topK: given["top-k"],
     topP: given["top-p"],

@@ -1,5 +1,6 @@
 import { InputError } from "../engine/mod.ts";
 import type { ModelConfig } from "./config.ts";
+import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 import { checkSchedule, referenceGrid, scheduleForSize } from "./schedule.ts";
 import type { Grid } from "./transformer.ts";
 
@@ -23,6 +24,8 @@ export interface SamplingOptions {
   readonly greedy?: boolean;
   /** Where guidance mixes: 0 the logits, −k the output of block depth − k. */
   readonly cfgInsertionLayer?: number;
+  /** Approximations that save work, see {@link FastMode}; none if absent. */
+  readonly fast?: readonly FastMode[];
   /** Token grids of the scales, coarse to fine; the model's own if absent. */
   readonly schedule?: readonly Grid[];
   /** Pixels across; picks a schedule together with `height`. */
@@ -59,6 +62,14 @@ export interface Plan {
   readonly greedy: boolean;
   /** Index of the block whose output is guided; null guides the logits. */
   readonly insertion: number | null;
+  /** How many of the first scales compute the unconditional half: those up to the last that is guided. */
+  readonly guidedScales: number;
+  /** Approximations that are on, each once. */
+  readonly fast: readonly FastMode[];
+  /** How many of the first scales later ones attend to; all but the last if nothing is approximated. */
+  readonly cachedScales: number;
+  /** From this scale to the one before the last, hidden states are restored, not computed; the last scale if none are. */
+  readonly restoredFrom: number;
   /** By scale. */
   readonly uniforms: readonly (Float32Array | undefined)[];
   /** By scale. */
@@ -180,12 +191,15 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
   if (!(topP >= 0 && topP <= 1)) {
     refuse("bad-value", `Cannot use top-p ${topP}: it must be 0 to 1, 0 is off`);
   }
+  const cfg = guidance(config, options, scales);
   return {
     images,
     seeds: seedsOf(options.seed ?? defaults.seed, images),
     schedule,
     referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
-    cfg: guidance(config, options, scales),
+    cfg,
+    // the half is needed as long as this or a later scale is guided: it fills the cache meanwhile
+    guidedScales: cfg.findLastIndex((strength) => strength !== 1) + 1,
     tau: perScale(
       "tau",
       options.tau ?? defaults.tau,
@@ -200,6 +214,8 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
       options.cfgInsertionLayer ?? defaults.cfg_insertion_layer,
       transformer.depth,
     ),
+    fast: FAST_MODES.filter((mode) => options.fast?.includes(mode)),
+    ...fastScales(schedule, options.fast ?? []),
     uniforms: options.uniforms ?? [],
     forceBits: options.forceBits ?? [],
     trace: options.trace ?? false,
