@@ -80,6 +80,7 @@ export {
   planMemory,
   type StageMemory,
 } from "./model/memory_plan.ts";
+export type { FastMode } from "./model/fast.ts";
 export type { SamplingOptions } from "./model/plan.ts";
 export type { PixelBudget } from "./model/schedule.ts";
 export type { FeatureRows } from "./model/text_rows.ts";

@@ -214,6 +214,8 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
     batchCount: given["batch-count"],
     seed: drawnSeed(given.seed),
     cfg: given["cfg-scale"],
+    cfgUntil: given["cfg-until"],
+    fast: given.fast,
     tau: given.tau,
     topK: given["top-k"],
     topP: given["top-p"],

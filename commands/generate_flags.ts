@@ -1,4 +1,5 @@
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
+import { FAST_MODES, type FastMode } from "../model/fast.ts";
 import { parseSchedule } from "../model/schedule.ts";
 import {
   bytes,
@@ -21,6 +22,16 @@ export const schedule: FlagType<ReturnType<typeof parseSchedule>> = {
   read: parseSchedule,
 };
 
+/** Approximations. */
+const fast: FlagType<FastMode[]> = {
+  value: "MODE[,MODE]",
+  need: `${FAST_MODES.join(" or ")}, or both with a comma`,
+  read(given) {
+    const modes = given.split(",") as FastMode[];
+    return modes.every((mode) => FAST_MODES.includes(mode)) ? modes : undefined;
+  },
+};
+
 /** Flags of `generate`, in stable-diffusion.cpp's words where it has them. */
 export const FLAGS = {
   "prompt": { alias: "p", type: text, many: true, help: "What to draw; repeat it for more" },
@@ -36,6 +47,8 @@ export const FLAGS = {
   "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
   "schedule": { type: schedule, help: "Token grids of the scales, in place of a size" },
   "cfg-scale": { type: numbers, help: "Guidance; 1 is none" },
+  "cfg-until": { type: whole, help: "Scales that are guided; the others take half the work" },
+  "fast": { type: fast, help: "Approximate: kv attends to less, prune skips scales too" },
   "tau": { type: numbers, help: "Temperature" },
   "top-k": { type: whole, help: "1 takes the likelier value of each bit; 0 is off" },
   "top-p": { type: number, help: "Drops a bit's value of probability 1 - N or less; 0 is off" },

@@ -189,7 +189,7 @@ async function* drawScales(
   { trace, report, pause, broken, steps, preview }: Watch,
 ): AsyncGenerator<DrawnScale, Drawn, void> {
   using scope = new Scope();
-  const { images: B, schedule, cfg } = plan;
+  const { images: B, schedule, cfg, guidedScales, cachedScales, restoredFrom } = plan;
   const scales = schedule.length;
   const tokens = schedule.map(([h, w]) => h * w);
   const { d_vae: d, apply_spatial_patchify } = transformer.config;
@@ -197,8 +197,6 @@ async function* drawScales(
   const dv = patchify ? d / 4 : d;
   const [lastH, lastW] = schedule[scales - 1]!;
   const [H, W] = patchify ? [2 * lastH, 2 * lastW] : [lastH, lastW];
-  // the unconditional half is needed as long as this or a later scale is guided: it fills the cache meanwhile
-  const guidedScales = cfg.findLastIndex((strength) => strength !== 1) + 1;
 
   const context = scope.keep(
     device.allOrNothing(() => transformer.text(text.features, text.lens)),
@@ -208,7 +206,7 @@ async function* drawScales(
   scope.keep({ dispose: () => sum?.dispose() });
   const passes = schedule.map((_, s) =>
     scope.keep(
-      transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B),
+      transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B, cachedScales),
     )
   );
   const state = scope.keep(
@@ -220,6 +218,7 @@ async function* drawScales(
 
   // behind the last scale of which something is drawn, the transformer has no say
   const drawnScales = plan.trace ? scales : draws(plan, tokens, B * d) + 1;
+  const restored = (s: number) => s >= restoredFrom && s < scales - 1;
   const read: Uint32Array[] = [];
   let unread: Tensor[] = [];
   scope.keep({ dispose: () => unread.forEach((bits) => bits.dispose()) });
@@ -237,11 +236,15 @@ async function* drawScales(
     unread.push(bits);
     let deltaOut: Tensor | undefined;
     if (s < drawnScales) {
-      transformer.input(pass, codes, context, state);
-      codes?.dispose();
-      for (let i = 0; i < transformer.config.depth; i++) {
-        transformer.block(i, pass, context, state, insertion);
-        await pause(pass);
+      if (restored(s)) {
+        transformer.restore(pass, schedule[s]!, passes[s - 1]!, schedule[s - 1]!, state);
+      } else {
+        transformer.input(pass, codes, context, state);
+        codes?.dispose();
+        for (let i = 0; i < transformer.config.depth; i++) {
+          transformer.block(i, pass, context, state, insertion);
+          await pause(pass);
+        }
       }
       using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
       checkFinite(device, { x: delta, broken });
@@ -265,7 +268,7 @@ async function* drawScales(
     if (forced[s]) forceBits(device, { forced: forced[s]!, bits });
     accumulateCodes(device, { bits, sum, height: h, width: w, first: s === 0, patchify });
     if (deltaOut) trace.scale(s, h, w, deltaOut, bits, sum);
-    if (s + 1 < drawnScales) {
+    if (s + 1 < drawnScales && !restored(s + 1)) {
       const [height, width] = schedule[s + 1]!;
       codes = device.tensor("f32", [B, tokens[s + 1]!, d], "codes");
       nextInput(device, { sum, y: codes, height, width, patchify });

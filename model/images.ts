@@ -97,6 +97,7 @@ export function imagesOf(made: Generated, plan: Plan, settings: Settings): Image
       topK: plan.topK,
       topP: plan.topP,
       greedy: plan.greedy,
+      fast: plan.fast,
       cfgInsertionLayer: settings.cfgInsertionLayer ?? config.defaults.cfg_insertion_layer,
       keepScales: settings.keepScales,
       masked: settings.masked,

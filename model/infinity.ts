@@ -322,7 +322,7 @@ export class InfinityModel {
     const encode: Encode = (picture, how) => this.encode(picture, how);
     const plan = await planDrawing(config, options, sources, encode);
     const warnings = [...plan.warnings];
-    const guided = plan.cfg.some((strength) => strength !== 1);
+    const guided = plan.guidedScales > 0;
     const warn = (line: string) => warnings.push(line);
     const batch = { batchCount, guided, warn, onStage: options.onStage };
     const { text, prompts, transformer } = await this.#text.texts(options, batch);

@@ -6,6 +6,7 @@
  */
 
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
+import { FAST_MODES, type FastMode } from "./fast.ts";
 import type { Grid } from "./transformer.ts";
 
 /** What it takes to draw a picture again. */
@@ -38,6 +39,8 @@ export interface ImageParameters {
   readonly greedy: boolean;
   /** 0 the logits, −k the output of block depth − k. */
   readonly cfgInsertionLayer: number;
+  /** Approximations that were on; absent where there were none. */
+  readonly fast?: readonly FastMode[];
   /** Scales kept of the picture that was edited; absent where none was. */
   readonly keepScales?: number;
   /** Whether a mask said what of it may change. */
@@ -72,6 +75,7 @@ export function imageParameters(of: ImageParameters): string {
     ["Top P", of.topP !== 0 && `${of.topP}`],
     ["Greedy", of.greedy && "True"],
     ["CFG insertion layer", of.cfgInsertionLayer !== 0 && `${of.cfgInsertionLayer}`],
+    ["Fast", of.fast !== undefined && of.fast.length > 0 && of.fast.join(",")],
     ["Kept scales", of.keepScales !== undefined && `${of.keepScales}`],
     ["Masked", of.masked === true && "True"],
     ["Storage", of.type !== undefined && of.type !== "f32" && of.type],
@@ -133,6 +137,7 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     topP: fields.size ? pick("Top P", Number) ?? 0 : undefined,
     greedy: fields.size ? fields.get("Greedy") === "True" : undefined,
     cfgInsertionLayer: fields.size ? pick("CFG insertion layer", Number) ?? 0 : undefined,
+    fast: pick("Fast", (value) => FAST_MODES.filter((mode) => value.split(",").includes(mode))),
     keepScales: pick("Kept scales", Number),
     masked: pick("Masked", (value) => value === "True"),
     type: WEIGHT_TYPES.find((type) => type === fields.get("Storage")),

@@ -1,5 +1,6 @@
 import { InputError } from "../engine/mod.ts";
 import type { ModelConfig } from "./config.ts";
+import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 import { checkSchedule, referenceGrid, scheduleForSize } from "./schedule.ts";
 import type { Grid } from "./transformer.ts";
 
@@ -11,6 +12,8 @@ export interface SamplingOptions {
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Strength of classifier-free guidance, for all scales or for each; 1 is none. */
   readonly cfg?: number | readonly number[];
+  /** Scales that are guided: from this one on, counted from 0, guidance is 1; all if absent. */
+  readonly cfgUntil?: number;
   /** Temperature, for all scales or for each. */
   readonly tau?: number | readonly number[];
   /** 1 takes the likelier value of each bit; other values change nothing, since a bit has two. */
@@ -21,6 +24,8 @@ export interface SamplingOptions {
   readonly greedy?: boolean;
   /** Where guidance mixes: 0 the logits, −k the output of block depth − k. */
   readonly cfgInsertionLayer?: number;
+  /** Approximations that save work, see {@link FastMode}; none if absent. */
+  readonly fast?: readonly FastMode[];
   /** Token grids of the scales, coarse to fine; the model's own if absent. */
   readonly schedule?: readonly Grid[];
   /** Pixels across; picks a schedule together with `height`. */
@@ -57,6 +62,14 @@ export interface Plan {
   readonly greedy: boolean;
   /** Index of the block whose output is guided; null guides the logits. */
   readonly insertion: number | null;
+  /** How many of the first scales compute the unconditional half: those up to the last that is guided. */
+  readonly guidedScales: number;
+  /** Approximations that are on, each once. */
+  readonly fast: readonly FastMode[];
+  /** How many of the first scales later ones attend to; all but the last if nothing is approximated. */
+  readonly cachedScales: number;
+  /** From this scale to the one before the last, hidden states are restored, not computed; the last scale if none are. */
+  readonly restoredFrom: number;
   /** By scale. */
   readonly uniforms: readonly (Float32Array | undefined)[];
   /** By scale. */
@@ -98,6 +111,20 @@ function perScale(
   const bad = list.find((value) => !allowed(value));
   if (bad !== undefined) refuse("bad-value", `Cannot use ${name} ${bad}: it must be ${need}`);
   return list;
+}
+
+/** Guidance by scale: behind the last that is not 1, the unconditional half costs nothing any more. */
+function guidance(config: ModelConfig, options: SamplingOptions, scales: number): number[] {
+  const given = options.cfg ?? config.defaults.cfg;
+  const cfg = perScale("cfg", given, scales, isFloat, "a number f32 can hold");
+  const { cfgUntil = scales } = options;
+  if (!Number.isInteger(cfgUntil) || cfgUntil < 0 || cfgUntil > scales) {
+    refuse(
+      "bad-value",
+      `Cannot guide the first ${cfgUntil} scales: it must be a whole number from 0 to ${scales}`,
+    );
+  }
+  return cfg.fill(1, cfgUntil);
 }
 
 function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bigint[] {
@@ -164,12 +191,15 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
   if (!(topP >= 0 && topP <= 1)) {
     refuse("bad-value", `Cannot use top-p ${topP}: it must be 0 to 1, 0 is off`);
   }
+  const cfg = guidance(config, options, scales);
   return {
     images,
     seeds: seedsOf(options.seed ?? defaults.seed, images),
     schedule,
     referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
-    cfg: perScale("cfg", options.cfg ?? defaults.cfg, scales, isFloat, "a number f32 can hold"),
+    cfg,
+    // the half is needed as long as this or a later scale is guided: it fills the cache meanwhile
+    guidedScales: cfg.findLastIndex((strength) => strength !== 1) + 1,
     tau: perScale(
       "tau",
       options.tau ?? defaults.tau,
@@ -184,6 +214,8 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
       options.cfgInsertionLayer ?? defaults.cfg_insertion_layer,
       transformer.depth,
     ),
+    fast: FAST_MODES.filter((mode) => options.fast?.includes(mode)),
+    ...fastScales(schedule, options.fast ?? []),
     uniforms: options.uniforms ?? [],
     forceBits: options.forceBits ?? [],
     trace: options.trace ?? false,

@@ -7,6 +7,7 @@ import { guide } from "../kernels/guide.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { qkvRope } from "../kernels/qkv_rope.ts";
+import { resample } from "../kernels/resample.ts";
 import { tokenInput } from "../kernels/token_input.ts";
 import type { Weights } from "./checkpoint.ts";
 import type { TransformerConfig } from "./config.ts";
@@ -23,7 +24,7 @@ export interface State {
   readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
   /** Keys and values by block, [B, cached rows, C] each. */
   readonly cache: readonly KeysValues[];
-  /** Keys and values of one block at a time, all rows: the last pass needs no place in the cache. */
+  /** Keys and values [rows, C] of one block at a time, for passes that later ones do not look back at. */
   readonly scratch: KeysValues;
   /** Activations, as large as the largest pass needs them: [tokens, width] each. */
   readonly workspace: Workspace;
@@ -31,7 +32,7 @@ export interface State {
   dispose(): void;
 }
 
-/** Keys and values [B, rows, C] of the storage type. */
+/** Keys and values [B, rows, C] of the storage type, B images of as many rows. */
 export interface KeysValues {
   /** Keys, normalised and rotated. */
   readonly k: Tensor;
@@ -57,7 +58,11 @@ export interface Pass {
   /** Tokens per image in this pass. */
   readonly rows: number;
   /** Tokens per image before this pass. */
+  readonly position: number;
+  /** Rows per image of the cache that this pass looks back at. */
   readonly start: number;
+  /** Whether later passes look back at this one. */
+  readonly cached: boolean;
   /** Scale of each token [rows] u32. */
   readonly level: Tensor;
   /** Query and key ranges of self-attention. */
@@ -135,12 +140,15 @@ export class Transformer {
     const keep = (tensor: Tensor) => (made.push(tensor), tensor);
     const table = (values: Float32Array<ArrayBuffer>) =>
       keep(this.device.from("f32", [tables.rows, tables.width], values, "RoPE"));
-    const keysValues = (batch: number, rows: number, label: string): KeysValues => {
-      const make = () => keep(this.device.tensor(this.owner.dtype, [batch, rows, C], label));
+    const keysValues = (shape: number[], label: string): KeysValues => {
+      const make = () => keep(this.device.tensor(this.owner.dtype, [...shape, C], label));
       return { k: make(), v: make() };
     };
     const last = passes.at(-1)!;
     const most = Math.max(...passes.map((pass) => pass.batch * pass.rows));
+    const uncached = passes.map(({ cached, batch, start, rows }) =>
+      cached ? 0 : batch * (start + rows)
+    );
     const activations = (width: number) =>
       keep(this.device.tensor("f32", [most, width], "activations"));
     const batch = passes[0]!.batch;
@@ -148,8 +156,8 @@ export class Transformer {
       rope: { cos: table(tables.cos), sin: table(tables.sin) },
       cache: last.start === 0
         ? []
-        : this.weights.blocks.map(() => keysValues(batch, last.start, "KV cache")),
-      scratch: keysValues(last.batch, last.start + last.rows, "KV of the last scale"),
+        : this.weights.blocks.map(() => keysValues([batch, last.start], "KV cache")),
+      scratch: keysValues([Math.max(...uncached)], "KV of the last scale"),
       workspace: {
         x: activations(C),
         normed: activations(C),
@@ -165,6 +173,8 @@ export class Transformer {
   /**
    * Plans the scales `first` to `last` (inclusive) in one pass. Each scale attends to itself and all earlier ones:
    * with one scale this is generation, with all it is teacher forcing.
+   *
+   * @param cachedScales How many of the first scales are attended to by later ones; all but the last if absent.
    */
   plan(
     schedule: readonly Grid[],
@@ -172,14 +182,16 @@ export class Transformer {
     last: number,
     lens: readonly number[],
     batch: number,
+    cachedScales: number = schedule.length - 1,
   ): Pass {
     const tokens = schedule.map(([h, w]) => h * w);
     const sum = (to: number) => tokens.slice(0, to).reduce((a, n) => a + n, 0);
-    const start = sum(first);
-    const rows = sum(last + 1) - start;
-    // the last scale of all has a place of its own, the others share the cache (see keysValues)
-    const total = sum(schedule.length);
-    const cacheRows = start + rows === total ? total : total - tokens.at(-1)!;
+    const position = sum(first);
+    const start = sum(Math.min(first, cachedScales));
+    const rows = sum(last + 1) - position;
+    // scales that are not cached have a place of their own, the others share the cache (see keysValues)
+    const cached = last < cachedScales;
+    const cacheRows = cached ? sum(cachedScales) : start + rows;
     const scales = schedule.slice(first, last + 1).map((_, i) => first + i);
     const level = scales.flatMap((s) => Array<number>(tokens[s]!).fill(s));
     const self: number[] = [];
@@ -187,7 +199,8 @@ export class Transformer {
     let textStart = 0;
     for (let b = 0; b < batch; b++) {
       for (const s of scales) {
-        self.push(b * rows + sum(s) - start, tokens[s]!, b * cacheRows, sum(s + 1));
+        const keys = start + sum(s + 1) - position;
+        self.push(b * rows + sum(s) - position, tokens[s]!, b * cacheRows, keys);
       }
       cross.push(b * rows, rows, textStart, lens[b]!);
       textStart += lens[b]!;
@@ -204,7 +217,7 @@ export class Transformer {
       spans.reduce((sum, keys, i) => i % 4 === 3 ? sum + keys * spans[i - 2]! : sum, 0);
     const pairs = [pairsOf(self), pairsOf(cross)] as const;
     const dispose = disposer(Object.values(pass));
-    return { batch, rows, start, ...pass, maxQueries, pairs, dispose };
+    return { batch, rows, position, start, cached, ...pass, maxQueries, pairs, dispose };
   }
 
   /**
@@ -217,7 +230,7 @@ export class Transformer {
     // the words lie where the first norm will write: they are used up by then
     const words = codes && state.workspace.normed.rows(0, images * rows).reshape(images, rows, C);
     if (words) matmul(device, { x: codes, linear: weights.wordEmbed, y: words });
-    const start = pass.start === 0
+    const start = pass.position === 0
       ? { pooled: text.pooled.rows(0, pass.batch), position: weights.posStart }
       : null;
     tokenInput(device, { start, words, y: this.#stream(pass, state) });
@@ -228,17 +241,37 @@ export class Transformer {
     return workspace.x.rows(0, batch * rows).reshape(batch, rows, this.config.embed_dim);
   }
 
-  /** Where block `i` puts keys and values of a pass: its cache, or at the end the scratch behind a copy of it. */
+  /**
+   * Fills the residual stream of a pass without running it: what `before` left in it, resized linearly from one scale's
+   * grid to the next. Only {@link Transformer.head} may follow.
+   */
+  restore(pass: Pass, grid: Grid, before: Pass, gridBefore: Grid, { workspace }: State): void {
+    const { batch } = pass;
+    const C = this.config.embed_dim;
+    const rows = (of: Tensor, count: number) => of.rows(0, batch * count).reshape(batch, count, C);
+    const old = rows(workspace.normed, before.rows);
+    copyRows(this.device, { x: rows(workspace.x, before.rows), y: old, rows: before.rows });
+    resample(this.device, {
+      x: old.reshape(batch, ...gridBefore, C),
+      y: rows(workspace.x, pass.rows).reshape(batch, ...grid, C),
+      mode: "linear",
+    });
+  }
+
+  /** Where block `i` puts keys and values of a pass: its cache, or the scratch behind a copy of it. */
   #keysValues(i: number, pass: Pass, { cache, scratch }: State): KeysValues {
     const own = cache[i];
-    if (!own) return scratch;
     // once no later scale is guided, the cache holds more images than the pass
-    const k = own.k.rows(0, pass.batch);
-    const v = own.v.rows(0, pass.batch);
-    if (pass.start + pass.rows <= k.shape[1]!) return { k, v };
-    copyRows(this.device, { x: k, y: scratch.k, rows: pass.start });
-    copyRows(this.device, { x: v, y: scratch.v, rows: pass.start });
-    return scratch;
+    if (own && pass.cached) {
+      return { k: own.k.rows(0, pass.batch), v: own.v.rows(0, pass.batch) };
+    }
+    const rows = pass.start + pass.rows;
+    const behind = (cached: Tensor | undefined, place: Tensor): Tensor => {
+      const y = place.rows(0, pass.batch * rows).reshape(pass.batch, rows, this.config.embed_dim);
+      if (cached) copyRows(this.device, { x: cached.rows(0, pass.batch), y, rows: pass.start });
+      return y;
+    };
+    return { k: behind(own?.k, scratch.k), v: behind(own?.v, scratch.v) };
   }
 
   /** Runs block `i` over the residual stream in place; keys and values of the pass go into the cache. */
@@ -295,7 +328,7 @@ export class Transformer {
       rows: pass.rows,
       heads,
       headDim,
-      ropeStart: pass.start,
+      ropeStart: pass.position,
       cacheStart: pass.start,
     });
     attention(device, {

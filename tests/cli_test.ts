@@ -95,6 +95,11 @@ Deno.test("cli refuses lists of cfg and tau that do not fit the schedule", async
     2,
     `Cannot use 2 values of cfg: ${wrong}`,
   );
+  await refuses(
+    ["generate", "cat", "--cfg-until", "5"],
+    2,
+    "Cannot guide the first 5 scales: it must be a whole number from 0 to 4",
+  );
   await refuses(["generate", "cat", "--tau", "1,1,1,1,1"], 2, `5 values of tau: ${wrong}`);
 });
 

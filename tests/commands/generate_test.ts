@@ -18,7 +18,8 @@ Deno.test("generate: a batch, its trace, and each picture again from its own par
     const report = JSON.parse(
       await draw(
         cwd,
-        ...["Red Apple", "-n", "pizza, cut", "-b", "2", "-s", "6", "--cfg-scale", "3,2.5,2,1"],
+        ...["Red Apple", "-n", "pizza, cut", "-b", "2", "-s", "6", "--cfg-scale", "3,2.5,2,9"],
+        ...["--cfg-until", "3"],
         ...["--top-p", "0.9", "-o", "x.png", "--trace", "t.safetensors", "--json"],
       ),
     );
@@ -31,6 +32,7 @@ Deno.test("generate: a batch, its trace, and each picture again from its own par
     const file = await Deno.readFile(join(cwd, "x-2.png"));
     const of = parseParameters(readPngText(file).parameters!);
     assertEquals(report.images[1].parameters, readPngText(file).parameters);
+    assertEquals(of.cfg, [3, 2.5, 2, 1]);
     await draw(
       cwd,
       ...["-p", of.prompt!, `-n${of.negativePrompt}`, "-s", `${of.seed}`],

@@ -4,6 +4,7 @@ import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
 import type { GenerateOptions } from "../../model/options.ts";
 import type { Result } from "../../model/images.ts";
 import { openTensorFile } from "../../model/files.ts";
+import { parseParameters } from "../../model/parameters.ts";
 import type { SamplingOptions } from "../../model/plan.ts";
 import { readPngText } from "../../model/png.ts";
 import { assertNear, device } from "../kernels/harness.ts";
@@ -114,6 +115,43 @@ Deno.test("generate() computes no unconditional half once no later scale is guid
     return [0, 1, 2].map((s) => at(`scale${s}.bits`));
   };
   assertEquals(await bits([2, 2, 1, 1]), await bits([2, 2, 1, 4]));
+});
+
+Deno.test("generate() draws the same without the unconditional half as with it, to the last scale", async () => {
+  // 1 + ε is 1 in f32 and not 1 to the loop: the half is computed, and weighs nothing
+  const kept = 1 + Number.EPSILON;
+  for (const scales of [1, 2, 3]) {
+    const list = (end: number) => Array.from({ length: SCALES }, (_, s) => s < scales ? 3 : end);
+    const prompt = ["red apple", "a cute dog face emoji"];
+    const draw = (cfg: number[]) => model.generate({ prompt, seed: 5, tau: 1.5, cfg, trace: true });
+    const [with_, without] = [await draw(list(kept)), await draw(list(1))];
+    assertEquals(without.trace.map(({ name }) => name), with_.trace.map(({ name }) => name));
+    for (let s = 0; s < SCALES; s++) {
+      for (const name of [`scale${s}.logit_delta`, `scale${s}.bits`]) {
+        assertEquals(traced(without)(name), traced(with_)(name), `${name} of ${list(1)}`);
+      }
+    }
+    assertEquals(without.images.map(({ rgba }) => rgba), with_.images.map(({ rgba }) => rgba));
+  }
+});
+
+Deno.test("cfgUntil guides the first scales as given, and its picture is made again from its parameters", async () => {
+  const draw = async (options: SamplingOptions) =>
+    (await model.generate({ prompt: "pizza", seed: 8, tau: 1.5, ...options })).images[0]!;
+  for (
+    const [options, cfg] of [
+      [{ cfgUntil: 0 }, 1],
+      [{ cfgUntil: 2 }, [2, 2, 1, 1]],
+      [{ cfgUntil: 4 }, 2],
+      [{ cfg: 3, cfgUntil: 1 }, [3, 1, 1, 1]],
+      [{ cfg: [5, 4, 3, 2], cfgUntil: 3 }, [5, 4, 3, 1]],
+    ] as const
+  ) {
+    const image = await draw(options);
+    const of = parseParameters(readPngText(image.toPng()).parameters!);
+    assertEquals(of.cfg, cfg);
+    assertEquals((await draw({ cfg: of.cfg })).rgba, image.rgba);
+  }
 });
 
 Deno.test("generate() takes text features in place of prompts", async () => {
@@ -254,6 +292,9 @@ Deno.test("generate() refuses bad options in one line that names them", async ()
     [{ prompt: "cat", tau: 1e-300 }, "Cannot use tau 1e-300: it must be a number above 0"],
     [{ prompt: "cat", cfg: NaN }, "Cannot use cfg NaN"],
     [{ prompt: "cat", cfg: 1e40 }, "Cannot use cfg 1e+40: it must be a number f32 can hold"],
+    [{ prompt: "cat", cfgUntil: 5 }, "Cannot guide the first 5 scales: it must be a whole number"],
+    [{ prompt: "cat", cfgUntil: -1 }, "Cannot guide the first -1 scales"],
+    [{ prompt: "cat", cfgUntil: 1.5 }, "Cannot guide the first 1.5 scales"],
     [{ prompt: "cat", topK: -1 }, "Cannot use top-k -1"],
     [{ prompt: "cat", topP: 1.5 }, "Cannot use top-p 1.5"],
     [{ prompt: "cat", batchCount: 0 }, "Cannot make 0 images"],

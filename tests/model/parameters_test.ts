@@ -45,6 +45,8 @@ Deno.test("parseParameters() reads back all that imageParameters() wrote, throug
     { prompt: 'say "hi", \\ 猫 🐱 \0 \ud800', negativePrompt: "\0" },
     { prompt: "Steps: 4, Sampler: x, Seed: 3" },
     { cfg: [4, 3, 2.5, 1], tau: [1, 0.5, 1e-7, 0.1], topK: 1, topP: 0.9 },
+    { fast: ["kv"] },
+    { fast: ["kv", "prune"], keepScales: 2, masked: true },
     { seed: 2n ** 64n - 1n, greedy: true, cfgInsertionLayer: -2, type: "f16" },
     { model: 'mine, "best": v2', width: 1024, height: 768, schedule: [[1, 1], [48, 64]] },
   ];
