@@ -1,23 +1,24 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../engine/mod.ts";
 import source from "./attention.wgsl" with { type: "text" };
+import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
 
-const kernel = defineKernel(
-  "attention",
-  source,
-  ["q", "k", "v", "spans", "bias_table", "bias_bucket", "y"],
-  [
-    "q_stride",
-    "q_offset",
-    "k_stride",
-    "k_offset",
-    "v_stride",
-    "v_offset",
-    "heads",
-    "bias_centre",
-    "bias_last",
-    "scale",
-  ],
-);
+const BINDINGS = ["q", "k", "v", "spans", "bias_table", "bias_bucket", "y"] as const;
+const PARAMS = [
+  "q_stride",
+  "q_offset",
+  "k_stride",
+  "k_offset",
+  "v_stride",
+  "v_offset",
+  "heads",
+  "bias_centre",
+  "bias_last",
+  "scale",
+] as const;
+const KERNELS = {
+  subgroup: defineKernel("attention_subgroup", subgroupSource, BINDINGS, PARAMS),
+  workgroup: defineKernel("attention", source, BINDINGS, PARAMS),
+};
 
 /** T5's relative position bias: logit += table[bucketOf[centre + key − query], head]. */
 export interface RelativeBias {
@@ -107,7 +108,7 @@ export function attention(device: Device, args: AttentionArgs): void {
   const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
   const lanes = variant === "subgroup" ? subgroupSize : 32;
   const vectors = headDim / 4;
-  device.run(kernel, {
+  device.run(KERNELS[variant], {
     specialise: {
       Q: `vec4<${q.dtype}>`,
       KV: k.dtype === "f16" ? "vec2<u32>" : "vec4<f32>",
@@ -214,10 +215,7 @@ function bySubgroup({ lanes, chunks }: Shape): string {
     ${repeat(lanes, (j) => `{ let x = ${load(j)}; ${forQueries((i) => line(i, j))} }`, "\n    ")}`;
   const shift = repeat(QUERIES * chunks - 1, (n) => `own[${n}] = own[${n + 1}];`);
   return `
-fn load_span(n: u32) -> vec4<u32> { return spans[n]; }
 fn keep_query(n: u32, x: vec4<f32>) { ${shift} own[${QUERIES * chunks - 1}] = x; }
-fn share_queries() {}
-fn share() {}
 fn query(i: u32, d: u32) -> vec4<f32> { return subgroupShuffle(own[i * CHUNKS], d); }
 fn weight(i: u32, lane: u32) -> f32 { return subgroupShuffle(s[i], lane); }
 fn score_all(row: u32) {
@@ -232,31 +230,13 @@ fn weigh_all() {
 }`;
 }
 
-/** Works on any adapter: `query` and `weight` read workgroup memory, under any index. */
+/** What attention.wgsl loops over, unrolled. */
 function byWorkgroup({ chunks }: Shape): string {
   const weigh = forQueries((i) =>
     `{ let p = weight(${i}, j); ${repeat(chunks, (c) => `weigh(${i}, ${c}, p, v${c});`)} }`
   );
   return `
-var<workgroup> shared_span: vec4<u32>;
-var<workgroup> shared_queries: array<vec4<f32>, QUERIES * VECTORS>;
-var<workgroup> shared_s: array<f32, QUERIES * LANES>;
-fn load_span(n: u32) -> vec4<u32> {
-  if (lane == 0) { shared_span = spans[n]; }
-  return workgroupUniformLoad(&shared_span);
-}
-fn keep_query(n: u32, x: vec4<f32>) {
-  let d = lane + n % CHUNKS * LANES;
-  if (d < VECTORS) { shared_queries[n / CHUNKS * VECTORS + d] = x; }
-}
-fn share_queries() { workgroupBarrier(); }
-fn share() {
-  workgroupBarrier();
-  ${forQueries((i) => `shared_s[${i} * LANES + lane] = s[${i}];`)}
-  workgroupBarrier();
-}
-fn query(i: u32, d: u32) -> vec4<f32> { return shared_queries[i * VECTORS + d]; }
-fn weight(i: u32, lane: u32) -> f32 { return shared_s[i * LANES + lane]; }
+fn write_all() { ${forQueries((i) => `shared_s[${i} * LANES + lane] = s[${i}];`)} }
 fn score_all(row: u32) {
   for (var d = 0u; d < VECTORS; d++) {
     let x = load_k(row, d);

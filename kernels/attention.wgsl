@@ -1,16 +1,15 @@
 // y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span: streaming softmax, one pass.
+// Works on any adapter: queries and weights are handed round by workgroup memory.
 //
 // A workgroup takes QUERIES queries of one head, and LANES keys at a time. For the logits a lane is a key; for the
 // weighted sum a lane is 4 channels (CHUNKS times 4, LANES apart). So each loaded vec4 of k or v serves all queries,
-// which is what counts where loads are dear (lavapipe), and rows of v are read side by side. Queries and weights are
-// handed round between the lanes: by shuffles where a workgroup is one subgroup, else by workgroup memory.
+// and rows of v are read side by side.
 // Keys go in steps of LANES from the span's start, and each query has its own maximum and sum: its bits depend on
 // nothing but its span. Statistics are f32; the sum of weights is kept per lane until the end.
 //
-// Prelude (attention.ts): Q, KV, Y, LANES, QUERIES, CHUNKS, VECTORS (vec4s of a head), BIAS; fn unpack. What differs by how
-// values are handed round: load_span, keep_query, share_queries, query(i, d), share, weight(i, lane) = that
-// lane's s[i], score_all, weigh_all. And loops over queries, unrolled because arrays stay in registers only under
-// constant indices: largest, total, shrink, begin_all, clear_all, logit_all, soften_all, sum_all, divide_all, next.
+// Prelude (attention.ts): Q, KV, Y, LANES, QUERIES, CHUNKS, VECTORS (vec4s of a head), BIAS; fn unpack. And loops over
+// queries, unrolled because arrays stay in registers only under constant indices: largest, total, shrink, begin_all,
+// clear_all, logit_all, soften_all, sum_all, divide_all, next, score_all, weigh_all, write_all.
 
 struct Params {
   q_stride: u32, // strides and offsets in vec4s
@@ -40,11 +39,14 @@ var<private> span: vec4<u32>; // first query row, queries, first key row, keys
 var<private> first: u32; // the first query of this tile, counted in the span
 var<private> step: u32; // the first key of this step, counted in the span
 
-var<private> own: array<vec4<f32>, QUERIES * CHUNKS>; // queries: this lane's channels
 var<private> s: array<f32, QUERIES>; // logit, then weight, of this lane's key
 var<private> most: array<f32, QUERIES>; // largest logit so far
 var<private> sum: array<f32, QUERIES>; // sum of this lane's weights so far
 var<private> acc: array<vec4<f32>, QUERIES * CHUNKS>; // weighted values: this lane's channels
+
+var<workgroup> shared_span: vec4<u32>;
+var<workgroup> shared_queries: array<vec4<f32>, QUERIES * VECTORS>;
+var<workgroup> shared_s: array<f32, QUERIES * LANES>;
 
 const LOWEST = -3.0e38;
 
@@ -53,8 +55,23 @@ fn channel(chunk: u32) -> u32 { return head * VECTORS + min(lane + chunk * LANES
 
 fn load_query(i: u32, chunk: u32) -> vec4<f32> {
   let row = span.x + min(first + i, span.y - 1);
-  let x = vec4<f32>(q[row * params.q_stride + params.q_offset + channel(chunk)]);
-  return select(vec4(0.0), x, lane + chunk * LANES < VECTORS);
+  return vec4<f32>(q[row * params.q_stride + params.q_offset + channel(chunk)]);
+}
+
+fn keep_query(i: u32, chunk: u32) {
+  let d = lane + chunk * LANES;
+  if (d < VECTORS) { shared_queries[i * VECTORS + d] = load_query(i, chunk); }
+}
+
+fn query(i: u32, d: u32) -> vec4<f32> { return shared_queries[i * VECTORS + d]; }
+
+fn weight(i: u32, lane: u32) -> f32 { return shared_s[i * LANES + lane]; }
+
+// s of all lanes, for weight()
+fn share() {
+  workgroupBarrier();
+  write_all();
+  workgroupBarrier();
 }
 
 fn load_k(row: u32, d: u32) -> vec4<f32> {
@@ -104,13 +121,16 @@ fn store(i: u32, chunk: u32, x: vec4<f32>) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
   lane = index;
   head = group.y;
-  span = load_span(group.z);
   first = group.x * QUERIES;
-  if (first >= span.y) { return; }
-  for (var n = 0u; n < QUERIES * CHUNKS; n++) { keep_query(n, load_query(n / CHUNKS, n % CHUNKS)); }
+  if (lane == 0) { shared_span = spans[group.z]; }
+  let bounds = workgroupUniformLoad(&shared_span); // what barriers depend on must be uniform
+  span = bounds;
+  if (group.x * QUERIES >= bounds.y) { return; }
+  for (var n = 0u; n < QUERIES * CHUNKS; n++) { keep_query(n / CHUNKS, n % CHUNKS); }
+  workgroupBarrier();
   begin_all();
-  share_queries();
-  for (step = 0; step < span.w; step += LANES) {
+  for (var key = 0u; key < bounds.w; key += LANES) {
+    step = key;
     clear_all();
     score_all(span.z + min(step + lane, span.w - 1));
     logit_all();
