@@ -25,7 +25,7 @@ export {
   OutOfMemoryError,
   SafetensorsError,
 } from "./engine/errors.ts";
-export type { Capabilities, DeviceOptions } from "./engine/adapter.ts";
+export type { Capabilities, DeviceOptions, SubgroupMatrix } from "./engine/adapter.ts";
 export { Device } from "./engine/device.ts";
 export {
   type Binding,

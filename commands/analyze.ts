@@ -63,7 +63,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   for (const file of files) inputs.push(await readInput(file));
 
   using progress = new ProgressLine(io);
-  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const model = await loadModel(given, io, progress);
   const began = performance.now();
   const { signal } = io;
   const pictures = await encodeAll(model, inputs, files, io, progress);

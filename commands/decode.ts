@@ -32,7 +32,7 @@ export async function decode(args: readonly string[], io: Io): Promise<number> {
   await checkWritable(output);
 
   using progress = new ProgressLine(io);
-  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const model = await loadModel(given, io, progress);
   const began = performance.now();
   const picture = await orAbort(io.signal, model.decode(bits, { signal: io.signal }));
   const took = (performance.now() - began) / 1000;

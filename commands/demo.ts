@@ -1,5 +1,6 @@
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { drawnSeed, help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
+import { GPU_FLAG, implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
@@ -26,6 +27,7 @@ const SPEC = {
     "seed": { alias: "s", type: seed, help: "Seed of the first picture, -1 for a random one" },
     "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
     "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+    ...GPU_FLAG,
   },
 } as const satisfies Spec;
 
@@ -44,6 +46,7 @@ export async function demo(args: readonly string[], io: Io): Promise<number> {
   const model = await orAbort(
     io.signal,
     InfinityModel.load(given.model, {
+      gpu: await implementation(given.gpu),
       type: given.type,
       onProgress: (what) => progress.show(`Loading ${what}`),
     }),

@@ -1,5 +1,6 @@
 import { formatBytes } from "../engine/errors.ts";
 import { help, on, parseFlags, path, type Spec } from "./flags.ts";
+import { GPU_FLAG, implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 
 const SPEC = {
@@ -8,6 +9,7 @@ const SPEC = {
   words: "",
   flags: {
     "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
+    ...GPU_FLAG,
     "json": { type: on, help: "Print one JSON object" },
   },
 } as const satisfies Spec;
@@ -22,7 +24,7 @@ interface Finding {
 export async function doctor(args: readonly string[], io: Io): Promise<number> {
   const { values: given, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
-  const gpu = await orAbort(io.signal, checkGpu());
+  const gpu = await orAbort(io.signal, checkGpu(given.gpu));
   const findings = [...gpu.findings, await checkModel(given.model)];
   const usable = findings.every(({ level }) => level !== "missing");
   if (given.json) {
@@ -37,12 +39,12 @@ export async function doctor(args: readonly string[], io: Io): Promise<number> {
   return usable ? 0 : 1;
 }
 
-async function checkGpu() {
+async function checkGpu(name: "wgpu" | "dawn" | undefined) {
   const { Device } = await import("../engine/device.ts");
   const findings: Finding[] = [];
   let device;
   try {
-    device = await Device.open();
+    device = await Device.open({ gpu: await implementation(name) });
   } catch (error) {
     findings.push({ level: "missing", text: (error as Error).message });
     return { lines: ["Adapter      none"], findings };
@@ -51,12 +53,16 @@ async function checkGpu() {
   const { limits } = capabilities;
   const yes = (value: boolean) => value ? "yes" : "no";
   const size = (name: string) => formatBytes(limits[name] ?? 0);
+  const matrices = capabilities.subgroupMatrices.map(({ M, N, K, ...type }) =>
+    `${M}x${N}x${K} ${type.componentType} to ${type.resultComponentType}`
+  );
   const lines = [
     `Adapter      ${capabilities.adapter}`,
     `Class        ${capabilities.class} (through ${capabilities.implementation})`,
     `f16          ${yes(capabilities.f16)}`,
     `Subgroups    ${yes(capabilities.subgroups)}` +
     (capabilities.subgroupSize ? `, ${capabilities.subgroupSize} lanes` : ""),
+    `Matrices     ${matrices.join(", ") || "no"}`,
     `Timestamps   ${yes(capabilities.timestamps)}`,
     `Buffers      up to ${size("maxBufferSize")}, ${size("maxStorageBufferBindingSize")} bound`,
     `Textures     up to ${limits.maxTextureDimension2D} texels`,

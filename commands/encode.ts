@@ -41,7 +41,7 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
   for (const path of [output, ...trace === undefined ? [] : [trace]]) await checkWritable(path);
 
   using progress = new ProgressLine(io);
-  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const model = await loadModel(given, io, progress);
   const began = performance.now();
   let traced: TensorToWrite[] = [];
   const bits = await orAbort(

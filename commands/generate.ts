@@ -6,6 +6,7 @@ import type { GenerateOptions } from "../model/options.ts";
 import type { SamplingOptions } from "../model/plan.ts";
 import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags.ts";
 import { FLAGS, type Given } from "./generate_flags.ts";
+import { implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import { folderConfig, folderType, presetConfig } from "./model.ts";
 import { checkWritable, outputPaths } from "./output.ts";
@@ -172,6 +173,7 @@ async function checkFiles(
 async function load(given: Given, staged: boolean, progress: ProgressLine) {
   const { InfinityModel } = await import("../model/infinity.ts");
   const options = {
+    gpu: await implementation(given.gpu),
     type: given.type,
     staged,
     onProgress: (what: string) => progress.show(`Loading ${what}`),

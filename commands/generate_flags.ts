@@ -14,6 +14,7 @@ import {
   type Values,
   whole,
 } from "./flags.ts";
+import { GPU_FLAG } from "./gpu.ts";
 
 /** Token grids, coarse to fine. */
 export const schedule: FlagType<ReturnType<typeof parseSchedule>> = {
@@ -63,6 +64,7 @@ export const FLAGS = {
     type: oneOf(...WEIGHT_TYPES),
     help: "Storage of weights and cache (f32, or as quantised)",
   },
+  ...GPU_FLAG,
   "max-vram": { type: bytes, help: "Keep only the part in memory that works, if all do not fit" },
   "text-features": { type: path, help: "features [rows, C] and lens [B] in place of prompts" },
   "negative-features": { type: path, help: "The same in place of a negative prompt" },

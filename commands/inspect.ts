@@ -6,8 +6,10 @@ import { holdsBits, readBits } from "../model/bits_file.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { bitCount, gridText, type PictureBits, takeScales } from "../model/picture_bits.ts";
 import { help, on, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { GPU_FLAG } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
+import type { ModelGiven } from "./pictures.ts";
 import { ProgressLine } from "./progress.ts";
 import { contactSheet } from "./sheet.ts";
 import { table } from "./table.ts";
@@ -23,6 +25,7 @@ const SPEC = {
     "json": { type: on, help: "Print one JSON object" },
     "sheet": { type: path, help: "Of bits: write the picture after each scale, side by side" },
     "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model of a sheet (emoji-nano)" },
+    ...GPU_FLAG,
   },
   notes: ["Needs no GPU, but for a sheet."],
 } as const satisfies Spec;
@@ -113,7 +116,7 @@ async function inspectBits(bits: PictureBits, bytes: number, path: string): Prom
 async function drawSheet(
   path: string,
   output: string,
-  { model: folder, json }: { readonly model?: string; readonly json?: boolean },
+  { json, ...given }: ModelGiven & { readonly json?: boolean },
   io: Io,
 ): Promise<number> {
   const { loadModel, readInput } = await import("./pictures.ts");
@@ -124,7 +127,7 @@ async function drawSheet(
   const [file = ""] = outputPaths(output, 1);
   await checkWritable(file);
   using progress = new ProgressLine(io);
-  const model = await loadModel(folder, { lazy: true }, io, progress);
+  const model = await loadModel(given, io, progress);
   const { signal } = io;
   const so = bits.schedule.map((_, s) => takeScales(bits, s + 1));
   const pictures = await orAbort(signal, model.decode(so, { signal }));

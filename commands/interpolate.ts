@@ -56,7 +56,7 @@ export async function interpolate(args: readonly string[], io: Io): Promise<numb
   for (const file of [...files, ...extra]) await checkWritable(file);
 
   using progress = new ProgressLine(io);
-  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const model = await loadModel(given, io, progress);
   const began = performance.now();
   const { signal } = io;
   const { interpolateBits } = await import("../model/picture_bits.ts");

@@ -1,11 +1,13 @@
 import { WEIGHT_TYPES } from "../kernels/linear.ts";
 import { on, oneOf, path, UsageError, whole } from "./flags.ts";
 import { schedule } from "./generate_flags.ts";
+import { GPU_FLAG } from "./gpu.ts";
 
 /** Flags of commands that use a model. */
 export const MODEL_FLAGS = {
   "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
   "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights (f32, or as quantised)" },
+  ...GPU_FLAG,
   "json": { type: on, help: "Print one JSON object" },
 } as const;
 

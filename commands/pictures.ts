@@ -6,12 +6,13 @@
 
 import { InputError, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
+import type { WeightType } from "../kernels/linear.ts";
 import { holdsBits, readBits } from "../model/bits_file.ts";
 import type { InfinityModel } from "../model/infinity.ts";
-import type { LoadOptions } from "../model/options.ts";
 import type { PictureBits } from "../model/picture_bits.ts";
 import type { Picture } from "../model/png.ts";
 import type { EncodeOptions, FloatPicture } from "../model/picture_input.ts";
+import { implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
 
@@ -84,14 +85,21 @@ export async function asBits(
   return await orAbort(io.signal, model.encode(input, { ...options, signal: io.signal }));
 }
 
-/** Loads a model folder, and tells what is being loaded. */
+/** What says which model is meant, and how to run it. */
+export interface ModelGiven {
+  readonly model?: string;
+  readonly type?: WeightType;
+  readonly gpu?: "wgpu" | "dawn";
+}
+
+/** Loads a model folder, each part when it is used, and tells what is being loaded. */
 export async function loadModel(
-  folder: string | undefined,
-  options: LoadOptions,
+  { model, type, gpu: name }: ModelGiven,
   io: Io,
   progress: ProgressLine,
 ): Promise<InfinityModel> {
   const { InfinityModel } = await import("../model/infinity.ts");
   const onProgress = (what: string) => progress.show(`Loading ${what}`);
-  return await orAbort(io.signal, InfinityModel.load(folder, { ...options, onProgress }));
+  const gpu = await implementation(name);
+  return await orAbort(io.signal, InfinityModel.load(model, { gpu, type, lazy: true, onProgress }));
 }

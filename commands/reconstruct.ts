@@ -50,7 +50,7 @@ export async function reconstruct(args: readonly string[], io: Io): Promise<numb
   await checkWritable(output);
 
   using progress = new ProgressLine(io);
-  const model = await loadModel(given.model, { type: given.type, lazy: true }, io, progress);
+  const model = await loadModel(given, io, progress);
   const began = performance.now();
   const { signal } = io;
   const bits = await orAbort(signal, model.encode(input, { ...options, signal }));

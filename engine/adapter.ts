@@ -21,6 +21,8 @@ export interface Capabilities {
   readonly subgroups: boolean;
   /** Lanes of a subgroup where it is fixed, else 0. */
   readonly subgroupSize: number;
+  /** Shapes that tensor cores multiply, one subgroup each; empty without them, and always through wgpu. */
+  readonly subgroupMatrices: readonly SubgroupMatrix[];
   /** Timestamp queries, which {@link Device.profile} needs. */
   readonly timestamps: boolean;
   /** Limits of the device, all that the adapter offers. */
@@ -32,9 +34,23 @@ export type Tuning = Readonly<
   Record<string, readonly (readonly [least: number, variant: string])[]>
 >;
 
+/** [M, K] · [K, N] of `componentType`, summed in `resultComponentType`. */
+export interface SubgroupMatrix {
+  /** Of the factors, such as `f16`. */
+  readonly componentType: string;
+  /** Of the sum, such as `f32`. */
+  readonly resultComponentType: string;
+  /** Rows of the left factor. */
+  readonly M: number;
+  /** Columns of the right factor. */
+  readonly N: number;
+  /** Columns of the left factor. */
+  readonly K: number;
+}
+
 /** How to open a device. */
 export interface DeviceOptions {
-  /** The WebGPU implementation; `navigator.gpu` if absent. */
+  /** The WebGPU implementation, such as what `create([])` of `npm:webgpu` makes; `navigator.gpu` if absent. */
   readonly gpu?: GPU;
   /** Passed to `requestAdapter`; `high-performance` if absent. */
   readonly powerPreference?: GPUPowerPreference;
@@ -44,8 +60,11 @@ export interface DeviceOptions {
   readonly wide?: boolean;
 }
 
+/** Tensor cores; Dawn grants it where it was created with `allow_unsafe_apis`. */
+const MATRICES = "chromium-experimental-subgroup-matrix";
+
 /** Features worth having. */
-const WANTED = ["shader-f16", "subgroups", "timestamp-query"];
+const WANTED = ["shader-f16", "subgroups", "timestamp-query", MATRICES];
 
 /** The one that Deno leaves out of the adapter's list and yet grants. */
 const HIDDEN = "subgroups";
@@ -131,7 +150,16 @@ function capabilitiesOf(
     f16: features.includes("shader-f16"),
     subgroups: features.includes("subgroups"),
     subgroupSize: fixed ? info.subgroupMinSize : 0,
+    subgroupMatrices: features.includes(MATRICES) ? matricesOf(info) : [],
     timestamps: features.includes("timestamp-query"),
     limits,
   };
+}
+
+/** What an adapter with {@link MATRICES} multiplies; its entries have getters alone, so they are copied out. */
+function matricesOf(info: GPUAdapterInfo): SubgroupMatrix[] {
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: SubgroupMatrix[] };
+  return Array.from(subgroupMatrixConfigs, ({ componentType, resultComponentType, M, N, K }) => (
+    { componentType, resultComponentType, M, N, K }
+  ));
 }

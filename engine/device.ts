@@ -81,7 +81,8 @@ export class Device {
 
   #fail(error: GPUError): void {
     const text = error.message.split("\n")[0];
-    this.#error ??= "GPUOutOfMemoryError" in globalThis && error instanceof GPUOutOfMemoryError
+    // by name: each implementation has a class of its own
+    this.#error ??= error.constructor.name === "GPUOutOfMemoryError"
       ? new OutOfMemoryError(
         "gpu-out-of-memory",
         `Out of GPU memory with ${

@@ -160,9 +160,9 @@ function shaderText(
 ): string {
   const lines: string[] = [];
   if (Object.values(specialise).some((v) => String(v).includes("f16"))) lines.push("enable f16;");
-  if (enableSubgroups && /\bsubgroup[A-Z]/.test(kernel.source + functions)) {
-    lines.push("enable subgroups;");
-  }
+  const text = kernel.source + functions;
+  if (enableSubgroups && /\bsubgroup[A-Z]/.test(text)) lines.push("enable subgroups;");
+  if (/\bsubgroup_matrix_/.test(text)) lines.push("enable chromium_experimental_subgroup_matrix;");
   for (const [name, value] of Object.entries(specialise)) {
     lines.push(
       typeof value === "string" ? `alias ${name} = ${value};` : `const ${name} = ${value};`,

@@ -1,5 +1,5 @@
 /** The engine: a device, its memory, tensors, kernels and files of tensors. Knows nothing of models. */
-export type { Capabilities, DeviceOptions, Tuning } from "./adapter.ts";
+export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./adapter.ts";
 export * from "./device.ts";
 export { dryGpu } from "./dry_gpu.ts";
 export * from "./errors.ts";

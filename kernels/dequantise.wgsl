@@ -23,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let scale = select(pair.x, pair.y, block % 2 == 1);
   if (BITS == 8) {
     // to the top and back, which extends the sign
-    y[i] = scale * vec4<f32>(vec4(bitcast<i32>(word)) << vec4(24u, 16u, 8u, 0u) >> vec4(24u));
+    y[i] = scale * vec4<f32>((vec4(bitcast<i32>(word)) << vec4(24u, 16u, 8u, 0u)) >> vec4(24u));
   } else {
     let q = vec4<i32>((vec4(word) >> vec4(0u, 4u, 8u, 12u)) & vec4(15u)) - 8;
     let r = vec4<i32>((vec4(word) >> vec4(16u, 20u, 24u, 28u)) & vec4(15u)) - 8;

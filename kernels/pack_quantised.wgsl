@@ -26,7 +26,7 @@ fn at(n: vec4<u32>, k: u32) -> vec4<f32> {
 }
 
 fn bytes(q: vec4<u32>) -> u32 {
-  return q.x | q.y << 8 | q.z << 16 | q.w << 24;
+  return q.x | (q.y << 8) | (q.z << 16) | (q.w << 24);
 }
 
 @compute @workgroup_size(64)
@@ -57,7 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     for (var j = 0u; j < 32; j += 2) {
       let low = clamp(round(at(n, k + j) * inverse) + 8, vec4(0.0), vec4(15.0));
       let high = clamp(round(at(n, k + j + 1) * inverse) + 8, vec4(0.0), vec4(15.0));
-      packed[place((k + j) / 2, to)] = bytes(vec4<u32>(low) | vec4<u32>(high) << vec4(4u));
+      packed[place((k + j) / 2, to)] = bytes(vec4<u32>(low) | (vec4<u32>(high) << vec4(4u)));
     }
   }
 }

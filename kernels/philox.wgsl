@@ -7,7 +7,7 @@ fn multiply_wide(a: u32, b: u32) -> vec2<u32> {
   let a1 = a >> 16u;
   let b0 = b & 0xffffu;
   let b1 = b >> 16u;
-  let first = a1 * b0 + (a0 * b0 >> 16u);
+  let first = a1 * b0 + ((a0 * b0) >> 16u);
   let second = a0 * b1 + (first & 0xffffu);
   return vec2(a1 * b1 + (first >> 16u) + (second >> 16u), a * b);
 }

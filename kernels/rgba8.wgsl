@@ -19,5 +19,5 @@ fn level(v: f32) -> u32 {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let p = id.y * groups.x * 64 + id.x;
   if (p >= params.pixels) { return; }
-  y[p] = level(x[3 * p]) | level(x[3 * p + 1]) << 8 | level(x[3 * p + 2]) << 16 | 0xff000000;
+  y[p] = level(x[3 * p]) | (level(x[3 * p + 1]) << 8) | (level(x[3 * p + 2]) << 16) | 0xff000000;
 }

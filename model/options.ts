@@ -9,7 +9,7 @@ import type { DecodedPicture } from "./visual_tokenizer.ts";
 
 /** How to load a model. */
 export interface LoadOptions {
-  /** A WebGPU implementation; Deno's own if absent. */
+  /** A WebGPU implementation, such as Dawn: `create([])` of `npm:webgpu`; Deno's own if absent. */
   readonly gpu?: GPU;
   /** A device that is already open and stays the caller's; overrides `gpu`. */
   readonly device?: Device;

@@ -1,10 +1,20 @@
 /**
+ * What runs before each test file: chooses the WebGPU implementation.
+ *
  * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when a
- * test file's thread ends, which now and then ends the process with 134 behind tests that all passed.
+ * test file's thread ends, which now and then ends the process with 134 behind tests that all passed. With
+ * `BITWISE_GPU=dawn` in the environment, Dawn takes the place of Deno's own implementation (tests/dawn.sh).
  *
  * @module
  */
 
+import { dawn } from "../commands/gpu.ts";
+
 if (Deno.build.os === "linux" && !Deno.env.get("DENO_WEBGPU_BACKEND")) {
   Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
 }
+
+/** Whether the tests run on Dawn. */
+export const DAWN: boolean = Deno.env.get("BITWISE_GPU") === "dawn";
+
+if (DAWN) Object.defineProperty(navigator, "gpu", { value: await dawn(), configurable: true });
