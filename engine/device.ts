@@ -233,7 +233,7 @@ export class Device {
   /** Gives the memory that is kept for reuse back to the GPU, if it is more than `keep` bytes. */
   trim(keep: number = 0): void {
     if (this.memory.pooledBytes <= keep) return;
-    this.flush();
+    this.#recorder.forget();
     this.memory.trim();
   }
 

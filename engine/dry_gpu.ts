@@ -50,13 +50,14 @@ function dryDevice(features: Set<string>): unknown {
     ) => ({
       height,
       format,
-      ...inert(["createView", "destroy"]),
+      createView: () => ({}),
+      ...inert(["destroy"]),
     }),
     createCommandEncoder: () => encoder,
+    createBindGroupLayout: () => ({}),
     ...inert([
       "addEventListener",
       "createBindGroup",
-      "createBindGroupLayout",
       "createComputePipeline",
       "createPipelineLayout",
       "createShaderModule",

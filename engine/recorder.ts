@@ -1,3 +1,4 @@
+import { BindGroups } from "./bind_groups.ts";
 import { KernelError } from "./errors.ts";
 import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
@@ -28,7 +29,7 @@ interface Dispatched {
   readonly done: Done | null;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
-  readonly entries: GPUBindGroupEntry[];
+  readonly resources: readonly GPUBindingResource[];
   readonly paramsOffset: number;
   readonly paramsSize: number;
   readonly workgroups: readonly [number, number?, number?];
@@ -44,6 +45,7 @@ export class Recorder {
   #device: GPUDevice;
   #memory: Memory;
   #pipelines: PipelineCache;
+  #groups: BindGroups;
   #pending: (Dispatched | Copied)[] = [];
   #params: ArrayBuffer = new ArrayBuffer(64 * 1024);
   #paramsLength = 0;
@@ -64,6 +66,7 @@ export class Recorder {
     this.#device = device;
     this.#memory = memory;
     this.#pipelines = new PipelineCache(device, enableSubgroups);
+    this.#groups = new BindGroups(device);
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
     this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
@@ -78,12 +81,11 @@ export class Recorder {
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
     const { specialise = {}, functions = "", workgroups } = call;
     if (workgroups.some((n) => n === 0)) return;
-    const entries: GPUBindGroupEntry[] = [];
     const formats: TexelFormat[] = [];
-    kernel.bindings.forEach((binding, i) => {
-      const tensor = call.bind[binding.name];
+    const resources = kernel.bindings.map(({ name }) => {
+      const tensor = call.bind[name];
       if (tensor instanceof Texture) formats.push(tensor.format);
-      entries.push({ binding: i + 1, resource: this.#resource(kernel.name, binding.name, tensor) });
+      return this.#resource(kernel.name, name, tensor);
     });
     this.#pending.push({
       done: this.profiler && {
@@ -94,7 +96,7 @@ export class Recorder {
       },
       pipeline: this.#pipelines.pipeline(kernel, specialise, functions, formats),
       layout: this.#pipelines.layout(kernel, formats).bindings,
-      entries,
+      resources,
       paramsOffset: this.#pushParams(kernel, call.params),
       paramsSize: paramsBytes(kernel),
       workgroups,
@@ -164,6 +166,12 @@ export class Recorder {
     }
   }
 
+  /** Forgets what refers to memory that is about to be destroyed. */
+  forget(): void {
+    this.flush();
+    this.#groups.clear();
+  }
+
   /** Encodes and submits what was recorded. */
   flush(): void {
     if (this.#pending.length === 0) return;
@@ -183,9 +191,8 @@ export class Recorder {
       }
       pass ??= encoder.beginComputePass(item.done ? this.profiler?.pass(item.done) : undefined);
       pass.setPipeline(item.pipeline);
-      const params = { binding: 0, resource: { buffer: uniforms, size: item.paramsSize } };
-      const entries = [params, ...item.entries];
-      const group = this.#device.createBindGroup({ layout: item.layout, entries });
+      const params = { buffer: uniforms, size: item.paramsSize };
+      const group = this.#groups.group(item.layout, [params, ...item.resources]);
       pass.setBindGroup(0, group, [item.paramsOffset]);
       pass.dispatchWorkgroups(...(item.workgroups as [number, number, number]));
     }

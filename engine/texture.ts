@@ -14,6 +14,9 @@ export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
   rgba8unorm: 4,
 };
 
+/** Views of textures, made once: they tell bind groups of the same texture. */
+const VIEWS = new WeakMap<GPUTexture, GPUTextureView>();
+
 /**
  * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}; kernels bind it as a read-only storage texture.
  *
@@ -34,7 +37,8 @@ export class Texture {
     readonly byteLength: number,
     release: () => void,
   ) {
-    this.#view = texture.createView();
+    this.#view = VIEWS.get(texture) ?? texture.createView();
+    VIEWS.set(texture, this.#view);
     this.#release = release;
   }
 

@@ -14,7 +14,6 @@ import { place, usesTexture } from "./linear.ts";
 import { matmulTexture } from "./matmul_texture.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "./pixels.wgsl" with { type: "text" };
-import { stage } from "./stage.ts";
 
 const BINDINGS = ["x", "w", "bias", "y"] as const;
 const PARAMS = [
@@ -198,11 +197,10 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const first = strip ? (strip.image * H + strip.first) * width : 0;
   const padY = strip ? pad - (strip.first - strip.begin) : pad;
   if (conv.weight instanceof Texture) {
-    const vectors = Math.ceil(C / 4);
-    using staged = stage(device, x, C);
-    const sizes = { height, width, inHeight: in_height, inWidth: in_width, vectors, size };
+    const sizes = { height, width, inHeight: in_height, inWidth: in_width, size };
     return matmulTexture(device, {
-      x: staged,
+      x,
+      channels: C,
       rows: { ...sizes, stride, padY, padX: pad, upsample },
       M: pixels,
       N,

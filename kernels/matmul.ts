@@ -12,7 +12,6 @@ import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { isQuantised, type Linear, type WeightType } from "./linear.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import { matmulTexture } from "./matmul_texture.ts";
-import { stage } from "./stage.ts";
 
 export type { Epilogue, Gate } from "./epilogue.ts";
 
@@ -57,7 +56,31 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (gate && (N % 4 || gate.offset % 4 || gate.stride % 4)) {
     throw new KernelError("bad-shape", `Cannot gate rows of ${N}: not divisible by 4`);
   }
-  if (linear.weight instanceof Texture) return multiplyStaged(device, args, M, linear.weight);
+  if (linear.weight instanceof Texture) {
+    const { weight, dtype, scales, bias } = linear;
+    // a matrix is an image of one pixel per row
+    const rows = {
+      height: 1,
+      width: M,
+      inHeight: 1,
+      inWidth: M,
+      size: 1,
+      stride: 1,
+      padY: 0,
+      padX: 0,
+    };
+    const factors = {
+      x,
+      channels: K,
+      rows: { ...rows, upsample: false },
+      M,
+      N,
+      weight,
+      dtype,
+      scales,
+    };
+    return matmulTexture(device, { ...factors, bias, y, first: 0, epilogue, gate });
+  }
   const read = readX(x.dtype, K, "K");
   const access = accessY(y.dtype, N % 4 === 0);
   const columns = Math.ceil(Math.ceil(N / 4) / WG);
@@ -83,18 +106,6 @@ export function matmul(device: Device, args: MatmulArgs): void {
     workgroups: [columns, ...grid(Math.ceil(M / ROWS))],
     work: { shape: [M, K, N], flops: 2 * M * K * N },
   });
-}
-
-/** On a software adapter: x goes to a texture, too. */
-function multiplyStaged(device: Device, args: MatmulArgs, M: number, weight: Texture): void {
-  const { x, linear, y, epilogue = "none", gate } = args;
-  const { K, N, dtype, scales, bias } = linear;
-  const vectors = Math.ceil(K / 4);
-  using staged = stage(device, x, K);
-  const pixels = { height: 1, width: M, inHeight: 1, inWidth: M, vectors };
-  const rows = { ...pixels, size: 1, stride: 1, padY: 0, padX: 0, upsample: false };
-  const what = { x: staged, rows, M, N, weight, dtype, scales, bias, y, first: 0 };
-  matmulTexture(device, { ...what, epilogue, gate });
 }
 
 /** All prelude lines. */

@@ -12,16 +12,10 @@ import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { BLOCK, isQuantised, type WeightType } from "./linear.ts";
 import source from "./matmul_texture.wgsl" with { type: "text" };
 import pixelsSource from "./pixels.wgsl" with { type: "text" };
+import { whole } from "./whole.ts";
 import { variantOf } from "./variants.ts";
 
-const kernel = defineKernel("matmul_texture", source, [
-  "x",
-  "w",
-  "scales",
-  "bias",
-  "gate",
-  "y",
-], [
+const kernel = defineKernel("matmul_texture", source, ["x", "w", "scales", "bias", "gate", "y"], [
   "M",
   "K",
   "N",
@@ -57,8 +51,6 @@ export interface Rows {
   readonly inHeight: number;
   /** … and across. */
   readonly inWidth: number;
-  /** Vec4s of a pixel of x. */
-  readonly vectors: number;
   /** Taps along both axes. */
   readonly size: number;
   /** Pixels of x from one to the next of y. */
@@ -73,15 +65,17 @@ export interface Rows {
 
 /** Arguments of {@link matmulTexture}. */
 export interface MatmulTextureArgs {
-  /** From {@link stage}. */
-  readonly x: Texture;
+  /** Pixels of `channels` f32 or f16. */
+  readonly x: Tensor;
+  /** Channels of a pixel of x. */
+  readonly channels: number;
   /** Where rows are in it. */
   readonly rows: Rows;
   /** Number of rows. */
   readonly M: number;
   /** Columns of y. */
   readonly N: number;
-  /** In strips, see {@link stripTexels}. */
+  /** In strips, see {@link place}. */
   readonly weight: Texture;
   /** Storage type of the weight. */
   readonly dtype: WeightType;
@@ -99,16 +93,14 @@ export interface MatmulTextureArgs {
   readonly gate?: Gate;
 }
 
-/** Weights of k that a strip is padded to with zeros: what one step of the loop multiplies. */
-export function stripK(lanes: number): number {
-  return 4 * lanes;
-}
-
 /** Rows · weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
 export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
-  const { x, rows, M, N, weight, dtype, bias, y, gate } = args;
+  const { rows, M, N, weight, dtype, bias, y, gate } = args;
   const lanes = device.capabilities.subgroupSize;
-  const K = rows.size * rows.size * rows.vectors;
+  const vectors = Math.ceil(args.channels / 4);
+  const K = rows.size * rows.size * vectors;
+  using owned = whole(device, args.x, args.channels);
+  using x = device.stage(owned ?? args.x, "staged rows");
   const tile = Number(variantOf(device, "matmul_texture rows", 4 * M * K * N));
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
@@ -133,7 +125,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       width: rows.width,
       in_height: rows.inHeight,
       in_width: rows.inWidth,
-      vectors: rows.vectors,
+      vectors,
       size: rows.size,
       stride: rows.stride,
       pad_y: rows.padY,

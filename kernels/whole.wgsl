@@ -1,6 +1,6 @@
-// y[row, i] = vec4 i of row of x as f32, zeros where the row ends: rows that can be copied to a texture.
+// y[row, i] = vec4 i of row of x as f32, zeros where the row ends: rows of whole vec4s, which matmul_texture.wgsl reads.
 //
-// Prelude (stage.ts): X; divide.wgsl; fn load_x.
+// Prelude (whole.ts): X; divide.wgsl; fn load_x.
 
 struct Params {
   count: u32, // vec4s of y
