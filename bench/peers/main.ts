@@ -25,8 +25,8 @@ const print = console.log;
 /** A sample holds at least this many milliseconds, so that waiting for the GPU weighs little. */
 const SAMPLE = 100;
 const SAMPLES = 7;
-/** An engine that takes this many times as long as bitwise is measured once, or it would take most of the time. */
-const HOPELESS = 16;
+/** An engine whose run takes more than this many milliseconds, and that many times bitwise's, is measured once. */
+const ENDLESS = { milliseconds: 3000, times: 16 };
 /** Most of the work in one sample. */
 const MAX_RUNS = 2048;
 /** Largest difference between two engines' results, in parts of the largest value. */
@@ -114,7 +114,10 @@ async function warmUp(
   const once = await sample(prepared, prepared.step);
   const wanted = Math.min(MAX_RUNS, Math.ceil(SAMPLE / once.wall));
   entry.runs = Math.ceil(wanted / prepared.step) * prepared.step;
-  if (first && once.wall > HOPELESS * first.once.wall) entry.samples.push(once);
+  const { milliseconds, times } = ENDLESS;
+  if (first && once.wall > Math.max(milliseconds, times * first.once.wall)) {
+    entry.samples.push(once);
+  }
   return { output, once };
 }
 
