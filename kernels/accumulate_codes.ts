@@ -1,5 +1,6 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
 import source from "./accumulate_codes.wgsl" with { type: "text" };
+import { divideLines } from "./divide.ts";
 import resizeLinear from "./resize_linear.wgsl" with { type: "text" };
 
 const kernel = defineKernel("accumulate_codes", source, ["bits", "sum"], [
@@ -50,7 +51,8 @@ export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void
     );
   }
   device.run(kernel, {
-    functions: resizeLinear,
+    specialise: { T: "f32" },
+    functions: `${divideLines(device, sum.elements)}\n${resizeLinear}`,
     bind: { bits, sum },
     params: {
       count: sum.elements,

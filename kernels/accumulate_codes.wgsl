@@ -4,7 +4,7 @@
 // One invocation per element of sum; equal sizes add the codes exactly. With patches a token's bits are those of a 2 × 2
 // square of codes, bit 4·c + 2·dy + dx: reading them so is pixel_shuffle.
 //
-// Prelude (accumulate_codes.ts): resize_linear.wgsl.
+// Prelude (accumulate_codes.ts): T (f32), fn divide, resize_linear.wgsl.
 
 struct Params {
   count: u32, // elements of sum
@@ -34,9 +34,11 @@ fn load(at: vec2<u32>, row: u32, col: u32) -> f32 {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * 64 + id.x;
   if (i >= params.count) { return; }
-  let cell = i / params.C;
-  let at = vec2(i % params.C, cell / params.width / params.height);
-  let place = vec2(cell / params.width % params.height, cell % params.width);
+  let cell = divide(i, params.C);
+  let line = divide(cell, params.width);
+  let image = divide(line, params.height);
+  let at = vec2(i - cell * params.C, image);
+  let place = vec2(line - image * params.height, cell - line * params.width);
   let cells = vec2(params.rows, params.columns);
   let code = resize_linear(at, place, cells, vec2(params.height, params.width));
   sum[i] = select(sum[i], 0.0, params.first == 1) + code;

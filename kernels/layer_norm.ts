@@ -69,6 +69,25 @@ function totalByShuffles(lanes: number): string {
   return `\nfn total(lane: u32, mine: f32) -> f32 { return ${terms.join(" + ")}; }`;
 }
 
+/** Elements that an invocation holds: of rows up to 2,048 by vec4s all, where a workgroup has 64. */
+const HELD = 8;
+
+const HOLDING = ((): string => {
+  const each = (line: (i: number) => string, separator = " ") =>
+    Array.from({ length: HELD }, (_, i) => line(i)).join(separator);
+  const at = (i: number) => `c + ${i} * WG`;
+  return `
+struct Held { ${each((i) => `v${i}: V,`)} }
+fn load_held(row: Row, c: u32) -> Held { return Held(${each((i) => `load(row, ${at(i)})`, ", ")}); }
+fn sum_held(held: Held) -> V { return ${each((i) => `held.v${i}`, " + ")}; }
+fn squares_held(row: Row, c: u32, held: Held) -> V { return ${
+    each((i) => `square(row, ${at(i)}, held.v${i})`, " + ")
+  }; }
+fn store_held(row: Row, c: u32, held: Held) { ${
+    each((i) => `store(row, ${at(i)}, held.v${i});`)
+  } }`;
+})();
+
 const ACROSS = {
   vec4: "fn across(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }",
   scalar: "fn across(v: f32) -> f32 { return v; }",
@@ -104,18 +123,22 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
   const { subgroups, subgroupSize, class: adapter } = device.capabilities;
   const shuffles = adapter === "cpu" && subgroups && subgroupSize > 0;
   const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
+  const wg = variant === "subgroup" ? subgroupSize : 64;
   device.run(kernel, {
     specialise: {
       X: type(x.dtype),
       Y: type(y.dtype),
       V: type("f32"),
-      WG: variant === "subgroup" ? subgroupSize : 64,
+      PER: per,
+      WG: wg,
+      HELD,
+      ONCE: C / per <= HELD * wg,
       RMS: rms,
       WEIGHT: weight !== undefined,
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: ACROSS[vec4 ? "vec4" : "scalar"] +
+    functions: ACROSS[vec4 ? "vec4" : "scalar"] + HOLDING +
       (variant === "subgroup" ? totalByShuffles(subgroupSize) : TOTAL_BY_TREE),
     bind: {
       x,

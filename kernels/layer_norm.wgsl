@@ -1,11 +1,14 @@
 // y[m] = norm(x[m]) · weight + bias, then · (1 + scale[image]) + shift[image]: LayerNorm or RMSNorm over a row.
 //
-// A workgroup takes a row; each invocation takes every WG-th element (a vec4 where the width allows). Two passes in
-// f32, the mean and then the variance about it, since x is in cache by then and the one-pass formula cancels. Partial
-// sums are added in a fixed order, so a row's bits depend on nothing but the row.
+// A workgroup takes a row; each invocation holds HELD elements of it, WG apart (vec4s where the width allows), so that a
+// row of up to HELD · WG of them is read once. Longer ones are read twice: mean and squares about it are taken piece by
+// piece and combined, which does not cancel as a difference of sums would. Partial sums are added in a fixed order, so a
+// row's bits depend on nothing but the row.
 //
-// Prelude (layer_norm.ts): X, Y (elements as stored), V (the same in f32: scalar or vec4), WG, RMS, WEIGHT, BIAS,
-// MODULATION; fns across(V) -> f32, the sum of its elements, and total(lane, f32) -> f32, the sum over the workgroup.
+// Prelude (layer_norm.ts): X, Y (elements as stored), V (the same in f32: scalar or vec4), PER (elements of V), WG,
+// HELD, ONCE (a row is held), RMS, WEIGHT, BIAS, MODULATION; fns across(V) -> f32, the sum of its elements, and
+// total(lane, f32) -> f32, the sum over the workgroup; and unrolled, since arrays stay in registers only under constant
+// indices: struct Held, load_held, sum_held, squares_held, store_held.
 
 struct Params {
   M: u32,
@@ -25,6 +28,34 @@ struct Params {
 @group(0) @binding(4) var<storage, read> modulation: array<V>;
 @group(0) @binding(5) var<storage, read_write> y: array<Y>;
 
+struct Row {
+  first: u32, // V of x and y
+  modulation: u32,
+  mean: V,
+  inverse: f32,
+}
+
+fn load(row: Row, c: u32) -> V {
+  return select(V(), V(x[row.first + min(c, params.C - 1)]), c < params.C);
+}
+
+fn square(row: Row, c: u32, v: V) -> V {
+  let centred = v - row.mean;
+  return select(V(), centred * centred, c < params.C);
+}
+
+fn store(row: Row, c: u32, held: V) {
+  if (c >= params.C) { return; }
+  var v = (held - row.mean) * row.inverse;
+  if (WEIGHT) { v *= weight[c]; }
+  if (BIAS) { v += bias[c]; }
+  if (MODULATION) {
+    let at = row.modulation + c;
+    v = fma(v, 1 + modulation[at + params.scale_offset], modulation[at + params.shift_offset]);
+  }
+  y[row.first + c] = Y(v);
+}
+
 @compute @workgroup_size(WG)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -33,27 +64,24 @@ fn main(
 ) {
   let m = group.y * groups.x + group.x;
   if (m >= params.M) { return; }
-  let first = m * params.C;
-  let image = m / params.rows * params.stride;
-  var mean = V();
-  if (!RMS) {
-    var sum = V();
-    for (var c = lane; c < params.C; c += WG) { sum += V(x[first + c]); }
-    mean = V(total(lane, across(sum)) / params.width);
+  var row = Row(m * params.C, m / params.rows * params.stride, V(), 0);
+  var held: Held;
+  var mean = 0.0;
+  var squares = 0.0; // about the mean
+  for (var c = 0u; c < params.C; c += HELD * WG) {
+    held = load_held(row, c + lane);
+    let before = f32(c * PER);
+    let count = f32(min(params.C - c, HELD * WG) * PER);
+    if (!RMS) { row.mean = V(total(lane, across(sum_held(held))) / count); }
+    let own = total(lane, across(squares_held(row, c + lane, held)));
+    let step = across(row.mean) / f32(PER) - mean;
+    mean = fma(step, count / (before + count), mean);
+    squares += fma(step * step, before * count / (before + count), own);
   }
-  var squares = V();
-  for (var c = lane; c < params.C; c += WG) {
-    let centred = V(x[first + c]) - mean;
-    squares = fma(centred, centred, squares);
-  }
-  let inverse = 1 / sqrt(total(lane, across(squares)) / params.width + params.eps);
-  for (var c = lane; c < params.C; c += WG) {
-    var v = (V(x[first + c]) - mean) * inverse;
-    if (WEIGHT) { v *= weight[c]; }
-    if (BIAS) { v += bias[c]; }
-    if (MODULATION) {
-      v = fma(v, 1 + modulation[image + params.scale_offset + c], modulation[image + params.shift_offset + c]);
-    }
-    y[first + c] = Y(v);
+  row.mean = V(mean);
+  row.inverse = 1 / sqrt(squares / params.width + params.eps);
+  for (var c = 0u; c < params.C; c += HELD * WG) {
+    if (!ONCE) { held = load_held(row, c + lane); }
+    store_held(row, c + lane, held);
   }
 }

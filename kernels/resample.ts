@@ -1,4 +1,12 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+} from "../engine/mod.ts";
+import { divideLines } from "./divide.ts";
 import source from "./resample.wgsl" with { type: "text" };
 import resizeArea from "./resize_area.wgsl" with { type: "text" };
 import resizeLinear from "./resize_linear.wgsl" with { type: "text" };
@@ -25,20 +33,17 @@ export interface ResampleArgs {
   readonly unshuffle?: boolean;
 }
 
-type Mode = ResampleArgs["mode"];
-const VALUES = preludes("fn result(value: f32) -> Y { return Y(value); }");
-const SIGNS = preludes("fn result(value: f32) -> Y { return Y(value > 0); }");
+const RESIZE = { area: resizeArea, linear: resizeLinear } as const;
 
 /** The kernel calls `resize`, whichever it is, and stores what `result` makes of it. */
-function preludes(result: string): Record<Mode, string> {
-  const prelude = (mode: Mode, text: string) =>
-    `${text}
-fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
+const prelude = memoised((mode: keyof typeof RESIZE, signs: boolean, divide: string): string =>
+  `${divide}
+${RESIZE[mode]}
+fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
   return resize_${mode}(at, cell, cells, size);
 }
-${result}`;
-  return { area: prelude("area", resizeArea), linear: prelude("linear", resizeLinear) };
-}
+fn result(value: T) -> Y { return ${signs ? "select(Y(0u), Y(1u), value > T())" : "Y(value)"}; }`
+);
 
 /**
  * Resizes images (`torch.nn.functional.interpolate`, `area` or `bilinear` without align_corners and antialiasing, as
@@ -53,19 +58,24 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
   if (x.shape.length !== 4 || y.shape.join() !== [B, h, w, C * side * side].join()) {
     throw new KernelError("bad-shape", `Cannot resample [${x.shape}] to [${y.shape}]`);
   }
+  const per = C % 4 === 0 && side === 1 ? 4 : 1;
+  const count = y.elements / per;
+  // indices, and positions in units of half a cell of the result
+  const most = Math.max(count, 2 * side * Math.max(h * H, w * W) + Math.max(H, W, h, w));
+  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
   device.run(kernel, {
-    specialise: { Y: y.dtype },
-    functions: y.dtype === "u32" ? SIGNS[mode] : VALUES[mode],
+    specialise: { T: type("f32"), Y: type(y.dtype) },
+    functions: prelude(mode, y.dtype === "u32", divideLines(device, most)),
     bind: { x, y },
     params: {
-      count: y.elements,
+      count,
       height: h * side,
       width: w * side,
       in_height: H,
       in_width: W,
-      C,
+      C: C / per,
       side,
     },
-    workgroups: grid(Math.ceil(y.elements / 64)),
+    workgroups: grid(Math.ceil(count / 64)),
   });
 }

@@ -1,12 +1,13 @@
 // The mean of the cells that a cell of the result touches (adaptive average pooling), also where it enlarges.
-// Not a kernel: text for preludes of kernels that have `fn load(at, row, col) -> f32`, a cell of the channel and image
-// `at`.
+// Not a kernel: text for preludes of kernels that have `alias T`, f32 or vec4<f32>, `fn load(at, row, col) -> T`, a cell
+// of the channels and image `at`, and `fn divide`.
 
 // the value at (row, column) `cell` of a grid of `size` made of a grid of `cells`
-fn resize_area(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
-  let begin = cell * cells / size;
-  let end = ((cell + 1) * cells + size - 1) / size;
-  var sum = 0.0;
+fn resize_area(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
+  let begin = vec2(divide(cell.x * cells.x, size.x), divide(cell.y * cells.y, size.y));
+  let past = (cell + 1) * cells + size - 1;
+  let end = vec2(divide(past.x, size.x), divide(past.y, size.y));
+  var sum = T();
   for (var row = begin.x; row < end.x; row++) {
     for (var col = begin.y; col < end.y; col++) { sum += load(at, row, col); }
   }

@@ -1,7 +1,7 @@
 // Linear resizing without align_corners and antialiasing, between the two cells next to the result's cell each way.
 // Positions are fractions of whole numbers: rounding never picks another cell, and equal sizes copy exactly.
-// Not a kernel: text for preludes of kernels that have `fn load(at, row, col) -> f32`, a cell of the channel and image
-// `at`.
+// Not a kernel: text for preludes of kernels that have `alias T`, f32 or vec4<f32>, `fn load(at, row, col) -> T`, a cell
+// of the channels and image `at`, and `fn divide`.
 
 struct Taps {
   low: u32,
@@ -12,14 +12,15 @@ struct Taps {
 fn taps(i: u32, cells: u32, size: u32) -> Taps {
   // (i + 0.5) · cells / size − 0.5, at least 0, in units of 1 / (2 · size)
   let position = max((2 * i + 1) * cells, size) - size;
-  let low = min(position / (2 * size), cells - 1);
-  return Taps(low, min(low + 1, cells - 1), f32(position % (2 * size)) / f32(2 * size));
+  let whole = divide(position, 2 * size);
+  let low = min(whole, cells - 1);
+  return Taps(low, min(low + 1, cells - 1), f32(position - whole * 2 * size) / f32(2 * size));
 }
 
-fn blend(low: f32, high: f32, weight: f32) -> f32 { return fma(weight, high, (1 - weight) * low); }
+fn blend(low: T, high: T, weight: f32) -> T { return fma(T(weight), high, (1 - weight) * low); }
 
 // the value at (row, column) `cell` of a grid of `size` made of a grid of `cells`
-fn resize_linear(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> f32 {
+fn resize_linear(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
   let v = taps(cell.x, cells.x, size.x);
   let h = taps(cell.y, cells.y, size.y);
   let low = blend(load(at, v.low, h.low), load(at, v.low, h.high), h.weight);

@@ -1,6 +1,6 @@
 import { defineKernel, type Device, grid, memoised, type Tensor } from "../engine/mod.ts";
 import { readX } from "./access.ts";
-import divideSource from "./divide.wgsl" with { type: "text" };
+import { divideLines } from "./divide.ts";
 import source from "./whole.wgsl" with { type: "text" };
 
 const kernel = defineKernel("whole", source, ["x", "y"], ["count", "vectors", "K"]);
@@ -17,7 +17,7 @@ export function whole(device: Device, x: Tensor, K: number): Tensor | null {
   const read = readX(x.dtype, K, "K");
   device.run(kernel, {
     specialise: { X: read.type },
-    functions: prelude(read.lines),
+    functions: prelude(read.lines, divideLines(device, count)),
     bind: { x, y },
     params: { count, vectors, K },
     workgroups: grid(Math.ceil(count / 64)),
@@ -25,4 +25,4 @@ export function whole(device: Device, x: Tensor, K: number): Tensor | null {
   return y;
 }
 
-const prelude = memoised((read: string): string => `${divideSource}\n${read}`);
+const prelude = memoised((read: string, divide: string): string => `${divide}\n${read}`);
