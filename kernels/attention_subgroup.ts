@@ -19,10 +19,11 @@ export const unrolled: (lanes: number, tile: number, piece: number, pieces: numb
     const width = piece * pieces;
     const queries = (line: (i: number) => string) => repeat(tile, line);
     const logits = (line: (n: number) => string) => repeat(tile * lanes, line);
-    const shift = (array: string, last: string) =>
-      `${repeat(tile * width - 1, (n) => `${array}[${n}] = ${array}[${n + 1}];`)} ${
-        last && `${array}[${tile * width - 1}] = ${last};`
-      }`;
+    // all of an array move one place down, so that a loop over channels finds each in the first place of its query
+    const shift = (array: string) =>
+      queries((i) =>
+        repeat(width - 1, (d) => `${array}[${i * width + d}] = ${array}[${i * width + d + 1}];`)
+      );
     // pieces take turns in the first place of their array
     const turn = (array: string) =>
       queries((i) =>
@@ -59,7 +60,10 @@ export const unrolled: (lanes: number, tile: number, piece: number, pieces: numb
     ${repeat(width, (d) => `acc[${i * width + d}] *= keep;`)} }`;
     };
     return `
-fn keep_query(x: vec4<f32>) { ${shift("own", "x")} ${queries((i) => `most[${i}] = LOWEST;`)} }
+fn keep_queries(d: u32) {
+  ${shift("own")} ${queries((i) => `own[${(i + 1) * width - 1}] = load_query(${i}, d);`)}
+}
+fn begin_all() { ${queries((i) => `most[${i}] = LOWEST;`)} }
 fn clear_all() { ${logits((n) => `s[${n}] = 0.0;`)} }
 fn score_all() {
   ${overPieces(over("load_k", score), "own")}
@@ -78,5 +82,5 @@ fn divide_all() { ${
         `{ let by = inverse(sum[${i}]); ${repeat(width, (d) => `acc[${i * width + d}] *= by;`)} }`
       )
     } }
-fn next() -> vec4<f32> { let x = acc[0]; ${shift("acc", "")} return x; }`;
+fn store_all(d: u32) { ${queries((i) => `store(${i}, d, acc[${i * width}]);`)} ${shift("acc")} }`;
   });

@@ -7,8 +7,8 @@
 // query has its own maximum and sum: its bits depend on nothing but its span. Statistics are f32.
 //
 // Prelude (attention.ts): Q, KV, Y, LANES, TILE, VECTORS (vec4s of a head), PIECE (of them, unrolled), PIECES, BIAS; fns k_at, v_at;
-// and loops that are unrolled, because arrays stay in registers only under constant indices: keep_query, clear_all,
-// score_all, logit_all, soften_all, weigh_all, divide_all, next.
+// and loops that are unrolled, because arrays stay in registers only under constant indices: keep_queries, begin_all,
+// clear_all, score_all, logit_all, soften_all, weigh_all, divide_all, store_all.
 
 struct Params {
   q_stride: u32, // strides and offsets in vec4s
@@ -90,7 +90,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   span = spans[group.z];
   first = group.x * TILE * LANES;
   if (first >= span.y) { return; }
-  for (var n = 0u; n < TILE * WIDTH; n++) { keep_query(load_query(n / WIDTH, n % WIDTH)); }
+  for (var d = 0u; d < WIDTH; d++) { keep_queries(d); }
+  begin_all();
   for (step = 0; step < span.w; step += LANES) {
     clear_all();
     score_all();
@@ -99,5 +100,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     weigh_all();
   }
   divide_all();
-  for (var n = 0u; n < TILE * WIDTH; n++) { store(n / WIDTH, n % WIDTH, next()); }
+  for (var d = 0u; d < WIDTH; d++) { store_all(d); }
 }

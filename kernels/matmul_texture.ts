@@ -114,6 +114,8 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       LANES: lanes,
       ROWS: tile,
       STEP: step,
+      // small ones share the convolutions' pipeline
+      PLAIN: rows.height === 1 && rows.size === 1 && tile > 8,
     },
     functions: prelude(access.lines, args.epilogue, dtype, lanes, tile),
     bind: { x, w: weight, scales: args.scales, bias, gate: gate?.tensor ?? null, y },

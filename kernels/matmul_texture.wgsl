@@ -7,7 +7,8 @@
 // invocation makes ROWS rows × 4 columns. Weights lie in strips as wide as a subgroup, k by k, so that they stream.
 // Sums run over k in order with fma, as in matmul.wgsl and conv2d.wgsl.
 //
-// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k); pixels.wgsl, divide.wgsl; fns store_y,
+// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k), PLAIN (a matrix: no taps, no
+// padding); pixels.wgsl, divide.wgsl; fns store_y,
 // epilogue; unrolled over rows: struct Rows, struct Pixels, pixels, load_rows, multiply, take.
 
 struct Params {
@@ -50,6 +51,10 @@ fn tap(k: u32) -> vec3<u32> {
 
 // that of the pixel of x under pixel p (image, row, column); zeros in the padding
 fn load(p: vec3<u32>, tap: vec3<u32>) -> vec4<f32> {
+  if (PLAIN) {
+    let i = p.z * params.vectors + tap.z;
+    return textureLoad(x, vec2(i & 1023, i >> 10));
+  }
   let at = vec2<i32>(p.yz * params.stride + tap.xy) - vec2(params.pad_y, params.pad_x);
   let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
   let q = vec2<u32>(clamp(at, vec2(0), size - 1)) >> vec2(params.upsample);

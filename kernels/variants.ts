@@ -10,7 +10,7 @@ export interface Choice {
 
 /** Every choice that is made by size, see {@link variantOf}. */
 export const CHOICES = {
-  "matmul_texture rows": { size: "multiplications", variants: ["8", "16"] },
+  "matmul_texture rows": { size: "multiplications", variants: ["8", "16", "32"] },
   "attention operands": {
     size: "operations per byte of keys and values",
     variants: ["subgroup", "texture"],
