@@ -6,9 +6,9 @@ import { InfinityModel } from "../model/infinity.ts";
 import { decibels, squaredError, ssim } from "../model/metrics.ts";
 import { makePlan, type SamplingOptions } from "../model/plan.ts";
 import { findPreset } from "../model/presets.ts";
-import { digits, median, table, wallTime } from "./measure.ts";
+import { digits, median, table, timed } from "./measure.ts";
 
-/** What the model has seen, and colours it has not. */
+/** Things the model knows well, and less likely ones. */
 const PROMPTS = [
   ...["red apple", "dog face", "pizza", "rocket", "sunflower", "purple cat", "blue car"],
   ...["birthday cake", "blue pizza", "green rocket", "pink dog face", "purple sunflower"],
@@ -53,7 +53,7 @@ export interface LessRow {
   readonly bits: number;
   /** Share of the likelier values that are, where all earlier bits are the exact picture's. */
   readonly forced: number;
-  /** A warm picture. */
+  /** A warm picture: time of the process over the machine's cores. */
   readonly milliseconds: number;
   /** Of the 2B's transformer at 1024x1024, self-attention counted, a picture. */
   readonly teraflop: number;
@@ -62,6 +62,7 @@ export interface LessRow {
 /** Time and error on the 2B's 1024x1024 schedule, in a narrow transformer of random weights. */
 export interface LargeRow {
   readonly name: string;
+  /** As {@link LessRow.milliseconds}. */
   readonly seconds: number;
   /** Of the logits of all scales, with the exact run's bits forced. */
   readonly error: number;
@@ -142,7 +143,7 @@ async function benchNano(): Promise<LessRow[]> {
   for (let i = 0; i < TIMED; i++) {
     for (const [c, { options }] of cases.entries()) {
       const one = { ...options, prompt: PROMPTS[0]! };
-      times[c]!.push(await wallTime(() => model.generate(one)));
+      times[c]!.push((await timed(() => model.generate(one))).cpu);
     }
   }
   const rows: LessRow[] = [];
@@ -194,10 +195,10 @@ async function benchLarge(): Promise<LargeRow[]> {
     const forceBits = exact && [...exact.images[0]!.bits.scales];
     const options = { textFeatures, fast, cfgUntil: until, forceBits, trace: true };
     let result: Result | undefined;
-    const took = await wallTime(async () => result = await model.generate(options));
+    const took = await timed(async () => result = await model.generate(options));
     exact ??= result!;
     const name = nameOf({ fast, cfgUntil: until });
-    rows.push({ name, seconds: took / 1000, ...compare(deltas(result!), deltas(exact)) });
+    rows.push({ name, seconds: took.cpu / 1000, ...compare(deltas(result!), deltas(exact)) });
   }
   return rows;
 }
@@ -235,9 +236,9 @@ export function lessWorkTables({ nano, large }: LessWork): string {
     percent(forced),
   ]);
   return `
-Less work, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds against the exact pictures: SSIM, PSNR, bits that are the
-same, and those of the likelier values after the exact picture's bits; a warm picture; the 2B's transformer at 1024x1024
-with the same scales left out (--cfg-until ${LARGE.slice(1).toReversed().join(", ")} for 3, 2, 1)
+Less work, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds against the exact pictures: SSIM, PSNR, bits that are the same, and
+those of the likelier values after the exact picture's bits; a warm picture, by the process's CPU time over its cores;
+the 2B's transformer at 1024x1024, --cfg-until ${LARGE.slice(1).toReversed().join(", ")} for 3, 2, 1
 
 ${
     table(
@@ -246,7 +247,8 @@ ${
     )
   }
 
-The 2B's 1024x1024 schedule, 256 wide, one block, random weights: time, error of logits, likelier values that stay
+The 2B's 1024x1024 schedule, 256 wide, one block, random weights: time as above, error of logits, likelier values that
+stay
 
 ${table(["", "s", "error", "forced"], right)}
 `;
