@@ -1,4 +1,6 @@
 import { formatBytes } from "../engine/errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { MemoryOptions } from "../model/memory_plan.ts";
 import { bytes, help, on, parseFlags, path, type Spec, whole } from "./flags.ts";
 import { FLAGS } from "./generate_flags.ts";
 import type { Io } from "./io.ts";
@@ -6,7 +8,7 @@ import { folderConfig, folderType, isPreset, presetConfig } from "./model.ts";
 
 const SPEC = {
   name: "plan",
-  summary: "Says what a generation needs of the GPU's memory, before anything is allocated.",
+  summary: "Says what a generation takes of memory and arithmetic, before anything is allocated.",
   words: "",
   flags: {
     "model": {
@@ -30,6 +32,18 @@ const SPEC = {
   },
   notes: ["Example: bitwise plan --model 2b -W 1024 -H 1024 --type f16 --max-vram 10G"],
 } as const satisfies Spec;
+
+/** Arithmetic of the transformer in TFLOP. */
+async function work(config: ModelConfig, options: MemoryOptions) {
+  const { makePlan } = await import("../model/plan.ts");
+  const { transformerFlops } = await import("../model/flops.ts");
+  const { promptTokens = config.tokenizer.max_length } = options;
+  const scales = transformerFlops(config.transformer, makePlan(config, options, 1), promptTokens);
+  const tera = (of: (scale: typeof scales[number]) => number) =>
+    scales.reduce((sum, scale) => sum + of(scale), 0) / 1e12;
+  const attention = tera(({ selfAttention, crossAttention }) => selfAttention + crossAttention);
+  return { linear: tera(({ linear }) => linear), attention };
+}
 
 /** `bitwise plan`: memory per stage, without a GPU. */
 export async function plan(args: readonly string[], io: Io): Promise<number> {
@@ -56,7 +70,8 @@ export async function plan(args: readonly string[], io: Io): Promise<number> {
   const made = limit === undefined
     ? await planMemory(config, options)
     : await fitMemory(config, options, limit);
-  if (given.json) return io.out(JSON.stringify({ model: config.name, ...made })), 0;
+  const flops = await work(config, options);
+  if (given.json) return io.out(JSON.stringify({ model: config.name, ...made, flops })), 0;
 
   const columns = ["weights", "cache", "workspace", "peak"] as const;
   const cell = (text: string) => text.padStart(11);
@@ -70,5 +85,7 @@ export async function plan(args: readonly string[], io: Io): Promise<number> {
     const staged = await planMemory(config, { ...options, staged: true });
     io.out(`With --staged ${formatBytes(staged.peak)}`);
   }
+  const [linear, attention] = [flops.linear, flops.attention].map((n) => +n.toPrecision(3));
+  io.out(`Transformer ${linear} TFLOP of linear layers, ${attention} of attention`);
   return 0;
 }

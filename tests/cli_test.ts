@@ -88,7 +88,7 @@ Deno.test("cli refuses flags that contradict each other, and counts beyond all m
   await refuses(["demo", "-o", "-"], 2, "Cannot write the demo to stdout");
 });
 
-Deno.test("cli refuses lists of cfg and tau that do not fit the schedule", async () => {
+Deno.test("cli refuses lists of cfg and tau that do not fit the schedule, and modes that are none", async () => {
   const wrong = "the schedule has 4 scales, give one value or 4";
   await refuses(
     ["generate", "cat", "--cfg-scale", "3,2"],
@@ -99,6 +99,11 @@ Deno.test("cli refuses lists of cfg and tau that do not fit the schedule", async
     ["generate", "cat", "--cfg-until", "5"],
     2,
     "Cannot guide the first 5 scales: it must be a whole number from 0 to 4",
+  );
+  await refuses(
+    ["generate", "cat", "--fast", "kv,turbo"],
+    2,
+    'Cannot read --fast "kv,turbo": it must be kv or prune, or both with a comma',
   );
   await refuses(["generate", "cat", "--tau", "1,1,1,1,1"], 2, `5 values of tau: ${wrong}`);
 });

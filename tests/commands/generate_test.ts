@@ -19,7 +19,7 @@ Deno.test("generate: a batch, its trace, and each picture again from its own par
       await draw(
         cwd,
         ...["Red Apple", "-n", "pizza, cut", "-b", "2", "-s", "6", "--cfg-scale", "3,2.5,2,9"],
-        ...["--cfg-until", "3"],
+        ...["--cfg-until", "3", "--fast", "prune,kv"],
         ...["--top-p", "0.9", "-o", "x.png", "--trace", "t.safetensors", "--json"],
       ),
     );
@@ -32,11 +32,12 @@ Deno.test("generate: a batch, its trace, and each picture again from its own par
     const file = await Deno.readFile(join(cwd, "x-2.png"));
     const of = parseParameters(readPngText(file).parameters!);
     assertEquals(report.images[1].parameters, readPngText(file).parameters);
-    assertEquals(of.cfg, [3, 2.5, 2, 1]);
+    assertEquals([of.cfg, of.fast], [[3, 2.5, 2, 1], ["kv", "prune"]]);
     await draw(
       cwd,
       ...["-p", of.prompt!, `-n${of.negativePrompt}`, "-s", `${of.seed}`],
       ...["--cfg-scale", `${of.cfg}`, "--tau", `${of.tau}`, "--top-p", `${of.topP}`],
+      ...["--fast", `${of.fast}`],
       ...["--schedule", of.schedule!.map(([h, w]) => `${h}x${w}`).join()],
     );
     assertEquals(await Deno.readFile(join(cwd, "output.png")), file);

@@ -13,9 +13,23 @@ Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", (
     assertEquals(plan.peak, Math.max(...peaks));
     assert(plan.peak > 10e9, `${plan.peak}`);
 
+    assertEquals(Math.round(plan.flops.linear), 79);
+    const fast = await ended(
+      start([...args, "--fast", "kv", "--cfg-until", "9"], { cwd, env: NO_GPU }),
+    );
+    const less = JSON.parse(fast.out);
+    assert(
+      less.peak < plan.peak - 3e9 && less.flops.attention < plan.flops.attention / 3,
+      fast.out,
+    );
+
     const own = await ended(start(["plan"], { cwd, env: NO_GPU }));
     assertStringIncludes(own.out, "emoji-nano as f32, all parts in memory");
     assert(/^Peak \d+ MB\nWith --staged \d+ MB$/m.test(own.out), own.out);
+    assert(
+      /^Transformer 0\.0\d+ TFLOP of linear layers, 0\.0\d+ of attention$/m.test(own.out),
+      own.out,
+    );
   }));
 
 Deno.test("plan: stages what does not fit, and says in one line what would", () =>

@@ -1,0 +1,257 @@
+import { type ModelConfig, parseConfig } from "../model/config.ts";
+import type { FastMode } from "../model/fast.ts";
+import { transformerFlops } from "../model/flops.ts";
+import type { Image, Result } from "../model/images.ts";
+import { InfinityModel } from "../model/infinity.ts";
+import { decibels, squaredError, ssim } from "../model/metrics.ts";
+import { makePlan, type SamplingOptions } from "../model/plan.ts";
+import { findPreset } from "../model/presets.ts";
+import { digits, median, table, timed } from "./measure.ts";
+
+/** Things the model knows well, and less likely ones. */
+const PROMPTS = [
+  ...["red apple", "dog face", "pizza", "rocket", "sunflower", "purple cat", "blue car"],
+  ...["birthday cake", "blue pizza", "green rocket", "pink dog face", "purple sunflower"],
+  ...["a cute house", "green birthday cake", "red fish", "blue tree"],
+];
+const SEEDS = 2;
+const SEED = 1;
+const TIMED = 15;
+/** Scales of the 2B at 1024x1024 in place of emoji-nano's 4, from the share of the last scale's tokens. */
+const LARGE = [0, 9, 10, 12];
+
+/** What is left out. */
+interface Less {
+  readonly fast: readonly FastMode[];
+  /** Guided scales of emoji-nano, if not all. */
+  readonly cfgUntil?: number;
+}
+
+const BOTH: readonly FastMode[] = ["kv", "prune"];
+const CASES: readonly Less[] = [
+  { fast: [] },
+  ...[3, 2, 1, 0].map((cfgUntil): Less => ({ fast: [], cfgUntil })),
+  { fast: ["kv"] },
+  { fast: ["prune"] },
+  { fast: BOTH },
+  { fast: ["kv"], cfgUntil: 2 },
+  { fast: ["kv"], cfgUntil: 1 },
+  { fast: BOTH, cfgUntil: 2 },
+];
+
+/** What one way to save costs emoji-nano, against the exact pictures of the same seeds. */
+export interface LessRow {
+  /** Flags. */
+  readonly name: string;
+  /** Mean SSIM over prompts and seeds. */
+  readonly ssim: number;
+  /** The worst of them. */
+  readonly worst: number;
+  /** PSNR in dB of the mean squared error. */
+  readonly psnr: number;
+  /** Share of bits that are the same. */
+  readonly bits: number;
+  /** Share of the likelier values that are, where all earlier bits are the exact picture's. */
+  readonly forced: number;
+  /** A warm picture: time of the process over the machine's cores. */
+  readonly milliseconds: number;
+  /** Of the 2B's transformer at 1024x1024, self-attention counted, a picture. */
+  readonly teraflop: number;
+}
+
+/** Time and error on the 2B's 1024x1024 schedule, in a narrow transformer of random weights. */
+export interface LargeRow {
+  readonly name: string;
+  /** As {@link LessRow.milliseconds}. */
+  readonly seconds: number;
+  /** Of the logits of all scales, with the exact run's bits forced. */
+  readonly error: number;
+  /** See {@link LessRow.forced}. */
+  readonly forced: number;
+}
+
+function nameOf({ fast, cfgUntil }: Less): string {
+  const flags = [
+    ...fast.length ? [`--fast ${fast.join()}`] : [],
+    ...cfgUntil === undefined ? [] : [`--cfg-until ${cfgUntil}`],
+  ];
+  return flags.join(" ") || "exact";
+}
+
+function deltas(result: Result): Float32Array[] {
+  return result.trace.filter(({ name }) => name.endsWith("logit_delta"))
+    .map(({ data }) => data as Float32Array);
+}
+
+/** Relative error of logits, and the share of signs that agree. */
+function compare(got: readonly Float32Array[], want: readonly Float32Array[]) {
+  let [error, norm, same, count] = [0, 0, 0, 0];
+  want.forEach((scale, s) =>
+    scale.forEach((value, i) => {
+      error += (value - got[s]![i]!) ** 2;
+      norm += value ** 2;
+      count++;
+      if ((value > 0) === (got[s]![i]! > 0)) same++;
+    })
+  );
+  return { error: Math.sqrt(error / norm), forced: same / count };
+}
+
+function sameBits(a: readonly Image[], b: readonly Image[]): number {
+  let [same, count] = [0, 0];
+  a.forEach(({ bits }, i) =>
+    bits.scales.forEach((scale, s) =>
+      scale.forEach((bit, k) => {
+        count++;
+        if (bit === b[i]!.bits.scales[s]![k]) same++;
+      })
+    )
+  );
+  return same / count;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Guided scales of the 2B at 1024x1024 for those of emoji-nano. */
+function largeUntil(scales: number | undefined): number | undefined {
+  return scales === undefined ? undefined : LARGE[scales];
+}
+
+/** TFLOP of the 2B's transformer at 1024x1024. */
+function large(options: SamplingOptions): number {
+  const config = parseConfig(findPreset("2b").config, "2b");
+  return transformerFlops(config.transformer, makePlan(config, options, 1), 0)
+    .reduce((sum, { linear, selfAttention }) => sum + linear + selfAttention, 0) / 1e12;
+}
+
+async function benchNano(): Promise<LessRow[]> {
+  using model = await InfinityModel.load();
+  const all = { prompt: PROMPTS, batchCount: SEEDS, seed: SEED };
+  const exact = await model.generate({ ...all, trace: true });
+  const wanted = deltas(exact);
+  const forceBits = wanted.map((_, s) =>
+    Uint8Array.from(exact.images.flatMap(({ bits }) => [...bits.scales[s]!]))
+  );
+  const cases = [
+    ...CASES.map((less) => ({ name: nameOf(less), options: less as SamplingOptions })),
+    { name: "exact, other seeds", options: { seed: SEED + 1000 } },
+  ];
+  // each in turn, so that what else the machine does hits all alike
+  const times = cases.map((): number[] => []);
+  for (let i = 0; i < TIMED; i++) {
+    for (const [c, { options }] of cases.entries()) {
+      const one = { ...options, prompt: PROMPTS[0]! };
+      times[c]!.push((await timed(() => model.generate(one))).cpu);
+    }
+  }
+  const rows: LessRow[] = [];
+  for (const [c, { name, options }] of cases.entries()) {
+    const { images } = await model.generate({ ...all, ...options });
+    const forced = await model.generate({ ...all, ...options, forceBits, trace: true });
+    const similar = images.map((image, i) => ssim(image, exact.images[i]!));
+    rows.push({
+      name,
+      ssim: mean(similar),
+      worst: Math.min(...similar),
+      psnr: decibels(mean(images.map((image, i) => squaredError(image, exact.images[i]!)))),
+      bits: sameBits(images, exact.images),
+      forced: compare(deltas(forced), wanted).forced,
+      milliseconds: median(times[c]!),
+      teraflop: large({ ...options, seed: 0, cfgUntil: largeUntil(options.cfgUntil) }),
+    });
+  }
+  return rows;
+}
+
+/** The 2B's scales, guidance and shape of blocks, 256 channels wide and one block deep; a token is a pixel. */
+function narrow(): ModelConfig {
+  const { vae, transformer, ...rest } = findPreset("2b").config as Record<string, object>;
+  const mult = { encoder_ch_mult: [1], decoder_ch_mult: [1], patch_size: 1, base_ch: 32 };
+  const width = { embed_dim: 256, num_heads: 2, ffn_hidden: 1024, depth: 1, block_chunks: 1 };
+  const text = { text_channels: 256, text_attn_pool_heads: 2 };
+  const { text_encoder: _, ...others } = rest;
+  return parseConfig({
+    ...others,
+    name: "narrow 2B",
+    image: { width: 64, height: 64 },
+    vae: { ...vae, ...mult },
+    transformer: { ...transformer, ...width, ...text },
+  }, "narrow 2B");
+}
+
+async function benchLarge(): Promise<LargeRow[]> {
+  using model = await InfinityModel.synthetic(narrow());
+  const textFeatures = {
+    features: Float32Array.from({ length: 16 * 256 }, (_, i) => Math.sin(i * i)),
+    width: 256,
+    lens: [16],
+  };
+  const rows: LargeRow[] = [];
+  let exact: Result | undefined;
+  for (const { fast, cfgUntil } of CASES.filter(({ fast }, i) => i === 0 || fast.length > 0)) {
+    const until = largeUntil(cfgUntil);
+    const forceBits = exact && [...exact.images[0]!.bits.scales];
+    const options = { textFeatures, fast, cfgUntil: until, forceBits, trace: true };
+    let result: Result | undefined;
+    const took = await timed(async () => result = await model.generate(options));
+    exact ??= result!;
+    const name = nameOf({ fast, cfgUntil: until });
+    rows.push({ name, seconds: took.cpu / 1000, ...compare(deltas(result!), deltas(exact)) });
+  }
+  return rows;
+}
+
+/** What less work costs, and what it saves. */
+export interface LessWork {
+  readonly nano: readonly LessRow[];
+  readonly large: readonly LargeRow[];
+}
+
+/** Measures guidance of the first scales only and {@link FastMode}. */
+export async function benchLessWork(): Promise<LessWork> {
+  return { nano: await benchNano(), large: await benchLarge() };
+}
+
+/** The tables of {@link benchLessWork}. */
+export function lessWorkTables({ nano, large }: LessWork): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
+  const [whole] = nano;
+  const left = nano.map((row) => [
+    row.name,
+    row.ssim.toFixed(3),
+    row.worst.toFixed(3),
+    row.psnr === Infinity ? "equal" : row.psnr.toFixed(1),
+    percent(row.bits),
+    percent(row.forced),
+    digits(row.milliseconds),
+    row.teraflop.toFixed(1),
+    `${(whole!.teraflop / row.teraflop).toFixed(2)}x`,
+  ]);
+  const right = large.map(({ name, seconds, error, forced }) => [
+    name,
+    digits(seconds),
+    error.toExponential(1),
+    percent(forced),
+  ]);
+  return `
+Less work, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds against the exact pictures: SSIM, PSNR, bits that are the same, and
+those of the likelier values after the exact picture's bits; a warm picture, by the process's CPU time over its cores;
+the 2B's transformer at 1024x1024, --cfg-until ${LARGE.slice(1).toReversed().join(", ")} for 3, 2, 1
+
+${
+    table(
+      ["", "SSIM", "worst", "PSNR", "bits", "forced", "ms", "TFLOP", ""],
+      left,
+    )
+  }
+
+The 2B's 1024x1024 schedule, 256 wide, one block, random weights: time as above, error of logits, likelier values that
+stay
+
+${table(["", "s", "error", "forced"], right)}
+`;
+}
+
+if (import.meta.main) console.log(lessWorkTables(await benchLessWork()));
