@@ -25,7 +25,7 @@ export {
   OutOfMemoryError,
   SafetensorsError,
 } from "./engine/errors.ts";
-export type { Capabilities, DeviceOptions, SubgroupMatrix } from "./engine/adapter.ts";
+export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./engine/adapter.ts";
 export { Device } from "./engine/device.ts";
 export {
   type Binding,
@@ -35,11 +35,12 @@ export {
   type Kernel,
   type Param,
   type Specialisation,
+  type Work,
 } from "./engine/kernel.ts";
 export type { Memory } from "./engine/memory.ts";
-export type { KernelTime, Profiler } from "./engine/profiler.ts";
+export type { Done, KernelTime, Profiler } from "./engine/profiler.ts";
 export type { Storage, Tensor, TensorData, TensorDType } from "./engine/tensor.ts";
-export type { Texture } from "./engine/texture.ts";
+export type { TexelFormat, Texture } from "./engine/texture.ts";
 export type { TensorEntry, TensorToWrite } from "./engine/safetensors_writer.ts";
 export type {
   ModelConfig,

@@ -8,13 +8,17 @@ import { drawReport } from "./draw.ts";
 import { benchEndToEnd } from "./end_to_end.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
+import { benchLessWork, lessWorkTables } from "./less_work.ts";
 import { benchLoading } from "./loading.ts";
 import * as show from "./report.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
 import { benchStorage } from "./storage.ts";
 import { tune } from "./tune.ts";
 
-const PARTS = ["kernels", "shapes", "end_to_end", "growth", "loading", "storage", ...KERNEL_NAMES];
+const PARTS = [
+  ...["kernels", "shapes", "end_to_end", "growth", "less_work", "loading", "storage"],
+  ...KERNEL_NAMES,
+];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
 const MODEL_NAMES = MODELS.map(({ name }) => name);
 /** Seconds that a picture of {@link benchGrowth} may take, and the bytes it may hold. */
@@ -151,6 +155,10 @@ async function bench(asked: Asked, wide: boolean): Promise<show.Report> {
   if (wants("end_to_end")) {
     const result = report.endToEnd = await benchEndToEnd();
     tell(() => show.printEndToEnd(result, SKIPPED));
+  }
+  if (wants("less_work")) {
+    const result = report.lessWork = await benchLessWork();
+    tell(() => console.log(lessWorkTables(result)));
   }
   if (wants("storage")) {
     const rows = report.storage = await benchStorage();

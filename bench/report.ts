@@ -5,6 +5,7 @@ import type { Ceilings, Overheads } from "./ceilings.ts";
 import type { EndToEnd, Share } from "./end_to_end.ts";
 import type { GrowthRow, Slope } from "./growth.ts";
 import type { KernelResult } from "./kernels.ts";
+import type { LessWork } from "./less_work.ts";
 import type { LoadingRow } from "./loading.ts";
 import { digits, SAMPLES, table } from "./measure.ts";
 import type { ModelShapes } from "./shapes.ts";
@@ -22,6 +23,7 @@ export interface Report {
   kernels?: { readonly rows: readonly KernelResult[] } | string;
   shapes?: readonly ModelShapes[] | string;
   endToEnd?: EndToEnd;
+  lessWork?: LessWork;
   storage?: readonly StorageRow[];
   growth?: { readonly rows: readonly GrowthRow[]; readonly slopes: readonly Slope[] };
   tuning?: readonly TuneRow[];

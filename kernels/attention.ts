@@ -178,11 +178,13 @@ export function attention(device: Device, args: AttentionArgs): void {
     });
   }
   const lanes = device.capabilities.subgroupSize;
-  // wide heads fill the registers, and from buffers loads are not what counts
-  const tile = variant === "texture" && headDim <= 64
-    ? Number(variantOf(device, "attention_texture queries", args.maxQueries / lanes))
-    : 2;
-  const { piece, pieces } = piecesOf(vectors);
+  // wide heads fill the registers; from buffers loads are what counts, and little code compiles soon
+  const [tile, most] = variant === "subgroup"
+    ? [1, 8]
+    : headDim > 64
+    ? [2, 16]
+    : [Number(variantOf(device, "attention_texture queries", args.maxQueries / lanes)), 16];
+  const { piece, pieces } = piecesOf(vectors, most);
   const shape = { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces };
   const text = unrolledSubgroup(lanes, tile, piece, pieces);
   if (variant === "subgroup") {

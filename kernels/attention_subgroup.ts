@@ -1,11 +1,8 @@
 import { memoised } from "../engine/mod.ts";
 
-/** Vec4s of a head that are unrolled at most: code, and the time to compile it, grow with them. */
-const PIECE = 16;
-
-/** Splits a head into pieces, all but the last full. */
-export function piecesOf(vectors: number): { piece: number; pieces: number } {
-  const pieces = Math.ceil(vectors / PIECE);
+/** Splits a head into pieces of at most `most` vec4s, all but the last full. */
+export function piecesOf(vectors: number, most: number): { piece: number; pieces: number } {
+  const pieces = Math.ceil(vectors / most);
   return { piece: Math.ceil(vectors / pieces), pieces };
 }
 
