@@ -61,13 +61,13 @@ fn keep_queries(d: u32) {
   ${shift("own")} ${queries((i) => `own[${(i + 1) * width - 1}] = load_query(${i}, d);`)}
 }
 fn begin_all() { ${queries((i) => `most[${i}] = LOWEST;`)} }
-fn clear_all() { ${logits((n) => `s[${n}] = 0.0;`)} }
+fn clear_all() { ${
+      repeat(lanes, (j) => `{ let x = start(${j}); ${queries((i) => `s[${i * lanes + j}] = x;`)} }`)
+    } }
 fn score_all() {
   ${overPieces(over("load_k", score), "own")}
 }
-fn logit_all() { ${
-      logits((n) => `s[${n}] = logit(${Math.floor(n / lanes)}, ${n % lanes}, s[${n}]);`)
-    } }
+fn bias_all() { ${logits((n) => `s[${n}] += bias(${Math.floor(n / lanes)}, ${n % lanes});`)} }
 fn soften_all() {
   ${queries(soften)}
 }

@@ -8,7 +8,7 @@
 //
 // Prelude (attention.ts): Q, KV, Y, LANES, TILE, VECTORS (vec4s of a head), PIECE (of them, unrolled), PIECES, BIAS; fns k_at, v_at;
 // and loops that are unrolled, because arrays stay in registers only under constant indices: keep_queries, begin_all,
-// clear_all, score_all, logit_all, soften_all, weigh_all, divide_all, store_all.
+// clear_all, score_all, bias_all, soften_all, weigh_all, divide_all, store_all.
 
 struct Params {
   q_stride: u32, // strides and offsets in vec4s
@@ -53,7 +53,7 @@ fn load_query(i: u32, d: u32) -> vec4<f32> {
   return select(vec4(0.0), params.scale * x, d < VECTORS);
 }
 
-// vec4 d of this lane's key and value; beyond the span's keys the last one, which logit() leaves out
+// vec4 d of this lane's key and value; beyond the span's keys the last one, see start()
 fn load_k(d: u32) -> vec4<f32> {
   let row = span.z + min(step + lane, span.w - 1);
   return k_at(row * params.k_stride + params.k_offset + head * VECTORS + min(d, VECTORS - 1));
@@ -68,11 +68,13 @@ fn score(a: vec4<f32>, b: vec4<f32>, so_far: f32) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, so_far))));
 }
 
-fn logit(i: u32, j: u32, x: f32) -> f32 {
-  if (!BIAS) { return select(LOWEST, x, step + j < span.w); }
+// what the logit of key j begins with: keys beyond the span's weigh nothing (a choice at the end costs a sixth more time)
+fn start(j: u32) -> f32 { return select(LOWEST, 0.0, step + j < span.w); }
+
+fn bias(i: u32, j: u32) -> f32 {
   let distance = i32(step + j) - i32(first + i * LANES + lane);
   let at = clamp(params.bias_centre + distance, 0, params.bias_last);
-  return select(LOWEST, x + bias_table[bias_bucket[at] * params.heads + head], step + j < span.w);
+  return bias_table[bias_bucket[at] * params.heads + head];
 }
 
 fn inverse(x: f32) -> f32 { return select(1 / x, 0.0, x == 0.0); }
@@ -95,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (step = 0; step < span.w; step += LANES) {
     clear_all();
     score_all();
-    logit_all();
+    if (BIAS) { bias_all(); }
     soften_all();
     weigh_all();
   }

@@ -162,15 +162,15 @@ const prelude = memoised((
     `fn epilogue(m: u32, n: u32, v: vec4<f32>) -> vec4<f32> { ${EPILOGUES[epilogue]} }`,
     isQuantised(dtype) ? LOAD_SCALE : "",
     `struct Rows { ${each((r) => `r${r}: vec4<f32>,`).join(" ")} }`,
-    `struct Pixels { ${each((r) => `r${r}: vec3<u32>,`).join(" ")} }`,
+    `struct Pixels { ${each((r) => `r${r}: vec3<i32>,`).join(" ")} }`,
     // rows beyond the last repeat it
     `fn pixels(first: vec3<u32>, rows: u32) -> Pixels {
   var p = first;
   var at: Pixels;
-  ${each((r) => `at.r${r} = p; p = select(p, next(p), ${r + 1} < rows);`).join("\n  ")}
+  ${each((r) => `at.r${r} = place(p); p = select(p, next(p), ${r + 1} < rows);`).join("\n  ")}
   return at;
 }`,
-    `fn load_rows(at: Pixels, tap: vec3<u32>) -> Rows {
+    `fn load_rows(at: Pixels, tap: vec3<i32>) -> Rows {
   var a: Rows;
   ${each((r) => `a.r${r} = load(at.r${r}, tap);`).join("\n  ")}
   return a;

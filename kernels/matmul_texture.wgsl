@@ -43,24 +43,30 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
 
 // what one lane reads of every row: a tap, and a vec4 of its channels
-fn tap(k: u32) -> vec3<u32> {
+fn tap(k: u32) -> vec3<i32> {
   let tap = divide(k, params.vectors);
   let down = divide(tap, params.size);
-  return vec3(down, tap - down * params.size, k - tap * params.vectors);
+  return vec3<i32>(vec3(down, tap - down * params.size, k - tap * params.vectors));
 }
 
-// that of the pixel of x under pixel p (image, row, column); zeros in the padding
-fn load(p: vec3<u32>, tap: vec3<u32>) -> vec4<f32> {
-  if (PLAIN) {
-    let i = p.z * params.vectors + tap.z;
-    return textureLoad(x, vec2(i & 1023, i >> 10));
-  }
-  let at = vec2<i32>(p.yz * params.stride + tap.xy) - vec2(params.pad_y, params.pad_x);
-  let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
-  let q = vec2<u32>(clamp(at, vec2(0), size - 1)) >> vec2(params.upsample);
-  let i = ((p.x * params.in_height + q.x) * params.in_width + q.y) * params.vectors + tap.z;
-  return select(vec4(0.0), textureLoad(x, vec2(i & 1023, i >> 10)), all(at >= vec2(0)) && all(at < size));
+// where the patch under a pixel (image, row, column) begins in x: first row of the image, row and column in it
+fn place(p: vec3<u32>) -> vec3<i32> {
+  let corner = vec2<i32>(p.yz * params.stride) - vec2(params.pad_y, params.pad_x);
+  return vec3(i32(p.x * params.in_height), corner);
 }
+
+// what a tap finds from there; zeros in the padding
+fn load(p: vec3<i32>, tap: vec3<i32>) -> vec4<f32> {
+  if (PLAIN) { return texel(p.z * i32(params.vectors) + tap.z); }
+  let at = p.yz + tap.xy;
+  let q = at >> vec2(params.upsample);
+  // outside it is anywhere, which is safe to read
+  let v = texel(((p.x + q.x) * i32(params.in_width) + q.y) * i32(params.vectors) + tap.z);
+  let size = vec2(params.in_height, params.in_width) << vec2(params.upsample);
+  return select(vec4(0.0), v, all(vec2<u32>(at) < size)); // what is below zero is large
+}
+
+fn texel(i: i32) -> vec4<f32> { return textureLoad(x, vec2(i & 1023, i >> 10)); }
 
 @compute @workgroup_size(LANES)
 fn main(

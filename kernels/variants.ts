@@ -21,10 +21,10 @@ export const CHOICES = {
 /** What was measured where: lavapipe 22.3.6 with 256-bit registers on a Xeon (Sapphire Rapids) of 2 cores. */
 const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
   cpu: {
-    // 16 rows are up to a quarter faster, and take half a second to compile
-    "matmul_texture rows": [[0, "8"], [2 ** 28, "16"]],
-    // copies run at 4 GB/s; a third of the time is saved at 40 GFLOP/s
-    "attention operands": [[0, "subgroup"], [33, "texture"]],
+    // more rows are up to a quarter faster, and take half a second to compile, or a whole one
+    "matmul_texture rows": [[0, "8"], [2 ** 28, "16"], [2 ** 30, "32"]],
+    // twice as fast from 6 on, but a second of compilation more
+    "attention operands": [[0, "subgroup"], [12, "texture"]],
     "attention_texture queries": [[0, "2"], [16, "4"]],
   },
   gpu: {},
