@@ -6,11 +6,11 @@ import {
   memoised,
   type Tensor,
   type Texture,
-  TEXTURE_WIDTH,
 } from "../engine/mod.ts";
 import source from "./attention.wgsl" with { type: "text" };
 import { piecesOf, unrolled as unrolledSubgroup } from "./attention_subgroup.ts";
 import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
+import { textureTexels } from "./matmul_texture.ts";
 import { variantOf } from "./variants.ts";
 
 const BINDINGS = ["q", "k", "v", "spans", "bias_table", "bias_bucket", "y"] as const;
@@ -209,7 +209,7 @@ function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   const keys = k.elements / (args.kStride ?? heads * headDim); // of all spans, at most
   const bytes = k.byteLength + (k === v ? 0 : v.byteLength);
   const texels = bytes / (k.dtype === "f16" ? 8 : 16);
-  const fits = texels <= device.gpu.limits.maxTextureDimension2D * TEXTURE_WIDTH;
+  const fits = texels <= textureTexels(device);
   if (!fits) return "subgroup";
   const flops = 4 * heads * headDim * maxQueries * keys;
   return variantOf(device, "attention operands", flops / bytes);

@@ -11,7 +11,7 @@ import { accessY, readX } from "./access.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { isQuantised, type Linear, type WeightType } from "./linear.ts";
 import source from "./matmul.wgsl" with { type: "text" };
-import { matmulTexture } from "./matmul_texture.ts";
+import { matmulTexture, textureTexels } from "./matmul_texture.ts";
 
 export type { Epilogue, Gate } from "./epilogue.ts";
 
@@ -56,31 +56,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (gate && (N % 4 || gate.offset % 4 || gate.stride % 4)) {
     throw new KernelError("bad-shape", `Cannot gate rows of ${N}: not divisible by 4`);
   }
-  if (linear.weight instanceof Texture) {
-    const { weight, dtype, scales, bias } = linear;
-    // a matrix is an image of one pixel per row
-    const rows = {
-      height: 1,
-      width: M,
-      inHeight: 1,
-      inWidth: M,
-      size: 1,
-      stride: 1,
-      padY: 0,
-      padX: 0,
-    };
-    const factors = {
-      x,
-      channels: K,
-      rows: { ...rows, upsample: false },
-      M,
-      N,
-      weight,
-      dtype,
-      scales,
-    };
-    return matmulTexture(device, { ...factors, bias, y, first: 0, epilogue, gate });
-  }
+  if (linear.weight instanceof Texture) return multiplyInTextures(device, args, M, linear.weight);
   const read = readX(x.dtype, K, "K");
   const access = accessY(y.dtype, N % 4 === 0);
   const columns = Math.ceil(Math.ceil(N / 4) / WG);
@@ -106,6 +82,33 @@ export function matmul(device: Device, args: MatmulArgs): void {
     workgroups: [columns, ...grid(Math.ceil(M / ROWS))],
     work: { shape: [M, K, N], flops: 2 * M * K * N },
   });
+}
+
+/** On software adapters: a matrix is an image of one pixel per row, as many rows at a time as a texture holds. */
+function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight: Texture): void {
+  const { x, linear, y, epilogue = "none", gate } = args;
+  const { K, N, dtype, scales, bias } = linear;
+  // a multiple of 64, for the alignment of bindings
+  const most = Math.floor(textureTexels(device) / Math.ceil(K / 4) / 64) * 64;
+  for (let first = 0; first < M; first += most) {
+    const rows = Math.min(most, M - first);
+    const pixels = { height: 1, width: rows, inHeight: 1, inWidth: rows };
+    matmulTexture(device, {
+      x: x.reshape(M, K).rows(first, rows),
+      channels: K,
+      rows: { ...pixels, size: 1, stride: 1, padY: 0, padX: 0, upsample: false },
+      M: rows,
+      N,
+      weight,
+      dtype,
+      scales,
+      bias,
+      y,
+      first,
+      epilogue,
+      gate,
+    });
+  }
 }
 
 /** All prelude lines. */

@@ -5,6 +5,7 @@ import {
   memoised,
   type Tensor,
   type Texture,
+  TEXTURE_WIDTH,
 } from "../engine/mod.ts";
 import { accessY } from "./access.ts";
 import divideSource from "./divide.wgsl" with { type: "text" };
@@ -91,6 +92,11 @@ export interface MatmulTextureArgs {
   readonly epilogue: Epilogue;
   /** For the epilogue `gate`. */
   readonly gate?: Gate;
+}
+
+/** Vec4s that one texture holds. */
+export function textureTexels(device: Device): number {
+  return device.gpu.limits.maxTextureDimension2D * TEXTURE_WIDTH;
 }
 
 /** Rows · weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */

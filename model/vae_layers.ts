@@ -9,6 +9,8 @@
 import { ConfigError, type Device, type Tensor } from "../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../kernels/conv2d.ts";
 import { applyGroupNorm, groupNorm, groupNormMoments } from "../kernels/group_norm.ts";
+import { usesTexture } from "../kernels/linear.ts";
+import { textureTexels } from "../kernels/matmul_texture.ts";
 import type { Weights } from "./checkpoint.ts";
 import type { VaeConfig } from "./vae.ts";
 import type { StripMemory } from "./vae_memory.ts";
@@ -33,9 +35,11 @@ export function normOptions({ norm_groups = 32, norm_eps = 1e-6 }: VaeConfig): N
   return { groups: norm_groups, eps: norm_eps };
 }
 
-/** Bytes of the largest activation that a kernel can bind. */
-export function largestBinding({ capabilities: { limits } }: Device): number {
-  return Math.min(limits.maxBufferSize ?? 0, limits.maxStorageBufferBindingSize ?? 0);
+/** Bytes of the largest activation that a kernel can bind, or on software adapters copy to a texture. */
+export function largestBinding(device: Device): number {
+  const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = device.capabilities.limits;
+  const texture = usesTexture(device) ? 16 * textureTexels(device) : Infinity;
+  return Math.min(maxBufferSize, maxStorageBufferBindingSize, texture);
 }
 
 /** Loads the convolution `name` from `C` to `N` channels. */
