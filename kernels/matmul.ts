@@ -10,14 +10,18 @@ import {
 import { accessY, readX } from "./access.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { isQuantised, type Linear, type WeightType } from "./linear.ts";
+import { matrixConstants, matrixLines, matrixShape, TILES } from "./matrix.ts";
 import source from "./matmul.wgsl" with { type: "text" };
+import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
 import { matmulTexture } from "./matmul_texture.ts";
+import { variantOf } from "./variants.ts";
 
 export type { Epilogue, Gate } from "./epilogue.ts";
 
 const BINDINGS = ["x", "w", "scales", "bias", "gate", "y"] as const;
 const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
 const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
+const matrixKernel = defineKernel("matmul_matrix", matrixSource, BINDINGS, PARAMS);
 
 /** Rows of y that one invocation makes. */
 const ROWS = 8;
@@ -36,6 +40,22 @@ export interface MatmulArgs {
   readonly epilogue?: Epilogue;
   /** For the epilogue `gate`; offset, stride and N are divisible by 4. */
   readonly gate?: Gate;
+  /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
+  readonly variant?: MatmulVariant;
+}
+
+/** `vector`: any adapter. `small` and `large`: tensor cores, by tiles of 64 × 64 and 128 × 128. */
+export type MatmulVariant = "vector" | "small" | "large";
+
+/**
+ * Tensor cores take f16, so f32 weights, which someone asked for, stay out. Whether they multiply does not depend on the
+ * number of rows, and the size of the tile changes no sum: the bits of one row must not depend on the others.
+ */
+function chooseVariant(device: Device, { dtype, N }: Linear, M: number): MatmulVariant {
+  const { class: adapter } = device.capabilities;
+  if (adapter === "cpu" || dtype === "f32" || !matrixShape(device)) return "vector";
+  const { m, n } = TILES.large;
+  return variantOf(device, "matmul_matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
 }
 
 /**
@@ -83,10 +103,9 @@ export function matmul(device: Device, args: MatmulArgs): void {
   }
   const read = readX(x.dtype, K, "K");
   const access = accessY(y.dtype, N % 4 === 0);
-  const columns = Math.ceil(Math.ceil(N / 4) / WG);
-  device.run(kernel, {
-    specialise: { X: read.type, Y: access.type, W: ELEMENT[linear.dtype], WG },
-    functions: prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype),
+  const specialise = { X: read.type, Y: access.type, W: ELEMENT[linear.dtype] };
+  const lines = prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype);
+  const operands = {
     bind: {
       x,
       w: linear.weight,
@@ -103,10 +122,38 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: [columns, ...grid(Math.ceil(M / ROWS))],
     work: { shape: [M, K, N], flops: 2 * M * K * N },
+  };
+  const variant = args.variant ?? chooseVariant(device, linear, M);
+  if (variant === "vector") {
+    return device.run(kernel, {
+      specialise: { ...specialise, WG },
+      functions: lines,
+      ...operands,
+      workgroups: [Math.ceil(Math.ceil(N / 4) / WG), ...grid(Math.ceil(M / ROWS))],
+    });
+  }
+  const shape = matrixShape(device);
+  if (!shape) {
+    const { adapter } = device.capabilities;
+    throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
+  }
+  const tile = TILES[variant];
+  device.run(matrixKernel, {
+    specialise: {
+      ...specialise,
+      ...matrixConstants(shape, tile, device.capabilities.subgroupSize),
+    },
+    functions: matrixPrelude(lines, shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN),
+    ...operands,
+    workgroups: [Math.ceil(N / tile.n), ...grid(Math.ceil(M / tile.m))],
   });
 }
+
+/** All prelude lines of matmul_matrix.wgsl. */
+const matrixPrelude = memoised((lines: string, ...cut: Parameters<typeof matrixLines>): string =>
+  `${matrixLines(...cut)}\n${lines}`
+);
 
 /** All prelude lines. */
 const prelude = memoised((

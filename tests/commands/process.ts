@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import manifest from "../../deno.json" with { type: "json" };
 import type { Io } from "../../commands/io.ts";
+import { DAWN } from "../backend.ts";
 
 const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
 /** The model in the box. */
@@ -13,16 +14,23 @@ export const NO_GPU = {
   DENO_WEBGPU_BACKEND: "vulkan",
 };
 
-/** The command line as users start it, in a folder of its own, with the permissions of `deno task generate`. */
+/** `deno run` with the permissions of `deno task generate`, and on Dawn what that wants. */
+export const RUN: readonly string[] = [
+  ...manifest.tasks.generate.split(" ").slice(1, -2),
+  ...DAWN
+    ? ["--no-lock", "--allow-ffi", "--preload", fromFileUrl(import.meta.resolve("../backend.ts"))]
+    : [],
+];
+
+/** The command line as users start it, in a folder of its own. */
 export function start(
   args: readonly string[],
   { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
 ): Deno.ChildProcess {
-  const flags = manifest.tasks.generate.split(" ").slice(1, -2);
   // as on a machine that sets none of these
   const { XDG_RUNTIME_DIR: _, BITWISE_DEBUG: __, ...inherited } = Deno.env.toObject();
   return new Deno.Command(Deno.execPath(), {
-    args: [...flags, CLI, ...args],
+    args: [...RUN, CLI, ...args],
     cwd,
     clearEnv: true,
     env: { ...inherited, NO_COLOR: "1", ...env },
@@ -41,11 +49,15 @@ export interface Ended {
   readonly said: readonly string[];
 }
 
+/** What Dawn writes to stderr by itself. */
+const DAWN_SAYS = /^Warning: .*\n( {4}at .*\n)?\n?/gm;
+
 /** Reads a process to its end. */
 export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   const { code, stdout, stderr } = await process.output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return summary(code, decode(stdout), decode(stderr));
+  const err = decode(stderr);
+  return summary(code, decode(stdout), DAWN ? err.replace(DAWN_SAYS, "") : err);
 }
 
 /** Sorts out stderr. */
