@@ -49,19 +49,19 @@ export interface Ended {
   readonly said: readonly string[];
 }
 
-/** What Dawn writes to stderr by itself. */
-const DAWN_SAYS = /^Warning: .*\n( {4}at .*\n)?\n?/gm;
-
 /** Reads a process to its end. */
 export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   const { code, stdout, stderr } = await process.output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  const err = decode(stderr);
-  return summary(code, decode(stdout), DAWN ? err.replace(DAWN_SAYS, "") : err);
+  return summary(code, decode(stdout), decode(stderr));
 }
 
+/** What Dawn writes to stderr by itself. */
+const DAWN_SAYS = /^Warning: .*\n( {4}at .*\n)?\n?/gm;
+
 /** Sorts out stderr. */
-export function summary(code: number, out: string, err: string): Ended {
+export function summary(code: number, out: string, stderr: string): Ended {
+  const err = DAWN ? stderr.replace(DAWN_SAYS, "") : stderr;
   const progress = /^(Loading |Scale \d|Decoded |\d+\.\d+ s on )/;
   const said = err.split("\n").filter((line) => line && !progress.test(line));
   return { code, out, err, said };

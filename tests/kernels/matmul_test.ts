@@ -154,7 +154,9 @@ for (const variant of ["small", "large"] as const) {
     ignore: !MATRICES,
     fn: async () => {
       const next = random(6);
-      for (const [M, K, N, dtype] of [[133, 72, 140, "f32"], [65, 33, 7, "f16"]] as const) {
+      const cases = [[133, 72, 140, "f32"], [65, 33, 7, "f16"]] as const;
+      // what is different in the second is not the tile, and software adapters take long to compile
+      for (const [M, K, N, dtype] of variant === "small" ? cases : cases.slice(0, 1)) {
         const x = values(next, M * K, "f16"), w = values(next, N * K, "f16"), b = values(next, N);
         const rows = [upload("f32", [N, K], w)];
         const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
@@ -190,9 +192,9 @@ Deno.test({
   fn: async () => {
     const [M, K, N] = [70, 40, 72], next = random(8);
     const x = values(next, M * K, "f16"), w = values(next, N * K, "f16");
-    const before = values(next, M * N), gates = values(next, 2 * N);
+    const before = values(next, M * N), gates = values(next, 2 * N), b = values(next, N);
     const rows = [upload("f32", [N, K], w)];
-    const linear = packLinear(device, rows, null, "f16", "test", false);
+    const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
     const gate = { tensor: upload("f32", [2, N], gates), offset: 0, stride: N, rows: 35 };
     const run = (m: number, from: number, how: { epilogue?: "gate"; variant?: MatmulVariant }) => {
       const part = upload("f32", [m, K], x.slice(from * K, (from + m) * K));
@@ -200,7 +202,7 @@ Deno.test({
       matmul(device, { x: part, linear, y, ...how, ...how.epilogue && { gate } });
       return y;
     };
-    const sums = reference(x, w, null, M, K, N);
+    const sums = reference(x, w, b, M, K, N);
     const expected = sums.map((v, i) =>
       before[i]! + gates[Math.floor(i / N / 35) * N + i % N]! * v
     );
