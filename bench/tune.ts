@@ -79,14 +79,14 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   if (!usesTexture(device)) {
     return {
       "matmul_texture rows": [],
-      "matmul_matrix tile": matrixShape(device) ? matrixProbes : [],
+      "matrix tile": matrixShape(device) ? matrixProbes : [],
       "attention operands": [],
       "attention_texture queries": [],
     };
   }
   return {
     "matmul_texture rows": matmulProbes,
-    "matmul_matrix tile": [],
+    "matrix tile": [],
     "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
     "attention_texture queries": QUERIES.slice(2).map((n) =>
       attentionProbe((lanes) => n / lanes, n)(device)

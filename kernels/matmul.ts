@@ -10,11 +10,10 @@ import {
 import { accessY, readX } from "./access.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { isQuantised, type Linear, type WeightType } from "./linear.ts";
-import { matrixConstants, matrixLines, matrixShape, TILES } from "./matrix.ts";
+import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "./matrix.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
 import { matmulTexture } from "./matmul_texture.ts";
-import { variantOf } from "./variants.ts";
 
 export type { Epilogue, Gate } from "./epilogue.ts";
 
@@ -41,21 +40,7 @@ export interface MatmulArgs {
   /** For the epilogue `gate`; offset, stride and N are divisible by 4. */
   readonly gate?: Gate;
   /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
-  readonly variant?: MatmulVariant;
-}
-
-/** `vector`: any adapter. `small` and `large`: tensor cores, by tiles of 64 × 64 and 128 × 128. */
-export type MatmulVariant = "vector" | "small" | "large";
-
-/**
- * Tensor cores take f16, so f32 weights, which someone asked for, stay out. Whether they multiply does not depend on the
- * number of rows, and the size of the tile changes no sum: the bits of one row must not depend on the others.
- */
-function chooseVariant(device: Device, { dtype, N }: Linear, M: number): MatmulVariant {
-  const { class: adapter } = device.capabilities;
-  if (adapter === "cpu" || dtype === "f32" || !matrixShape(device)) return "vector";
-  const { m, n } = TILES.large;
-  return variantOf(device, "matmul_matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
+  readonly variant?: MatrixVariant;
 }
 
 /**
@@ -124,7 +109,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
     },
     work: { shape: [M, K, N], flops: 2 * M * K * N },
   };
-  const variant = args.variant ?? chooseVariant(device, linear, M);
+  const variant = args.variant ?? matrixVariant(device, linear.dtype, M, N);
   if (variant === "vector") {
     return device.run(kernel, {
       specialise: { ...specialise, WG },
@@ -133,20 +118,12 @@ export function matmul(device: Device, args: MatmulArgs): void {
       workgroups: [Math.ceil(Math.ceil(N / 4) / WG), ...grid(Math.ceil(M / ROWS))],
     });
   }
-  const shape = matrixShape(device);
-  if (!shape) {
-    const { adapter } = device.capabilities;
-    throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
-  }
-  const tile = TILES[variant];
+  const { specialise: constants, cut, workgroups } = matrices(device, variant, M, N);
   device.run(matrixKernel, {
-    specialise: {
-      ...specialise,
-      ...matrixConstants(shape, tile, device.capabilities.subgroupSize),
-    },
-    functions: matrixPrelude(lines, shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN),
+    specialise: { ...specialise, ...constants },
+    functions: matrixPrelude(lines, ...cut),
     ...operands,
-    workgroups: [Math.ceil(N / tile.n), ...grid(Math.ceil(M / tile.m))],
+    workgroups,
   });
 }
 

@@ -4,7 +4,15 @@
  * @module
  */
 
-import type { Device, Specialisation, SubgroupMatrix } from "../engine/mod.ts";
+import {
+  type Device,
+  grid,
+  KernelError,
+  type Specialisation,
+  type SubgroupMatrix,
+} from "../engine/mod.ts";
+import source from "./matrix.wgsl" with { type: "text" };
+import { variantOf } from "./variants.ts";
 
 /** What a workgroup makes, and how its subgroups share it. */
 export interface Tile {
@@ -32,11 +40,30 @@ export const TILE_K = 32;
 /** Added to the rows of a tile, in vec4s of f16, so that the rows of a matrix lie in different banks. */
 const PAD = 2;
 
+/** Bytes of workgroup memory that a large tile may take. */
+const ROOM = 32768;
+
+/** `vector`: any adapter. `small` and `large`: tensor cores, by tiles of 64 × 64 and 128 × 128. */
+export type MatrixVariant = "vector" | keyof typeof TILES;
+
+/**
+ * How to make M × N of a product of weights stored as `dtype`, in a buffer. Tensor cores take f16, so f32 weights, which
+ * someone asked for, stay out. Whether they multiply does not depend on the number of rows, and the size of the tile
+ * changes no sum: the bits of one row must not depend on the others.
+ */
+export function matrixVariant(device: Device, dtype: string, M: number, N: number): MatrixVariant {
+  const { class: adapter } = device.capabilities;
+  if (adapter === "cpu" || dtype === "f32" || !matrixShape(device)) return "vector";
+  const { m, n } = TILES.large;
+  return variantOf(device, "matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
+}
+
 /** The shape that multiplies f16 into f32 and fits the tiles, or null: the largest, which does most at once. */
 export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
   const { subgroupMatrices, subgroupSize, f16, limits } = capabilities;
-  const most = limits.maxComputeInvocationsPerWorkgroup ?? 0;
-  if (!f16 || !subgroupSize || 8 * subgroupSize > most) return null;
+  const { maxComputeInvocationsPerWorkgroup: most = 0, maxComputeWorkgroupStorageSize: room = 0 } =
+    limits;
+  if (!f16 || !subgroupSize || 8 * subgroupSize > most || room < ROOM) return null;
   const [largest = null] = subgroupMatrices
     .filter(({ componentType, resultComponentType, M, N, K }) =>
       componentType === "f16" && resultComponentType === "f32" &&
@@ -46,8 +73,37 @@ export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
   return largest;
 }
 
-/** Constants and types of a kernel that multiplies by subgroup matrices; see matmul_matrix.wgsl. */
-export function matrixConstants(
+/** What a kernel needs to make M × N by subgroup matrices; see matmul_matrix.wgsl. */
+export interface Matrices {
+  /** Constants and types. */
+  readonly specialise: Specialisation;
+  /** Functions, for {@link matrixLines}. */
+  readonly cut: Parameters<typeof matrixLines>;
+  /** Workgroups along x, y, z. */
+  readonly workgroups: [number, number, number];
+}
+
+/** @throws {KernelError} `no-matrices`: the adapter has none that fit. */
+export function matrices(
+  device: Device,
+  variant: keyof typeof TILES,
+  rows: number,
+  columns: number,
+): Matrices {
+  const { subgroupSize, adapter } = device.capabilities;
+  const shape = matrixShape(device);
+  if (!shape) {
+    throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
+  }
+  const tile = TILES[variant];
+  return {
+    specialise: constants(shape, tile, subgroupSize),
+    cut: [shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN],
+    workgroups: [Math.ceil(columns / tile.n), ...grid(Math.ceil(rows / tile.m))],
+  };
+}
+
+function constants(
   { M, N, K }: SubgroupMatrix,
   { m, n, subgroupM, subgroupN }: Tile,
   lanes: number,
@@ -76,7 +132,7 @@ export function matrixConstants(
 
 /**
  * `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows of x_tile, from
- * vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which hands each to `finish`.
+ * vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which hands each to `finish`; and matrix.wgsl.
  * Unrolled: matrices stay in registers only under names of their own.
  */
 export function matrixLines(
@@ -122,5 +178,6 @@ export function matrixLines(
     "  let at = subgroup * (MATRIX_M * MATRIX_N / 4);",
     ...finish,
     "}",
+    source,
   ].join("\n");
 }

@@ -11,7 +11,7 @@ export interface Choice {
 /** Every choice that is made by size, see {@link variantOf}. */
 export const CHOICES = {
   "matmul_texture rows": { size: "multiplications", variants: ["8", "16", "32"] },
-  "matmul_matrix tile": { size: "large tiles", variants: ["small", "large"] },
+  "matrix tile": { size: "large tiles", variants: ["small", "large"] },
   "attention operands": {
     size: "operations per byte of keys and values",
     variants: ["subgroup", "texture"],
@@ -30,7 +30,7 @@ const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
   },
   gpu: {
     // not measured: about one large tile per core of a large GPU
-    "matmul_matrix tile": [[0, "small"], [128, "large"]],
+    "matrix tile": [[0, "small"], [128, "large"]],
   },
 };
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
 import { packLinear } from "../../kernels/linear.ts";
-import { type Epilogue, matmul, type MatmulVariant } from "../../kernels/matmul.ts";
-import { matrixShape } from "../../kernels/matrix.ts";
+import { type Epilogue, matmul } from "../../kernels/matmul.ts";
+import { matrixShape, type MatrixVariant } from "../../kernels/matrix.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
 
 function gelu(v: number): number {
@@ -196,7 +196,7 @@ Deno.test({
     const rows = [upload("f32", [N, K], w)];
     const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
     const gate = { tensor: upload("f32", [2, N], gates), offset: 0, stride: N, rows: 35 };
-    const run = (m: number, from: number, how: { epilogue?: "gate"; variant?: MatmulVariant }) => {
+    const run = (m: number, from: number, how: { epilogue?: "gate"; variant?: MatrixVariant }) => {
       const part = upload("f32", [m, K], x.slice(from * K, (from + m) * K));
       const y = upload("f32", [m, N], before.slice(from * N, (from + m) * N));
       matmul(device, { x: part, linear, y, ...how, ...how.epilogue && { gate } });
