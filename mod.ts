@@ -27,6 +27,7 @@ export {
 } from "./engine/errors.ts";
 export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./engine/adapter.ts";
 export { Device } from "./engine/device.ts";
+export { dawn } from "./engine/dawn.ts";
 export {
   type Binding,
   defineKernel,

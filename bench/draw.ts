@@ -32,7 +32,9 @@ export function drawReport({ machine = {}, kernels, shapes, growth }: Report): s
       const series = (value: (row: (typeof own)[number]) => number): Series[] =>
         models.map((model) => ({
           name: model || "synthetic, 256x256",
-          points: own.filter((row) => !model || row.model === model).map((row) => ({
+          points: own.filter((row) => !row.refused && (!model || row.model === model)).map((
+            row,
+          ) => ({
             x: row.size,
             y: value(row),
             planned: row.measured === null,

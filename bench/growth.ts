@@ -1,4 +1,4 @@
-import { Device, dryGpu } from "../engine/mod.ts";
+import { Device, dryGpu, OutOfMemoryError } from "../engine/mod.ts";
 import { parseConfig } from "../model/config.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 import type { GenerateOptions } from "../model/options.ts";
@@ -17,6 +17,8 @@ interface Case {
 
 /** One point: planned always, measured where it fits. */
 export interface GrowthRow extends Omit<Case, "options"> {
+  /** Why it cannot be drawn on any adapter of this class; the numbers are NaN then. */
+  readonly refused?: string;
   /** Multiplications and additions of linear layers, convolutions and attention. */
   readonly flops: number;
   /** Bytes held at the peak. */
@@ -95,7 +97,10 @@ function typeFor({ capabilities }: Device): "f16" | "f32" {
 }
 
 /** Operations and peak of a case, from the same code on a GPU that computes nothing. */
-async function plan({ model, options }: Case, software: boolean) {
+async function plan(
+  { model, options }: Case,
+  software: boolean,
+): Promise<{ flops: number; peak: number; refused?: string }> {
   using device = await Device.open({ gpu: dryGpu(software) });
   using opened = await open(model, device);
   const before = device.counters.flops;
@@ -120,7 +125,11 @@ export async function benchGrowth(
   const opened: { name?: string; model?: InfinityModel } = {};
   for (const given of CASES) {
     const { axis, model, size, label } = given;
-    const { flops, peak } = await plan(given, device.capabilities.class === "cpu");
+    const { flops, peak, refused } = await plan(given, device.capabilities.class === "cpu")
+      .catch((error) => {
+        if (!(error instanceof OutOfMemoryError)) throw error;
+        return { flops: NaN, peak: NaN, refused: error.message };
+      });
     const guess = flops / (rates.get(model) ?? rate);
     let measured: Times | null = null;
     if (2 * guess < 1000 * seconds && peak < bytes) {
@@ -138,7 +147,8 @@ export async function benchGrowth(
       rates.set(model, flops / measured.wall);
       rate = flops / measured.wall;
     }
-    rows.push({ axis, model, size, label, flops, peak, measured, planned: 0, known: rate });
+    const numbers = { flops, peak, measured, planned: 0, known: rate };
+    rows.push({ axis, model, size, label, ...numbers, ...refused && { refused } });
   }
   const done = rows.map(({ known, ...row }) => ({
     ...row,
@@ -154,7 +164,7 @@ function slopes(rows: readonly GrowthRow[]): Slope[] {
     groups.set(key, [...groups.get(key) ?? [], row]);
   }
   return [...groups.values()].map((group) => {
-    const [a, b] = group.slice(-2) as [GrowthRow, GrowthRow];
+    const [a, b] = group.filter(({ refused }) => !refused).slice(-2) as [GrowthRow, GrowthRow];
     const slope = (value: (row: GrowthRow) => number) =>
       Math.log(value(b) / value(a)) / Math.log(b.size / a.size);
     // the same kind of number on both ends

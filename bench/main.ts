@@ -1,5 +1,12 @@
 import { help, on, parseFlags, path, type Spec, text, UsageError } from "../commands/flags.ts";
-import { BitwiseError, Device, FileError, type Profiler } from "../engine/mod.ts";
+import { GPU_FLAG, implementation } from "../commands/gpu.ts";
+import {
+  BitwiseError,
+  Device,
+  type DeviceOptions,
+  FileError,
+  type Profiler,
+} from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/files.ts";
 import { savedTuning, saveTuning } from "../model/tuning.ts";
 import { compare } from "./against.ts";
@@ -35,6 +42,7 @@ const SPEC = {
       help: `Models whose shapes are timed: ${MODEL_NAMES.join(", ")} (on a CPU not the last)`,
     },
     "wide": { type: on, help: "On lavapipe: 512-bit registers, as wide models take (AVX-512)" },
+    ...GPU_FLAG,
     "tune": { type: on, help: "Measure the variants of kernels here and save which are fastest" },
     "json": { type: on, help: "Print one JSON object" },
     "save": { type: path, help: "Write that object to a file" },
@@ -118,11 +126,11 @@ async function benchProfiled(
   report.shapes = shapes;
 }
 
-async function bench(asked: Asked, wide: boolean): Promise<show.Report> {
+async function bench(asked: Asked, how: DeviceOptions): Promise<show.Report> {
   const report: show.Report = {};
   const { wants, kernel, tell } = asked;
   {
-    using device = await Device.open({ wide });
+    using device = await Device.open(how);
     device.tuning = await savedTuning(device);
     const facts = report.machine = await machine(device);
     tell(() => {
@@ -146,7 +154,7 @@ async function bench(asked: Asked, wide: boolean): Promise<show.Report> {
     }
   }
   if (wants("growth")) {
-    using device = await Device.open({ wide });
+    using device = await Device.open(how);
     device.tuning = await savedTuning(device);
     const rate = (report.ceilings?.["GFLOP/s"] ?? 1000) * 1e6 / 2;
     const growth = report.growth = await benchGrowth(device, PATIENCE, ROOM, rate);
@@ -187,7 +195,7 @@ async function main(): Promise<number> {
     models: (cpu) => models ?? (cpu ? MODEL_NAMES.slice(0, -1) : MODEL_NAMES),
     tune: tuneOnly,
     tell: (print) => json || print(),
-  }, given.wide ?? false);
+  }, { wide: given.wide, gpu: await implementation(given.gpu) });
   if (old) {
     const rows = report.against = compare(old, report as Record<string, unknown>);
     if (!json) show.printAgainst(rows, against!);

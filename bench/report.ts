@@ -154,15 +154,17 @@ export function printGrowth({ rows, slopes }: NonNullable<Report["growth"]>): vo
   print(
     "\nCost as work grows: planned from operations and the rate that was measured, and drawn\n",
   );
-  const cells = rows.map(({ axis, model, label, flops, planned, measured, peak }) => [
+  const cells = rows.map(({ axis, model, label, flops, planned, measured, peak, refused }) => [
     axis,
     axis === "model size" ? "" : model,
     label,
-    digits(flops / 1e9),
-    duration(planned),
-    measured ? duration(measured.wall) : "not drawn",
-    measured ? duration(measured.cpu) : "",
-    formatBytes(peak),
+    ...refused ? ["", "", "does not fit one binding", "", ""] : [
+      digits(flops / 1e9),
+      duration(planned),
+      measured ? duration(measured.wall) : "not drawn",
+      measured ? duration(measured.cpu) : "",
+      formatBytes(peak),
+    ],
   ]);
   print(table(["axis", "model", "", "GFLOP", "planned", "drawn", "CPU/cores", "peak"], cells));
   print("");

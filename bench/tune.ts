@@ -2,6 +2,7 @@ import type { Device, Profiler, Tuning } from "../engine/mod.ts";
 import { attention } from "../kernels/attention.ts";
 import { packLinear, usesTexture } from "../kernels/linear.ts";
 import { matmul } from "../kernels/matmul.ts";
+import { matrixShape, TILES } from "../kernels/matrix.ts";
 import { CHOICES } from "../kernels/variants.ts";
 import { Tensors } from "./kernels.ts";
 import { gpuTimes, median } from "./measure.ts";
@@ -40,6 +41,21 @@ const matmulProbes = [
   },
 }));
 
+/** Linear layers of the 2B model, on some tokens. */
+const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M): Probe => {
+  const [K, N] = [2048, 2048];
+  return {
+    size: Math.ceil(M / TILES.large.m) * Math.ceil(N / TILES.large.n),
+    label: `${M}x${K}x${N} f16`,
+    setup(device, t) {
+      const linear = packLinear(device, [t.f32(N, K)], null, "f16");
+      const [x, y] = [t.f32(M, K), t.f32(M, N)];
+      t.defer(() => linear.weight.dispose());
+      return () => matmul(device, { x, linear, y });
+    },
+  };
+});
+
 function attentionProbe(size: (lanes: number, ratio: number) => number, queries: number) {
   const [heads, keys, headDim] = [8, 512, 64];
   return (device: Device): Probe => ({
@@ -63,12 +79,14 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   if (!usesTexture(device)) {
     return {
       "matmul_texture rows": [],
+      "matrix tile": matrixShape(device) ? matrixProbes : [],
       "attention operands": [],
       "attention_texture queries": [],
     };
   }
   return {
     "matmul_texture rows": matmulProbes,
+    "matrix tile": [],
     "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
     "attention_texture queries": QUERIES.slice(2).map((n) =>
       attentionProbe((lanes) => n / lanes, n)(device)

@@ -84,6 +84,9 @@ const LIMITS = [
   "minUniformBufferOffsetAlignment",
 ] as const;
 
+/** Dawn ends when the object that it came as is collected, and then its devices wait for ever: each keeps that object. */
+const IMPLEMENTATIONS = new WeakMap<GPUDevice, GPU>();
+
 async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
   // deno-lint-ignore no-explicit-any -- `navigator.gpu` is missing from a runtime without WebGPU
   const gpu: GPU | undefined = options.gpu ?? (globalThis as any).navigator?.gpu;
@@ -127,6 +130,7 @@ export async function openGpu(
       { cause: error },
     );
   });
+  if (options.gpu) IMPLEMENTATIONS.set(gpu, options.gpu);
   const capabilities = capabilitiesOf(adapter, features, limits);
   return { gpu, capabilities: { ...capabilities, class: options.class ?? capabilities.class } };
 }

@@ -162,7 +162,7 @@ function shaderText(
   if (Object.values(specialise).some((v) => String(v).includes("f16"))) lines.push("enable f16;");
   const text = kernel.source + functions;
   if (enableSubgroups && /\bsubgroup[A-Z]/.test(text)) lines.push("enable subgroups;");
-  if (/\bsubgroup_matrix_/.test(text)) lines.push("enable chromium_experimental_subgroup_matrix;");
+  if (/\bsubgroupMatrix/.test(text)) lines.push("enable chromium_experimental_subgroup_matrix;");
   for (const [name, value] of Object.entries(specialise)) {
     lines.push(
       typeof value === "string" ? `alias ${name} = ${value};` : `const ${name} = ${value};`,

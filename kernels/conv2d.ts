@@ -10,7 +10,9 @@ import {
 } from "../engine/mod.ts";
 import { accessY, readX } from "./access.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
+import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
 import { place, usesTexture } from "./linear.ts";
+import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "./matrix.ts";
 import { matmulTexture } from "./matmul_texture.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "./pixels.wgsl" with { type: "text" };
@@ -33,6 +35,7 @@ const PARAMS = [
   "first",
 ] as const;
 const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
+const matrixKernel = defineKernel("conv2d_matrix", matrixSource, BINDINGS, PARAMS);
 const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
   "C",
   "N",
@@ -126,6 +129,8 @@ export interface Conv2dArgs {
   readonly epilogue?: "none" | "add";
   /** x is [1, rows, W, C], some rows of a picture, and some rows of an image of y are made; the others stay. */
   readonly strip?: ConvStrip;
+  /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
+  readonly variant?: MatrixVariant;
 }
 
 /** Rows of a picture: what {@link Conv2dArgs.x} holds and what is made of {@link Conv2dArgs.y}. */
@@ -215,10 +220,8 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   }
   const access = accessY(y.dtype, N % 4 === 0);
   const read = readX(x.dtype, C, "C");
-  const blocks = Math.ceil(pixels / 8), columns = Math.ceil(N / 4);
-  device.run(kernel, {
-    specialise: { X: read.type, Y: access.type, W: conv.dtype, WG },
-    functions: prelude(read.lines, access.lines),
+  const specialise = { X: read.type, Y: access.type, W: conv.dtype };
+  const operands = {
     bind: { x, w: conv.weight, bias: conv.bias, y },
     params: {
       pixels,
@@ -236,12 +239,32 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       accumulate: args.epilogue === "add" ? 1 : 0,
       first,
     },
-    workgroups: grid(Math.ceil(blocks * columns / WG)),
     work: { shape: [pixels, size * size * C, N], flops: 2 * pixels * size * size * C * N },
+  };
+  const variant = args.variant ?? matrixVariant(device, conv.dtype, pixels, N);
+  if (variant === "vector") {
+    return device.run(kernel, {
+      specialise: { ...specialise, WG },
+      functions: prelude(read.lines, access.lines),
+      ...operands,
+      workgroups: grid(Math.ceil(Math.ceil(pixels / 8) * Math.ceil(N / 4) / WG)),
+    });
+  }
+  const { specialise: constants, cut, workgroups } = matrices(device, variant, pixels, N);
+  device.run(matrixKernel, {
+    specialise: { ...specialise, ...constants },
+    functions: matrixPrelude(read.lines, access.lines, ...cut),
+    ...operands,
+    workgroups,
   });
 }
 
-/** All prelude lines. */
+/** All prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
 const prelude = memoised((read: string, access: string): string =>
   [pixelsSource, read, access].join("\n")
 );
+const matrixPrelude = memoised((
+  read: string,
+  access: string,
+  ...cut: Parameters<typeof matrixLines>
+): string => [matrixLines(...cut), read, access].join("\n"));

@@ -10,7 +10,9 @@ import {
 import { accessY, readX } from "./access.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { isQuantised, type Linear, type WeightType } from "./linear.ts";
+import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "./matrix.ts";
 import source from "./matmul.wgsl" with { type: "text" };
+import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
 import { matmulTexture, textureTexels } from "./matmul_texture.ts";
 
 export type { Epilogue, Gate } from "./epilogue.ts";
@@ -18,6 +20,7 @@ export type { Epilogue, Gate } from "./epilogue.ts";
 const BINDINGS = ["x", "w", "scales", "bias", "gate", "y"] as const;
 const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
 const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
+const matrixKernel = defineKernel("matmul_matrix", matrixSource, BINDINGS, PARAMS);
 
 /** Rows of y that one invocation makes. */
 const ROWS = 8;
@@ -36,6 +39,8 @@ export interface MatmulArgs {
   readonly epilogue?: Epilogue;
   /** For the epilogue `gate`; offset, stride and N are divisible by 4. */
   readonly gate?: Gate;
+  /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
+  readonly variant?: MatrixVariant;
 }
 
 /**
@@ -59,10 +64,9 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (linear.weight instanceof Texture) return multiplyInTextures(device, args, M, linear.weight);
   const read = readX(x.dtype, K, "K");
   const access = accessY(y.dtype, N % 4 === 0);
-  const columns = Math.ceil(Math.ceil(N / 4) / WG);
-  device.run(kernel, {
-    specialise: { X: read.type, Y: access.type, W: ELEMENT[linear.dtype], WG },
-    functions: prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype),
+  const specialise = { X: read.type, Y: access.type, W: ELEMENT[linear.dtype] };
+  const lines = prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype);
+  const operands = {
     bind: {
       x,
       w: linear.weight,
@@ -79,8 +83,23 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: [columns, ...grid(Math.ceil(M / ROWS))],
     work: { shape: [M, K, N], flops: 2 * M * K * N },
+  };
+  const variant = args.variant ?? matrixVariant(device, linear.dtype, M, N);
+  if (variant === "vector") {
+    return device.run(kernel, {
+      specialise: { ...specialise, WG },
+      functions: lines,
+      ...operands,
+      workgroups: [Math.ceil(Math.ceil(N / 4) / WG), ...grid(Math.ceil(M / ROWS))],
+    });
+  }
+  const { specialise: constants, cut, workgroups } = matrices(device, variant, M, N);
+  device.run(matrixKernel, {
+    specialise: { ...specialise, ...constants },
+    functions: matrixPrelude(lines, ...cut),
+    ...operands,
+    workgroups,
   });
 }
 
@@ -110,6 +129,11 @@ function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight:
     });
   }
 }
+
+/** All prelude lines of matmul_matrix.wgsl. */
+const matrixPrelude = memoised((lines: string, ...cut: Parameters<typeof matrixLines>): string =>
+  `${matrixLines(...cut)}\n${lines}`
+);
 
 /** All prelude lines. */
 const prelude = memoised((

@@ -11,6 +11,7 @@ export interface Choice {
 /** Every choice that is made by size, see {@link variantOf}. */
 export const CHOICES = {
   "matmul_texture rows": { size: "multiplications", variants: ["8", "16", "32"] },
+  "matrix tile": { size: "large tiles", variants: ["small", "large"] },
   "attention operands": {
     size: "operations per byte of keys and values",
     variants: ["subgroup", "texture"],
@@ -27,7 +28,10 @@ const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
     "attention operands": [[0, "subgroup"], [12, "texture"]],
     "attention_texture queries": [[0, "2"], [16, "4"]],
   },
-  gpu: {},
+  gpu: {
+    // not measured: about one large tile per core of a large GPU
+    "matrix tile": [[0, "small"], [128, "large"]],
+  },
 };
 
 /** The variant for a size: of what was measured on this adapter if anything was, else of what was elsewhere. */

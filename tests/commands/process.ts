@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import manifest from "../../deno.json" with { type: "json" };
 import type { Io } from "../../commands/io.ts";
+import { DAWN } from "../backend.ts";
 
 const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
 /** The model in the box. */
@@ -13,16 +14,23 @@ export const NO_GPU = {
   DENO_WEBGPU_BACKEND: "vulkan",
 };
 
-/** The command line as users start it, in a folder of its own, with the permissions of `deno task generate`. */
+/** `deno run` with the permissions of `deno task generate`, and on Dawn what that wants. */
+export const RUN: readonly string[] = [
+  ...manifest.tasks.generate.split(" ").slice(1, -2),
+  ...DAWN
+    ? ["--no-lock", "--allow-ffi", "--preload", fromFileUrl(import.meta.resolve("../backend.ts"))]
+    : [],
+];
+
+/** The command line as users start it, in a folder of its own. */
 export function start(
   args: readonly string[],
   { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
 ): Deno.ChildProcess {
-  const flags = manifest.tasks.generate.split(" ").slice(1, -2);
   // as on a machine that sets none of these
   const { XDG_RUNTIME_DIR: _, BITWISE_DEBUG: __, ...inherited } = Deno.env.toObject();
   return new Deno.Command(Deno.execPath(), {
-    args: [...flags, CLI, ...args],
+    args: [...RUN, CLI, ...args],
     cwd,
     clearEnv: true,
     env: { ...inherited, NO_COLOR: "1", ...env },
@@ -48,8 +56,12 @@ export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   return summary(code, decode(stdout), decode(stderr));
 }
 
+/** What Dawn writes to stderr by itself. */
+const DAWN_SAYS = /^Warning: .*\n( {4}at .*\n)?\n?/gm;
+
 /** Sorts out stderr. */
-export function summary(code: number, out: string, err: string): Ended {
+export function summary(code: number, out: string, stderr: string): Ended {
+  const err = DAWN ? stderr.replace(DAWN_SAYS, "") : stderr;
   const progress = /^(Loading |Scale \d|Decoded |\d+\.\d+ s on )/;
   const said = err.split("\n").filter((line) => line && !progress.test(line));
   return { code, out, err, said };

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../kernels/conv2d.ts";
+import { matrixShape } from "../../kernels/matrix.ts";
 import { usesTexture } from "../../kernels/linear.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "./harness.ts";
 
@@ -82,6 +83,32 @@ for (
       conv2d(device, { x: upload(dtype, shape, x), conv, y, stride, upsample, padding });
       await assertTensor(y, reference(c, x, w, b), TOLERANCE[dtype], JSON.stringify(c));
     }
+  });
+}
+
+const MATRICES = matrixShape(device) !== null;
+const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
+
+for (const variant of ["small", "large"] as const) {
+  Deno.test({
+    name: `conv2d() convolves odd shapes on tensor cores, ${variant} tiles${NEED}`,
+    ignore: !MATRICES,
+    fn: async () => {
+      const next = random(7);
+      // more pixels than a tile; software adapters take long to compile, so large tiles get that case alone
+      const many: Case = { x: [2, 9, 8, 36], N: 68, size: 3 };
+      for (const c of variant === "small" ? [many, ...CASES] : [many]) {
+        const { x: shape, N, size, stride, upsample, padding } = c;
+        const x = values(next, shape.reduce((a, b) => a * b), "f16");
+        const w = values(next, N * shape[3] * size * size, "f16"), b = values(next, N);
+        const weight = upload("f32", [N, shape[3], size, size], w);
+        const conv = packConv(device, weight, upload("f32", [N], b), "f16", "weight", false);
+        const y = poisoned("f32", [shape[0], ...outputSize(c), N]);
+        const how = { stride, upsample, padding, variant };
+        conv2d(device, { x: upload("f32", shape, x), conv, y, ...how });
+        await assertTensor(y, reference(c, x, w, b), TOLERANCE.f32, JSON.stringify(c));
+      }
+    },
   });
 }
 
@@ -174,21 +201,25 @@ Deno.test("conv2d() and packConv() refuse shapes that disagree", () => {
 });
 
 /** Strips of 1, 2, 3 and all 7 rows; of images of odd size; C and N that are no whole vec4s too. */
-for (const storage of STORAGES) {
+for (const storage of [...STORAGES, ...MATRICES ? ["on tensor cores"] : []]) {
   Deno.test(`conv2d() makes the same bits in strips with a weight ${storage}`, async () => {
+    const [type, variant] = storage === "on tensor cores"
+      ? ["f16", "small"] as const
+      : ["f32"] as const;
     const next = random(5);
     for (const [C, N, size] of [[36, 20, 3], [14, 3, 3], [8, 12, 1]] as const) {
       const [B, H, W] = [2, 7, 5];
       const x = values(next, B * H * W * C);
       const weight = upload("f32", [N, C, size, size], values(next, N * C * size * size));
       const bias = upload("f32", [N], values(next, N));
-      const conv = packConv(device, weight, bias, "f32", "weight", storage === "texture");
+      const conv = packConv(device, weight, bias, type, "weight", storage === "texture");
       const before = values(next, B * H * W * N);
       for (const epilogue of ["none", "add"] as const) {
         const start = () =>
           epilogue === "add" ? upload("f32", [B, H, W, N], before) : poisoned("f32", [B, H, W, N]);
         const whole = start();
-        conv2d(device, { x: upload("f32", [B, H, W, C], x), conv, y: whole, epilogue });
+        const picture = upload("f32", [B, H, W, C], x);
+        conv2d(device, { x: picture, conv, y: whole, epilogue, variant });
         for (const rows of [1, 2, 3, 7]) {
           const y = start();
           for (let image = 0; image < B; image++) {
@@ -198,7 +229,7 @@ for (const storage of STORAGES) {
               const from = (image * H + begin) * W * C, to = (image * H + end) * W * C;
               const part = upload("f32", [1, end - begin, W, C], x.subarray(from, to));
               const strip = { image, begin, first, count };
-              conv2d(device, { x: part, conv, y, epilogue, strip });
+              conv2d(device, { x: part, conv, y, epilogue, strip, variant });
             }
           }
           const [strips, all] = await device.readAll([y, whole]);
