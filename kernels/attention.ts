@@ -180,7 +180,7 @@ export function attention(device: Device, args: AttentionArgs): void {
   const lanes = device.capabilities.subgroupSize;
   // wide heads fill the registers; from buffers loads are what counts, and little code compiles soon
   const [tile, most] = variant === "subgroup"
-    ? [1, 8]
+    ? [1, 4]
     : headDim > 64
     ? [2, 16]
     : [Number(variantOf(device, "attention_texture queries", args.maxQueries / lanes)), 16];

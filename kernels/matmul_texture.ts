@@ -34,6 +34,7 @@ const kernel = defineKernel("matmul_texture", source, ["x", "w", "scales", "bias
   "strips",
   "rows_first",
   "has_bias",
+  "has_gate",
   "rows_per_gate",
   "gate_stride",
   "gate_offset",
@@ -110,6 +111,8 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const tile = Number(variantOf(device, "matmul_texture rows", 4 * M * K * N));
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
+  // without a gate it is 1: one pipeline for both
+  const adds = args.epilogue === "add" || args.epilogue === "gate";
   // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
   const access = accessY(y.dtype, false);
   device.run(kernel, {
@@ -123,7 +126,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       // small ones share the convolutions' pipeline
       PLAIN: rows.height === 1 && rows.size === 1 && tile > 8,
     },
-    functions: prelude(access.lines, args.epilogue, dtype, lanes, tile),
+    functions: prelude(access.lines, adds ? "add" : args.epilogue, dtype, lanes, tile),
     bind: { x, w: weight, scales: args.scales, bias, gate: gate?.tensor ?? null, y },
     params: {
       M,
@@ -143,6 +146,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       strips,
       rows_first: 16 * N * K > CACHE ? 1 : 0,
       has_bias: bias ? 1 : 0,
+      has_gate: args.epilogue === "gate" ? 1 : 0,
       rows_per_gate: gate?.rows ?? 1,
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
@@ -165,7 +169,9 @@ const prelude = memoised((
     pixelsSource,
     divideSource,
     access,
-    `fn epilogue(m: u32, n: u32, v: vec4<f32>) -> vec4<f32> { ${EPILOGUES[epilogue]} }`,
+    `fn epilogue(m: u32, n: u32, v: vec4<f32>) -> vec4<f32> { ${
+      epilogue === "add" ? ADD : EPILOGUES[epilogue]
+    } }`,
     isQuantised(dtype) ? LOAD_SCALE : "",
     `struct Rows { ${each((r) => `r${r}: vec4<f32>,`).join(" ")} }`,
     `struct Pixels { ${each((r) => `r${r}: vec3<i32>,`).join(" ")} }`,
@@ -189,6 +195,9 @@ const prelude = memoised((
     multiplyLines(lanes, rows, dtype),
   ].join("\n");
 });
+
+const ADD = `let at = params.gate_offset + m / params.rows_per_gate * params.gate_stride + n;
+  return fma(select(vec4(1.0), gate[at], params.has_gate != 0), v, load_y(m, n));`;
 
 /** Scales of 4 columns in a block of 32 k; zero weights lie behind the last block. */
 const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {

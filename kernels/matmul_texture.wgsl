@@ -29,6 +29,7 @@ struct Params {
   strips: u32,
   rows_first: u32, // 1: the grid runs over rows, then strips; 0: over strips, then rows
   has_bias: u32,
+  has_gate: u32,
   rows_per_gate: u32,
   gate_stride: u32,
   gate_offset: u32,
