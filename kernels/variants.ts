@@ -23,7 +23,7 @@ export const CHOICES = {
 const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
   cpu: {
     // more rows are up to a quarter faster, and take half a second to compile, or a whole one
-    "matmul_texture rows": [[0, "8"], [2 ** 28, "16"], [2 ** 30, "32"]],
+    "matmul_texture rows": [[0, "8"], [2 ** 27, "16"], [2 ** 30, "32"]],
     // twice as fast from 6 on, but a second of compilation more
     "attention operands": [[0, "subgroup"], [12, "texture"]],
     "attention_texture queries": [[0, "2"], [16, "4"]],
