@@ -182,7 +182,7 @@ export function attention(device: Device, args: AttentionArgs): void {
   const [tile, most] = variant === "subgroup"
     ? [1, 4]
     : headDim > 64
-    ? [2, 16]
+    ? [2, lanes > 8 ? 16 : 32]
     : [Number(variantOf(device, "attention_texture queries", args.maxQueries / lanes)), 16];
   const { piece, pieces } = piecesOf(vectors, most);
   const shape = { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces };
