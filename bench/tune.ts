@@ -1,5 +1,6 @@
 import type { Device, Profiler, Tuning } from "../engine/mod.ts";
 import { attention } from "../kernels/attention.ts";
+import { conv2d, packConv } from "../kernels/conv2d.ts";
 import { packLinear, usesTexture } from "../kernels/linear.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { matrixShape, TILES } from "../kernels/matrix.ts";
@@ -56,6 +57,19 @@ const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M): Probe => {
   };
 });
 
+const convProbes = [[16, 64], [32, 64], [64, 64], [64, 128], [128, 128]].map(
+  ([side = 0, C = 0]): Probe => ({
+    size: side * side * 9 * C * C,
+    label: `${side}x${side}, 3x3 ${C} to ${C}`,
+    setup(device, t) {
+      const [x, y] = [t.f32(1, side, side, C), t.f32(1, side, side, C)];
+      const conv = packConv(device, t.f32(C, C, 3, 3), t.f32(C));
+      t.defer(() => conv.weight.dispose());
+      return () => conv2d(device, { x, conv, y });
+    },
+  }),
+);
+
 function attentionProbe(size: (lanes: number, ratio: number) => number, queries: number) {
   const [heads, keys, headDim] = [8, 512, 64];
   return (device: Device): Probe => ({
@@ -79,6 +93,7 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   if (!usesTexture(device)) {
     return {
       "matmul_texture rows": [],
+      "matmul_texture rows of patches": [],
       "matrix tile": matrixShape(device) ? matrixProbes : [],
       "attention operands": [],
       "attention_texture queries": [],
@@ -86,6 +101,7 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   }
   return {
     "matmul_texture rows": matmulProbes,
+    "matmul_texture rows of patches": convProbes,
     "matrix tile": [],
     "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
     "attention_texture queries": QUERIES.slice(2).map((n) =>

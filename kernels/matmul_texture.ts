@@ -108,7 +108,8 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const K = rows.size * rows.size * vectors;
   using owned = whole(device, args.x, args.channels);
   using x = device.stage(owned ?? args.x, "staged rows");
-  const tile = Number(variantOf(device, "matmul_texture rows", 4 * M * K * N));
+  const choice = rows.size > 1 ? "matmul_texture rows of patches" : "matmul_texture rows";
+  const tile = Number(variantOf(device, choice, 4 * M * K * N));
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
   // without a gate it is 1: one pipeline for both

@@ -11,6 +11,7 @@ export interface Choice {
 /** Every choice that is made by size, see {@link variantOf}. */
 export const CHOICES = {
   "matmul_texture rows": { size: "multiplications", variants: ["8", "16", "32"] },
+  "matmul_texture rows of patches": { size: "multiplications", variants: ["8", "16", "32"] },
   "matrix tile": { size: "large tiles", variants: ["small", "large"] },
   "attention operands": {
     size: "operations per byte of keys and values",
@@ -24,6 +25,7 @@ const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
   cpu: {
     // more rows are up to a quarter faster, and take half a second to compile, or a whole one
     "matmul_texture rows": [[0, "8"], [2 ** 27, "16"], [2 ** 30, "32"]],
+    "matmul_texture rows of patches": [[0, "8"], [2 ** 30, "32"]],
     // twice as fast from 6 on, but a second of compilation more
     "attention operands": [[0, "subgroup"], [12, "texture"]],
     "attention_texture queries": [[0, "2"], [16, "4"]],
