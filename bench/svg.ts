@@ -41,6 +41,12 @@ export interface Series {
   readonly points: readonly { x: number; y: number; planned: boolean }[];
 }
 
+/** Two digits, and thousands as letters. */
+function brief(value: number): string {
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(value) / 3 + 1e-9)));
+  return `${Number((value / 1000 ** power).toPrecision(2))}${["", "k", "M", "G", "T"][power]}`;
+}
+
 /** Lines over two logarithmic axes. */
 export function lines(
   title: string,
@@ -67,16 +73,11 @@ export function lines(
     text(left + width / 2, top + height + 32, xName, `text-anchor="middle"`),
     text(left, top - 6, yName),
   ];
-  for (const [low, high, axis] of [[x0, x1, "x"], [y0, y1, "y"]] as const) {
-    for (let e = Math.ceil(low); e <= high; e++) {
-      const value = 10 ** e;
-      const [x, y] = axis === "x" ? at(value, 10 ** y0) : at(10 ** x0, value);
-      parts.push(
-        axis === "x"
-          ? text(x, top + height + 16, `1e${e}`, `text-anchor="middle"`)
-          : text(left - 6, y + 4, `1e${e}`, `text-anchor="end"`),
-      );
-    }
+  for (const share of [0, 1 / 3, 2 / 3, 1]) {
+    const label = (low: number, high: number) => brief(10 ** (low + share * (high - low)));
+    const [x, y] = [left + share * width, top + (1 - share) * height];
+    parts.push(text(x, top + height + 16, label(x0, x1), `text-anchor="middle"`));
+    parts.push(text(left - 6, y + 4, label(y0, y1), `text-anchor="end"`));
   }
   series.forEach(({ name, points }, i) => {
     const colour = COLOURS[i % COLOURS.length]!;
