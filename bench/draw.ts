@@ -32,13 +32,8 @@ export function drawReport({ machine = {}, kernels, shapes, growth }: Report): s
       const series = (value: (row: (typeof own)[number]) => number): Series[] =>
         models.map((model) => ({
           name: model || "synthetic, 256x256",
-          points: own.filter((row) => !row.refused && (!model || row.model === model)).map((
-            row,
-          ) => ({
-            x: row.size,
-            y: value(row),
-            planned: row.measured === null,
-          })),
+          points: own.filter((row) => (!model || row.model === model) && value(row) > 0)
+            .map((row) => ({ x: row.size, y: value(row), planned: row.measured === null })),
         }));
       const seconds = series((row) => (row.measured?.wall ?? row.planned) / 1000);
       charts.push(lines(`Seconds by ${axis} (hollow: planned)`, name, "s", seconds));

@@ -1,7 +1,9 @@
 import { Device, dryGpu, OutOfMemoryError } from "../engine/mod.ts";
 import { parseConfig } from "../model/config.ts";
+import { transformerFlops } from "../model/flops.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 import type { GenerateOptions } from "../model/options.ts";
+import { makePlan } from "../model/plan.ts";
 import { findPreset } from "../model/presets.ts";
 import { timed, type Times } from "./measure.ts";
 
@@ -17,7 +19,7 @@ interface Case {
 
 /** One point: planned always, measured where it fits. */
 export interface GrowthRow extends Omit<Case, "options"> {
-  /** Why it cannot be drawn on any adapter of this class; the numbers are NaN then. */
+  /** Why no adapter of this class can draw it; operations are then the transformer's alone, and the peak is NaN. */
   readonly refused?: string;
   /** Multiplications and additions of linear layers, convolutions and attention. */
   readonly flops: number;
@@ -109,6 +111,13 @@ async function plan(
   return { flops: device.counters.flops - before, peak: device.memory.peakBytes };
 }
 
+/** Operations of the transformer alone. */
+function transformer({ model, options }: Case): number {
+  const config = synthetic(model);
+  const scales = transformerFlops(config.transformer, makePlan(config, options, 1), TOKENS);
+  return scales.reduce((sum, s) => sum + s.linear + s.selfAttention + s.crossAttention, 0);
+}
+
 /**
  * Plans all cases, and draws those that are thought to take less than `seconds` and to fit `bytes`; `rate` is the operations
  * per millisecond of the first guess.
@@ -128,7 +137,7 @@ export async function benchGrowth(
     const { flops, peak, refused } = await plan(given, device.capabilities.class === "cpu")
       .catch((error) => {
         if (!(error instanceof OutOfMemoryError)) throw error;
-        return { flops: NaN, peak: NaN, refused: error.message };
+        return { flops: transformer(given), peak: NaN, refused: error.message };
       });
     const guess = flops / (rates.get(model) ?? rate);
     let measured: Times | null = null;

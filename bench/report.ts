@@ -158,13 +158,11 @@ export function printGrowth({ rows, slopes }: NonNullable<Report["growth"]>): vo
     axis,
     axis === "model size" ? "" : model,
     label,
-    ...refused ? ["", "", "does not fit one binding", "", ""] : [
-      digits(flops / 1e9),
-      duration(planned),
-      measured ? duration(measured.wall) : "not drawn",
-      measured ? duration(measured.cpu) : "",
-      formatBytes(peak),
-    ],
+    digits(flops / 1e9),
+    duration(planned),
+    measured ? duration(measured.wall) : refused ? "transformer alone" : "not drawn",
+    measured ? duration(measured.cpu) : "",
+    refused ? "the VAE exceeds one binding" : formatBytes(peak),
   ]);
   print(table(["axis", "model", "", "GFLOP", "planned", "drawn", "CPU/cores", "peak"], cells));
   print("");
