@@ -28,6 +28,7 @@ export function drawReport({ machine = {}, kernels, shapes, growth }: Report): s
       ]] as const
     ) {
       const own = growth.rows.filter((row) => row.axis === axis);
+      if (own.length === 0) continue;
       const models = axis === "model size" ? [""] : [...new Set(own.map(({ model }) => model))];
       const series = (value: (row: (typeof own)[number]) => number): Series[] =>
         models.map((model) => ({

@@ -1,15 +1,15 @@
 // y[m, n] = epilogue(sum_k x[row m, k] · w[k, n] + bias[n]) where a subgroup is one CPU vector register (lavapipe): linear
 // layers, and convolutions, whose row m is the patch under pixel m.
 //
-// There a storage load inside a loop is a scalar loop over the lanes and a sampled texture costs a hundred instructions
-// of addressing; a storage texture costs a third, a shuffle from a constant lane is one instruction. So: a workgroup is one subgroup;
-// both operands come from textures; each lane loads one vec4 of every row of x and the lanes hand theirs round. One
-// invocation makes ROWS rows × 4 columns. Weights lie in strips as wide as a subgroup, k by k, so that they stream.
-// Sums run over k in order with fma, as in matmul.wgsl and conv2d.wgsl.
+// There a storage load inside a loop is a scalar loop over the lanes, a sampled texture costs a hundred instructions of
+// addressing, a storage texture less than half of that, and a shuffle from a constant lane is one instruction. So: a
+// workgroup is one subgroup; both operands come from textures; each lane loads one vec4 of every row of x and the lanes
+// hand theirs round. One invocation makes ROWS rows × 4 columns. Weights lie in strips as wide as a subgroup, k by k, so
+// that they stream. Sums run over k in order with fma, as in matmul.wgsl and conv2d.wgsl.
 //
-// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k), PLAIN (a matrix: no taps, no
-// padding); pixels.wgsl, divide.wgsl; fns store_y,
-// epilogue; unrolled over rows: struct Rows, struct Pixels, pixels, load_rows, multiply, take.
+// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k), PLAIN
+// (a matrix: no taps, no padding); pixels.wgsl, divide.wgsl; fns store_y, epilogue; unrolled over rows: struct Rows,
+// struct Pixels, pixels, load_rows, multiply, take.
 
 struct Params {
   M: u32,

@@ -259,6 +259,28 @@ Deno.test("matmul() gives a row the same bits alone and among others", async () 
   assertEquals(rows!.slice(17 * N, 18 * N), row);
 });
 
+Deno.test({
+  name: `matmul() gives the same bits by any number of rows per invocation${
+    TEXTURE[0] ? "" : " (skipped: no textures here)"
+  }`,
+  ignore: !TEXTURE[0],
+  async fn() {
+    const next = random(7);
+    const M = 37, K = 80, N = 44, x = upload("f32", [M, K], values(next, M * K));
+    const w = upload("f32", [N, K], values(next, N * K));
+    const linear = packLinear(device, [w], null, "f32", "test", true);
+    const all = ["8", "16", "32"].map((rows) => {
+      device.tuning = { "matmul_texture rows": [[0, rows]] };
+      const y = poisoned("f32", [M, N]);
+      matmul(device, { x, linear, y });
+      device.tuning = {};
+      return y;
+    });
+    const [first, ...others] = await device.readAll(all);
+    for (const other of others) assertEquals(other, first);
+  },
+});
+
 Deno.test("matmul() refuses shapes that disagree", () => {
   const linear = packLinear(device, [upload("f32", [4, 8], new Float64Array(32))], null);
   const x = upload("f32", [3, 8], new Float64Array(24));

@@ -1,0 +1,49 @@
+import { assert, assertEquals } from "@std/assert";
+import { compare, middle } from "../bench/against.ts";
+import { drawReport } from "../bench/draw.ts";
+
+Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
+  const report = (matmul: number, image: number, extra: string) => ({
+    kernels: { rows: [{ name: "matmul", shape: "1x2x3", cpu: matmul, milliseconds: 99 }] },
+    shapes: [{ model: "nano", rows: [{ section: "s", name: "k", shape: "", milliseconds: 4 }] }],
+    endToEnd: {
+      figures: [{ name: "warm image", value: image, unit: "ms" }, {
+        name: extra,
+        value: 1,
+        unit: "ms",
+      }, { name: "dispatches", value: 7, unit: "" }],
+    },
+  });
+  const rows = compare(report(10, 80, "old"), report(5, 100, "new"));
+  assertEquals(rows.map(({ what, ratio }) => [what, ratio]), [
+    ["emoji-nano warm image", 0.8],
+    ["nano s k", 1],
+    ["matmul 1x2x3", 2],
+  ]);
+  assertEquals(middle(rows), 1);
+  assertEquals(compare({}, report(1, 1, "x")), []);
+});
+
+Deno.test("drawReport() draws what was measured, and nothing of what was not", () => {
+  const growth = {
+    rows: [1, 2, 4].map((size) => ({
+      axis: "batch" as const,
+      model: "a <b>",
+      size,
+      label: "",
+      flops: size,
+      peak: size === 4 ? NaN : size,
+      planned: size,
+      measured: size === 1 ? { wall: 3, cpu: 1 } : null,
+    })),
+    slopes: [],
+  };
+  const svg = drawReport({ growth });
+  const dots = (fill: RegExp) =>
+    [...svg.matchAll(/<circle[^>]*fill="([^"]*)"/g)]
+      .filter(([, value]) => fill.test(value!)).length;
+  assertEquals(dots(/./), 3 + 2); // of time, of memory
+  assertEquals(dots(/white/), 2 + 1);
+  assert(svg.includes("a &lt;b&gt;") && !svg.includes("NaN"));
+  assert(!drawReport({}).includes("<circle"));
+});
