@@ -27,13 +27,16 @@ export interface TuneRow {
 const GAIN = 0.97;
 
 const matmulProbes = [
-  [8, 256, 1024],
-  [32, 256, 1024],
+  [4, 512, 1024],
+  [8, 512, 1024],
+  [16, 512, 1024],
+  [32, 512, 1024],
+  [64, 512, 1024],
   [128, 512, 1024],
-  [128, 1024, 1024],
-  [256, 1024, 4096],
+  [256, 512, 1024],
+  [1024, 512, 1024],
 ].map(([M = 0, K = 0, N = 0]): Probe => ({
-  size: M * K * N,
+  size: M,
   label: `${M}x${K}x${N}`,
   setup(device, t) {
     const [x, y, linear] = [t.f32(M, K), t.f32(M, N), packLinear(device, [t.f32(N, K)], null)];
@@ -57,9 +60,9 @@ const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M): Probe => {
   };
 });
 
-const convProbes = [[16, 64], [32, 64], [64, 64], [64, 128], [128, 128]].map(
+const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].map(
   ([side = 0, C = 0]): Probe => ({
-    size: side * side * 9 * C * C,
+    size: side * side,
     label: `${side}x${side}, 3x3 ${C} to ${C}`,
     setup(device, t) {
       const [x, y] = [t.f32(1, side, side, C), t.f32(1, side, side, C)];
@@ -93,7 +96,7 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   if (!usesTexture(device)) {
     return {
       "matmul_texture rows": [],
-      "matmul_texture rows of patches": [],
+      "matmul_texture patches": [],
       "matrix tile": matrixShape(device) ? matrixProbes : [],
       "attention operands": [],
       "attention_texture queries": [],
@@ -101,7 +104,7 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   }
   return {
     "matmul_texture rows": matmulProbes,
-    "matmul_texture rows of patches": convProbes,
+    "matmul_texture patches": convProbes,
     "matrix tile": [],
     "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
     "attention_texture queries": QUERIES.slice(2).map((n) =>

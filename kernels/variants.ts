@@ -10,8 +10,8 @@ export interface Choice {
 
 /** Every choice that is made by size, see {@link variantOf}. */
 export const CHOICES = {
-  "matmul_texture rows": { size: "multiplications", variants: ["8", "16", "32"] },
-  "matmul_texture rows of patches": { size: "multiplications", variants: ["8", "16", "32"] },
+  "matmul_texture rows": { size: "rows", variants: ["8", "16", "32"] },
+  "matmul_texture patches": { size: "pixels", variants: ["8", "16", "32"] },
   "matrix tile": { size: "large tiles", variants: ["small", "large"] },
   "attention operands": {
     size: "operations per byte of keys and values",
@@ -20,13 +20,19 @@ export const CHOICES = {
   "attention_texture queries": { size: "queries per lane", variants: ["2", "4"] },
 } as const satisfies Record<string, Choice>;
 
-/** What was measured where: lavapipe 22.3.6 with 256-bit registers on a Xeon (Sapphire Rapids) of 2 cores. */
-const DEFAULTS: Record<"cpu" | "gpu", Tuning> = {
-  cpu: {
-    // more rows are up to a quarter faster, and take half a second to compile, or a whole one
-    "matmul_texture rows": [[0, "8"], [2 ** 27, "16"], [2 ** 30, "32"]],
-    "matmul_texture rows of patches": [[0, "8"], [2 ** 30, "32"]],
+/** What was measured where: lavapipe 22.3.6 on a Xeon (Sapphire Rapids) of 2 cores, with 256 and with 512 bits. */
+const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
+  narrow: {
+    "matmul_texture rows": [[0, "16"], [257, "32"]],
+    "matmul_texture patches": [[0, "16"], [2049, "32"]],
     // twice as fast from 6 on, but a second of compilation more
+    "attention operands": [[0, "subgroup"], [12, "texture"]],
+    "attention_texture queries": [[0, "2"], [16, "4"]],
+  },
+  wide: {
+    // unrolled over 16 lanes, 16 rows take a second to compile, and 32 two
+    "matmul_texture rows": [[0, "8"], [33, "16"], [1025, "32"]],
+    "matmul_texture patches": [[0, "8"], [1025, "32"]],
     "attention operands": [[0, "subgroup"], [12, "texture"]],
     "attention_texture queries": [[0, "2"], [16, "4"]],
   },
@@ -42,7 +48,9 @@ export function variantOf<K extends keyof typeof CHOICES>(
   kernel: K,
   size: number,
 ): (typeof CHOICES)[K]["variants"][number] {
-  const steps = device.tuning[kernel] ?? DEFAULTS[device.capabilities.class][kernel] ?? [];
+  const { class: adapter, subgroupSize } = device.capabilities;
+  const defaults = DEFAULTS[adapter === "gpu" ? "gpu" : subgroupSize > 8 ? "wide" : "narrow"];
+  const steps = device.tuning[kernel] ?? defaults[kernel] ?? [];
   const variant = steps.findLast(([least]) => size >= least)?.[1] ?? CHOICES[kernel].variants[0];
   return variant as (typeof CHOICES)[K]["variants"][number];
 }
