@@ -1,6 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { dawn } from "../../engine/dawn.ts";
 import { Device, type SubgroupMatrix } from "../../engine/mod.ts";
+import { attention } from "../../kernels/attention.ts";
+import { attentionMatrices } from "../../kernels/attention_matrix.ts";
 import { conv2d, packConv } from "../../kernels/conv2d.ts";
 import { packLinear } from "../../kernels/linear.ts";
 import { matmul } from "../../kernels/matmul.ts";
@@ -31,7 +33,7 @@ async function pretend(gpu: GPU, [M, N, K, lanes]: typeof GPUS[number]): Promise
 }
 
 Deno.test({
-  name: `matmul() and conv2d() are accepted for the tensor cores of other GPUs${
+  name: `matmul(), conv2d() and attention() are accepted for the tensor cores of other GPUs${
     DAWN ? "" : " (skipped: only Dawn knows such shaders)"
   }`,
   ignore: !DAWN,
@@ -48,6 +50,15 @@ Deno.test({
       }
       const conv = packConv(device, t([7, 36, 3, 3]), t([7]), "f16");
       conv2d(device, { x: t([1, 4, 4, 36]), conv, y: t([1, 4, 4, 7]) });
+      const spans = device.tensor("u32", [1, 4]);
+      const bias = { table: t([5, 2]), bucketOf: device.tensor("u32", [9]), centre: 4 };
+      for (const headDim of [36, 64, 128]) {
+        assert(attentionMatrices(device, headDim), `${cores} at ${headDim}`);
+        const q = t([7, 2 * headDim]), k = t([9, 2 * headDim], "f16");
+        const how = { spans, maxQueries: 7, heads: 2, headDim, scale: 1 };
+        attention(device, { ...how, q, k, v: k, y: t([7, 2 * headDim]), bias });
+        attention(device, { ...how, q: k, k, v: k, y: t([7, 2 * headDim], "f16") });
+      }
       await device.finish();
     }
   },
