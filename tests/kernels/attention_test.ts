@@ -139,7 +139,7 @@ for (const variant of [...VARIANTS, "matrix"] as const) {
       name: `attention() by ${by} attends in ${dtype} at each head_dim`,
       ignore,
       fn: async () => {
-        const wide = variant === "matrix" ? 100 : 144;
+        const wide = variant === "matrix" ? 36 : 144; // software adapters take a minute to compile 128
         for (const headDim of dtype === "f16" && dims.length === 1 ? [wide] : dims) {
           const spans: Span[] = [[0, 1, 0, 1], [1, 9, 1, 33], [10, 3, 34, 7]];
           const { args, expected } = separate(headDim, {
