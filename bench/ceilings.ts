@@ -1,10 +1,13 @@
 import { defineKernel, type Device, grid, type Profiler } from "../engine/mod.ts";
+import { matrixShape } from "../kernels/matrix.ts";
 import copySource from "./copy.wgsl" with { type: "text" };
 import fmaSource from "./fma.wgsl" with { type: "text" };
+import matrixSource from "./fma_matrix.wgsl" with { type: "text" };
 import { gpuTimes, median, wallTime } from "./measure.ts";
 
 const copyKernel = defineKernel("copy", copySource, ["x", "y"], ["count"]);
 const fmaKernel = defineKernel("fma", fmaSource, ["y"], ["rounds", "decay", "step"]);
+const matrixKernel = defineKernel("fma_matrix", matrixSource, ["x", "y"], ["rounds"]);
 const nothingKernel = defineKernel(
   "nothing",
   `struct Params { zero: u32 }
@@ -17,6 +20,8 @@ const nothingKernel = defineKernel(
 
 /** What fma.wgsl does per invocation and round, counting an FMA as two. */
 const ROUND_FLOPS = 384 * 2;
+/** Products that fma_matrix.wgsl makes per subgroup and round. */
+const ROUND_MATRICES = 16;
 /** Large enough to leave every cache. */
 const COPY_BYTES = 256 * 1024 * 1024;
 
@@ -28,11 +33,13 @@ export interface Ceilings {
   readonly "GFLOP/s": number;
   /** f16 operations in registers; 0 without shader-f16. */
   readonly "f16 GFLOP/s": number;
+  /** Operations of subgroup matrices of f16 with f32 sums, in registers; 0 without them. */
+  readonly "matrix GFLOP/s": number;
 }
 
 /** Best samples, not medians: a ceiling is what the adapter reaches undisturbed. */
 export async function ceilings(device: Device, profiler: Profiler): Promise<Ceilings> {
-  const { class: adapter, limits, f16 } = device.capabilities;
+  const { class: adapter, limits, f16, subgroupSize } = device.capabilities;
   const bytes = Math.min(COPY_BYTES, limits.maxStorageBufferBindingSize!);
   using x = device.tensor("f32", [bytes / 4], "copy source");
   using y = device.tensor("f32", [bytes / 4], "copy target");
@@ -58,10 +65,38 @@ export async function ceilings(device: Device, profiler: Profiler): Promise<Ceil
     );
     return groups * 64 * rounds * ROUND_FLOPS / milliseconds / 1e6;
   };
+  const matrix = async () => {
+    const shape = matrixShape(device);
+    if (!shape) return 0;
+    const { M, N, K } = shape;
+    const [groups, rounds] = adapter === "cpu" ? [512, 64] : [16384, 1024];
+    const count = 2 * K * Math.max(M, N);
+    // small numbers of either sign, as zeros would draw less power than work does
+    const values = Float16Array.from({ length: count }, (_, i) => (i % 7 - 3) / 8);
+    using operands = device.from("f16", [count], values, "matrices");
+    const milliseconds = await best(() =>
+      device.run(matrixKernel, {
+        specialise: {
+          Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
+          Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
+          Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+          LANES: subgroupSize,
+          M,
+          N,
+          K,
+        },
+        bind: { x: operands, y },
+        params: { rounds },
+        workgroups: [groups],
+      })
+    );
+    return groups * rounds * ROUND_MATRICES * 2 * M * N * K / milliseconds / 1e6;
+  };
   return {
     "GB/s": 2 * bytes / copy / 1e6,
     "GFLOP/s": await fma("f32"),
     "f16 GFLOP/s": f16 ? await fma("f16") : 0,
+    "matrix GFLOP/s": await matrix(),
   };
 }
 
@@ -71,6 +106,7 @@ export function better(a: Ceilings, b: Ceilings): Ceilings {
     "GB/s": Math.max(a["GB/s"], b["GB/s"]),
     "GFLOP/s": Math.max(a["GFLOP/s"], b["GFLOP/s"]),
     "f16 GFLOP/s": Math.max(a["f16 GFLOP/s"], b["f16 GFLOP/s"]),
+    "matrix GFLOP/s": Math.max(a["matrix GFLOP/s"], b["matrix GFLOP/s"]),
   };
 }
 

@@ -38,11 +38,12 @@ function duration(milliseconds: number): string {
 /** Ceilings and overheads. */
 export function printCeilings(ceilings: Ceilings, overheads: Overheads): void {
   const { dispatch, encode, submit, readBack } = overheads;
-  const half = ceilings["f16 GFLOP/s"];
+  const half = ceilings["f16 GFLOP/s"], matrix = ceilings["matrix GFLOP/s"];
+  const matrices = matrix ? `, ${digits(matrix)} GFLOP/s by subgroup matrices` : "";
   print(`
 Ceilings: ${digits(ceilings["GFLOP/s"])} GFLOP/s f32 and ${
     half ? digits(half) : "no"
-  } f16 (FMA in registers), ${digits(ceilings["GB/s"])} GB/s (copying large buffers)
+  } f16 (FMA in registers)${matrices}, ${digits(ceilings["GB/s"])} GB/s (copying large buffers)
 Overheads: ${digits(dispatch)} us per dispatch, of it ${digits(encode)} us JavaScript; ${
     digits(submit)
   } us per submit, ${digits(readBack)} us per read-back`);

@@ -8,6 +8,8 @@ import {
   type Texture,
 } from "../engine/mod.ts";
 import source from "./attention.wgsl" with { type: "text" };
+import { attentionLines, attentionMatrices } from "./attention_matrix.ts";
+import matrixSource from "./attention_matrix.wgsl" with { type: "text" };
 import { piecesOf, unrolled as unrolledSubgroup } from "./attention_subgroup.ts";
 import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
 import { textureTexels } from "./matmul_texture.ts";
@@ -28,6 +30,7 @@ const PARAMS = [
 ] as const;
 const KERNELS = {
   workgroup: defineKernel("attention", source, BINDINGS, PARAMS),
+  matrix: defineKernel("attention_matrix", matrixSource, BINDINGS, PARAMS),
   subgroup: defineKernel("attention_subgroup", subgroupSource, BINDINGS, PARAMS),
   // the same text with keys and values in textures
   texture: defineKernel(
@@ -90,9 +93,10 @@ export interface AttentionArgs {
 
 /**
  * `workgroup`: any adapter. `subgroup`: a workgroup is one subgroup of a fixed size. `texture`: so, and keys and values
- * are first copied to textures, which pays where many queries read them.
+ * are first copied to textures, which pays where many queries read them. `matrix`: tensor cores, of which queries, keys,
+ * values and weights are f16.
  */
-export type AttentionVariant = "workgroup" | "subgroup" | "texture";
+export type AttentionVariant = "workgroup" | "subgroup" | "texture" | "matrix";
 
 /**
  * y = softmax(scale · q · kᵀ + bias) · v, per head and span: every attention of the model.
@@ -100,7 +104,7 @@ export type AttentionVariant = "workgroup" | "subgroup" | "texture";
  * The queries of a span attend to exactly its keys: a batch is spans, variable text lengths are spans, and so is each
  * scale of block-causal teacher forcing. No keys give zeros. Softmax and sums in f32.
  *
- * @throws {KernelError} if shapes disagree or something is not divisible by 4.
+ * @throws {KernelError} if shapes disagree, something is not divisible by 4, or there are no matrices for `matrix`.
  */
 export function attention(device: Device, args: AttentionArgs): void {
   const { q, k, v, y, spans, heads, headDim, bias } = args;
@@ -177,6 +181,20 @@ export function attention(device: Device, args: AttentionArgs): void {
       functions: prelude(half, chunks),
     });
   }
+  if (variant === "matrix") {
+    const matrices = attentionMatrices(device, headDim);
+    if (!matrices) {
+      const where = device.capabilities.adapter;
+      throw new KernelError(
+        "no-matrices",
+        `Cannot attend by matrices on ${where}, ${headDim} wide`,
+      );
+    }
+    return run(matrices.queries, { k, v }, {
+      specialise: { KV: `vec4<${k.dtype}>`, ...matrices.specialise },
+      functions: attentionLines(k.dtype, ...matrices.cut),
+    });
+  }
   const lanes = device.capabilities.subgroupSize;
   // wide heads fill the registers; from buffers loads are what counts, and little code compiles soon
   const [tile, most] = variant === "subgroup"
@@ -204,6 +222,8 @@ export function attention(device: Device, args: AttentionArgs): void {
 function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   const { k, v, heads, headDim, maxQueries } = args;
   const { subgroupSize, class: adapter, implementation } = device.capabilities;
+  // keys in f32 are what someone asked for; and not by the number of queries, on which no bit of theirs may depend
+  if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) return "matrix";
   // Dawn refuses shuffles in a loop whose length it cannot prove uniform
   if (adapter !== "cpu" || implementation !== "wgpu" || subgroupSize === 0) return "workgroup";
   const keys = k.elements / (args.kStride ?? heads * headDim); // of all spans, at most

@@ -11,6 +11,7 @@ import {
   type Specialisation,
   type SubgroupMatrix,
 } from "../engine/mod.ts";
+import half from "./half.wgsl" with { type: "text" };
 import source from "./matrix.wgsl" with { type: "text" };
 import { variantOf } from "./variants.ts";
 
@@ -132,7 +133,8 @@ function constants(
 
 /**
  * `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows of x_tile, from
- * vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which hands each to `finish`; and matrix.wgsl.
+ * vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which hands each to
+ * `finish`; half.wgsl and matrix.wgsl.
  * Unrolled: matrices stay in registers only under names of their own.
  */
 export function matrixLines(
@@ -178,6 +180,7 @@ export function matrixLines(
     "  let at = subgroup * (MATRIX_M * MATRIX_N / 4);",
     ...finish,
     "}",
+    half,
     source,
   ].join("\n");
 }

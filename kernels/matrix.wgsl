@@ -1,15 +1,13 @@
 // Tiles in workgroup memory for tensor cores (subgroup matrices). Not a kernel: text for the preludes of
-// matmul_matrix.wgsl and conv2d_matrix.wgsl, after the constants of matrix.ts.
+// matmul_matrix.wgsl and conv2d_matrix.wgsl, after the constants of matrix.ts
+// and half.wgsl.
 
 var<workgroup> x_tile: array<vec4<f16>, X_TILE>; // [TILE_M, PITCH_X]
 var<workgroup> w_tile: array<vec4<f16>, W_TILE>; // [TILE_K, PITCH_W]
 var<workgroup> stage: array<vec4<f32>, STAGE>; // a matrix of each subgroup
 
-// vec4 c of row r of x_tile. Numbers beyond f16's largest are taken for it; NaN and infinity stay what they are
-fn keep_x(r: u32, c: u32, v: vec4<f32>) {
-  let finite = abs(v) <= vec4(bitcast<f32>(0x7f7fffffu));
-  x_tile[r * PITCH_X + c] = vec4<f16>(select(v, clamp(v, vec4(-65504.0), vec4(65504.0)), finite));
-}
+// vec4 c of row r of x_tile
+fn keep_x(r: u32, c: u32, v: vec4<f32>) { x_tile[r * PITCH_X + c] = half(v); }
 
 // vec4 c of rows 4r to 4r + 3 of w_tile
 fn keep_w(r: u32, c: u32, v: mat4x4<f32>) {

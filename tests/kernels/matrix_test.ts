@@ -1,6 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dawn } from "../../engine/dawn.ts";
-import { Device, type SubgroupMatrix } from "../../engine/mod.ts";
+import { Device, DeviceError, type SubgroupMatrix, type Tensor } from "../../engine/mod.ts";
+import { attention } from "../../kernels/attention.ts";
+import { attentionMatrices } from "../../kernels/attention_matrix.ts";
 import { conv2d, packConv } from "../../kernels/conv2d.ts";
 import { packLinear } from "../../kernels/linear.ts";
 import { matmul } from "../../kernels/matmul.ts";
@@ -30,10 +32,10 @@ async function pretend(gpu: GPU, [M, N, K, lanes]: typeof GPUS[number]): Promise
   });
 }
 
+const NEED = DAWN ? "" : " (skipped: only Dawn knows such shaders)";
+
 Deno.test({
-  name: `matmul() and conv2d() are accepted for the tensor cores of other GPUs${
-    DAWN ? "" : " (skipped: only Dawn knows such shaders)"
-  }`,
+  name: `matmul() and conv2d() are accepted for the tensor cores of other GPUs${NEED}`,
   ignore: !DAWN,
   fn: async () => {
     const gpu = await dawn("backend=null");
@@ -49,6 +51,41 @@ Deno.test({
       const conv = packConv(device, t([7, 36, 3, 3]), t([7]), "f16");
       conv2d(device, { x: t([1, 4, 4, 36]), conv, y: t([1, 4, 4, 7]) });
       await device.finish();
+    }
+  },
+});
+
+Deno.test({
+  name: `attention() is accepted for the tensor cores of other GPUs, memory apart${NEED}`,
+  ignore: !DAWN,
+  fn: async () => {
+    const gpu = await dawn("backend=null");
+    for (const cores of GPUS) {
+      for (const headDim of [36, 128]) {
+        for (const dtype of ["f32", "f16"] as const) {
+          using device = await pretend(gpu, cores);
+          assert(attentionMatrices(device, headDim), `${cores} at ${headDim}`);
+          const t = (shape: number[], type: "f32" | "f16") => device.tensor(type, shape);
+          const attend = (kv: Tensor) =>
+            attention(device, {
+              q: t([7, 2 * headDim], dtype),
+              k: kv,
+              v: kv,
+              y: t([7, 2 * headDim], dtype),
+              spans: device.tensor("u32", [1, 4]),
+              maxQueries: 7,
+              heads: 2,
+              headDim,
+              scale: 1,
+              bias: { table: t([5, 2], "f32"), bucketOf: device.tensor("u32", [9]), centre: 4 },
+            });
+          attend(t([9, 2 * headDim], "f32")); // stays f32
+          await device.finish();
+          attend(t([9, 2 * headDim], "f16"));
+          // counted after the text was accepted: this adapter has half of what every GPU has
+          await assertRejects(() => device.finish(), DeviceError, "use of workgroup storage");
+        }
+      }
     }
   },
 });

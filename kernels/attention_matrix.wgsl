@@ -1,0 +1,175 @@
+// attention.wgsl's attention on tensor cores (subgroup matrices).
+//
+// A workgroup takes QUERIES queries of one head and KEYS keys at a time; each of its subgroups makes ROWS of the queries,
+// which stay in registers as f16, and so does the weighted sum, as f32. Keys, values and weights go through workgroup
+// memory as f16, logits as f32. Elements of a subgroup matrix cannot be addressed, so that a sum cannot be rescaled when
+// a larger logit comes: a first pass over the keys finds the largest logits, a second weighs values. Making logits twice
+// moves less than taking the sums through workgroup memory at every step would.
+// Keys go in steps of KEYS from the span's start, in order: the bits of a query depend on nothing but its span.
+//
+// Prelude (attention.ts): Q, KV, Y, VECTORS (vec4s of a head), BIAS. attention_matrix.ts: Left, Right, Result, WG,
+// QUERIES, ROWS, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), pitches and sizes of what is in workgroup
+// memory; structs Queries and Output; fns half, half_kv, load_queries, score, weigh, finish_all.
+
+struct Params {
+  q_stride: u32, // strides and offsets in vec4s
+  q_offset: u32,
+  k_stride: u32,
+  k_offset: u32,
+  v_stride: u32,
+  v_offset: u32,
+  heads: u32,
+  bias_centre: i32,
+  bias_last: i32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<Q>;
+@group(0) @binding(2) var<storage, read> k: array<KV>;
+@group(0) @binding(3) var<storage, read> v: array<KV>;
+@group(0) @binding(4) var<storage, read> spans: array<vec4<u32>>;
+@group(0) @binding(5) var<storage, read> bias_table: array<f32>;
+@group(0) @binding(6) var<storage, read> bias_bucket: array<u32>;
+@group(0) @binding(7) var<storage, read_write> y: array<Y>;
+
+var<private> lane: u32; // of the workgroup
+var<private> row: u32; // the query of the tile that this lane shares with SPLIT - 1 others
+var<private> head: u32;
+var<private> span: vec4<u32>; // first query row, queries, first key row, keys
+var<private> first: u32; // the first query of this tile, counted in the span
+var<private> step: u32; // the first key of this step, counted in the span
+
+var<workgroup> shared_span: vec4<u32>;
+var<workgroup> tile: array<vec4<f16>, TILE>; // the queries; then KEYS rows of keys and KEYS rows of values
+var<workgroup> logits: array<vec4<f32>, QUERIES * PITCH_S>; // and in the end sums
+var<workgroup> weights: array<vec4<f16>, QUERIES * PITCH_P>;
+var<workgroup> parts: array<f32, WG>; // of each lane: its largest logit, then its sum
+
+const LOWEST = -3.0e38;
+
+// vec4s of a head beyond its width are zeros, and beyond the span are its last row
+fn keep_queries() {
+  for (var i = lane; i < QUERIES * WIDTH; i += WG) {
+    let c = i % WIDTH;
+    let r = span.x + min(first + i / WIDTH, span.y - 1);
+    let x = vec4<f32>(q[r * params.q_stride + params.q_offset + head * VECTORS + min(c, VECTORS - 1)]);
+    tile[i / WIDTH * PITCH + c] = select(vec4<f16>(), half(x), c < VECTORS);
+  }
+}
+
+fn keep_keys() {
+  for (var i = lane; i < KEYS * WIDTH; i += WG) {
+    let c = i % WIDTH;
+    let r = span.z + min(step + i / WIDTH, span.w - 1);
+    let x = half_kv(k[r * params.k_stride + params.k_offset + head * VECTORS + min(c, VECTORS - 1)]);
+    tile[i / WIDTH * PITCH + c] = select(vec4<f16>(), x, c < VECTORS);
+  }
+}
+
+fn keep_values() {
+  for (var i = lane; i < KEYS * WIDTH; i += WG) {
+    let c = i % WIDTH;
+    let r = span.z + min(step + i / WIDTH, span.w - 1);
+    let x = half_kv(v[r * params.v_stride + params.v_offset + head * VECTORS + min(c, VECTORS - 1)]);
+    tile[(KEYS + i / WIDTH) * PITCH + c] = select(vec4<f16>(), x, c < VECTORS);
+  }
+}
+
+fn bias(key: u32) -> f32 {
+  let at = clamp(params.bias_centre + i32(key) - i32(first + row), 0, params.bias_last);
+  return bias_table[bias_bucket[at] * params.heads + head];
+}
+
+// of this lane's query and 4 keys
+fn logit(i: u32) -> vec4<f32> {
+  let key = step + 4 * i + vec4(0, 1, 2, 3);
+  var s = params.scale * logits[row * PITCH_S + i];
+  if (BIAS) { s += vec4(bias(key.x), bias(key.y), bias(key.z), bias(key.w)); }
+  return select(vec4(LOWEST), s, key < vec4(span.w));
+}
+
+fn largest(before: f32) -> f32 {
+  var most = before;
+  for (var i = 0u; i < KEYS / 4 / SPLIT; i++) {
+    let s = logit(lane % SPLIT * (KEYS / 4 / SPLIT) + i);
+    most = max(most, max(max(s.x, s.y), max(s.z, s.w)));
+  }
+  return most;
+}
+
+// the sum is of the weights as they are rounded
+fn soften(most: f32, before: f32) -> f32 {
+  var sum = before;
+  for (var i = 0u; i < KEYS / 4 / SPLIT; i++) {
+    let at = lane % SPLIT * (KEYS / 4 / SPLIT) + i;
+    let p = vec4<f16>(exp(logit(at) - most)); // 0 beyond the span's keys
+    weights[row * PITCH_P + at] = p;
+    sum += dot(vec4<f32>(p), vec4(1.0));
+  }
+  return sum;
+}
+
+fn inverse(x: f32) -> f32 { return select(1 / x, 0.0, x == 0.0); }
+
+// 8 vec4s of channels, from vec4 c on, of which the sums are where the logits were
+fn store(c: u32, by: f32) {
+  for (var i = 0u; i < KEYS / 4 / SPLIT; i++) {
+    let at = lane % SPLIT * (KEYS / 4 / SPLIT) + i;
+    if (first + row < span.y && c + at < VECTORS) {
+      y[((span.x + first + row) * params.heads + head) * VECTORS + c + at] = Y(logits[row * PITCH_S + at] * by);
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) index: u32,
+  @builtin(subgroup_id) subgroup: u32,
+) {
+  lane = index;
+  row = index / SPLIT;
+  head = group.y;
+  first = group.x * QUERIES;
+  if (index == 0) { shared_span = spans[group.z]; }
+  let bounds = workgroupUniformLoad(&shared_span); // what barriers depend on must be uniform
+  span = bounds;
+  if (group.x * QUERIES >= bounds.y) { return; }
+  let rows = subgroup * ROWS; // of the tile, where this subgroup's begin
+  keep_queries();
+  workgroupBarrier();
+  let queries = load_queries(rows * PITCH);
+  workgroupBarrier();
+  var most = LOWEST;
+  for (var key = 0u; key < bounds.w; key += KEYS) {
+    step = key;
+    keep_keys();
+    workgroupBarrier();
+    score(queries, rows * PITCH_S);
+    workgroupBarrier();
+    most = largest(most);
+  }
+  parts[index] = most;
+  workgroupBarrier();
+  for (var i = 0u; i < SPLIT; i++) { most = max(most, parts[row * SPLIT + i]); }
+  workgroupBarrier();
+  var sum = 0.0;
+  var output: Output;
+  for (var key = 0u; key < bounds.w; key += KEYS) {
+    step = key;
+    keep_keys();
+    workgroupBarrier();
+    score(queries, rows * PITCH_S);
+    workgroupBarrier();
+    sum = soften(most, sum);
+    keep_values();
+    workgroupBarrier();
+    output = weigh(output, rows * PITCH_P);
+  }
+  parts[index] = sum;
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < SPLIT; i++) { total += parts[row * SPLIT + i]; }
+  finish_all(output, rows * PITCH_S, inverse(total));
+}
