@@ -1,4 +1,5 @@
 import { memoised } from "../engine/mod.ts";
+import { ANY_LANE } from "./linear.ts";
 
 /** Splits a head into pieces of at most `most` vec4s, all but the last full. */
 export function piecesOf(vectors: number, most: number): { piece: number; pieces: number } {
@@ -48,6 +49,26 @@ export const unrolled: (lanes: number, tile: number, piece: number, pieces: numb
       `s[${i * lanes + j}] = score(own[${i * width + d}], b, s[${i * lanes + j}]);`;
     const weigh = (i: number, j: number, d: number) =>
       `acc[${i * width + d}] = fma(vec4(s[${i * lanes + j}]), b, acc[${i * width + d}]);`;
+    // a loop over keys, where shuffles allow it: each logit takes its turn in the first place of its query
+    const looped = `${repeat(piece, (d) => `let x${d} = load_k(piece * PIECE + ${d});`)}
+  for (var j = 0u; j < LANES; j++) {
+  ${queries((i) => `var t${i} = s[${i * lanes}];`)}
+  ${
+      repeat(piece, (d) =>
+        `{ let b = subgroupShuffle(x${d}, j); ${
+          queries((i) =>
+            `t${i} = score(own[${i * width + d}], b, t${i});`
+          )
+        } }`)
+    }
+  ${
+      queries((i) =>
+        `${repeat(lanes - 1, (j) => `s[${i * lanes + j}] = s[${i * lanes + j + 1}];`)} s[${
+          (i + 1) * lanes - 1
+        }] = t${i};`
+      )
+    }
+  }`;
     const soften = (i: number) => {
       const own = (line: (at: string) => string) =>
         repeat(lanes, (j) => line(`s[${i * lanes + j}]`));
@@ -65,7 +86,7 @@ fn clear_all() { ${
       repeat(lanes, (j) => `{ let x = start(${j}); ${queries((i) => `s[${i * lanes + j}] = x;`)} }`)
     } }
 fn score_all() {
-  ${overPieces(over("load_k", score), "own")}
+  ${overPieces(lanes === ANY_LANE ? looped : over("load_k", score), "own")}
 }
 fn bias_all() { ${logits((n) => `s[${n}] += bias(${Math.floor(n / lanes)}, ${n % lanes});`)} }
 fn soften_all() {

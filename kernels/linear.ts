@@ -82,6 +82,9 @@ export interface Linear {
   readonly N: number;
 }
 
+/** Lanes whose shuffles take one instruction whatever the lane is (AVX2); others want constant lanes. */
+export const ANY_LANE = 8;
+
 /** Whether weights go to textures and a workgroup is one subgroup; see matmul_texture.wgsl. */
 export function usesTexture({ capabilities }: Device): boolean {
   return capabilities.class === "cpu" && capabilities.subgroups && capabilities.subgroupSize > 0;

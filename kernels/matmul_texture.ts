@@ -10,7 +10,7 @@ import {
 import { accessY } from "./access.ts";
 import divideSource from "./divide.wgsl" with { type: "text" };
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
-import { BLOCK, isQuantised, type WeightType } from "./linear.ts";
+import { ANY_LANE, BLOCK, isQuantised, type WeightType } from "./linear.ts";
 import source from "./matmul_texture.wgsl" with { type: "text" };
 import pixelsSource from "./pixels.wgsl" with { type: "text" };
 import { whole } from "./whole.ts";
@@ -205,9 +205,6 @@ const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
   let halves = scales[min(block, (params.K - 1) / 8) * ((params.N + 3) / 4) + n];
   return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }`;
-
-/** Lanes whose shuffles take one instruction whatever the lane is (AVX2); others want constant lanes. */
-const ANY_LANE = 8;
 
 /**
  * The inner product over LANES vec4s of k: `at` is the first texel of the weights, `column` this lane's in y. Textures of
