@@ -73,6 +73,22 @@ const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].
   }),
 );
 
+/** The widest linear layer of the 2B model, by ordinary arithmetic: of weights that tensor cores leave alone. */
+function tilesProbe(device: Device, M: number): Probe {
+  const [K, N] = [2048, 8192];
+  const type = device.capabilities.f16 && !matrixShape(device) ? "f16" : "f32";
+  return {
+    size: M,
+    label: `${M}x${K}x${N} ${type}`,
+    setup(device, t) {
+      const linear = packLinear(device, [t.f32(N, K)], null, type);
+      const [x, y] = [t.f32(M, K), t.use(device.tensor("f32", [M, N]))];
+      t.defer(() => linear.weight.dispose());
+      return () => matmul(device, { x, linear, y });
+    },
+  };
+}
+
 function attentionProbe(size: (lanes: number, ratio: number) => number, queries: number) {
   const [heads, keys, headDim] = [8, 512, 64];
   return (device: Device): Probe => ({
@@ -97,6 +113,9 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
     return {
       "matmul_texture rows": [],
       "matmul_texture patches": [],
+      "matmul tiles": device.capabilities.class === "gpu"
+        ? [32, 128, 512, 2048, 8192].map((M) => tilesProbe(device, M))
+        : [],
       "matrix tile": matrixShape(device) ? matrixProbes : [],
       "attention operands": [],
       "attention_texture queries": [],
@@ -105,6 +124,7 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   return {
     "matmul_texture rows": matmulProbes,
     "matmul_texture patches": convProbes,
+    "matmul tiles": [],
     "matrix tile": [],
     "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
     "attention_texture queries": QUERIES.slice(2).map((n) =>

@@ -4,6 +4,7 @@ import {
   grid,
   KernelError,
   memoised,
+  type Specialisation,
   type Tensor,
   Texture,
 } from "../engine/mod.ts";
@@ -14,6 +15,9 @@ import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "./matr
 import source from "./matmul.wgsl" with { type: "text" };
 import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
 import { matmulTexture, textureTexels } from "./matmul_texture.ts";
+import { tileLines, tiles, type TilesVariant } from "./matmul_tiles.ts";
+import tilesSource from "./matmul_tiles.wgsl" with { type: "text" };
+import { variantOf } from "./variants.ts";
 
 export type { Epilogue, Gate } from "./epilogue.ts";
 
@@ -21,11 +25,15 @@ const BINDINGS = ["x", "w", "scales", "bias", "gate", "y"] as const;
 const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
 const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
 const matrixKernel = defineKernel("matmul_matrix", matrixSource, BINDINGS, PARAMS);
+const tilesKernel = defineKernel("matmul_tiles", tilesSource, BINDINGS, PARAMS);
 
 /** Rows of y that one invocation makes. */
 const ROWS = 8;
 /** Invocations of a workgroup. */
 const WG = 64;
+
+/** Beside how matrices are multiplied in general, `vector` in workgroup memory by tiles of 64 × 64 and 128 × 128. */
+export type MatmulVariant = MatrixVariant | TilesVariant;
 
 /** Arguments of {@link matmul}. */
 export interface MatmulArgs {
@@ -40,7 +48,7 @@ export interface MatmulArgs {
   /** For the epilogue `gate`; offset, stride and N are divisible by 4. */
   readonly gate?: Gate;
   /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
-  readonly variant?: MatrixVariant;
+  readonly variant?: MatmulVariant;
 }
 
 /**
@@ -66,7 +74,11 @@ export function matmul(device: Device, args: MatmulArgs): void {
   const access = accessY(y.dtype, N % 4 === 0);
   const specialise = { X: read.type, Y: access.type, W: ELEMENT[linear.dtype] };
   const lines = prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype);
-  const operands = {
+  const variant = args.variant ?? matmulVariant(device, linear.dtype, M, N);
+  const way = multiplication(device, variant, lines, M, N);
+  device.run(way.kernel, {
+    specialise: { ...specialise, ...way.specialise },
+    functions: way.functions,
     bind: {
       x,
       w: linear.weight,
@@ -83,24 +95,57 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
+    workgroups: way.workgroups,
     work: { shape: [M, K, N], flops: 2 * M * K * N },
-  };
-  const variant = args.variant ?? matrixVariant(device, linear.dtype, M, N);
-  if (variant === "vector") {
-    return device.run(kernel, {
-      specialise: { ...specialise, WG },
-      functions: lines,
-      ...operands,
-      workgroups: [Math.ceil(Math.ceil(N / 4) / WG), ...grid(Math.ceil(M / ROWS))],
-    });
-  }
-  const { specialise: constants, cut, workgroups } = matrices(device, variant, M, N);
-  device.run(matrixKernel, {
-    specialise: { ...specialise, ...constants },
-    functions: matrixPrelude(lines, ...cut),
-    ...operands,
-    workgroups,
   });
+}
+
+/** How to multiply by weights in a buffer. */
+function matmulVariant(device: Device, dtype: WeightType, M: number, N: number): MatmulVariant {
+  const variant = matrixVariant(device, dtype, M, N);
+  if (variant !== "vector") return variant;
+  const side = variantOf(device, "matmul tiles", M);
+  return side === "registers" ? "vector" : `tiles${side}`;
+}
+
+/** What a variant runs. */
+function multiplication(
+  device: Device,
+  variant: MatmulVariant,
+  lines: string,
+  M: number,
+  N: number,
+): {
+  kernel: typeof kernel;
+  specialise: Specialisation;
+  functions: string;
+  workgroups: [number, number, number];
+} {
+  switch (variant) {
+    case "vector":
+      return {
+        kernel,
+        specialise: { WG },
+        functions: lines,
+        workgroups: [Math.ceil(Math.ceil(N / 4) / WG), ...grid(Math.ceil(M / ROWS))],
+      };
+    case "tiles64":
+    case "tiles128":
+      return {
+        kernel: tilesKernel,
+        functions: tilesPrelude(lines, variant),
+        ...tiles(variant, M, N),
+      };
+    default: {
+      const { specialise, cut, workgroups } = matrices(device, variant, M, N);
+      return {
+        kernel: matrixKernel,
+        specialise,
+        functions: matrixPrelude(lines, ...cut),
+        workgroups,
+      };
+    }
+  }
 }
 
 /** On software adapters: a matrix is an image of one pixel per row, as many rows at a time as a texture holds. */
@@ -133,6 +178,11 @@ function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight:
 /** All prelude lines of matmul_matrix.wgsl. */
 const matrixPrelude = memoised((lines: string, ...cut: Parameters<typeof matrixLines>): string =>
   `${matrixLines(...cut)}\n${lines}`
+);
+
+/** All prelude lines of matmul_tiles.wgsl. */
+const tilesPrelude = memoised((lines: string, variant: TilesVariant): string =>
+  `${tileLines(variant)}\n${lines}`
 );
 
 /** All prelude lines. */

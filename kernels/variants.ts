@@ -12,6 +12,7 @@ export interface Choice {
 export const CHOICES = {
   "matmul_texture rows": { size: "rows", variants: ["8", "16", "32"] },
   "matmul_texture patches": { size: "pixels", variants: ["8", "16", "32"] },
+  "matmul tiles": { size: "rows", variants: ["registers", "64", "128"] },
   "matrix tile": { size: "large tiles", variants: ["small", "large"] },
   "attention operands": {
     size: "operations per byte of keys and values",
@@ -37,6 +38,8 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
     "attention_texture queries": [[0, "2"], [16, "4"]],
   },
   gpu: {
+    // not measured
+    "matmul tiles": [[0, "registers"]],
     // not measured: about one large tile per core of a large GPU
     "matrix tile": [[0, "small"], [128, "large"]],
   },

@@ -145,6 +145,36 @@ Deno.test("matmul() applies each epilogue", async () => {
   }
 });
 
+const TILED = [
+  ["tiles64", [133, 72, 140], "f32", "f32", "none"],
+  ["tiles64", [65, 33, 7], "f16", "f16", "silu"],
+  ["tiles64", [5, 104, 68], "f32", "q8_0", "add"],
+  ["tiles128", [200, 40, 260], "f32", "q4_0", "gate"],
+] as const;
+
+for (const [variant, [M, K, N], dtype, type, epilogue] of TILED) {
+  const what = `[${M},${K},${N}] ${type} ${epilogue}`;
+  Deno.test(`matmul() by tiles in workgroup memory makes the same bits, ${variant} ${what}`, async () => {
+    const next = random(9);
+    const x = upload(dtype, [M, K], values(next, M * K, dtype));
+    const rows = [upload("f32", [N, K], values(next, N * K, "f16"))];
+    const linear = packLinear(device, rows, upload("f32", [N], values(next, N)), type, "", false);
+    const tensor = upload("f32", [2, N], values(next, 2 * N));
+    const gate = { tensor, offset: 0, stride: N, rows: Math.ceil(M / 2) };
+    const before = values(next, M * N, dtype);
+    const [expected, y] = (["vector", variant] as const).map((variant) => {
+      const y = epilogue === "add" || epilogue === "gate"
+        ? upload(dtype, [M, N], before)
+        : poisoned(dtype, [M, N]);
+      matmul(device, { x, linear, y, variant, epilogue, ...epilogue === "gate" && { gate } });
+      return y;
+    });
+    const [bits, same] = await device.readAll([expected!, y!]);
+    assert(bits!.every((v) => Number.isFinite(v)));
+    assertEquals(same, bits);
+  });
+}
+
 const MATRICES = matrixShape(device) !== null;
 const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
 
