@@ -4,14 +4,18 @@
 # too long, leaves its log, and the next begins.
 #
 #     ../shared/gpu/pack.sh cli.ts bench/main.ts tests/backend.ts $(git ls-files '*_test.ts') npm:webgpu@0.6.2
-#     git checkout deno.lock      # which the line above has written Dawn into
+#     git checkout deno.lock # which the line above has written Dawn into
+#     cd tests/goldens && rm -f {transformer_tiny,transformer_rope_variants,vae_d16,t5_tiny,bsq_only}*.pack
+#     rm -f ../../assets/models/emoji-nano/*.png; cd ../.. # afterwards: git checkout tests assets
 #
-# packs Deno, its packages and Dawn into .offline/. Then, with the tool `run` in the repository's root:
+# packs Deno, its packages and Dawn (with the native binary: it is a file of the npm package) into .offline/, in a clone,
+# not in a worktree. What may travel is 64 MiB, and .offline/ is 36 of them: tests that want a file which stayed fail with
+# NotFound. Then, with the tool `run` in the repository's root:
 #
 #     carry: [".offline"], command: bash bench/device.sh "$OUT", timeout_s: 600
 #
-# $OUT/logs.tar.gz holds a log of each step, what bench --save wrote, and the tuning files; it is complete after every
-# step. Where there is no .offline/, the Deno on PATH is used. SECONDS_EACH and SECONDS_ALL, if set, lower the limits.
+# $OUT/logs.tar.gz (at most 8 files come back) holds a log of each step, what bench --save wrote and the tuning files; it is
+# made anew after every step. Without .offline/ the Deno on PATH is used. SECONDS_EACH and SECONDS_ALL lower the limits.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?"name a folder for the logs"}
@@ -48,7 +52,7 @@ step() {
 run=(deno run --no-lock --no-check -A)
 test=(deno test --no-check -A --preload tests/backend.ts)
 
-step unpack 40 1 deno --version
+step unpack 40 3 deno --version
 step doctor 20 20 "${run[@]}" cli.ts doctor
 step doctor_dawn 20 20 "${run[@]}" cli.ts doctor --gpu dawn
 step kernel_tests 60 8 "${test[@]}" tests/kernels tests/engine
