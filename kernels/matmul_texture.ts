@@ -125,7 +125,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       ROWS: tile,
       STEP: step,
       // small ones share the convolutions' pipeline
-      PLAIN: rows.height === 1 && rows.size === 1 && tile > 16,
+      PLAIN: M === rows.inWidth && rows.inHeight === 1 && rows.size === 1 && tile > 16,
     },
     functions: prelude(access.lines, adds ? "add" : args.epilogue, dtype, lanes, tile),
     bind: { x, w: weight, scales: args.scales, bias, gate: gate?.tensor ?? null, y },

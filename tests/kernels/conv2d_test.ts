@@ -224,12 +224,18 @@ for (const storage of [...STORAGES, ...MATRICES ? ["on tensor cores"] : []]) {
           const y = start();
           for (let image = 0; image < B; image++) {
             for (let first = 0; first < H; first += rows) {
+              // strips by other tiles than the whole
+              device.tuning = {
+                "matmul_texture patches": [[0, "32"]],
+                "matmul_texture rows": [[0, "32"]],
+              };
               const count = Math.min(rows, H - first);
               const begin = Math.max(0, first - 1), end = Math.min(H, first + count + 1);
               const from = (image * H + begin) * W * C, to = (image * H + end) * W * C;
               const part = upload("f32", [1, end - begin, W, C], x.subarray(from, to));
               const strip = { image, begin, first, count };
               conv2d(device, { x: part, conv, y, epilogue, strip, variant });
+              device.tuning = {};
             }
           }
           const [strips, all] = await device.readAll([y, whole]);

@@ -57,8 +57,8 @@ Deno.test("variantOf() takes the last step that a size reaches, of the adapter's
     device.tuning = { "matmul_texture rows": [[0, "8"], [100, "32"]] };
     const of = (size: number) => variantOf(device, "matmul_texture rows", size);
     assertEquals([of(0), of(99), of(100), of(1e12)], ["8", "8", "32", "32"]);
-    device.tuning = {};
-    assertEquals(of(0), "8");
+    device.tuning = { "matmul_texture rows": [[50, "32"]] };
+    assertEquals(of(0), "8"); // below all steps the first variant of all
   } finally {
     device.tuning = before;
   }
