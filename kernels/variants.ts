@@ -24,7 +24,7 @@ export const CHOICES = {
 /** What was measured where: lavapipe 22.3.6 on a Xeon (Sapphire Rapids) of 2 cores, with 256 and with 512 bits. */
 const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
   narrow: {
-    "matmul_texture rows": [[0, "16"], [257, "32"]],
+    "matmul_texture rows": [[0, "16"], [65, "32"]],
     "matmul_texture patches": [[0, "16"], [2049, "32"]],
     // twice as fast from 6 on, but a second of compilation more
     "attention operands": [[0, "subgroup"], [12, "texture"]],
