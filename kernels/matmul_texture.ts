@@ -223,7 +223,8 @@ function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {
   ];
   const quantised = isQuantised(dtype);
   if (quantised) lines.push("  var scale: vec4<f32>;");
-  lines.push(`  for (var j = 0u; j < LANES; j += ${unrolled}) {`);
+  // without a loop j is a constant, and so are the lanes of shuffles
+  lines.push(unrolled < lanes ? "  for (var j = 0u; j < LANES; j++) {" : "  { const j = 0u;");
   lines.push(`  let texel = vec2(at.x + j * ${texels * lanes}, at.y);`);
   for (let lane = 0; lane < unrolled; lane++) {
     if (quantised && 4 * lane % BLOCK === 0) {
