@@ -31,7 +31,7 @@ export interface GrowthRow extends Omit<Case, "options"> {
   readonly measured: Times | null;
 }
 
-/** Exponent of time, and of memory, along an axis, from its last two points: 1 is proportional. */
+/** Exponent of time, and of memory, along an axis, fitted to all of its points: 1 is proportional. */
 export interface Slope {
   readonly axis: string;
   readonly model: string;
@@ -166,21 +166,32 @@ export async function benchGrowth(
   return { rows: done, slopes: slopes(done) };
 }
 
-function slopes(rows: readonly GrowthRow[]): Slope[] {
+/** Least squares over logarithms. */
+function exponent(points: readonly (readonly [size: number, value: number])[]): number {
+  const logs = points.map(([size, value]) => [Math.log(size), Math.log(value)] as const);
+  const mean = (axis: 0 | 1) => logs.reduce((sum, log) => sum + log[axis], 0) / logs.length;
+  const [x0, y0] = [mean(0), mean(1)];
+  const sum = (term: (x: number, y: number) => number) =>
+    logs.reduce((total, [x, y]) => total + term(x - x0, y - y0), 0);
+  return sum((x, y) => x * y) / sum((x) => x * x);
+}
+
+/** One per axis and model: of time as it was drawn, or of operations where not all points were. */
+export function slopes(rows: readonly GrowthRow[]): Slope[] {
   const groups = new Map<string, GrowthRow[]>();
   for (const row of rows) {
     const key = row.axis === "model size" ? row.axis : `${row.axis}, ${row.model}`;
     groups.set(key, [...groups.get(key) ?? [], row]);
   }
   return [...groups.values()].map((group) => {
-    const [a, b] = group.filter(({ refused }) => !refused).slice(-2) as [GrowthRow, GrowthRow];
-    const slope = (value: (row: GrowthRow) => number) =>
-      Math.log(value(b) / value(a)) / Math.log(b.size / a.size);
-    // the same kind of number on both ends
-    const time = a.measured && b.measured
-      ? slope((row) => row.measured!.wall)
-      : slope((row) => row.flops);
-    const model = a.axis === "model size" ? "synthetic" : a.model;
-    return { axis: a.axis, model, time, memory: slope((row) => row.peak) };
+    const fit = group.filter(({ refused }) => !refused);
+    const [{ axis, model }] = group as [GrowthRow];
+    const drawn = fit.every(({ measured }) => measured);
+    return {
+      axis,
+      model: axis === "model size" ? "synthetic" : model,
+      time: exponent(fit.map((row) => [row.size, drawn ? row.measured!.wall : row.flops])),
+      memory: exponent(fit.map(({ size, peak }) => [size, peak])),
+    };
   });
 }

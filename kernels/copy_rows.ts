@@ -40,5 +40,6 @@ export function copyRows(device: Device, { x, y, rows }: CopyRowsArgs): void {
     bind: { x, y },
     params: { count: B * block, block, x_block: xRows * C / 4, y_block: yRows * C / 4 },
     workgroups: rows === 0 ? [0] : grid(Math.ceil(B * block / 64)),
+    work: { bytes: 2 * B * rows * x.byteLength / (B * xRows) },
   });
 }

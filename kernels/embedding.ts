@@ -40,5 +40,6 @@ export function embedding(device: Device, { ids, table, first = 0, y }: Embeddin
     bind: { ids, table, y },
     params: { count: y.elements / per, C: C / per, first, rows: V },
     workgroups: grid(Math.ceil(y.elements / per / 64)),
+    work: { bytes: ids.byteLength + 2 * y.byteLength }, // of the table the rows that are looked up
   });
 }

@@ -106,6 +106,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const lanes = device.capabilities.subgroupSize;
   const vectors = Math.ceil(args.channels / 4);
   const K = rows.size * rows.size * vectors;
+  const taps = rows.size * rows.size * args.channels; // without what vec4s are padded with
   using owned = whole(device, args.x, args.channels);
   using x = device.stage(owned ?? args.x, "staged rows");
   const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
@@ -153,7 +154,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       gate_offset: (gate?.offset ?? 0) / 4,
     },
     workgroups: grid(Math.ceil(M / tile) * strips),
-    work: { shape: [M, 4 * K, N], flops: 8 * M * K * N },
+    work: { shape: [M, taps, N], flops: 2 * M * taps * N },
   });
 }
 

@@ -1,6 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { compare, middle } from "../bench/against.ts";
 import { drawReport } from "../bench/draw.ts";
+import { slopes } from "../bench/growth.ts";
 
 Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
   const report = (matmul: number, image: number, extra: string) => ({
@@ -22,6 +23,23 @@ Deno.test("compare() puts what both reports measured side by side, the largest l
   ]);
   assertEquals(middle(rows), 1);
   assertEquals(compare({}, report(1, 1, "x")), []);
+});
+
+Deno.test("slopes() finds the exponent of what grows by a power, and leaves out what does not fit", () => {
+  const row = (size: number, refused?: string) => ({
+    axis: "batch" as const,
+    model: "m",
+    size,
+    label: "",
+    flops: size,
+    peak: refused ? NaN : 3 * size ** 0.5,
+    planned: 0,
+    measured: refused ? null : { wall: 7 * size ** 2, cpu: 0 },
+    ...refused && { refused },
+  });
+  const [slope] = slopes([row(1), row(2), row(8), row(9, "too large")]);
+  assertAlmostEquals(slope!.time, 2);
+  assertAlmostEquals(slope!.memory, 0.5);
 });
 
 Deno.test("drawReport() draws what was measured, and nothing of what was not", () => {
