@@ -6,12 +6,11 @@ import {
   memoised,
   type Tensor,
   Texture,
-  TEXTURE_WIDTH,
 } from "../engine/mod.ts";
 import { accessY, readX } from "./access.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
-import { place, usesTexture } from "./linear.ts";
+import { packedLayout, place, usesTexture } from "./linear.ts";
 import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "./matrix.ts";
 import { matmulTexture } from "./matmul_texture.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
@@ -88,26 +87,23 @@ export function packConv(
     );
   }
   const taps = size * size;
-  const columns = Math.ceil(N / 4);
-  const lanes = texture ? device.capabilities.subgroupSize : 0;
-  const across = lanes ? Math.ceil(columns / lanes) * lanes : columns;
-  const multiple = Math.max(4 * lanes, 4);
-  const rows = Math.ceil(taps * Math.ceil(C / 4) * 4 / multiple) * multiple;
-  const lines = Math.ceil(across * rows / TEXTURE_WIDTH);
-  if (texture && lines > device.gpu.limits.maxTextureDimension2D) {
-    return packConv(device, weight, bias, dtype, label, false);
-  }
-  const vectors = texture ? lines * TEXTURE_WIDTH : across * rows;
+  const K = taps * Math.ceil(C / 4) * 4;
+  const { lanes, across, rows, pitch, vectors } = packedLayout(
+    device,
+    K,
+    Math.ceil(N / 4),
+    texture,
+  );
   const packed = device.tensor(dtype, [vectors * 4], label);
   device.run(packKernel, {
     specialise: { W: dtype, WG: 64 },
     functions: place(lanes),
     bind: { w: weight, packed },
-    params: { C, N, taps, columns: lanes ? rows : columns, across, down: rows },
+    params: { C, N, taps, columns: pitch, across, down: rows },
     workgroups: grid(Math.ceil(rows * across / 64)),
   });
-  const packedWeight = texture ? device.texture(packed, undefined, label) : packed;
-  if (texture) packed.dispose();
+  const packedWeight = lanes ? device.texture(packed, undefined, label) : packed;
+  if (lanes) packed.dispose();
   return { weight: packedWeight, dtype, bias, C, N, size };
 }
 

@@ -90,6 +90,44 @@ export function usesTexture({ capabilities }: Device): boolean {
   return capabilities.class === "cpu" && capabilities.subgroups && capabilities.subgroupSize > 0;
 }
 
+/** How a packed weight lies in memory. */
+export interface PackedLayout {
+  /** Width of the strips of a texture, or 0 for the rows of a buffer; see {@link place}. */
+  readonly lanes: number;
+  /** Vec4s of n, padded to whole strips. */
+  readonly across: number;
+  /** k, padded to what a step of matmul_texture.wgsl takes, or to a multiple of `multiple`. */
+  readonly depth: number;
+  /** Rows of vec4s that hold them. */
+  readonly rows: number;
+  /** What {@link place} calls params.columns. */
+  readonly pitch: number;
+  /** Vec4s in all, those that fill up a texture's last line counted. */
+  readonly vectors: number;
+}
+
+/** The layout of K × 4 · `columns` weights, `perRow` of k in a row; in a buffer where no texture is as large. */
+export function packedLayout(
+  device: Device,
+  K: number,
+  columns: number,
+  texture: boolean,
+  multiple: number = 4,
+  perRow: number = 1,
+): PackedLayout {
+  const lanes = texture ? device.capabilities.subgroupSize : 0;
+  const across = lanes ? Math.ceil(columns / lanes) * lanes : columns;
+  const step = Math.max(4 * lanes, multiple);
+  const depth = Math.ceil(K / step) * step;
+  const rows = depth / perRow;
+  if (!lanes) return { lanes, across, depth, rows, pitch: columns, vectors: across * rows };
+  const lines = Math.ceil(across * rows / TEXTURE_WIDTH);
+  if (lines > device.gpu.limits.maxTextureDimension2D) {
+    return packedLayout(device, K, columns, false, multiple, perRow);
+  }
+  return { lanes, across, depth, rows, pitch: rows, vectors: lines * TEXTURE_WIDTH };
+}
+
 /**
  * Packs weights [Nᵢ, K] f32, stacked along N, into the layout {@link matmul} reads, as `dtype`.
  * All but the last Nᵢ must be divisible by 4. The inputs may be disposed afterwards. `texture` chooses the variant;
@@ -110,17 +148,15 @@ export function packLinear(
   const columns = Math.ceil(N / 4);
   const quantised = isQuantised(dtype);
   const texel = quantised ? 4 : dtype === "f16" ? 8 : 16;
-  const lanes = texture ? device.capabilities.subgroupSize : 0;
-  const across = lanes ? Math.ceil(columns / lanes) * lanes : columns;
-  const multiple = Math.max(4 * lanes, quantised ? BLOCK : 4);
-  const depth = Math.ceil(K / multiple) * multiple;
-  const rows = dtype === "q4_0" ? depth / 2 : depth;
-  const lines = Math.ceil(across * rows / TEXTURE_WIDTH);
-  if (texture && lines > device.gpu.limits.maxTextureDimension2D) {
-    return packLinear(device, weights, bias, dtype, label, false);
-  }
-  const elements = (texture ? lines * TEXTURE_WIDTH : across * rows) * texel /
-    ELEMENT_BYTES[quantised ? "u32" : dtype];
+  const { lanes, across, depth, pitch, vectors } = packedLayout(
+    device,
+    K,
+    columns,
+    texture,
+    quantised ? BLOCK : 4,
+    dtype === "q4_0" ? 2 : 1,
+  );
+  const elements = vectors * texel / ELEMENT_BYTES[quantised ? "u32" : dtype];
   const packed = device.tensor(quantised ? "u32" : dtype, [elements], label);
   const blocks = Math.ceil(K / BLOCK);
   const scales = quantised ? device.tensor("u32", [blocks, columns * 2], `${label} scales`) : null;
@@ -131,7 +167,7 @@ export function packLinear(
       throw new KernelError("bad-shape", `Cannot stack [${w.shape}] into a weight of width ${K}`);
     }
     const own = first + n === N ? across - first / 4 : Math.ceil(n / 4);
-    const params = { K, N: n, columns: lanes ? rows : columns, first, across: own };
+    const params = { K, N: n, columns: pitch, first, across: own };
     if (scales) {
       const down = depth / BLOCK;
       device.run(quantisedKernel, {
@@ -159,7 +195,7 @@ export function packLinear(
     q8_0: "rgba8snorm",
     q4_0: "rgba8unorm",
   } as const;
-  const weight = texture ? device.texture(packed, format[dtype], label) : packed;
-  if (texture) packed.dispose();
+  const weight = lanes ? device.texture(packed, format[dtype], label) : packed;
+  if (lanes) packed.dispose();
   return { weight, dtype, scales, bias, K, N };
 }
