@@ -187,13 +187,13 @@ export function memoised<A extends readonly (string | number | boolean)[]>(
   };
 }
 
-/** Compiled pipelines of one device, keyed by shader text. */
+/** Compiled pipelines of one device, keyed by all the text that goes into a shader. */
 export class PipelineCache {
   #device: GPUDevice;
   #enableSubgroups: boolean;
   #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
-  /** By functions, then by the rest: text that {@link memoised} launchers pass is looked up without being read. */
-  #pipelines: Map<string, Map<string, GPUComputePipeline>> = new Map();
+  /** By source, functions and specialisation: a long text that is the same string each time is found by its hash. */
+  #pipelines: Map<string, Map<string, Map<string, GPUComputePipeline>>> = new Map();
   #size = 0;
 
   /** `enableSubgroups`: the implementation wants the `enable subgroups;` line (Dawn), or refuses it (wgpu). */
@@ -251,10 +251,12 @@ export class PipelineCache {
     functions: string,
     formats: readonly TexelFormat[],
   ): GPUComputePipeline {
-    let key = kernel.name;
+    let key = "";
     for (const name in specialise) key += `|${name}=${specialise[name]}`;
-    let byKey = this.#pipelines.get(functions);
-    if (!byKey) this.#pipelines.set(functions, byKey = new Map());
+    let byFunctions = this.#pipelines.get(kernel.source);
+    if (!byFunctions) this.#pipelines.set(kernel.source, byFunctions = new Map());
+    let byKey = byFunctions.get(functions);
+    if (!byKey) byFunctions.set(functions, byKey = new Map());
     let pipeline = byKey.get(key);
     if (!pipeline) {
       const code = shaderText(kernel, specialise, functions, this.#enableSubgroups);

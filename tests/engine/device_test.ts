@@ -59,6 +59,28 @@ Deno.test("Device.run() runs dispatches in order, in one submit", async () => {
   for (const t of [x, a, b]) t.dispose();
 });
 
+Deno.test("Device.run() runs each of two kernels that share a name", async () => {
+  const kernels = [2, 10].map((factor) =>
+    defineKernel("times", SOURCE.replace("params.factor", `${factor}`), ["x", "y"], [
+      "count",
+      "factor",
+    ])
+  );
+  using x = device.from("f32", [2], Float32Array.of(1, 2));
+  using y = device.tensor("f32", [2]);
+  const results: unknown[] = [];
+  for (const kernel of kernels) {
+    device.run(kernel, {
+      specialise: { T: "f32", OFFSET: 0 },
+      bind: { x, y },
+      params: { count: 2, factor: 0 },
+      workgroups: [1],
+    });
+    results.push(await device.read(y));
+  }
+  assertEquals(results, [Float32Array.of(2, 4), Float32Array.of(10, 20)]);
+});
+
 Deno.test("Device.run() specialises with aliases, f16 included", async () => {
   const x = device.from("f16", [3], Float16Array.of(0.5, -2, 7));
   const y = device.tensor("f32", [3]);
