@@ -48,21 +48,26 @@ export type {
   SamplingDefaults,
   TokenizerConfig,
   TransformerConfig,
-} from "./model/config.ts";
-export type { T5Config } from "./model/t5.ts";
-export type { VaeConfig } from "./model/vae.ts";
+} from "./model/config/config.ts";
+export type { T5Config } from "./model/text/t5.ts";
+export type { VaeConfig } from "./model/vae/vae.ts";
 export type { Dtype } from "./engine/dtype.ts";
-export type { WeightType } from "./kernels/linear.ts";
-export type { Hooks, Progress, Stage } from "./model/progress.ts";
+export type { WeightType } from "./kernels/linear/linear.ts";
+export type { Hooks, Progress, Stage } from "./model/generate/progress.ts";
 export { DEFAULT_MODEL, InfinityModel } from "./model/infinity.ts";
-export type { GenerateOptions, LoadOptions, Step } from "./model/options.ts";
-export type { EditOptions } from "./model/editing.ts";
-export type { Image, Result } from "./model/images.ts";
-export type { TextOptions } from "./model/text_side.ts";
-export type { EncodeOptions, FloatPicture, PictureInput } from "./model/picture_input.ts";
-export type { DecodedPicture } from "./model/visual_tokenizer.ts";
-export { bitCount, interpolateBits, type PictureBits, takeScales } from "./model/picture_bits.ts";
-export { decodeBitsFile, encodeBitsFile } from "./model/bits_file.ts";
+export type { GenerateOptions, LoadOptions, Step } from "./model/generate/options.ts";
+export type { EditOptions } from "./model/generate/editing.ts";
+export type { Image, Result } from "./model/generate/images.ts";
+export type { TextOptions } from "./model/generate/text_side.ts";
+export type { EncodeOptions, FloatPicture, PictureInput } from "./model/generate/picture_input.ts";
+export type { DecodedPicture } from "./model/generate/visual_tokenizer.ts";
+export {
+  bitCount,
+  interpolateBits,
+  type PictureBits,
+  takeScales,
+} from "./model/bits/picture_bits.ts";
+export { decodeBitsFile, encodeBitsFile } from "./model/bits/bits_file.ts";
 export {
   bitEntropy,
   FLIP_SHARES,
@@ -72,9 +77,9 @@ export {
   type ScaleSensitivity,
   type SensitivityOptions,
 } from "./model/analysis.ts";
-export { encodeApng } from "./model/apng.ts";
-export { psnr, ssim } from "./model/metrics.ts";
-export { encodePng, type Picture } from "./model/png.ts";
+export { encodeApng } from "./model/image/apng.ts";
+export { psnr, ssim } from "./model/image/metrics.ts";
+export { encodePng, type Picture } from "./model/image/png.ts";
 export {
   fitMemory,
   type MemoryOptions,
@@ -82,9 +87,9 @@ export {
   planMemory,
   type StageMemory,
 } from "./model/memory_plan.ts";
-export type { FastMode } from "./model/fast.ts";
-export type { SamplingOptions } from "./model/plan.ts";
-export type { PixelBudget } from "./model/schedule.ts";
-export type { FeatureRows } from "./model/text_rows.ts";
-export type { Grid } from "./model/transformer.ts";
-export { VERSION } from "./model/version.ts";
+export type { FastMode } from "./model/generate/fast.ts";
+export type { SamplingOptions } from "./model/generate/plan.ts";
+export type { PixelBudget } from "./model/config/schedule.ts";
+export type { FeatureRows } from "./model/text/text_rows.ts";
+export type { Grid } from "./model/transformer/transformer.ts";
+export { VERSION } from "./model/config/version.ts";

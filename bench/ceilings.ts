@@ -1,5 +1,5 @@
 import { defineKernel, type Device, grid, type Profiler } from "../engine/mod.ts";
-import { matrixShape } from "../kernels/matrix.ts";
+import { matrixShape } from "../kernels/shared/matrix.ts";
 import copySource from "./copy.wgsl" with { type: "text" };
 import fmaSource from "./fma.wgsl" with { type: "text" };
 import matrixSource from "./fma_matrix.wgsl" with { type: "text" };

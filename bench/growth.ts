@@ -1,10 +1,10 @@
 import { Device, dryGpu, OutOfMemoryError } from "../engine/mod.ts";
-import { parseConfig } from "../model/config.ts";
-import { transformerFlops } from "../model/flops.ts";
+import { parseConfig } from "../model/config/config.ts";
+import { transformerFlops } from "../model/generate/flops.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
-import type { GenerateOptions } from "../model/options.ts";
-import { makePlan } from "../model/plan.ts";
-import { findPreset } from "../model/presets.ts";
+import type { GenerateOptions } from "../model/generate/options.ts";
+import { makePlan } from "../model/generate/plan.ts";
+import { findPreset } from "../model/config/presets.ts";
 import { timed, type Times } from "./measure.ts";
 
 /** What grows, and along which axis. */

@@ -1,11 +1,11 @@
-import { type ModelConfig, parseConfig } from "../model/config.ts";
-import type { FastMode } from "../model/fast.ts";
-import { transformerFlops } from "../model/flops.ts";
-import type { Image, Result } from "../model/images.ts";
+import { type ModelConfig, parseConfig } from "../model/config/config.ts";
+import type { FastMode } from "../model/generate/fast.ts";
+import { transformerFlops } from "../model/generate/flops.ts";
+import type { Image, Result } from "../model/generate/images.ts";
 import { InfinityModel } from "../model/infinity.ts";
-import { decibels, squaredError, ssim } from "../model/metrics.ts";
-import { makePlan, type SamplingOptions } from "../model/plan.ts";
-import { findPreset } from "../model/presets.ts";
+import { decibels, squaredError, ssim } from "../model/image/metrics.ts";
+import { makePlan, type SamplingOptions } from "../model/generate/plan.ts";
+import { findPreset } from "../model/config/presets.ts";
 import { digits, median, table, timed } from "./measure.ts";
 
 /** Things the model knows well, and less likely ones. */

@@ -7,8 +7,8 @@ import {
   FileError,
   type Profiler,
 } from "../engine/mod.ts";
-import { writeFileAtomic } from "../model/files.ts";
-import { savedTuning, saveTuning } from "../model/tuning.ts";
+import { writeFileAtomic } from "../model/checkpoint/files.ts";
+import { savedTuning, saveTuning } from "../model/generate/tuning.ts";
 import { compare } from "./against.ts";
 import { better, type Ceilings, ceilings, overheads } from "./ceilings.ts";
 import { drawReport } from "./draw.ts";

@@ -1,5 +1,5 @@
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
-import type { Result } from "../model/images.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import type { Result } from "../model/generate/images.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket", "purple cat"];

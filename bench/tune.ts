@@ -1,10 +1,10 @@
 import type { Device, Profiler, Tuning } from "../engine/mod.ts";
-import { attention } from "../kernels/attention.ts";
-import { conv2d, packConv } from "../kernels/conv2d.ts";
-import { packLinear, usesTexture } from "../kernels/linear.ts";
-import { matmul } from "../kernels/matmul.ts";
-import { matrixShape, TILES } from "../kernels/matrix.ts";
-import { CHOICES } from "../kernels/variants.ts";
+import { attention } from "../kernels/attention/attention.ts";
+import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
+import { packLinear, usesTexture } from "../kernels/linear/linear.ts";
+import { matmul } from "../kernels/linear/matmul.ts";
+import { matrixShape, TILES } from "../kernels/shared/matrix.ts";
+import { CHOICES } from "../kernels/shared/variants.ts";
 import { Tensors } from "./kernels.ts";
 import { gpuTimes, median } from "./measure.ts";
 

@@ -1,5 +1,5 @@
 import type { InfinityModel } from "../model/infinity.ts";
-import type { PictureBits } from "../model/picture_bits.ts";
+import type { PictureBits } from "../model/bits/picture_bits.ts";
 import {
   drawnSeed,
   type FlagType,
@@ -58,7 +58,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   }
   const { loadModel, readInput } = await import("./pictures.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
-  const { gridText } = await import("../model/picture_bits.ts");
+  const { gridText } = await import("../model/bits/picture_bits.ts");
   const inputs: Input[] = [];
   for (const file of files) inputs.push(await readInput(file));
 
@@ -138,7 +138,7 @@ async function encodeAll(
   progress: ProgressLine,
 ): Promise<PictureBits[]> {
   const { InputError, quote } = await import("../engine/errors.ts");
-  const { otherScales } = await import("../model/picture_bits.ts");
+  const { otherScales } = await import("../model/bits/picture_bits.ts");
   const { asBits } = await import("./pictures.ts");
   const pictures: PictureBits[] = [];
   for (const [i, input] of inputs.entries()) {

@@ -1,6 +1,6 @@
 import { extname } from "@std/path";
 import { formatBytes, quote } from "../engine/errors.ts";
-import { WEIGHT_TYPES } from "../kernels/linear.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags.ts";
 import type { Io } from "./io.ts";
 import { checkWritable } from "./output.ts";
@@ -50,7 +50,7 @@ export async function convert(args: readonly string[], io: Io): Promise<number> 
   }
   await checkWritable(output);
 
-  const { convertFile } = await import("../model/convert.ts");
+  const { convertFile } = await import("../model/release/convert.ts");
   using progress = new ProgressLine(io);
   const { model, key: found, tensors, left, dropped, parameters, bytes } = await convertFile(
     source,

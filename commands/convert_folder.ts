@@ -1,9 +1,9 @@
 import { basename } from "@std/path";
 import { formatBytes, quote } from "../engine/errors.ts";
-import type { WeightType } from "../kernels/linear.ts";
-import { assembleFolder } from "../model/assemble.ts";
-import { findPreset } from "../model/presets.ts";
-import { presetOf } from "../model/release.ts";
+import type { WeightType } from "../kernels/linear/linear.ts";
+import { assembleFolder } from "../model/release/assemble.ts";
+import { findPreset } from "../model/config/presets.ts";
+import { presetOf } from "../model/release/release.ts";
 import type { Io } from "./io.ts";
 import { ProgressLine } from "./progress.ts";
 

@@ -22,7 +22,7 @@ export async function decode(args: readonly string[], io: Io): Promise<number> {
   if (asked) return io.out(help(SPEC)), 0;
   const [output = ""] = outputPaths(given.output ?? "output.png", 1);
   const { loadModel, readInput } = await import("./pictures.ts");
-  const { takeScales } = await import("../model/picture_bits.ts");
+  const { takeScales } = await import("../model/bits/picture_bits.ts");
   const file = onlyFile(words, "decode", "bits file");
   const input = await readInput(file);
   if (!("scales" in input)) {
@@ -36,7 +36,7 @@ export async function decode(args: readonly string[], io: Io): Promise<number> {
   const began = performance.now();
   const picture = await orAbort(io.signal, model.decode(bits, { signal: io.signal }));
   const took = (performance.now() - began) / 1000;
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   progress[Symbol.dispose]();
   await writeFileAtomic(output, picture.toPng(), { signal: io.signal });
   const { width, height } = picture;

@@ -1,4 +1,4 @@
-import { WEIGHT_TYPES } from "../kernels/linear.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 import { drawnSeed, help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
 import { GPU_FLAG, implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
@@ -65,8 +65,8 @@ export async function demo(args: readonly string[], io: Io): Promise<number> {
         ),
     }),
   );
-  const { encodePng } = await import("../model/png.ts");
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { encodePng } = await import("../model/image/png.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   const { rgba, width, height } = contactSheet(images, COLUMNS);
   await writeFileAtomic(output, encodePng(rgba, width, height), { signal: io.signal });
   progress[Symbol.dispose]();

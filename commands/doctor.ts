@@ -71,7 +71,7 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
   ];
   try {
     // the smallest kernel there is, on a number whose answer is known
-    const { silu } = await import("../kernels/silu.ts");
+    const { silu } = await import("../kernels/elementwise/silu.ts");
     using x = device.from("f32", [1], new Float32Array([1]));
     using y = device.tensor("f32", [1]);
     silu(device, { x, y });
@@ -103,8 +103,8 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
 
 async function checkModel(folder: string | undefined): Promise<Finding> {
   const { DEFAULT_MODEL } = await import("../model/infinity.ts");
-  const { openFolder } = await import("../model/folder.ts");
-  const { parseConfig } = await import("../model/config.ts");
+  const { openFolder } = await import("../model/checkpoint/folder.ts");
+  const { parseConfig } = await import("../model/config/config.ts");
   try {
     const files = openFolder(folder ?? DEFAULT_MODEL);
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
@@ -117,7 +117,7 @@ async function checkModel(folder: string | undefined): Promise<Finding> {
       return { level: "note", text };
     }
     if (config.text_encoder) {
-      const { Tokenizer } = await import("../model/tokenizer.ts");
+      const { Tokenizer } = await import("../model/text/tokenizer.ts");
       (await files.tensors(text_encoder)).close();
       Tokenizer.load(await files.json(tokenizer), {
         maxLength: config.tokenizer.max_length,

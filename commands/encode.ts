@@ -53,9 +53,9 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
     }),
   );
   const took = (performance.now() - began) / 1000;
-  const { encodeBitsFile } = await import("../model/bits_file.ts");
-  const { bitCount, gridText, scheduleText } = await import("../model/picture_bits.ts");
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { encodeBitsFile } = await import("../model/bits/bits_file.ts");
+  const { bitCount, gridText, scheduleText } = await import("../model/bits/picture_bits.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   const { encodeSafetensors } = await import("../engine/safetensors_writer.ts");
   progress[Symbol.dispose]();
   if (trace !== undefined) {

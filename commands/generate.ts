@@ -1,9 +1,9 @@
 import { resolve } from "@std/path";
-import type { EditOptions } from "../model/editing.ts";
-import type { Result } from "../model/images.ts";
+import type { EditOptions } from "../model/generate/editing.ts";
+import type { Result } from "../model/generate/images.ts";
 import type { InfinityModel } from "../model/infinity.ts";
-import type { GenerateOptions } from "../model/options.ts";
-import type { SamplingOptions } from "../model/plan.ts";
+import type { GenerateOptions } from "../model/generate/options.ts";
+import type { SamplingOptions } from "../model/generate/plan.ts";
 import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags.ts";
 import { FLAGS, type Given } from "./generate_flags.ts";
 import { implementation } from "./gpu.ts";
@@ -157,11 +157,11 @@ async function checkFiles(
 ): Promise<void> {
   const { uniforms, forceBits, textFeatures, edit } = options;
   if (edit.init) {
-    const { planEdit } = await import("../model/editing.ts");
+    const { planEdit } = await import("../model/generate/editing.ts");
     await planEdit(await configOf(given), { ...sampling, ...edit });
   }
   if (!uniforms && !forceBits) return;
-  const { makePlan } = await import("../model/plan.ts");
+  const { makePlan } = await import("../model/generate/plan.ts");
   const { checkScales } = await import("./tensor_files.ts");
   const config = await configOf(given);
   const plan = makePlan(config, sampling, textFeatures?.lens.length ?? prompts.length);
@@ -265,7 +265,7 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
 
   if (given.trace !== undefined) await writeTrace(given.trace, trace, io);
   if (output === "-") io.outBytes(images[0]!.toPng());
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   for (const [i, file] of files.entries()) {
     await writeFileAtomic(file, images[i]!.toPng(), { signal: io.signal });
     if (!given.json) io.out(file);
@@ -303,6 +303,6 @@ async function writeTrace(
   { signal }: Io,
 ): Promise<void> {
   const { encodeSafetensors } = await import("../engine/safetensors_writer.ts");
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   await writeFileAtomic(path, encodeSafetensors(trace), { signal });
 }

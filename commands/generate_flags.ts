@@ -1,6 +1,6 @@
-import { WEIGHT_TYPES } from "../kernels/linear.ts";
-import { FAST_MODES, type FastMode } from "../model/fast.ts";
-import { parseSchedule } from "../model/schedule.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
+import { FAST_MODES, type FastMode } from "../model/generate/fast.ts";
+import { parseSchedule } from "../model/config/schedule.ts";
 import {
   bytes,
   type FlagType,

@@ -1,10 +1,10 @@
 import { dtypeBytes, isDtype } from "../engine/dtype.ts";
 import { formatBytes, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
-import { scalesOf, storedBlocks } from "../model/blocks.ts";
-import { holdsBits, readBits } from "../model/bits_file.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { bitCount, gridText, type PictureBits, takeScales } from "../model/picture_bits.ts";
+import { scalesOf, storedBlocks } from "../model/checkpoint/blocks.ts";
+import { holdsBits, readBits } from "../model/bits/bits_file.ts";
+import type { ModelConfig } from "../model/config/config.ts";
+import { bitCount, gridText, type PictureBits, takeScales } from "../model/bits/picture_bits.ts";
 import { help, on, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
@@ -64,7 +64,7 @@ interface Inspection {
 }
 
 async function inspectFile(path: string): Promise<Inspection> {
-  const { openTensorFile } = await import("../model/files.ts");
+  const { openTensorFile } = await import("../model/checkpoint/files.ts");
   const file = await openTensorFile(path);
   try {
     if (holdsBits(file)) return await inspectBits(await readBits(file), reportOf(file).bytes, path);
@@ -131,8 +131,8 @@ async function drawSheet(
   const { signal } = io;
   const so = bits.schedule.map((_, s) => takeScales(bits, s + 1));
   const pictures = await orAbort(signal, model.decode(so, { signal }));
-  const { encodePng } = await import("../model/png.ts");
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { encodePng } = await import("../model/image/png.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   const { rgba, width, height } = contactSheet(pictures, Math.min(COLUMNS, pictures.length));
   progress[Symbol.dispose]();
   await writeFileAtomic(file, encodePng(rgba, width, height), { signal });
@@ -143,7 +143,7 @@ async function drawSheet(
 
 async function inspectPng(path: string): Promise<Inspection> {
   const { readFile } = await import("./pictures.ts");
-  const { decodePng, readPngText } = await import("../model/png.ts");
+  const { decodePng, readPngText } = await import("../model/image/png.ts");
   const bytes = await readFile(path);
   const { width, height } = decodePng(bytes);
   const text = readPngText(bytes);
@@ -152,8 +152,8 @@ async function inspectPng(path: string): Promise<Inspection> {
 }
 
 async function inspectModel(folder: string): Promise<Inspection> {
-  const { openFolder } = await import("../model/folder.ts");
-  const { parseConfig } = await import("../model/config.ts");
+  const { openFolder } = await import("../model/checkpoint/folder.ts");
+  const { parseConfig } = await import("../model/config/config.ts");
   const files = openFolder(folder);
   const config = parseConfig(await files.json("config.json"), files.path("config.json"));
   const { transformer, vae, text_encoder, tokenizer } = config.files;

@@ -59,8 +59,8 @@ export async function interpolate(args: readonly string[], io: Io): Promise<numb
   const model = await loadModel(given, io, progress);
   const began = performance.now();
   const { signal } = io;
-  const { interpolateBits } = await import("../model/picture_bits.ts");
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { interpolateBits } = await import("../model/bits/picture_bits.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   // bits that are given, or else the first picture, decide what the other is cut to
   const cut = "scales" in inputs[1] ? { schedule: inputs[1].schedule } : options;
   const a = await asBits(model, inputs[0], io, cut);
@@ -73,12 +73,12 @@ export async function interpolate(args: readonly string[], io: Io): Promise<numb
     await writeFileAtomic(file, pictures[i]!.toPng(), { signal });
   }
   if (sheet !== undefined) {
-    const { encodePng } = await import("../model/png.ts");
+    const { encodePng } = await import("../model/image/png.ts");
     const { rgba, width, height } = contactSheet(pictures, Math.min(COLUMNS, steps));
     await writeFileAtomic(sheet, encodePng(rgba, width, height), { signal });
   }
   if (animate !== undefined) {
-    const { encodeApng } = await import("../model/apng.ts");
+    const { encodeApng } = await import("../model/image/apng.ts");
     const frames = [...pictures, ...pictures.slice(1, -1).reverse()];
     const delays = frames.map((_, i) => i === 0 || i === steps - 1 ? SHOWN_END : SHOWN);
     await writeFileAtomic(animate, encodeApng(frames, delays), { signal });

@@ -1,5 +1,5 @@
-import type { WeightType } from "../kernels/linear.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { WeightType } from "../kernels/linear/linear.ts";
+import type { ModelConfig } from "../model/config/config.ts";
 
 /**
  * A preset's config by name.
@@ -7,8 +7,8 @@ import type { ModelConfig } from "../model/config.ts";
  * @throws {InputError} `unknown-preset`: names those there are.
  */
 export async function presetConfig(name: string): Promise<ModelConfig> {
-  const { findPreset } = await import("../model/presets.ts");
-  const { parseConfig } = await import("../model/config.ts");
+  const { findPreset } = await import("../model/config/presets.ts");
+  const { parseConfig } = await import("../model/config/config.ts");
   const preset = findPreset(name);
   return parseConfig(preset.config, preset.name);
 }
@@ -21,8 +21,8 @@ export async function isPreset(name: string): Promise<boolean> {
 /** The config of a model folder; the model in the box if absent. */
 export async function folderConfig(folder: string | undefined): Promise<ModelConfig> {
   const { DEFAULT_MODEL } = await import("../model/infinity.ts");
-  const { openFolder } = await import("../model/folder.ts");
-  const { parseConfig } = await import("../model/config.ts");
+  const { openFolder } = await import("../model/checkpoint/folder.ts");
+  const { parseConfig } = await import("../model/config/config.ts");
   const files = openFolder(folder ?? DEFAULT_MODEL);
   return parseConfig(await files.json("config.json"), files.path("config.json"));
 }
@@ -30,8 +30,8 @@ export async function folderConfig(folder: string | undefined): Promise<ModelCon
 /** How a model folder is loaded if no type is asked for: in the blocks of its file, if it has any. */
 export async function folderType(folder: string | undefined): Promise<WeightType | undefined> {
   const { DEFAULT_MODEL } = await import("../model/infinity.ts");
-  const { openFolder } = await import("../model/folder.ts");
-  const { quantisationOf } = await import("../model/blocks.ts");
+  const { openFolder } = await import("../model/checkpoint/folder.ts");
+  const { quantisationOf } = await import("../model/checkpoint/blocks.ts");
   const { files: { transformer } } = await folderConfig(folder);
   const files = openFolder(folder ?? DEFAULT_MODEL);
   if (!await files.exists(transformer)) return undefined;

@@ -1,5 +1,5 @@
 import { extname } from "@std/path";
-import { writeFileAtomic } from "../model/files.ts";
+import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { UsageError } from "./flags.ts";
 
 /** Refuses a file that could not be written, before any work is done for it; writes nothing. */

@@ -1,4 +1,4 @@
-import { WEIGHT_TYPES } from "../kernels/linear.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 import { on, oneOf, path, UsageError, whole } from "./flags.ts";
 import { schedule } from "./generate_flags.ts";
 import { GPU_FLAG } from "./gpu.ts";

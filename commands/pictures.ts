@@ -6,12 +6,12 @@
 
 import { InputError, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
-import type { WeightType } from "../kernels/linear.ts";
-import { holdsBits, readBits } from "../model/bits_file.ts";
+import type { WeightType } from "../kernels/linear/linear.ts";
+import { holdsBits, readBits } from "../model/bits/bits_file.ts";
 import type { InfinityModel } from "../model/infinity.ts";
-import type { PictureBits } from "../model/picture_bits.ts";
-import type { Picture } from "../model/png.ts";
-import type { EncodeOptions, FloatPicture } from "../model/picture_input.ts";
+import type { PictureBits } from "../model/bits/picture_bits.ts";
+import type { Picture } from "../model/image/png.ts";
+import type { EncodeOptions, FloatPicture } from "../model/generate/picture_input.ts";
 import { implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
@@ -28,7 +28,7 @@ export type Input = Picture | FloatPicture | PictureBits;
  */
 export async function readInput(path: string): Promise<Input> {
   if (/\.safetensors$/i.test(path)) {
-    const { openTensorFile } = await import("../model/files.ts");
+    const { openTensorFile } = await import("../model/checkpoint/files.ts");
     const file = await openTensorFile(path);
     try {
       return holdsBits(file) || !file.tensors.has("image")
@@ -43,13 +43,13 @@ export async function readInput(path: string): Promise<Input> {
 
 /** Reads a PNG, JPEG or WebP file. @throws {FileError} it is none. */
 export async function readPictureFile(path: string): Promise<Picture> {
-  const { readPicture } = await import("../model/picture.ts");
+  const { readPicture } = await import("../model/image/picture.ts");
   return await readPicture(await readFile(path), path);
 }
 
 /** Reads a whole file. @throws {FileError} */
 export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { fileSource } = await import("../model/files.ts");
+  const { fileSource } = await import("../model/checkpoint/files.ts");
   const source = await fileSource(path);
   try {
     return await source.read(0, source.size) as Uint8Array<ArrayBuffer>;

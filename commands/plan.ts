@@ -1,5 +1,5 @@
 import { formatBytes } from "../engine/errors.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/config/config.ts";
 import type { MemoryOptions } from "../model/memory_plan.ts";
 import { bytes, help, on, parseFlags, path, type Spec, whole } from "./flags.ts";
 import { FLAGS } from "./generate_flags.ts";
@@ -35,8 +35,8 @@ const SPEC = {
 
 /** Arithmetic of the transformer in TFLOP. */
 async function work(config: ModelConfig, options: MemoryOptions) {
-  const { makePlan } = await import("../model/plan.ts");
-  const { transformerFlops } = await import("../model/flops.ts");
+  const { makePlan } = await import("../model/generate/plan.ts");
+  const { transformerFlops } = await import("../model/generate/flops.ts");
   const { promptTokens = config.tokenizer.max_length } = options;
   const scales = transformerFlops(config.transformer, makePlan(config, options, 1), promptTokens);
   const tera = (of: (scale: typeof scales[number]) => number) =>

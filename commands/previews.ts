@@ -1,7 +1,7 @@
 import { join } from "@std/path";
-import { writeFileAtomic } from "../model/files.ts";
-import type { Step } from "../model/options.ts";
-import type { DecodedPicture } from "../model/visual_tokenizer.ts";
+import { writeFileAtomic } from "../model/checkpoint/files.ts";
+import type { Step } from "../model/generate/options.ts";
+import type { DecodedPicture } from "../model/generate/visual_tokenizer.ts";
 import type { Io } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 
@@ -52,7 +52,7 @@ export class Previews {
   /** Writes the finished pictures, and the animations. */
   async finish(images: readonly DecodedPicture[]): Promise<void> {
     await this.#add(this.#scales - 1, images);
-    const { encodeApng } = await import("../model/apng.ts");
+    const { encodeApng } = await import("../model/image/apng.ts");
     for (const [i, file] of this.animations.entries()) {
       const frames = this.#frames[i]!;
       const delays = frames.map((_, s) => s + 1 < frames.length ? SHOWN : SHOWN_LAST);

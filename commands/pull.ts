@@ -1,7 +1,7 @@
 import { dirname, join } from "@std/path";
 import { FileError, formatBytes, quote } from "../engine/errors.ts";
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
-import type { Preset } from "../model/presets.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import type { Preset } from "../model/config/presets.ts";
 import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import type { Io } from "./io.ts";
 import { ProgressLine } from "./progress.ts";
@@ -44,7 +44,7 @@ export async function pull(args: readonly string[], io: Io): Promise<number> {
   if (!name || words.length > 1) {
     throw new UsageError("Cannot pull: give one model, such as 2b; --list shows them");
   }
-  const { findPreset } = await import("../model/presets.ts");
+  const { findPreset } = await import("../model/config/presets.ts");
   const preset = findPreset(name);
   const { output = join("models", preset.name), type } = given;
   return await pullModel(preset, { output, type }, io, readEnv);
@@ -61,14 +61,14 @@ export async function pullModel(
   io: Io,
   env: (name: string) => string | undefined,
 ): Promise<number> {
-  const { publishedFile, pullRelease } = await import("../model/pull.ts");
+  const { publishedFile, pullRelease } = await import("../model/release/pull.ts");
   publishedFile(preset);
   if (await isMade(output, preset)) {
     io.out(`${output}: ${preset.name} is there already`);
     return 0;
   }
-  const { Hub } = await import("../model/hub.ts");
-  const { hubCache, hubHome } = await import("../model/hub_cache.ts");
+  const { Hub } = await import("../model/release/hub.ts");
+  const { hubCache, hubHome } = await import("../model/release/hub_cache.ts");
   const cache = hubCache(env);
   const token = env("HF_TOKEN")?.trim() || await readToken(env("HF_TOKEN_PATH"), hubHome, env);
   const endpoint = env("HF_ENDPOINT") || "https://huggingface.co";
@@ -106,13 +106,13 @@ export async function pullModel(
 }
 
 async function convert(
-  release: import("../model/release.ts").Release,
+  release: import("../model/release/release.ts").Release,
   preset: Preset,
   { output, type }: PullModelOptions,
   io: Io,
   progress: ProgressLine,
 ): Promise<void> {
-  const { assembleFolder } = await import("../model/assemble.ts");
+  const { assembleFolder } = await import("../model/release/assemble.ts");
   await Deno.mkdir(dirname(output), { recursive: true }).catch(() => {});
   const { files } = await assembleFolder(release, output, preset, {
     type,
@@ -172,10 +172,10 @@ function readEnv(name: string): string | undefined {
 
 /** Sizes follow from the hyper-parameters, so that the list needs no network. */
 async function list(io: Io): Promise<void> {
-  const { PRESETS, TEXT_ENCODER } = await import("../model/presets.ts");
-  const { parseConfig } = await import("../model/config.ts");
+  const { PRESETS, TEXT_ENCODER } = await import("../model/config/presets.ts");
+  const { parseConfig } = await import("../model/config/config.ts");
   const { countParameters, parameterShapes, t5Shapes, vaeShapes } = await import(
-    "../model/shapes.ts"
+    "../model/checkpoint/shapes.ts"
   );
   const row = (cells: readonly string[]) =>
     cells.map((cell, i) => i ? cell.padStart(15) : cell.padEnd(8)).join("").trimEnd();

@@ -38,10 +38,10 @@ export async function reconstruct(args: readonly string[], io: Io): Promise<numb
   const [output = ""] = outputPaths(given.output ?? "output.png", 1);
   const options = encodeOptions(given);
   const { loadModel, readInput } = await import("./pictures.ts");
-  const { fitPicture } = await import("../model/resize.ts");
-  const { pictureOf } = await import("../model/picture_input.ts");
-  const { bitCount, gridText, takeScales } = await import("../model/picture_bits.ts");
-  const { psnr, ssim } = await import("../model/metrics.ts");
+  const { fitPicture } = await import("../model/image/resize.ts");
+  const { pictureOf } = await import("../model/generate/picture_input.ts");
+  const { bitCount, gridText, takeScales } = await import("../model/bits/picture_bits.ts");
+  const { psnr, ssim } = await import("../model/image/metrics.ts");
   const file = onlyFile(words, "reconstruct", "picture");
   const input = await readInput(file);
   if ("scales" in input) {
@@ -75,7 +75,7 @@ export async function reconstruct(args: readonly string[], io: Io): Promise<numb
     });
   }
   const took = (performance.now() - began) / 1000;
-  const { writeFileAtomic } = await import("../model/files.ts");
+  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   progress[Symbol.dispose]();
   await writeFileAtomic(output, png, { signal });
   const { adapter } = model.device.capabilities;

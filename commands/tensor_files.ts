@@ -1,7 +1,7 @@
 import { InputError, quote } from "../engine/errors.ts";
 import type { TensorFile } from "../engine/safetensors.ts";
-import { openTensorFile } from "../model/files.ts";
-import type { FeatureRows } from "../model/text_rows.ts";
+import { openTensorFile } from "../model/checkpoint/files.ts";
+import type { FeatureRows } from "../model/text/text_rows.ts";
 
 async function withFile<T>(path: string, use: (file: TensorFile) => Promise<T>): Promise<T> {
   const file = await openTensorFile(path);

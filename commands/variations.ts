@@ -42,8 +42,8 @@ export async function variations(args: readonly string[], io: Io): Promise<numbe
 /** The prompt that a PNG carries. @throws {UsageError} it carries none. */
 async function promptOf(path: string): Promise<string> {
   const { readFile } = await import("./pictures.ts");
-  const { readPngText } = await import("../model/png.ts");
-  const { parseParameters } = await import("../model/parameters.ts");
+  const { readPngText } = await import("../model/image/png.ts");
+  const { parseParameters } = await import("../model/generate/parameters.ts");
   if (/\.png$/i.test(path)) {
     const { parameters } = readPngText(await readFile(path));
     const { prompt } = parameters === undefined ? {} : parseParameters(parameters);

@@ -29,7 +29,7 @@ export interface Capabilities {
   readonly limits: Readonly<Record<string, number>>;
 }
 
-/** Which variant of a kernel is taken from a size on, by choice, see `kernels/variants.ts`. */
+/** Which variant of a kernel is taken from a size on, by choice, see `kernels/shared/variants.ts`. */
 export type Tuning = Readonly<
   Record<string, readonly (readonly [least: number, variant: string])[]>
 >;

@@ -6,11 +6,11 @@
  */
 
 import { InputError } from "../engine/errors.ts";
-import { decibels, squaredError } from "./metrics.ts";
-import { shuffled } from "./philox.ts";
-import { otherScales, type PictureBits, takeScales } from "./picture_bits.ts";
-import type { Picture } from "./png.ts";
-import type { Grid } from "./transformer.ts";
+import { decibels, squaredError } from "./image/metrics.ts";
+import { shuffled } from "./bits/philox.ts";
+import { otherScales, type PictureBits, takeScales } from "./bits/picture_bits.ts";
+import type { Picture } from "./image/png.ts";
+import type { Grid } from "./transformer/transformer.ts";
 
 /** Pictures that go through the decoder together, and their pixels; a picture of more goes alone. */
 const MOST_PICTURES = 16;

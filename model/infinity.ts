@@ -1,22 +1,26 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
-import type { WeightType } from "../kernels/linear.ts";
-import { type ModelConfig, parseConfig } from "./config.ts";
-import { type Encode, planDrawing } from "./editing.ts";
-import { openFolder } from "./folder.ts";
-import { type DrawnScale, generate, outcome, type Steps } from "./generate.ts";
-import { imagesOf, picturesOf, type Result } from "./images.ts";
-import type { Part } from "./keys.ts";
-import type { GenerateOptions, LoadOptions, Step } from "./options.ts";
-import { FolderSource, type Lease, Parts, type PartSource } from "./parts.ts";
-import type { PictureBits } from "./picture_bits.ts";
-import type { EncodeOptions, PictureInput } from "./picture_input.ts";
-import type { Plan } from "./plan.ts";
-import { SyntheticSource, WordTokenizer } from "./synthetic.ts";
-import { promptsOf, TextSide } from "./text_side.ts";
-import { Tokenizer } from "./tokenizer.ts";
-import { savedTuning } from "./tuning.ts";
-import type { VaeDecoder } from "./vae.ts";
-import { type DecodedPicture, decodedPicture, VisualTokenizer } from "./visual_tokenizer.ts";
+import type { WeightType } from "../kernels/linear/linear.ts";
+import { type ModelConfig, parseConfig } from "./config/config.ts";
+import { type Encode, planDrawing } from "./generate/editing.ts";
+import { openFolder } from "./checkpoint/folder.ts";
+import { type DrawnScale, generate, outcome, type Steps } from "./generate/generate.ts";
+import { imagesOf, picturesOf, type Result } from "./generate/images.ts";
+import type { Part } from "./checkpoint/keys.ts";
+import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
+import { FolderSource, type Lease, Parts, type PartSource } from "./generate/parts.ts";
+import type { PictureBits } from "./bits/picture_bits.ts";
+import type { EncodeOptions, PictureInput } from "./generate/picture_input.ts";
+import type { Plan } from "./generate/plan.ts";
+import { SyntheticSource, WordTokenizer } from "./generate/synthetic.ts";
+import { promptsOf, TextSide } from "./generate/text_side.ts";
+import { Tokenizer } from "./text/tokenizer.ts";
+import { savedTuning } from "./generate/tuning.ts";
+import type { VaeDecoder } from "./vae/vae.ts";
+import {
+  type DecodedPicture,
+  decodedPicture,
+  VisualTokenizer,
+} from "./generate/visual_tokenizer.ts";
 
 /**
  * The model that comes with the package: 32×32 emoji.

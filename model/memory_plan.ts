@@ -1,9 +1,9 @@
 import { Device, dryGpu, formatBytes, OutOfMemoryError } from "../engine/mod.ts";
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear.ts";
-import type { ModelConfig } from "./config.ts";
-import type { Stage } from "./progress.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import type { ModelConfig } from "./config/config.ts";
+import type { Stage } from "./generate/progress.ts";
 import { InfinityModel } from "./infinity.ts";
-import type { SamplingOptions } from "./plan.ts";
+import type { SamplingOptions } from "./generate/plan.ts";
 
 /** What a generation is to be planned for. */
 export interface MemoryOptions extends SamplingOptions {

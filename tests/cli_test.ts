@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { main } from "../cli.ts";
 import type { Io } from "../commands/io.ts";
 import { encodeSafetensors, type TensorToWrite } from "../engine/safetensors_writer.ts";
-import { openTensorFile } from "../model/files.ts";
+import { openTensorFile } from "../model/checkpoint/files.ts";
 import {
   ended,
   fakeIo,

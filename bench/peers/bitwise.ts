@@ -1,13 +1,13 @@
 import { Device, type Tensor } from "../../engine/mod.ts";
-import { attention } from "../../kernels/attention.ts";
-import { conv2d, packConv } from "../../kernels/conv2d.ts";
-import { gatedGelu } from "../../kernels/gated_gelu.ts";
-import { groupNorm } from "../../kernels/group_norm.ts";
-import { layerNorm } from "../../kernels/layer_norm.ts";
-import { packLinear } from "../../kernels/linear.ts";
-import { matmul } from "../../kernels/matmul.ts";
-import { resample } from "../../kernels/resample.ts";
-import { silu } from "../../kernels/silu.ts";
+import { attention } from "../../kernels/attention/attention.ts";
+import { conv2d, packConv } from "../../kernels/conv/conv2d.ts";
+import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
+import { groupNorm } from "../../kernels/norm/group_norm.ts";
+import { layerNorm } from "../../kernels/norm/layer_norm.ts";
+import { packLinear } from "../../kernels/linear/linear.ts";
+import { matmul } from "../../kernels/linear/matmul.ts";
+import { resample } from "../../kernels/bits/resample.ts";
+import { silu } from "../../kernels/elementwise/silu.ts";
 import { EPS, type Problem, transpose } from "./cases.ts";
 import type { Peer, Prepared } from "./engine.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { analyze } from "../../commands/analyze.ts";
-import { decodePng, encodePng } from "../../model/png.ts";
+import { decodePng, encodePng } from "../../model/image/png.ts";
 import { fakeIo, inFolder, MODEL, NO_GPU, refuses } from "./process.ts";
 
 /** Where two pictures of 96x96 lie in samples.png: an apple and a butterfly. */

@@ -4,9 +4,9 @@ import { main } from "../../cli.ts";
 import { convert } from "../../commands/convert.ts";
 import { CheckpointError } from "../../engine/errors.ts";
 import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
-import { convertFile } from "../../model/convert.ts";
-import { fileSource, openTensorFile } from "../../model/files.ts";
-import { openTorchCheckpoint } from "../../model/torch_checkpoint.ts";
+import { convertFile } from "../../model/release/convert.ts";
+import { fileSource, openTensorFile } from "../../model/checkpoint/files.ts";
+import { openTorchCheckpoint } from "../../model/release/torch_checkpoint.ts";
 import {
   entriesOf,
   legacyPth,
@@ -16,7 +16,7 @@ import {
   storage,
   tensor,
   zipPieces,
-} from "../model/torch_files.ts";
+} from "../model/release/torch_files.ts";
 import { ended, fakeIo, filesIn, inFolder, refuses, start } from "./process.ts";
 
 const s = storage("0", "Float", Float32Array.from({ length: 12 }, (_, i) => i / 3));

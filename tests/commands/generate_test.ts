@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
-import { openTensorFile } from "../../model/files.ts";
-import { parseParameters } from "../../model/parameters.ts";
-import { decodePng, readPngText } from "../../model/png.ts";
+import { openTensorFile } from "../../model/checkpoint/files.ts";
+import { parseParameters } from "../../model/generate/parameters.ts";
+import { decodePng, readPngText } from "../../model/image/png.ts";
 import { ended, filesIn, inFolder, start } from "./process.ts";
 
 /** Runs the command line where nothing should go wrong. */

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { inspect } from "../../commands/inspect.ts";
-import { encodePng } from "../../model/png.ts";
+import { encodePng } from "../../model/image/png.ts";
 import { fakeIo, inFolder, MODEL } from "./process.ts";
 
 Deno.test("inspect() shows a model folder: configuration, parameters, every tensor", async () => {

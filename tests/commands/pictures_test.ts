@@ -4,9 +4,9 @@ import { join } from "@std/path";
 import { crc32 } from "node:zlib";
 import { main } from "../../cli.ts";
 import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
-import { decodeBitsFile, encodeBitsFile } from "../../model/bits_file.ts";
-import { openTensorFile } from "../../model/files.ts";
-import { decodePng, encodePng, type Picture } from "../../model/png.ts";
+import { decodeBitsFile, encodeBitsFile } from "../../model/bits/bits_file.ts";
+import { openTensorFile } from "../../model/checkpoint/files.ts";
+import { decodePng, encodePng, type Picture } from "../../model/image/png.ts";
 import {
   JPEG,
   JPEG_CMYK,
@@ -14,7 +14,7 @@ import {
   PNG_16,
   PNG_ANIMATED,
   WEBP,
-} from "../model/picture_files.ts";
+} from "../model/image/picture_files.ts";
 import { ended, fakeIo, filesIn, inFolder, MODEL, refuses, start } from "./process.ts";
 
 /** A PNG whose header claims another size. */

@@ -4,10 +4,10 @@ import { fromFileUrl, join } from "@std/path";
 import { pullModel } from "../../commands/pull.ts";
 import manifest from "../../deno.json" with { type: "json" };
 import { BitwiseError } from "../../engine/errors.ts";
-import { openTensorFile } from "../../model/files.ts";
-import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../model/presets.ts";
-import { COMMIT, digestOf, MockHub } from "../model/mock_hub.ts";
-import { TINY, tinyRepositories } from "../model/tiny_release.ts";
+import { openTensorFile } from "../../model/checkpoint/files.ts";
+import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../model/config/presets.ts";
+import { COMMIT, digestOf, MockHub } from "../model/release/mock_hub.ts";
+import { TINY, tinyRepositories } from "../model/release/tiny_release.ts";
 import { ended, fakeIo, filesIn, inFolder, refuses } from "./process.ts";
 
 const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));

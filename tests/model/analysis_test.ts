@@ -1,8 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InputError } from "../../engine/errors.ts";
 import { bitEntropy, flipSensitivity, type SensitivityOptions } from "../../model/analysis.ts";
-import type { PictureBits } from "../../model/picture_bits.ts";
-import type { Picture } from "../../model/png.ts";
+import type { PictureBits } from "../../model/bits/picture_bits.ts";
+import type { Picture } from "../../model/image/png.ts";
 
 /** Levels that a bit adds: of scale 0 to a channel of all four pixels, of scale 1 to a channel of one. */
 const LEVELS = [40, 16] as const;

@@ -1,0 +1,142 @@
+/**
+ * What attention_matrix.wgsl is specialised by: sizes, and its loops over subgroup matrices.
+ *
+ * @module
+ */
+
+import { type Device, memoised, type Specialisation } from "../../engine/mod.ts";
+import half from "../shared/half.wgsl" with { type: "text" };
+import { matrixShape, TILE_K } from "../shared/matrix.ts";
+
+/** Keys at a time, and what a head's width is padded to: any shape that {@link matrixShape} gives divides it. */
+const BLOCK = TILE_K;
+
+/** Subgroups of a workgroup. */
+const SUBGROUPS = 4;
+
+/** Wider heads would spill registers. */
+const WIDEST = 128;
+
+/** Added to rows in workgroup memory, in vec4s of f16 and of f32, so that the rows of a matrix lie in different banks. */
+const PAD = 2;
+const PAD_F32 = 1;
+
+/** How a device multiplies the matrices of attention. */
+export interface AttentionMatrices {
+  /** Queries of a workgroup. */
+  readonly queries: number;
+  /** Constants and types. */
+  readonly specialise: Specialisation;
+  /** For {@link attentionLines}. */
+  readonly cut: [M: number, N: number, K: number, rows: number, width: number];
+}
+
+/** Null where the adapter has no matrices of f16, or they do not fit heads of this width. */
+export function attentionMatrices(device: Device, headDim: number): AttentionMatrices | null {
+  const { subgroupSize: lanes, limits } = device.capabilities;
+  const shape = matrixShape(device);
+  if (!shape || headDim > WIDEST) return null;
+  const { M, N, K } = shape;
+  const rows = lanes < 16 ? 8 : 16;
+  const split = lanes / rows;
+  if (rows % M || lanes % rows || BLOCK / 4 % split) return null;
+  const queries = SUBGROUPS * rows;
+  const width = Math.ceil(headDim / BLOCK) * BLOCK;
+  const pitch = width / 4 + PAD, pitchS = BLOCK / 4 + PAD_F32, pitchP = BLOCK / 4 + PAD;
+  const tile = Math.max(queries, 2 * BLOCK) * pitch;
+  const invocations = SUBGROUPS * lanes;
+  const bytes = 16 + 8 * tile + queries * (16 * pitchS + 8 * pitchP) + 4 * invocations;
+  if (bytes > limits.maxComputeWorkgroupStorageSize!) return null;
+  return {
+    queries,
+    cut: [M, N, K, rows, width],
+    specialise: {
+      Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
+      Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
+      Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+      WG: invocations,
+      QUERIES: queries,
+      ROWS: rows,
+      KEYS: BLOCK,
+      SPLIT: split,
+      WIDTH: width / 4,
+      PITCH: pitch,
+      PITCH_S: pitchS,
+      PITCH_P: pitchP,
+      TILE: tile,
+    },
+  };
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** `kv` is the dtype of keys and values. Unrolled: matrices stay in registers only under names of their own. */
+export const attentionLines = memoised(
+  (kv: string, M: number, N: number, K: number, rows: number, width: number): string => {
+    const high = range(rows / M), deep = range(width / K);
+    const keys = range(BLOCK / N), channels = range(width / N);
+    const queries = high.flatMap((i) => deep.map((k) => ({ i, k, name: `q${i}_${k}` })));
+    const output = high.flatMap((i) => channels.map((j) => ({ i, j, name: `o${i}_${j}` })));
+    const logits = high.flatMap((i) => keys.map((j) => ({ i, j, name: `s${i}_${j}` })));
+    const multiply = (a: string, b: string, sum: string) =>
+      `  ${sum} = subgroupMatrixMultiplyAccumulate(${a}, ${b}, ${sum});`;
+    const put = (name: string, i: number, j: number) =>
+      `  subgroupMatrixStore<row_major>(&logits, at + ${i * M} * PITCH_S + ${
+        j * N / 4
+      }, ${name}, PITCH_S);`;
+    return [
+      half,
+      kv === "f16"
+        ? "fn half_kv(x: vec4<f16>) -> vec4<f16> { return x; }"
+        : "fn half_kv(x: vec4<f32>) -> vec4<f16> { return half(x); }",
+      `struct Queries { ${queries.map(({ name }) => `${name}: Left`).join(", ")} }`,
+      `struct Output { ${output.map(({ name }) => `${name}: Result`).join(", ")} }`,
+      "fn load_queries(at: u32) -> Queries {",
+      "  var q: Queries;",
+      ...queries.map(({ i, k, name }) =>
+        `  q.${name} = subgroupMatrixLoad<Left, row_major>(&tile, at + ${i * M} * PITCH + ${
+          k * K / 4
+        }, PITCH);`
+      ),
+      "  return q;",
+      "}",
+      "fn score(q: Queries, at: u32) {",
+      ...logits.map(({ name }) => `  var ${name}: Result;`),
+      ...deep.flatMap((k) =>
+        keys.flatMap((j) => [
+          `  let k${k}_${j} = subgroupMatrixLoad<Right, col_major>(&tile, ${j * N} * PITCH + ${
+            k * K / 4
+          }, PITCH);`,
+          ...high.map((i) => multiply(`q.q${i}_${k}`, `k${k}_${j}`, `s${i}_${j}`)),
+        ])
+      ),
+      ...logits.map(({ i, j, name }) => put(name, i, j)),
+      "}",
+      "fn weigh(output: Output, at: u32) -> Output {",
+      "  var o = output;",
+      ...range(BLOCK / K).flatMap((k) => [
+        ...high.map((i) =>
+          `  let p${k}_${i} = subgroupMatrixLoad<Left, row_major>(&weights, at + ${
+            i * M
+          } * PITCH_P + ${k * K / 4}, PITCH_P);`
+        ),
+        ...channels.flatMap((j) => [
+          `  let v${k}_${j} = subgroupMatrixLoad<Right, row_major>(&tile, (KEYS + ${
+            k * K
+          }) * PITCH + ${j * N / 4}, PITCH);`,
+          ...high.map((i) => multiply(`p${k}_${i}`, `v${k}_${j}`, `o.o${i}_${j}`)),
+        ]),
+      ]),
+      "  return o;",
+      "}",
+      "fn finish_all(o: Output, at: u32, by: f32) {",
+      ...range(width / BLOCK).flatMap((block) => [
+        ...high.flatMap((i) => keys.map((j) => put(`o.o${i}_${block * keys.length + j}`, i, j))),
+        "  workgroupBarrier();",
+        `  store(${block * BLOCK / 4}, by);`,
+        "  workgroupBarrier();",
+      ]),
+      "}",
+    ].join("\n");
+  },
+);

@@ -1,0 +1,102 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./qkv_rope.wgsl" with { type: "text" };
+
+const kernel = defineKernel(
+  "qkv_rope",
+  source,
+  ["qkv", "cos_table", "sin_table", "scale_mul", "q", "k_cache", "v_cache"],
+  ["count", "rows", "heads", "vectors", "rope_start", "cache_start", "cache_rows"],
+);
+
+/** Invocations per workgroup: few on a CPU, where small batches must fill all cores. */
+const WORKGROUP = { cpu: 8, gpu: 64 } as const;
+
+/** Arguments of {@link qkvRope}. C = heads · headDim; every tensor has a buffer of its own. */
+export interface QkvRopeArgs {
+  /** [batch · rows, 3C] f32 or f16: q, k, v. */
+  readonly qkv: Tensor;
+  /** [batch · rows, C] f32 or f16. */
+  readonly q: Tensor;
+  /** [batch, cacheRows, C] f32 or f16. */
+  readonly kCache: Tensor;
+  /** [batch, cacheRows, C] of the dtype of kCache. */
+  readonly vCache: Tensor;
+  /** Tables [positions, headDim / 2] f32. */
+  readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
+  /** [heads] f32, the checkpoint's logarithms; `null` where attention is not cosine. */
+  readonly scaleMul: Tensor | null;
+  /** Number of sequences. */
+  readonly batch: number;
+  /** Tokens of each in this call. */
+  readonly rows: number;
+  /** Number of heads. */
+  readonly heads: number;
+  /** Channels per head: divisible by 4. */
+  readonly headDim: number;
+  /** Row of the tables of the first token. */
+  readonly ropeStart: number;
+  /** Row of the caches of the first token. */
+  readonly cacheStart: number;
+}
+
+/**
+ * q = rope(normalize(q) · exp(min(scaleMul, ln 100))); k = rope(normalize(k)) and v go to their caches: what
+ * `SelfAttention.forward` of the official `basic.py` does between its projection and its attention.
+ * Without `scaleMul` q and k are turned only.
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function qkvRope(device: Device, args: QkvRopeArgs): void {
+  const { qkv, q, kCache, vCache, rope, scaleMul, batch, rows, heads, headDim } = args;
+  const C = heads * headDim;
+  const cacheRows = kCache.elements / (batch * C);
+  const positions = Math.min(rope.cos.elements, rope.sin.elements) / (headDim / 2);
+  const fits = headDim % 4 === 0 && qkv.elements === batch * rows * 3 * C &&
+    q.elements === batch * rows * C && Number.isInteger(cacheRows) &&
+    vCache.elements === kCache.elements && vCache.dtype === kCache.dtype &&
+    (!scaleMul || scaleMul.elements === heads);
+  if (!fits) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot split qkv [${qkv.shape}] into q [${q.shape}], k [${kCache.shape}], v [${vCache.shape}] ` +
+        `of ${batch} × ${rows} rows, ${heads} heads of ${headDim}`,
+    );
+  }
+  if (args.cacheStart + rows > cacheRows || args.ropeStart + rows > positions) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot put ${rows} rows at ${args.cacheStart} of a cache of ${cacheRows}, ` +
+        `at ${args.ropeStart} of RoPE tables of ${positions}`,
+    );
+  }
+  const count = batch * rows * heads;
+  const WG = WORKGROUP[device.capabilities.class];
+  device.run(kernel, {
+    specialise: {
+      QKV: `vec4<${qkv.dtype}>`,
+      Q: `vec4<${q.dtype}>`,
+      CACHE: `vec4<${kCache.dtype}>`,
+      COSINE: scaleMul !== null,
+      WG,
+    },
+    bind: {
+      qkv,
+      cos_table: rope.cos,
+      sin_table: rope.sin,
+      scale_mul: scaleMul,
+      q,
+      k_cache: kCache,
+      v_cache: vCache,
+    },
+    params: {
+      count,
+      rows,
+      heads,
+      vectors: headDim / 4,
+      rope_start: args.ropeStart,
+      cache_start: args.cacheStart,
+      cache_rows: cacheRows,
+    },
+    workgroups: grid(Math.ceil(count / WG)),
+  });
+}

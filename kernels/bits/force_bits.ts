@@ -1,0 +1,32 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./force_bits.wgsl" with { type: "text" };
+
+const kernel = defineKernel("force_bits", source, ["forced", "bits"], ["count"]);
+
+/** In {@link ForceBitsArgs.forced}: the bit stays as it was drawn. */
+export const FREE = 2;
+
+/** Arguments of {@link forceBits}. */
+export interface ForceBitsArgs {
+  /** u32 of the shape of `bits`: 0 or 1, or {@link FREE}. */
+  readonly forced: Tensor;
+  /** [B, L, d] u32, 0 or 1; changed in place. */
+  readonly bits: Tensor;
+}
+
+/**
+ * Replaces drawn bits by given ones where there are some (`gt_leak` in `autoregressive_infer_cfg`,
+ * infinity/models/infinity.py, bit by bit).
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function forceBits(device: Device, { forced, bits }: ForceBitsArgs): void {
+  if (forced.shape.join() !== bits.shape.join()) {
+    throw new KernelError("bad-shape", `Cannot force [${forced.shape}] on bits [${bits.shape}]`);
+  }
+  device.run(kernel, {
+    bind: { forced, bits },
+    params: { count: bits.elements },
+    workgroups: grid(Math.ceil(bits.elements / 64)),
+  });
+}

@@ -1,0 +1,32 @@
+import { type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { resample } from "./resample.ts";
+
+/** Arguments of {@link quantiseBits}. */
+export interface QuantiseBitsArgs {
+  /** What is left to be told, [B, H, W, d] f32. */
+  readonly x: Tensor;
+  /** [B, height·width, d] u32, 0 or 1. */
+  readonly bits: Tensor;
+  /** Rows of the scale. */
+  readonly height: number;
+  /** Columns of the scale. */
+  readonly width: number;
+}
+
+/**
+ * The bits of one scale: the residual resized by area, each value's sign, 1 above zero (binary spherical quantisation,
+ * section 3.2 of the paper; `MultiScaleBSQ` in infinity/models/bsq_vae/multiscale_bsq.py). Dividing by a vector's length
+ * changes no sign, so the sphere needs no arithmetic.
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function quantiseBits(device: Device, { x, bits, height, width }: QuantiseBitsArgs): void {
+  const [B = 0, , , d = 0] = x.shape;
+  if (x.shape.length !== 4 || bits.shape.join() !== [B, height * width, d].join()) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot quantise [${x.shape}] to bits [${bits.shape}], ${height} × ${width} positions`,
+    );
+  }
+  resample(device, { x, y: bits.reshape(B, height, width, d), mode: "area" });
+}

@@ -1,0 +1,266 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+  Texture,
+} from "../../engine/mod.ts";
+import { accessY, readX } from "../shared/access.ts";
+import source from "./conv2d.wgsl" with { type: "text" };
+import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
+import { packedLayout, place, usesTexture } from "../linear/linear.ts";
+import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
+import { matmulTexture } from "../linear/matmul_texture.ts";
+import packSource from "./pack_conv.wgsl" with { type: "text" };
+import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
+
+const BINDINGS = ["x", "w", "bias", "y"] as const;
+const PARAMS = [
+  "pixels",
+  "height",
+  "width",
+  "in_height",
+  "in_width",
+  "C",
+  "N",
+  "size",
+  "stride",
+  "pad_y",
+  "pad_x",
+  "upsample",
+  "accumulate",
+  "first",
+] as const;
+const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
+const matrixKernel = defineKernel("conv2d_matrix", matrixSource, BINDINGS, PARAMS);
+const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
+  "C",
+  "N",
+  "taps",
+  "columns",
+  "across",
+  "down",
+]);
+
+/** Invocations of a workgroup. */
+const WG = 64;
+
+/** A convolution's weight and bias, packed once for {@link conv2d}. */
+export interface Conv {
+  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4]; zeros where C and N were padded; on software adapters strips in a texture. */
+  readonly weight: Tensor | Texture;
+  /** Storage type of the weight. */
+  readonly dtype: "f32" | "f16";
+  /** [⌈N/4⌉·4] f32. */
+  readonly bias: Tensor;
+  /** Input channels. */
+  readonly C: number;
+  /** Output channels. */
+  readonly N: number;
+  /** Extent of the kernel along both axes: 1 or 3. */
+  readonly size: number;
+}
+
+/**
+ * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
+ * The result owns `bias` ([N] f32) and its own copy of the weight; the given weight may be disposed afterwards.
+ * `texture` chooses between conv2d.wgsl and matmul_texture.wgsl; left out, the adapter's class decides. What is too
+ * large for a texture stays a tensor.
+ *
+ * @throws {KernelError} if the weight is not a square kernel of size 1 or 3, or the bias is not [N].
+ */
+export function packConv(
+  device: Device,
+  weight: Tensor,
+  bias: Tensor,
+  dtype: "f32" | "f16" = "f32",
+  label: string = "convolution weight",
+  texture: boolean = usesTexture(device),
+): Conv {
+  const [N = 0, C = 0, size = 0, width = 0] = weight.shape;
+  if (weight.shape.length !== 4 || size !== width || size % 2 === 0 || bias.elements !== N) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot pack [${weight.shape}] and bias [${bias.shape}] as a convolution`,
+    );
+  }
+  const taps = size * size;
+  const K = taps * Math.ceil(C / 4) * 4;
+  const { lanes, across, rows, pitch, vectors } = packedLayout(
+    device,
+    K,
+    Math.ceil(N / 4),
+    texture,
+  );
+  const packed = device.tensor(dtype, [vectors * 4], label);
+  device.run(packKernel, {
+    specialise: { W: dtype, WG: 64 },
+    functions: place(lanes),
+    bind: { w: weight, packed },
+    params: { C, N, taps, columns: pitch, across, down: rows },
+    workgroups: grid(Math.ceil(rows * across / 64)),
+  });
+  const packedWeight = lanes ? device.texture(packed, undefined, label) : packed;
+  if (lanes) packed.dispose();
+  return { weight: packedWeight, dtype, bias, C, N, size };
+}
+
+/** Arguments of {@link conv2d}. */
+export interface Conv2dArgs {
+  /** [B, H, W, C] f32 or f16. */
+  readonly x: Tensor;
+  /** Packed weight and bias. */
+  readonly conv: Conv;
+  /** [B, OH, OW, N] f32 or f16. */
+  readonly y: Tensor;
+  /** Step between output pixels; 1 if absent. */
+  readonly stride?: 1 | 2;
+  /** Reads x as if it were twice as high and wide (nearest). */
+  readonly upsample?: boolean;
+  /** `same` (if absent): zeros on all sides; `after`: below and right only (the official `Downsample`). */
+  readonly padding?: "same" | "after";
+  /** `add`: y += the convolution; `none` if absent. */
+  readonly epilogue?: "none" | "add";
+  /** x is [1, rows, W, C], some rows of a picture, and some rows of an image of y are made; the others stay. */
+  readonly strip?: ConvStrip;
+  /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
+  readonly variant?: MatrixVariant;
+}
+
+/** Rows of a picture: what {@link Conv2dArgs.x} holds and what is made of {@link Conv2dArgs.y}. */
+export interface ConvStrip {
+  /** Image of y. */
+  readonly image: number;
+  /** Row of the picture that x begins at; it must hold all rows of the picture the kernel reaches. */
+  readonly begin: number;
+  /** First row of y that is made. */
+  readonly first: number;
+  /** Number of rows of y that are made. */
+  readonly count: number;
+}
+
+/** Shape of y for an x of [B, H, W, C]. */
+function outputShape(args: Conv2dArgs): number[] {
+  const { x, conv, stride = 1, upsample = false, padding = "same" } = args;
+  const zeros = padding === "same" ? conv.size - 1 : Math.floor(conv.size / 2);
+  const [B = 0, H = 0, W = 0] = x.shape;
+  const along = (extent: number) =>
+    Math.floor((extent * (upsample ? 2 : 1) + zeros - conv.size) / stride) + 1;
+  return [B, along(H), along(W), conv.N];
+}
+
+/** Checks a strip against the picture that y is. Beyond its edges are zeros, beyond those of x nothing is read. */
+function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void {
+  const { image, begin, first, count } = strip;
+  const [images = 0, rows = 0, W = 0, C = 0] = x.shape;
+  const [B = 0, H = 0] = y.shape;
+  const reach = Math.floor(conv.size / 2);
+  const end = begin + rows;
+  const plain = (how.stride ?? 1) === 1 && !how.upsample && (how.padding ?? "same") === "same";
+  const shapes = x.shape.length === 4 && images === 1 && C === conv.C && image < B &&
+    y.shape.join() === [B, H, W, conv.N].join();
+  const holds = begin >= 0 && first >= 0 && begin <= Math.max(0, first - reach) &&
+    end <= H && end >= Math.min(H, first + count + reach) && first + count <= H;
+  if (plain && shapes && holds) return;
+  throw new KernelError(
+    "bad-strip",
+    `Cannot make rows ${first}..${first + count} of image ${image} of [${y.shape}] ` +
+      `from rows ${begin}..${end} in [${x.shape}]`,
+  );
+}
+
+/**
+ * y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, f32 accumulation; with `upsample` and
+ * `padding: "after"` the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row has the same
+ * bits whether it is made with all others or in a `strip`.
+ *
+ * @throws {KernelError} if shapes disagree, or x lacks rows that the strip needs.
+ */
+export function conv2d(device: Device, args: Conv2dArgs): void {
+  const { x, conv, y, stride = 1, upsample = false, padding = "same", strip } = args;
+  const { C, N, size } = conv;
+  if (strip) checkStrip(args, strip);
+  const expected = strip ? y.shape : outputShape(args);
+  if (x.shape.length !== 4 || x.shape[3] !== C || y.shape.join() !== expected.join()) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot convolve [${x.shape}] by [${N}, ${C}, ${size}, ${size}] into [${y.shape}], ` +
+        `expected [${expected}]`,
+    );
+  }
+  const [, in_height = 0, in_width = 0] = x.shape;
+  const [B = 0, H = 0, width = 0] = y.shape;
+  const height = strip ? strip.count : H;
+  const pixels = (strip ? 1 : B) * height * width;
+  const pad = padding === "same" ? Math.floor(size / 2) : 0;
+  const first = strip ? (strip.image * H + strip.first) * width : 0;
+  const padY = strip ? pad - (strip.first - strip.begin) : pad;
+  if (conv.weight instanceof Texture) {
+    const sizes = { height, width, inHeight: in_height, inWidth: in_width, size };
+    return matmulTexture(device, {
+      x,
+      channels: C,
+      rows: { ...sizes, stride, padY, padX: pad, upsample },
+      M: pixels,
+      N,
+      weight: conv.weight,
+      dtype: conv.dtype,
+      scales: null,
+      bias: conv.bias,
+      y,
+      first,
+      epilogue: args.epilogue ?? "none",
+    });
+  }
+  const access = accessY(y.dtype, N % 4 === 0);
+  const read = readX(x.dtype, C, "C");
+  const specialise = { X: read.type, Y: access.type, W: conv.dtype };
+  const operands = {
+    bind: { x, w: conv.weight, bias: conv.bias, y },
+    params: {
+      pixels,
+      height,
+      width,
+      in_height,
+      in_width,
+      C,
+      N,
+      size,
+      stride,
+      pad_y: padY,
+      pad_x: pad,
+      upsample: upsample ? 1 : 0,
+      accumulate: args.epilogue === "add" ? 1 : 0,
+      first,
+    },
+    work: { shape: [pixels, size * size * C, N], flops: 2 * pixels * size * size * C * N },
+  };
+  const variant = args.variant ?? matrixVariant(device, conv.dtype, pixels, N);
+  if (variant === "vector") {
+    return device.run(kernel, {
+      specialise: { ...specialise, WG },
+      functions: prelude(read.lines, access.lines),
+      ...operands,
+      workgroups: grid(Math.ceil(Math.ceil(pixels / 8) * Math.ceil(N / 4) / WG)),
+    });
+  }
+  const { specialise: constants, cut, workgroups } = matrices(device, variant, pixels, N);
+  device.run(matrixKernel, {
+    specialise: { ...specialise, ...constants },
+    functions: matrixPrelude(read.lines, access.lines, ...cut),
+    ...operands,
+    workgroups,
+  });
+}
+
+/** All prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
+const prelude = memoised((read: string, access: string): string =>
+  [pixelsSource, read, access].join("\n")
+);
+const matrixPrelude = memoised((
+  read: string,
+  access: string,
+  ...cut: Parameters<typeof matrixLines>
+): string => [matrixLines(...cut), read, access].join("\n"));

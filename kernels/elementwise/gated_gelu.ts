@@ -1,0 +1,32 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./gated_gelu.wgsl" with { type: "text" };
+
+const kernel = defineKernel("gated_gelu", source, ["h", "y"], ["count", "F"]);
+
+/** Arguments of {@link gatedGelu}. */
+export interface GatedGeluArgs {
+  /** [T, 2F] f32 or f16: `wi_0`'s output, then `wi_1`'s. */
+  readonly h: Tensor;
+  /** [T, F] f32 or f16. */
+  readonly y: Tensor;
+}
+
+/**
+ * y = gelu(h[:, :F]) · h[:, F:] with the tanh form of GELU (T5 v1.1's `DenseReluDense`, Shazeer 2020's GEGLU).
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function gatedGelu(device: Device, { h, y }: GatedGeluArgs): void {
+  const F = y.shape.at(-1) ?? 0;
+  if (h.shape.at(-1) !== 2 * F || h.elements !== 2 * y.elements) {
+    throw new KernelError("bad-shape", `Cannot gate [${h.shape}] into [${y.shape}]`);
+  }
+  const per = F % 4 === 0 ? 4 : 1;
+  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  device.run(kernel, {
+    specialise: { H: type(h.dtype), Y: type(y.dtype), V: type("f32") },
+    bind: { h, y },
+    params: { count: y.elements / per, F: F / per },
+    workgroups: grid(Math.ceil(y.elements / per / 64)),
+  });
+}

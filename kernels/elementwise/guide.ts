@@ -1,0 +1,28 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./guide.wgsl" with { type: "text" };
+
+const kernel = defineKernel("guide", source, ["y"], ["half", "cfg"]);
+
+/** Arguments of {@link guide}. */
+export interface GuideArgs {
+  /** [2·B, L, C] f32, conditional images first; changed in place. */
+  readonly y: Tensor;
+  /** Guidance strength; 1 is the conditional half alone. */
+  readonly cfg: number;
+}
+
+/**
+ * Classifier-free guidance of hidden states: both halves become cfg · cond + (1 − cfg) · uncond
+ * (`cfg_insertion_layer` < 0 in infinity/models/infinity.py).
+ *
+ * @throws {KernelError} if a half is not a whole number of vec4s.
+ */
+export function guide(device: Device, { y, cfg }: GuideArgs): void {
+  if (y.elements % 8) throw new KernelError("bad-shape", `Cannot guide [${y.shape}]`);
+  const half = y.elements / 8;
+  device.run(kernel, {
+    bind: { y },
+    params: { half, cfg },
+    workgroups: grid(Math.ceil(half / 64)),
+  });
+}

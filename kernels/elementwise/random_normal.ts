@@ -1,0 +1,30 @@
+import { defineKernel, type Device, grid, type Tensor } from "../../engine/mod.ts";
+import philox from "../shared/philox.wgsl" with { type: "text" };
+import source from "./random_normal.wgsl" with { type: "text" };
+
+const kernel = defineKernel("random_normal", source, ["y"], ["count", "key", "mean", "deviation"]);
+
+/** Arguments of {@link randomNormal}. */
+export interface RandomNormalArgs {
+  /** f32, of any shape. */
+  readonly y: Tensor;
+  /** Seed, 32 bits. */
+  readonly key: number;
+  /** 0 if absent. */
+  readonly mean?: number;
+  /** Standard deviation; 1 if absent. */
+  readonly deviation?: number;
+}
+
+/** Fills y with independent normal numbers, the same on every adapter up to the rounding of log, sin and cos. */
+export function randomNormal(device: Device, args: RandomNormalArgs): void {
+  const { y, key, mean = 0, deviation = 1 } = args;
+  // buffers are whole vec4s, so an odd tail is harmless
+  const count = Math.ceil(y.elements / 4);
+  device.run(kernel, {
+    functions: philox,
+    bind: { y },
+    params: { count, key, mean, deviation },
+    workgroups: grid(Math.ceil(count / 64)),
+  });
+}

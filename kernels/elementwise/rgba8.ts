@@ -1,0 +1,29 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./rgba8.wgsl" with { type: "text" };
+
+const kernel = defineKernel("rgba8", source, ["x", "y"], ["pixels"]);
+
+/** Arguments of {@link rgba8}. */
+export interface Rgba8Args {
+  /** [B, H, W, 3] f32; -1 is black, 1 white, what lies beyond is clamped. */
+  readonly x: Tensor;
+  /** [B, H, W] u32: bytes R, G, B and 255 in memory order. */
+  readonly y: Tensor;
+}
+
+/**
+ * y = RGBA bytes of x: trunc((clamp(x, -1, 1) + 1) / 2 · 255), as the official code makes its pictures
+ * (infinity/models/infinity.py, `autoregressive_infer_cfg`), but RGB where that flips to BGR.
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function rgba8(device: Device, { x, y }: Rgba8Args): void {
+  if (x.shape.at(-1) !== 3 || x.elements !== y.elements * 3 || y.dtype !== "u32") {
+    throw new KernelError("bad-shape", `Cannot make RGBA [${y.shape}] of [${x.shape}]`);
+  }
+  device.run(kernel, {
+    bind: { x, y },
+    params: { pixels: y.elements },
+    workgroups: grid(Math.ceil(y.elements / 64)),
+  });
+}

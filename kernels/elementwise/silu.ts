@@ -1,0 +1,30 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./silu.wgsl" with { type: "text" };
+
+const kernel = defineKernel("silu", source, ["x", "y"], ["count"]);
+
+/** Arguments of {@link silu}. */
+export interface SiluArgs {
+  /** f32. */
+  readonly x: Tensor;
+  /** f32, as many elements as x. */
+  readonly y: Tensor;
+}
+
+/**
+ * y = x · sigmoid(x) (`torch.nn.SiLU`).
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function silu(device: Device, { x, y }: SiluArgs): void {
+  if (x.elements !== y.elements) {
+    throw new KernelError("bad-shape", `Cannot write SiLU of [${x.shape}] to [${y.shape}]`);
+  }
+  // buffers are whole vec4s, so an odd tail is harmless
+  const count = Math.ceil(x.elements / 4);
+  device.run(kernel, {
+    bind: { x, y },
+    params: { count },
+    workgroups: grid(Math.ceil(count / 64)),
+  });
+}

@@ -1,0 +1,41 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./widen.wgsl" with { type: "text" };
+
+const kernel = defineKernel("widen", source, ["x", "y"], ["eights", "fours"]);
+
+const UNPACK = {
+  F16: "fn unpack(word: u32) -> vec2<f32> { return unpack2x16float(word); }",
+  BF16:
+    "fn unpack(word: u32) -> vec2<f32> { return bitcast<vec2<f32>>(vec2(word << 16, word & 0xffff0000)); }",
+} as const;
+
+/** Arguments of {@link widen}. */
+export interface WidenArgs {
+  /** Raw bytes of 16-bit floats, two to a u32 word; an odd count leaves the last half unused. */
+  readonly x: Tensor;
+  /** f32. */
+  readonly y: Tensor;
+  /** What the 16 bits are. */
+  readonly from: keyof typeof UNPACK;
+}
+
+/**
+ * y = f32(x): F16 or BF16 to f32, exactly.
+ *
+ * @throws {KernelError} if x holds fewer elements than y.
+ */
+export function widen(device: Device, { x, y, from }: WidenArgs): void {
+  if (x.byteLength < y.elements * 2) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot widen ${x.byteLength / 2} to ${y.elements} elements`,
+    );
+  }
+  device.run(kernel, {
+    functions: UNPACK[from],
+    bind: { x, y },
+    // buffers are whole vec4s, so the tail of the last is harmless
+    params: { eights: Math.ceil(y.elements / 8), fours: Math.ceil(y.elements / 4) },
+    workgroups: grid(Math.ceil(y.elements / 512)),
+  });
+}

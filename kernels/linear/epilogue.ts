@@ -1,0 +1,27 @@
+import type { Tensor } from "../../engine/mod.ts";
+
+/** What happens to a sum before it is stored; `add` and `gate` accumulate into y, which must be f32. */
+export type Epilogue = "none" | "gelu" | "silu" | "add" | "gate";
+
+/** y += gate[m / rows] · value. */
+export interface Gate {
+  /** f32, rows as wide as y. */
+  readonly tensor: Tensor;
+  /** Elements before the first row. */
+  readonly offset: number;
+  /** Elements between rows. */
+  readonly stride: number;
+  /** Rows of y that share one. */
+  readonly rows: number;
+}
+
+/** WGSL that returns what is stored at vec4 `n` of row `m` for the sum `v`. */
+export const EPILOGUES: Readonly<Record<Epilogue, string>> = {
+  none: "return v;",
+  gelu:
+    "return 0.5 * v * (1 + tanh(clamp(0.7978845608028654 * (v + 0.044715 * v * v * v), vec4(-20.0), vec4(20.0))));",
+  silu: "return v / (1 + exp(-v));",
+  add: "return v + load_y(m, n);",
+  gate:
+    "return fma(gate[params.gate_offset + m / params.rows_per_gate * params.gate_stride + n], v, load_y(m, n));",
+};

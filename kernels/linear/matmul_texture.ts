@@ -1,0 +1,260 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  memoised,
+  type Tensor,
+  type Texture,
+  TEXTURE_WIDTH,
+} from "../../engine/mod.ts";
+import { accessY } from "../shared/access.ts";
+import divideSource from "../shared/divide.wgsl" with { type: "text" };
+import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
+import { ANY_LANE, BLOCK, isQuantised, type WeightType } from "./linear.ts";
+import source from "./matmul_texture.wgsl" with { type: "text" };
+import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
+import { whole } from "../elementwise/whole.ts";
+import { variantOf } from "../shared/variants.ts";
+
+const kernel = defineKernel("matmul_texture", source, ["x", "w", "scales", "bias", "gate", "y"], [
+  "M",
+  "K",
+  "N",
+  "height",
+  "width",
+  "in_height",
+  "in_width",
+  "vectors",
+  "size",
+  "stride",
+  "pad_y",
+  "pad_x",
+  "upsample",
+  "first",
+  "strips",
+  "rows_first",
+  "has_bias",
+  "has_gate",
+  "rows_per_gate",
+  "gate_stride",
+  "gate_offset",
+]);
+
+/** Bytes of weights that stay in a core's cache while rows stream by. */
+const CACHE = 1 << 20;
+
+/** How rows lie in x: row m is the patch under pixel m. */
+export interface Rows {
+  /** Pixels of y down … */
+  readonly height: number;
+  /** … and across. */
+  readonly width: number;
+  /** Pixels of x down … */
+  readonly inHeight: number;
+  /** … and across. */
+  readonly inWidth: number;
+  /** Taps along both axes. */
+  readonly size: number;
+  /** Pixels of x from one to the next of y. */
+  readonly stride: number;
+  /** Zeros above x; rows of it that are left out if negative. */
+  readonly padY: number;
+  /** Zeros before each of its rows. */
+  readonly padX: number;
+  /** Whether x is read as if twice as high and wide (nearest). */
+  readonly upsample: boolean;
+}
+
+/** Arguments of {@link matmulTexture}. */
+export interface MatmulTextureArgs {
+  /** Pixels of `channels` f32 or f16. */
+  readonly x: Tensor;
+  /** Channels of a pixel of x. */
+  readonly channels: number;
+  /** Where rows are in it. */
+  readonly rows: Rows;
+  /** Number of rows. */
+  readonly M: number;
+  /** Columns of y. */
+  readonly N: number;
+  /** In strips, see {@link place}. */
+  readonly weight: Texture;
+  /** Storage type of the weight. */
+  readonly dtype: WeightType;
+  /** Of quantised weights. */
+  readonly scales: Tensor | null;
+  /** [⌈N/4⌉·4] f32. */
+  readonly bias: Tensor | null;
+  /** Rows of N, f32 or f16. */
+  readonly y: Tensor;
+  /** Row of y that row 0 goes to. */
+  readonly first: number;
+  /** What happens to a sum. */
+  readonly epilogue: Epilogue;
+  /** For the epilogue `gate`. */
+  readonly gate?: Gate;
+}
+
+/** Vec4s that one texture holds. */
+export function textureTexels(device: Device): number {
+  return device.gpu.limits.maxTextureDimension2D * TEXTURE_WIDTH;
+}
+
+/** Rows · weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
+export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
+  const { rows, M, N, weight, dtype, bias, y, gate } = args;
+  const lanes = device.capabilities.subgroupSize;
+  const vectors = Math.ceil(args.channels / 4);
+  const K = rows.size * rows.size * vectors;
+  const taps = rows.size * rows.size * args.channels; // without what vec4s are padded with
+  using owned = whole(device, args.x, args.channels);
+  using x = device.stage(owned ?? args.x, "staged rows");
+  const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
+  const tile = Number(variantOf(device, choice, M));
+  const strips = Math.ceil(N / 4 / lanes);
+  const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
+  // without a gate it is 1: one pipeline for both
+  const adds = args.epilogue === "add" || args.epilogue === "gate";
+  // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
+  const access = accessY(y.dtype, false);
+  device.run(kernel, {
+    specialise: {
+      X: `texture_storage_2d<${x.format}, read>`,
+      W: `texture_storage_2d<${weight.format}, read>`,
+      Y: access.type,
+      LANES: lanes,
+      ROWS: tile,
+      STEP: step,
+      // small ones share the convolutions' pipeline
+      PLAIN: M === rows.inWidth && rows.inHeight === 1 && rows.size === 1 && tile > 16,
+    },
+    functions: prelude(access.lines, adds ? "add" : args.epilogue, dtype, lanes, tile),
+    bind: { x, w: weight, scales: args.scales, bias, gate: gate?.tensor ?? null, y },
+    params: {
+      M,
+      K,
+      N,
+      height: rows.height,
+      width: rows.width,
+      in_height: rows.inHeight,
+      in_width: rows.inWidth,
+      vectors,
+      size: rows.size,
+      stride: rows.stride,
+      pad_y: rows.padY,
+      pad_x: rows.padX,
+      upsample: rows.upsample ? 1 : 0,
+      first: args.first,
+      strips,
+      rows_first: 16 * N * K > CACHE ? 1 : 0,
+      has_bias: bias ? 1 : 0,
+      has_gate: args.epilogue === "gate" ? 1 : 0,
+      rows_per_gate: gate?.rows ?? 1,
+      gate_stride: (gate?.stride ?? 0) / 4,
+      gate_offset: (gate?.offset ?? 0) / 4,
+    },
+    workgroups: grid(Math.ceil(M / tile) * strips),
+    work: { shape: [M, taps, N], flops: 2 * M * taps * N },
+  });
+}
+
+/** All prelude lines. Loops over rows are unrolled: shuffles want constant lanes, and Naga's loops cost checks. */
+const prelude = memoised((
+  access: string,
+  epilogue: Epilogue,
+  dtype: WeightType,
+  lanes: number,
+  rows: number,
+): string => {
+  const each = (line: (r: number) => string) => Array.from({ length: rows }, (_, r) => line(r));
+  return [
+    pixelsSource,
+    divideSource,
+    access,
+    `fn epilogue(m: u32, n: u32, v: vec4<f32>) -> vec4<f32> { ${
+      epilogue === "add" ? ADD : EPILOGUES[epilogue]
+    } }`,
+    isQuantised(dtype) ? LOAD_SCALE : "",
+    `struct Rows { ${each((r) => `r${r}: vec4<f32>,`).join(" ")} }`,
+    `struct Pixels { ${each((r) => `r${r}: vec3<i32>,`).join(" ")} }`,
+    // rows beyond the last repeat it
+    `fn pixels(first: vec3<u32>, rows: u32) -> Pixels {
+  var p = first;
+  var at: Pixels;
+  ${each((r) => `at.r${r} = place(p); p = select(p, next(p), ${r + 1} < rows);`).join("\n  ")}
+  return at;
+}`,
+    `fn load_rows(at: Pixels, tap: vec3<i32>) -> Rows {
+  var a: Rows;
+  ${each((r) => `a.r${r} = load(at.r${r}, tap);`).join("\n  ")}
+  return a;
+}`,
+    `fn take(rows: Rows) -> Rows {
+  var a = rows;
+  ${each((r) => r + 1 < rows ? `a.r${r} = a.r${r + 1};` : "").join(" ")}
+  return a;
+}`,
+    multiplyLines(lanes, rows, dtype),
+  ].join("\n");
+});
+
+const ADD = `let at = params.gate_offset + m / params.rows_per_gate * params.gate_stride + n;
+  return fma(select(vec4(1.0), gate[at], params.has_gate != 0), v, load_y(m, n));`;
+
+/** Scales of 4 columns in a block of 32 k; zero weights lie behind the last block. */
+const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
+  let halves = scales[min(block, (params.K - 1) / 8) * ((params.N + 3) / 4) + n];
+  return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}`;
+
+/**
+ * The inner product over LANES vec4s of k: `at` is the first texel of the weights, `column` this lane's in y. Textures of
+ * quantised weights are normalised to [-1, 1] and [0, 1]. A loop over lanes, where shuffles allow it, compiles in a third
+ * of the time, and its code stays in the first-level cache.
+ */
+function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {
+  const unrolled = lanes === ANY_LANE ? 1 : lanes;
+  const texels = dtype === "q4_0" ? 2 : 4; // of 4 k
+  const lines = [
+    "fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {",
+    "  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, sum))));",
+    "}",
+    "fn multiply(sum: Rows, a: Rows, at: vec2<u32>, k: u32, column: u32) -> Rows {",
+    "  var s = sum;",
+  ];
+  const quantised = isQuantised(dtype);
+  if (quantised) lines.push("  var scale: vec4<f32>;");
+  // without a loop j is a constant, and so are the lanes of shuffles
+  lines.push(unrolled < lanes ? "  for (var j = 0u; j < LANES; j++) {" : "  { const j = 0u;");
+  lines.push(`  let texel = vec2(at.x + j * ${texels * lanes}, at.y);`);
+  for (let lane = 0; lane < unrolled; lane++) {
+    if (quantised && 4 * lane % BLOCK === 0) {
+      const factor = dtype === "q8_0" ? "127 * " : "";
+      lines.push(`  scale = ${factor}load_scale((k + j + ${lane}) / ${BLOCK / 4}, column);`);
+    }
+    const load = (i: number) => `textureLoad(w, texel + vec2(${(texels * lane + i) * lanes}, 0))`;
+    if (dtype === "q4_0") lines.push(...nibbleLines(lane, load));
+    else {
+      const factor = dtype === "q8_0" ? "scale * " : "";
+      for (let i = 0; i < 4; i++) lines.push(`  let w${lane}_${i} = ${factor}${load(i)};`);
+    }
+    const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
+    for (let r = 0; r < rows; r++) {
+      lines.push(`  s.r${r} = madd(s.r${r}, subgroupShuffle(a.r${r}, j + ${lane}), ${w});`);
+    }
+  }
+  return [...lines, "  }", "  return s;", "}"].join("\n");
+}
+
+/** Four rows of k from two texels of nibbles. */
+function nibbleLines(lane: number, load: (i: number) => string): string[] {
+  return [0, 1].flatMap((i) => {
+    const name = `${lane}_${2 * i}`;
+    return [
+      `  let t${name} = round(255 * ${load(i)});`,
+      `  let h${name} = floor(t${name} / 16);`,
+      `  let w${name} = scale * (t${name} - 16 * h${name} - 8);`,
+      `  let w${lane}_${2 * i + 1} = scale * (h${name} - 8);`,
+    ];
+  });
+}

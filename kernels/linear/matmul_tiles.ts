@@ -1,0 +1,93 @@
+/**
+ * Tiles in workgroup memory, multiplied by ordinary arithmetic: the constants and the lines of matmul_tiles.wgsl.
+ *
+ * @module
+ */
+
+import { grid, type Specialisation } from "../../engine/mod.ts";
+
+/** What a workgroup makes, and how its invocations share it. */
+interface Tile {
+  /** Rows and columns of the tile. */
+  readonly side: number;
+  /** Vec4s of rows that one invocation makes. */
+  readonly rows: number;
+  /** Vec4s of columns that one invocation makes. */
+  readonly columns: number;
+}
+
+/** The same sums by either. An invocation brings one block of 4 × 4: `side · TILE_K / 8` of them are a workgroup. */
+const TILES = {
+  /** 128 invocations, 8 KiB. */
+  tiles64: { side: 64, rows: 2, columns: 1 },
+  /** 256 invocations, 16 KiB: loads half as much for the same work. */
+  tiles128: { side: 128, rows: 2, columns: 2 },
+} as const satisfies Record<string, Tile>;
+
+/** The tile, by its name. */
+export type TilesVariant = keyof typeof TILES;
+
+/** What a tile takes of the common axis at a time: all of it is unrolled. */
+const TILE_K = 16;
+
+/** Invocations of a part, down and across. */
+const [DOWN, ACROSS] = [4, 8];
+
+/** Constants of a tile, and workgroups along x, y, z for M × N of them. */
+export function tiles(
+  variant: TilesVariant,
+  M: number,
+  N: number,
+): { specialise: Specialisation; workgroups: [number, number, number] } {
+  const { side, rows, columns } = TILES[variant];
+  return {
+    specialise: {
+      WG: side * TILE_K / 8,
+      TILE_M: side,
+      TILE_N: side,
+      TILE_K,
+      PART_M: 4 * DOWN * rows,
+      PART_N: 4 * ACROSS * columns,
+    },
+    workgroups: [Math.ceil(N / side), ...grid(Math.ceil(M / side))],
+  };
+}
+
+/**
+ * `Sums`, what an invocation makes; `multiply(sums, a, b)`, which adds the products of the tile's vec4s from `a` and from `b` on;
+ * `finish_all(sums, m, n)`, which hands each sum to `finish`, from (m, 4n) on. Unrolled: sums stay in registers only
+ * under names of their own.
+ */
+export function tileLines(variant: TilesVariant): string {
+  const { rows, columns } = TILES[variant];
+  const [as, bs] = [range(rows), range(columns)];
+  const sums = as.flatMap((i) =>
+    range(4).flatMap((r) => bs.map((j) => ({ i, r, j, name: `s${4 * i + r}_${j}` })))
+  );
+  const factors = [...as.map((i) => `a${i}`), ...bs.map((j) => `b${j}`)];
+  return [
+    `struct Sums { ${sums.map(({ name }) => `${name}: vec4<f32>`).join(", ")} }`,
+    // what one k adds
+    `fn add(s: Sums, ${factors.map((name) => `${name}: vec4<f32>`).join(", ")}) -> Sums {`,
+    "  return Sums(",
+    ...sums.map(({ i, r, j, name }) => `    fma(vec4(a${i}[${r}]), b${j}, s.${name}),`),
+    "  );",
+    "}",
+    "fn multiply(s0: Sums, a: u32, b: u32) -> Sums {",
+    ...range(TILE_K).map((k) => {
+      const at = [...as.map((i) => `a + ${DOWN * i}`), ...bs.map((j) => `b + ${ACROSS * j}`)];
+      return `  let s${k + 1} = add(s${k}, ${at.map((i) => `tile[${k}][${i}]`).join(", ")});`;
+    }),
+    `  return s${TILE_K};`,
+    "}",
+    "fn finish_all(sums: Sums, m: u32, n: u32) {",
+    ...sums.map(({ i, r, j, name }) =>
+      `  finish(m + ${4 * DOWN * i + r}, n + ${ACROSS * j}, sums.${name});`
+    ),
+    "}",
+  ].join("\n");
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}

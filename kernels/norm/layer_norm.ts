@@ -1,0 +1,162 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./layer_norm.wgsl" with { type: "text" };
+
+const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modulation", "y"], [
+  "M",
+  "C",
+  "width",
+  "eps",
+  "rows",
+  "stride",
+  "scale_offset",
+  "shift_offset",
+]);
+
+/** AdaLN's scale and shift of each image. Offsets and strides count elements. */
+export interface Modulation {
+  /** f32, of any shape. */
+  readonly tensor: Tensor;
+  /** Before the first image's scale [C]. */
+  readonly scaleOffset: number;
+  /** Before the first image's shift [C]. */
+  readonly shiftOffset: number;
+  /** Between images. */
+  readonly stride: number;
+  /** Rows of x per image. */
+  readonly rows: number;
+}
+
+/** Arguments of {@link layerNorm}. */
+export interface LayerNormArgs {
+  /** [M, C] f32 or f16 (leading axes may be many). */
+  readonly x: Tensor;
+  /** [M, C] f32 or f16, not x. */
+  readonly y: Tensor;
+  /** Added to the variance. */
+  readonly eps: number;
+  /** RMSNorm, which does not subtract the mean. */
+  readonly rms?: boolean;
+  /** [C] f32; ones if absent. */
+  readonly weight?: Tensor;
+  /** [C] f32; zeros if absent. */
+  readonly bias?: Tensor;
+  /** None if absent. */
+  readonly modulation?: Modulation;
+  /** How a workgroup sums; chosen by the adapter if absent. Tests name it. */
+  readonly variant?: LayerNormVariant;
+}
+
+/** `subgroup`: a workgroup is one subgroup of a fixed size. `workgroup`: any adapter. */
+export type LayerNormVariant = "subgroup" | "workgroup";
+
+/** Sum over a workgroup of any size: in a fixed tree. */
+const TOTAL_BY_TREE = `
+var<workgroup> partial: array<f32, WG>;
+fn total(lane: u32, mine: f32) -> f32 {
+  workgroupBarrier();
+  partial[lane] = mine;
+  for (var half = WG / 2u; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (lane < half) { partial[lane] += partial[lane + half]; }
+  }
+  workgroupBarrier();
+  return partial[0];
+}`;
+
+/** Sum over a workgroup that is one subgroup: twice as fast on lavapipe, where barriers are slow. */
+function totalByShuffles(lanes: number): string {
+  const terms = Array.from({ length: lanes }, (_, lane) => `subgroupShuffle(mine, ${lane}u)`);
+  return `\nfn total(lane: u32, mine: f32) -> f32 { return ${terms.join(" + ")}; }`;
+}
+
+/** Elements that an invocation holds: of rows up to 2,048 by vec4s all, where a workgroup has 64. */
+const HELD = 8;
+
+const HOLDING = ((): string => {
+  const each = (line: (i: number) => string, separator = " ") =>
+    Array.from({ length: HELD }, (_, i) => line(i)).join(separator);
+  const at = (i: number) => `c + ${i} * WG`;
+  return `
+struct Held { ${each((i) => `v${i}: V,`)} }
+fn load_held(row: Row, c: u32) -> Held { return Held(${each((i) => `load(row, ${at(i)})`, ", ")}); }
+fn sum_held(held: Held) -> V { return ${each((i) => `held.v${i}`, " + ")}; }
+fn squares_held(row: Row, c: u32, held: Held) -> V { return ${
+    each((i) => `square(row, ${at(i)}, held.v${i})`, " + ")
+  }; }
+fn store_held(row: Row, c: u32, held: Held) { ${
+    each((i) => `store(row, ${at(i)}, held.v${i});`)
+  } }`;
+})();
+
+const ACROSS = {
+  vec4: "fn across(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }",
+  scalar: "fn across(v: f32) -> f32 { return v; }",
+} as const;
+
+/**
+ * y = norm(x) · weight + bias, then · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the
+ * AdaLN of infinity/models/basic.py, statistics in f32.
+ *
+ * @throws {KernelError} if shapes disagree.
+ */
+export function layerNorm(device: Device, args: LayerNormArgs): void {
+  const { x, y, eps, rms = false, weight, bias, modulation } = args;
+  const C = x.shape.at(-1) ?? 0;
+  const M = x.elements / C;
+  const images = modulation ? Math.ceil(M / modulation.rows) : 0;
+  const { scaleOffset = 0, shiftOffset = 0, stride = 0 } = modulation ?? {};
+  const needed = (images - 1) * stride + Math.max(scaleOffset, shiftOffset) + C;
+  if (
+    y.elements !== x.elements || (weight && weight.elements !== C) ||
+    (bias && bias.elements !== C) || (modulation && modulation.tensor.elements < needed)
+  ) {
+    const given = [y, weight, bias, modulation?.tensor].map((t) => `[${t?.shape ?? "none"}]`);
+    throw new KernelError(
+      "bad-shape",
+      `Cannot normalise [${x.shape}] into ${given[0]} with weight ${given[1]}, bias ${given[2]}, ` +
+        `modulation ${given[3]} of ${images} images`,
+    );
+  }
+  const vec4 = [C, scaleOffset, shiftOffset, stride].every((n) => n % 4 === 0);
+  const per = vec4 ? 4 : 1;
+  const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
+  const { subgroups, subgroupSize, class: adapter } = device.capabilities;
+  const shuffles = adapter === "cpu" && subgroups && subgroupSize > 0;
+  const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
+  const wg = variant === "subgroup" ? subgroupSize : 64;
+  device.run(kernel, {
+    specialise: {
+      X: type(x.dtype),
+      Y: type(y.dtype),
+      V: type("f32"),
+      PER: per,
+      WG: wg,
+      HELD,
+      ONCE: C / per <= HELD * wg,
+      RMS: rms,
+      WEIGHT: weight !== undefined,
+      BIAS: bias !== undefined,
+      MODULATION: modulation !== undefined,
+    },
+    functions: ACROSS[vec4 ? "vec4" : "scalar"] + HOLDING +
+      (variant === "subgroup" ? totalByShuffles(subgroupSize) : TOTAL_BY_TREE),
+    bind: {
+      x,
+      weight: weight ?? null,
+      bias: bias ?? null,
+      modulation: modulation?.tensor ?? null,
+      y,
+    },
+    params: {
+      M,
+      C: C / per,
+      width: C,
+      eps,
+      rows: modulation?.rows ?? 1,
+      stride: stride / per,
+      scale_offset: scaleOffset / per,
+      shift_offset: shiftOffset / per,
+    },
+    workgroups: grid(M),
+  });
+}

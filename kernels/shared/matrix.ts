@@ -1,0 +1,186 @@
+/**
+ * Subgroup matrices (tensor cores): which shape to use, and the lines that multiply tiles in workgroup memory by them.
+ *
+ * @module
+ */
+
+import {
+  type Device,
+  grid,
+  KernelError,
+  type Specialisation,
+  type SubgroupMatrix,
+} from "../../engine/mod.ts";
+import half from "./half.wgsl" with { type: "text" };
+import source from "./matrix.wgsl" with { type: "text" };
+import { variantOf } from "./variants.ts";
+
+/** What a workgroup makes, and how its subgroups share it. */
+export interface Tile {
+  /** Rows of the tile. */
+  readonly m: number;
+  /** Columns of the tile. */
+  readonly n: number;
+  /** Rows that one subgroup makes. */
+  readonly subgroupM: number;
+  /** Columns that one subgroup makes. */
+  readonly subgroupN: number;
+}
+
+/** The same sums by either, so only time depends on the choice. */
+export const TILES: Readonly<Record<"small" | "large", Tile>> = {
+  /** 4 subgroups: for few rows, or where large tiles would leave cores without work. */
+  small: { m: 64, n: 64, subgroupM: 32, subgroupN: 32 },
+  /** 8 subgroups: loads half as much for the same work. */
+  large: { m: 128, n: 128, subgroupM: 64, subgroupN: 32 },
+};
+
+/** What a tile takes of the common axis at a time: two matrices of most GPUs. */
+export const TILE_K = 32;
+
+/** Added to the rows of a tile, in vec4s of f16, so that the rows of a matrix lie in different banks. */
+const PAD = 2;
+
+/** Bytes of workgroup memory that a large tile may take. */
+const ROOM = 32768;
+
+/** `vector`: any adapter. `small` and `large`: tensor cores, by tiles of 64 × 64 and 128 × 128. */
+export type MatrixVariant = "vector" | keyof typeof TILES;
+
+/**
+ * How to make M × N of a product of weights stored as `dtype`, in a buffer. Tensor cores take f16, so f32 weights, which
+ * someone asked for, stay out. Whether they multiply does not depend on the number of rows, and the size of the tile
+ * changes no sum: the bits of one row must not depend on the others.
+ */
+export function matrixVariant(device: Device, dtype: string, M: number, N: number): MatrixVariant {
+  const { class: adapter } = device.capabilities;
+  if (adapter === "cpu" || dtype === "f32" || !matrixShape(device)) return "vector";
+  const { m, n } = TILES.large;
+  return variantOf(device, "matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
+}
+
+/** The shape that multiplies f16 into f32 and fits the tiles, or null: the largest, which does most at once. */
+export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
+  const { subgroupMatrices, subgroupSize, f16, limits } = capabilities;
+  const { maxComputeInvocationsPerWorkgroup: most = 0, maxComputeWorkgroupStorageSize: room = 0 } =
+    limits;
+  if (!f16 || !subgroupSize || 8 * subgroupSize > most || room < ROOM) return null;
+  const [largest = null] = subgroupMatrices
+    .filter(({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" &&
+      [M, N, K].every((size) => size % 4 === 0 && TILE_K % size === 0)
+    )
+    .sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
+  return largest;
+}
+
+/** What a kernel needs to make M × N by subgroup matrices; see matmul_matrix.wgsl. */
+export interface Matrices {
+  /** Constants and types. */
+  readonly specialise: Specialisation;
+  /** Functions, for {@link matrixLines}. */
+  readonly cut: Parameters<typeof matrixLines>;
+  /** Workgroups along x, y, z. */
+  readonly workgroups: [number, number, number];
+}
+
+/** @throws {KernelError} `no-matrices`: the adapter has none that fit. */
+export function matrices(
+  device: Device,
+  variant: keyof typeof TILES,
+  rows: number,
+  columns: number,
+): Matrices {
+  const { subgroupSize, adapter } = device.capabilities;
+  const shape = matrixShape(device);
+  if (!shape) {
+    throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
+  }
+  const tile = TILES[variant];
+  return {
+    specialise: constants(shape, tile, subgroupSize),
+    cut: [shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN],
+    workgroups: [Math.ceil(columns / tile.n), ...grid(Math.ceil(rows / tile.m))],
+  };
+}
+
+function constants(
+  { M, N, K }: SubgroupMatrix,
+  { m, n, subgroupM, subgroupN }: Tile,
+  lanes: number,
+): Specialisation {
+  const subgroups = m / subgroupM * (n / subgroupN);
+  return {
+    Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
+    Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
+    Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+    LANES: lanes,
+    WG: subgroups * lanes,
+    TILE_M: m,
+    TILE_N: n,
+    TILE_K,
+    SUBGROUP_M: subgroupM,
+    SUBGROUP_N: subgroupN,
+    MATRIX_M: M,
+    MATRIX_N: N,
+    PITCH_X: TILE_K / 4 + PAD,
+    PITCH_W: n / 4 + PAD,
+    X_TILE: m * (TILE_K / 4 + PAD),
+    W_TILE: TILE_K * (n / 4 + PAD),
+    STAGE: subgroups * M * N / 4,
+  };
+}
+
+/**
+ * `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows of x_tile, from
+ * vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which hands each to
+ * `finish`; half.wgsl and matrix.wgsl.
+ * Unrolled: matrices stay in registers only under names of their own.
+ */
+export function matrixLines(
+  M: number,
+  N: number,
+  K: number,
+  subgroupM: number,
+  subgroupN: number,
+): string {
+  const rows = Array.from({ length: subgroupM / M }, (_, i) => i);
+  const columns = Array.from({ length: subgroupN / N }, (_, j) => j);
+  const all = rows.flatMap((i) => columns.map((j) => ({ i, j, name: `s${i}_${j}` })));
+  const steps = Array.from({ length: TILE_K / K }, (_, k) => k);
+  const multiply = steps.flatMap((k) => [
+    ...rows.map((i) =>
+      `  let a${k}_${i} = subgroupMatrixLoad<Left, row_major>(&x_tile, a + ${i * M} * PITCH_X + ${
+        k * K / 4
+      }, PITCH_X);`
+    ),
+    ...columns.map((j) =>
+      `  let b${k}_${j} = subgroupMatrixLoad<Right, row_major>(&w_tile, b + ${k * K} * PITCH_W + ${
+        j * N / 4
+      }, PITCH_W);`
+    ),
+    ...all.map(({ i, j, name }) =>
+      `  s.${name} = subgroupMatrixMultiplyAccumulate(a${k}_${i}, b${k}_${j}, s.${name});`
+    ),
+  ]);
+  const finish = all.map(({ i, j, name }) =>
+    `  subgroupMatrixStore<row_major>(&stage, at, sums.${name}, MATRIX_N / 4);
+  workgroupBarrier();
+  finish(m + ${i * M}, n + ${j * N / 4}, subgroup, lane);
+  workgroupBarrier();`
+  );
+  return [
+    `struct Sums { ${all.map(({ name }) => `${name}: Result`).join(", ")} }`,
+    "fn multiply(sums: Sums, a: u32, b: u32) -> Sums {",
+    "  var s = sums;",
+    ...multiply,
+    "  return s;",
+    "}",
+    "fn finish_all(sums: Sums, m: u32, n: u32, subgroup: u32, lane: u32) {",
+    "  let at = subgroup * (MATRIX_M * MATRIX_N / 4);",
+    ...finish,
+    "}",
+    half,
+    source,
+  ].join("\n");
+}

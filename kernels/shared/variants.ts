@@ -1,0 +1,59 @@
+import type { Device, Tuning } from "../../engine/mod.ts";
+
+/** A choice between variants of a kernel: what its sizes count, and which there are. */
+export interface Choice {
+  /** What a size of it counts. */
+  readonly size: string;
+  /** The variants, that of the smallest sizes first. */
+  readonly variants: readonly string[];
+}
+
+/** Every choice that is made by size, see {@link variantOf}. */
+export const CHOICES = {
+  "matmul_texture rows": { size: "rows", variants: ["8", "16", "32"] },
+  "matmul_texture patches": { size: "pixels", variants: ["8", "16", "32"] },
+  "matmul tiles": { size: "rows", variants: ["registers", "64", "128"] },
+  "matrix tile": { size: "large tiles", variants: ["small", "large"] },
+  "attention operands": {
+    size: "operations per byte of keys and values",
+    variants: ["subgroup", "texture"],
+  },
+  "attention_texture queries": { size: "queries per lane", variants: ["2", "4"] },
+} as const satisfies Record<string, Choice>;
+
+/** What was measured where: lavapipe 22.3.6 on a Xeon (Sapphire Rapids) of 2 cores, with 256 and with 512 bits. */
+const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
+  narrow: {
+    "matmul_texture rows": [[0, "16"], [65, "32"]],
+    "matmul_texture patches": [[0, "16"], [2049, "32"]],
+    // twice as fast from 6 on, but a second of compilation more
+    "attention operands": [[0, "subgroup"], [12, "texture"]],
+    "attention_texture queries": [[0, "2"], [16, "4"]],
+  },
+  wide: {
+    // unrolled over 16 lanes, 32 rows take two seconds to compile
+    "matmul_texture rows": [[0, "8"], [65, "32"]],
+    "matmul_texture patches": [[0, "8"], [1025, "32"]],
+    "attention operands": [[0, "subgroup"], [12, "texture"]],
+    "attention_texture queries": [[0, "2"], [16, "4"]],
+  },
+  gpu: {
+    // not measured
+    "matmul tiles": [[0, "registers"]],
+    // not measured: about one large tile per core of a large GPU
+    "matrix tile": [[0, "small"], [128, "large"]],
+  },
+};
+
+/** The variant for a size: of what was measured on this adapter if anything was, else of what was elsewhere. */
+export function variantOf<K extends keyof typeof CHOICES>(
+  device: Device,
+  kernel: K,
+  size: number,
+): (typeof CHOICES)[K]["variants"][number] {
+  const { class: adapter, subgroupSize } = device.capabilities;
+  const defaults = DEFAULTS[adapter === "gpu" ? "gpu" : subgroupSize > 8 ? "wide" : "narrow"];
+  const steps = device.tuning[kernel] ?? defaults[kernel] ?? [];
+  const variant = steps.findLast(([least]) => size >= least)?.[1] ?? CHOICES[kernel].variants[0];
+  return variant as (typeof CHOICES)[K]["variants"][number];
+}

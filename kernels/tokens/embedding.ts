@@ -1,0 +1,45 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./embedding.wgsl" with { type: "text" };
+
+const kernel = defineKernel("embedding", source, ["ids", "table", "y"], [
+  "count",
+  "C",
+  "first",
+  "rows",
+]);
+
+/** Arguments of {@link embedding}. */
+export interface EmbeddingArgs {
+  /** [T] u32. */
+  readonly ids: Tensor;
+  /** [V, C] f32 or f16: the rows of ids `first` to first + V − 1. */
+  readonly table: Tensor;
+  /** Id of the first row, where a table larger than a binding comes in parts; 0 if absent. */
+  readonly first?: number;
+  /** [T, C] f32 or f16; rows of ids outside the table stay as they are. */
+  readonly y: Tensor;
+}
+
+/**
+ * y[t] = table[ids[t]] (`torch.nn.Embedding`).
+ *
+ * @throws {KernelError} if shapes disagree or ids are not u32.
+ */
+export function embedding(device: Device, { ids, table, first = 0, y }: EmbeddingArgs): void {
+  const [V = 0, C = 0] = table.shape;
+  if (table.shape.length !== 2 || ids.dtype !== "u32" || y.elements !== ids.elements * C) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot look up ${ids.dtype} [${ids.shape}] in [${table.shape}] into [${y.shape}]`,
+    );
+  }
+  const per = C % 4 === 0 ? 4 : 1;
+  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  device.run(kernel, {
+    specialise: { TABLE: type(table.dtype), Y: type(y.dtype), V: type("f32") },
+    bind: { ids, table, y },
+    params: { count: y.elements / per, C: C / per, first, rows: V },
+    workgroups: grid(Math.ceil(y.elements / per / 64)),
+    work: { bytes: ids.byteLength + 2 * y.byteLength }, // of the table the rows that are looked up
+  });
+}

@@ -1,0 +1,46 @@
+import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import source from "./token_input.wgsl" with { type: "text" };
+
+const kernel = defineKernel("token_input", source, ["pooled", "start", "words", "y"], [
+  "batch",
+  "rows",
+  "width",
+  "images",
+  "skip",
+]);
+
+/** Arguments of {@link tokenInput}. */
+export interface TokenInputArgs {
+  /** The start token's part: pooled text [batch, C] and `pos_start` [C], f32; null for scales after the first. */
+  readonly start: { readonly pooled: Tensor; readonly position: Tensor } | null;
+  /** Embedded codes [images, rows (− 1 with a start token), C] f32; null if there is only the start token. */
+  readonly words: Tensor | null;
+  /** [batch, rows, C] f32; image b reads words of image b mod images. */
+  readonly y: Tensor;
+}
+
+/**
+ * The input tokens of a pass: the start token and the embedded codes, repeated for the unconditional half
+ * (`autoregressive_infer_cfg` and `forward` in infinity/models/infinity.py).
+ *
+ * @throws {KernelError} if shapes disagree or C is not divisible by 4.
+ */
+export function tokenInput(device: Device, { start, words, y }: TokenInputArgs): void {
+  const [batch = 0, rows = 0, C = 0] = y.shape;
+  const skip = start ? 1 : 0;
+  const images = words?.shape[0] ?? 1;
+  if (
+    C % 4 || (words?.elements ?? 0) !== (words ? images * (rows - skip) * C : 0) ||
+    (!words && rows !== skip) || (start && start.pooled.elements !== batch * C)
+  ) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot make tokens [${y.shape}] of words [${words?.shape ?? "none"}]`,
+    );
+  }
+  device.run(kernel, {
+    bind: { pooled: start?.pooled ?? null, start: start?.position ?? null, words, y },
+    params: { batch, rows, width: C / 4, images, skip },
+    workgroups: grid(Math.ceil(y.elements / 4 / 64)),
+  });
+}

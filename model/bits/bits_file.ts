@@ -1,0 +1,134 @@
+/**
+ * Files of bits: a safetensors file with one tensor `bits` U8 [⌈n/8⌉], the bits of all scales [rows, columns, d] one
+ * after another, eight to a byte, the first the highest (as `numpy.unpackbits` reads them); the header says the rest.
+ *
+ * @module
+ */
+
+import { bytesSource } from "../../engine/byte_source.ts";
+import { InputError, quote } from "../../engine/errors.ts";
+import { Safetensors, type TensorFile } from "../../engine/safetensors.ts";
+import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
+import { bitCount, gridText, type PictureBits, scheduleText } from "./picture_bits.ts";
+import { parseSchedule } from "../config/schedule.ts";
+
+/** What the header calls the format. */
+const FORMAT = "bitwise-bits-1";
+
+/** The most pixels along a side, and bits in all: a header of a few bytes may claim any number. */
+const MAX_SIDE = 2 ** 16;
+const MAX_BITS = 2 ** 30;
+
+/** Eight bits to a byte, the first the highest; zeros at the end. */
+export function packBits(scales: PictureBits["scales"]): Uint8Array<ArrayBuffer> {
+  const packed = new Uint8Array(Math.ceil(bitCount({ scales }) / 8));
+  let at = 0;
+  for (const bits of scales) {
+    for (const bit of bits) packed[at >> 3]! |= (bit & 1) << 7 - (at++ & 7);
+  }
+  return packed;
+}
+
+/**
+ * Makes a file of a picture's bits: as small as they are, and a header of some 250 bytes.
+ *
+ * @example
+ * ```ts
+ * import { encodeBitsFile, InfinityModel } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load();
+ * const { images: [apple] } = await model.generate({ prompt: "red apple" });
+ * const file = encodeBitsFile(apple!.bits);
+ * console.log(file.length); // 120 bytes of bits, and the header
+ * ```
+ */
+export function encodeBitsFile(bits: PictureBits): Uint8Array<ArrayBuffer> {
+  const data = packBits(bits.scales);
+  return encodeSafetensors([{ name: "bits", dtype: "U8", shape: [data.length], data }], {
+    format: FORMAT,
+    d: `${bits.d}`,
+    size: `${bits.width}x${bits.height}`,
+    latent: gridText(bits.latent),
+    schedule: scheduleText(bits.schedule),
+    ...bits.model !== undefined && { model: bits.model },
+  });
+}
+
+/**
+ * Reads what {@link encodeBitsFile} wrote.
+ *
+ * @example
+ * ```ts
+ * import { decodeBitsFile, encodeBitsFile, InfinityModel } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load();
+ * const { images: [apple] } = await model.generate({ prompt: "red apple" });
+ * const bits = await decodeBitsFile(encodeBitsFile(apple!.bits));
+ * const again = await model.decode(bits);
+ * console.log(again.width);
+ * ```
+ *
+ * @param name What messages call the file.
+ * @throws {SafetensorsError} it is no safetensors file.
+ * @throws {InputError} `bad-bits`: it holds no bits, or other than its header says.
+ */
+export async function decodeBitsFile(
+  bytes: Uint8Array<ArrayBuffer>,
+  name?: string,
+): Promise<PictureBits> {
+  const bits = await readBits(await Safetensors.open(bytesSource(name ?? "bits", bytes)));
+  return name === undefined ? bits : { ...bits, name };
+}
+
+/** Whether a file says that it holds a picture's bits. */
+export function holdsBits({ metadata }: Pick<TensorFile, "metadata">): boolean {
+  return metadata.format === FORMAT;
+}
+
+/** {@link decodeBitsFile} of an open file. */
+export async function readBits(file: TensorFile): Promise<PictureBits> {
+  const refuse = (why: string): never => {
+    throw new InputError("bad-bits", `Cannot read bits of ${quote(file.name)}: ${why}`);
+  };
+  const { metadata } = file;
+  if (!holdsBits(file)) refuse("it is no bits file; make one with  bitwise encode");
+  const read = <T>(key: string, parse: (text: string) => T | undefined): T => {
+    const text = metadata[key];
+    if (text === undefined) return refuse(`its header has no ${key}`);
+    return parse(text) ?? refuse(`its header says ${key} ${quote(text)}`);
+  };
+  const grids = (text: string) => {
+    try {
+      return parseSchedule(text);
+    } catch {
+      return undefined;
+    }
+  };
+  const d = read("d", (text) => /^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined);
+  const schedule = read("schedule", grids);
+  const latent = read("latent", (text) => {
+    const found = grids(text);
+    return found?.length === 1 ? found[0] : undefined;
+  });
+  const [width, height] = read("size", (text) => {
+    const match = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text);
+    const [across, down] = (match ?? []).slice(1).map(Number);
+    return across && down && Math.max(across, down) <= MAX_SIDE ? [across, down] : undefined;
+  });
+  const sizes = schedule.map(([h, w]) => h * w * d);
+  const count = sizes.reduce((sum, n) => sum + n, 0);
+  if (count > MAX_BITS) refuse(`its header says ${count} bits, the limit is ${MAX_BITS}`);
+  const info = file.tensors.get("bits");
+  const bytes = Math.ceil(count / 8);
+  if (info?.dtype !== "U8" || info.shape.length !== 1 || info.byteLength !== bytes) {
+    const is = info ? `${info.dtype} [${info.shape.slice(0, 8)}]` : "missing";
+    refuse(`tensor bits is ${is}, ${count} bits need U8 [${bytes}]`);
+  }
+  const packed = await file.read("bits");
+  let at = 0;
+  const scales = sizes.map((n) =>
+    Uint8Array.from({ length: n }, () => Number(packed[at >> 3]) >> 7 - (at++ & 7) & 1)
+  );
+  const { model } = metadata;
+  return { width, height, d, latent, schedule, scales, ...model !== undefined && { model } };
+}

@@ -1,0 +1,34 @@
+/**
+ * Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) on the CPU: the numbers of
+ * kernels/shared/philox.wgsl, for what is chosen on the host.
+ *
+ * @module
+ */
+
+/** The high word of a product of two 32-bit words, by halves of `b` so that doubles hold every step. */
+function multiplyHigh(a: number, b: number): number {
+  return Math.floor((a * (b >>> 16) + Math.floor(a * (b & 0xffff) / 65536)) / 65536);
+}
+
+/** Four random words of a counter of four words and a 64-bit key. */
+export function philox(
+  [x0, x1, x2, x3]: readonly [number, number, number, number],
+  key: bigint,
+): [number, number, number, number] {
+  let k0 = Number(key & 0xffffffffn);
+  let k1 = Number(key >> 32n & 0xffffffffn);
+  for (let round = 0; round < 10; round++) {
+    const [p, q] = [multiplyHigh(0xD2511F53, x0), multiplyHigh(0xCD9E8D57, x2)];
+    const [low0, low2] = [Math.imul(0xD2511F53, x0), Math.imul(0xCD9E8D57, x2)];
+    [x0, x1, x2, x3] = [(q ^ x1 ^ k0) >>> 0, low2 >>> 0, (p ^ x3 ^ k1) >>> 0, low0 >>> 0];
+    k0 = k0 + 0x9E3779B9 >>> 0;
+    k1 = k1 + 0xBB67AE85 >>> 0;
+  }
+  return [x0, x1, x2, x3];
+}
+
+/** The items in a random order: an item's place depends on the seed, the stream, the item, and the others' draws. */
+export function shuffled(items: readonly number[], seed: bigint, stream: number): number[] {
+  const draw = new Map(items.map((item) => [item, philox([1, stream, item, 0], seed)[0]]));
+  return items.toSorted((a, b) => draw.get(a)! - draw.get(b)! || a - b);
+}

@@ -1,0 +1,123 @@
+/**
+ * Weights in blocks of 32 that share one f16 scale, as files store them: `NAME`, I8 [N, K] (q8_0) or U8 [N, K/2] (q4_0,
+ * the even k in the low nibble, plus 8), and `NAME.scales`, F16 [N, K/32].
+ *
+ * @module
+ */
+
+import type { TensorInfo } from "../../engine/safetensors.ts";
+import { BLOCK, isQuantised, WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
+
+/** Types of blocks. */
+export type BlockType = "q8_0" | "q4_0";
+
+/** The key of a file's metadata that tells its type of blocks. */
+export const QUANTISATION = "quantisation";
+
+/** The large matrices. Not `sa.proj`: a sixteenth of a block's weights, a quarter of what q8_0 costs in logits. */
+const TRANSFORMER =
+  /^(blocks|block_chunks\.\d+\.module)\.\d+\.(sa\.mat_qkv|ca\.mat_q|ca\.mat_kv|ca\.proj|ffn\.fc1|ffn\.fc2)\.weight$/;
+const T5 =
+  /^encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|DenseReluDense\.(wi_0|wi_1|wo))\.weight$/;
+
+/**
+ * Whether a tensor is kept in blocks when a model is quantised: the linear layers of transformer blocks. Outside of them
+ * there is little to save, and every logit hangs on it.
+ */
+export function inBlocks(name: string, shape: readonly number[]): boolean {
+  return shape.length === 2 && shape[1]! % BLOCK === 0 && (TRANSFORMER.test(name) || T5.test(name));
+}
+
+/** The name of the tensor that holds the scales of `name`. */
+export function scalesOf(name: string): string {
+  return `${name}.scales`;
+}
+
+/** A weight that a file holds in blocks. */
+export interface StoredBlocks {
+  readonly type: BlockType;
+  /** [N, K] of the weight. */
+  readonly shape: readonly [N: number, K: number];
+  /** Its scales; null if the file has none. */
+  readonly scales: Pick<TensorInfo, "dtype" | "shape"> | null;
+}
+
+/** How `name` is stored in blocks; null if it is not. */
+export function storedBlocks(
+  tensors: ReadonlyMap<string, Pick<TensorInfo, "dtype" | "shape">>,
+  name: string,
+): StoredBlocks | null {
+  const info = tensors.get(name);
+  const type = info?.dtype === "I8" ? "q8_0" : info?.dtype === "U8" ? "q4_0" : null;
+  if (!info || !type || info.shape.length !== 2) return null;
+  const [N, width] = info.shape as [number, number];
+  const K = type === "q4_0" ? 2 * width : width;
+  if (!inBlocks(name, [N, K])) return null;
+  return { type, shape: [N, K], scales: tensors.get(scalesOf(name)) ?? null };
+}
+
+/** What is wrong with the scales of `name`; null if nothing is. */
+export function scalesFault(name: string, { type, shape, scales }: StoredBlocks): string | null {
+  const [N, K] = shape;
+  const is = scales ? `${scales.dtype} [${scales.shape.join(", ")}]` : "missing";
+  const wanted = `F16 [${N}, ${K / BLOCK}]`;
+  if (is === wanted) return null;
+  return `tensor "${scalesOf(name)}" is ${is}, ${type} blocks of [${N}, ${K}] need ${wanted}`;
+}
+
+/** The type of blocks that a file's metadata tell, if they do. */
+export function quantisationOf(metadata: Readonly<Record<string, string>>): WeightType | undefined {
+  return WEIGHT_TYPES.find((type) => isQuantised(type) && type === metadata[QUANTISATION]);
+}
+
+/** Bytes per row of a weight in blocks: the width of its tensor. */
+export function blockBytes(type: BlockType, K: number): number {
+  return type === "q8_0" ? K : K / 2;
+}
+
+/** Adding and taking it away rounds to a whole number, ties to even, as WGSL's `round`. */
+const ROUND = 1.5 * 2 ** 52;
+
+/**
+ * Puts whole blocks of 32 values into bytes and scales, with the very numbers of kernels/linear/pack_quantised.wgsl. Values that
+ * come out of blocks go back into the same ones, unless the scale is so small a subnormal that the largest weight missed
+ * its end of the range: below 127² · 2⁻²⁴ ≈ 1e-3 (q8_0) or 64 · 2⁻²⁴ (q4_0) a scale may become its neighbour.
+ *
+ * @returns also how many numbers no block can hold: infinite, or too large for an f16 scale.
+ */
+export function quantise(
+  values: Float32Array,
+  type: BlockType,
+): { bytes: Uint8Array<ArrayBuffer>; scales: Float16Array<ArrayBuffer>; overflows: number } {
+  const bytes = new Uint8Array(blockBytes(type, values.length));
+  const scales = new Float16Array(values.length / BLOCK);
+  const eight = type === "q8_0";
+  let overflows = 0;
+  for (let block = 0; block < scales.length; block++) {
+    const from = block * BLOCK;
+    let most = 0; // with its sign
+    for (let i = from; i < from + BLOCK; i++) {
+      const v = values[i]!;
+      if (Math.abs(v) > Math.abs(most)) most = v;
+      if (v !== v) overflows++;
+    }
+    // step by step in f32, and the rounded scale is what divides
+    const scale = Math.f16round(Math.fround(eight ? Math.abs(most) / 127 : most / -8));
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    scales[block] = scale;
+    if (Math.abs(scale) === Infinity) overflows++;
+    if (eight) {
+      for (let i = from; i < from + BLOCK; i++) {
+        const q = Math.fround(values[i]! * inverse) + ROUND - ROUND;
+        bytes[i] = Math.max(-127, Math.min(127, q));
+      }
+    } else {
+      for (let i = from; i < from + BLOCK; i += 2) {
+        const low = Math.fround(values[i]! * inverse) + ROUND - ROUND + 8;
+        const high = Math.fround(values[i + 1]! * inverse) + ROUND - ROUND + 8;
+        bytes[i / 2] = Math.max(0, Math.min(15, low)) | Math.max(0, Math.min(15, high)) << 4;
+      }
+    }
+  }
+  return { bytes, scales, overflows };
+}

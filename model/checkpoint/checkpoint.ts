@@ -1,0 +1,235 @@
+import { CheckpointError, type Device, elementCount, type Tensor } from "../../engine/mod.ts";
+import { dtypeBytes, toFloat32 } from "../../engine/dtype.ts";
+import type { TensorFile } from "../../engine/safetensors.ts";
+import { embedding } from "../../kernels/tokens/embedding.ts";
+import { dequantise } from "../../kernels/linear/dequantise.ts";
+import {
+  isQuantised,
+  type Linear,
+  packLinear,
+  type WeightType,
+} from "../../kernels/linear/linear.ts";
+import { widen } from "../../kernels/elementwise/widen.ts";
+import { inBlocks, scalesFault, scalesOf, type StoredBlocks, storedBlocks } from "./blocks.ts";
+
+/** Bytes of one part of a table, as f32. */
+export const PART = 64e6;
+
+/** Bytes that are read and uploaded at a time. */
+const CHUNK = 4 * 1024 * 1024;
+
+/** Below this many bytes the host converts: a dispatch costs more. */
+const SMALL = 64 * 1024;
+
+/**
+ * A checkpoint's tensors on their way to the GPU: checked against the shape the model expects, streamed in bounded
+ * chunks, widened there from F16, BF16 or blocks. It owns what it loads: a part of a model ends by disposing its weights.
+ */
+export class Weights {
+  #owned: { dispose(): void }[] = [];
+  #scratch: Uint8Array<ArrayBuffer> | undefined;
+  /** Storage type of caches, of convolutions, and of matrices too small or too delicate for blocks. */
+  readonly dtype: "f32" | "f16";
+
+  /** Reads `file`; linear layers are stored as `type`, vectors always as f32. */
+  constructor(
+    /** Where the tensors go. */
+    readonly device: Device,
+    /** Where they come from. */
+    readonly file: TensorFile,
+    /** Storage type of linear layers. */
+    readonly type: WeightType,
+  ) {
+    const half = type === "f16" || (isQuantised(type) && device.capabilities.f16);
+    this.dtype = half ? "f16" : "f32";
+  }
+
+  /** Whether the file holds `name`. */
+  has(name: string): boolean {
+    return this.file.tensors.has(name);
+  }
+
+  /** Shape of `name` in the file, or of the weight that is there in blocks. @throws {CheckpointError} `missing-tensor`. */
+  shapeOf(name: string): readonly number[] {
+    const info = this.file.tensors.get(name);
+    if (info) return storedBlocks(this.file.tensors, name)?.shape ?? info.shape;
+    throw new CheckpointError(
+      "missing-tensor",
+      `Cannot load "${this.file.name}": tensor "${name}" is missing; is it the checkpoint of another model?`,
+    );
+  }
+
+  #check(name: string, shape: readonly number[]): void {
+    const found = this.shapeOf(name);
+    // leading ones carry no meaning: [1, 1, 6, C] is [6, C]
+    const squeeze = (s: readonly number[]) => s.filter((n) => n !== 1).join();
+    if (squeeze(found) === squeeze(shape)) return;
+    throw new CheckpointError(
+      "wrong-shape",
+      `Cannot load "${this.file.name}": tensor "${name}" is [${found.join(", ")}], ` +
+        `config.json makes it [${shape.join(", ")}]`,
+    );
+  }
+
+  /**
+   * Reads a small tensor into host memory as f32.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async host(name: string, shape: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+    this.#check(name, shape);
+    return await this.file.readFloat32(name);
+  }
+
+  /**
+   * Loads a tensor as f32.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async tensor(name: string, shape: readonly number[]): Promise<Tensor> {
+    this.#check(name, shape);
+    const { dtype, byteLength } = this.file.get(name);
+    const label = `weight ${name}`;
+    const blocks = storedBlocks(this.file.tensors, name);
+    if (blocks) return await this.#dequantised(name, blocks);
+    const y = this.keep(this.device.tensor("f32", shape, label));
+    if (byteLength < SMALL || !["F32", "F16", "BF16"].includes(dtype)) {
+      this.device.upload(y, await this.file.readFloat32(name));
+      return y;
+    }
+    const raw = await this.#raw(name, dtype === "F32" ? y : undefined);
+    if (dtype === "F16" || dtype === "BF16") {
+      widen(this.device, { x: raw, y, from: dtype });
+      raw.dispose();
+    }
+    return y;
+  }
+
+  /** A tensor's bytes as they are, in `raw` if it is given. */
+  async #raw(name: string, raw?: Tensor): Promise<Tensor> {
+    const words = [Math.ceil(this.file.get(name).byteLength / 4)];
+    raw ??= this.keep(this.device.tensor("u32", words, `weight ${name}`));
+    // taken while it is in use, so that tensors may load side by side
+    const scratch = this.#scratch ?? new Uint8Array(CHUNK);
+    this.#scratch = undefined;
+    for await (const { offset, bytes } of this.file.chunks(name, CHUNK, scratch)) {
+      this.device.upload(raw, bytes, offset);
+    }
+    this.#scratch = scratch;
+    return raw;
+  }
+
+  async #dequantised(name: string, blocks: StoredBlocks): Promise<Tensor> {
+    const fault = scalesFault(name, blocks);
+    if (fault) {
+      throw new CheckpointError("wrong-shape", `Cannot load "${this.file.name}": ${fault}`);
+    }
+    const y = this.keep(this.device.tensor("f32", blocks.shape, `weight ${name}`));
+    const x = await this.#raw(name);
+    const scales = await this.#raw(scalesOf(name));
+    dequantise(this.device, { x, scales, y, type: blocks.type });
+    for (const t of [x, scales]) t.dispose();
+    return y;
+  }
+
+  /**
+   * Loads a table [V, C] of the small storage type, in parts of at most 64 MB, so that a vocabulary fits any binding.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async table(name: string, shape: readonly [rows: number, C: number]): Promise<Tensor[]> {
+    this.#check(name, shape);
+    const [V, C] = shape;
+    const { dtype } = this.file.get(name);
+    const rowBytes = C * dtypeBytes(dtype);
+    if (V * C * 4 <= PART || rowBytes % 8 !== 0) {
+      return [this.narrow(await this.tensor(name, shape))];
+    }
+    const rows = Math.floor(PART / (C * 4));
+    const parts: Tensor[] = [];
+    for await (const { bytes } of this.file.chunks(name, rows * rowBytes)) {
+      const part = this.device.tensor("f32", [bytes.length / rowBytes, C], `weight ${name}`);
+      this.device.upload(part, toFloat32(bytes, dtype));
+      parts.push(this.narrow(part));
+    }
+    return parts;
+  }
+
+  /** A table as the small storage type; takes `table` over. */
+  protected narrow(table: Tensor): Tensor {
+    if (this.dtype === "f32") return this.keep(table);
+    const { device } = this;
+    const [V = 0] = table.shape;
+    const ids = device.from("u32", [V], Uint32Array.from({ length: V }, (_, i) => i));
+    const y = this.keep(device.tensor(this.dtype, table.shape, "weight table"));
+    embedding(device, { ids, table, y });
+    for (const t of [ids, table]) t.dispose();
+    return y;
+  }
+
+  /**
+   * Loads a linear layer packed for {@link matmul}: one weight [N, K], or several of the same K stacked along N
+   * (`shape` is that of the stack). `bias` is a name, values, or null for none. {@link inBlocks} says whether it is
+   * quantised.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async linear(
+    names: string | readonly string[],
+    shape: readonly [N: number, K: number],
+    bias: string | Float32Array<ArrayBuffer> | null = null,
+  ): Promise<Linear> {
+    const list = typeof names === "string" ? [names] : names;
+    const [N, K] = shape;
+    const rows = await Promise.all(
+      list.map((name) => this.tensor(name, [N / list.length, K])),
+    );
+    const values = typeof bias === "string" ? await this.host(bias, [N]) : bias;
+    const type = inBlocks(list[0]!, shape) ? this.type : this.dtype;
+    return this.#packed(rows, values, type, list[0]!);
+  }
+
+  /** {@link Weights.linear} of a weight [N, K] and bias [N] that were computed on the host; never in blocks. */
+  pack(
+    weight: Float32Array<ArrayBuffer>,
+    shape: readonly [N: number, K: number],
+    bias: Float32Array<ArrayBuffer> | null,
+    label: string,
+  ): Linear {
+    return this.#packed([this.upload(weight, shape, label)], bias, this.dtype, label);
+  }
+
+  #packed(
+    rows: Tensor[],
+    bias: Float32Array<ArrayBuffer> | null,
+    type: WeightType,
+    label: string,
+  ): Linear {
+    const uploaded = bias && this.upload(bias, [bias.length], `${label} bias`);
+    const linear = packLinear(this.device, rows, uploaded, type, `weight ${label}`);
+    for (const row of rows) row.dispose();
+    this.keep(linear.weight);
+    if (linear.scales) this.keep(linear.scales);
+    return linear;
+  }
+
+  /** Uploads values made on the host. */
+  upload(values: Float32Array<ArrayBuffer>, shape: readonly number[], label: string): Tensor {
+    if (values.length !== elementCount(shape)) {
+      throw new CheckpointError("wrong-shape", `${label} holds ${values.length} values`);
+    }
+    return this.keep(this.device.from("f32", shape, values, `weight ${label}`));
+  }
+
+  /** Makes something live as long as these weights. */
+  keep<T extends { dispose(): void }>(item: T): T {
+    this.#owned.push(item);
+    return item;
+  }
+
+  /** Releases everything that was loaded; the file stays the caller's. */
+  dispose(): void {
+    for (const item of this.#owned) item.dispose();
+    this.#owned = [];
+  }
+}

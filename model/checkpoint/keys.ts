@@ -1,0 +1,157 @@
+/**
+ * Whether a file is the checkpoint that config.json speaks of: known from its header, before a weight is read.
+ *
+ * @module
+ */
+
+import { CheckpointError, quote } from "../../engine/errors.ts";
+import type { TensorFile } from "../../engine/safetensors.ts";
+import { scalesFault, scalesOf, storedBlocks } from "./blocks.ts";
+import type { ModelConfig } from "../config/config.ts";
+import { checkPair } from "./pairs.ts";
+import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./shapes.ts";
+
+/** The files of a model that hold tensors, as config.json calls them. */
+export type Part = "transformer" | "vae" | "text_encoder";
+
+/** What a file's header says. */
+export type Header = Pick<TensorFile, "name" | "metadata" | "tensors">;
+
+/** What a part is used as: a VAE's file holds two networks. */
+export type Use = Part | "vae_encoder";
+
+/** What a part is called, which of its names tells it from others, and what else its file may hold. */
+const PARTS: Readonly<Record<Use, { title: string; mark: RegExp; harmless: RegExp }>> = {
+  transformer: {
+    title: "an Infinity transformer",
+    mark: /^(word_embed|block_chunks\.|blocks\.|text_proj_for_sos\.)/,
+    // constant zeros, and buffers of training
+    harmless:
+      /(^|\.)(zero_k_bias|lvl_1L|attn_bias_for_masking|Infinity_visible_kvlen|Infinity_invisible_qlen)$/,
+  },
+  vae: {
+    title: "a VAE",
+    mark: /^decoder\.(conv_in|up)\./,
+    // the encoder is for editing, the quantisers hold a constant mask; vae.py, load_cnn skips what it does not know
+    harmless: /^(?!decoder\.)/,
+  },
+  vae_encoder: { title: "a VAE", mark: /^encoder\.(conv_in|down)\./, harmless: /^(?!encoder\.)/ },
+  text_encoder: {
+    title: "a T5 encoder",
+    mark: /^encoder\.block\./,
+    // the decoder, and further names of the embedding
+    harmless: /^(?!encoder\.(block|final_layer_norm)\.)/,
+  },
+};
+
+/** The tensors that the loader needs. */
+function* needed(config: ModelConfig, part: Use): Generator<NamedShape> {
+  if (part === "transformer") yield* parameterShapes(config.transformer);
+  else if (part === "text_encoder") {
+    if (config.text_encoder) yield* t5Shapes(config.text_encoder);
+  } else {
+    const side = part === "vae" ? "decoder." : "encoder.";
+    for (const entry of vaeShapes(config.vae)) if (entry[0].startsWith(side)) yield entry;
+  }
+}
+
+/** Other names that the loader takes for a tensor. */
+function otherName(name: string, part: Use): string | null {
+  // older VAE files lack the inner name
+  if (part === "vae" || part === "vae_encoder") {
+    return name.replace(/\.(conv|norm)\.(weight|bias)$/, ".$2");
+  }
+  return name === "shared.weight" ? "encoder.embed_tokens.weight" : null;
+}
+
+/** The first five, and how many more there are. */
+function list(names: readonly string[]): string {
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return names.slice(0, 5).map(quote).join(", ") + more;
+}
+
+function tensors(count: number): string {
+  return count === 1 ? "1 tensor" : `${count} tensors`;
+}
+
+/** Leading ones carry no meaning: [1, 1, 6, C] is [6, C]. */
+function squeezed(shape: readonly number[]): string {
+  return shape.filter((size) => size !== 1).join();
+}
+
+/**
+ * Checks the names and shapes of a part's tensors, and that the VAE is the transformer's.
+ *
+ * @throws {CheckpointError} one line: `wrong-vae`, `another-model`, `missing-tensor` or `extra-tensor` (the first five,
+ * and the count), `no-encoder`, or `wrong-shape` with both shapes.
+ */
+export function checkFile(config: ModelConfig, part: Use, file: Header): void {
+  const { harmless } = PARTS[part];
+  const refuse = (code: string, why: string): never => {
+    throw new CheckpointError(code, `Cannot load ${quote(file.name)}: ${why}`);
+  };
+  const known = new Set<string>();
+  const missing: string[] = [];
+  const reshaped: string[] = [];
+  let count = 0;
+  for (const [name, shape] of needed(config, part)) {
+    count++;
+    const other = otherName(name, part);
+    const found = file.tensors.has(name)
+      ? name
+      : other !== null && file.tensors.has(other) && other;
+    if (!found) {
+      missing.push(name);
+      continue;
+    }
+    known.add(found);
+    const blocks = storedBlocks(file.tensors, found);
+    if (blocks?.scales) known.add(scalesOf(found));
+    else if (blocks) missing.push(scalesOf(found));
+    const is = blocks?.shape ?? file.tensors.get(found)!.shape;
+    if (squeezed(is) !== squeezed(shape)) {
+      const dims = `[${is.join(", ")}]${blocks ? ` in ${blocks.type}` : ""}`;
+      reshaped.push(
+        `tensor ${quote(found)} is ${dims}, config.json makes it [${shape.join(", ")}]`,
+      );
+    } else if (blocks) {
+      reshaped.push(...[scalesFault(found, blocks)].filter((fault) => fault !== null));
+    }
+  }
+  const extra = [...file.tensors.keys()].filter((name) => !known.has(name) && !harmless.test(name));
+  if (part === "vae_encoder" && missing.length === count) {
+    refuse("no-encoder", "it has no encoder, so it cannot read pictures; use the whole VAE");
+  }
+  if (missing.length > count / 2) {
+    const of = missing.length === count ? "none" : `only ${count - missing.length}`;
+    refuse(
+      "another-model",
+      `it ${looksLike(file, part)}: it has ${of} of the ${count} tensors that config.json needs, ` +
+        `${quote(missing[0]!)} is missing`,
+    );
+  }
+  if (part === "vae") checkPair(config, file);
+  const lines = [
+    missing.length && `${tensors(missing.length)} missing: ${list(missing)}`,
+    extra.length && `${tensors(extra.length)} that config.json knows nothing of: ${list(extra)}`,
+  ].filter((line) => line !== 0);
+  if (lines.length) {
+    refuse(missing.length ? "missing-tensor" : "extra-tensor", lines.join("; "));
+  }
+  if (reshaped.length) {
+    const more = reshaped.length > 1 ? `; ${reshaped.length - 1} more differ` : "";
+    refuse("wrong-shape", reshaped[0]! + more);
+  }
+}
+
+/** What a file is that is not the checkpoint wanted. */
+function looksLike(file: Header, part: Use): string {
+  const names = [...file.tensors.keys()];
+  if (names.length === 0) return "holds no tensors";
+  // most telling first: a VAE's encoder could pass for a T5's
+  for (const other of ["transformer", "text_encoder", "vae"] as const) {
+    if (other === part || !names.some((name) => PARTS[other].mark.test(name))) continue;
+    return `looks like ${PARTS[other].title}, not ${PARTS[part].title}`;
+  }
+  return "is the checkpoint of another model";
+}

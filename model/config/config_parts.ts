@@ -1,0 +1,195 @@
+import type { TransformerConfig } from "./config.ts";
+import { ConfigReader } from "./config_reader.ts";
+import type { T5Config } from "../text/t5.ts";
+import type { VaeConfig } from "../vae/vae.ts";
+
+const POSITIVE = { min: 1 } as const;
+const POSITIVE_REAL = { above: 0, real: true } as const;
+
+/** Rounds to the nearest whole number, halves to the even one, as Python does. */
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  if (x - floor !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/**
+ * Reads the transformer's part of a config.json. The official arguments are understood too, where
+ * RoPE's mode stands beside the rest.
+ *
+ * @param d The bits per token, if the VAE says so.
+ * @throws {ConfigError} a value is of a wrong type, impossible, or of a variant that is not
+ * implemented.
+ */
+export function parseTransformer(json: unknown, where: string, d = 32): TransformerConfig {
+  const t = new ConfigReader(json, where, "transformer");
+  for (const key of ["rms_norm", "swiglu", "nm0", "cross_attn_cos"]) t.only(key, false, 0);
+  for (const key of ["shared_aln", "head_aln"]) t.only(key, true, 1);
+  for (const key of ["use_bit_label", "head_depth", "tau"]) t.only(key, 1, true);
+  t.only("gelu", "tanh");
+
+  const embed_dim = t.number("embed_dim", 2048, POSITIVE);
+  const depth = t.number("depth", 32, POSITIVE);
+  const num_heads = t.number("num_heads", Math.max(1, Math.floor(embed_dim / 128)), POSITIVE);
+  checkHeads(t, "num_heads", num_heads, embed_dim);
+  const mlp_ratio = t.number("mlp_ratio", 4, POSITIVE_REAL);
+  const hidden = Math.max(1, roundHalfEven(mlp_ratio * embed_dim / 256)) * 256;
+  const ffn_hidden = t.number("ffn_hidden", hidden, { min: 4 });
+  if (embed_dim % 4) t.refuse("embed_dim", embed_dim, "divisible by 4");
+  if (ffn_hidden % 4) t.refuse("ffn_hidden", ffn_hidden, "divisible by 4");
+  const block_chunks = t.number("block_chunks", depth % 8 ? 1 : 8, POSITIVE);
+  if (depth % block_chunks) {
+    t.refuse("block_chunks", block_chunks, `a divisor of depth ${depth}`);
+  }
+
+  const text_channels = t.number("text_channels", 2048, POSITIVE);
+  if (text_channels % 4) t.refuse("text_channels", text_channels, "divisible by 4");
+  const pool = Math.max(1, Math.floor(text_channels / (embed_dim > 4096 ? 64 : 128)));
+  const text_attn_pool_heads = t.number("text_attn_pool_heads", pool, POSITIVE);
+  checkHeads(t, "text_attn_pool_heads", text_attn_pool_heads, embed_dim);
+
+  const rope = t.has("rope") ? t.object("rope") : t;
+  rope.only("rope2d_each_sa_layer", 1, true);
+  const mode = rope.number("rope2d_normalized_by_hw", 2, { min: 0, max: 2 }) as 0 | 1 | 2;
+  const grid = rope.has("reference_grid") ? rope.list("reference_grid", [], POSITIVE) : undefined;
+  if (grid && grid.length !== 2) rope.refuse("reference_grid", grid, "[height, width]");
+  const base = rope.number(rope === t ? "rope_base" : "base", 10000, POSITIVE_REAL);
+
+  return {
+    embed_dim,
+    depth,
+    num_heads,
+    mlp_ratio,
+    ffn_hidden,
+    block_chunks,
+    norm_eps: t.number("norm_eps", 1e-6, POSITIVE_REAL),
+    cos_attn: t.flag("cos_attn", true),
+    text_channels,
+    text_maxlen: t.number("text_maxlen", 512, POSITIVE),
+    text_attn_pool_heads,
+    d_vae: t.number("d_vae", d, POSITIVE),
+    apply_spatial_patchify: t.flag("apply_spatial_patchify", false),
+    add_lvl_embeding_only_first_block: t.flag("add_lvl_embeding_only_first_block", true),
+    lvl_embed_rows: t.number("lvl_embed_rows", 15, POSITIVE),
+    cross_attn_layer_scale: t.number("cross_attn_layer_scale", -1, { real: true }),
+    head_aln: true,
+    shared_aln: true,
+    rope: { mode, base, ...grid && { reference_grid: [grid[0], grid[1]] as const } },
+  };
+}
+
+/** A head needs whole quarters for the kernels' vectors, and RoPE pairs for rows and columns. */
+function checkHeads(t: ConfigReader, key: string, heads: number, embed_dim: number): void {
+  const size = embed_dim / heads;
+  // the pooling's heads are filled up with zeros where that is needed
+  const step = key === "num_heads" ? 4 : 1;
+  if (!Number.isInteger(size)) {
+    t.refuse(key, heads, `a divisor of embed_dim ${embed_dim}`);
+  }
+  if (size % step || size > 256) {
+    const found = `${embed_dim} / ${heads} = ${size}`;
+    const need = step === 1 ? "at most 256" : `a multiple of ${step} up to 256`;
+    t.refuse(key, heads, `such that embed_dim / ${key}, here ${found}, is ${need}`);
+  }
+}
+
+/**
+ * Reads the VAE's part of a config.json.
+ *
+ * @param patchify Whether the transformer's tokens stand for 2×2 positions.
+ * @throws {ConfigError} as {@linkcode parseTransformer}.
+ */
+export function parseVae(json: unknown, where: string, patchify = false): VaeConfig {
+  const v = new ConfigReader(json, where, "vae");
+  v.only("cnn_type", "2d");
+  v.only("cnn_attention", false, 0, "no");
+  v.only("norm", "group");
+  v.only("activation", "silu", "swish");
+  const q = v.object("quantizer");
+  q.only("type", "MultiScaleBSQ");
+  q.only("l2_normalize_before_sign", true, 1);
+  for (const key of ["project_in", "project_out", "layernorm"]) q.only(key, false, 0);
+
+  const base_ch = v.number("base_ch", 128, POSITIVE);
+  const released = patchify ? [1, 2, 4, 4] : [1, 2, 4, 4, 4];
+  const decoder_ch_mult = v.list(
+    "decoder_ch_mult",
+    v.list("ch_mult", released, POSITIVE),
+    POSITIVE,
+  );
+  const encoder_ch_mult = v.list(
+    "encoder_ch_mult",
+    v.list("ch_mult", released, POSITIVE),
+    POSITIVE,
+  );
+  const patch_size = v.number("patch_size", patchify ? 8 : 16, POSITIVE);
+  const doublings = Math.log2(patch_size);
+  if (!Number.isInteger(doublings)) v.refuse("patch_size", patch_size, "a power of 2");
+  const norm_groups = v.number("norm_groups", 32, POSITIVE);
+  for (const [key, mult] of Object.entries({ decoder_ch_mult, encoder_ch_mult })) {
+    if (mult.length <= doublings) {
+      const need = `a list of at least ${doublings + 1}, to halve by patch_size ${patch_size}`;
+      v.refuse(key, mult, need);
+    }
+    const odd = [1, ...mult].map((m) => m * base_ch).find((ch) => ch % norm_groups && ch % 24);
+    if (odd !== undefined) {
+      v.refuse("base_ch", base_ch, `such that ${odd} channels form ${norm_groups} or 24 groups`);
+    }
+  }
+  const codebook_dim = v.number("codebook_dim", patchify ? 14 : 32, POSITIVE);
+  if (v.number("z_channels", codebook_dim) !== codebook_dim) {
+    v.refuse("z_channels", v.raw("z_channels"), `codebook_dim ${codebook_dim}`);
+  }
+  v.only("in_channels", 3);
+  v.only("out_channels", 3);
+  return {
+    base_ch,
+    encoder_ch_mult,
+    decoder_ch_mult,
+    num_res_blocks: v.number("num_res_blocks", 2, POSITIVE),
+    patch_size,
+    codebook_dim,
+    norm_groups,
+    norm_eps: v.number("norm_eps", 1e-6, POSITIVE_REAL),
+  };
+}
+
+/**
+ * Reads the text encoder's part of a config.json, or a Hugging Face config.json of a T5.
+ *
+ * @throws {ConfigError} as {@linkcode parseTransformer}.
+ */
+export function parseT5(json: unknown, where: string): T5Config {
+  const t = new ConfigReader(json, where, "text_encoder");
+  t.only("feed_forward_proj", "gated-gelu");
+  t.only("attention_scale", 1);
+  const d_kv = t.number("d_kv", 64, POSITIVE);
+  if (d_kv % 4 || d_kv > 256) t.refuse("d_kv", d_kv, "a multiple of 4 up to 256");
+  const config = {
+    vocab_size: t.number("vocab_size", 32128, POSITIVE),
+    d_model: t.number("d_model", 2048, POSITIVE),
+    num_layers: t.number("num_layers", 24, POSITIVE),
+    num_heads: t.number("num_heads", 32, POSITIVE),
+    d_kv,
+    d_ff: t.number("d_ff", 5120, POSITIVE),
+    relative_attention_num_buckets: t.number("relative_attention_num_buckets", 32, { min: 4 }),
+    relative_attention_max_distance: t.number("relative_attention_max_distance", 128, {
+      min: 1,
+      max: 2 ** 20, // a table has an entry for each
+    }),
+    layer_norm_epsilon: t.number("layer_norm_epsilon", 1e-6, POSITIVE_REAL),
+  };
+  for (const key of ["d_model", "d_ff"] as const) {
+    if (config[key] % 4) t.refuse(key, config[key], "divisible by 4");
+  }
+  const exact = config.relative_attention_num_buckets / 4;
+  if (config.relative_attention_max_distance <= exact) {
+    const distance = config.relative_attention_max_distance;
+    t.refuse(
+      "relative_attention_max_distance",
+      distance,
+      `more than ${exact}, a quarter of the buckets`,
+    );
+  }
+  return config;
+}

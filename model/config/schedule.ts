@@ -1,0 +1,225 @@
+import { InputError } from "../../engine/errors.ts";
+import type { ModelConfig } from "./config.ts";
+import type { Grid } from "../transformer/transformer.ts";
+
+/** Picture sizes that the official schedules come in, in pixels. */
+export type PixelBudget = "0.06M" | "0.25M" | "0.60M" | "1M";
+
+/** Every shorter schedule is the beginning of its ratio's longest. */
+const LENGTHS: Readonly<Record<PixelBudget, number>> = {
+  "0.06M": 7,
+  "0.25M": 10,
+  "0.60M": 12,
+  "1M": 13,
+};
+
+/** The official 1M schedules of upright pictures (infinity/utils/dynamic_resolution.py), (h, w). */
+const UPRIGHT: readonly (readonly [ratio: number, scales: string])[] = [
+  [1, "1x1,2x2,4x4,6x6,8x8,12x12,16x16,20x20,24x24,32x32,40x40,48x48,64x64"],
+  [1.25, "1x1,2x2,3x3,5x4,10x8,15x12,20x16,25x20,30x24,35x28,45x36,55x44,70x56"],
+  [1.333, "1x1,2x2,4x3,8x6,12x9,16x12,20x15,24x18,28x21,36x27,48x36,60x45,72x54"],
+  [1.5, "1x1,2x2,3x2,6x4,9x6,15x10,21x14,27x18,33x22,39x26,48x32,63x42,78x52"],
+  [1.75, "1x1,2x2,3x3,7x4,11x6,14x8,21x12,28x16,35x20,42x24,56x32,70x40,84x48"],
+  [2, "1x1,2x2,4x2,6x3,10x5,16x8,22x11,30x15,38x19,46x23,60x30,74x37,90x45"],
+  [2.5, "1x1,2x2,5x2,10x4,15x6,20x8,25x10,30x12,40x16,50x20,65x26,80x32,100x40"],
+  [3, "1x1,2x2,6x2,9x3,15x5,21x7,27x9,36x12,45x15,54x18,72x24,90x30,111x37"],
+];
+
+/** By height over width; each ratio but 1 is followed by its inverse, cut to three digits. */
+const LADDERS: ReadonlyMap<number, readonly Grid[]> = new Map(
+  UPRIGHT.flatMap(([ratio, text]): [number, Grid[]][] => {
+    const grids = parseSchedule(text);
+    if (ratio === 1) return [[ratio, grids]];
+    const across = grids.map(([h, w]): Grid => [w, h]);
+    return [[ratio, grids], [Math.trunc(1000 / ratio) / 1000, across]];
+  }),
+);
+
+/** Heights over widths of the official schedules, as the official code names them. */
+export const RATIOS: readonly number[] = [...LADDERS.keys()];
+
+/** Names of the official picture sizes, small to large. */
+export const PIXEL_BUDGETS: readonly PixelBudget[] = Object.keys(LENGTHS) as PixelBudget[];
+
+/**
+ * An official schedule.
+ *
+ * @param ratio One of {@linkcode RATIOS}; see {@linkcode nearestRatio}.
+ * @throws {InputError} `bad-value`: there is no such schedule.
+ */
+export function schedules(ratio: number, pixels: PixelBudget): readonly Grid[] {
+  const ladder = LADDERS.get(ratio);
+  if (!ladder) {
+    throw new InputError(
+      "bad-value",
+      `Cannot use ratio ${ratio}: it must be one of ${RATIOS.join(", ")}`,
+    );
+  }
+  const length = Object.hasOwn(LENGTHS, pixels) ? LENGTHS[pixels] : undefined;
+  if (length === undefined) {
+    throw new InputError(
+      "bad-value",
+      `Cannot use size ${JSON.stringify(pixels)}: it must be one of ${PIXEL_BUDGETS.join(", ")}`,
+    );
+  }
+  return ladder.slice(0, length);
+}
+
+/** The official ratio nearest to a height over width; of two that are equally near, the first. */
+export function nearestRatio(ratio: number): number {
+  if (!(ratio > 0 && ratio < Infinity)) {
+    throw new InputError("bad-value", `Cannot use ratio ${ratio}: it must be above 0`);
+  }
+  return RATIOS.reduce((best, next) =>
+    Math.abs(next - ratio) < Math.abs(best - ratio) ? next : best
+  );
+}
+
+/**
+ * Reads a schedule of (height x width) in tokens, coarse to fine.
+ *
+ * @example
+ * ```ts
+ * import { parseSchedule } from "./schedule.ts";
+ *
+ * parseSchedule("1x1,2x2,3x4"); // [[1, 1], [2, 2], [3, 4]]
+ * ```
+ *
+ * @throws {InputError} `bad-schedule`: one line that names the part.
+ */
+export function parseSchedule(text: string): Grid[] {
+  return text.split(",").map((part): Grid => {
+    const match = /^\s*([1-9]\d{0,3})x([1-9]\d{0,3})\s*$/i.exec(part);
+    if (!match) {
+      throw new InputError(
+        "bad-schedule",
+        `Cannot read schedule ${JSON.stringify(text)}: ${JSON.stringify(part)} is no scale, ` +
+          "write height x width in tokens, such as 1x1,2x2,4x4",
+      );
+    }
+    return [Number(match[1]), Number(match[2])];
+  });
+}
+
+/** Whether `schedule` begins like `ladder` does. */
+function isStart(schedule: readonly Grid[], ladder: readonly Grid[]): boolean {
+  return schedule.every(([h, w], i) =>
+    i < ladder.length && ladder[i][0] === h && ladder[i][1] === w
+  );
+}
+
+/**
+ * The grid whose positions RoPE counts in: shorter official schedules use the positions of their
+ * ratio's 1M schedule, others those of their own last scale.
+ */
+export function referenceGrid(schedule: readonly Grid[]): Grid {
+  const lengths = Object.values(LENGTHS);
+  for (const ladder of LADDERS.values()) {
+    if (lengths.includes(schedule.length) && isStart(schedule, ladder)) return ladder.at(-1)!;
+  }
+  const last = schedule.at(-1);
+  if (!last) throw new InputError("bad-schedule", "Cannot use an empty schedule");
+  return last;
+}
+
+/** @throws {InputError} `bad-value`: there is no scale, or one of no whole size. */
+export function checkSchedule(schedule: readonly Grid[]): void {
+  const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
+  if (schedule.length > 0 && !odd) return;
+  const what = odd ? `a scale of ${odd.join("x")}` : "an empty schedule";
+  throw new InputError("bad-value", `Cannot use ${what}: give whole numbers above 0`);
+}
+
+/** A schedule of tokens in positions of the VAE, of which a token may be a square of four. */
+export function vaeSchedule({ transformer }: ModelConfig, schedule: readonly Grid[]): Grid[] {
+  const p = transformer.apply_spatial_patchify ? 2 : 1;
+  return schedule.map(([h, w]) => [h * p, w * p]);
+}
+
+/**
+ * The schedule that a picture of a size is encoded with: that of the nearest official shape, as large as the model's
+ * own; of a model that takes no other, its own.
+ *
+ * @param width Pixels across, above 0.
+ * @param height Pixels down.
+ */
+export function scheduleForPicture(
+  config: ModelConfig,
+  width: number,
+  height: number,
+): readonly Grid[] {
+  const own = scheduleForSize(config);
+  if (!config.pixel_budgets) return own;
+  const pixels = PIXEL_BUDGETS.find((pixels) => LENGTHS[pixels] === own.length);
+  return pixels ? schedules(nearestRatio(height / width), pixels) : own;
+}
+
+/** Pixels per token, each way. */
+function tokenPixels({ vae, transformer }: ModelConfig): number {
+  return vae.patch_size * (transformer.apply_spatial_patchify ? 2 : 1);
+}
+
+/**
+ * The schedule that makes a picture of a size: the model's own, or an official one. A model that was trained on official
+ * sizes takes any size and draws the nearest official one.
+ *
+ * @param width Pixels across; without both sizes it is the model's own schedule.
+ * @param height Pixels down.
+ * @param warn Is told, a line each, of another size than asked for, and of one that the model was not trained for.
+ * @throws {InputError} `bad-size`: there is none; says which sizes are near.
+ */
+export function scheduleForSize(
+  config: ModelConfig,
+  width?: number,
+  height?: number,
+  warn: (line: string) => void = () => {},
+): readonly Grid[] {
+  const own = config.scale_schedule.map(([, h, w]): Grid => [h, w]);
+  if (width === undefined && height === undefined) return own;
+  const scale = tokenPixels(config);
+  const size = (schedule: readonly Grid[]) => {
+    const [h, w] = schedule.at(-1)!;
+    return `${w * scale}x${h * scale}`;
+  };
+  if (width === undefined || height === undefined) {
+    const given = width === undefined ? `height ${height}` : `width ${width}`;
+    throw new InputError("bad-size", `Cannot use ${given} alone: give both width and height`);
+  }
+  const wanted = `${width}x${height}`;
+  if (wanted === size(own)) return own;
+  if (!(width > 0 && height > 0 && width < Infinity && height < Infinity)) {
+    throw new InputError("bad-size", `Cannot make ${wanted} pixels: both must be above 0`);
+  }
+  const rows = config.transformer.lvl_embed_rows;
+  const usable = (ratio: number) =>
+    PIXEL_BUDGETS.map((pixels) => ({ ratio, pixels, schedule: schedules(ratio, pixels) }))
+      .filter(({ schedule }) => schedule.length <= rows);
+  const near = usable(nearestRatio(height / width));
+  const exact = RATIOS.flatMap(usable).find(({ schedule }) => size(schedule) === wanted);
+  if (!config.pixel_budgets) {
+    if (exact) return exact.schedule;
+    const sizes = [...new Set([own, ...near.map(({ schedule }) => schedule)].map(size))];
+    throw new InputError(
+      "bad-size",
+      `Cannot make ${wanted} pixels: near that shape this model can make ${sizes.join(", ")}`,
+    );
+  }
+  // areas differ by factors, not by amounts
+  const distance = ({ schedule }: { schedule: readonly Grid[] }) => {
+    const [h, w] = schedule.at(-1)!;
+    return Math.abs(Math.log(h * w * scale * scale / (width * height)));
+  };
+  const found = exact ?? near.toSorted((a, b) => distance(a) - distance(b))[0];
+  if (!found) throw new InputError("bad-size", `Cannot make ${wanted} pixels: use ${size(own)}`);
+  if (!exact) {
+    warn(`Using ${size(found.schedule)}, the nearest of the official sizes to ${wanted}`);
+  }
+  if (!config.pixel_budgets.includes(found.pixels)) {
+    const trained = config.pixel_budgets.map((pixels) => size(schedules(found.ratio, pixels)));
+    warn(
+      `${config.name} was not trained for ${size(found.schedule)}: pictures may be poor, ` +
+        `better use ${trained.join(" or ")}`,
+    );
+  }
+  return found.schedule;
+}

@@ -1,0 +1,279 @@
+/**
+ * Editing with bits: some of a picture's bits are forced while the rest is drawn (`gt_leak` in
+ * infinity/models/infinity.py, scale by scale; masks as in VAR, arXiv 2404.02905, section 5.3, token by token).
+ *
+ * @module
+ */
+
+import { InputError, quote } from "../../engine/errors.ts";
+import { FREE } from "../../kernels/bits/force_bits.ts";
+import type { ModelConfig } from "../config/config.ts";
+import { readPicture } from "../image/picture.ts";
+import { gridText, type PictureBits, scheduleText, tokensOfBits } from "../bits/picture_bits.ts";
+import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
+import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
+import type { Picture } from "../image/png.ts";
+import { fitMask } from "../image/resize.ts";
+import { scheduleForSize, vaeSchedule } from "../config/schedule.ts";
+import type { Grid } from "../transformer/transformer.ts";
+
+/** Which picture to start from, and what may change of it. */
+export interface EditOptions {
+  /** The picture to edit, or its bits. */
+  readonly init?: PictureInput | PictureBits;
+  /**
+   * How much of it is drawn anew, from 0 (nothing: its reconstruction) to 1 (all): the last scales, rounded up. 0.75 if
+   * absent, or with a mask 1.
+   */
+  readonly strength?: number;
+  /** How many of its first scales are kept, in place of `strength`. */
+  readonly keepScales?: number;
+  /**
+   * What may change: white is drawn, black stays. As large as the picture. A token is drawn where all that it reaches
+   * of the picture's positions lies in the mask, so the codes outside are the picture's, exactly.
+   */
+  readonly mask?: Uint8Array | Picture;
+}
+
+/** Sizes that a call may ask for. */
+interface Sizes {
+  readonly width?: number;
+  readonly height?: number;
+  readonly schedule?: readonly Grid[];
+}
+
+/** An edit that was checked: what is known without a GPU. */
+export interface EditPlan {
+  /** The picture, or its bits. */
+  readonly init: Exclude<PictureInput, Uint8Array> | PictureBits;
+  /** Grids of the scales in tokens. */
+  readonly schedule: readonly Grid[];
+  /** How many of the first scales are kept whole. */
+  readonly keepScales: number;
+  /** Tokens of each scale that are drawn behind those; all of them if absent. */
+  readonly free?: readonly (readonly boolean[])[];
+}
+
+/** What {@link EditOptions.strength} is if nothing is said: stable-diffusion.cpp's default. */
+const STRENGTH = 0.75;
+
+function refuse(code: string, message: string): never {
+  throw new InputError(code, message);
+}
+
+/**
+ * Checks an edit against the model, before anything is loaded; `null` if there is no picture to edit.
+ *
+ * @throws {InputError} one line: an option out of range, a mask of another size, bits of another model or schedule.
+ * @throws {FileError} bytes that are no picture.
+ */
+export async function planEdit(
+  config: ModelConfig,
+  options: EditOptions & Sizes,
+): Promise<EditPlan | null> {
+  const { mask } = options;
+  if (options.init === undefined) {
+    const alone = (["mask", "strength", "keepScales"] as const).find((key) =>
+      options[key] !== undefined
+    );
+    if (alone) refuse("no-picture", `Cannot use ${alone} without a picture to start from`);
+    return null;
+  }
+  const init = options.init instanceof Uint8Array
+    ? await readPicture(options.init, "picture")
+    : options.init;
+  const p = config.transformer.apply_spatial_patchify ? 2 : 1;
+  let schedule: readonly Grid[];
+  if ("scales" in init) {
+    checkBits(config, init);
+    schedule = scheduleOf(config, init, options);
+  } else {
+    const whole = options.schedule && vaeSchedule(config, options.schedule);
+    const plan = planEncode(config, init, { ...options, schedule: whole });
+    schedule = plan.schedule.map(([h, w]): Grid => [h / p, w / p]);
+  }
+  const there = "scales" in init ? init.scales.length : schedule.length;
+  const keepScales = keptScales(options, schedule.length, there);
+  if (!mask) return { init, schedule, keepScales };
+  const latent = vaeSchedule(config, schedule).at(-1)!;
+  const positions = await freePositions(mask, init, latent, config.vae.patch_size);
+  const free = schedule.map((grid) => freeTokens(positions, latent, grid, p === 2));
+  const draws = positions.includes(true) && free.slice(keepScales).flat().includes(true);
+  if (keepScales < schedule.length && !draws) {
+    refuse("empty-mask", "Cannot draw: the mask is white over no whole position of the picture");
+  }
+  return { init, schedule, keepScales, free };
+}
+
+/** Turns a picture into bits: {@link InfinityModel.encode}. */
+export type Encode = (picture: PictureInput, options: EncodeOptions) => Promise<PictureBits>;
+
+/**
+ * Checks all options of a drawing and, if a picture is edited, reads it: its bits are those that are forced.
+ *
+ * @throws {InputError} as {@link makePlan} and {@link planEdit} do.
+ */
+export async function planDrawing(
+  config: ModelConfig,
+  options: EditOptions & SamplingOptions & Pick<EncodeOptions, "signal">,
+  prompts: number,
+  encode: Encode,
+): Promise<Plan & { readonly keepScales?: number }> {
+  const edit = await planEdit(config, options);
+  if (!edit) return makePlan(config, options, prompts);
+  if (options.forceBits) {
+    refuse("bad-value", "Cannot force bits and edit a picture: give one of them");
+  }
+  const { init, schedule, keepScales } = edit;
+  const { width: _, height: __, ...rest } = options;
+  const plan = makePlan(config, { ...rest, schedule }, prompts);
+  // nothing of it stays: it need not be read
+  if (keepScales === 0 && !edit.free) return { ...plan, keepScales };
+  const whole = { schedule: vaeSchedule(config, schedule), signal: options.signal };
+  const bits = "scales" in init ? init : await encode(init, whole);
+  return { ...plan, forceBits: forcedBits(config, edit, bits, plan.images), keepScales };
+}
+
+/**
+ * What is forced of a picture, the same in each image: by scale [images, h, w, d] of tokens, {@link FREE} where bits
+ * are drawn.
+ *
+ * @param bits All that {@link EditPlan.init} has.
+ */
+function forcedBits(
+  config: ModelConfig,
+  { schedule, keepScales, free }: EditPlan,
+  bits: PictureBits,
+  images: number,
+): (Uint8Array | undefined)[] {
+  const patchify = Boolean(config.transformer.apply_spatial_patchify);
+  return vaeSchedule(config, schedule).map((grid, s) => {
+    if (s >= keepScales && !free) return undefined;
+    const tokens = tokensOfBits(bits.scales[s]!, grid, bits.d, patchify);
+    const drawn = s < keepScales ? [] : free![s]!;
+    const D = tokens.length / drawn.length;
+    drawn.forEach((isFree, token) => {
+      if (isFree) tokens.fill(FREE, token * D, (token + 1) * D);
+    });
+    const all = new Uint8Array(images * tokens.length);
+    for (let i = 0; i < images; i++) all.set(tokens, i * tokens.length);
+    return all;
+  });
+}
+
+/** The schedule in tokens whose first scales a picture's bits are. */
+function scheduleOf(config: ModelConfig, bits: PictureBits, options: Sizes): readonly Grid[] {
+  const p = config.transformer.apply_spatial_patchify ? 2 : 1;
+  const whole = bits.schedule.at(-1)!.join() === bits.latent.join();
+  const asked = options.schedule ??
+    (options.width !== undefined || options.height !== undefined
+      ? scheduleForSize(config, options.width, options.height)
+      : whole
+      ? bits.schedule.map(([h, w]): Grid => [h / p, w / p])
+      : scheduleForSize(config, bits.width, bits.height));
+  const tokens = vaeSchedule(config, asked);
+  const begins = bits.schedule.every((grid, s) => tokens[s]?.join() === grid.join());
+  const size = tokens.at(-1)?.join() === bits.latent.join();
+  if (begins && size) return asked;
+  const has = `${scheduleText(bits.schedule)} of ${gridText(bits.latent)} positions`;
+  return refuse(
+    "other-bits",
+    `Cannot edit ${
+      quote(bits.name ?? "bits")
+    }: it has the scales ${has}, the schedule to draw is ` +
+      scheduleText(tokens),
+  );
+}
+
+function keptScales({ strength, keepScales, mask }: EditOptions, scales: number, there: number) {
+  if (strength !== undefined && keepScales !== undefined) {
+    refuse("bad-value", "Cannot use both strength and keepScales: give one of them");
+  }
+  if (strength !== undefined && !(strength >= 0 && strength <= 1)) {
+    refuse("bad-value", `Cannot use strength ${strength}: it must be from 0 to 1`);
+  }
+  if (keepScales !== undefined && !(keepScales >= 0 && keepScales <= scales)) {
+    refuse("bad-value", `Cannot keep ${keepScales} scales: the schedule has ${scales}`);
+  }
+  if (keepScales !== undefined && !Number.isInteger(keepScales)) {
+    refuse("bad-value", `Cannot keep ${keepScales} scales: give a whole number`);
+  }
+  // what is a whole number but for rounding is that number
+  const drawn = Math.ceil((strength ?? (mask ? 1 : STRENGTH)) * scales - 1e-9);
+  const kept = keepScales ?? scales - drawn;
+  if (kept > there || (mask && there < scales)) {
+    const need = mask ? `a mask needs all ${scales}` : `${kept} are to be kept`;
+    refuse("too-few-scales", `Cannot edit: the picture's bits have ${there} scales, ${need}`);
+  }
+  return kept;
+}
+
+/** Which positions of the VAE may change: those that lie in the mask by half or more. */
+async function freePositions(
+  mask: Uint8Array | Picture,
+  init: EditPlan["init"],
+  [H, W]: Grid,
+  patch: number,
+): Promise<boolean[]> {
+  const picture = mask instanceof Uint8Array ? await readPicture(mask, "mask") : mask;
+  if (picture.width !== init.width || picture.height !== init.height) {
+    refuse(
+      "other-size",
+      `Cannot use a mask of ${picture.width}x${picture.height} pixels: the picture has ` +
+        `${init.width}x${init.height}, make them the same`,
+    );
+  }
+  const covered = fitMask(picture, W * patch, H * patch);
+  return Array.from({ length: H * W }, (_, at) => {
+    const [top, left] = [Math.floor(at / W) * patch, at % W * patch];
+    let sum = 0;
+    for (let y = top; y < top + patch; y++) {
+      for (let x = left; x < left + patch; x++) sum += covered[y * W * patch + x]!;
+    }
+    return sum >= patch ** 2 / 2;
+  });
+}
+
+/**
+ * Which tokens of a scale are drawn: those whose codes, resized linearly, reach no position outside the mask.
+ *
+ * @param free Positions [H, W] of the VAE that may change.
+ */
+export function freeTokens(
+  free: readonly boolean[],
+  [H, W]: Grid,
+  [rows, columns]: Grid,
+  patchify: boolean,
+): boolean[] {
+  const p = patchify ? 2 : 1;
+  const down = reaches(rows * p, H), across = reaches(columns * p, W);
+  return Array.from({ length: rows * columns }, (_, token) => {
+    const y = span(down, Math.floor(token / columns) * p, p);
+    const x = span(across, token % columns * p, p);
+    for (let row = y[0]; row <= y[1]; row++) {
+      for (let col = x[0]; col <= x[1]; col++) if (!free[row * W + col]) return false;
+    }
+    return true;
+  });
+}
+
+/** For each of `cells` cells, the first and the last of `size` that linear resizing makes with it. */
+function reaches(cells: number, size: number): [first: number, last: number][] {
+  const reach = Array.from({ length: cells }, (): [number, number] => [size, -1]);
+  for (let i = 0; i < size; i++) {
+    // as kernels/bits/resize_linear.wgsl: whole numbers in units of 1 / (2 · size)
+    const position = Math.max((2 * i + 1) * cells, size) - size;
+    const low = Math.min(Math.floor(position / (2 * size)), cells - 1);
+    const high = position % (2 * size) ? Math.min(low + 1, cells - 1) : low;
+    for (const cell of [low, high]) {
+      reach[cell] = [Math.min(reach[cell]![0], i), Math.max(reach[cell]![1], i)];
+    }
+  }
+  return reach;
+}
+
+/** All that `count` cells from `first` on reach. */
+function span(reach: readonly [number, number][], first: number, count: number): [number, number] {
+  const some = reach.slice(first, first + count);
+  return [Math.min(...some.map(([low]) => low)), Math.max(...some.map(([, high]) => high))];
+}

@@ -1,0 +1,110 @@
+import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
+import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { ModelConfig } from "../config/config.ts";
+import type { Generated } from "./generate.ts";
+import { imageParameters } from "./parameters.ts";
+import { bitsOfTokens, type PictureBits } from "../bits/picture_bits.ts";
+import type { Plan } from "./plan.ts";
+import { encodePng } from "../image/png.ts";
+import { vaeSchedule } from "../config/schedule.ts";
+import { VERSION } from "../config/version.ts";
+import type { DecodedPicture } from "./visual_tokenizer.ts";
+
+/** One picture that was drawn. */
+export interface Image extends DecodedPicture {
+  /** The bits it is made of. */
+  readonly bits: PictureBits;
+  /** The prompt it was made from, if there was one. */
+  readonly prompt?: string;
+  /** The seed that makes it again. */
+  readonly seed: bigint;
+  /** All settings as text, as web UIs read them from a PNG. */
+  readonly parameters: string;
+  /** A PNG file that carries {@link Image.parameters}. */
+  toPng(): Uint8Array;
+}
+
+/** What {@link InfinityModel.generate} made. */
+export interface Result {
+  /** One per prompt and batch count. */
+  readonly images: Image[];
+  /** Tensors of what happened; empty without `trace`. */
+  readonly trace: TensorToWrite[];
+  /** Wall time of the text side, of the pictures, and of all. */
+  readonly seconds: { readonly text: number; readonly images: number; readonly total: number };
+  /** What a user should know, a line each: a prompt that was cut, say. */
+  readonly warnings: string[];
+}
+
+/** Settings that {@link Plan} does not hold. */
+export interface Settings {
+  readonly config: ModelConfig;
+  readonly type: WeightType;
+  readonly prompts: readonly string[] | null;
+  readonly negativePrompt?: string;
+  readonly cfgInsertionLayer?: number;
+  /** Scales kept of a picture that was edited. */
+  readonly keepScales?: number;
+  /** Whether a mask said where. */
+  readonly masked: boolean;
+}
+
+/**
+ * Bits of the tokens of the first scales [B, h·w, D] as pictures.
+ *
+ * @param schedule Grids of the scales in tokens.
+ */
+export function picturesOf(
+  config: ModelConfig,
+  schedule: readonly (readonly [number, number])[],
+  tokens: readonly Uint32Array[],
+  images: number,
+): PictureBits[] {
+  const { vae: { codebook_dim: d, patch_size }, transformer } = config;
+  const grids = vaeSchedule(config, schedule);
+  const latent = grids.at(-1)!;
+  const patchify = Boolean(transformer.apply_spatial_patchify);
+  return Array.from({ length: images }, (_, b): PictureBits => ({
+    width: latent[1] * patch_size,
+    height: latent[0] * patch_size,
+    d,
+    latent,
+    schedule: grids.slice(0, tokens.length),
+    scales: tokens.map((bits, s) => bitsOfTokens(bits, b, grids[s]!, d, patchify)),
+    model: config.name,
+  }));
+}
+
+/** The pictures of a run, with all that makes them again. */
+export function imagesOf(made: Generated, plan: Plan, settings: Settings): Image[] {
+  const { config, prompts } = settings;
+  const { width, height } = made;
+  const bits = picturesOf(config, plan.schedule, made.bits, plan.images);
+  return made.pixels.map((rgba, i): Image => {
+    const prompt = prompts?.[i];
+    const seed = plan.seeds[i]!;
+    const parameters = imageParameters({
+      prompt: prompt ?? "",
+      negativePrompt: settings.negativePrompt,
+      scales: plan.schedule.length,
+      cfg: plan.cfg,
+      tau: plan.tau,
+      seed,
+      width,
+      height,
+      model: config.name,
+      schedule: plan.schedule,
+      topK: plan.topK,
+      topP: plan.topP,
+      greedy: plan.greedy,
+      fast: plan.fast,
+      cfgInsertionLayer: settings.cfgInsertionLayer ?? config.defaults.cfg_insertion_layer,
+      keepScales: settings.keepScales,
+      masked: settings.masked,
+      type: settings.type,
+      version: VERSION,
+    });
+    const toPng = () => encodePng(rgba, width, height, { parameters });
+    return { width, height, rgba, bits: bits[i]!, prompt, seed, parameters, toPng };
+  });
+}

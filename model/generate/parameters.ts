@@ -1,0 +1,190 @@
+/**
+ * The `parameters` text of a picture, in the format of the Stable Diffusion web UI (A1111), which galleries and other
+ * tools read: the prompt, `Negative prompt: …`, then `Steps: 4, Sampler: Infinity, …`.
+ *
+ * @module
+ */
+
+import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
+import { FAST_MODES, type FastMode } from "./fast.ts";
+import type { Grid } from "../transformer/transformer.ts";
+
+/** What it takes to draw a picture again. */
+export interface ImageParameters {
+  /** What was to be drawn; empty where text features took its place. */
+  readonly prompt: string;
+  /** What was to be kept away from; absent (which is not the same as empty) for the model's own unconditional text. */
+  readonly negativePrompt?: string;
+  /** Number of scales. */
+  readonly scales: number;
+  /** Guidance, for all scales or for each. */
+  readonly cfg: number | readonly number[];
+  /** Temperature, for all scales or for each. */
+  readonly tau: number | readonly number[];
+  /** Seed of this picture. */
+  readonly seed: bigint;
+  /** Pixels across. */
+  readonly width: number;
+  /** Pixels down. */
+  readonly height: number;
+  /** Name of the model. */
+  readonly model: string;
+  /** Token grids, coarse to fine. */
+  readonly schedule: readonly Grid[];
+  /** 0 is off. */
+  readonly topK: number;
+  /** 0 is off. */
+  readonly topP: number;
+  /** Whether the likelier value of each bit was taken. */
+  readonly greedy: boolean;
+  /** 0 the logits, −k the output of block depth − k. */
+  readonly cfgInsertionLayer: number;
+  /** Approximations that were on; absent where there were none. */
+  readonly fast?: readonly FastMode[];
+  /** Scales kept of the picture that was edited; absent where none was. */
+  readonly keepScales?: number;
+  /** Whether a mask said what of it may change. */
+  readonly masked?: boolean;
+  /** Storage of the weights, where it was not f32. */
+  readonly type?: WeightType;
+  /** Version of this package. */
+  readonly version: string;
+}
+
+/**
+ * Writes a picture's settings as text that {@linkcode parseParameters} reads back without loss.
+ *
+ * @example
+ * ```ts ignore
+ * imageParameters({ prompt: "red apple", scales: 4, cfg: 2, tau: 0.5, seed: 7n, ... });
+ * // red apple
+ * // Steps: 4, Sampler: Infinity, CFG scale: 2, Seed: 7, Size: 32x32, Model: emoji-nano, Tau: 0.5, …
+ * ```
+ */
+export function imageParameters(of: ImageParameters): string {
+  const fields: [string, string | false][] = [
+    ["Steps", `${of.scales}`],
+    ["Sampler", "Infinity"],
+    ["CFG scale", perScale(of.cfg)],
+    ["Seed", `${of.seed}`],
+    ["Size", `${of.width}x${of.height}`],
+    ["Model", of.model],
+    ["Tau", perScale(of.tau)],
+    ["Schedule", of.schedule.map(([h, w]) => `${h}x${w}`).join(",")],
+    ["Top K", of.topK !== 0 && `${of.topK}`],
+    ["Top P", of.topP !== 0 && `${of.topP}`],
+    ["Greedy", of.greedy && "True"],
+    ["CFG insertion layer", of.cfgInsertionLayer !== 0 && `${of.cfgInsertionLayer}`],
+    ["Fast", of.fast !== undefined && of.fast.length > 0 && of.fast.join(",")],
+    ["Kept scales", of.keepScales !== undefined && `${of.keepScales}`],
+    ["Masked", of.masked === true && "True"],
+    ["Storage", of.type !== undefined && of.type !== "f32" && of.type],
+    ["Version", `bitwise ${of.version}`],
+  ];
+  const write = (extra: string[]) =>
+    [
+      of.prompt,
+      ...of.negativePrompt === undefined ? [] : [`Negative prompt: ${of.negativePrompt}`],
+      [
+        ...fields.flatMap(([key, value]) => value === false ? [] : [`${key}: ${quoted(value)}`]),
+        ...extra,
+      ].join(", "),
+    ].join("\n");
+  const text = write([]);
+  // the format trims lines and knows no escapes: what it would bend is repeated as JSON
+  const read = parseParameters(text);
+  const texts = [["Prompt", "prompt"], ["Negative", "negativePrompt"]] as const;
+  if (texts.every(([, key]) => of[key] === read[key] && !isFragile(of[key]))) return text;
+  return write(
+    texts.flatMap(([name, key]) =>
+      of[key] === undefined ? [] : [`${name}: ${JSON.stringify(of[key])}`]
+    ),
+  );
+}
+
+/**
+ * Reads the `parameters` text of a picture, also one that another program wrote.
+ *
+ * @returns What is there and understood.
+ */
+export function parseParameters(text: string): Partial<ImageParameters> {
+  const lines = text.trim().split("\n").map((line) => line.trim());
+  const fields = readFields(lines.at(-1)!);
+  // as the web UI does: a last line with fewer fields belongs to the prompt
+  if (fields.size >= 3) lines.pop();
+  else fields.clear();
+  const negativeAt = lines.findIndex((line) => line.startsWith(NEGATIVE));
+  const negative = negativeAt < 0 ? undefined : lines.splice(negativeAt);
+  if (negative) negative[0] = negative[0]!.slice(NEGATIVE.length).trim();
+
+  const pick = <T>(key: string, read: (value: string) => T): T | undefined => {
+    const value = fields.get(key);
+    return value === undefined ? undefined : read(value);
+  };
+  const size = pick("Size", grid);
+  const of: Partial<ImageParameters> = {
+    prompt: fields.get("Prompt") ?? lines.join("\n"),
+    negativePrompt: fields.has("Prompt") ? fields.get("Negative") : negative?.join("\n"),
+    scales: pick("Steps", Number),
+    cfg: pick("CFG scale", numbers),
+    tau: pick("Tau", numbers),
+    seed: pick("Seed", (value) => /^-?\d+$/.test(value) ? BigInt(value) : undefined),
+    width: size?.[0],
+    height: size?.[1],
+    model: fields.get("Model"),
+    schedule: pick("Schedule", (value) => value.split(",").map(grid)),
+    topK: fields.size ? pick("Top K", Number) ?? 0 : undefined,
+    topP: fields.size ? pick("Top P", Number) ?? 0 : undefined,
+    greedy: fields.size ? fields.get("Greedy") === "True" : undefined,
+    cfgInsertionLayer: fields.size ? pick("CFG insertion layer", Number) ?? 0 : undefined,
+    fast: pick("Fast", (value) => FAST_MODES.filter((mode) => value.split(",").includes(mode))),
+    keepScales: pick("Kept scales", Number),
+    masked: pick("Masked", (value) => value === "True"),
+    type: WEIGHT_TYPES.find((type) => type === fields.get("Storage")),
+    version: pick("Version", (value) => value.replace(/^bitwise /, "")),
+  };
+  return Object.fromEntries(Object.entries(of).filter(([, value]) => value !== undefined));
+}
+
+const NEGATIVE = "Negative prompt:";
+
+function perScale(values: number | readonly number[]): string {
+  if (typeof values === "number") return `${values}`;
+  return values.every((value) => value === values[0]) ? `${values[0]}` : values.join(",");
+}
+
+function numbers(text: string): number | number[] {
+  const list = text.split(",").map(Number);
+  return list.length === 1 ? list[0]! : list;
+}
+
+function grid(text: string): Grid {
+  const [a = NaN, b = NaN] = text.split("x").map(Number);
+  return [a, b];
+}
+
+/** As the web UI does, and where a bare value would be read as something else. */
+function quoted(value: string): string {
+  return /^["\s]|[,\n:]|\s$|^$/.test(value) ? JSON.stringify(value) : value;
+}
+
+/** Whether a PNG's text chunk would lose something. */
+function isFragile(text: string | undefined): boolean {
+  return text !== undefined && (text.includes("\0") || !text.isWellFormed());
+}
+
+function readFields(line: string): Map<string, string> {
+  const pattern = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)/g;
+  return new Map(
+    Array.from(line.matchAll(pattern), ([, key, value]) => [key!, unquoted(value!.trim())]),
+  );
+}
+
+function unquoted(value: string): string {
+  if (!/^".*"$/.test(value)) return value;
+  try {
+    return String(JSON.parse(value));
+  } catch {
+    return value;
+  }
+}

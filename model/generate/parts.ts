@@ -1,0 +1,190 @@
+import { type Device, InputError } from "../../engine/mod.ts";
+import type { WeightType } from "../../kernels/linear/linear.ts";
+import { quantisationOf } from "../checkpoint/blocks.ts";
+import { Weights } from "../checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../config/config.ts";
+import type { Folder } from "../checkpoint/folder.ts";
+import { checkFile, type Part, type Use } from "../checkpoint/keys.ts";
+import { T5Encoder } from "../text/t5.ts";
+import { Transformer } from "../transformer/transformer.ts";
+import { VaeDecoder } from "../vae/vae.ts";
+import { VaeEncoder } from "../vae/vae_encoder.ts";
+
+/** The part whose file holds what is used. */
+export function partOf(use: Use): Part {
+  return use === "vae_encoder" ? "vae" : use;
+}
+
+/** Where a model's weights come from. */
+export interface PartSource {
+  /** Whether the part is there. */
+  has(part: Part): Promise<boolean>;
+  /** Checks that the part is the one config.json speaks of, without reading its weights. */
+  check(part: Part): Promise<void>;
+  /** Storage of the transformer's weights, known once it was checked or opened. */
+  readonly type: WeightType;
+  /** Calls `load` with the part's weights, and closes what it opened. */
+  open<T>(use: Use, load: (weights: Weights) => Promise<T>): Promise<T>;
+}
+
+/** Weights in the files of a model folder. */
+export class FolderSource implements PartSource {
+  /** Storage of the transformer's weights. */
+  type: WeightType;
+
+  /** Reads `folder` into `device`, as `given`, or in the blocks that a file is in, or as f32. */
+  constructor(
+    private readonly folder: Folder,
+    private readonly config: ModelConfig,
+    private readonly device: Device,
+    private readonly given?: WeightType,
+  ) {
+    this.type = given ?? "f32";
+  }
+
+  has(part: Part): Promise<boolean> {
+    return this.folder.exists(this.config.files[part]);
+  }
+
+  async check(part: Part): Promise<void> {
+    const file = await this.folder.tensors(this.config.files[part]);
+    try {
+      checkFile(this.config, part, file);
+      this.#typeOf(part, file.metadata);
+    } finally {
+      file.close();
+    }
+  }
+
+  async open<T>(use: Use, load: (weights: Weights) => Promise<T>): Promise<T> {
+    const file = await this.folder.tensors(this.config.files[partOf(use)]);
+    const weights = new Weights(this.device, file, this.#typeOf(use, file.metadata));
+    try {
+      checkFile(this.config, use, file);
+      return await load(weights);
+    } catch (error) {
+      weights.dispose();
+      throw error;
+    } finally {
+      file.close();
+    }
+  }
+
+  #typeOf(use: Use, metadata: Readonly<Record<string, string>>): WeightType {
+    const type = this.given ?? quantisationOf(metadata) ?? "f32";
+    if (use === "transformer") this.type = type;
+    return type;
+  }
+}
+
+/** What a part is when it is loaded. */
+interface Loaded {
+  readonly text_encoder: T5Encoder;
+  readonly transformer: Transformer;
+  readonly vae: VaeDecoder;
+  readonly vae_encoder: VaeEncoder;
+}
+
+/** A part in use. */
+export interface Lease<T> extends Disposable {
+  /** What was loaded. */
+  readonly part: T;
+  /** The use ends; calling it again does nothing. */
+  end(): void;
+}
+
+/** A part that is loaded or being loaded, and how many use it. */
+interface Entry {
+  readonly loading: Promise<Loaded[Use]>;
+  loaded?: Loaded[Use];
+  users: number;
+}
+
+/**
+ * The parts of a model that have weights, loaded when they are first used. Resident parts stay; staged ones are freed
+ * as soon as nobody uses them, so that no two are in memory at once.
+ */
+export class Parts {
+  #entries: Map<Use, Entry> = new Map();
+  #disposed = false;
+
+  /** Parts of `source`; `onProgress` hears which is being loaded. */
+  constructor(
+    private readonly device: Device,
+    private readonly config: ModelConfig,
+    private readonly source: PartSource,
+    readonly staged: boolean,
+    private readonly onProgress: (part: Part) => void = () => {},
+  ) {}
+
+  /** Loads everything that generation needs, or in stages, checks that it can be, or if `lazy`, neither. */
+  async open(lazy: boolean = false): Promise<{ hasText: boolean }> {
+    const hasText = this.config.text_encoder !== undefined && await this.source.has("text_encoder");
+    // the smallest first: a VAE of another model is refused before the rest is read
+    const parts: Part[] = ["vae", "transformer", ...hasText ? ["text_encoder" as const] : []];
+    for (const part of lazy ? [] : parts) {
+      if (this.staged) await this.source.check(part);
+      else (await this.lease(part)).end();
+    }
+    this.device.trim();
+    this.device.check();
+    return { hasText };
+  }
+
+  /** A part for as long as it is used, loaded if it is not. */
+  async lease<U extends Use>(use: U): Promise<Lease<Loaded[U]>> {
+    this.#refuseDisposed();
+    let entry = this.#entries.get(use);
+    if (!entry) this.#entries.set(use, entry = { loading: this.#load(use), users: 0 });
+    entry.users++;
+    try {
+      entry.loaded = await entry.loading;
+    } catch (error) {
+      if (this.#entries.get(use) === entry) this.#entries.delete(use);
+      throw error;
+    }
+    let ended = false;
+    const end = () => {
+      if (!ended && --entry.users === 0 && this.staged) this.#free(use, entry);
+      ended = true;
+    };
+    return { part: entry.loaded as Loaded[U], end, [Symbol.dispose]: end };
+  }
+
+  async #load(use: Use): Promise<Loaded[Use]> {
+    this.onProgress(partOf(use));
+    const made = await this.source.open(use, async (weights) => {
+      const loading = await this.#read(use, weights);
+      this.#refuseDisposed();
+      return loading;
+    });
+    this.device.trim();
+    return made;
+  }
+
+  #read(use: Use, weights: Weights): Promise<Loaded[Use]> {
+    const { vae, transformer, text_encoder } = this.config;
+    if (use === "vae") return VaeDecoder.load(weights, vae);
+    if (use === "vae_encoder") return VaeEncoder.load(weights, vae);
+    if (use === "transformer") return Transformer.load(weights, transformer);
+    return T5Encoder.load(weights, text_encoder!);
+  }
+
+  #free(use: Use, entry: Entry): void {
+    entry.loaded?.dispose();
+    if (this.#entries.get(use) === entry) this.#entries.delete(use);
+    this.device.trim();
+  }
+
+  #refuseDisposed(): void {
+    if (!this.#disposed) return;
+    throw new InputError("disposed-model", "Cannot use a disposed model: load it again");
+  }
+
+  /** Frees all parts, for good. */
+  dispose(): void {
+    this.#disposed = true;
+    for (const { loaded } of this.#entries.values()) loaded?.dispose();
+    this.#entries.clear();
+  }
+}

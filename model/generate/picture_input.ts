@@ -1,0 +1,145 @@
+/**
+ * What can be encoded and decoded: pictures and bits as they come, checked against a model's config. No GPU.
+ *
+ * @module
+ */
+
+import { InputError, quote } from "../../engine/errors.ts";
+import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
+import type { ModelConfig } from "../config/config.ts";
+import { checkScaleCount, gridText, type PictureBits } from "../bits/picture_bits.ts";
+import type { Picture } from "../image/png.ts";
+import {
+  checkSchedule,
+  scheduleForPicture,
+  scheduleForSize,
+  vaeSchedule,
+} from "../config/schedule.ts";
+import type { Grid } from "../transformer/transformer.ts";
+
+/** A picture as numbers, as other implementations hand it over. */
+export interface FloatPicture {
+  /** Pixels across. */
+  readonly width: number;
+  /** Pixels down. */
+  readonly height: number;
+  /** [3, height, width], red, green and blue from −1 to 1. */
+  readonly rgb: Float32Array;
+}
+
+/** A picture to encode: the bytes of a PNG, JPEG or WebP file, RGBA, or numbers, which are taken as they are. */
+export type PictureInput = Uint8Array | Picture | FloatPicture;
+
+/** How to encode a picture; its own shape decides what is not said. */
+export interface EncodeOptions {
+  /** Pixels across; picks a schedule together with `height`. The picture is resized to cover it, and its middle cut out. */
+  readonly width?: number;
+  /** Pixels down. */
+  readonly height?: number;
+  /** Grids of the scales in positions of the VAE, coarse to fine, in place of a size. */
+  readonly schedule?: readonly Grid[];
+  /** Takes the first scales alone. */
+  readonly scales?: number;
+  /** Is given `features` [1, d, h, w], `scale{i}.bits` u8 [1, h, w, d] and `z` [1, d, h, w], the sum of the codes. */
+  readonly trace?: (tensors: TensorToWrite[]) => void;
+  /** Ends it by throwing its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a picture will be encoded. */
+export interface EncodePlan {
+  /** Pixels across. */
+  readonly width: number;
+  /** Pixels down. */
+  readonly height: number;
+  /** Grids of the scales in positions of the VAE. */
+  readonly schedule: readonly Grid[];
+}
+
+/** Decides in which size a picture is encoded, and in which scales. @throws {InputError} one line. */
+export function planEncode(
+  config: ModelConfig,
+  picture: Picture | FloatPicture,
+  options: EncodeOptions,
+): EncodePlan {
+  const { patch_size: patch } = config.vae;
+  const given = "rgb" in picture ? picture : null;
+  if (given && given.rgb.length !== 3 * given.width * given.height) {
+    throw new InputError(
+      "picture-shape",
+      `Cannot encode ${given.rgb.length} numbers as ${given.width}x${given.height} pixels: ` +
+        `three channels are ${3 * given.width * given.height}`,
+    );
+  }
+  const { width = given?.width, height = given?.height } = options;
+  const schedule = options.schedule ??
+    vaeSchedule(
+      config,
+      width === undefined && height === undefined
+        ? scheduleForPicture(config, picture.width, picture.height)
+        : scheduleForSize(config, width, height),
+    );
+  checkSchedule(schedule);
+  const [h, w] = schedule.at(-1)!;
+  const size = given ?? { width: w * patch, height: h * patch };
+  if (size.width % patch || size.height % patch) {
+    throw new InputError(
+      "picture-shape",
+      `Cannot encode ${size.width}x${size.height} pixels: both sides must be multiples of ${patch}`,
+    );
+  }
+  if (given && !options.schedule && (w * patch !== size.width || h * patch !== size.height)) {
+    throw new InputError(
+      "picture-shape",
+      `Cannot encode ${size.width}x${size.height} pixels: ${config.name} has no schedule for ` +
+        "that size, give one in positions of the VAE",
+    );
+  }
+  if (options.scales !== undefined) checkScaleCount(options.scales, schedule.length);
+  return { width: size.width, height: size.height, schedule };
+}
+
+/**
+ * Whether bits can be decoded with a model.
+ *
+ * @throws {InputError} `other-bits`: they are another tokenizer's; `bad-bits`: scales are not what their schedule says.
+ */
+export function checkBits(config: ModelConfig, bits: PictureBits): void {
+  const { d, width, height, latent: [h, w], schedule, scales, name = "bits" } = bits;
+  const { name: model, vae: { codebook_dim, patch_size: patch } } = config;
+  if (d !== codebook_dim || width !== w * patch || height !== h * patch) {
+    throw new InputError(
+      "other-bits",
+      `Cannot decode ${quote(name)} with ${model}: it has ${d} bits a position and ${w}x${h} ` +
+        `positions for ${width}x${height} pixels, ${model} has ${codebook_dim} bits and ` +
+        `${patch}x${patch} pixels a position; use the model it was made with`,
+    );
+  }
+  checkSchedule(schedule);
+  const bad = schedule.findIndex(([h, w], s) => scales[s]?.length !== h * w * d);
+  if (bad >= 0 || scales.length !== schedule.length) {
+    const at = Math.max(0, bad);
+    throw new InputError(
+      "bad-bits",
+      `Cannot decode ${quote(name)}: scale ${at} has ${scales[at]?.length ?? 0} bits, its ` +
+        `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need others`,
+    );
+  }
+}
+
+/** Numbers from −1 to 1 as 8-bit RGBA, rounded: [height, width, 3], or in planes [3, height, width]. */
+export function pictureOf(
+  rgb: Float32Array,
+  { width, height }: { readonly width: number; readonly height: number },
+  layout: "pixels" | "planes",
+): Picture {
+  const count = width * height;
+  const rgba = new Uint8Array(4 * count).fill(255);
+  for (let i = 0; i < count; i++) {
+    for (let c = 0; c < 3; c++) {
+      const value = rgb[layout === "pixels" ? 3 * i + c : c * count + i]!;
+      rgba[4 * i + c] = Math.round(Math.min(1, Math.max(0, (value + 1) / 2)) * 255);
+    }
+  }
+  return { width, height, rgba };
+}

@@ -1,0 +1,126 @@
+import { type Device, InputError } from "../../engine/mod.ts";
+import type { ModelConfig } from "../config/config.ts";
+import type { TextFeatures } from "./generate.ts";
+import type { Lease, Parts } from "./parts.ts";
+import type { Stage } from "./progress.ts";
+import { type FeatureRows, type RowRange, TextRows } from "../text/text_rows.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Transformer } from "../transformer/transformer.ts";
+
+/** What says what to draw. */
+export interface TextOptions {
+  /** What to draw; each prompt makes `batchCount` images. */
+  readonly prompt?: string | readonly string[];
+  /** What to keep away from, in place of the model's learnt unconditional text. */
+  readonly negativePrompt?: string;
+  /** Text features in place of prompts. */
+  readonly textFeatures?: FeatureRows;
+  /** Text features in place of a negative prompt; one set for all images, or one for each. */
+  readonly negativeFeatures?: FeatureRows;
+}
+
+/** Conditional and, where there is guidance, unconditional text of a batch. */
+export interface Texts {
+  /** Its features, which the caller disposes. */
+  readonly text: TextFeatures;
+  /** The prompt of each image, if there were prompts. */
+  readonly prompts: readonly string[] | null;
+  /** The transformer, which lent its unconditional rows; the caller ends the lease. */
+  readonly transformer: Lease<Transformer>;
+}
+
+/** How a batch is to be made of its texts. */
+interface Batch {
+  /** Images of each text. */
+  readonly batchCount: number;
+  /** Whether unconditional text is needed. */
+  readonly guided: boolean;
+  /** Is told what a user should know, a line each. */
+  warn(line: string): void;
+  /** See {@link Hooks}. */
+  onStage?(stage: Stage): void;
+}
+
+/** The prompts of a call. @throws {InputError} `empty-prompt`. */
+export function promptsOf({ prompt }: TextOptions): readonly string[] {
+  const prompts = typeof prompt === "string" ? [prompt] : prompt ?? [];
+  if (prompts.length === 0 || prompts.some((p) => p.trim() === "")) {
+    throw new InputError("empty-prompt", "Cannot draw an empty prompt: say what to draw");
+  }
+  return prompts;
+}
+
+/** Turns prompts into the features that condition the transformer. */
+export class TextSide {
+  /** Reads prompts with `tokenizer`, if the model has one. */
+  constructor(
+    private readonly device: Device,
+    private readonly config: ModelConfig,
+    private readonly parts: Parts,
+    private readonly tokenizer: Pick<Tokenizer, "encode"> | null,
+  ) {}
+
+  /** Features of every image: all conditional ones, then all unconditional ones if `guided`. */
+  async texts(options: TextOptions, batch: Batch): Promise<Texts> {
+    const { batchCount, guided } = batch;
+    const prompts = options.textFeatures ? null : promptsOf(options);
+    const ids = prompts?.map((prompt) => this.#tokenize(prompt, batch)) ?? null;
+    const negativeIds = guided && options.negativePrompt !== undefined && !options.negativeFeatures
+      ? [this.#tokenize(options.negativePrompt, batch)]
+      : null;
+    // one pass through the encoder for both, then one copy of each row per image
+    const encoded = ids || negativeIds
+      ? await this.#encode([...ids ?? [], ...negativeIds ?? []])
+      : null;
+    batch.onStage?.("transformer");
+    const rows = new TextRows(this.device, this.config.transformer.text_channels);
+    let transformer: Lease<Transformer> | undefined;
+    try {
+      const split = ids?.length ?? 0;
+      const cond = options.textFeatures
+        ? rows.upload(options.textFeatures)
+        : rows.range(encoded!, 0, split);
+      transformer = await this.parts.lease("transformer");
+      const each = cond.flatMap((item) => Array<RowRange>(batchCount).fill(item));
+      const drawn = prompts && prompts.flatMap((p) => Array<string>(batchCount).fill(p));
+      if (!guided) return { text: rows.gather(each), prompts: drawn, transformer };
+      let uncond: RowRange[];
+      if (options.negativeFeatures) uncond = rows.upload(options.negativeFeatures);
+      else if (negativeIds) uncond = rows.range(encoded!, split, negativeIds.length);
+      else uncond = rows.own(transformer.part.unconditional(each.map((r) => r.count)), each);
+      if (uncond.length === 1) uncond = each.map(() => uncond[0]!);
+      if (uncond.length !== each.length) {
+        throw new InputError(
+          "wrong-length",
+          `Cannot guide ${each.length} images with ${uncond.length} negative texts: give one for ` +
+            "all, or one for each",
+        );
+      }
+      return { text: rows.gather([...each, ...uncond]), prompts: drawn, transformer };
+    } catch (error) {
+      transformer?.end();
+      throw error;
+    } finally {
+      encoded?.features.dispose();
+      rows.dispose();
+    }
+  }
+
+  #tokenize(prompt: string, { warn }: Batch): number[] {
+    if (!this.tokenizer) {
+      throw new InputError(
+        "no-text-encoder",
+        `Cannot read a prompt: ${this.config.name} has no ${this.config.files.text_encoder}; ` +
+          "add it, or give text features",
+      );
+    }
+    const { ids, truncated } = this.tokenizer.encode(prompt);
+    if (truncated) warn(`Prompt cut to its first ${ids.length} tokens`);
+    return ids;
+  }
+
+  async #encode(ids: readonly (readonly number[])[]): Promise<TextFeatures> {
+    using encoder = await this.parts.lease("text_encoder");
+    return this.device.allOrNothing(() => encoder.part.encode(ids));
+  }
+}

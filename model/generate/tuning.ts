@@ -1,0 +1,73 @@
+import { join } from "@std/path";
+import { type Device, InputError, quote, type Tuning } from "../../engine/mod.ts";
+import { CHOICES } from "../../kernels/shared/variants.ts";
+import { writeFileAtomic } from "../checkpoint/files.ts";
+
+/** Where what was measured on an adapter is kept, or null without a home. */
+export function tuningFile(
+  { capabilities: { adapter, architecture, implementation, subgroupSize } }: Device,
+  env: (name: string) => string | undefined,
+): string | null {
+  const cache = env("XDG_CACHE_HOME") || join(env("HOME") || env("USERPROFILE") || "", ".cache");
+  if (cache === ".cache") return null;
+  const name = [adapter, architecture, implementation, subgroupSize].join(" ");
+  const slug = name.replace(/[^A-Za-z0-9.]+/g, "-");
+  return join(cache, "bitwise", "tuning", `${slug}.json`);
+}
+
+/** What was saved for this adapter; nothing where there is no such file, or no permission to look for it. */
+export async function savedTuning(device: Device): Promise<Tuning> {
+  if (!("Deno" in globalThis)) return {};
+  const granted = (permission: Deno.PermissionDescriptor) =>
+    Deno.permissions.querySync(permission).state === "granted";
+  const env = (variable: string) =>
+    granted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
+  const path = tuningFile(device, env);
+  if (path === null || !granted({ name: "read", path })) return {};
+  const text = await Deno.readTextFile(path).catch(() => null);
+  return text === null ? {} : parseTuning(text, path);
+}
+
+/**
+ * Reads what {@link saveTuning} wrote.
+ *
+ * @throws {InputError} `bad-tuning`: the file holds something else.
+ */
+export function parseTuning(text: string, path: string): Tuning {
+  const refuse = (why: string) =>
+    new InputError(
+      "bad-tuning",
+      `Cannot use ${quote(path)}: ${why}; measure again with deno task bench --tune, or delete it`,
+    );
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw refuse("it is no JSON");
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw refuse("it is no object");
+  }
+  const known = Object.entries(json).filter(([kernel]) => kernel in CHOICES); // others are of other versions
+  for (const [kernel, steps] of known) {
+    const { variants } = CHOICES[kernel as keyof typeof CHOICES];
+    const good = Array.isArray(steps) &&
+      steps.every((step) =>
+        Array.isArray(step) && step.length === 2 && typeof step[0] === "number" &&
+        (variants as readonly unknown[]).includes(step[1])
+      );
+    if (!good) {
+      throw refuse(`${quote(kernel)} must be pairs of a size and one of ${variants.join(", ")}`);
+    }
+  }
+  return Object.fromEntries(known);
+}
+
+/** Saves what was measured for this adapter, and returns where. @throws {InputError} `no-home` */
+export async function saveTuning(device: Device, tuning: Tuning): Promise<string> {
+  const path = tuningFile(device, Deno.env.get);
+  if (path === null) throw new InputError("no-home", "Cannot save: set XDG_CACHE_HOME to a folder");
+  await Deno.mkdir(join(path, ".."), { recursive: true });
+  await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(tuning, null, 2)}\n`));
+  return path;
+}

@@ -1,0 +1,168 @@
+/**
+ * The visual tokenizer in both directions (arXiv 2412.04431, section 3.2): a picture to bits, bits to a picture.
+ *
+ * @module
+ */
+
+import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
+import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
+import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
+import type { ModelConfig } from "../config/config.ts";
+import { decodeSum, splitImages } from "./generate.ts";
+import type { Parts } from "./parts.ts";
+import { readPicture } from "../image/picture.ts";
+import {
+  bitsOfTokens,
+  gridText,
+  type PictureBits,
+  scheduleText,
+  takeScales,
+} from "../bits/picture_bits.ts";
+import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
+import { encodePng, type Picture } from "../image/png.ts";
+import { quantiseFeatures, sumCodes } from "../bits/quantiser.ts";
+import { fitPicture } from "../image/resize.ts";
+import { channelsFirst } from "./trace.ts";
+import type { Grid } from "../transformer/transformer.ts";
+
+/** A picture, and its file. */
+export interface DecodedPicture extends Readonly<Picture> {
+  /** RGBA bytes, row-major. */
+  readonly rgba: Uint8Array<ArrayBuffer>;
+  /** A PNG file. */
+  toPng(): Uint8Array;
+}
+
+/** Encodes and decodes pictures with a model's VAE. */
+export class VisualTokenizer {
+  /** Uses the VAE of `parts`. */
+  constructor(
+    private readonly device: Device,
+    private readonly config: ModelConfig,
+    private readonly parts: Parts,
+  ) {}
+
+  /** See {@link InfinityModel.encode}. */
+  async encode(input: PictureInput, options: EncodeOptions = {}): Promise<PictureBits> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const { codebook_dim: d, patch_size: patch } = this.config.vae;
+    const picture = input instanceof Uint8Array ? await readPicture(input, "picture") : input;
+    const { width, height, schedule } = planEncode(this.config, picture, options);
+    const pixels = "rgb" in picture
+      ? channelsLast(picture.rgb, 3)
+      : fitPicture(picture, width, height);
+    using encoder = await this.parts.lease("vae_encoder");
+    signal?.throwIfAborted();
+    const { device } = this;
+    using x = device.from("f32", [1, height, width, 3], pixels, "picture");
+    using features = device.allOrNothing(() => encoder.part.encode(x));
+    using broken = device.from("u32", [1], Uint32Array.of(0), "check");
+    checkFinite(device, { x: features, broken });
+    const bits = quantiseFeatures(device, features, schedule);
+    try {
+      const latent: Grid = [height / patch, width / patch];
+      using sum = options.trace
+        ? device.allOrNothing(() => sumCodes(device, bits, schedule, latent))
+        : null;
+      const extra = sum ? [features, sum] : [];
+      const [check, ...rest] = await device.readAll([broken, ...bits, ...extra]);
+      signal?.throwIfAborted();
+      if (check![0] !== 0) {
+        throw new InputError(
+          "not-finite",
+          "Cannot encode: the VAE computed NaN or infinity; the picture or the weights hold some, or " +
+            "overflow (--type f32 may help)",
+        );
+      }
+      const scales = schedule.map((grid, s) => bitsOfTokens(rest[s]!, 0, grid, d, false));
+      const model = this.config.name;
+      const made: PictureBits = { width, height, d, latent, schedule, scales, model };
+      if (options.trace) {
+        const [h, z] = rest.slice(schedule.length) as Float32Array[];
+        options.trace(traceOf(made, h!, z!));
+      }
+      return options.scales === undefined ? made : takeScales(made, options.scales);
+    } finally {
+      for (const tensor of bits) tensor.dispose();
+    }
+  }
+
+  /** Decodes pictures; those of the same scales go through together. */
+  async decode(
+    pictures: readonly PictureBits[],
+    signal?: AbortSignal,
+  ): Promise<DecodedPicture[]> {
+    signal?.throwIfAborted();
+    if (pictures.length === 0) return [];
+    for (const bits of pictures) checkBits(this.config, bits);
+    const alike = ({ latent, schedule }: PictureBits) =>
+      `${gridText(latent)} of ${scheduleText(schedule)}`;
+    if (new Set(pictures.map(alike)).size > 1) {
+      const made: DecodedPicture[] = [];
+      for (const bits of pictures) made.push(...await this.decode([bits], signal));
+      return made;
+    }
+    using vae = await this.parts.lease("vae");
+    signal?.throwIfAborted();
+    const { device } = this;
+    using packed = device.allOrNothing(() => {
+      const uploaded = this.#upload(pictures);
+      const { schedule, latent } = pictures[0]!;
+      using sum = sumCodes(device, uploaded, schedule, latent);
+      for (const scale of uploaded) scale.dispose();
+      return decodeSum(device, vae.part, sum);
+    });
+    const [, height = 0, width = 0] = packed.shape;
+    const rgba = splitImages(await device.read(packed), pictures.length);
+    signal?.throwIfAborted();
+    return rgba.map((rgba) => decodedPicture(rgba, width, height));
+  }
+
+  /** The bits of each scale [B, h·w, d] u32. */
+  #upload(pictures: readonly PictureBits[]): Tensor[] {
+    const { schedule, d } = pictures[0]!;
+    return schedule.map(([h, w], s) => {
+      const each = h * w * d;
+      const data = new Uint32Array(pictures.length * each);
+      pictures.forEach(({ scales }, b) => data.set(scales[s]!, b * each));
+      return this.device.from("u32", [pictures.length, h * w, d], data, "bits");
+    });
+  }
+}
+
+/** RGBA and its file. */
+export function decodedPicture(
+  rgba: Uint8Array<ArrayBuffer>,
+  width: number,
+  height: number,
+): DecodedPicture {
+  return { width, height, rgba, toPng: () => encodePng(rgba, width, height) };
+}
+
+/** [C, n] to [n, C]. */
+function channelsLast(data: Float32Array, C: number): Float32Array<ArrayBuffer> {
+  const n = data.length / C;
+  return Float32Array.from({ length: data.length }, (_, i) => data[i % C * n + Math.floor(i / C)]!);
+}
+
+function traceOf(
+  { latent: [H, W], d, schedule, scales }: PictureBits,
+  features: Float32Array,
+  z: Float32Array,
+): TensorToWrite[] {
+  const map = (name: string, data: Float32Array): TensorToWrite => ({
+    name,
+    dtype: "F32",
+    shape: [1, d, H, W],
+    data: channelsFirst(data as Float32Array<ArrayBuffer>, [1, H, W, d]),
+  });
+  return [
+    map("features", features),
+    ...scales.map((data, s): TensorToWrite => {
+      const [h, w] = schedule[s]!;
+      return { name: `scale${s}.bits`, dtype: "U8", shape: [1, h, w, d], data };
+    }),
+    map("z", z),
+  ];
+}

@@ -1,0 +1,86 @@
+/** Animated PNG files: frames as png.ts compresses them, and the chunks that time them. */
+
+import { Buffer } from "node:buffer";
+import { InputError } from "../../engine/errors.ts";
+import { assemble, chunk, isOpaque, pack, type Picture, RGB, RGBA } from "./png.ts";
+
+/** The number of plays that stands for no end. */
+const ENDLESS = 0;
+
+/**
+ * Encodes 8-bit RGBA frames as an animated PNG that plays endlessly.
+ *
+ * Every frame is stored whole, as RGB where all pixels of all frames are opaque. A reader without
+ * animation, such as `decodePng()`, shows the first. Source: the chunks acTL, fcTL and fdAT of the
+ * PNG Specification, third edition, "Animation information".
+ *
+ * @param frames One or more pictures of one size.
+ * @param delays How long to show each frame: whole milliseconds, 65535 at most.
+ * @param text Text by keyword, written as `encodePng()` does.
+ * @returns The bytes of the file.
+ *
+ * @example
+ * ```ts
+ * import { encodeApng } from "./apng.ts";
+ *
+ * const dot = (red: number) => ({ width: 1, height: 1, rgba: new Uint8Array([red, 0, 0, 255]) });
+ * const file = encodeApng([dot(0), dot(255)], [500, 1000], { parameters: "a blinking dot" });
+ * ```
+ *
+ * @throws {InputError} where there is no frame, sizes differ, or a delay cannot be stored.
+ */
+export function encodeApng(
+  frames: readonly Picture[],
+  delays: readonly number[],
+  text: Record<string, string> = {},
+): Uint8Array {
+  checkFrames(frames, delays);
+  const colorType = frames.every(({ rgba }) => isOpaque(rgba)) ? RGB : RGBA;
+  const packed = frames.map((frame) => pack(frame, colorType));
+  let sequence = 0; // fcTL and fdAT count together
+  const body = packed.flatMap(({ pixels }, i) => [
+    frameControl(sequence++, frames[i]!, delays[i]!),
+    i === 0 ? chunk("IDAT", pixels) : chunk("fdAT", Buffer.concat([words(sequence++), pixels])),
+  ]);
+  const animation = chunk("acTL", words(frames.length, ENDLESS));
+  return assemble(packed[0]!.header, [animation, ...body], text);
+}
+
+function checkFrames(frames: readonly Picture[], delays: readonly number[]): void {
+  const [first] = frames;
+  if (!first) throw refusal("no-frames", "it takes at least one frame");
+  if (delays.length !== frames.length) {
+    const reason = `it takes one delay per frame, got ${delays.length} for ${frames.length}`;
+    throw refusal("delay-count", reason);
+  }
+  for (const [i, { width, height }] of frames.entries()) {
+    if (width === first.width && height === first.height) continue;
+    const reason = `frame ${i} is ${width}x${height}, the first is ${first.width}x${first.height}`;
+    throw refusal("frame-size", reason);
+  }
+  for (const delay of delays) {
+    if (Number.isInteger(delay) && delay >= 0 && delay <= 0xffff) continue;
+    throw refusal("delay", `a delay is 0 to 65535 whole milliseconds, got ${delay}`);
+  }
+}
+
+function refusal(code: string, reason: string): InputError {
+  return new InputError(code, `Cannot encode an animated PNG: ${reason}`);
+}
+
+/** The fcTL chunk of a whole frame that replaces the one before it. */
+function frameControl(sequence: number, { width, height }: Picture, delay: number): Buffer {
+  const [left, top, dispose, blend] = [0, 0, 0, 0];
+  const seconds = Buffer.alloc(4);
+  seconds.writeUInt16BE(delay, 0);
+  seconds.writeUInt16BE(1000, 2);
+  const region = words(sequence, width, height, left, top);
+  return chunk("fcTL", Buffer.concat([region, seconds, Buffer.from([dispose, blend])]));
+}
+
+/** Numbers as 32 bits, the highest byte first. */
+function words(...values: number[]): Buffer {
+  const out = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => out.writeUInt32BE(value, i * 4));
+  return out;
+}

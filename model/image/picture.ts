@@ -1,0 +1,96 @@
+/** Picture files of any common format as 8-bit RGBA; the JPEG and WebP decoders load when needed. */
+
+import type { FileError } from "../../engine/errors.ts";
+import { checkPicture, type PictureFormat, unreadable } from "./picture_header.ts";
+import { decodePng, type Picture, PngError } from "./png.ts";
+
+// What the JPEG decoder says of pixels that are lost; it goes on, in grey, behind all of these.
+const LOST = /^(Corrupt JPEG data(?!.* extraneous bytes)|Premature end|Inconsistent progression)/;
+// The decoders have at most 2 GB: less than a large JPEG takes if it is progressive or turned.
+const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
+
+/**
+ * Decodes a PNG, JPEG or WebP file, recognised by its first bytes, to 8-bit RGBA.
+ *
+ * A JPEG is turned upright as its EXIF orientation says. Colour profiles are not applied.
+ *
+ * @param file Its bytes.
+ * @param name The file's name, for messages only.
+ *
+ * @example
+ * ```ts
+ * import { readPicture } from "./picture.ts";
+ * import { encodePng } from "./png.ts";
+ *
+ * const file = encodePng(new Uint8Array(16), 2, 2);
+ * const { width, height, rgba } = await readPicture(file, "cat.png");
+ * ```
+ *
+ * @throws {FileError} where the file is not a whole, still picture of 8 bits per channel in
+ * greys or RGB and of at most 2^28 pixels.
+ */
+export async function readPicture(file: Uint8Array, name: string): Promise<Picture> {
+  const { format, bytes } = checkPicture(file, name);
+  return format === "PNG" ? readPng(bytes, name) : await readCoded(format, bytes, name);
+}
+
+function readPng(bytes: Uint8Array, name: string): Picture {
+  try {
+    return decodePng(bytes);
+  } catch (cause) {
+    if (!(cause instanceof PngError)) throw cause;
+    throw bad(name, "PNG", cause.message.replace("Cannot read the PNG: ", ""), cause);
+  }
+}
+
+async function readCoded(
+  format: Exclude<PictureFormat, "PNG">,
+  bytes: Uint8Array,
+  name: string,
+): Promise<Picture> {
+  const said: string[] = [];
+  const say = (line: string) => said.push(line);
+  let loaded = false;
+  const onRuntimeInitialized = () => loaded = true;
+  try {
+    const { default: decode, init } = format === "JPEG"
+      ? await import("@jsquash/jpeg/decode")
+      : await import("@jsquash/webp/decode");
+    // A fresh instance: the last one may hold gigabytes, or have stopped halfway in a bad file.
+    keepingLocation(() => init({ print: say, printErr: say, onRuntimeInitialized }));
+    const { width, height, data } = await decode(bytes, { preserveOrientation: true });
+    const lost = said.find((line) => LOST.test(line));
+    if (lost === undefined) {
+      return { width, height, rgba: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+    }
+  } catch (cause) {
+    if (!loaded) {
+      const why = `the ${format} decoder did not load; run with --allow-read, or save it as a PNG`;
+      throw unreadable(name, "no-decoder", why, { cause });
+    }
+    if (said.some((line) => OUT_OF_MEMORY.test(line))) {
+      const why = `the ${format} decoder runs out of memory; make the picture smaller`;
+      throw unreadable(name, "picture-too-large", why, { cause });
+    }
+    throw bad(name, format, said.at(-1), cause);
+  }
+  throw bad(name, format, said.find((line) => LOST.test(line)));
+}
+
+function bad(
+  name: string,
+  format: PictureFormat,
+  detail?: string,
+  cause?: unknown,
+): FileError {
+  const said = detail === undefined ? "" : ` (${detail})`;
+  const why = `the ${format} is corrupt${said}; use another file`;
+  return unreadable(name, "bad-picture", why, { cause });
+}
+
+/** Runs a decoder's set-up, which may put a made-up `location` in place of an absent one. */
+function keepingLocation(init: () => void): void {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "location");
+  init();
+  if (before) Object.defineProperty(globalThis, "location", before);
+}

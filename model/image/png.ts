@@ -1,0 +1,251 @@
+/** PNG files with text chunks: pixels through pngjs, the chunks (which it drops) by hand. */
+
+import { Buffer } from "node:buffer";
+import { crc32, inflateSync } from "node:zlib";
+import { PNG } from "pngjs";
+import { BitwiseError, InputError } from "../../engine/errors.ts";
+
+/** A PNG that cannot be read, and why. */
+export class PngError extends BitwiseError {
+  /** Always `"PngError"`. */
+  override readonly name: string = "PngError";
+
+  /**
+   * Names the fault.
+   *
+   * @param code A stable word in kebab-case.
+   * @param reason What is wrong with the file.
+   * @param options The `cause`, if another error led to this one.
+   */
+  constructor(code: string, reason: string, options?: ErrorOptions) {
+    super(code, `Cannot read the PNG: ${reason}`, options);
+  }
+}
+
+/** A decoded picture: rows from the top, four bytes a pixel. */
+export interface Picture {
+  /** Pixels in a row. */
+  width: number;
+  /** Rows. */
+  height: number;
+  /** width × height × 4 bytes: red, green, blue, alpha. */
+  rgba: Uint8Array;
+}
+
+/** The colour type of IHDR for three bytes a pixel. */
+export const RGB = 2;
+/** The colour type of IHDR for four bytes a pixel. */
+export const RGBA = 6;
+
+const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+// Where text goes: behind the signature and IHDR (length, type, 13 bytes, CRC), before the pixels.
+const AFTER_HEADER = SIGNATURE.length + 25;
+// A header of a few bytes may claim any size: the largest picture and text we will make room for.
+const MAX_PIXELS = 2 ** 28;
+const MAX_TEXT = 2 ** 24;
+
+/**
+ * Encodes 8-bit RGBA as a PNG, RGB where every pixel is opaque.
+ *
+ * `text` becomes one chunk per entry: tEXt where Latin-1 holds it, else iTXt in UTF-8, as the
+ * Stable Diffusion web UI writes and reads its `parameters`.
+ *
+ * @example
+ * ```ts
+ * import { encodePng } from "./png.ts";
+ *
+ * const red = new Uint8Array([255, 0, 0, 255]);
+ * const file = encodePng(red, 1, 1, { parameters: "a red dot\nSteps: 7, Seed: 1" });
+ * ```
+ */
+export function encodePng(
+  rgba: Uint8Array,
+  width: number,
+  height: number,
+  text: Record<string, string> = {},
+): Uint8Array {
+  const { header, pixels } = pack({ width, height, rgba }, isOpaque(rgba) ? RGB : RGBA);
+  return assemble(header, [chunk("IDAT", pixels)], text);
+}
+
+/**
+ * Decodes any PNG to 8-bit RGBA.
+ *
+ * @example
+ * ```ts
+ * import { decodePng, encodePng } from "./png.ts";
+ *
+ * const { width, rgba } = decodePng(encodePng(new Uint8Array(16), 2, 2));
+ * ```
+ *
+ * @throws {PngError} where the bytes are not a whole PNG.
+ */
+export function decodePng(bytes: Uint8Array): Picture {
+  const header = chunks(bytes).next().value;
+  if (header?.type !== "IHDR" || header.data.length !== 13) {
+    throw new PngError("no-header", "it does not begin with an IHDR chunk");
+  }
+  const [width, height] = [header.data.readUInt32BE(0), header.data.readUInt32BE(4)];
+  if (width * height > MAX_PIXELS) {
+    throw new PngError(
+      "too-large",
+      `${width}x${height} is more than the ${MAX_PIXELS} pixels allowed`,
+    );
+  }
+  try {
+    const { data } = PNG.sync.read(buffer(bytes));
+    return { width, height, rgba: Uint8Array.from(data) };
+  } catch (cause) {
+    throw new PngError("undecodable", `${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
+ * Reads a PNG's text chunks (tEXt, zTXt, iTXt) by keyword.
+ *
+ * @example
+ * ```ts
+ * import { encodePng, readPngText } from "./png.ts";
+ *
+ * const file = encodePng(new Uint8Array(4), 1, 1, { parameters: "猫 🐱" });
+ * readPngText(file).parameters; // "猫 🐱"
+ * ```
+ *
+ * @throws {PngError} where the bytes are not a whole PNG.
+ */
+export function readPngText(bytes: Uint8Array): Record<string, string> {
+  // No prototype: a keyword may be any word, "__proto__" too.
+  const text: Record<string, string> = Object.create(null);
+  for (const { type, data } of chunks(bytes)) {
+    if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") continue;
+    const [keyword, rest] = cut(data);
+    if (type === "tEXt") text[keyword] = rest.toString("latin1");
+    else if (type === "zTXt") text[keyword] = inflate(rest.subarray(1)).toString("latin1");
+    else {
+      const [, tagged] = cut(rest.subarray(2)); // behind the compression flag and method
+      const [, value] = cut(tagged);
+      text[keyword] = (rest[0] === 1 ? inflate(value) : value).toString("utf8");
+    }
+  }
+  return text;
+}
+
+/**
+ * Compresses one picture with pngjs.
+ *
+ * @param picture Any picture; {@linkcode RGB} drops its alpha.
+ * @param colorType The colour type to store.
+ * @returns The signature and the IHDR chunk, and what its IDAT chunk holds.
+ * @throws {InputError} where `rgba` is not of the picture's size.
+ */
+export function pack(
+  { width, height, rgba }: Picture,
+  colorType: typeof RGB | typeof RGBA,
+): { header: Buffer; pixels: Buffer } {
+  if (rgba.length !== width * height * 4) {
+    throw new InputError(
+      "rgba-length",
+      `Cannot encode a ${width}x${height} PNG: it takes ${width * height * 4} bytes of RGBA, ` +
+        `got ${rgba.length}`,
+    );
+  }
+  const png = new PNG();
+  Object.assign(png, { width, height, data: rgba });
+  const file = PNG.sync.write(png, { colorType });
+  const pixels = [...chunks(file)].filter(({ type }) => type === "IDAT").map(({ data }) => data);
+  return { header: file.subarray(0, AFTER_HEADER), pixels: Buffer.concat(pixels) };
+}
+
+/**
+ * Puts a file together, its text before all pixels.
+ *
+ * @param header What {@linkcode pack} returned.
+ * @param body The chunks behind the text, but for IEND.
+ * @param text One chunk per entry, as {@linkcode encodePng} writes it.
+ * @returns The bytes of the file.
+ * @throws {InputError} where a keyword is not one.
+ */
+export function assemble(
+  header: Buffer,
+  body: readonly Buffer[],
+  text: Record<string, string>,
+): Uint8Array {
+  const texts = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
+  return Uint8Array.from(
+    Buffer.concat([header, ...texts, ...body, chunk("IEND", Buffer.alloc(0))]),
+  );
+}
+
+/** Whether every pixel of 8-bit RGBA has alpha 255. */
+export function isOpaque(rgba: Uint8Array): boolean {
+  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return false;
+  return true;
+}
+
+function textChunk(keyword: string, value: string): Buffer {
+  if (!/^[!-~](?:[ -~]{0,77}[!-~])?$/.test(keyword)) {
+    throw new InputError(
+      "png-keyword",
+      `Cannot write the PNG: "${keyword}" is not a keyword of 1 to 79 letters`,
+    );
+  }
+  const body = value.replaceAll("\0", ""); // the format allows it nowhere in a text
+  const latin1 = Buffer.from(body, "latin1");
+  return latin1.toString("latin1") === body
+    ? chunk("tEXt", Buffer.concat([Buffer.from(`${keyword}\0`, "latin1"), latin1]))
+    // Uncompressed, no language tag, no translated keyword.
+    : chunk("iTXt", Buffer.from(`${keyword}\0\0\0\0\0${body}`, "utf8"));
+}
+
+/**
+ * Frames a chunk: its length, type, data, and CRC-32.
+ *
+ * @param type Four letters.
+ * @param data What the type says it holds.
+ */
+export function chunk(type: string, data: Buffer): Buffer {
+  const out = Buffer.alloc(data.length + 12);
+  out.writeUInt32BE(data.length, 0);
+  out.write(type, 4, "latin1");
+  data.copy(out, 8);
+  out.writeUInt32BE(crc32(out.subarray(4, -4)), out.length - 4);
+  return out;
+}
+
+function* chunks(bytes: Uint8Array): Generator<{ type: string; data: Buffer }> {
+  const file = buffer(bytes);
+  if (!file.subarray(0, SIGNATURE.length).equals(SIGNATURE)) {
+    throw new PngError("not-a-png", "its first 8 bytes are not a PNG's");
+  }
+  for (let at = SIGNATURE.length, type = ""; type !== "IEND";) {
+    const end = at + 12 <= file.length ? at + 12 + file.readUInt32BE(at) : Infinity;
+    if (end > file.length) {
+      throw new PngError("truncated", `it ends within a chunk (at byte ${file.length})`);
+    }
+    type = file.toString("latin1", at + 4, at + 8);
+    if (crc32(file.subarray(at + 4, end - 4)) !== file.readUInt32BE(end - 4)) {
+      throw new PngError("corrupt", `the ${type} chunk at byte ${at} is corrupt (CRC)`);
+    }
+    yield { type, data: file.subarray(at + 8, end - 4) };
+    at = end;
+  }
+}
+
+/** Splits at the first NUL, which the format puts behind each of a text chunk's leading strings. */
+function cut(data: Buffer): [before: string, after: Buffer] {
+  const nul = data.indexOf(0);
+  if (nul < 0) throw new PngError("bad-text", "a text chunk lacks its separator");
+  return [data.toString("latin1", 0, nul), data.subarray(nul + 1)];
+}
+
+function inflate(data: Buffer): Buffer {
+  try {
+    return inflateSync(data, { maxOutputLength: MAX_TEXT });
+  } catch (cause) {
+    throw new PngError("bad-text", `a text chunk: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function buffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,142 @@
+/**
+ * Makes a model folder from the files of a published model.
+ *
+ * @module
+ */
+
+import { basename, dirname, join } from "@std/path";
+import { FileError, quote } from "../../engine/errors.ts";
+import { checkpointRoot } from "./checkpoint_root.ts";
+import { type ModelConfig, parseConfig } from "../config/config.ts";
+import { convertFile, type ConvertOptions, openWeights } from "./convert.ts";
+import { writeFileAtomic } from "../checkpoint/files.ts";
+import { checkFile, type Part } from "../checkpoint/keys.ts";
+import { vaeOfName } from "../checkpoint/pairs.ts";
+import type { Preset } from "../config/presets.ts";
+import { findRelease, type Release } from "./release.ts";
+
+/** Options of {@linkcode assembleFolder}. */
+export interface AssembleOptions extends Pick<ConvertOptions, "type" | "signal"> {
+  /** Called before each tensor, with the file it goes to. */
+  readonly onProgress?: (
+    progress: { file: string; name: string; done: number; total: number },
+  ) => void;
+}
+
+/** What {@linkcode assembleFolder} made. */
+export interface AssembleReport {
+  /** The model's config.json. */
+  readonly config: ModelConfig;
+  /** Files of weights, by their names in the folder. */
+  readonly files: readonly { name: string; source: string; tensors: number; bytes: number }[];
+}
+
+/**
+ * Makes a model folder: config.json, weights as Safetensors, tokenizer. It appears whole or not at all, and every file
+ * is checked against the preset before anything is written.
+ *
+ * @example
+ * ```ts ignore
+ * await assembleFolder("weights", "models/infinity-2b", findPreset("2b"), { type: "f16" });
+ * ```
+ *
+ * @param source The folder with the files as they were published, in any order of subfolders; or where each of them is.
+ * @param target The folder to make, which must not be there, or be empty.
+ * @throws {CheckpointError} A file is missing, or of another model; says which is needed.
+ * @throws {FileError} `exists`: there is something at `target`; or a file cannot be read or written.
+ * @throws {DOMException} `AbortError`: the signal was aborted.
+ */
+export async function assembleFolder(
+  source: string | Release,
+  target: string,
+  preset: Preset,
+  { type, signal, onProgress }: AssembleOptions = {},
+): Promise<AssembleReport> {
+  signal?.throwIfAborted();
+  await checkTarget(target);
+  const release = typeof source === "string" ? await findRelease(source, preset) : source;
+  const config = parseConfig(preset.config, preset.name);
+  // a VAE of unknown name must not pass for the official one
+  const vae = vaeOfName(release.vae) === null ? "vae.safetensors" : config.files.vae;
+  const files = { ...config.files, vae };
+  const parts: [part: Part, from: string][] = [
+    ["vae", release.vae],
+    ["transformer", release.transformer],
+  ];
+  if (release.text) parts.push(["text_encoder", release.text.weights]);
+  for (const [part, from] of parts) await checkSource(config, part, from);
+
+  const temp = `${target.replace(/[\\/]+$/, "")}.${crypto.randomUUID()}.tmp`;
+  await attempt(target, Deno.mkdir(temp));
+  try {
+    const made: AssembleReport["files"][number][] = [];
+    for (const [part, from] of parts) {
+      const name = files[part];
+      await attempt(target, Deno.mkdir(dirname(join(temp, name)), { recursive: true }));
+      const { tensors, bytes } = await convertFile(from, join(temp, name), {
+        type,
+        signal,
+        keep: part === "text_encoder" ? isEncoder : undefined,
+        onProgress: (progress) => onProgress?.({ file: name, ...progress }),
+      });
+      made.push({ name, source: from, tensors, bytes });
+    }
+    if (release.text) {
+      const tokenizer = await attempt(target, Deno.readFile(release.text.tokenizer));
+      await writeFileAtomic(join(temp, files.tokenizer), tokenizer, { signal });
+    }
+    const json = JSON.stringify({ ...preset.config, files }, null, 2);
+    await writeFileAtomic(join(temp, "config.json"), new TextEncoder().encode(`${json}\n`));
+    signal?.throwIfAborted();
+    // a folder is not renamed over another one everywhere
+    await Deno.remove(target).catch(() => {});
+    await attempt(target, Deno.rename(temp, target));
+    return { config: { ...config, files }, files: made };
+  } catch (error) {
+    // the error that led here says more than one of the clean-up
+    await Deno.remove(temp, { recursive: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Of a T5 the encoder is used: a third of the file. */
+function isEncoder(name: string): boolean {
+  return name === "shared.weight" || name.startsWith("encoder.");
+}
+
+async function checkTarget(target: string): Promise<void> {
+  const info = await Deno.stat(target).catch(() => null);
+  if (!info) return;
+  if (info.isDirectory) {
+    for await (const { name } of Deno.readDir(target)) {
+      refuse(target, `it has ${quote(name)} in it already; name a new folder`);
+    }
+  } else refuse(target, "it is a file; name a new folder");
+}
+
+function refuse(target: string, why: string, cause?: unknown): never {
+  throw new FileError("exists", `Cannot write ${quote(target)}: ${why}`, { cause });
+}
+
+async function attempt<T>(target: string, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound
+      ? `folder ${quote(dirname(target))} does not exist; create it first`
+      : (cause as Error).message.split("\n")[0]!;
+    throw new FileError("not-writable", `Cannot write ${quote(target)}: ${why}`, { cause });
+  }
+}
+
+/** Refuses the checkpoint of another model before an hour goes into its conversion. */
+async function checkSource(config: ModelConfig, part: Part, path: string): Promise<void> {
+  const file = await openWeights(path);
+  try {
+    const { tensors } = checkpointRoot(file);
+    const files = { ...config.files, vae: basename(path) };
+    checkFile({ ...config, files }, part, { name: path, metadata: file.metadata, tensors });
+  } finally {
+    file.close();
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Converts checkpoints to Safetensors, tensor by tensor.
+ *
+ * @module
+ */
+
+import { basename } from "@std/path";
+import { type Dtype, dtypeBytes, toFloat32, viewAs } from "../../engine/dtype.ts";
+import { CheckpointError, quote } from "../../engine/errors.ts";
+import type { TensorFile, TensorInfo } from "../../engine/safetensors.ts";
+import { safetensorsHeader, type TensorEntry } from "../../engine/safetensors_writer.ts";
+import { BLOCK, isQuantised, type WeightType } from "../../kernels/linear/linear.ts";
+import {
+  blockBytes,
+  type BlockType,
+  inBlocks,
+  QUANTISATION,
+  quantise,
+  scalesOf,
+  storedBlocks,
+} from "../checkpoint/blocks.ts";
+import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
+import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files.ts";
+import { openTorchCheckpoint } from "./torch_checkpoint.ts";
+
+/** What one read takes: of a checkpoint of any size this much is in memory. */
+const CHUNK_BYTES = 2 ** 24;
+const FLOATS: readonly Dtype[] = ["F64", "F32", "F16", "BF16"];
+
+/** Options of {@linkcode convertFile}. */
+export interface ConvertOptions {
+  /**
+   * Storage of matrices; vectors become f32. `q8_0` and `q4_0` put the linear layers of transformers into blocks, other
+   * matrices become f16. Without it all types stay as they are.
+   */
+  readonly type?: WeightType;
+  /** The dict of the checkpoint to take, such as `trainer.gpt_ema_fsdp`; else the model is found. */
+  readonly key?: string;
+  /** Which of the model's tensors to take; all if absent. */
+  readonly keep?: (name: string) => boolean;
+  /** Stops the conversion, and leaves what was there before. */
+  readonly signal?: AbortSignal;
+  /** Called before each tensor. */
+  readonly onProgress?: (progress: ConvertProgress) => void;
+}
+
+/** How far a conversion is. */
+export interface ConvertProgress {
+  /** The tensor that is next. */
+  readonly name: string;
+  /** Tensors before it. */
+  readonly done: number;
+  /** All tensors. */
+  readonly total: number;
+}
+
+/** What a conversion did. */
+export interface ConvertReport extends Pick<CheckpointRoot, "model" | "key" | "dropped"> {
+  /** Tensors written; one in blocks and its scales count as one. */
+  readonly tensors: number;
+  /** Tensors of the file that were not taken. */
+  readonly left: number;
+  /** Numbers written. */
+  readonly parameters: number;
+  /** Bytes of the new file. */
+  readonly bytes: number;
+}
+
+/**
+ * Opens a PyTorch checkpoint or Safetensors, by what is in the file.
+ *
+ * @throws {FileError} It cannot be read.
+ * @throws {CheckpointError} It is neither, or refused.
+ * @throws {SafetensorsError} It is refused.
+ */
+export async function openWeights(path: string): Promise<TensorFile> {
+  // openTensorFile also knows shards, which have no file of this name
+  const source = await fileSource(path).catch(() => undefined);
+  if (!source || path.endsWith(".index.json")) return source?.close(), await openTensorFile(path);
+  const head = await source.read(0, Math.min(9, source.size));
+  // eight bytes of length, then JSON
+  if (head[7] !== 0 || head[8] !== 0x7b) return await openTorchCheckpoint(source);
+  source.close();
+  return await openTensorFile(path);
+}
+
+/**
+ * Converts a PyTorch checkpoint or Safetensors to one Safetensors file, which appears whole or not
+ * at all.
+ *
+ * @example
+ * ```ts ignore
+ * await convertFile("infinity_2b_reg.pth", "transformer.safetensors", { type: "f16" });
+ * ```
+ *
+ * @param source The file to read.
+ * @param target The file to write.
+ * @throws {CheckpointError} `overflow`: numbers are too large for `type`; `in-blocks`: the file is
+ * of another quantisation; or the checkpoint is refused.
+ * @throws {SafetensorsError} The Safetensors to read are refused.
+ * @throws {FileError} A file cannot be read or written.
+ * @throws {DOMException} `AbortError`: the signal was aborted.
+ */
+export async function convertFile(
+  source: string,
+  target: string,
+  { type, key, keep = () => true, signal, onProgress }: ConvertOptions = {},
+): Promise<ConvertReport> {
+  signal?.throwIfAborted();
+  const file = await openWeights(source);
+  try {
+    const { model, key: found, tensors, dropped } = checkpointRoot(file, key);
+    const plan = planOf([...tensors].filter(([name]) => keep(name)), type, source);
+    const { [QUANTISATION]: before, ...metadata } = file.metadata;
+    const quantisation = type === undefined ? before : isQuantised(type) ? type : undefined;
+    const header = safetensorsHeader(plan.flatMap(entriesOf), {
+      format: "pt",
+      // the name alone tells some VAEs apart
+      source: basename(source),
+      ...metadata,
+      ...quantisation === undefined ? {} : { [QUANTISATION]: quantisation },
+    });
+    let bytes = header.length;
+    let overflows = 0;
+    let first = "";
+    const pieces = async function* () {
+      yield header;
+      for (const [done, { name, info, dtype, blocks }] of plan.entries()) {
+        onProgress?.({ name, done, total: plan.length });
+        // a sixteenth of what they are of, which comes first
+        const scales: Uint8Array<ArrayBuffer>[] = [];
+        for await (const chunk of file.chunks(info.name, CHUNK_BYTES)) {
+          signal?.throwIfAborted();
+          const out = blocks
+            ? quantise(toFloat32(chunk.bytes, info.dtype), blocks)
+            : cast(chunk.bytes, info.dtype, dtype);
+          overflows += out.overflows;
+          if (out.overflows > 0) first ||= name;
+          bytes += out.bytes.length;
+          // once there is one, the rest is only counted
+          if (overflows === 0) yield out.bytes;
+          if (out.scales) scales.push(new Uint8Array(out.scales.buffer));
+        }
+        for (const piece of scales) {
+          bytes += piece.length;
+          if (overflows === 0) yield piece;
+        }
+      }
+      if (overflows === 0) return;
+      throw new CheckpointError(
+        "overflow",
+        `Cannot convert ${quote(source)}: ${overflows} numbers are too large for ${type}, ` +
+          `the first of tensor ${quote(first)}; use another type`,
+      );
+    };
+    await writeFileAtomic(target, pieces(), { signal });
+    const parameters = plan.reduce((sum, { info }) => sum + info.elements, 0);
+    const left = file.tensors.size - plan.length - dropped.length;
+    return { model, key: found, dropped, tensors: plan.length, left, parameters, bytes };
+  } finally {
+    file.close();
+  }
+}
+
+/** A tensor to write. */
+interface Planned extends TensorEntry {
+  readonly info: TensorInfo;
+  /** Blocks that it becomes. */
+  readonly blocks?: BlockType;
+}
+
+function planOf(
+  tensors: readonly (readonly [string, TensorInfo])[],
+  type: WeightType | undefined,
+  source: string,
+): Planned[] {
+  const all = new Map(tensors);
+  // scales belong to their blocks, whose rounding is final
+  const kept = new Set<string>();
+  for (const [name] of tensors) {
+    const stored = storedBlocks(all, name);
+    if (!stored) continue;
+    kept.add(name).add(scalesOf(name));
+    if (type === undefined || stored.type === type) continue;
+    throw new CheckpointError(
+      "in-blocks",
+      `Cannot convert ${quote(source)} to ${type}: it is in ${stored.type} already; ` +
+        "convert what it was made of",
+    );
+  }
+  const plan = tensors.map(([name, info]): Planned => {
+    const { shape } = info;
+    if (type && isQuantised(type) && FLOATS.includes(info.dtype) && inBlocks(name, shape)) {
+      return { name, info, shape, dtype: type === "q8_0" ? "I8" : "U8", blocks: type };
+    }
+    return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };
+  });
+  // wide types first, and every tensor is aligned; blocks have even sizes
+  const rank = ({ name, blocks, dtype }: Planned) =>
+    blocks || kept.has(name) ? 1.5 : dtypeBytes(dtype);
+  return plan.sort((a, b) => rank(b) - rank(a));
+}
+
+function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
+  if (!blocks) return [{ name, dtype, shape }];
+  const [N, K] = shape as [number, number];
+  return [
+    { name, dtype, shape: [N, blockBytes(blocks, K)] },
+    { name: scalesOf(name), dtype: "F16", shape: [N, K / BLOCK] },
+  ];
+}
+
+/** Matrices become `type`, or f16 among blocks; vectors are too small to save by it, and norms and biases need the bits. */
+function targetDtype({ dtype, shape }: TensorInfo, type: ConvertOptions["type"]): Dtype {
+  if (type === undefined || !FLOATS.includes(dtype)) return dtype;
+  const isMatrix = shape.filter((size) => size !== 1).length > 1;
+  return type !== "f32" && isMatrix ? "F16" : "F32";
+}
+
+/** Rounds once, to nearest even; counts what becomes infinite by it. */
+function cast(
+  bytes: Uint8Array<ArrayBuffer>,
+  from: Dtype,
+  to: Dtype,
+): { bytes: Uint8Array<ArrayBuffer>; scales?: undefined; overflows: number } {
+  if (from === to) return { bytes, overflows: 0 };
+  const values = from === "F64" ? viewAs(bytes, from) as Float64Array : toFloat32(bytes, from);
+  const out = to === "F16" ? new Float16Array(values) : new Float32Array(values);
+  let overflows = 0;
+  if (from === "F64" || to === "F16") {
+    for (let i = 0; i < values.length; i++) {
+      if (Math.abs(out[i]!) === Infinity && Math.abs(values[i]!) !== Infinity) overflows++;
+    }
+  }
+  return { bytes: new Uint8Array(out.buffer), overflows };
+}

@@ -1,0 +1,268 @@
+/**
+ * Asks the Hugging Face hub what is in a repository, and reads files of it. Loaded by `pull` only: nothing else of
+ * bitwise uses the network.
+ *
+ * @module
+ */
+
+import { modelInfo, pathsInfo } from "@huggingface/hub";
+import { BitwiseError, InputError, quote } from "../../engine/errors.ts";
+import { HubError, Patience } from "./hub_patience.ts";
+
+export { HubError };
+
+/** Where the hub is, and who asks. */
+export interface HubOptions {
+  /** Such as `https://huggingface.co`. */
+  readonly endpoint: string;
+  /** Sent to the endpoint, never to where it redirects. */
+  readonly token?: string;
+  /** Stops whatever is going on. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds without a byte after which a connection counts as lost; a minute if absent. */
+  readonly patience?: number;
+}
+
+/** A file of a repository. */
+export interface HubFile {
+  /** Its name in the repository, with `/`. */
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 of a large file, or what git calls a small one by. */
+  readonly digest: string;
+}
+
+/** Bytes of a file and where they belong. */
+export interface Piece {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+const REDIRECTS = [301, 302, 303, 307, 308];
+const HOPS = 8;
+
+/** The Hugging Face hub, or a mirror. */
+export class Hub {
+  /** Without a slash at its end. */
+  readonly endpoint: string;
+  /** Stops whatever is going on. */
+  readonly signal: AbortSignal | undefined;
+  readonly #token: string | undefined;
+  readonly #patience: number;
+
+  /** @throws {InputError} `bad-endpoint` or `bad-token`. */
+  constructor({ endpoint, token, signal, patience = 60_000 }: HubOptions) {
+    if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
+      throw new InputError(
+        "bad-endpoint",
+        `Cannot use HF_ENDPOINT ${
+          quote(endpoint)
+        }: it must be a URL such as https://huggingface.co`,
+      );
+    }
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+      throw new InputError("bad-token", "Cannot use HF_TOKEN: it has characters no token has");
+    }
+    this.endpoint = endpoint.replace(/\/+$/, "");
+    this.signal = signal;
+    this.#token = token;
+    this.#patience = patience;
+  }
+
+  /** The commit that a branch is at. */
+  async commit(repository: string, revision = "main"): Promise<string> {
+    const { sha } = await this.#ask(
+      repository,
+      (fetch) =>
+        modelInfo({
+          name: repository,
+          revision,
+          additionalFields: ["sha"],
+          hubUrl: this.endpoint,
+          fetch,
+        }),
+    );
+    // it becomes the name of a folder
+    if (!/^[0-9a-f]{40}$/.test(sha)) throw this.#nonsense(repository);
+    return sha;
+  }
+
+  /** Those of `paths` that are there. */
+  async files(repository: string, commit: string, paths: readonly string[]): Promise<HubFile[]> {
+    const found = await this.#ask(
+      repository,
+      (fetch) =>
+        pathsInfo({
+          repo: repository,
+          revision: commit,
+          paths: [...paths],
+          hubUrl: this.endpoint,
+          fetch,
+        }),
+    );
+    return found.filter(({ type, path }) => type === "file" && paths.includes(path))
+      .map(({ path, oid, lfs, size: small }) => {
+        const size = lfs?.size ?? small;
+        const digest = lfs?.oid ?? oid ?? "";
+        const known = lfs ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/;
+        if (!known.test(digest) || !Number.isSafeInteger(size) || size < 0) {
+          throw this.#nonsense(repository);
+        }
+        return { path, size, digest };
+      });
+  }
+
+  /** Reads a file from `offset` on, or from its begin if the server cannot do that. */
+  async *read(
+    repository: string,
+    commit: string,
+    path: string,
+    offset: number,
+  ): AsyncGenerator<Piece> {
+    const name = path.split("/").map(encodeURIComponent).join("/");
+    const url = `${this.endpoint}/${repository}/resolve/${commit}/${name}`;
+    // bytes of the file, not of a packed form of it
+    const headers = new Headers({ "accept-encoding": "identity" });
+    if (offset > 0) headers.set("range", `bytes=${offset}-`);
+    using patience = new Patience(this.#patience, this.signal);
+    const response = await this.#fetch(url, { headers }, patience, repository, path);
+    let at = response.status === 206 ? rangeStart(response) : 0;
+    if (at !== 0 && at !== offset) {
+      await response.body?.cancel();
+      throw this.#nonsense(repository);
+    }
+    const reader = (response.body ?? new Blob().stream()).getReader();
+    try {
+      while (true) {
+        patience.renew();
+        const { value, done } = await reader.read().catch((cause) => {
+          throw patience.reason ?? lost(path, cause);
+        });
+        if (done) return;
+        // a slow disk is not a slow hub
+        patience.pause();
+        yield { at, bytes: value };
+        at += value.length;
+      }
+    } finally {
+      await reader.cancel().catch(() => {});
+    }
+  }
+
+  /** Has the package ask, over our fetch: it throws what is wrong, so that the package only sees answers. */
+  async #ask<T>(repository: string, question: (via: typeof fetch) => Promise<T>): Promise<T> {
+    using patience = new Patience(this.#patience, this.signal);
+    try {
+      return await question(async (input, init) => {
+        const url = input instanceof Request ? input.url : `${input}`;
+        const response = await this.#fetch(url, init ?? {}, patience, repository);
+        const body = await response.arrayBuffer().catch((cause) => {
+          throw patience.reason ?? lost(repository, cause);
+        });
+        return new Response(body, { headers: response.headers });
+      });
+    } catch (error) {
+      if (error instanceof BitwiseError || error === this.signal?.reason) throw error;
+      throw this.#nonsense(repository, error);
+    }
+  }
+
+  /** Follows redirects itself: each host needs permission, and none but the endpoint gets the token. */
+  async #fetch(
+    from: string,
+    init: RequestInit,
+    patience: Patience,
+    repository: string,
+    path?: string,
+  ): Promise<Response> {
+    const what = path === undefined ? repository : `${path} of ${repository}`;
+    let url = new URL(from);
+    for (let hop = 0; hop < HOPS; hop++) {
+      checkPermission(url);
+      const headers = new Headers(init.headers);
+      headers.delete("authorization");
+      if (this.#token !== undefined && url.origin === new URL(this.endpoint).origin) {
+        headers.set("authorization", `Bearer ${this.#token}`);
+      }
+      const { signal } = patience;
+      patience.renew();
+      const response = await fetch(url, { ...init, headers, redirect: "manual", signal })
+        .catch((cause) => {
+          throw patience.reason ?? unreachable(url, cause);
+        });
+      if (response.ok) return response;
+      await response.body?.cancel();
+      const next = REDIRECTS.includes(response.status) &&
+        URL.parse(response.headers.get("location") ?? "", url);
+      if (!next || !/^https?:$/.test(next.protocol)) {
+        throw this.#refusal(response, repository, what);
+      }
+      url = next;
+    }
+    throw new HubError("bad-answer", `Cannot download ${what}: the hub redirects in circles`);
+  }
+
+  #refusal({ status, headers }: Response, repository: string, what: string): HubError {
+    const start = `Cannot download ${what}: `;
+    if (status === 401 || status === 403) {
+      const whose = this.#token === undefined
+        ? "and set HF_TOKEN to a token of your account"
+        : "with the account that HF_TOKEN is of";
+      return new HubError(
+        "no-access",
+        `${start}the hub refuses access (${status}); accept its licence at ` +
+          `${this.endpoint}/${repository} ${whose}`,
+      );
+    }
+    if (status === 404) {
+      const missing = headers.get("x-error-code") === "EntryNotFound" || what !== repository
+        ? "file"
+        : "repository";
+      return new HubError("not-found", `${start}${this.endpoint} has no such ${missing} (404)`);
+    }
+    const passing = status === 429 || status >= 500;
+    const advice = passing ? "; try again later" : "; check HF_ENDPOINT";
+    return new HubError("refused", `${start}the hub answers ${status}${advice}`, { passing });
+  }
+
+  #nonsense(repository: string, cause?: unknown): HubError {
+    return new HubError(
+      "bad-answer",
+      `Cannot use what ${this.endpoint} says of ${repository}: it is not as a hub speaks; check HF_ENDPOINT`,
+      { cause },
+    );
+  }
+}
+
+/** Asks nothing: a prompt would have to be answered for every host. */
+function checkPermission({ protocol, hostname, port }: URL): void {
+  const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+  if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
+  throw new HubError(
+    "no-permission",
+    `Cannot pull: Deno was not allowed to reach ${hostname}; use deno task pull, or run it with --allow-net`,
+  );
+}
+
+function rangeStart(response: Response): number {
+  return Number(/^bytes (\d{1,15})-/.exec(response.headers.get("content-range") ?? "")?.[1] ?? -1);
+}
+
+function unreachable({ origin }: URL, cause: unknown): HubError {
+  const message = `Cannot reach ${origin}: ${
+    detail(cause)
+  }; check the connection, then run it again`;
+  return new HubError("unreachable", message, { cause, passing: true });
+}
+
+function lost(path: string, cause: unknown): HubError {
+  const message = `Cannot download ${path}: the connection was lost; run it again to go on`;
+  return new HubError("connection-lost", message, { cause, passing: true });
+}
+
+/** `fetch failed`, because `error sending request (…): client error (Connect): …: Connection refused`: what comes last. */
+function detail(error: unknown): string {
+  const cause = error instanceof Error ? error.cause ?? error : error;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return text.split("\n")[0]!.split(": ").at(-1)!.replace(/ \(os error \d+\)$/, "");
+}

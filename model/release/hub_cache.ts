@@ -1,0 +1,275 @@
+/**
+ * Downloads files into the cache that all programs of Hugging Face share:
+ * `models--ORG--NAME/{blobs/DIGEST, refs/main, snapshots/COMMIT/PATH}`. What was downloaded once, by whichever program,
+ * is used; what was begun is gone on with.
+ *
+ * @module
+ */
+
+import { createHash, type Hash } from "node:crypto";
+import { dirname, join, relative } from "@std/path";
+import { BitwiseError, FileError, formatBytes, InputError, quote } from "../../engine/errors.ts";
+import { writeFileAtomic } from "../checkpoint/files.ts";
+import { type Hub, HubError, type HubFile } from "./hub.ts";
+
+/** How far a download is. */
+export interface DownloadProgress {
+  /** The file's name in its repository. */
+  readonly path: string;
+  /** Bytes that are there. */
+  readonly done: number;
+  /** Bytes that were there at first. */
+  readonly before: number;
+  readonly total: number;
+}
+
+/** Options of {@linkcode downloadFile}. */
+export interface DownloadOptions {
+  /** Called with each piece that arrived. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  /** How often a lost connection is made again without getting any further; 4 if absent. */
+  readonly retries?: number;
+  /** Milliseconds before the first retry; twice as long before each further one. */
+  readonly pause?: number;
+}
+
+/**
+ * The folder of the cache, as huggingface_hub finds it.
+ *
+ * @param env Reads an environment variable.
+ * @throws {InputError} `no-home`.
+ */
+export function hubCache(env: (name: string) => string | undefined): string {
+  const cache = env("HF_HUB_CACHE") || env("HUGGINGFACE_HUB_CACHE");
+  return cache || join(hubHome(env), "hub");
+}
+
+/** The folder that the cache and the token are in. */
+export function hubHome(env: (name: string) => string | undefined): string {
+  if (env("HF_HOME")) return env("HF_HOME")!;
+  if (env("XDG_CACHE_HOME")) return join(env("XDG_CACHE_HOME")!, "huggingface");
+  const home = env("HOME") || env("USERPROFILE");
+  if (home) return join(home, ".cache", "huggingface");
+  throw new InputError("no-home", "Cannot find the cache: set HF_HOME to a folder for it");
+}
+
+function folderOf(cache: string, repository: string): string {
+  return join(cache, `models--${repository.replaceAll("/", "--")}`);
+}
+
+/** Notes which commit `main` is, as others that use the cache expect. */
+export async function writeRef(cache: string, repository: string, commit: string): Promise<void> {
+  const path = join(folderOf(cache, repository), "refs", "main");
+  if (await Deno.readTextFile(path).catch(() => "") === commit) return;
+  await attempt(path, Deno.mkdir(dirname(path), { recursive: true }));
+  await writeFileAtomic(path, new TextEncoder().encode(commit));
+}
+
+/** Where a file of a commit goes. */
+function placesOf(
+  cache: string,
+  repository: string,
+  commit: string,
+  { path, digest }: HubFile,
+): { blob: string; link: string } {
+  const folder = folderOf(cache, repository);
+  return {
+    blob: join(folder, "blobs", digest),
+    link: join(folder, "snapshots", commit, ...path.split("/")),
+  };
+}
+
+/** Whether a file is in the cache; then it need not be downloaded. */
+export async function isCached(
+  cache: string,
+  repository: string,
+  commit: string,
+  file: HubFile,
+): Promise<boolean> {
+  const { blob, link } = placesOf(cache, repository, commit, file);
+  return await sizeOf(blob) === file.size || await sizeOf(link) === file.size;
+}
+
+/**
+ * Downloads a file, unless it is there, and checks it against the hub's digest.
+ *
+ * @returns Its path in the snapshot of the commit.
+ * @throws {HubError} `wrong-digest`: what arrived was removed; or the hub refuses, or the connection is lost: what
+ * arrived is kept, and the next call goes on with it.
+ * @throws {FileError} `disk-full`: what arrived is kept; `locked`; `not-writable`; `write-failed`.
+ */
+export async function downloadFile(
+  hub: Hub,
+  cache: string,
+  repository: string,
+  commit: string,
+  file: HubFile,
+  options: DownloadOptions = {},
+): Promise<string> {
+  const { blob, link } = placesOf(cache, repository, commit, file);
+  // without links, as on some Windows, it is the file itself
+  if (await sizeOf(link) === file.size) return link;
+  for (const path of [blob, link]) {
+    await attempt(path, Deno.mkdir(dirname(path), { recursive: true }));
+  }
+  if (await sizeOf(blob) !== file.size) {
+    const partial = `${blob}.incomplete`;
+    await fetchInto(partial, hub, repository, commit, file, options);
+    await attempt(blob, Deno.rename(partial, blob));
+  }
+  await attempt(link, place(blob, link));
+  return link;
+}
+
+/** Brings a partial file up to its size, and checks it. */
+async function fetchInto(
+  path: string,
+  hub: Hub,
+  repository: string,
+  commit: string,
+  { path: name, size, digest }: HubFile,
+  { onProgress, retries = 4, pause = 1000 }: DownloadOptions,
+): Promise<void> {
+  using file = await attempt(path, Deno.open(path, { read: true, write: true, create: true }));
+  if (!await attempt(path, file.tryLock(true))) {
+    const message = `Cannot download ${name}: another process is at it; wait for it to end`;
+    throw new FileError("locked", message);
+  }
+  const open = { path, file, name, size, digest };
+  let { done, hash } = await resume(open, hub.signal);
+  let before = done;
+  for (let failures = 0; done < size;) {
+    const start = done;
+    try {
+      for await (const { at, bytes } of hub.read(repository, commit, name, done)) {
+        if (at !== done) {
+          // the server does not know ranges
+          await restart(open);
+          [done, before, hash] = [0, 0, newHash(open)];
+        }
+        if (done + bytes.length > size) throw await wrong(open, "it is longer than it should be");
+        await write(open, bytes, done);
+        hash.update(bytes);
+        done += bytes.length;
+        onProgress?.({ path: name, done, before, total: size });
+      }
+      if (done < size) {
+        const message = `Cannot download ${name}: the connection was lost; run it again to go on`;
+        throw new HubError("connection-lost", message, { passing: true });
+      }
+    } catch (error) {
+      if (!(error instanceof HubError && error.passing)) throw error;
+      failures = done > start ? 1 : failures + 1;
+      if (failures > retries) throw error;
+      await delay(pause * 2 ** (failures - 1), hub.signal);
+    }
+  }
+  const found = hash.digest("hex");
+  if (found !== digest) {
+    const kind = digest.length === 64 ? "SHA-256" : "git's SHA-1";
+    throw await wrong(open, `its ${kind} is ${found.slice(0, 12)}…, not ${digest.slice(0, 12)}…`);
+  }
+  await attempt(path, file.syncData());
+}
+
+interface Open {
+  readonly path: string;
+  readonly file: Deno.FsFile;
+  readonly name: string;
+  readonly size: number;
+  readonly digest: string;
+}
+
+/** Git puts a header before what it hashes. */
+function newHash({ digest, size }: Open): Hash {
+  return digest.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+}
+
+/** Hashes what is there: the check is of the whole file, also if it came in parts. */
+async function resume(open: Open, signal?: AbortSignal): Promise<{ done: number; hash: Hash }> {
+  const { size } = await attempt(open.path, open.file.stat());
+  const hash = newHash(open);
+  if (size > open.size) return await restart(open), { done: 0, hash };
+  const buffer = new Uint8Array(2 ** 20);
+  let done = 0;
+  for (let count; (count = await attempt(open.path, open.file.read(buffer))) !== null;) {
+    signal?.throwIfAborted();
+    hash.update(buffer.subarray(0, count));
+    done += count;
+  }
+  return { done, hash };
+}
+
+async function restart({ path, file }: Open): Promise<void> {
+  await attempt(path, file.truncate(0));
+  await attempt(path, file.seek(0, Deno.SeekMode.Start));
+}
+
+async function write(
+  { path, file, name, size }: Open,
+  bytes: Uint8Array,
+  done: number,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += await file.write(bytes.subarray(at)).catch((cause) => {
+      if (!isFull(cause)) throw fileError(path, cause);
+      const message = `Cannot download ${name}: the disk is full; free ` +
+        `${
+          formatBytes(size - done)
+        } or set HF_HOME to a folder on another disk, then run it again to go on`;
+      throw new FileError("disk-full", message, { cause });
+    });
+  }
+}
+
+/** What arrived is not the file: it is removed, since nothing can be made of it. */
+async function wrong({ path, file, name }: Open, why: string): Promise<HubError> {
+  // Windows removes no open file, and an empty one is as good
+  await file.truncate(0).catch(() => {});
+  await Deno.remove(path).catch(() => {});
+  const message = `Cannot use ${name}: ${why}; it was removed, run it again to download it anew`;
+  return new HubError("wrong-digest", message);
+}
+
+/** A relative link, so that the cache can be moved; Windows makes links for administrators only. */
+async function place(blob: string, path: string): Promise<void> {
+  await Deno.remove(path).catch(() => {});
+  await Deno.symlink(relative(dirname(path), blob), path)
+    .catch(() => Deno.link(blob, path))
+    .catch(() => Deno.copyFile(blob, path));
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await Deno.stat(path).then(({ size, isFile }) => isFile ? size : -1, () => -1);
+}
+
+function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes((error as { code?: string } | null)?.code ?? "");
+}
+
+async function attempt<T>(path: string, step: Promise<T>): Promise<T> {
+  return await step.catch((error) => {
+    throw fileError(path, error);
+  });
+}
+
+function fileError(path: string, cause: unknown): BitwiseError {
+  if (cause instanceof BitwiseError) return cause;
+  const why = isFull(cause)
+    ? "the disk is full; free some space"
+    : cause instanceof Deno.errors.NotCapable
+    ? "Deno was not allowed to; use deno task pull"
+    : (cause as Error).message.split("\n")[0]!;
+  const code = isFull(cause) ? "disk-full" : "not-writable";
+  return new FileError(code, `Cannot write ${quote(path)}: ${why}`, { cause });
+}
+
+async function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal?.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal?.throwIfAborted();
+}

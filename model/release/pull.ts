@@ -1,0 +1,164 @@
+/**
+ * Brings the files of a published model from the Hugging Face hub.
+ *
+ * Tested against a mock hub on 127.0.0.1 (tests/model/release/hub_test.ts, tests/commands/pull_test.ts): redirects to storage of
+ * another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The real hub could not be
+ * reached where this was written; what it answers was taken from the sources of `@huggingface/hub`.
+ *
+ * @module
+ */
+
+import { basename, dirname } from "@std/path";
+import { BitwiseError, InputError } from "../../engine/errors.ts";
+import { type Hub, HubError, type HubFile } from "./hub.ts";
+import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub_cache.ts";
+import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
+import type { Release } from "./release.ts";
+
+/** Options of {@linkcode pullRelease}. */
+export interface PullOptions extends DownloadOptions {
+  /** Called before the first large file. */
+  readonly onPlan?: (plan: PullPlan) => void;
+}
+
+/** What a model takes. */
+export interface PullPlan {
+  /** Files of the model. */
+  readonly files: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** Bytes of those that are not in the cache. */
+  readonly missing: number;
+}
+
+/** A file and where it is had. */
+interface Wanted {
+  readonly repository: string;
+  readonly commit: string;
+  readonly file: HubFile;
+}
+
+/** Names of shards: files beside their index. */
+const SHARD = /^[\w][\w.-]*\.safetensors$/;
+
+/**
+ * The transformer's file on the hub.
+ *
+ * @throws {InputError} `unpublished`: says which have.
+ */
+export function publishedFile(preset: Preset): string {
+  if (preset.file !== null) return preset.file;
+  const names = [...PRESETS.values()].filter(({ file }) => file !== null)
+    .map(({ name }) => name.replace("infinity-", ""));
+  throw new InputError(
+    "unpublished",
+    `Cannot pull ${preset.name}: it was never published; there are ${names.join(", ")}`,
+  );
+}
+
+/**
+ * Downloads the files of a model: transformer, VAE, text encoder and tokenizer. Everything is asked for before the
+ * first large file, so that what is refused is refused at once.
+ *
+ * @param cache The folder of the hub's cache.
+ * @returns Where the files are.
+ * @throws {InputError} `unpublished`.
+ * @throws {HubError} See {@linkcode downloadFile}.
+ * @throws {FileError} See {@linkcode downloadFile}.
+ */
+export async function pullRelease(
+  hub: Hub,
+  cache: string,
+  preset: Preset,
+  options: PullOptions = {},
+): Promise<Release> {
+  const main = publishedFile(preset);
+  const hasText = preset.config.text_encoder !== undefined;
+  const model = await ask(hub, cache, REPOSITORY, [main, ...VAES[preset.vae].files]);
+  const vaeName = VAES[preset.vae].files.find((name) => model.has(name));
+  if (!vaeName) throw absent(hub, VAES[preset.vae].files[0]!, REPOSITORY);
+  const transformer = need(hub, model, main, REPOSITORY);
+  const text = hasText &&
+    await ask(hub, cache, TEXT_ENCODER.repository, [TEXT_ENCODER.weights, TEXT_ENCODER.tokenizer]);
+
+  const get = ({ repository, commit, file }: Wanted) =>
+    downloadFile(hub, cache, repository, commit, file, options);
+  const weights = text && need(hub, text, TEXT_ENCODER.weights, TEXT_ENCODER.repository);
+  const tokenizer = text && need(hub, text, TEXT_ENCODER.tokenizer, TEXT_ENCODER.repository);
+  const wanted = [transformer, model.get(vaeName)!];
+  if (weights && tokenizer) wanted.push(weights, tokenizer);
+  for (const index of [...wanted]) wanted.push(...await shardsOf(hub, index, get));
+
+  let bytes = 0;
+  let missing = 0;
+  for (const { repository, commit, file } of wanted) {
+    bytes += file.size;
+    if (!await isCached(cache, repository, commit, file)) missing += file.size;
+  }
+  options.onPlan?.({ files: wanted.length, bytes, missing });
+  const paths = new Map<Wanted, string>();
+  for (const each of wanted) paths.set(each, await get(each));
+  return {
+    transformer: paths.get(transformer)!,
+    vae: paths.get(model.get(vaeName)!)!,
+    text: weights && tokenizer
+      ? { weights: paths.get(weights)!, tokenizer: paths.get(tokenizer)! }
+      : null,
+  };
+}
+
+/** Looks files up at what `main` is now. */
+async function ask(
+  hub: Hub,
+  cache: string,
+  repository: string,
+  paths: readonly string[],
+): Promise<Map<string, Wanted>> {
+  const commit = await hub.commit(repository);
+  const files = await hub.files(repository, commit, paths);
+  await writeRef(cache, repository, commit);
+  return new Map(files.map((file) => [file.path, { repository, commit, file }]));
+}
+
+function need(hub: Hub, of: Map<string, Wanted>, path: string, repository: string): Wanted {
+  const found = of.get(path);
+  if (found) return found;
+  throw absent(hub, path, repository);
+}
+
+function absent(hub: Hub, path: string, repository: string): HubError {
+  const message =
+    `Cannot download ${path} of ${repository}: ${hub.endpoint} has no such file (404)`;
+  return new HubError("not-found", message);
+}
+
+/** The shards that an index names; none of other files. */
+async function shardsOf(
+  hub: Hub,
+  index: Wanted,
+  get: (wanted: Wanted) => Promise<string>,
+): Promise<Wanted[]> {
+  const { repository, commit, file: { path } } = index;
+  if (!path.endsWith(".safetensors.index.json")) return [];
+  const folder = dirname(path);
+  const names = shardNames(await Deno.readTextFile(await get(index)), path);
+  const paths = names.map((name) => folder === "." ? name : `${folder}/${name}`);
+  const files = await hub.files(repository, commit, paths);
+  return paths.map((path) => {
+    const file = files.find((each) => each.path === path);
+    if (!file) throw absent(hub, path, repository);
+    return { repository, commit, file };
+  });
+}
+
+function shardNames(json: string, path: string): string[] {
+  try {
+    const { weight_map } = JSON.parse(json) as { weight_map: Record<string, string> };
+    const names = [...new Set(Object.values(weight_map))].sort();
+    if (names.length && names.every((name) => SHARD.test(name))) return names;
+    throw new BitwiseError("bad-index", "no shards");
+  } catch (cause) {
+    const message = `Cannot use ${path}: ${basename(path)} must list shards that lie beside it`;
+    throw new HubError("bad-index", message, { cause });
+  }
+}

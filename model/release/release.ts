@@ -1,0 +1,161 @@
+/**
+ * Finds the files of a published model in a folder, whether downloaded by hand or lying in the cache of
+ * huggingface_hub.
+ *
+ * @module
+ */
+
+import { basename, dirname, join } from "@std/path";
+import { CheckpointError, FileError, InputError, quote } from "../../engine/errors.ts";
+import { vaeOfName } from "../checkpoint/pairs.ts";
+import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
+
+/** Where the parts of a model lie: files, or the indices of shards. */
+export interface Release {
+  readonly transformer: string;
+  readonly vae: string;
+  /** Null if the model has no text encoder. */
+  readonly text: { readonly weights: string; readonly tokenizer: string } | null;
+}
+
+/** A hub's cache needs five: models--X/snapshots/HASH/infinity_8b_weights/model.safetensors. */
+const DEPTH = 5;
+/** A folder of more files is not a download. */
+const MOST = 10_000;
+
+/** Paths of the files below a folder; links are followed, since the hub's cache is made of them. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const visit = async (at: string, depth: number): Promise<void> => {
+    for await (const { name } of Deno.readDir(at)) {
+      if (name.startsWith(".") || (name === "blobs" && depth > 0)) continue;
+      const path = join(at, name);
+      const info = await Deno.stat(path).catch(() => null);
+      if (info?.isFile) found.push(path);
+      else if (info?.isDirectory && depth < DEPTH) await visit(path, depth + 1);
+      if (found.length > MOST) {
+        throw new InputError(
+          "too-many-files",
+          `Cannot use ${quote(folder)}: it has too many files`,
+        );
+      }
+    }
+  };
+  await visit(folder, 0).catch((cause) => {
+    if (cause instanceof InputError) throw cause;
+    const why = cause instanceof Deno.errors.NotFound ? "no such folder" : String(cause.message);
+    throw new FileError("file-unreadable", `Cannot read ${quote(folder)}: ${why}`, { cause });
+  });
+  return found.sort();
+}
+
+/** Whether a path is a name of the hub, or the same after a conversion to one file. */
+function isNamed(path: string, name: string): boolean {
+  const plain = path.replaceAll("\\", "/");
+  return [name, name.replace(/\.pth$/, ".safetensors")].some((n) => `/${plain}`.endsWith(`/${n}`));
+}
+
+/** Files of weights; shards are one with their index. */
+function checkpoints(paths: readonly string[]): string[] {
+  return paths.filter((path) =>
+    /\.(pth|pt|safetensors|safetensors\.index\.json)$/.test(path) &&
+    !/-\d{5}-of-\d{5}\.safetensors$/.test(path) && !paths.includes(`${path}.index.json`)
+  );
+}
+
+function findText(paths: readonly string[]): Release["text"] {
+  const names = [basename(TEXT_ENCODER.weights), "model.safetensors", "pytorch_model.bin"];
+  const all = paths.filter((path) => basename(path) === TEXT_ENCODER.tokenizer)
+    .flatMap((tokenizer) => {
+      const weights = names.map((name) => join(dirname(tokenizer), name))
+        .find((path) => paths.includes(path));
+      return weights ? [{ weights, tokenizer }] : [];
+    });
+  return all.find(({ weights }) => /t5/i.test(dirname(weights))) ?? all[0] ?? null;
+}
+
+function findVae(paths: readonly string[], preset: Preset, folder: string): string | null {
+  const { files } = VAES[preset.vae];
+  const named = paths.find((path) => files.some((name) => isNamed(path, name)));
+  if (named !== undefined) return named;
+  const others = checkpoints(paths).filter((path) => /vae/i.test(basename(path)));
+  const own = others.filter((path) => vaeOfName(path) === null);
+  if (own.length === 1) return own[0]!;
+  if (others.length === 0) return null;
+  throw new CheckpointError(
+    "wrong-vae",
+    `Cannot assemble ${quote(folder)}: of VAEs it has ${
+      others.map((p) => basename(p)).join(", ")
+    }, ` +
+      `${preset.name} needs ${files[0]} of huggingface.co/${REPOSITORY}`,
+  );
+}
+
+function findTransformer(
+  paths: readonly string[],
+  preset: Preset,
+  folder: string,
+  text: Release["text"],
+): string | null {
+  const named = paths.find((path) => preset.file !== null && isNamed(path, preset.file));
+  if (named !== undefined) return named;
+  // what someone trained bears any name
+  const found = checkpoints(paths).filter((path) =>
+    !/vae/i.test(basename(path)) && path !== text?.weights
+  );
+  if (found.length <= 1) return found[0] ?? null;
+  const names = found.slice(0, 5).map((path) => basename(path)).join(", ");
+  throw new CheckpointError(
+    "ambiguous",
+    `Cannot assemble ${quote(folder)}: any of ${names} may be the transformer; leave one there`,
+  );
+}
+
+/**
+ * Finds the files of a model.
+ *
+ * @throws {CheckpointError} `file-missing`: says what, and where it can be had; `wrong-vae`; `ambiguous`.
+ * @throws {FileError} `file-unreadable`.
+ */
+export async function findRelease(folder: string, preset: Preset): Promise<Release> {
+  const paths = await filesBelow(folder);
+  const text = findText(paths);
+  const transformer = findTransformer(paths, preset, folder, text);
+  const vae = findVae(paths, preset, folder);
+  const hasText = preset.config.text_encoder !== undefined;
+  const missing = [
+    transformer === null && (preset.file ?? `a checkpoint of ${preset.name}`),
+    vae === null && VAES[preset.vae].files[0],
+    hasText && text === null &&
+    `${TEXT_ENCODER.tokenizer} and ${TEXT_ENCODER.weights} of ${TEXT_ENCODER.repository}`,
+  ].filter((item) => item !== false);
+  if (transformer === null || vae === null || missing.length) {
+    const hub = `see huggingface.co/${transformer && vae ? TEXT_ENCODER.repository : REPOSITORY}`;
+    throw new CheckpointError(
+      "file-missing",
+      `Cannot assemble ${quote(folder)}: it lacks ${missing.join(", ")}; ${hub}`,
+    );
+  }
+  return { transformer, vae, text: hasText ? text : null };
+}
+
+/**
+ * The preset whose transformer lies in a folder.
+ *
+ * @throws {InputError} `unknown-preset`: there is none, or more than one.
+ */
+export async function presetOf(folder: string): Promise<Preset> {
+  const paths = await filesBelow(folder);
+  const found = [...PRESETS.values()].filter(({ file }) =>
+    file !== null && paths.some((path) => isNamed(path, file))
+  );
+  if (found.length === 1) return found[0]!;
+  const names = found.map(({ name }) => name).join(" and ");
+  throw new InputError(
+    "unknown-preset",
+    `Cannot assemble ${quote(folder)}: ` +
+      (names
+        ? `it holds ${names}, choose one with --preset`
+        : "no file in it has the name of a published model, say which it is with --preset"),
+  );
+}

@@ -1,0 +1,160 @@
+/**
+ * The decoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): codes in, a picture out.
+ *
+ * @module
+ */
+
+import { InputError, type Tensor } from "../../engine/mod.ts";
+import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
+import type { Weights } from "../checkpoint/checkpoint.ts";
+import {
+  convolve,
+  inParts,
+  largestBinding,
+  loadConv,
+  loadMiddle,
+  normOptions,
+  NormSwish,
+  resampleInStrips,
+  ResBlock,
+} from "./vae_layers.ts";
+import { decoderBlocks, doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
+
+/** The `vae` object of a model's config.json: the names of the official arguments. */
+export interface VaeConfig {
+  /** Channels at full resolution are this times the first multiplier. */
+  readonly base_ch: number;
+  /** Channel multipliers of the encoder, from full resolution down. */
+  readonly encoder_ch_mult: readonly number[];
+  /** Channel multipliers of the decoder, from full resolution down. */
+  readonly decoder_ch_mult: readonly number[];
+  /** Residual blocks of an encoder level; decoder levels have one more. */
+  readonly num_res_blocks: number;
+  /** Pixels of the picture along each side of a code: a power of two. */
+  readonly patch_size: number;
+  /** Channels of a code, which is its number of bits. */
+  readonly codebook_dim: number;
+  /** Groups of every norm; 32 if absent, and 24 where that does not divide the channels. */
+  readonly norm_groups?: number;
+  /** Added to the variance in every norm; 1e-6 if absent. */
+  readonly norm_eps?: number;
+}
+
+/** One resolution: its residual blocks, and the convolution after doubling, if it doubles. */
+interface Level {
+  readonly blocks: readonly ResBlock[];
+  readonly upsample: Conv | null;
+}
+
+/** What turns the codes of the last scale into pictures. */
+export class VaeDecoder {
+  private constructor(
+    private readonly weights: Weights,
+    private readonly config: VaeConfig,
+    private readonly convIn: Conv,
+    private readonly middle: readonly ResBlock[],
+    private readonly levels: readonly Level[],
+    private readonly normOut: NormSwish,
+    private readonly convOut: Conv,
+  ) {}
+
+  /**
+   * Loads `decoder.*` of a VAE checkpoint. Convolutions are stored as `weights.dtype`.
+   *
+   * @throws {CheckpointError} a tensor is missing or has another shape than `config` makes it.
+   */
+  static async load(weights: Weights, config: VaeConfig): Promise<VaeDecoder> {
+    const { base_ch, decoder_ch_mult, num_res_blocks, codebook_dim } = config;
+    const norm = normOptions(config);
+    let channels = base_ch * decoder_ch_mult.at(-1)!;
+    const convIn = await loadConv(weights, "decoder.conv_in", codebook_dim, channels);
+    const middle = await loadMiddle(weights, "decoder", channels, norm);
+    const levels: Level[] = [];
+    for (let i = decoder_ch_mult.length - 1; i >= 0; i--) {
+      const blocks: ResBlock[] = [];
+      const width = base_ch * decoder_ch_mult[i]!;
+      for (let k = 0; k <= num_res_blocks; k++) {
+        blocks.push(
+          await ResBlock.load(weights, `decoder.up.${i}.block.${k}`, channels, width, norm),
+        );
+        channels = width;
+      }
+      const upsample = doubles(config, i)
+        ? await loadConv(weights, `decoder.up.${i}.upsample.conv`, width, width)
+        : null;
+      levels.push({ blocks, upsample });
+    }
+    const normOut = await NormSwish.load(weights, "decoder.norm_out", channels, norm);
+    const convOut = await loadConv(weights, "decoder.conv_out", channels, 3);
+    return new VaeDecoder(weights, config, convIn, middle, levels, normOut, convOut);
+  }
+
+  /**
+   * Decodes codes to pictures: [B, h, w, d] f32 (the sum over the scales, ±1/√d each) to
+   * [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, not clamped. `codes` stays the caller's.
+   *
+   * @param codes The codes, channels last.
+   * @param imagesPerPass How many pictures go through at once, which never changes a bit of them; as many as fit 512 MiB
+   * per activation if absent.
+   * @param rowsPerStrip Decodes in strips of so many rows, which never changes a bit either. If absent, pictures with an
+   * activation of more than 256 MiB are, in strips of 64 MiB: it takes a third of the memory.
+   * @throws {InputError} `codes-shape`: the codes have another number of channels.
+   */
+  decode(
+    codes: Tensor,
+    imagesPerPass: number = this.#imagesPerPass(codes),
+    rowsPerStrip?: number,
+  ): Tensor {
+    const { codebook_dim } = this.config;
+    const [, h = 0, w = 0, d = 0] = codes.shape;
+    if (codes.shape.length !== 4 || d !== codebook_dim) {
+      throw new InputError(
+        "codes-shape",
+        `Cannot decode [${codes.shape}]: the VAE takes [batch, height, width, ${codebook_dim}]`,
+      );
+    }
+    const strips = rowsPerStrip !== undefined || needsStrips(decoderBlocks(this.config), h, w);
+    const pass = (part: Tensor): Tensor =>
+      strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
+    return inParts(this.weights.device, codes, imagesPerPass, pass);
+  }
+
+  #pass(codes: Tensor): Tensor {
+    const { device } = this.weights;
+    // a view, so that the caller keeps the codes
+    let x = convolve(device, this.convIn, codes.reshape(...codes.shape));
+    for (const block of this.middle) x = block.run(device, x);
+    for (const { blocks, upsample } of this.levels) {
+      for (const block of blocks) x = block.run(device, x);
+      if (upsample) x = convolve(device, upsample, x, "up");
+    }
+    const h = this.normOut.run(device, x);
+    x.dispose();
+    return convolve(device, this.convOut, h);
+  }
+
+  /** The same as {@link VaeDecoder.#pass}, with two whole activations and a strip in memory instead of four. */
+  #passInStrips(codes: Tensor, rowsPerStrip?: number): Tensor {
+    const { device } = this.weights;
+    using memory = new StripMemory(device, decoderBlocks(this.config), codes.shape, rowsPerStrip);
+    let x = memory.x([...codes.shape.slice(0, 3), this.convIn.N]);
+    conv2d(device, { x: codes, conv: this.convIn, y: x });
+    for (const block of this.middle) x = block.runInStrips(memory, x);
+    for (const { blocks, upsample } of this.levels) {
+      for (const block of blocks) x = block.runInStrips(memory, x);
+      if (upsample) x = resampleInStrips(memory, upsample, x, "up");
+    }
+    const y = device.tensor("f32", [...x.shape.slice(0, 3), 3], "decoded picture");
+    this.normOut.convolve(memory, x, this.convOut, y);
+    return y;
+  }
+
+  #imagesPerPass({ shape: [, h = 0, w = 0] }: Tensor): number {
+    return imagesPerPass(decoderBlocks(this.config), h, w, largestBinding(this.weights.device));
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.weights.dispose();
+  }
+}

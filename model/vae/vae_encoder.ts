@@ -1,0 +1,138 @@
+/**
+ * The encoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): a picture in, features out, whose signs become
+ * bits.
+ *
+ * @module
+ */
+
+import { InputError, type Tensor } from "../../engine/mod.ts";
+import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
+import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { VaeConfig } from "./vae.ts";
+import {
+  convolve,
+  inParts,
+  largestBinding,
+  loadConv,
+  loadMiddle,
+  normOptions,
+  NormSwish,
+  resampleInStrips,
+  ResBlock,
+} from "./vae_layers.ts";
+import { doubles, encoderBlocks, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
+
+/** One resolution: its residual blocks, and the convolution that halves it, if it is halved. */
+interface Level {
+  readonly blocks: readonly ResBlock[];
+  readonly downsample: Conv | null;
+}
+
+/** What turns pictures into the features that are quantised. */
+export class VaeEncoder {
+  private constructor(
+    private readonly weights: Weights,
+    private readonly config: VaeConfig,
+    private readonly convIn: Conv,
+    private readonly levels: readonly Level[],
+    private readonly middle: readonly ResBlock[],
+    private readonly normOut: NormSwish,
+    private readonly convOut: Conv,
+  ) {}
+
+  /**
+   * Loads `encoder.*` of a VAE checkpoint. Convolutions are stored as `weights.dtype`.
+   *
+   * @throws {CheckpointError} a tensor is missing or has another shape than `config` makes it.
+   */
+  static async load(weights: Weights, config: VaeConfig): Promise<VaeEncoder> {
+    const { base_ch, encoder_ch_mult, num_res_blocks, codebook_dim } = config;
+    const norm = normOptions(config);
+    let channels = base_ch;
+    const convIn = await loadConv(weights, "encoder.conv_in", 3, channels);
+    const levels: Level[] = [];
+    for (const [i, mult] of encoder_ch_mult.entries()) {
+      const blocks: ResBlock[] = [];
+      const width = base_ch * mult;
+      for (let k = 0; k < num_res_blocks; k++) {
+        const name = `encoder.down.${i}.block.${k}`;
+        blocks.push(await ResBlock.load(weights, name, channels, width, norm));
+        channels = width;
+      }
+      const downsample = doubles(config, i + 1)
+        ? await loadConv(weights, `encoder.down.${i}.downsample.conv`, width, width)
+        : null;
+      levels.push({ blocks, downsample });
+    }
+    const middle = await loadMiddle(weights, "encoder", channels, norm);
+    const normOut = await NormSwish.load(weights, "encoder.norm_out", channels, norm);
+    const convOut = await loadConv(weights, "encoder.conv_out", channels, codebook_dim);
+    return new VaeEncoder(weights, config, convIn, levels, middle, normOut, convOut);
+  }
+
+  /**
+   * Encodes pictures to features: [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, to [B, h, w, d] f32, not
+   * normalised. `pictures` stays the caller's.
+   *
+   * @param pictures The pictures, channels last.
+   * @param rowsPerStrip Encodes in strips of so many rows, which never changes a bit. If absent, pictures with an
+   * activation of more than 256 MiB are, in strips of 64 MiB: it takes little more than a third of the memory.
+   * @throws {InputError} `picture-shape`: the sides are no multiples of the patch, or there are not three channels.
+   */
+  encode(pictures: Tensor, rowsPerStrip?: number): Tensor {
+    const { patch_size: patch } = this.config;
+    const [, H = 0, W = 0, channels] = pictures.shape;
+    if (pictures.shape.length !== 4 || channels !== 3 || !H || !W || H % patch || W % patch) {
+      throw new InputError(
+        "picture-shape",
+        `Cannot encode [${pictures.shape}]: the VAE takes [batch, height, width, 3], both sides ` +
+          `multiples of ${patch}`,
+      );
+    }
+    const blocks = encoderBlocks(this.config);
+    const h = H / patch, w = W / patch;
+    const strips = rowsPerStrip !== undefined || needsStrips(blocks, h, w);
+    const pass = (part: Tensor): Tensor =>
+      strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
+    const { device } = this.weights;
+    return inParts(device, pictures, imagesPerPass(blocks, h, w, largestBinding(device)), pass);
+  }
+
+  #pass(pictures: Tensor): Tensor {
+    const { device } = this.weights;
+    // a view, so that the caller keeps the pictures
+    let x = convolve(device, this.convIn, pictures.reshape(...pictures.shape));
+    for (const { blocks, downsample } of this.levels) {
+      for (const block of blocks) x = block.run(device, x);
+      if (downsample) x = convolve(device, downsample, x, "down");
+    }
+    for (const block of this.middle) x = block.run(device, x);
+    const h = this.normOut.run(device, x);
+    x.dispose();
+    return convolve(device, this.convOut, h);
+  }
+
+  /** The same as {@link VaeEncoder.#pass}, with two whole activations and a strip in memory instead of four. */
+  #passInStrips(pictures: Tensor, rowsPerStrip?: number): Tensor {
+    const { device } = this.weights;
+    const { patch_size: patch, codebook_dim } = this.config;
+    const [B = 0, H = 0, W = 0] = pictures.shape;
+    const codes = [B, H / patch, W / patch];
+    using memory = new StripMemory(device, encoderBlocks(this.config), codes, rowsPerStrip);
+    let x = memory.x([B, H, W, this.convIn.N]);
+    conv2d(device, { x: pictures, conv: this.convIn, y: x });
+    for (const { blocks, downsample } of this.levels) {
+      for (const block of blocks) x = block.runInStrips(memory, x);
+      if (downsample) x = resampleInStrips(memory, downsample, x, "down");
+    }
+    for (const block of this.middle) x = block.runInStrips(memory, x);
+    const y = device.tensor("f32", [...codes, codebook_dim], "features");
+    this.normOut.convolve(memory, x, this.convOut, y);
+    return y;
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.weights.dispose();
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * The layers the VAE's encoder and decoder are made of, and how they take on a batch.
+ *
+ * Each takes its input over: it disposes it, or returns it as its output.
+ *
+ * @module
+ */
+
+import { ConfigError, type Device, type Tensor } from "../../engine/mod.ts";
+import { type Conv, conv2d, packConv } from "../../kernels/conv/conv2d.ts";
+import { applyGroupNorm, groupNorm, groupNormMoments } from "../../kernels/norm/group_norm.ts";
+import { usesTexture } from "../../kernels/linear/linear.ts";
+import { textureTexels } from "../../kernels/linear/matmul_texture.ts";
+import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { VaeConfig } from "./vae.ts";
+import type { StripMemory } from "./vae_memory.ts";
+
+/** Newer checkpoints wrap each layer once more: `conv1.conv.weight`, where older ones say `conv1.weight`. */
+function innerName(weights: Weights, name: string, inner: "conv" | "norm"): string {
+  return !weights.has(`${name}.${inner}.weight`) && weights.has(`${name}.weight`)
+    ? name
+    : `${name}.${inner}`;
+}
+
+/** How every norm of a VAE is built. */
+export interface NormOptions {
+  /** Groups of channels; 24 where this does not divide them, as in the official code. */
+  readonly groups: number;
+  /** Added to the variance. */
+  readonly eps: number;
+}
+
+/** How a VAE's config says its norms are built. */
+export function normOptions({ norm_groups = 32, norm_eps = 1e-6 }: VaeConfig): NormOptions {
+  return { groups: norm_groups, eps: norm_eps };
+}
+
+/** Bytes of the largest activation that a kernel can bind, or on software adapters copy to a texture. */
+export function largestBinding(device: Device): number {
+  const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = device.capabilities.limits;
+  const texture = usesTexture(device) ? 16 * textureTexels(device) : Infinity;
+  return Math.min(maxBufferSize, maxStorageBufferBindingSize, texture);
+}
+
+/** Loads the convolution `name` from `C` to `N` channels. */
+export async function loadConv(
+  weights: Weights,
+  name: string,
+  C: number,
+  N: number,
+  size: 1 | 3 = 3,
+): Promise<Conv> {
+  const inner = innerName(weights, name, "conv");
+  const weight = await weights.tensor(`${inner}.weight`, [N, C, size, size]);
+  const bias = await weights.tensor(`${inner}.bias`, [N]);
+  const conv = packConv(weights.device, weight, bias, weights.dtype, `weight ${name}`);
+  weight.dispose();
+  weights.keep(conv.weight);
+  return conv;
+}
+
+/**
+ * Runs a 3 × 3 or 1 × 1 convolution into a new tensor; disposes `x`. `resample` doubles or halves the size as the
+ * official Upsample and Downsample do, the latter with zeros below and right only.
+ */
+export function convolve(
+  device: Device,
+  conv: Conv,
+  x: Tensor,
+  resample?: "up" | "down",
+): Tensor {
+  const [B = 0, H = 0, W = 0] = x.shape;
+  const scale = resample === "up" ? 2 : resample === "down" ? 0.5 : 1;
+  const shape = [B, Math.floor(H * scale), Math.floor(W * scale), conv.N];
+  const y = device.tensor("f32", shape, "VAE activations");
+  conv2d(device, { x, conv, y, ...RESAMPLE[resample ?? "same"] });
+  x.dispose();
+  return y;
+}
+
+const RESAMPLE = {
+  same: {},
+  up: { upsample: true },
+  down: { stride: 2, padding: "after" },
+} as const;
+
+/** {@link convolve} of the current activation of `memory`, which the result replaces there. */
+export function resampleInStrips(
+  memory: StripMemory,
+  conv: Conv,
+  x: Tensor,
+  resample: "up" | "down",
+): Tensor {
+  const { device } = memory;
+  const [B = 0, H = 0, W = 0] = x.shape;
+  const scale = resample === "up" ? 2 : 0.5;
+  const copy = memory.hidden(x.shape);
+  device.copy(x, copy);
+  const y = memory.x([B, Math.floor(H * scale), Math.floor(W * scale), conv.N]);
+  conv2d(device, { x: copy, conv, y, ...RESAMPLE[resample] });
+  return y;
+}
+
+/** GroupNorm, then swish: `Normalize` and `swish` of the official code. */
+export class NormSwish {
+  private constructor(
+    private readonly weight: Tensor,
+    private readonly bias: Tensor,
+    private readonly groups: number,
+    private readonly eps: number,
+  ) {}
+
+  /**
+   * Loads the norm `name` of `C` channels.
+   *
+   * @throws {ConfigError} `vae-channels`: the channels divide into neither number of groups.
+   */
+  static async load(
+    weights: Weights,
+    name: string,
+    C: number,
+    options: NormOptions,
+  ): Promise<NormSwish> {
+    const groups = [options.groups, 24].find((n) => C % n === 0);
+    if (groups === undefined) {
+      throw new ConfigError(
+        "vae-channels",
+        `Cannot normalise ${C} channels in ${options.groups} or 24 groups: change the VAE's base_ch`,
+      );
+    }
+    const inner = innerName(weights, name, "norm");
+    const weight = await weights.tensor(`${inner}.weight`, [C]);
+    const bias = await weights.tensor(`${inner}.bias`, [C]);
+    return new NormSwish(weight, bias, groups, options.eps);
+  }
+
+  /** swish(norm(x)) as a new tensor; leaves `x` alone. */
+  run(device: Device, x: Tensor): Tensor {
+    const y = device.tensor("f32", x.shape, "VAE activations");
+    const { weight, bias, groups, eps } = this;
+    groupNorm(device, { x, weight, bias, y, groups, eps, activation: "silu" });
+    return y;
+  }
+
+  /**
+   * y = conv(swish(norm(x))), or added to y: strip by strip, with the statistics of whole pictures. A strip holds the
+   * rows above and below that a 3 × 3 kernel reaches, so every row has the bits it has without strips.
+   */
+  convolve(
+    memory: StripMemory,
+    x: Tensor,
+    conv: Conv,
+    y: Tensor,
+    epilogue: "none" | "add" = "none",
+  ): void {
+    const { device } = memory;
+    const { weight, bias, groups, eps } = this;
+    const [B = 0, H = 0, W = 0, C = 0] = x.shape;
+    const moments = groupNormMoments(device, { x, weight, groups, eps });
+    const rows = memory.rows(W, C);
+    for (let image = 0; image < B; image++) {
+      for (let first = 0; first < H; first += rows) {
+        const count = Math.min(rows, H - first);
+        const begin = Math.max(0, first - 1);
+        const strip = memory.strip([1, Math.min(H, first + count + 1) - begin, W, C]);
+        applyGroupNorm(device, {
+          x,
+          moments,
+          bias,
+          y: strip,
+          activation: "silu",
+          strip: { image, begin },
+        });
+        conv2d(device, { x: strip, conv, y, epilogue, strip: { image, begin, first, count } });
+      }
+    }
+    moments.dispose();
+  }
+}
+
+/** x + conv2(swish(norm2(conv1(swish(norm1(x)))))), with a 1 × 1 convolution of x where the channels change. */
+export class ResBlock {
+  private constructor(
+    private readonly norm1: NormSwish,
+    private readonly conv1: Conv,
+    private readonly norm2: NormSwish,
+    private readonly conv2: Conv,
+    private readonly shortcut: Conv | null,
+  ) {}
+
+  /** Loads the block `name` from `C` to `N` channels. */
+  static async load(
+    weights: Weights,
+    name: string,
+    C: number,
+    N: number,
+    norm: NormOptions,
+  ): Promise<ResBlock> {
+    return new ResBlock(
+      await NormSwish.load(weights, `${name}.norm1`, C, norm),
+      await loadConv(weights, `${name}.conv1`, C, N),
+      await NormSwish.load(weights, `${name}.norm2`, N, norm),
+      await loadConv(weights, `${name}.conv2`, N, N),
+      C === N ? null : await loadConv(weights, `${name}.nin_shortcut`, C, N, 1),
+    );
+  }
+
+  /** Takes `x` over; without a shortcut the sum is made in its memory. */
+  run(device: Device, x: Tensor): Tensor {
+    const hidden = convolve(device, this.conv1, this.norm1.run(device, x));
+    const h = this.norm2.run(device, hidden);
+    hidden.dispose();
+    const y = this.shortcut ? convolve(device, this.shortcut, x) : x;
+    conv2d(device, { x: h, conv: this.conv2, y, epilogue: "add" });
+    h.dispose();
+    return y;
+  }
+
+  /** The same bits in the memory of `memory`: `x` is its current activation, and so is the output. */
+  runInStrips(memory: StripMemory, x: Tensor): Tensor {
+    const hidden = memory.hidden([...x.shape.slice(0, 3), this.conv1.N]);
+    this.norm1.convolve(memory, x, this.conv1, hidden);
+    const y = this.shortcut ? convolveInPlace(memory, this.shortcut, x) : x;
+    this.norm2.convolve(memory, hidden, this.conv2, y, "add");
+    return y;
+  }
+}
+
+/** Replaces the current activation by its 1 × 1 convolution, through strips. */
+function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
+  const { device } = memory;
+  const [B = 0, H = 0, W = 0, C = 0] = x.shape;
+  const y = memory.x([B, H, W, conv.N]);
+  const from = x.reshape(B * H, 1, W, C);
+  const rows = memory.alignedRows(W, conv.N);
+  const starts = Array.from({ length: Math.ceil(B * H / rows) }, (_, i) => i * rows);
+  // wider rows than those they replace are made from the end, so that none is overwritten before it was read
+  if (conv.N > C) starts.reverse();
+  for (const start of starts) {
+    const count = Math.min(rows, B * H - start);
+    const strip = memory.strip([count, 1, W, conv.N]);
+    conv2d(device, { x: from.rows(start, count), conv, y: strip });
+    device.copy(strip, y, start * W * conv.N * 4);
+  }
+  return y;
+}
+
+/**
+ * Runs `pass` over a batch [B, …] in parts of `perPass` pictures, which never changes a bit of them; `x` stays the
+ * caller's, and is handed on whole where it fits.
+ */
+export function inParts(
+  device: Device,
+  x: Tensor,
+  perPass: number,
+  pass: (part: Tensor) => Tensor,
+): Tensor {
+  const [B = 0] = x.shape;
+  if (perPass >= B) return pass(x);
+  let y: Tensor | undefined;
+  for (let at = 0; at < B; at += perPass) {
+    const view = x.rows(at, Math.min(perPass, B - at));
+    // copies, because a view of any picture of a batch may not be aligned for a kernel
+    const part = device.tensor(x.dtype, view.shape, "part of a batch");
+    device.copy(view, part);
+    const made = pass(part);
+    y ??= device.tensor(made.dtype, [B, ...made.shape.slice(1)], "VAE output");
+    device.copy(made, y, at * made.byteLength / view.shape[0]!);
+    part.dispose();
+    made.dispose();
+  }
+  return y!;
+}
+
+/** Loads the two residual blocks below the encoder's or decoder's levels. */
+export async function loadMiddle(
+  weights: Weights,
+  side: "encoder" | "decoder",
+  C: number,
+  norm: NormOptions,
+): Promise<ResBlock[]> {
+  const blocks: ResBlock[] = [];
+  for (const name of ["block_1", "block_2"]) {
+    blocks.push(await ResBlock.load(weights, `${side}.mid.${name}`, C, C, norm));
+  }
+  return blocks;
+}

@@ -1,0 +1,161 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../../engine/mod.ts";
+import { accumulateCodes } from "../../../kernels/bits/accumulate_codes.ts";
+import { nextInput } from "../../../kernels/bits/next_input.ts";
+import { golden } from "../../goldens.ts";
+import {
+  assertNear,
+  assertTensor,
+  device,
+  poisoned,
+  random,
+  TOLERANCE,
+  upload,
+  values,
+} from "../harness.ts";
+import { channelsLast, resize, shuffle, unshuffle } from "../images.ts";
+
+type Bits = Uint8Array<ArrayBuffer>;
+
+Deno.test("accumulateCodes() sums resized codes of tokens and of patches", async () => {
+  const next = random(41);
+  for (
+    const [B, H, W, dv, grids, patchify] of [
+      [1, 1, 1, 1, [[1, 1]], false],
+      [2, 6, 9, 14, [[1, 1], [2, 3], [6, 9]], false],
+      [3, 5, 4, 16, [[1, 1], [7, 8], [5, 4]], false], // one larger than the sum
+      [2, 6, 8, 3, [[1, 1], [2, 3], [3, 4]], true],
+    ] as const
+  ) {
+    const sum = poisoned("f32", [B, H, W, dv]);
+    const total = new Float64Array(B * H * W * dv);
+    const d = patchify ? 4 * dv : dv;
+    grids.forEach(([h, w], s) => {
+      const drawn = Uint32Array.from({ length: B * h * w * d }, () => Number(next() < 0.5));
+      const bits = upload("u32", [B, h * w, d], drawn);
+      accumulateCodes(device, { bits, sum, height: h, width: w, first: s === 0, patchify });
+      const data = Float64Array.from(drawn, (bit) => (2 * bit - 1) / Math.sqrt(dv));
+      const tokens = { shape: [B, h, w, d], data };
+      resize("linear", patchify ? shuffle(tokens) : tokens, H, W).data.forEach((v, i) => {
+        total[i]! += v;
+      });
+    });
+    await assertTensor(sum, total, TOLERANCE.f32, `[${sum.shape}] patchify ${patchify}`);
+    const drawn = Uint32Array.from({ length: B * d }, () => Number(next() < 0.5));
+    const codes = { bits: upload("u32", [B, 1, d], drawn), height: 1, width: 1, patchify };
+    const before = await device.read(sum);
+    accumulateCodes(device, { ...codes, sum, first: false, subtract: true });
+    const less = await device.read(sum);
+    accumulateCodes(device, { ...codes, sum, first: true });
+    const code = await device.read(sum);
+    assertNear(less, Float64Array.from(before, (v, i) => v - code[i]!), TOLERANCE.f32, "less");
+  }
+});
+
+Deno.test("nextInput() resizes the sum to tokens, also when shrinking", async () => {
+  const next = random(42);
+  for (
+    const [B, H, W, dv, h, w] of [
+      [1, 1, 1, 1, 1, 1],
+      [2, 6, 9, 14, 2, 3],
+      [3, 8, 4, 5, 7, 5],
+    ] as const
+  ) {
+    const data = values(next, B * H * W * dv);
+    const sum = upload("f32", [B, H, W, dv], data);
+    const x = { shape: [B, H, W, dv], data };
+    for (const dtype of ["f32", "f16"] as const) {
+      for (const patchify of [false, true]) {
+        const y = poisoned(dtype, [B, h * w, patchify ? 4 * dv : dv]);
+        nextInput(device, { sum, y, height: h, width: w, patchify });
+        const expected = patchify
+          ? unshuffle(resize("linear", x, 2 * h, 2 * w))
+          : resize("linear", x, h, w);
+        await assertTensor(y, expected.data, TOLERANCE[dtype], `[${y.shape}] patchify ${patchify}`);
+      }
+    }
+  }
+});
+
+Deno.test("golden: accumulateCodes() and nextInput() are the official loop's", async () => {
+  for (const name of ["transformer_tiny.golden", "transformer_patchify.golden"]) {
+    const { config, has, tensor } = await golden(name);
+    const patchify = Boolean(config.apply_spatial_patchify);
+    const schedule: number[][] = config.scale_schedule;
+    const d = config.d_vae;
+    const [, lastH, lastW] = schedule.at(-1) as [number, number, number];
+    for (const run of Object.keys(config.runs)) {
+      const patch = patchify ? 2 : 1;
+      const shape = [1, lastH * patch, lastW * patch, d / patch ** 2];
+      const sum = poisoned("f32", shape);
+      const whole = poisoned("f32", shape); // the same of the VAE's bits, which need no patches
+      for (const [s, [, h, w]] of (schedule as [number, number, number][]).entries()) {
+        const first = s === 0;
+        const bits = upload("u32", [1, h * w, d], tensor<Bits>(`${run}.step${s}.bits`).data);
+        const [, height = 0, width = 0] = schedule[s + 1] ?? [];
+        const y = height ? poisoned("f32", [1, height * width, d]) : null;
+        // recorded together, as in a generation: no upload between the two
+        accumulateCodes(device, { bits, sum, height: h, width: w, first, patchify });
+        if (y) nextInput(device, { sum, y, height, width, patchify });
+        if (patchify) {
+          const { shape, data } = tensor<Bits>(`${run}.step${s}.vae_bits`);
+          const [, height = 0, width = 0, dv = 0] = shape;
+          const bits = upload("u32", [1, height * width, dv], data);
+          accumulateCodes(device, { bits, sum: whole, height, width, first, patchify: false });
+        }
+        if (!y) break;
+        const expected = tensor(`${run}.step${s}.next_input`).data;
+        await assertTensor(y, expected, 1e-6, `${run} step ${s}`);
+      }
+      if (patchify) assertEquals(await device.read(whole), await device.read(sum));
+      if (!has(`${run}.summed_codes`)) continue;
+      const expected = channelsLast(tensor(`${run}.summed_codes`)).data;
+      await assertTensor(sum, expected, 1e-6, `${run} summed codes`);
+    }
+  }
+});
+
+Deno.test("golden: accumulateCodes() turns the bits of real schedules into the quantiser's sum", async () => {
+  const { config, has, tensor } = await golden("bsq_only");
+  for (
+    const [name, { d, schedule }] of Object.entries<{ d: number; schedule: number[][] }>(config)
+  ) {
+    const { data } = tensor<Bits>(`${name}bits`);
+    const [, H, W] = schedule.at(-1) as [number, number, number];
+    const sum = poisoned("f32", [1, H, W, d]);
+    let begin = 0;
+    for (const [s, [, height, width]] of (schedule as [number, number, number][]).entries()) {
+      const tokens = data.subarray(begin * d, (begin += height * width) * d);
+      const bits = upload("u32", [1, height * width, d], tokens);
+      accumulateCodes(device, { bits, sum, height, width, first: s === 0, patchify: false });
+    }
+    const z = channelsLast(tensor(has(`${name}z`) ? `${name}z` : `${name}z.first4ch`));
+    const channels = z.shape[3]!;
+    const actual = (await device.read(sum)) as Float32Array;
+    assertNear(actual.filter((_, i) => i % d < channels), z.data, 1e-6, name);
+  }
+});
+
+Deno.test("accumulateCodes() and nextInput() refuse shapes that do not fit", () => {
+  const sum = poisoned("f32", [1, 4, 4, 8]);
+  const bits = poisoned("u32", [1, 4, 8]);
+  const args = { bits, sum, height: 2, width: 2, first: true, patchify: false };
+  for (const wrong of [{ height: 3 }, { patchify: true }, { bits: bits.reshape(2, 2, 8) }]) {
+    assertThrows(
+      () => accumulateCodes(device, { ...args, ...wrong }),
+      KernelError,
+      "Cannot add codes",
+    );
+  }
+  const y = poisoned("f32", [1, 4, 8]);
+  assertThrows(
+    () => nextInput(device, { sum, y, height: 3, width: 2, patchify: false }),
+    KernelError,
+    "Cannot make 3 × 2 tokens [1,4,8]",
+  );
+  assertThrows(
+    () => nextInput(device, { sum, y, height: 2, width: 2, patchify: true }),
+    KernelError,
+    "Cannot resample [1,4,4,8] to [1,2,2,8]",
+  );
+});

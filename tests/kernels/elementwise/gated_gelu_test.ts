@@ -1,0 +1,43 @@
+import { assertThrows } from "@std/assert";
+import { KernelError } from "../../../engine/mod.ts";
+import { gatedGelu } from "../../../kernels/elementwise/gated_gelu.ts";
+import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+
+function reference(h: Float64Array, T: number, F: number): Float64Array {
+  const y = new Float64Array(T * F);
+  for (let t = 0; t < T; t++) {
+    for (let f = 0; f < F; f++) {
+      const v = h[t * 2 * F + f]!;
+      const gelu = 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
+      y[t * F + f] = gelu * h[t * 2 * F + F + f]!;
+    }
+  }
+  return y;
+}
+
+for (const [from, to] of [["f32", "f32"], ["f16", "f16"], ["f32", "f16"]] as const) {
+  Deno.test(`gatedGelu() gates ${from} into ${to}`, async () => {
+    const next = random(1);
+    for (const [T, F] of [[1, 1], [1, 4], [3, 7], [5, 192], [70, 33]] as const) {
+      const h = values(next, T * 2 * F).map((v) => Math.f16round(v * 5));
+      const y = poisoned(to, [T, F]);
+      gatedGelu(device, { h: upload(from, [T, 2 * F], h), y });
+      await assertTensor(y, reference(h, T, F), TOLERANCE[to], `[${T},${F}]`);
+    }
+  });
+}
+
+Deno.test("gatedGelu() keeps large values finite", async () => {
+  const h = Float64Array.of(1000, -1000, 0, 60, 2, 2, 2, 0.5);
+  const y = poisoned("f32", [1, 4]);
+  gatedGelu(device, { h: upload("f32", [1, 8], h), y });
+  await assertTensor(y, [2000, 0, 0, 30], 1e-6);
+});
+
+Deno.test("gatedGelu() refuses shapes that disagree", () => {
+  assertThrows(
+    () => gatedGelu(device, { h: poisoned("f32", [3, 8]), y: poisoned("f32", [3, 8]) }),
+    KernelError,
+    "Cannot gate [3,8] into [3,8]",
+  );
+});

@@ -1,0 +1,334 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../../engine/mod.ts";
+import { packLinear } from "../../../kernels/linear/linear.ts";
+import { type Epilogue, matmul } from "../../../kernels/linear/matmul.ts";
+import { matrixShape, type MatrixVariant } from "../../../kernels/shared/matrix.ts";
+import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+
+function gelu(v: number): number {
+  return 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
+}
+
+function reference(
+  x: Float64Array,
+  w: Float64Array,
+  bias: Float64Array | null,
+  M: number,
+  K: number,
+  N: number,
+): Float64Array {
+  const y = new Float64Array(M * N);
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = bias?.[n] ?? 0;
+      for (let k = 0; k < K; k++) sum += x[m * K + k]! * w[n * K + k]!;
+      y[m * N + n] = sum;
+    }
+  }
+  return y;
+}
+
+const SHAPES = [[1, 1, 1], [1, 4, 4], [3, 5, 7], [8, 16, 32], [9, 33, 34], [17, 64, 130], [
+  70,
+  256,
+  96,
+]] as const;
+
+const { subgroups, subgroupSize } = device.capabilities;
+/** From a texture wherever shuffles work, and from a buffer everywhere. */
+const TEXTURE = subgroups && subgroupSize > 0 ? [true, false] : [false];
+const VARIANTS = TEXTURE.flatMap((t) => [["f32", t], ["f16", t]] as const);
+
+for (const [dtype, texture] of VARIANTS) {
+  Deno.test(`matmul() multiplies odd shapes in ${dtype}${texture ? " textures" : ""}`, async () => {
+    const next = random(1);
+    for (const [M, K, N] of SHAPES) {
+      const x = values(next, M * K, dtype), w = values(next, N * K, dtype), b = values(next, N);
+      const rows = [upload("f32", [N, K], w)];
+      const linear = packLinear(device, rows, upload("f32", [N], b), dtype, "test", texture);
+      const y = poisoned(dtype, [M, N]);
+      matmul(device, { x: upload(dtype, [M, K], x), linear, y });
+      await assertTensor(y, reference(x, w, b, M, K, N), TOLERANCE[dtype], `[${M},${K},${N}]`);
+    }
+  });
+}
+
+Deno.test("matmul() takes a weight of more rows than a texture has", async () => {
+  const [M, K, N] = [1, device.gpu.limits.maxTextureDimension2D + 4, 4];
+  const next = random(3);
+  const x = values(next, M * K), w = values(next, N * K);
+  const rows = [upload("f32", [N, K], w)];
+  const linear = packLinear(device, rows, null, "f32", "test", TEXTURE[0]);
+  const y = poisoned("f32", [M, N]);
+  matmul(device, { x: upload("f32", [M, K], x), linear, y });
+  await assertTensor(y, reference(x, w, null, M, K, N), TOLERANCE.f32, `[${M},${K},${N}]`);
+});
+
+/** Largest magnitude of each block of 32 along K, by row. */
+function blockMost(w: Float64Array, n: number, k: number, K: number): number {
+  const from = n * K + k - k % 32;
+  const values = w.subarray(from, Math.min(from + 32, (n + 1) * K));
+  return values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+}
+
+for (const [dtype, texture] of TEXTURE.flatMap((t) => [["q8_0", t], ["q4_0", t]] as const)) {
+  Deno.test(`matmul() multiplies ${dtype} blocks${texture ? " in textures" : ""}`, async () => {
+    const next = random(5);
+    for (
+      const [M, K, N] of [[1, 32, 4], [5, 64, 8], [9, 40, 6], [11, 96, 33], [3, 7, 1]] as const
+    ) {
+      // rows of very different size, one of zeros: every block has a scale of its own
+      const w = values(next, N * K).map((v, i) =>
+        Math.fround(Math.floor(i / K) === 2 ? 0 : v * 10 ** (Math.floor(i / K) % 5 - 2))
+      );
+      const rows = [upload("f32", [N, K], w)];
+      const linear = packLinear(device, rows, null, dtype, "test", texture);
+      const identity = new Float64Array(K * K);
+      for (let k = 0; k < K; k++) identity[k * K + k] = 1;
+      const unpacked = poisoned("f32", [K, N]);
+      matmul(device, {
+        x: upload("f32", [K, K], identity),
+        linear,
+        y: unpacked,
+        variant: "vector",
+      });
+      const stored = new Float64Array(N * K);
+      (await device.read(unpacked)).forEach((v, i) => stored[i % N * K + Math.floor(i / N)] = v);
+      stored.forEach((v, i) => {
+        const step = blockMost(w, Math.floor(i / K), i % K, K) / (dtype === "q8_0" ? 127 : 8);
+        const error = Math.abs(v - w[i]!);
+        // half a step; a whole one where q4_0 has no +8
+        assert(error <= step * (dtype === "q8_0" ? 0.502 : 1.002), `${i}: ${v} for ${w[i]}`);
+      });
+      const x = values(next, M * K);
+      const y = poisoned("f32", [M, N]);
+      matmul(device, { x: upload("f32", [M, K], x), linear, y, variant: "vector" });
+      await assertTensor(y, reference(x, stored, null, M, K, N), TOLERANCE.f32, `[${M},${K},${N}]`);
+    }
+  });
+}
+
+Deno.test("packLinear() stores 8.5 and 4.5 bits per weight, stacked weights too", () => {
+  const w = upload("f32", [64, 128], new Float64Array(64 * 128));
+  for (const [dtype, bytes] of [["q8_0", 1 + 2 / 32], ["q4_0", 0.5 + 2 / 32]] as const) {
+    const before = device.memory.liveBytes;
+    packLinear(device, [w, w], null, dtype, "test", false);
+    assertEquals(device.memory.liveBytes - before, 2 * 64 * 128 * bytes);
+  }
+});
+
+Deno.test("matmul() applies each epilogue", async () => {
+  const next = random(2);
+  for (const [M, K, N] of [[5, 12, 8], [11, 7, 20]] as const) {
+    for (const epilogue of ["none", "gelu", "silu", "add", "gate"] as Epilogue[]) {
+      const x = values(next, M * K).map((v) => v * 3), w = values(next, N * K).map((v) => v * 3);
+      const before = values(next, M * N), gates = values(next, 3 * 6 * N);
+      const linear = packLinear(device, [upload("f32", [N, K], w)], null);
+      const y = upload("f32", [M, N], before);
+      const gate = {
+        tensor: upload("f32", [3, 6, N], gates),
+        offset: 2 * N,
+        stride: 6 * N,
+        rows: 4,
+      };
+      matmul(device, { x: upload("f32", [M, K], x), linear, y, epilogue, gate });
+      const expected = reference(x, w, null, M, K, N).map((v, i) => {
+        if (epilogue === "gelu") return gelu(v);
+        if (epilogue === "silu") return v / (1 + Math.exp(-v));
+        if (epilogue === "add") return before[i]! + v;
+        const row = Math.floor(Math.floor(i / N) / 4);
+        if (epilogue === "gate") return before[i]! + gates[row * 6 * N + 2 * N + i % N]! * v;
+        return v;
+      });
+      await assertTensor(y, expected, TOLERANCE.f32, `${epilogue} [${M},${K},${N}]`);
+    }
+  }
+});
+
+const TILED = [
+  ["tiles64", [133, 72, 140], "f32", "f32", "none"],
+  ["tiles64", [65, 33, 7], "f16", "f16", "silu"],
+  ["tiles64", [5, 104, 68], "f32", "q8_0", "add"],
+  ["tiles128", [200, 40, 260], "f32", "q4_0", "gate"],
+] as const;
+
+for (const [variant, [M, K, N], dtype, type, epilogue] of TILED) {
+  const what = `[${M},${K},${N}] ${type} ${epilogue}`;
+  Deno.test(`matmul() by tiles in workgroup memory makes the same bits, ${variant} ${what}`, async () => {
+    const next = random(9);
+    const x = upload(dtype, [M, K], values(next, M * K, dtype));
+    const rows = [upload("f32", [N, K], values(next, N * K, "f16"))];
+    const linear = packLinear(device, rows, upload("f32", [N], values(next, N)), type, "", false);
+    const tensor = upload("f32", [2, N], values(next, 2 * N));
+    const gate = { tensor, offset: 0, stride: N, rows: Math.ceil(M / 2) };
+    const before = values(next, M * N, dtype);
+    const [expected, y] = (["vector", variant] as const).map((variant) => {
+      const y = epilogue === "add" || epilogue === "gate"
+        ? upload(dtype, [M, N], before)
+        : poisoned(dtype, [M, N]);
+      matmul(device, { x, linear, y, variant, epilogue, ...epilogue === "gate" && { gate } });
+      return y;
+    });
+    const [bits, same] = await device.readAll([expected!, y!]);
+    const different = bits!.findIndex((v, i) => v !== same![i]); // NaN is different, too
+    assert(different < 0, `${different}: ${same![different]}, not ${bits![different]}`);
+  });
+}
+
+const MATRICES = matrixShape(device) !== null;
+const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
+
+for (const variant of ["small", "large"] as const) {
+  Deno.test({
+    name: `matmul() multiplies odd shapes on tensor cores, ${variant} tiles${NEED}`,
+    ignore: !MATRICES,
+    fn: async () => {
+      const next = random(6);
+      const cases = [[133, 72, 140, "f32"], [65, 33, 7, "f16"]] as const;
+      // what is different in the second is not the tile, and software adapters take long to compile
+      for (const [M, K, N, dtype] of variant === "small" ? cases : cases.slice(0, 1)) {
+        const x = values(next, M * K, "f16"), w = values(next, N * K, "f16"), b = values(next, N);
+        const rows = [upload("f32", [N, K], w)];
+        const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
+        const y = poisoned(dtype, [M, N]);
+        matmul(device, { x: upload(dtype, [M, K], x), linear, y, variant });
+        await assertTensor(y, reference(x, w, b, M, K, N), TOLERANCE[dtype], `[${M},${K},${N}]`);
+      }
+    },
+  });
+}
+
+for (const type of ["q8_0", "q4_0"] as const) {
+  Deno.test({
+    name: `matmul() multiplies ${type} blocks on tensor cores${NEED}`,
+    ignore: !MATRICES,
+    fn: async () => {
+      const [M, K, N] = [5, 104, 68], next = random(7);
+      const x = upload("f32", [M, K], values(next, M * K, "f16"));
+      const rows = [upload("f32", [N, K], values(next, N * K))];
+      const linear = packLinear(device, rows, null, type, "test", false);
+      const y = poisoned("f32", [M, N]), expected = poisoned("f32", [M, N]);
+      matmul(device, { x, linear, y, variant: "small" });
+      matmul(device, { x, linear, y: expected, variant: "vector" });
+      const sums = await device.read(expected) as Float32Array;
+      await assertTensor(y, sums, TOLERANCE.f16); // weights are rounded to f16
+    },
+  });
+}
+
+Deno.test({
+  name: `matmul() on tensor cores applies epilogues, and a row's bits are its own${NEED}`,
+  ignore: !MATRICES,
+  fn: async () => {
+    const [M, K, N] = [70, 40, 72], next = random(8);
+    const x = values(next, M * K, "f16"), w = values(next, N * K, "f16");
+    const before = values(next, M * N), gates = values(next, 2 * N), b = values(next, N);
+    const rows = [upload("f32", [N, K], w)];
+    const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
+    const gate = { tensor: upload("f32", [2, N], gates), offset: 0, stride: N, rows: 35 };
+    const run = (m: number, from: number, how: { epilogue?: "gate"; variant?: MatrixVariant }) => {
+      const part = upload("f32", [m, K], x.slice(from * K, (from + m) * K));
+      const y = upload("f32", [m, N], before.slice(from * N, (from + m) * N));
+      matmul(device, { x: part, linear, y, ...how, ...how.epilogue && { gate } });
+      return y;
+    };
+    const sums = reference(x, w, b, M, K, N);
+    const expected = sums.map((v, i) =>
+      before[i]! + gates[Math.floor(i / N / 35) * N + i % N]! * v
+    );
+    await assertTensor(run(M, 0, { epilogue: "gate", variant: "small" }), expected, TOLERANCE.f32);
+    const [all, one, large] = await device.readAll([
+      run(M, 0, { variant: "small" }),
+      run(1, 17, { variant: "small" }),
+      run(M, 0, { variant: "large" }),
+    ]);
+    assertEquals(one, all!.slice(17 * N, 18 * N));
+    assertEquals(large, all);
+  },
+});
+
+Deno.test({
+  name: `matmul() on tensor cores takes what f16 cannot hold for its largest, and keeps NaN${NEED}`,
+  ignore: !MATRICES,
+  fn: async () => {
+    const linear = packLinear(
+      device,
+      [upload("f32", [4, 4], [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1])],
+      null,
+      "f16",
+      "test",
+      false,
+    );
+    const x = upload("f32", [3, 4], [1e5, -1e9, 3, 0, NaN, 0, 0, 0, Infinity, 0, 0, 0]);
+    const y = poisoned("f32", [3, 4]);
+    matmul(device, { x, linear, y, variant: "small" });
+    const [a, b, c, d, ...rest] = await device.read(y) as Float32Array;
+    assertEquals([a, b, c, d], [65504, -65504, 3, 0]);
+    assert(Number.isNaN(rest[0]) && !Number.isFinite(rest[4]), `${rest}`);
+  },
+});
+
+Deno.test("packLinear() stacks weights along N", async () => {
+  const next = random(3);
+  const M = 6, K = 10, a = values(next, 8 * K), b = values(next, 5 * K), x = values(next, M * K);
+  const linear = packLinear(device, [upload("f32", [8, K], a), upload("f32", [5, K], b)], null);
+  const y = poisoned("f32", [M, 13]);
+  matmul(device, { x: upload("f32", [M, K], x), linear, y });
+  const stacked = Float64Array.from([...a, ...b]);
+  await assertTensor(y, reference(x, stacked, null, M, K, 13), TOLERANCE.f32);
+});
+
+Deno.test("matmul() gives a row the same bits alone and among others", async () => {
+  const next = random(4);
+  const M = 21, K = 48, N = 40, x = values(next, M * K), w = values(next, N * K);
+  const linear = packLinear(device, [upload("f32", [N, K], w)], null);
+  const all = poisoned("f32", [M, N]), one = poisoned("f32", [1, N]);
+  matmul(device, { x: upload("f32", [M, K], x), linear, y: all });
+  matmul(device, { x: upload("f32", [1, K], x.subarray(17 * K, 18 * K)), linear, y: one });
+  const [rows, row] = await device.readAll([all, one]);
+  assertEquals(rows!.slice(17 * N, 18 * N), row);
+});
+
+Deno.test({
+  name: `matmul() gives the same bits by any number of rows per invocation${
+    TEXTURE[0] ? "" : " (skipped: no textures here)"
+  }`,
+  ignore: !TEXTURE[0],
+  async fn() {
+    const next = random(7);
+    const M = 37, K = 80, N = 44, x = upload("f32", [M, K], values(next, M * K));
+    const w = upload("f32", [N, K], values(next, N * K));
+    const linear = packLinear(device, [w], null, "f32", "test", true);
+    const all = ["8", "16", "32"].map((rows) => {
+      device.tuning = { "matmul_texture rows": [[0, rows]] };
+      const y = poisoned("f32", [M, N]);
+      matmul(device, { x, linear, y });
+      device.tuning = {};
+      return y;
+    });
+    const [first, ...others] = await device.readAll(all);
+    for (const other of others) assertEquals(other, first);
+  },
+});
+
+Deno.test("matmul() refuses shapes that disagree", () => {
+  const linear = packLinear(device, [upload("f32", [4, 8], new Float64Array(32))], null);
+  const x = upload("f32", [3, 8], new Float64Array(24));
+  assertThrows(
+    () => matmul(device, { x, linear, y: poisoned("f32", [2, 4]) }),
+    KernelError,
+    "Cannot multiply [3,8] by [8, 4] into [2,4]",
+  );
+});
+
+for (const texture of TEXTURE) {
+  Deno.test(`matmul() makes more rows than a dispatch has workgroups${texture ? ", texture" : ""}`, async () => {
+    const [M, K, N] = [65535 * 8 + 3, 1, 1];
+    const x = Float32Array.from({ length: M }, (_, m) => m);
+    const linear = packLinear(device, [upload("f32", [N, K], [2])], null, "f32", "test", texture);
+    const y = poisoned("f32", [M, N]);
+    matmul(device, { x: device.from("f32", [M, K], x), linear, y });
+    const made = await device.read(y) as Float32Array;
+    assert(made.length === M && made.every((value, m) => value === 2 * m));
+  });
+}

@@ -1,0 +1,151 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../../engine/mod.ts";
+import { applyGroupNorm, groupNorm, groupNormMoments } from "../../../kernels/norm/group_norm.ts";
+import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+
+const EPS = 1e-6;
+
+function reference(
+  x: Float64Array,
+  [B, area, C]: readonly [number, number, number],
+  groups: number,
+  weight: Float64Array,
+  bias: Float64Array,
+  silu: boolean,
+): Float64Array {
+  const y = new Float64Array(x.length);
+  const width = C / groups;
+  for (let i = 0; i < B * groups; i++) {
+    const b = Math.floor(i / groups), first = i % groups * width;
+    const at = Array.from(
+      { length: area * width },
+      (_, j) => (b * area + Math.floor(j / width)) * C + first + j % width,
+    );
+    const mean = at.reduce((sum, j) => sum + x[j]!, 0) / at.length;
+    const variance = at.reduce((sum, j) => sum + (x[j]! - mean) ** 2, 0) / at.length;
+    for (const j of at) {
+      const v = (x[j]! - mean) / Math.sqrt(variance + EPS) * weight[j % C]! + bias[j % C]!;
+      y[j] = silu ? v / (1 + Math.exp(-v)) : v;
+    }
+  }
+  return y;
+}
+
+/** Images, height, width, channels, groups. */
+const CASES = [
+  [1, 1, 1, 4, 1],
+  [1, 1, 2, 4, 4],
+  [2, 3, 5, 12, 3],
+  [1, 4, 4, 64, 32],
+  [3, 7, 9, 48, 24],
+  [1, 8, 8, 128, 32],
+  [2, 13, 11, 32, 32],
+  [1, 100, 97, 8, 2],
+] as const;
+
+for (const dtype of ["f32", "f16"] as const) {
+  Deno.test(`groupNorm() normalises odd shapes in ${dtype}`, async () => {
+    const next = random(1);
+    for (const [B, H, W, C, groups] of CASES) {
+      for (const activation of ["none", "silu"] as const) {
+        const x = values(next, B * H * W * C, dtype);
+        const weight = values(next, C), bias = values(next, C);
+        const y = poisoned(dtype, [B, H, W, C]);
+        groupNorm(device, {
+          x: upload(dtype, [B, H, W, C], x),
+          weight: upload("f32", [C], weight),
+          bias: upload("f32", [C], bias),
+          y,
+          groups,
+          eps: EPS,
+          activation,
+        });
+        const silu = activation === "silu";
+        const expected = reference(x, [B, H * W, C], groups, weight, bias, silu);
+        await assertTensor(y, expected, TOLERANCE[dtype], `[${[B, H, W, C]}] ${groups}`);
+      }
+    }
+  });
+}
+
+Deno.test("groupNorm() keeps its digits where the mean is far from zero", async () => {
+  const next = random(2);
+  const [H, W, C, groups] = [60, 50, 8, 2];
+  const x = values(next, H * W * C).map((v) => Math.fround(1000 + v));
+  const weight = new Float64Array(C).fill(1), bias = new Float64Array(C);
+  const y = poisoned("f32", [1, H, W, C]);
+  groupNorm(device, {
+    x: upload("f32", [1, H, W, C], x),
+    weight: upload("f32", [C], weight),
+    bias: upload("f32", [C], bias),
+    y,
+    groups,
+    eps: EPS,
+  });
+  // the mean itself is rounded to f32, half a unit of 1000 being 3e-5
+  await assertTensor(y, reference(x, [1, H * W, C], groups, weight, bias, false), 1e-4);
+});
+
+Deno.test("groupNorm() gives an image the same bits alone and in a batch", async () => {
+  const next = random(3);
+  const [H, W, C] = [9, 11, 64];
+  const x = values(next, 3 * H * W * C);
+  const rest = {
+    weight: upload("f32", [C], values(next, C)),
+    bias: upload("f32", [C], values(next, C)),
+    groups: 32,
+    eps: EPS,
+    activation: "silu",
+  } as const;
+  const all = poisoned("f32", [3, H, W, C]), one = poisoned("f32", [1, H, W, C]);
+  groupNorm(device, { x: upload("f32", [3, H, W, C], x), y: all, ...rest });
+  groupNorm(device, {
+    x: upload("f32", [1, H, W, C], x.subarray(2 * H * W * C)),
+    y: one,
+    ...rest,
+  });
+  const [images, image] = await device.readAll([all, one]);
+  assertEquals(images!.slice(2 * H * W * C), image);
+});
+
+Deno.test("groupNorm() refuses shapes that disagree", () => {
+  const vector = upload("f32", [8], new Float64Array(8));
+  const x = upload("f32", [1, 2, 2, 8], new Float64Array(32));
+  const y = poisoned("f32", [1, 2, 2, 8]);
+  assertThrows(
+    () => groupNorm(device, { x, weight: vector, bias: vector, y, groups: 3, eps: EPS }),
+    KernelError,
+    "Cannot normalise [1,2,2,8] in 3 groups with [8] into [1,2,2,8]",
+  );
+});
+
+Deno.test("applyGroupNorm() gives rows the same bits in strips", async () => {
+  const next = random(4);
+  const [B, H, W, C, groups] = [2, 7, 5, 24, 3];
+  const x = upload("f32", [B, H, W, C], values(next, B * H * W * C));
+  const weight = upload("f32", [C], values(next, C)), bias = upload("f32", [C], values(next, C));
+  const whole = poisoned("f32", [B, H, W, C]);
+  groupNorm(device, { x, weight, bias, y: whole, groups, eps: EPS, activation: "silu" });
+  const moments = groupNormMoments(device, { x, weight, groups, eps: EPS });
+  for (const [image, begin, rows] of [[0, 0, 7], [0, 3, 1], [1, 0, 2], [1, 5, 2]] as const) {
+    const y = poisoned("f32", [1, rows, W, C]);
+    const strip = { image, begin };
+    applyGroupNorm(device, { x, moments, bias, y, activation: "silu", strip });
+    const [part, all] = await device.readAll([y, whole]);
+    const at = (image * H + begin) * W * C;
+    assertEquals(part, all!.slice(at, at + rows * W * C), `${[image, begin, rows]}`);
+  }
+  const y = poisoned("f32", [1, 3, W, C]);
+  for (const strip of [{ image: 2, begin: 0 }, { image: 1, begin: 5 }, { image: 0, begin: -1 }]) {
+    assertThrows(
+      () => applyGroupNorm(device, { x, moments, bias, y, strip }),
+      KernelError,
+      `Cannot normalise [2,7,5,24] from row ${strip.begin} of image ${strip.image} into [1,3,5,24]`,
+    );
+  }
+  assertThrows(
+    () => groupNormMoments(device, { x, weight, groups: 5, eps: EPS }),
+    KernelError,
+    "Cannot take moments of [2,7,5,24] in 5 groups with [24]",
+  );
+});

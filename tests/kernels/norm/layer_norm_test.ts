@@ -1,0 +1,143 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../../engine/mod.ts";
+import { layerNorm, type LayerNormVariant } from "../../../kernels/norm/layer_norm.ts";
+import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+
+const VARIANTS: readonly LayerNormVariant[] =
+  device.capabilities.subgroups && device.capabilities.subgroupSize
+    ? ["subgroup", "workgroup"]
+    : ["workgroup"];
+
+interface Reference {
+  rms?: boolean;
+  weight?: Float64Array;
+  bias?: Float64Array;
+  scale?: (image: number, c: number) => number;
+  shift?: (image: number, c: number) => number;
+  rows?: number;
+}
+
+function reference(x: Float64Array, C: number, eps: number, given: Reference = {}): Float64Array {
+  const y = new Float64Array(x.length);
+  for (let m = 0; m < x.length / C; m++) {
+    const row = x.subarray(m * C, m * C + C);
+    const mean = given.rms ? 0 : row.reduce((sum, v) => sum + v, 0) / C;
+    const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / C;
+    const image = Math.floor(m / (given.rows ?? 1));
+    for (let c = 0; c < C; c++) {
+      const normed = (row[c]! - mean) / Math.sqrt(variance + eps);
+      const affine = normed * (given.weight?.[c] ?? 1) + (given.bias?.[c] ?? 0);
+      y[m * C + c] = affine * (1 + (given.scale?.(image, c) ?? 0)) + (given.shift?.(image, c) ?? 0);
+    }
+  }
+  return y;
+}
+
+const SHAPES = [[1, 1], [1, 4], [3, 5], [7, 32], [2, 33], [5, 130], [30, 256], [3, 1028], [
+  2,
+  3361,
+]] as const;
+
+for (
+  const [from, to] of [["f32", "f32"], ["f16", "f16"], ["f32", "f16"], ["f16", "f32"]] as const
+) {
+  Deno.test(`layerNorm() normalises rows of ${from} into ${to}`, async () => {
+    const next = random(1);
+    for (const [M, C] of SHAPES) {
+      for (const [rms, variant] of VARIANTS.flatMap((v) => [[false, v], [true, v]] as const)) {
+        const x = values(next, M * C).map((v) => from === "f16" ? Math.f16round(v * 3 + 1) : v);
+        const weight = values(next, C), bias = values(next, C);
+        const y = poisoned(to, [M, C]);
+        layerNorm(device, {
+          x: upload(from, [M, C], x),
+          y,
+          eps: 1e-3,
+          rms,
+          weight: upload("f32", [C], weight),
+          bias: upload("f32", [C], bias),
+          variant,
+        });
+        const expected = reference(x, C, 1e-3, { rms, weight, bias });
+        await assertTensor(y, expected, TOLERANCE[to], `[${M},${C}] rms ${rms} ${variant}`);
+      }
+    }
+  });
+}
+
+Deno.test("layerNorm() goes without weight or bias", async () => {
+  const next = random(2);
+  const M = 5, C = 64, x = values(next, M * C), weight = values(next, C), bias = values(next, C);
+  for (const given of [{}, { weight }, { bias }]) {
+    const y = poisoned("f32", [M, C]);
+    const tensors = Object.fromEntries(
+      Object.entries(given).map(([name, v]) => [name, upload("f32", [C], v)]),
+    );
+    layerNorm(device, { x: upload("f32", [M, C], x), y, eps: 1e-6, ...tensors });
+    await assertTensor(y, reference(x, C, 1e-6, given), TOLERANCE.f32, Object.keys(given).join());
+  }
+});
+
+Deno.test("layerNorm() modulates by the image of a row", async () => {
+  const next = random(3);
+  for (const C of [24, 7]) {
+    const images = 3, rows = 5, M = images * rows - 2;
+    const vectors = values(next, images * 6 * C), x = values(next, M * C), weight = values(next, C);
+    const at = (vector: number) => (image: number, c: number) =>
+      vectors[image * 6 * C + vector * C + c]!;
+    const y = poisoned("f32", [M, C]);
+    layerNorm(device, {
+      x: upload("f32", [M, C], x),
+      y,
+      eps: 1e-6,
+      weight: upload("f32", [C], weight),
+      modulation: {
+        tensor: upload("f32", [images, 6, C], vectors),
+        scaleOffset: 2 * C,
+        shiftOffset: 4 * C,
+        stride: 6 * C,
+        rows,
+      },
+    });
+    const expected = reference(x, C, 1e-6, { weight, scale: at(2), shift: at(4), rows });
+    await assertTensor(y, expected, TOLERANCE.f32, `C ${C}`);
+  }
+});
+
+Deno.test("layerNorm() keeps the variance of values far from zero", async () => {
+  const next = random(4);
+  const x = values(next, 2 * 256).map((v) => Math.fround(1000 + v));
+  const y = poisoned("f32", [2, 256]);
+  layerNorm(device, { x: upload("f32", [2, 256], x), y, eps: 1e-6 });
+  await assertTensor(y, reference(x, 256, 1e-6), 1e-4); // the mean itself is only good to 1000 · 2⁻²⁴
+});
+
+Deno.test("layerNorm() gives a row the same bits alone and among others", async () => {
+  const next = random(5);
+  const M = 21, C = 256, x = values(next, M * C);
+  const all = poisoned("f32", [M, C]), one = poisoned("f32", [1, C]);
+  layerNorm(device, { x: upload("f32", [M, C], x), y: all, eps: 1e-6 });
+  layerNorm(device, { x: upload("f32", [1, C], x.subarray(9 * C, 10 * C)), y: one, eps: 1e-6 });
+  const [rows, row] = await device.readAll([all, one]);
+  assertEquals(rows!.slice(9 * C, 10 * C), row);
+});
+
+Deno.test("layerNorm() refuses shapes that disagree", () => {
+  const x = poisoned("f32", [3, 8]);
+  assertThrows(
+    () => layerNorm(device, { x, y: poisoned("f32", [3, 7]), eps: 1e-6 }),
+    KernelError,
+    "Cannot normalise [3,8] into [3,7]",
+  );
+  const modulation = {
+    tensor: poisoned("f32", [2, 16]),
+    scaleOffset: 0,
+    shiftOffset: 8,
+    stride: 16,
+    rows: 1,
+  };
+  assertThrows(
+    () => layerNorm(device, { x, y: poisoned("f32", [3, 8]), eps: 1e-6, modulation }),
+    KernelError,
+    "modulation [2,16] of 3 images",
+  );
+});

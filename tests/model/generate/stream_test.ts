@@ -1,0 +1,115 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { InputError } from "../../../engine/mod.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import type { Step } from "../../../model/generate/options.ts";
+import { takeScales } from "../../../model/bits/picture_bits.ts";
+import { device } from "../../kernels/harness.ts";
+import { PATCHED } from "../checkpoint/patched.ts";
+
+const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+
+Deno.test("stream() yields the bits of each scale, and at the end what generate() makes", async () => {
+  const patched = await InfinityModel.synthetic(PATCHED, { device });
+  for (const [of, prompt] of [[model, ["rocket", "pizza"]], [patched, ["a", "b"]]] as const) {
+    const { images } = await of.generate({ prompt, seed: 5 });
+    const scales = images[0]!.bits.schedule.length;
+    for (const preview of [false, true]) {
+      const steps: Step[] = [];
+      const drawing = of.stream({ prompt, seed: 5, preview });
+      let next = await drawing.next();
+      for (; !next.done; next = await drawing.next()) steps.push(next.value);
+      assertEquals(steps.map(({ scale }) => scale), [...Array(scales).keys()]);
+      for (const [i, image] of images.entries()) {
+        assertEquals(next.value.images[i]!.rgba, image.rgba);
+        assertEquals(next.value.images[i]!.bits, image.bits);
+        for (const { bits, scale, scales: all } of steps) {
+          assertEquals(bits[i], takeScales(image.bits, scale + 1));
+          assertEquals(all, scales);
+        }
+        // lazily, long after the scale was drawn
+        assertEquals((await steps.at(-1)!.image(i)).rgba, image.rgba);
+        const coarse = await of.decode(takeScales(image.bits, 2));
+        assertEquals((await steps[1]!.image(i)).rgba, coarse.rgba);
+      }
+    }
+  }
+  patched.dispose();
+});
+
+Deno.test("stream() reads back once a scale, and each picture costs one more, with preview none", async () => {
+  const count = async (preview: boolean, show: boolean) => {
+    const before = device.readBacks;
+    for await (const step of model.stream({ prompt: "dog face", preview })) {
+      if (show && step.scale < 3) await step.image();
+    }
+    return device.readBacks - before;
+  };
+  assertEquals(await count(false, false), 4 + 1);
+  assertEquals(await count(false, true), 4 + 1 + 3);
+  assertEquals(await count(true, true), 4 + 1);
+});
+
+Deno.test("stream() can be left, and then others may draw", async () => {
+  await model.generate({ prompt: "pizza" });
+  const live = device.memory.liveBytes;
+  let last: Step | undefined;
+  for await (const step of model.stream("red apple")) {
+    last = step;
+    if (step.scale === 1) break;
+  }
+  assertEquals(device.memory.liveBytes, live);
+  const { images } = await model.generate({ prompt: "red apple" });
+  assertEquals(last!.bits[0], takeScales(images[0]!.bits, 2));
+});
+
+Deno.test("stream() lets the loop decode and encode, while generate() waits for its end", async () => {
+  const order: string[] = [];
+  const drawing = model.stream("red apple");
+  await drawing.next();
+  const other = model.generate({ prompt: "pizza" }).then(() => order.push("generate"));
+  for await (const step of drawing) {
+    const picture = await model.decode(step.bits[0]!);
+    await model.encode(picture);
+    order.push("step");
+  }
+  await other;
+  assertEquals(order, ["step", "step", "step", "generate"]);
+});
+
+Deno.test("stream() ends at an abort, and says what is wrong as generate() does", async () => {
+  const live = device.memory.liveBytes;
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const steps: number[] = [];
+  const run = async () => {
+    for await (const { scale } of model.stream({ prompt: "cat", signal: controller.signal })) {
+      steps.push(scale);
+      if (scale === 1) controller.abort(reason);
+    }
+  };
+  assertEquals(await assertRejects(run), reason);
+  assertEquals(steps, [0, 1]);
+  await assertRejects(() => model.stream("").next(), InputError, "Cannot draw an empty prompt");
+  for await (const step of model.stream("cat")) {
+    await assertRejects(
+      () => step.image(1),
+      InputError,
+      "Cannot show image 1: there are 1, from 0",
+    );
+    break;
+  }
+  assertEquals(device.memory.liveBytes, live);
+});
+
+Deno.test("stream() draws in stages as well, the VAE beside the transformer only for previews", async () => {
+  const { images } = await model.generate({ prompt: "rocket", seed: 2 });
+  using staged = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
+  const live = device.memory.liveBytes;
+  for (const preview of [false, true]) {
+    for await (const step of staged.stream({ prompt: "rocket", seed: 2, preview })) {
+      assertEquals((await step.image()).width, 32);
+      if (step.scale === 3) assertEquals((await step.image()).rgba, images[0]!.rgba);
+    }
+    assertEquals(device.memory.liveBytes, live);
+  }
+});

@@ -1,0 +1,142 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { deflateSync } from "node:zlib";
+import { PNG } from "pngjs";
+import { InputError } from "../../../engine/errors.ts";
+import { decodePng, encodePng, PngError, readPngText } from "../../../model/image/png.ts";
+
+const utf8 = new TextDecoder();
+const latin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+
+/** A reader that shares nothing with the one under test: bitwise CRC, DataView, no node:zlib. */
+function walk(file: Uint8Array): { type: string; data: Uint8Array }[] {
+  assertEquals(latin1(file.subarray(0, 8)), "\x89PNG\r\n\x1a\n");
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const found = [];
+  for (let at = 8; at < file.length;) {
+    const length = view.getUint32(at);
+    const body = file.subarray(at + 4, at + 8 + length);
+    assertEquals(view.getUint32(at + 8 + length), crc(body));
+    found.push({ type: latin1(body.subarray(0, 4)), data: body.subarray(4) });
+    at += 12 + length;
+  }
+  return found;
+}
+
+function crc(bytes: Uint8Array): number {
+  let c = ~0;
+  for (const byte of bytes) {
+    c ^= byte;
+    for (let k = 0; k < 8; k++) c = (c >>> 1) ^ (c & 1 ? 0xedb88320 : 0);
+  }
+  return ~c >>> 0;
+}
+
+function noise(pixels: number, alpha?: number): Uint8Array {
+  const rgba = Uint8Array.from({ length: pixels * 4 }, (_, i) => (i * 2654435761) >>> 24);
+  if (alpha !== undefined) { for (let i = 3; i < rgba.length; i += 4) rgba[i] = alpha; }
+  return rgba;
+}
+
+/** The file with one more chunk behind its header. */
+function withChunk(file: Uint8Array, type: string, data: Uint8Array): Uint8Array {
+  const body = new Uint8Array([...new TextEncoder().encode(type), ...data]);
+  const word = (n: number) => [n >>> 24, n >>> 16, n >>> 8, n].map((b) => b & 255);
+  const added = [...word(data.length), ...body, ...word(crc(body))];
+  return new Uint8Array([...file.subarray(0, 33), ...added, ...file.subarray(33)]);
+}
+
+Deno.test("encodePng() keeps every pixel", () => {
+  for (const [width, height] of [[1, 1], [7, 3], [64, 33]]) {
+    for (const alpha of [255, undefined]) {
+      const rgba = noise(width * height, alpha);
+      const before = rgba.slice();
+      const file = encodePng(rgba, width, height);
+      assertEquals(decodePng(file), { width, height, rgba: before });
+      assertEquals(rgba, before);
+      const [header] = walk(file);
+      assertEquals(header.type, "IHDR");
+      assertEquals(header.data[9], alpha === 255 ? 2 : 6); // RGB where nothing is transparent
+    }
+  }
+});
+
+Deno.test("encodePng() takes and decodePng() reads a view into a larger buffer", () => {
+  const rgba = noise(6, 255);
+  const view = (bytes: Uint8Array) => new Uint8Array([9, ...bytes, 9]).subarray(1, -1);
+  assertEquals(decodePng(view(encodePng(view(rgba), 3, 2))), { width: 3, height: 2, rgba });
+});
+
+Deno.test("encodePng() writes Latin-1 as tEXt before the pixels", () => {
+  const parameters = "un café, très bon\nNegative prompt: blurry\nSteps: 7, Seed: 1, Size: 2x2";
+  const file = encodePng(noise(4, 255), 2, 2, { parameters });
+  const [header, text, pixels] = walk(file);
+  assertEquals([header.type, text.type, pixels.type], ["IHDR", "tEXt", "IDAT"]);
+  assertEquals(latin1(text.data), `parameters\0${parameters}`);
+  assertEquals(readPngText(file).parameters, parameters);
+});
+
+Deno.test("encodePng() writes all other text as iTXt", () => {
+  const parameters = "猫 🐱 in the snow — naïve\nSeed: 1";
+  const file = encodePng(noise(4), 2, 2, { parameters, Software: "bitwise" });
+  const [, first, second] = walk(file);
+  assertEquals([first.type, second.type], ["iTXt", "tEXt"]);
+  assertEquals(utf8.decode(first.data), `parameters\0\0\0\0\0${parameters}`);
+  assertEquals({ ...readPngText(file) }, { parameters, Software: "bitwise" });
+});
+
+Deno.test("encodePng() leaves a file that pngjs opens", () => {
+  const rgba = noise(20);
+  const png = PNG.sync.read(Buffer.from(encodePng(rgba, 5, 4, { parameters: "🐱" })));
+  assertEquals([png.width, png.height], [5, 4]);
+  assertEquals(new Uint8Array(png.data), rgba);
+});
+
+Deno.test("encodePng() is deterministic", () => {
+  const file = () => encodePng(noise(64), 8, 8, { parameters: "a" });
+  assertEquals(file(), file());
+});
+
+Deno.test("encodePng() refuses what a PNG cannot hold", () => {
+  assertThrows(() => encodePng(noise(3), 2, 2), InputError, "takes 16 bytes of RGBA, got 12");
+  for (const keyword of ["", " a", "a\0b", "é", "x".repeat(80)]) {
+    assertThrows(() => encodePng(noise(1), 1, 1, { [keyword]: "" }), InputError, "keyword");
+  }
+  assertEquals(readPngText(encodePng(noise(1), 1, 1, { a: "x\0y" })).a, "xy");
+});
+
+Deno.test("readPngText() reads compressed text and any keyword", () => {
+  const plain = encodePng(noise(1), 1, 1);
+  const packed = new Uint8Array(deflateSync(new TextEncoder().encode("é🐱")));
+  const key = [...new TextEncoder().encode("__proto__\0")];
+  const i = withChunk(plain, "iTXt", new Uint8Array([...key, 1, 0, 0, 0, ...packed]));
+  assertEquals(Object.entries(readPngText(i)), [["__proto__", "é🐱"]]);
+  const z = withChunk(plain, "zTXt", new Uint8Array([...key, 0, ...packed]));
+  assertEquals(Object.entries(readPngText(z)).length, 1);
+  assertEquals(Object.keys(readPngText(plain)), []);
+});
+
+Deno.test("readPngText() and decodePng() refuse a broken file", () => {
+  const file = encodePng(noise(16), 4, 4, { parameters: "cat" });
+  for (const read of [readPngText, decodePng]) {
+    assertThrows(() => read(new Uint8Array()), PngError, "first 8 bytes");
+    assertThrows(() => read(file.map((b, i) => i === 0 ? b ^ 1 : b)), PngError, "first 8 bytes");
+    assertThrows(() => read(file.map((b, i) => i === 20 ? b ^ 1 : b)), PngError, "IHDR");
+  }
+  // Cut anywhere, or one bit flipped anywhere: our error, never another's.
+  for (let i = 0; i < file.length; i++) {
+    assertThrows(() => readPngText(file.subarray(0, i)), PngError);
+    assertThrows(() => decodePng(file.subarray(0, i)), PngError);
+    assertThrows(() => readPngText(file.map((b, j) => j === i ? b ^ 4 : b)), PngError);
+  }
+});
+
+Deno.test("decodePng() makes no room for a size that is only claimed", () => {
+  const file = encodePng(noise(1), 1, 1);
+  const view = new DataView(file.buffer);
+  view.setUint32(16, 100_000);
+  view.setUint32(20, 100_000);
+  view.setUint32(29, crc(file.subarray(12, 29)));
+  const { message } = assertThrows(() => decodePng(file), PngError, "100000x100000");
+  assert(!message.includes("\n"));
+});

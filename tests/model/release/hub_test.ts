@@ -1,0 +1,277 @@
+// Downloads from a hub on 127.0.0.1, which breaks in all the ways that a hub and a disk can.
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { BitwiseError, FileError, InputError } from "../../../engine/errors.ts";
+import { Hub, HubError, type HubOptions } from "../../../model/release/hub.ts";
+import { downloadFile, type DownloadOptions, hubCache } from "../../../model/release/hub_cache.ts";
+import { filesIn, inFolder } from "../../commands/process.ts";
+import { COMMIT, digestOf, type Fault, MockHub } from "./mock_hub.ts";
+
+const NAME = "sub dir/weights.bin";
+const BYTES = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7 + (i >> 8));
+const BLOB = digestOf(BYTES);
+
+interface Bench {
+  readonly hub: MockHub;
+  readonly cache: string;
+  /** Where blobs go. */
+  readonly blobs: string;
+  /** Downloads NAME; by default a lost connection is not made again. */
+  get(options?: DownloadOptions & Partial<HubOptions>): Promise<string>;
+  /** The same, to fail; the message. */
+  fails(code: string, options?: DownloadOptions & Partial<HubOptions>): Promise<string>;
+}
+
+function bench(name: string, fault: Fault, test: (bench: Bench) => Promise<void>): void {
+  Deno.test(name, () =>
+    inFolder(async (cache) => {
+      await using hub = new MockHub({ "a/b": { [NAME]: BYTES, "small.json": "{}" } });
+      hub.faults.set(NAME, fault);
+      const get: Bench["get"] = async (options = {}) => {
+        const client = new Hub({ endpoint: hub.endpoint, ...options });
+        const [file] = await client.files("a/b", await client.commit("a/b"), [NAME]);
+        const download = { retries: 0, pause: 1, ...options };
+        return await downloadFile(client, cache, "a/b", COMMIT, file!, download);
+      };
+      const fails: Bench["fails"] = async (code, options) => {
+        const error = await assertRejects(() => get(options), BitwiseError);
+        assertEquals(error.code, code, error.message);
+        assertEquals(error.message.includes("\n"), false);
+        return error.message;
+      };
+      await test({ hub, cache, blobs: join(cache, "models--a--b", "blobs"), get, fails });
+    }));
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await Deno.stat(path)).size;
+}
+
+bench("downloadFile() fills the cache as huggingface_hub does", {}, async (bench) => {
+  const { cache, blobs, get, hub } = bench;
+  const seen: number[] = [];
+  const path = await get({ onProgress: ({ done }) => seen.push(done), token: "hf_secret" });
+  assertEquals(path, join(cache, "models--a--b", "snapshots", COMMIT, "sub dir", "weights.bin"));
+  assertEquals(await Deno.readFile(path), BYTES);
+  assertEquals(await Deno.readLink(path), join("..", "..", "..", "blobs", BLOB));
+  assertEquals(filesIn(blobs), [BLOB]);
+  assertEquals(seen.at(-1), BYTES.length);
+  assertEquals(new Set(hub.tokens), new Set(["Bearer hf_secret"]));
+  assertEquals(hub.leaked, []);
+
+  await get();
+  assertEquals(hub.asked.length, 1);
+  // the blob alone is enough, and so is the file alone
+  await Deno.remove(path);
+  await get();
+  await Deno.remove(path);
+  await Deno.rename(join(blobs, BLOB), path);
+  await get();
+  assertEquals(hub.asked.length, 1);
+});
+
+bench("downloadFile() goes on after a lost connection", { after: 30_000, times: 1 }, async (it) => {
+  const message = await it.fails("connection-lost");
+  assertEquals(
+    message,
+    `Cannot download ${NAME}: the connection was lost; run it again to go on`,
+  );
+  assertEquals(filesIn(it.blobs), [`${BLOB}.incomplete`]);
+  assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 30_000);
+  const before = new Set<number>();
+  assertEquals(
+    await Deno.readFile(await it.get({ onProgress: (p) => before.add(p.before) })),
+    BYTES,
+  );
+  assertEquals(it.hub.asked.map(({ range }) => range), [null, "bytes=30000-"]);
+  assertEquals([...before], [30_000]);
+  assertEquals(filesIn(it.blobs), [BLOB]);
+});
+
+bench(
+  "downloadFile() tries again by itself as long as it gets on",
+  { after: 15_000 },
+  async (it) => {
+    assertEquals(await Deno.readFile(await it.get({ retries: 1 })), BYTES);
+    const starts = [0, 1, 2, 3, 4, 5, 6].map((i) => i ? `bytes=${i * 15_000}-` : null);
+    assertEquals(it.hub.asked.map(({ range }) => range), starts);
+  },
+);
+
+bench("downloadFile() gives up where nothing comes", { status: 503 }, async (it) => {
+  assertStringIncludes(await it.fails("refused", { retries: 2 }), "503; try again later");
+  assertEquals(it.hub.asked.length, 3);
+});
+
+bench("downloadFile() starts over where ranges are not known", { noRange: true }, async (it) => {
+  await Deno.mkdir(it.blobs, { recursive: true });
+  await Deno.writeFile(join(it.blobs, `${BLOB}.incomplete`), BYTES.subarray(0, 500));
+  assertEquals(await Deno.readFile(await it.get()), BYTES);
+  assertEquals(it.hub.asked.map(({ range }) => range), ["bytes=500-"]);
+});
+
+bench(
+  "downloadFile() uses what is whole but for its name, not what is too long",
+  {},
+  async (it) => {
+    await Deno.mkdir(it.blobs, { recursive: true });
+    const partial = join(it.blobs, `${BLOB}.incomplete`);
+    await Deno.writeFile(partial, BYTES);
+    const path = await it.get();
+    assertEquals(it.hub.asked, []);
+    await Deno.remove(join(it.cache, "models--a--b", "snapshots"), { recursive: true });
+    await Deno.remove(join(it.blobs, BLOB));
+    await Deno.writeFile(partial, new Uint8Array(BYTES.length + 1));
+    assertEquals(await Deno.readFile(await it.get()), BYTES);
+    assertEquals(path, await it.get());
+  },
+);
+
+const WRONG = BYTES.map((byte, i) => i === 77_777 ? byte ^ 1 : byte);
+bench("downloadFile() refuses a wrong digest", { bytes: WRONG }, async (it) => {
+  assertEquals(
+    await it.fails("wrong-digest"),
+    `Cannot use ${NAME}: its SHA-256 is ${digestOf(WRONG).slice(0, 12)}…, not ` +
+      `${BLOB.slice(0, 12)}…; it was removed, run it again to download it anew`,
+  );
+  assertEquals(filesIn(it.blobs), []);
+  assertEquals(filesIn(join(it.cache, "models--a--b", "snapshots", COMMIT, "sub dir")), []);
+});
+
+const LONG = new Uint8Array(BYTES.length + 1);
+bench("downloadFile() refuses more than the file has", { bytes: LONG }, async (it) => {
+  assertStringIncludes(await it.fails("wrong-digest"), "it is longer than it should be");
+  assertEquals(filesIn(it.blobs), []);
+});
+
+bench("downloadFile() hangs up on silence", { after: 1000, hang: true }, async (it) => {
+  const message = await it.fails("stalled", { patience: 100 });
+  assertStringIncludes(message, "the hub has sent nothing for 0.1 s; run it again to go on");
+  assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
+});
+
+bench("downloadFile() stops when told to", { after: 1000, hang: true }, async (it) => {
+  const stop = new AbortController();
+  const onProgress = () => stop.abort();
+  const error = await assertRejects(() => it.get({ signal: stop.signal, onProgress, retries: 4 }));
+  assertEquals(error, stop.signal.reason);
+  assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
+});
+
+bench("downloadFile() does not meddle with another download", {}, async (it) => {
+  await Deno.mkdir(it.blobs, { recursive: true });
+  const path = join(it.blobs, `${BLOB}.incomplete`);
+  using file = await Deno.open(path, { create: true, write: true });
+  await file.lock(true);
+  assertStringIncludes(await it.fails("locked"), "another process is at it");
+});
+
+bench("downloadFile() keeps what fits on a full disk", {}, async (it) => {
+  await using disk = await fullDisk(join(it.cache, "models--a--b"), 65_536);
+  const message = await it.fails("disk-full");
+  assertStringIncludes(message, `Cannot download ${NAME}: the disk is full; free `);
+  assertStringIncludes(message, "or set HF_HOME to a folder on another disk");
+  const kept = await sizeOf(join(it.blobs, `${BLOB}.incomplete`));
+  await disk.enlarge();
+  assertEquals(await Deno.readFile(await it.get()), BYTES);
+  assertEquals(it.hub.asked.at(-1)!.range, kept ? `bytes=${kept}-` : null);
+});
+
+/** A disk of `size` bytes where mounting is allowed, else a `write` that says so. */
+async function fullDisk(
+  folder: string,
+  size: number,
+): Promise<AsyncDisposable & { enlarge(): Promise<void> }> {
+  await Deno.mkdir(folder, { recursive: true });
+  const run = async (command: string, ...args: string[]) => {
+    const process = new Deno.Command(command, { args, stdout: "null", stderr: "null" });
+    return await process.output().then(({ success }) => success, () => false);
+  };
+  if (Deno.build.os === "linux" && Deno.uid() === 0) {
+    if (await run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder)) {
+      return {
+        enlarge: async () => void await run("mount", "-o", "remount,size=1m", folder),
+        [Symbol.asyncDispose]: async () => void await run("umount", "-l", folder),
+      };
+    }
+  }
+  const { write } = Deno.FsFile.prototype;
+  let left = size;
+  Deno.FsFile.prototype.write = function (bytes: Uint8Array) {
+    if (left === 0) return Promise.reject(Object.assign(new Error("full"), { code: "ENOSPC" }));
+    const part = bytes.subarray(0, left);
+    left -= part.length;
+    return write.call(this, part);
+  };
+  const restore = () => Promise.resolve(void (Deno.FsFile.prototype.write = write));
+  return { enlarge: restore, [Symbol.asyncDispose]: restore };
+}
+
+Deno.test("Hub refuses what no hub says", async () => {
+  await using mock = new MockHub({ "a/b": {} });
+  const hub = new Hub({ endpoint: `${mock.endpoint}/` });
+  const says = async (answer: () => Response, message: string) => {
+    mock.answer = answer;
+    const error = await assertRejects(() => hub.commit("a/b"), HubError);
+    assertStringIncludes(error.message, message);
+    assertEquals(error.message.includes("\n"), false);
+  };
+  const wrong = `Cannot use what ${mock.endpoint} says of a/b: it is not as a hub speaks`;
+  await says(() => new Response("<html>"), wrong);
+  await says(() => Response.json(null), wrong);
+  await says(() => Response.json({ sha: "../../../../../../../../../../../../../evil" }), wrong);
+  const location = (to: string) => () =>
+    new Response(null, { status: 302, headers: { location: to } });
+  await says(location("/again"), "the hub redirects in circles");
+  await says(location("file:///etc/passwd"), "the hub answers 302; check HF_ENDPOINT");
+  const file = { type: "file", path: "x", size: 1 };
+  for (const oid of ["../../evil", undefined]) {
+    mock.answer = () => Response.json([{ ...file, oid }]);
+    await assertRejects(() => hub.files("a/b", COMMIT, ["x"]), HubError, wrong);
+  }
+  mock.answer = () => Response.json([{ ...file, path: "../x", oid: "0".repeat(40) }]);
+  assertEquals(await hub.files("a/b", COMMIT, ["x"]), []);
+});
+
+Deno.test("Hub says what to do where it is refused", async () => {
+  await using mock = new MockHub({ "a/b": {} });
+  const says = async (status: number, token: string | undefined, message: string) => {
+    mock.answer = () => Response.json({ error: "no" }, { status });
+    const hub = new Hub({ endpoint: mock.endpoint, token });
+    const error = await assertRejects(() => hub.commit("a/b"), HubError);
+    assertEquals(error.message, `Cannot download a/b: ${message}`);
+  };
+  const licence = `accept its licence at ${mock.endpoint}/a/b`;
+  const none = "and set HF_TOKEN to a token of your account";
+  await says(401, undefined, `the hub refuses access (401); ${licence} ${none}`);
+  const other = "with the account that HF_TOKEN is of";
+  await says(403, "hf_x", `the hub refuses access (403); ${licence} ${other}`);
+  await says(404, undefined, `${mock.endpoint} has no such repository (404)`);
+  await says(429, undefined, "the hub answers 429; try again later");
+});
+
+Deno.test("Hub refuses settings that cannot be", () => {
+  for (const endpoint of ["", "huggingface.co", "file:///x"]) {
+    assertThrows(() => new Hub({ endpoint }), InputError, "Cannot use HF_ENDPOINT");
+  }
+  const token = "hf_a\nb";
+  assertThrows(() => new Hub({ endpoint: "http://a", token }), InputError, "Cannot use HF_TOKEN");
+});
+
+Deno.test("hubCache() is where huggingface_hub has it", () => {
+  const of = (env: Record<string, string>) => hubCache((name) => env[name]);
+  assertEquals(of({ HOME: "/h" }), join("/h", ".cache", "huggingface", "hub"));
+  assertEquals(of({ HOME: "/h", XDG_CACHE_HOME: "/x" }), join("/x", "huggingface", "hub"));
+  assertEquals(of({ HOME: "/h", HF_HOME: "/hf" }), join("/hf", "hub"));
+  assertEquals(of({ HF_HOME: "/hf", HF_HUB_CACHE: "/c" }), "/c");
+  assertThrows(() => of({}), InputError, "set HF_HOME");
+});
+
+Deno.test("downloadFile() says where it cannot write", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "cache"), "");
+    const hub = new Hub({ endpoint: "http://127.0.0.1" });
+    const file = { path: "x", size: 1, digest: BLOB };
+    const get = () => downloadFile(hub, join(folder, "cache"), "a/b", COMMIT, file);
+    await assertRejects(get, FileError, `Cannot write`);
+  }));

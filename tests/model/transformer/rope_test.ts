@@ -1,0 +1,63 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { InputError } from "../../../engine/errors.ts";
+import { type RopeMode, ropeTables } from "../../../model/transformer/rope.ts";
+import { schedules } from "../../../model/config/schedule.ts";
+import { golden } from "../../goldens.ts";
+
+function assertClose(actual: Float32Array, expected: Float32Array, what: string): void {
+  assertEquals(actual.length, expected.length, what);
+  let worst = 0;
+  actual.forEach((x, i) => worst = Math.max(worst, Math.abs(x - expected[i]!)));
+  assert(worst <= 2e-7, `${what}: off by ${worst}`);
+}
+
+function everyRow(table: Float32Array, width: number, step: number): Float32Array {
+  const rows = Math.ceil(table.length / width / step);
+  const out = new Float32Array(rows * width);
+  for (let i = 0; i < rows; i++) {
+    out.set(table.subarray(i * step * width, (i * step + 1) * width), i * width);
+  }
+  return out;
+}
+
+Deno.test("golden: ropeTables() makes the official tables in each mode", async () => {
+  const { tensor, has } = await golden("transformer_rope_variants.golden");
+  let compared = 0;
+  for (const ratio of [1, 0.75]) {
+    const key = ratio === 1 ? "1.0" : `${ratio}`;
+    const full = schedules(ratio, "1M");
+    for (const mode of [0, 1, 2] as RopeMode[]) {
+      if (!has(`table.r${key}.mode${mode}.cos`)) continue;
+      const small = ropeTables(schedules(ratio, "0.06M"), full.at(-1)!, 64, mode);
+      const large = ropeTables(full, full.at(-1)!, 64, mode);
+      for (const f of ["cos", "sin"] as const) {
+        const name = `table.r${key}.mode${mode}.${f}`;
+        assertClose(small[f], tensor(name).data, name);
+        const sampled = name.replace("table", "table1M") + ".every37";
+        assertClose(everyRow(large[f], large.width, 37), tensor(sampled).data, sampled);
+        compared++;
+      }
+    }
+  }
+  assertEquals(compared, 10);
+});
+
+Deno.test("golden: ropeTables() makes the tiny transformer's tables", async () => {
+  const { tensor } = await golden("transformer_tiny.golden");
+  const tables = ropeTables(schedules(1, "0.06M"), [64, 64], 64, 2);
+  assertEquals([tables.rows, tables.width], tensor("rope_cos").shape);
+  assertClose(tables.cos, tensor("rope_cos").data, "cos");
+  assertClose(tables.sin, tensor("rope_sin").data, "sin");
+});
+
+Deno.test("ropeTables() rounds half to even, and counts rows of the grid in the first half", () => {
+  // positions 0, 2.5, 5, 7.5 become 0, 2, 5, 8
+  const { cos, rows, width } = ropeTables([[4, 1]], [10, 1], 4, 2, 100);
+  assertEquals([rows, width], [4, 2]);
+  const expected = [0, 2, 5, 8].flatMap((position) => [Math.cos(position), 1]);
+  assertEquals(cos, Float32Array.from(expected));
+});
+
+Deno.test("ropeTables() refuses a head_dim that is not divisible by 4", () => {
+  assertThrows(() => ropeTables([[1, 1]], [1, 1], 6, 0), InputError, "head_dim 6");
+});

@@ -1,0 +1,264 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { OutOfMemoryError, type Tensor } from "../../../engine/mod.ts";
+import { WEIGHT_TYPES, type WeightType } from "../../../kernels/linear/linear.ts";
+import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { type ModelConfig, parseConfig } from "../../../model/config/config.ts";
+import { generate, outcome } from "../../../model/generate/generate.ts";
+import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts";
+import { type Grid, Transformer } from "../../../model/transformer/transformer.ts";
+import { VaeDecoder } from "../../../model/vae/vae.ts";
+import { type Golden, golden } from "../../goldens.ts";
+import { assertNear, device, relativeError } from "../../kernels/harness.ts";
+
+const FEATURES = 2e-5;
+const GUIDED = 1e-4;
+/** Relative errors of teacher-forced logits by storage. */
+const TOLERANCES: Record<WeightType, number> = { f32: FEATURES, f16: 3e-3, q8_0: 1e-2, q4_0: 2e-1 };
+
+/** The project's config of a golden model. */
+function configOf(transformer: Golden, vae: Golden, changes: object = {}): ModelConfig {
+  const t = transformer.config;
+  const rope = { rope2d_normalized_by_hw: t.rope2d_normalized_by_hw, base: t.rope_base };
+  return parseConfig({
+    name: transformer.name,
+    scale_schedule: t.scale_schedule,
+    vae: vae.config,
+    transformer: { ...t, rope, ...changes },
+  }, transformer.name);
+}
+
+/** logits [.., 2] to differences. */
+function deltas(logits: Float32Array): Float64Array {
+  return Float64Array.from(
+    { length: logits.length / 2 },
+    (_, i) => logits[2 * i + 1]! - logits[2 * i]!,
+  );
+}
+
+function upload(golden: Golden, name: string): Tensor {
+  const { shape, data } = golden.tensor(name);
+  return device.from("f32", shape, data);
+}
+
+async function read(tensor: Tensor): Promise<ArrayLike<number>> {
+  return await device.read(tensor) as ArrayLike<number>;
+}
+
+async function loadTiny(
+  name: string,
+  vaeName: string,
+  changes: object = {},
+  type: WeightType = "f32",
+): Promise<{ config: ModelConfig; transformer: Transformer }> {
+  const weights = await golden(name);
+  const config = configOf(weights, await golden(vaeName), changes);
+  const transformer = await Transformer.load(
+    new Weights(device, weights.file, type),
+    config.transformer,
+  );
+  return { config, transformer };
+}
+
+/** All scales in one pass, as in training. */
+async function teacherForced(
+  transformer: Transformer,
+  config: ModelConfig,
+  inputs: Golden,
+): Promise<{ delta: ArrayLike<number>; pooled: ArrayLike<number> }> {
+  const lens = [...inputs.tensor<Int32Array<ArrayBuffer>>("tf.text_lens").data];
+  const schedule = config.scale_schedule.map(([, h, w]): Grid => [h, w]);
+  const features = upload(inputs, "tf.text");
+  const text = transformer.text(features, lens);
+  const plan = makePlan(config, {}, lens.length);
+  const pass = transformer.plan(schedule, 0, schedule.length - 1, lens, lens.length);
+  const state = transformer.state(schedule, plan.referenceGrid, [pass]);
+  const codes = upload(inputs, "tf.x_BLC_wo_prefix");
+  transformer.input(pass, codes, text, state);
+  for (let i = 0; i < config.transformer.depth; i++) transformer.block(i, pass, text, state);
+  const delta = transformer.head(lens.length, pass, text, state);
+  const result = { delta: await read(delta), pooled: await read(text.pooled) };
+  for (const t of [features, text, pass, state, codes, delta]) t.dispose();
+  return result;
+}
+
+for (
+  const [name, vae] of [["transformer_tiny", "vae_d16"], ["transformer_patchify", "vae_patchify"]]
+) {
+  Deno.test(`golden: ${name} teacher-forced logits`, async () => {
+    const expected = await golden(`${name}.golden`);
+    for (const type of WEIGHT_TYPES) {
+      const { config, transformer } = await loadTiny(name!, vae!, {}, type);
+      const { delta, pooled } = await teacherForced(transformer, config, expected);
+      const tolerance = TOLERANCES[type];
+      assertNear(pooled, expected.tensor("tf.cond_BD").data, tolerance, `${type} pooled text`);
+      const logits = deltas(expected.tensor("tf.logits").data);
+      assertNear(delta, logits, tolerance, `${type} logits`);
+      transformer.dispose();
+    }
+  });
+}
+
+const VARIANTS = {
+  "rope0": { rope: { rope2d_normalized_by_hw: 0 } },
+  "rope1": { rope: { rope2d_normalized_by_hw: 1 } },
+  "nocos": { cos_attn: false },
+  "lvl_each_chunk": { add_lvl_embeding_only_first_block: 0 },
+};
+for (const [variant, changes] of Object.entries(VARIANTS)) {
+  Deno.test(`golden: transformer_rope_variants ${variant} logits`, async () => {
+    const inputs = await golden("transformer_tiny.golden");
+    const expected = (await golden("transformer_rope_variants.golden")).tensor(`${variant}.logits`);
+    const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16", changes);
+    const { delta } = await teacherForced(transformer, config, inputs);
+    assertNear(delta, deltas(expected.data), FEATURES, variant);
+    // the variant must differ from the plain model, or this test would show nothing
+    assert(relativeError(delta, deltas(inputs.tensor("tf.logits").data)) > 1e-3);
+    transformer.dispose();
+  });
+}
+
+interface Run {
+  B: number;
+  cfg_list: number[];
+  tau_list: number[];
+  cfg_insertion_layer: number[];
+  negative_prompt: boolean;
+  sampler: "argmax" | "u";
+  gt_leak: number;
+}
+
+function concat(parts: Float32Array[]): Float32Array<ArrayBuffer> {
+  const joined = new Float32Array(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Reproduces one run of the official sampling loop, and compares every step of it. */
+async function reproduce(
+  transformer: Transformer,
+  vae: VaeDecoder,
+  config: ModelConfig,
+  expected: Golden,
+  name: string,
+): Promise<void> {
+  const run: Run = expected.config.runs[name];
+  const guided = run.cfg_list.some((cfg) => cfg !== 1);
+  const lens = [...expected.tensor<Int32Array<ArrayBuffer>>(`${name}.text_lens`).data];
+  let features = upload(expected, `${name}.text`);
+  if (guided) {
+    let uncondLens = lens;
+    let uncond: Tensor;
+    if (run.negative_prompt) {
+      uncondLens = [...expected.tensor<Int32Array<ArrayBuffer>>(`${name}.neg_text_lens`).data];
+      uncond = upload(expected, `${name}.neg_text`);
+    } else uncond = transformer.unconditional(lens);
+    const both = concat([
+      await device.read(features) as Float32Array,
+      await device.read(uncond) as Float32Array,
+    ]);
+    uncond.dispose();
+    features.dispose();
+    lens.push(...uncondLens);
+    features = device.from("f32", [
+      both.length / config.transformer.text_channels,
+      config.transformer.text_channels,
+    ], both);
+  }
+  const scales = config.scale_schedule.length;
+  const steps = Array.from({ length: scales }, (_, s) => `${name}.step${s}`);
+  const bits = steps.map((step) => expected.tensor<Uint8Array<ArrayBuffer>>(`${step}.bits`).data);
+  const options: SamplingOptions = {
+    cfg: run.cfg_list,
+    tau: run.tau_list,
+    topK: 0,
+    topP: 0,
+    cfgInsertionLayer: run.cfg_insertion_layer[0],
+    greedy: run.sampler === "argmax",
+    uniforms: run.sampler === "u" ? steps.map((s) => expected.tensor(`${s}.u`).data) : [],
+    forceBits: bits.map((b, s) => s < run.gt_leak ? b : undefined),
+    trace: true,
+  };
+  const before = device.readBacks;
+  const final = () => Promise.resolve(vae);
+  const text = { features, lens };
+  const plan = makePlan(config, options, run.B);
+  const made = await outcome(generate(device, transformer, { preview: final, final }, text, plan));
+  assertEquals(device.readBacks - before, 1, "one read-back for the whole run");
+  features.dispose();
+
+  const traced = new Map(made.trace.entries.map((entry) => [entry.name, entry]));
+  const at = (key: string) => traced.get(key)!.data as unknown as ArrayLike<number>;
+  steps.forEach((step, s) => {
+    const logits = deltas(expected.tensor(`${step}.logits`).data);
+    assertNear(at(`scale${s}.logit_delta`), logits, GUIDED, `${step} logits`);
+    const wrong = bits[s]!.reduce((n, bit, i) => n + Number(bit !== at(`scale${s}.bits`)[i]), 0);
+    assertEquals(wrong, 0, `${step}: ${wrong} of ${bits[s]!.length} bits differ`);
+  });
+  if (expected.has(`${name}.summed_codes`)) {
+    const sum = expected.tensor(`${name}.summed_codes`).data;
+    assertNear(at(`scale${scales - 1}.codes_sum`), sum, FEATURES, `${name} codes`);
+  }
+  if (expected.has(`${name}.img_u8_bgr`)) {
+    const bgr = expected.tensor<Uint8Array<ArrayBuffer>>(`${name}.img_u8_bgr`).data;
+    const rgb = at("image");
+    let most = 0;
+    for (let i = 0; i < bgr.length; i++) {
+      most = Math.max(most, Math.abs(bgr[i]! - rgb[i - i % 3 + 2 - i % 3]!));
+    }
+    assert(most <= 1, `${name} picture differs by ${most}`);
+  }
+}
+
+Deno.test("golden: transformer_tiny sampling runs ar1 to ar4, bits identical", async () => {
+  const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const vae = await VaeDecoder.load(
+    new Weights(device, (await golden("vae_d16")).file, "f32"),
+    config.vae,
+  );
+  const expected = await golden("transformer_tiny.golden");
+  for (const run of ["ar1", "ar2", "ar3", "ar4"]) {
+    await reproduce(transformer, vae, config, expected, run);
+  }
+  transformer.dispose();
+  vae.dispose();
+});
+
+Deno.test("golden: transformer_patchify sampling run ar1, bits identical", async () => {
+  const { config, transformer } = await loadTiny("transformer_patchify", "vae_patchify");
+  const vae = await VaeDecoder.load(
+    new Weights(device, (await golden("vae_patchify")).file, "f32"),
+    config.vae,
+  );
+  await reproduce(transformer, vae, config, await golden("transformer_patchify.golden"), "ar1");
+  transformer.dispose();
+  vae.dispose();
+});
+
+Deno.test("Transformer.plan() keeps nothing where there is no memory for all of it", async () => {
+  const { transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const live = device.memory.liveBytes;
+  const { memory } = device;
+  const { allocate } = memory;
+  for (const allowed of [0, 1, 2]) {
+    let count = 0;
+    memory.allocate = (...args) => {
+      if (count++ < allowed) return allocate.apply(memory, args);
+      throw new OutOfMemoryError("out-of-memory", "no room");
+    };
+    try {
+      assertThrows(() => transformer.plan([[1, 1], [2, 2]], 1, 1, [3], 1), OutOfMemoryError);
+    } finally {
+      memory.allocate = allocate;
+    }
+    assertEquals(memory.liveBytes, live);
+  }
+  transformer.dispose();
+});
+
+Deno.test("Transformer and VAE give all memory back", () => {
+  assertEquals(device.memory.liveBytes, 0);
+});
