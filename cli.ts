@@ -16,7 +16,7 @@ type Run = (args: readonly string[], io: Io) => Promise<number>;
 // loaded when called: help needs no GPU, inspection no model
 const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = {
   generate: {
-    summary: "Draw pictures from a prompt",
+    summary: "Draw images from a prompt",
     load: async () => (await import("./commands/generate.ts")).generate,
   },
   demo: {
@@ -24,27 +24,27 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = 
     load: async () => (await import("./commands/demo.ts")).demo,
   },
   encode: {
-    summary: "Turn a picture into bits",
+    summary: "Turn an image into bits",
     load: async () => (await import("./commands/encode.ts")).encode,
   },
   decode: {
-    summary: "Turn bits into a picture",
+    summary: "Turn bits into an image",
     load: async () => (await import("./commands/decode.ts")).decode,
   },
   reconstruct: {
-    summary: "Encode a picture and decode it again, and say what is lost",
+    summary: "Encode an image and decode it again, and say what is lost",
     load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
   },
   variations: {
-    summary: "Keep a picture's first scales and draw the rest anew",
+    summary: "Keep an image's first scales and draw the rest anew",
     load: async () => (await import("./commands/variations.ts")).variations,
   },
   interpolate: {
-    summary: "Draw pictures between two pictures",
+    summary: "Draw images between two images",
     load: async () => (await import("./commands/interpolate.ts")).interpolate,
   },
   analyze: {
-    summary: "Say which scales of pictures matter, bit by bit",
+    summary: "Say which scales of images matter, bit by bit",
     load: async () => (await import("./commands/analyze.ts")).analyze,
   },
   inspect: {
@@ -71,7 +71,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = 
 
 function overview(): string {
   return [
-    `bitwise ${VERSION}: text to pictures with Infinity, on WebGPU`,
+    `bitwise ${VERSION}: text to images with Infinity, on WebGPU`,
     "",
     "Usage: bitwise COMMAND [FLAGS]",
     "",

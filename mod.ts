@@ -1,7 +1,7 @@
 /**
  * bitwise: Infinity, bitwise visual autoregressive text-to-image (arXiv 2412.04431), on WebGPU.
  *
- * @example Draw a picture
+ * @example Draw an image
  * ```ts
  * import { InfinityModel } from "@bitwise/infinity";
  *
@@ -57,16 +57,11 @@ export type { Hooks, Progress, Stage } from "./model/generate/progress.ts";
 export { DEFAULT_MODEL, InfinityModel } from "./model/infinity.ts";
 export type { GenerateOptions, LoadOptions, Step } from "./model/generate/options.ts";
 export type { EditOptions } from "./model/generate/editing.ts";
-export type { Image, Result } from "./model/generate/images.ts";
+export type { GeneratedImage, Result } from "./model/generate/images.ts";
 export type { TextOptions } from "./model/generate/text_side.ts";
-export type { EncodeOptions, FloatPicture, PictureInput } from "./model/generate/picture_input.ts";
-export type { DecodedPicture } from "./model/generate/visual_tokenizer.ts";
-export {
-  bitCount,
-  interpolateBits,
-  type PictureBits,
-  takeScales,
-} from "./model/bits/picture_bits.ts";
+export type { EncodeOptions, FloatImage, ImageInput } from "./model/generate/image_input.ts";
+export type { DecodedImage } from "./model/generate/visual_tokenizer.ts";
+export { bitCount, type ImageBits, interpolateBits, takeScales } from "./model/bits/image_bits.ts";
 export { decodeBitsFile, encodeBitsFile } from "./model/bits/bits_file.ts";
 export {
   bitEntropy,
@@ -79,7 +74,7 @@ export {
 } from "./model/analysis.ts";
 export { encodeApng } from "./model/image/apng.ts";
 export { psnr, ssim } from "./model/image/metrics.ts";
-export { encodePng, type Picture } from "./model/image/png.ts";
+export { encodePng, type Image } from "./model/image/png.ts";
 export {
   fitMemory,
   type MemoryOptions,

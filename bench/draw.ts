@@ -1,5 +1,5 @@
 import type { Report } from "./report.ts";
-import { bars, type Chart, lines, picture, type Series } from "./svg.ts";
+import { bars, type Chart, image, lines, type Series } from "./svg.ts";
 
 /** A report's charts, as one SVG: kernels against the ceilings, and how cost grows. */
 export function drawReport({ machine = {}, kernels, shapes, growth }: Report): string {
@@ -22,7 +22,7 @@ export function drawReport({ machine = {}, kernels, shapes, growth }: Report): s
   }
   if (growth) {
     for (
-      const [axis, name] of [["batch", "pictures"], ["resolution", "pixels"], [
+      const [axis, name] of [["batch", "images"], ["resolution", "pixels"], [
         "model size",
         "parameters",
       ]] as const
@@ -41,7 +41,7 @@ export function drawReport({ machine = {}, kernels, shapes, growth }: Report): s
       charts.push(lines(`Peak memory by ${axis}`, name, "bytes", series((row) => row.peak)));
     }
   }
-  return picture(
+  return image(
     `${machine.Adapter ?? ""}, ${machine.CPU ?? ""}, Deno ${machine.Deno ?? ""}`,
     charts,
   );

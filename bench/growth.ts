@@ -11,7 +11,7 @@ import { timed, type Times } from "./measure.ts";
 interface Case {
   readonly axis: "batch" | "resolution" | "model size";
   readonly model: string;
-  /** What is on the axis: pictures, pixels, parameters of the transformer. */
+  /** What is on the axis: images, pixels, parameters of the transformer. */
   readonly size: number;
   readonly label: string;
   readonly options: GenerateOptions;
@@ -27,7 +27,7 @@ export interface GrowthRow extends Omit<Case, "options"> {
   readonly peak: number;
   /** Milliseconds from the operations and the rate that the largest measured point of the model, or of all, reached. */
   readonly planned: number;
-  /** Milliseconds of the second picture, on the clock and of the CPU; null where it was not drawn. */
+  /** Milliseconds of the second image, on the clock and of the CPU; null where it was not drawn. */
   readonly measured: Times | null;
 }
 
@@ -58,7 +58,7 @@ const CASES: readonly Case[] = [
     axis: "batch",
     model: "emoji-nano",
     size: n,
-    label: `${n} pictures`,
+    label: `${n} images`,
     options: { prompt: "red apple", seed: 7, batchCount: n },
   })),
   ...["125m", "2b"].flatMap((model) =>

@@ -1,7 +1,7 @@
 import { type ModelConfig, parseConfig } from "../model/config/config.ts";
 import type { FastMode } from "../model/generate/fast.ts";
 import { transformerFlops } from "../model/generate/flops.ts";
-import type { Image, Result } from "../model/generate/images.ts";
+import type { GeneratedImage, Result } from "../model/generate/images.ts";
 import { InfinityModel } from "../model/infinity.ts";
 import { decibels, squaredError, ssim } from "../model/image/metrics.ts";
 import { makePlan, type SamplingOptions } from "../model/generate/plan.ts";
@@ -39,7 +39,7 @@ const CASES: readonly Less[] = [
   { fast: BOTH, cfgUntil: 2 },
 ];
 
-/** What one way to save costs emoji-nano, against the exact pictures of the same seeds. */
+/** What one way to save costs emoji-nano, against the exact images of the same seeds. */
 export interface LessRow {
   /** Flags. */
   readonly name: string;
@@ -51,11 +51,11 @@ export interface LessRow {
   readonly psnr: number;
   /** Share of bits that are the same. */
   readonly bits: number;
-  /** Share of the likelier values that are, where all earlier bits are the exact picture's. */
+  /** Share of the likelier values that are, where all earlier bits are the exact image's. */
   readonly forced: number;
-  /** A warm picture: time of the process over the machine's cores. */
+  /** A warm image: time of the process over the machine's cores. */
   readonly milliseconds: number;
-  /** Of the 2B's transformer at 1024x1024, self-attention counted, a picture. */
+  /** Of the 2B's transformer at 1024x1024, self-attention counted, an image. */
   readonly teraflop: number;
 }
 
@@ -97,7 +97,7 @@ function compare(got: readonly Float32Array[], want: readonly Float32Array[]) {
   return { error: Math.sqrt(error / norm), forced: same / count };
 }
 
-function sameBits(a: readonly Image[], b: readonly Image[]): number {
+function sameBits(a: readonly GeneratedImage[], b: readonly GeneratedImage[]): number {
   let [same, count] = [0, 0];
   a.forEach(({ bits }, i) =>
     bits.scales.forEach((scale, s) =>
@@ -236,8 +236,8 @@ export function lessWorkTables({ nano, large }: LessWork): string {
     percent(forced),
   ]);
   return `
-Less work, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds against the exact pictures: SSIM, PSNR, bits that are the same, and
-those of the likelier values after the exact picture's bits; a warm picture, by the process's CPU time over its cores;
+Less work, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds against the exact images: SSIM, PSNR, bits that are the same, and
+those of the likelier values after the exact image's bits; a warm image, by the process's CPU time over its cores;
 the 2B's transformer at 1024x1024, --cfg-until ${LARGE.slice(1).toReversed().join(", ")} for 3, 2, 1
 
 ${

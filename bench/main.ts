@@ -28,7 +28,7 @@ const PARTS = [
 ];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
 const MODEL_NAMES = MODELS.map(({ name }) => name);
-/** Seconds that a picture of {@link benchGrowth} may take, and the bytes it may hold. */
+/** Seconds that an image of {@link benchGrowth} may take, and the bytes it may hold. */
 const PATIENCE = 90;
 const ROOM = 12e9;
 const SPEC = {

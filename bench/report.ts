@@ -72,13 +72,13 @@ stay in cache may pass 100%.
 }
 
 /** A model's kernels, scale by scale. */
-export function printShapes({ title, rows, picture }: ModelShapes, ceilings: Ceilings): void {
+export function printShapes({ title, rows, image }: ModelShapes, ceilings: Ceilings): void {
   const total = rows.reduce((sum, row) => sum + row.milliseconds, 0);
   print(`
 ${title}: GPU time of each kernel and shape, a pass per dispatch; ${
     duration(total)
   } in all, while the
-clock said ${duration(picture.wall)} and the CPU per core ${duration(picture.cpu)}
+clock said ${duration(image.wall)} and the CPU per core ${duration(image.cpu)}
 `);
   const shown = rows.filter(({ milliseconds }) => milliseconds > total / 200);
   const sections = [...new Set(rows.map(({ section }) => section))];

@@ -11,7 +11,7 @@ export interface Model {
   readonly name: string;
   /** For people. */
   readonly title: string;
-  /** Pictures that are drawn; the best time of each row counts. */
+  /** Images that are drawn; the best time of each row counts. */
   readonly runs: number;
   readonly open: (device: Device) => Promise<InfinityModel>;
   readonly options: GenerateOptions;
@@ -64,15 +64,15 @@ export interface ShapeRow extends KernelTime {
   readonly unit: "GFLOP/s" | "GB/s";
 }
 
-/** A model's rows, the longest first within each scale, and what the clock and the CPU said of a picture. */
+/** A model's rows, the longest first within each scale, and what the clock and the CPU said of an image. */
 export interface ModelShapes {
   readonly model: string;
   readonly title: string;
   readonly rows: readonly ShapeRow[];
-  readonly picture: Times;
+  readonly image: Times;
 }
 
-/** Draws pictures on a profiled device and keeps each row's best time. */
+/** Draws images on a profiled device and keeps each row's best time. */
 export async function benchShapes(
   device: Device,
   profiler: Profiler,
@@ -92,12 +92,12 @@ export async function benchShapes(
     },
   };
   const best = new Map<string, KernelTime>();
-  let picture: Times = { wall: Infinity, cpu: Infinity };
+  let image: Times = { wall: Infinity, cpu: Infinity };
   for (let run = 0; run <= model.runs; run++) {
     const times = await timed(() => opened.generate(options));
     const rows = await profiler.report();
     if (run === 0) continue; // compiles
-    if (times.cpu < picture.cpu) picture = times;
+    if (times.cpu < image.cpu) image = times;
     for (const row of rows) {
       const key = [row.section, row.name, row.shape].join();
       const known = best.get(key);
@@ -113,5 +113,5 @@ export async function benchShapes(
     const rate = (row.flops || row.bytes) / row.milliseconds / 1e6;
     return { ...row, section, rate, unit };
   });
-  return { model: model.name, title: model.title, rows, picture };
+  return { model: model.name, title: model.title, rows, image };
 }

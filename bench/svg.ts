@@ -2,7 +2,7 @@ const FONT = `font-family="system-ui, sans-serif" font-size="12"`;
 const WIDTH = 800;
 const COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2"];
 
-/** A part of a picture: SVG elements in a box of WIDTH by `height`. */
+/** A part of an image: SVG elements in a box of WIDTH by `height`. */
 export interface Chart {
   readonly height: number;
   readonly svg: string;
@@ -98,7 +98,7 @@ export function lines(
 }
 
 /** Charts below each other. */
-export function picture(heading: string, charts: readonly Chart[]): string {
+export function image(heading: string, charts: readonly Chart[]): string {
   let y = 40;
   const body = charts.map(({ height, svg }) => {
     const part = `<g transform="translate(20 ${y})">\n${svg}\n</g>`;

@@ -1,5 +1,5 @@
 import type { InfinityModel } from "../model/infinity.ts";
-import type { PictureBits } from "../model/bits/picture_bits.ts";
+import type { ImageBits } from "../model/bits/image_bits.ts";
 import {
   drawnSeed,
   type FlagType,
@@ -13,8 +13,8 @@ import {
   whole,
 } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
-import { MODEL_FLAGS } from "./picture_flags.ts";
-import type { Input } from "./pictures.ts";
+import { MODEL_FLAGS } from "./image_flags.ts";
+import type { Input } from "./images.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { decibels, table } from "./table.ts";
 
@@ -35,16 +35,16 @@ const trials: FlagType<number> = {
 
 const SPEC = {
   name: "analyze",
-  summary: "Says which scales of pictures matter: what their bits hold, and what wrong ones cost.",
+  summary: "Says which scales of images matter: what their bits hold, and what wrong ones cost.",
   words: "FILE...",
   flags: {
     "flips": { type: shares, help: "Shares of a scale's bits to flip (0.01,0.05,0.25)" },
-    "trials": { type: trials, help: "Drawings of flips for each picture (2)" },
+    "trials": { type: trials, help: "Drawings of flips for each image (2)" },
     "seed": { alias: "s", type: seed, help: "Seed of the flips, -1 for a random one (0)" },
     ...MODEL_FLAGS,
   },
   notes: [
-    "Files are pictures, or bits that  bitwise encode  wrote; all are taken in the scales of the first.",
+    "Files are images, or bits that  bitwise encode  wrote; all are taken in the scales of the first.",
     "Example: bitwise analyze cat.png dog.png",
   ],
 } as const satisfies Spec;
@@ -54,11 +54,11 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   const { values: given, words: files, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
   if (files.length === 0) {
-    throw new UsageError("Cannot analyze nothing: give pictures, or bits files");
+    throw new UsageError("Cannot analyze nothing: give images, or bits files");
   }
-  const { loadModel, readInput } = await import("./pictures.ts");
+  const { loadModel, readInput } = await import("./images.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
-  const { gridText } = await import("../model/bits/picture_bits.ts");
+  const { gridText } = await import("../model/bits/image_bits.ts");
   const inputs: Input[] = [];
   for (const file of files) inputs.push(await readInput(file));
 
@@ -66,8 +66,8 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   const model = await loadModel(given, io, progress);
   const began = performance.now();
   const { signal } = io;
-  const pictures = await encodeAll(model, inputs, files, io, progress);
-  const entropies = bitEntropy(pictures);
+  const images = await encodeAll(model, inputs, files, io, progress);
+  const entropies = bitEntropy(images);
   const options = {
     shares: given.flips ?? FLIP_SHARES,
     trials: given.trials ?? 2,
@@ -75,11 +75,11 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   };
   const sensitivities = await flipSensitivity(
     (list) => orAbort(signal, model.decode(list, { signal })),
-    pictures,
+    images,
     {
       ...options,
       signal,
-      onProgress: (done, total) => progress.show(`Decoded ${done} of ${total} pictures`),
+      onProgress: (done, total) => progress.show(`Decoded ${done} of ${total} images`),
     },
   );
   const scales = entropies.map((entropy, s) => {
@@ -95,7 +95,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   progress[Symbol.dispose]();
   const { adapter } = model.device.capabilities;
   if (given.json) {
-    const { width, height, d, latent } = pictures[0]!;
+    const { width, height, d, latent } = images[0]!;
     io.out(JSON.stringify({
       files,
       width,
@@ -136,29 +136,29 @@ async function encodeAll(
   files: readonly string[],
   io: Io,
   progress: ProgressLine,
-): Promise<PictureBits[]> {
+): Promise<ImageBits[]> {
   const { InputError, quote } = await import("../engine/errors.ts");
-  const { otherScales } = await import("../model/bits/picture_bits.ts");
-  const { asBits } = await import("./pictures.ts");
-  const pictures: PictureBits[] = [];
+  const { otherScales } = await import("../model/bits/image_bits.ts");
+  const { asBits } = await import("./images.ts");
+  const images: ImageBits[] = [];
   for (const [i, input] of inputs.entries()) {
-    const bits = await asBits(model, input, io, { schedule: pictures[0]?.schedule });
-    const why = otherScales(pictures[0] ?? bits, bits);
+    const bits = await asBits(model, input, io, { schedule: images[0]?.schedule });
+    const why = otherScales(images[0] ?? bits, bits);
     if (why) {
       const both = `${quote(files[0]!)} and ${quote(files[i]!)}`;
       throw new InputError("other-bits", `Cannot analyze ${both} together: ${why}`);
     }
-    pictures.push(bits);
-    progress.show(`Encoded ${i + 1} of ${inputs.length} pictures`);
+    images.push(bits);
+    progress.show(`Encoded ${i + 1} of ${inputs.length} images`);
   }
-  return pictures;
+  return images;
 }
 
 /** How to read the table. */
-function notes(pictures: number, samples: number, trials: number): string {
+function notes(images: number, samples: number, trials: number): string {
   const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
-  return `${count(pictures, "picture")}; entropy per bit, too low where samples are few (` +
-    `${count(samples, "sample")} a channel at scale 1); PSNR against the whole picture: of the ` +
+  return `${count(images, "image")}; entropy per bit, too low where samples are few (` +
+    `${count(samples, "sample")} a channel at scale 1); PSNR against the whole image: of the ` +
     `scales so far, and with a share of this scale's bits flipped (${count(trials, "trial")})`;
 }
 

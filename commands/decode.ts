@@ -1,12 +1,12 @@
 import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./picture_flags.ts";
+import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 
 const SPEC = {
   name: "decode",
-  summary: "Turns bits into a picture.",
+  summary: "Turns bits into an image.",
   words: "BITS",
   flags: {
     "output": { alias: "o", type: path, help: "PNG to write (output.png)" },
@@ -21,12 +21,12 @@ export async function decode(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
   const [output = ""] = outputPaths(given.output ?? "output.png", 1);
-  const { loadModel, readInput } = await import("./pictures.ts");
-  const { takeScales } = await import("../model/bits/picture_bits.ts");
+  const { loadModel, readInput } = await import("./images.ts");
+  const { takeScales } = await import("../model/bits/image_bits.ts");
   const file = onlyFile(words, "decode", "bits file");
   const input = await readInput(file);
   if (!("scales" in input)) {
-    throw new UsageError(`Cannot decode "${file}": it is a picture; encode it, or reconstruct it`);
+    throw new UsageError(`Cannot decode "${file}": it is an image; encode it, or reconstruct it`);
   }
   const bits = given.scales === undefined ? input : takeScales(input, given.scales);
   await checkWritable(output);
@@ -34,12 +34,12 @@ export async function decode(args: readonly string[], io: Io): Promise<number> {
   using progress = new ProgressLine(io);
   const model = await loadModel(given, io, progress);
   const began = performance.now();
-  const picture = await orAbort(io.signal, model.decode(bits, { signal: io.signal }));
+  const image = await orAbort(io.signal, model.decode(bits, { signal: io.signal }));
   const took = (performance.now() - began) / 1000;
   const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   progress[Symbol.dispose]();
-  await writeFileAtomic(output, picture.toPng(), { signal: io.signal });
-  const { width, height } = picture;
+  await writeFileAtomic(output, image.toPng(), { signal: io.signal });
+  const { width, height } = image;
   const { adapter } = model.device.capabilities;
   if (given.json) {
     const scales = bits.schedule.length;

@@ -24,7 +24,7 @@ const SPEC = {
   words: "",
   flags: {
     "output": { alias: "o", type: path, help: "PNG to write (bitwise-demo.png)" },
-    "seed": { alias: "s", type: seed, help: "Seed of the first picture, -1 for a random one" },
+    "seed": { alias: "s", type: seed, help: "Seed of the first image, -1 for a random one" },
     "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
     "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
     ...GPU_FLAG,
@@ -60,7 +60,7 @@ export async function demo(args: readonly string[], io: Io): Promise<number> {
       onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
         progress.show(
           stage === "decode"
-            ? `Decoded ${PROMPTS.length} pictures of ${width}x${height}, ${seconds(at)}`
+            ? `Decoded ${PROMPTS.length} images of ${width}x${height}, ${seconds(at)}`
             : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
         ),
     }),

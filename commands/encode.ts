@@ -3,12 +3,12 @@ import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable } from "./output.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./picture_flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 
 const SPEC = {
   name: "encode",
-  summary: "Turns a picture into bits.",
+  summary: "Turns an image into bits.",
   words: "IMAGE",
   flags: {
     "output": { alias: "o", type: path, help: "File to write (output.bits.safetensors)" },
@@ -22,7 +22,7 @@ const SPEC = {
   ],
 } as const satisfies Spec;
 
-/** `bitwise encode`: a picture to a file of bits. */
+/** `bitwise encode`: an image to a file of bits. */
 export async function encode(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
@@ -34,8 +34,8 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
   if (trace === output) {
     throw new UsageError(`Cannot write "${trace}" as bits and a trace: give two names`);
   }
-  const { loadModel, readInput } = await import("./pictures.ts");
-  const file = onlyFile(words, "encode", "picture");
+  const { loadModel, readInput } = await import("./images.ts");
+  const file = onlyFile(words, "encode", "image");
   const input = await readInput(file);
   if ("scales" in input) throw new UsageError(`Cannot encode "${file}": it is bits already`);
   for (const path of [output, ...trace === undefined ? [] : [trace]]) await checkWritable(path);
@@ -54,7 +54,7 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
   );
   const took = (performance.now() - began) / 1000;
   const { encodeBitsFile } = await import("../model/bits/bits_file.ts");
-  const { bitCount, gridText, scheduleText } = await import("../model/bits/picture_bits.ts");
+  const { bitCount, gridText, scheduleText } = await import("../model/bits/image_bits.ts");
   const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   const { encodeSafetensors } = await import("../engine/safetensors_writer.ts");
   progress[Symbol.dispose]();

@@ -15,7 +15,7 @@ import { ProgressLine, seconds } from "./progress.ts";
 
 const SPEC = {
   name: "generate",
-  summary: "Draws pictures from a prompt.",
+  summary: "Draws images from a prompt.",
   words: "[PROMPT]",
   flags: FLAGS,
   notes: [
@@ -33,10 +33,10 @@ const EXCLUSIVE = [
   ["init-img", "force-bits"],
 ] as const;
 
-/** Flags that mean nothing without a picture to start from. */
+/** Flags that mean nothing without an image to start from. */
 const EDITING = ["mask", "strength", "keep-scales"] as const;
 
-/** More pictures than fit any memory: a mistyped number is told so at once. */
+/** More images than fit any memory: a mistyped number is told so at once. */
 const MAX_BATCH = 9999;
 
 /** What is known before the model is loaded. */
@@ -75,18 +75,18 @@ async function readOptions(given: Given) {
   };
 }
 
-/** The picture to edit, and what of it may change. */
+/** The image to edit, and what of it may change. */
 async function readEdit(given: Given): Promise<EditOptions> {
   const { "init-img": path, mask, strength, "keep-scales": keepScales } = given;
   if (path === undefined) {
     const alone = EDITING.find((name) => given[name] !== undefined);
-    if (alone) throw new UsageError(`Cannot use --${alone} alone: give a picture with --init-img`);
+    if (alone) throw new UsageError(`Cannot use --${alone} alone: give an image with --init-img`);
     return {};
   }
-  const { readInput, readPictureFile } = await import("./pictures.ts");
+  const { readInput, readImageFile } = await import("./images.ts");
   return {
     init: await readInput(path),
-    ...mask !== undefined && { mask: await readPictureFile(mask) },
+    ...mask !== undefined && { mask: await readImageFile(mask) },
     strength,
     keepScales,
   };
@@ -102,14 +102,14 @@ async function prepare(given: Given, words: readonly string[], io: Io): Promise<
   const { output = "output.png", trace, "batch-count": batchCount = 1 } = given;
   if (batchCount < 1 || batchCount > MAX_BATCH) {
     throw new UsageError(
-      `Cannot make ${batchCount} pictures: --batch-count must be 1 to ${MAX_BATCH}`,
+      `Cannot make ${batchCount} images: --batch-count must be 1 to ${MAX_BATCH}`,
     );
   }
   const options = { ...await readOptions(given), edit: await readEdit(given) };
   const count = (options.textFeatures?.lens.length ?? prompts.length) * batchCount;
   if (output === "-") {
     if (given.json) throw new UsageError("Cannot use --json with -o -: both are stdout");
-    if (count > 1) throw new UsageError(`Cannot write ${count} pictures to stdout: use --output`);
+    if (count > 1) throw new UsageError(`Cannot write ${count} images to stdout: use --output`);
     if (io.outIsTerminal) {
       throw new UsageError("Cannot write a PNG to a terminal: redirect it, or use --output");
     }

@@ -4,17 +4,17 @@ import type { TensorFile } from "../engine/safetensors.ts";
 import { scalesOf, storedBlocks } from "../model/checkpoint/blocks.ts";
 import { holdsBits, readBits } from "../model/bits/bits_file.ts";
 import type { ModelConfig } from "../model/config/config.ts";
-import { bitCount, gridText, type PictureBits, takeScales } from "../model/bits/picture_bits.ts";
+import { bitCount, gridText, type ImageBits, takeScales } from "../model/bits/image_bits.ts";
 import { help, on, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import type { ModelGiven } from "./pictures.ts";
+import type { ModelGiven } from "./images.ts";
 import { ProgressLine } from "./progress.ts";
 import { contactSheet } from "./sheet.ts";
 import { table } from "./table.ts";
 
-/** Pictures in a row of a sheet. */
+/** Images in a row of a sheet. */
 const COLUMNS = 7;
 
 const SPEC = {
@@ -23,7 +23,7 @@ const SPEC = {
   words: "FILE|MODEL",
   flags: {
     "json": { type: on, help: "Print one JSON object" },
-    "sheet": { type: path, help: "Of bits: write the picture after each scale, side by side" },
+    "sheet": { type: path, help: "Of bits: write the image after each scale, side by side" },
     "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model of a sheet (emoji-nano)" },
     ...GPU_FLAG,
   },
@@ -75,7 +75,7 @@ async function inspectFile(path: string): Promise<Inspection> {
   }
 }
 
-async function inspectBits(bits: PictureBits, bytes: number, path: string): Promise<Inspection> {
+async function inspectBits(bits: ImageBits, bytes: number, path: string): Promise<Inspection> {
   const { bitEntropy } = await import("../model/analysis.ts");
   const { width, height, d, latent, schedule, model } = bits;
   const count = bitCount(bits);
@@ -83,7 +83,7 @@ async function inspectBits(bits: PictureBits, bytes: number, path: string): Prom
   const scales = bitEntropy([bits]);
   const of = model === undefined ? "" : ` of ${printable(model)}`;
   const lines = [
-    `${path}: a picture of ${width}x${height} pixels as ${count.toLocaleString("en")} bits` +
+    `${path}: an image of ${width}x${height} pixels as ${count.toLocaleString("en")} bits` +
     `${of}, ${bitsPerPixel.toFixed(3)} a pixel, ${formatBytes(bytes)}`,
     `${gridText(latent)} positions of ${d} bits, ${schedule.length} scales`,
     ...table(
@@ -112,14 +112,14 @@ async function inspectBits(bits: PictureBits, bytes: number, path: string): Prom
   return { lines, report };
 }
 
-/** Writes what a picture looks like after each scale. */
+/** Writes what an image looks like after each scale. */
 async function drawSheet(
   path: string,
   output: string,
   { json, ...given }: ModelGiven & { readonly json?: boolean },
   io: Io,
 ): Promise<number> {
-  const { loadModel, readInput } = await import("./pictures.ts");
+  const { loadModel, readInput } = await import("./images.ts");
   const bits = await readInput(path);
   if (!("scales" in bits)) {
     throw new UsageError(`Cannot make a sheet of "${path}": it holds no bits; encode it first`);
@@ -130,19 +130,19 @@ async function drawSheet(
   const model = await loadModel(given, io, progress);
   const { signal } = io;
   const so = bits.schedule.map((_, s) => takeScales(bits, s + 1));
-  const pictures = await orAbort(signal, model.decode(so, { signal }));
+  const images = await orAbort(signal, model.decode(so, { signal }));
   const { encodePng } = await import("../model/image/png.ts");
   const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
-  const { rgba, width, height } = contactSheet(pictures, Math.min(COLUMNS, pictures.length));
+  const { rgba, width, height } = contactSheet(images, Math.min(COLUMNS, images.length));
   progress[Symbol.dispose]();
   await writeFileAtomic(file, encodePng(rgba, width, height), { signal });
-  io.out(json ? JSON.stringify({ path: file, width, height, scales: pictures.length }) : file);
+  io.out(json ? JSON.stringify({ path: file, width, height, scales: images.length }) : file);
   model.dispose();
   return 0;
 }
 
 async function inspectPng(path: string): Promise<Inspection> {
-  const { readFile } = await import("./pictures.ts");
+  const { readFile } = await import("./images.ts");
   const { decodePng, readPngText } = await import("../model/image/png.ts");
   const bytes = await readFile(path);
   const { width, height } = decodePng(bytes);
@@ -240,7 +240,7 @@ function summary(config: ModelConfig): string[] {
   const list = (value: number | readonly number[]) => [value].flat().join(",");
   const rows: [string, string][] = [
     ["Model", printable(name)],
-    ["Pictures", `${image.width}x${image.height}`],
+    ["Images", `${image.width}x${image.height}`],
     [
       "Transformer",
       `depth ${t.depth}, width ${t.embed_dim}, ${t.num_heads} heads of ` +

@@ -20,7 +20,7 @@ export function outputPaths(output: string, count: number): string[] {
   const extension = extname(output);
   if (extension && extension.toLowerCase() !== ".png") {
     throw new UsageError(
-      `Cannot write "${output}": pictures are PNG files, use a name in .png`,
+      `Cannot write "${output}": images are PNG files, use a name in .png`,
     );
   }
   if (count === 1) return [output];

@@ -1,20 +1,20 @@
 import { join } from "@std/path";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import type { Step } from "../model/generate/options.ts";
-import type { DecodedPicture } from "../model/generate/visual_tokenizer.ts";
+import type { DecodedImage } from "../model/generate/visual_tokenizer.ts";
 import type { Io } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 
-/** How long each scale of an animation is shown, and the finished picture, in milliseconds. */
+/** How long each scale of an animation is shown, and the finished image, in milliseconds. */
 const SHOWN = 400;
 const SHOWN_LAST = 2000;
 
-/** Writes the picture after each scale: one file a scale, an animation of all, or both. */
+/** Writes the image after each scale: one file a scale, an animation of all, or both. */
 export class Previews {
   /** Files of single scales, written so far. */
   readonly files: string[] = [];
   /** Frames of each image. */
-  #frames: DecodedPicture[][] = [];
+  #frames: DecodedImage[][] = [];
   #scales = 0;
 
   private constructor(
@@ -40,17 +40,17 @@ export class Previews {
     return new Previews(folder, animate === undefined ? [] : outputPaths(animate, images), signal);
   }
 
-  /** Writes the pictures of a scale; those of the last are {@link Previews.finish}'s. */
+  /** Writes the images of a scale; those of the last are {@link Previews.finish}'s. */
   async show(step: Step): Promise<void> {
     this.#scales = step.scales;
     if (step.scale + 1 === step.scales) return;
-    const pictures: DecodedPicture[] = [];
-    for (const i of step.bits.keys()) pictures.push(await step.image(i));
-    await this.#add(step.scale, pictures);
+    const images: DecodedImage[] = [];
+    for (const i of step.bits.keys()) images.push(await step.image(i));
+    await this.#add(step.scale, images);
   }
 
-  /** Writes the finished pictures, and the animations. */
-  async finish(images: readonly DecodedPicture[]): Promise<void> {
+  /** Writes the finished images, and the animations. */
+  async finish(images: readonly DecodedImage[]): Promise<void> {
     await this.#add(this.#scales - 1, images);
     const { encodeApng } = await import("../model/image/apng.ts");
     for (const [i, file] of this.animations.entries()) {
@@ -60,17 +60,17 @@ export class Previews {
     }
   }
 
-  async #add(scale: number, pictures: readonly DecodedPicture[]): Promise<void> {
+  async #add(scale: number, images: readonly DecodedImage[]): Promise<void> {
     if (this.animations.length) {
-      pictures.forEach((picture, i) => (this.#frames[i] ??= []).push(picture));
+      images.forEach((image, i) => (this.#frames[i] ??= []).push(image));
     }
     if (this.folder === undefined) return;
     await Deno.mkdir(this.folder).catch((error) => {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     });
     const name = join(this.folder, `scale-${`${scale + 1}`.padStart(2, "0")}.png`);
-    for (const [i, file] of outputPaths(name, pictures.length).entries()) {
-      await writeFileAtomic(file, pictures[i]!.toPng(), { signal: this.signal });
+    for (const [i, file] of outputPaths(name, images.length).entries()) {
+      await writeFileAtomic(file, images[i]!.toPng(), { signal: this.signal });
       this.files.push(file);
     }
   }

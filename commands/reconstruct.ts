@@ -1,13 +1,13 @@
 import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./picture_flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { decibels, table } from "./table.ts";
 
 const SPEC = {
   name: "reconstruct",
-  summary: "Encodes a picture and decodes it again, and says what is lost at each scale.",
+  summary: "Encodes an image and decodes it again, and says what is lost at each scale.",
   words: "IMAGE",
   flags: {
     "output": { alias: "o", type: path, help: "PNG to write (output.png)" },
@@ -15,12 +15,12 @@ const SPEC = {
     ...MODEL_FLAGS,
   },
   notes: [
-    "PSNR and SSIM compare with the picture as it was resized and cut for the model.",
+    "PSNR and SSIM compare with the image as it was resized and cut for the model.",
     "Example: bitwise reconstruct cat.jpg -o again.png",
   ],
 } as const satisfies Spec;
 
-/** The picture after a scale, against the original. */
+/** The image after a scale, against the original. */
 interface Row {
   readonly grid: string;
   /** Bits of this scale and all before. */
@@ -31,18 +31,18 @@ interface Row {
   readonly ssim: number;
 }
 
-/** `bitwise reconstruct`: how good the visual tokenizer is on a picture. */
+/** `bitwise reconstruct`: how good the visual tokenizer is on an image. */
 export async function reconstruct(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
   const [output = ""] = outputPaths(given.output ?? "output.png", 1);
   const options = encodeOptions(given);
-  const { loadModel, readInput } = await import("./pictures.ts");
-  const { fitPicture } = await import("../model/image/resize.ts");
-  const { pictureOf } = await import("../model/generate/picture_input.ts");
-  const { bitCount, gridText, takeScales } = await import("../model/bits/picture_bits.ts");
+  const { loadModel, readInput } = await import("./images.ts");
+  const { fitImage } = await import("../model/image/resize.ts");
+  const { imageOf } = await import("../model/generate/image_input.ts");
+  const { bitCount, gridText, takeScales } = await import("../model/bits/image_bits.ts");
   const { psnr, ssim } = await import("../model/image/metrics.ts");
-  const file = onlyFile(words, "reconstruct", "picture");
+  const file = onlyFile(words, "reconstruct", "image");
   const input = await readInput(file);
   if ("scales" in input) {
     throw new UsageError(`Cannot reconstruct "${file}": it is bits; decode them`);
@@ -56,22 +56,22 @@ export async function reconstruct(args: readonly string[], io: Io): Promise<numb
   const bits = await orAbort(signal, model.encode(input, { ...options, signal }));
   const { width, height, schedule } = bits;
   const original = "rgb" in input
-    ? pictureOf(input.rgb, bits, "planes")
-    : pictureOf(fitPicture(input, width, height), bits, "pixels");
+    ? imageOf(input.rgb, bits, "planes")
+    : imageOf(fitImage(input, width, height), bits, "pixels");
   const rows: Row[] = [];
   let png: Uint8Array = new Uint8Array();
   for (const [s, grid] of schedule.entries()) {
     progress.show(`Scale ${s + 1}/${schedule.length}`);
     const so = takeScales(bits, s + 1);
-    const picture = await orAbort(signal, model.decode(so, { signal }));
-    png = picture.toPng();
-    const noise = psnr(picture, original);
+    const image = await orAbort(signal, model.decode(so, { signal }));
+    png = image.toPng();
+    const noise = psnr(image, original);
     rows.push({
       grid: gridText(grid),
       bits: bitCount(so),
       bitsPerPixel: bitCount(so) / width / height,
       psnr: Number.isFinite(noise) ? noise : null,
-      ssim: ssim(picture, original),
+      ssim: ssim(image, original),
     });
   }
   const took = (performance.now() - began) / 1000;

@@ -1,10 +1,10 @@
-/** Pictures laid out for people to look at. */
+/** Images laid out for people to look at. */
 
-/** Small pictures are enlarged to at least this many pixels, or nobody would see them. */
+/** Small images are enlarged to at least this many pixels, or nobody would see them. */
 const VISIBLE = 128;
 const GAP = 8;
 
-/** An RGBA picture. */
+/** An RGBA image. */
 export interface Pixels {
   /** Pixels across. */
   readonly width: number;
@@ -15,10 +15,10 @@ export interface Pixels {
 }
 
 /**
- * Lays pictures of one size out in rows on white, small ones enlarged by whole numbers.
+ * Lays images of one size out in rows on white, small ones enlarged by whole numbers.
  *
- * @param images One picture or more, all of one size.
- * @param columns Pictures in a row.
+ * @param images One image or more, all of one size.
+ * @param columns Images in a row.
  */
 export function contactSheet(images: readonly Pixels[], columns: number): Pixels {
   const { width: w, height: h } = images[0]!;
@@ -39,14 +39,14 @@ export function contactSheet(images: readonly Pixels[], columns: number): Pixels
   return { width, height, rgba };
 }
 
-function zoomed(picture: Pixels, factor: number): Pixels {
-  if (factor <= 1) return picture;
-  const [width, height] = [picture.width * factor, picture.height * factor];
+function zoomed(image: Pixels, factor: number): Pixels {
+  if (factor <= 1) return image;
+  const [width, height] = [image.width * factor, image.height * factor];
   const rgba = new Uint8Array(width * height * 4);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const from = 4 * (Math.floor(y / factor) * picture.width + Math.floor(x / factor));
-      rgba.set(picture.rgba.subarray(from, from + 4), 4 * (y * width + x));
+      const from = 4 * (Math.floor(y / factor) * image.width + Math.floor(x / factor));
+      rgba.set(image.rgba.subarray(from, from + 4), 4 * (y * width + x));
     }
   }
   return { width, height, rgba };

@@ -6,7 +6,7 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
   return [heads, ...rows].map((row) => row.map((cell, c) => cell.padStart(widths[c]!)).join("  "));
 }
 
-/** A ratio in dB; `null` is that of two equal pictures. */
+/** A ratio in dB; `null` is that of two equal images. */
 export function decibels(value: number | null): string {
   return value === null ? "equal" : value.toFixed(2);
 }

@@ -8,7 +8,7 @@ const { "init-img": _init, mask: _mask, strength: _strength, "keep-scales": keep
 
 const SPEC = {
   name: "variations",
-  summary: "Keeps the first scales of a picture and draws the rest anew, with several seeds.",
+  summary: "Keeps the first scales of an image and draws the rest anew, with several seeds.",
   words: "IMAGE|BITS [PROMPT]",
   flags: {
     "keep-scales": { ...keep, alias: "k", help: "Scales that stay (half of them)" },
@@ -24,12 +24,12 @@ const SPEC = {
 /** Half of the scales, rounded up, are drawn. */
 const STRENGTH = 0.5;
 
-/** `bitwise variations`: what else a picture could have become. */
+/** `bitwise variations`: what else an image could have become. */
 export async function variations(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
   const [image, ...rest] = words;
-  if (image === undefined) throw new UsageError("Cannot vary nothing: give a picture, or its bits");
+  if (image === undefined) throw new UsageError("Cannot vary nothing: give an image, or its bits");
   const prompted = given.prompt || rest.length || given["text-features"] !== undefined;
   const kept = given["keep-scales"] === undefined && { strength: STRENGTH };
   return await draw(
@@ -41,7 +41,7 @@ export async function variations(args: readonly string[], io: Io): Promise<numbe
 
 /** The prompt that a PNG carries. @throws {UsageError} it carries none. */
 async function promptOf(path: string): Promise<string> {
-  const { readFile } = await import("./pictures.ts");
+  const { readFile } = await import("./images.ts");
   const { readPngText } = await import("../model/image/png.ts");
   const { parseParameters } = await import("../model/generate/parameters.ts");
   if (/\.png$/i.test(path)) {

@@ -1,4 +1,4 @@
-/** Groups kept before all are forgotten: those of a large model's picture, and what they hold stays small. */
+/** Groups kept before all are forgotten: those of a large model's image, and what they hold stays small. */
 const MOST = 8192;
 
 /** Bind groups of one device, made once for the same resources: pooled memory comes back in the same order. */

@@ -1,5 +1,5 @@
 /**
- * What the bits of each scale hold, and what they are worth to the picture (arXiv 2412.04431, section 3.2: residual
+ * What the bits of each scale hold, and what they are worth to the image (arXiv 2412.04431, section 3.2: residual
  * bits, coarse to fine).
  *
  * @module
@@ -8,12 +8,12 @@
 import { InputError } from "../engine/errors.ts";
 import { decibels, squaredError } from "./image/metrics.ts";
 import { shuffled } from "./bits/philox.ts";
-import { otherScales, type PictureBits, takeScales } from "./bits/picture_bits.ts";
-import type { Picture } from "./image/png.ts";
+import { type ImageBits, otherScales, takeScales } from "./bits/image_bits.ts";
+import type { Image } from "./image/png.ts";
 import type { Grid } from "./transformer/transformer.ts";
 
-/** Pictures that go through the decoder together, and their pixels; a picture of more goes alone. */
-const MOST_PICTURES = 16;
+/** Images that go through the decoder together, and their pixels; an image of more goes alone. */
+const MOST_IMAGES = 16;
 const MOST_PIXELS = 2 ** 20;
 
 /** Shares of bits that are flipped if nothing else is said. */
@@ -23,9 +23,9 @@ export const FLIP_SHARES: readonly number[] = [0.01, 0.05, 0.25];
 export interface ScaleEntropy {
   /** Rows, columns. */
   readonly grid: Grid;
-  /** Bits of one picture. */
+  /** Bits of one image. */
   readonly bits: number;
-  /** What each channel's share of ones is estimated from: positions of all pictures. */
+  /** What each channel's share of ones is estimated from: positions of all images. */
   readonly samples: number;
   /** Share of ones among all bits, 0 to 1. */
   readonly ones: number;
@@ -33,23 +33,23 @@ export interface ScaleEntropy {
   readonly entropy: number;
 }
 
-/** What the picture loses when bits of a scale are wrong. */
+/** What the image loses when bits of a scale are wrong. */
 export interface ScaleSensitivity {
   /** Rows, columns. */
   readonly grid: Grid;
-  /** PSNR in dB of the picture after this scale against the whole one; `Infinity` after the last. */
+  /** PSNR in dB of the image after this scale against the whole one; `Infinity` after the last. */
   readonly upTo: number;
   /** By share of flipped bits, in the order of the shares. */
   readonly flips: readonly FlipSensitivity[];
 }
 
-/** What the picture loses when a share of a scale's bits is wrong. */
+/** What the image loses when a share of a scale's bits is wrong. */
 export interface FlipSensitivity {
   /** Share that was asked for, above 0, at most 1. */
   readonly share: number;
-  /** Bits that were flipped in each picture. */
+  /** Bits that were flipped in each image. */
   readonly flips: number;
-  /** PSNR in dB of the mean squared error, over pictures and trials, against the unflipped picture. */
+  /** PSNR in dB of the mean squared error, over images and trials, against the unflipped image. */
   readonly psnr: number;
   /** √(mean squared error / flips): what one bit costs in levels of 0 to 255, if flips add up independently. */
   readonly levelsPerFlip: number;
@@ -59,18 +59,18 @@ export interface FlipSensitivity {
 export interface SensitivityOptions {
   /** Shares of a scale's bits to flip, above 0, at most 1 ({@link FLIP_SHARES}). */
   readonly shares?: readonly number[];
-  /** Drawings of flips for each picture, scale and share (2). */
+  /** Drawings of flips for each image, scale and share (2). */
   readonly trials?: number;
-  /** Of the flips of the first picture; those after it have the numbers after it (0). */
+  /** Of the flips of the first image; those after it have the numbers after it (0). */
   readonly seed?: bigint;
   /** Ends it between two batches by throwing its reason. */
   readonly signal?: AbortSignal;
-  /** Called after each batch with the number of pictures that are decoded, and will be. */
+  /** Called after each batch with the number of images that are decoded, and will be. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * The entropy of the bits of each scale: for each channel that of its share of ones over all positions and pictures
+ * The entropy of the bits of each scale: for each channel that of its share of ones over all positions and images
  * (the plain estimate, without the correction of Miller 1955: n samples understate it by about 0.72/n bits), then the
  * mean over the channels.
  *
@@ -83,16 +83,16 @@ export interface SensitivityOptions {
  * bitEntropy([{ ...bits, scales: [Uint8Array.of(0, 1, 1, 1)] }]); // entropy (1 + 0) / 2
  * ```
  *
- * @throws {InputError} `other-bits`: the pictures have different scales; `bad-value`: there is none.
+ * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there is none.
  */
-export function bitEntropy(pictures: readonly PictureBits[]): ScaleEntropy[] {
-  const { d, schedule } = alike(pictures);
+export function bitEntropy(images: readonly ImageBits[]): ScaleEntropy[] {
+  const { d, schedule } = alike(images);
   const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / d;
   return schedule.map((grid, s) => {
     const positions = grid[0] * grid[1];
-    const samples = positions * pictures.length;
+    const samples = positions * images.length;
     const ones = new Float64Array(d);
-    for (const { scales } of pictures) {
+    for (const { scales } of images) {
       for (const [i, bit] of scales[s]!.entries()) ones[i % d]! += bit;
     }
     const shares = ones.map((count) => count / samples);
@@ -107,8 +107,8 @@ function binaryEntropy(p: number): number {
 }
 
 /**
- * What the bits of each scale are worth: decodes pictures after each scale, and with shares of one scale's bits flipped
- * at random, and compares with the pictures as they are. Of one drawing, the flips of a larger share include those of a
+ * What the bits of each scale are worth: decodes images after each scale, and with shares of one scale's bits flipped
+ * at random, and compares with the images as they are. Of one drawing, the flips of a larger share include those of a
  * smaller one. The same seed gives the same numbers.
  *
  * @example
@@ -123,23 +123,23 @@ function binaryEntropy(p: number): number {
  * console.log(scales.map(({ grid, upTo, flips }) => [grid, upTo, flips[0]!.psnr]));
  * ```
  *
- * @param decode Bits of the same scales to pictures, as `InfinityModel.decode` does; gets at most 16 at a time.
- * @throws {InputError} `other-bits`: the pictures have different scales; `bad-value`: there is none, or an option is
+ * @param decode Bits of the same scales to images, as `InfinityModel.decode` does; gets at most 16 at a time.
+ * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there is none, or an option is
  * out of range.
  * @throws what `signal` was aborted with.
  */
 export async function flipSensitivity(
-  decode: (pictures: readonly PictureBits[]) => Promise<readonly Picture[]>,
-  pictures: readonly PictureBits[],
+  decode: (images: readonly ImageBits[]) => Promise<readonly Image[]>,
+  images: readonly ImageBits[],
   options: SensitivityOptions = {},
 ): Promise<ScaleSensitivity[]> {
   const { shares = FLIP_SHARES, trials = 2, seed = 0n, signal, onProgress } = options;
-  const { schedule, width, height } = alike(pictures);
+  const { schedule, width, height } = alike(images);
   checkOptions(shares, trials);
-  const size = Math.min(MOST_PICTURES, Math.max(1, Math.floor(MOST_PIXELS / (width * height))));
-  const total = pictures.length * schedule.length * (1 + trials * shares.length);
+  const size = Math.min(MOST_IMAGES, Math.max(1, Math.floor(MOST_PIXELS / (width * height))));
+  const total = images.length * schedule.length * (1 + trials * shares.length);
   let done = 0;
-  const decodeBatch = async (batch: readonly PictureBits[]) => {
+  const decodeBatch = async (batch: readonly ImageBits[]) => {
     signal?.throwIfAborted();
     const made = await decode(batch);
     done += batch.length;
@@ -147,8 +147,8 @@ export async function flipSensitivity(
     return made;
   };
 
-  const whole: Picture[] = [];
-  for (const batch of batches(pictures, size)) whole.push(...await decodeBatch(batch));
+  const whole: Image[] = [];
+  for (const batch of batches(images, size)) whole.push(...await decodeBatch(batch));
   const measure = async (variants: Iterable<Variant>) => {
     for (const batch of batches(variants, size)) {
       const made = await decodeBatch(batch.map(({ bits }) => bits));
@@ -159,50 +159,50 @@ export async function flipSensitivity(
   };
   const upTo = schedule.map((): number[] => []);
   for (const [s, errors] of upTo.slice(0, -1).entries()) {
-    await measure(pictures.map((bits, of) => ({ of, bits: takeScales(bits, s + 1), errors })));
+    await measure(images.map((bits, of) => ({ of, bits: takeScales(bits, s + 1), errors })));
   }
   const flipped = schedule.map(() => shares.map((): number[] => []));
-  await measure(variants(pictures, shares, trials, seed, flipped));
+  await measure(variants(images, shares, trials, seed, flipped));
 
   return schedule.map((grid, s) => ({
     grid,
     upTo: decibels(mean(upTo[s]!)),
     flips: shares.map((share, i) => {
-      const flips = flipCount(share, pictures[0]!.scales[s]!.length);
+      const flips = flipCount(share, images[0]!.scales[s]!.length);
       const error = mean(flipped[s]![i]!);
       return { share, flips, psnr: decibels(error), levelsPerFlip: Math.sqrt(error / flips) };
     }),
   }));
 }
 
-/** A picture to decode, and to compare. */
+/** An image to decode, and to compare. */
 interface Variant {
-  /** Index of the picture that it is made of. */
+  /** Index of the image that it is made of. */
   readonly of: number;
-  readonly bits: PictureBits;
+  readonly bits: ImageBits;
   /** Takes its mean squared error. */
   readonly errors: number[];
 }
 
-/** Every picture with every share of every scale flipped; `errors` are by scale and share. */
+/** Every image with every share of every scale flipped; `errors` are by scale and share. */
 function* variants(
-  pictures: readonly PictureBits[],
+  images: readonly ImageBits[],
   shares: readonly number[],
   trials: number,
   seed: bigint,
   errors: readonly (readonly number[][])[],
 ): Generator<Variant> {
   for (const [s, byShare] of errors.entries()) {
-    for (const [of, picture] of pictures.entries()) {
+    for (const [of, image] of images.entries()) {
       const key = BigInt.asUintN(64, seed + BigInt(of));
-      const bits = picture.scales[s]!;
+      const bits = image.scales[s]!;
       for (let trial = 0; trial < trials; trial++) {
         const order = shuffled([...bits.keys()], key, trial * errors.length + s);
         for (const [i, share] of shares.entries()) {
           const flipped = bits.slice();
           for (const at of order.slice(0, flipCount(share, bits.length))) flipped[at]! ^= 1;
-          const scales = picture.scales.with(s, flipped);
-          yield { of, bits: { ...picture, scales }, errors: byShare[i]! };
+          const scales = image.scales.with(s, flipped);
+          yield { of, bits: { ...image, scales }, errors: byShare[i]! };
         }
       }
     }
@@ -225,7 +225,7 @@ function* batches<T>(items: Iterable<T>, size: number): Generator<T[]> {
   if (batch.length > 0) yield batch;
 }
 
-/** Means of errors, not of decibels: one perfect picture would make those infinite. */
+/** Means of errors, not of decibels: one perfect image would make those infinite. */
 function mean(errors: readonly number[]): number {
   return errors.length ? errors.reduce((sum, error) => sum + error, 0) / errors.length : 0;
 }
@@ -244,14 +244,14 @@ function checkOptions(shares: readonly number[], trials: number): void {
   }
 }
 
-/** The first picture, if all have its scales. */
-function alike(pictures: readonly PictureBits[]): PictureBits {
-  const [first, ...others] = pictures;
-  if (!first) throw new InputError("bad-value", "Cannot analyze no pictures: give one or more");
+/** The first image, if all have its scales. */
+function alike(images: readonly ImageBits[]): ImageBits {
+  const [first, ...others] = images;
+  if (!first) throw new InputError("bad-value", "Cannot analyze no images: give one or more");
   for (const [i, other] of others.entries()) {
     const why = otherScales(first, other);
     if (!why) continue;
-    throw new InputError("other-bits", `Cannot analyze pictures 0 and ${i + 1} together: ${why}`);
+    throw new InputError("other-bits", `Cannot analyze images 0 and ${i + 1} together: ${why}`);
   }
   return first;
 }

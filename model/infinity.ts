@@ -4,23 +4,19 @@ import { type ModelConfig, parseConfig } from "./config/config.ts";
 import { type Encode, planDrawing } from "./generate/editing.ts";
 import { openFolder } from "./checkpoint/folder.ts";
 import { type DrawnScale, generate, outcome, type Steps } from "./generate/generate.ts";
-import { imagesOf, picturesOf, type Result } from "./generate/images.ts";
+import { imageBitsOf, imagesOf, type Result } from "./generate/images.ts";
 import type { Part } from "./checkpoint/keys.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./generate/parts.ts";
-import type { PictureBits } from "./bits/picture_bits.ts";
-import type { EncodeOptions, PictureInput } from "./generate/picture_input.ts";
+import type { ImageBits } from "./bits/image_bits.ts";
+import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import type { Plan } from "./generate/plan.ts";
 import { SyntheticSource, WordTokenizer } from "./generate/synthetic.ts";
 import { promptsOf, TextSide } from "./generate/text_side.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 import { savedTuning } from "./generate/tuning.ts";
 import type { VaeDecoder } from "./vae/vae.ts";
-import {
-  type DecodedPicture,
-  decodedPicture,
-  VisualTokenizer,
-} from "./generate/visual_tokenizer.ts";
+import { type DecodedImage, decodedImage, VisualTokenizer } from "./generate/visual_tokenizer.ts";
 
 /**
  * The model that comes with the package: 32×32 emoji.
@@ -102,7 +98,7 @@ export class InfinityModel {
 
   /**
    * Makes a model of any config without files: random weights, well scaled, drawn on the GPU. It draws noise, as fast
-   * and with as much memory as the real model draws pictures.
+   * and with as much memory as the real model draws images.
    *
    * @example
    * ```ts
@@ -158,7 +154,7 @@ export class InfinityModel {
   }
 
   /**
-   * Draws pictures. The same seed on the same adapter gives the same bytes, alone or in a batch. Calls wait for each
+   * Draws images. The same seed on the same adapter gives the same bytes, alone or in a batch. Calls wait for each
    * other.
    *
    * @example
@@ -183,7 +179,7 @@ export class InfinityModel {
   }
 
   /**
-   * Draws pictures scale by scale. Each step yields the bits so far, which costs one read-back; what they look like is
+   * Draws images scale by scale. Each step yields the bits so far, which costs one read-back; what they look like is
    * decoded only if it is asked for. Leaving the loop ends the drawing; other calls of `generate`, `edit` and `stream`
    * wait until then. What `generate` returns is returned at the end, to who calls `next()` himself.
    *
@@ -203,12 +199,12 @@ export class InfinityModel {
    */
   stream(options: string | GenerateOptions): AsyncGenerator<Step, Result, void> {
     const given = typeof options === "string" ? { prompt: options } : options;
-    return this.#inTurn(given, given.preview ? "pictures" : "bits");
+    return this.#inTurn(given, given.preview ? "images" : "bits");
   }
 
   /**
-   * Draws parts of a picture anew: its last scales (`strength`, `keepScales`), or what lies in a `mask`. The prompt says
-   * what the picture is to show.
+   * Draws parts of an image anew: its last scales (`strength`, `keepScales`), or what lies in a `mask`. The prompt says
+   * what the image is to show.
    *
    * @example
    * ```ts
@@ -224,19 +220,19 @@ export class InfinityModel {
    * console.log(green!.parameters, half!.bits.scales.length);
    * ```
    *
-   * @param init The picture, or its bits.
+   * @param init The image, or its bits.
    * @throws {InputError} as {@link InfinityModel.generate} does; a mask of another size, bits of another model.
-   * @throws {FileError} bytes that are no picture.
+   * @throws {FileError} bytes that are no image.
    */
   edit(
-    init: PictureInput | PictureBits,
+    init: ImageInput | ImageBits,
     options: Omit<GenerateOptions, "init">,
   ): Promise<Result> {
     return this.generate({ ...options, init });
   }
 
   /**
-   * Turns a picture into bits. It is resized to cover the size of a schedule of the model, and its middle cut out;
+   * Turns an image into bits. It is resized to cover the size of a schedule of the model, and its middle cut out;
    * transparent parts are white.
    *
    * @example
@@ -250,16 +246,16 @@ export class InfinityModel {
    * console.log(bits.schedule, small.length);
    * ```
    *
-   * @throws {FileError} the bytes are no picture that can be read.
+   * @throws {FileError} the bytes are no image that can be read.
    * @throws {InputError} one line that names the option, its value and what is allowed.
    * @throws {CheckpointError} `no-encoder`: the model's VAE can only decode.
    */
-  encode(picture: PictureInput, options?: EncodeOptions): Promise<PictureBits> {
-    return this.#recovering(this.#visual.encode(picture, options));
+  encode(image: ImageInput, options?: EncodeOptions): Promise<ImageBits> {
+    return this.#recovering(this.#visual.encode(image, options));
   }
 
   /**
-   * Turns bits into a picture, also those of the first scales alone.
+   * Turns bits into an image, also those of the first scales alone.
    *
    * @example
    * ```ts
@@ -275,18 +271,18 @@ export class InfinityModel {
    *
    * @throws {InputError} the bits are another model's, or are not what their schedule says.
    */
-  decode(bits: PictureBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedPicture>;
-  /** Turns bits into pictures; those of the same scales go through the decoder together. */
+  decode(bits: ImageBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedImage>;
+  /** Turns bits into images; those of the same scales go through the decoder together. */
   decode(
-    bits: readonly PictureBits[],
+    bits: readonly ImageBits[],
     options?: { readonly signal?: AbortSignal },
-  ): Promise<DecodedPicture[]>;
+  ): Promise<DecodedImage[]>;
   async decode(
-    bits: PictureBits | readonly PictureBits[],
+    bits: ImageBits | readonly ImageBits[],
     { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<DecodedPicture | DecodedPicture[]> {
-    const pictures = "scales" in bits ? [bits] : bits;
-    const made = await this.#recovering(this.#visual.decode(pictures, signal));
+  ): Promise<DecodedImage | DecodedImage[]> {
+    const images = "scales" in bits ? [bits] : bits;
+    const made = await this.#recovering(this.#visual.decode(images, signal));
     return "scales" in bits ? made[0]! : made;
   }
 
@@ -323,7 +319,7 @@ export class InfinityModel {
     const { config, device } = this;
     const { batchCount = 1 } = options;
     const sources = options.textFeatures?.lens.length ?? promptsOf(options).length;
-    const encode: Encode = (picture, how) => this.encode(picture, how);
+    const encode: Encode = (image, how) => this.encode(image, how);
     const plan = await planDrawing(config, options, sources, encode);
     const warnings = [...plan.warnings];
     const guided = plan.guidedScales > 0;
@@ -374,10 +370,10 @@ export class InfinityModel {
   }
 
   #step({ schedule, images }: Plan, { scale, bits: tokens, pixels }: DrawnScale): Step {
-    const bits = picturesOf(this.config, schedule, tokens, images);
-    const image = async (index: number = 0): Promise<DecodedPicture> => {
+    const bits = imageBitsOf(this.config, schedule, tokens, images);
+    const image = async (index: number = 0): Promise<DecodedImage> => {
       const of = bits[index];
-      if (of && pixels) return decodedPicture(pixels[index]!, of.width, of.height);
+      if (of && pixels) return decodedImage(pixels[index]!, of.width, of.height);
       if (of) return await this.decode(of);
       throw new InputError("bad-value", `Cannot show image ${index}: there are ${images}, from 0`);
     };

@@ -11,7 +11,7 @@ export interface MemoryOptions extends SamplingOptions {
   readonly type?: WeightType;
   /** Whether only the part that works is in memory. */
   readonly staged?: boolean;
-  /** Whether a picture is encoded first, to be edited. */
+  /** Whether an image is encoded first, to be edited. */
   readonly edit?: boolean;
   /** Class of the adapter, which decides how weights are laid out; `gpu` if absent. */
   readonly adapter?: "cpu" | "gpu";
@@ -23,7 +23,7 @@ export interface MemoryOptions extends SamplingOptions {
 
 /** Memory at the peak of one stage, in bytes. */
 export interface StageMemory {
-  /** What works; `load` is the loading of all parts before the first picture. */
+  /** What works; `load` is the loading of all parts before the first image. */
   readonly stage: Stage | "load";
   /** Weights in memory, those of other parts and copies made while loading counted. */
   readonly weights: number;

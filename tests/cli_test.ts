@@ -27,8 +27,8 @@ Deno.test("main() shows help and version", async () => {
     assertEquals(code, 0);
     assertStringIncludes(text, "  doctor       Check the GPU");
   }
-  const pictures = ["encode", "decode", "reconstruct", "variations", "interpolate", "analyze"];
-  for (const name of ["generate", "demo", ...pictures, "inspect", "doctor"]) {
+  const images = ["encode", "decode", "reconstruct", "variations", "interpolate", "analyze"];
+  for (const name of ["generate", "demo", ...images, "inspect", "doctor"]) {
     const [code, text] = await says([name, "--help"], fakeIo());
     assertEquals(code, 0);
     assertStringIncludes(text, `Usage: bitwise ${name} [FLAGS]`);

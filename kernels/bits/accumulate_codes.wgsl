@@ -1,5 +1,5 @@
 // sum[b, row, col, c] (+)= code(bits), resized linearly from the scale's grid to sum's: one step of the residual sum
-// that becomes the picture. Codes are ±value; they exist only in registers.
+// that becomes the image. Codes are ±value; they exist only in registers.
 //
 // One invocation per element of sum; equal sizes add the codes exactly. With patches a token's bits are those of a 2 × 2
 // square of codes, bit 4·c + 2·dy + dx: reading them so is pixel_shuffle.

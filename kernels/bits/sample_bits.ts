@@ -51,7 +51,7 @@ export interface SampleBitsArgs {
 }
 
 const DRAW: Record<SampleMode, string> = {
-  // the image is not in the counter: a picture depends on its own seed alone
+  // the image is not in the counter: an image depends on its own seed alone
   random: `${philox}
 fn draw(i: u32) -> f32 {
   let token = i / params.width;

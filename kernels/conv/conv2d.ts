@@ -123,17 +123,17 @@ export interface Conv2dArgs {
   readonly padding?: "same" | "after";
   /** `add`: y += the convolution; `none` if absent. */
   readonly epilogue?: "none" | "add";
-  /** x is [1, rows, W, C], some rows of a picture, and some rows of an image of y are made; the others stay. */
+  /** x is [1, rows, W, C], some rows of an image, and some rows of an image of y are made; the others stay. */
   readonly strip?: ConvStrip;
   /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
   readonly variant?: MatrixVariant;
 }
 
-/** Rows of a picture: what {@link Conv2dArgs.x} holds and what is made of {@link Conv2dArgs.y}. */
+/** Rows of an image: what {@link Conv2dArgs.x} holds and what is made of {@link Conv2dArgs.y}. */
 export interface ConvStrip {
   /** Image of y. */
   readonly image: number;
-  /** Row of the picture that x begins at; it must hold all rows of the picture the kernel reaches. */
+  /** Row of the image that x begins at; it must hold all rows of the image the kernel reaches. */
   readonly begin: number;
   /** First row of y that is made. */
   readonly first: number;
@@ -151,7 +151,7 @@ function outputShape(args: Conv2dArgs): number[] {
   return [B, along(H), along(W), conv.N];
 }
 
-/** Checks a strip against the picture that y is. Beyond its edges are zeros, beyond those of x nothing is read. */
+/** Checks a strip against the image that y is. Beyond its edges are zeros, beyond those of x nothing is read. */
 function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void {
   const { image, begin, first, count } = strip;
   const [images = 0, rows = 0, W = 0, C = 0] = x.shape;

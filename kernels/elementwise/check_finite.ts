@@ -12,7 +12,7 @@ export interface CheckFiniteArgs {
 }
 
 /**
- * Marks `broken` where x is not finite: broken weights would otherwise draw a picture like any other.
+ * Marks `broken` where x is not finite: broken weights would otherwise draw an image like any other.
  *
  * @throws {KernelError} if dtypes or shapes disagree.
  */

@@ -12,7 +12,7 @@ export interface Rgba8Args {
 }
 
 /**
- * y = RGBA bytes of x: trunc((clamp(x, -1, 1) + 1) / 2 · 255), as the official code makes its pictures
+ * y = RGBA bytes of x: trunc((clamp(x, -1, 1) + 1) / 2 · 255), as the official code makes its images
  * (infinity/models/infinity.py, `autoregressive_infer_cfg`), but RGB where that flips to BGR.
  *
  * @throws {KernelError} if shapes disagree.

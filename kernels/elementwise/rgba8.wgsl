@@ -1,4 +1,4 @@
-// y[p] = (r, g, b, 255) as bytes, r lowest, of x[p, 0..3] in [-1, 1]: the picture as PNG encoders and canvases take it.
+// y[p] = (r, g, b, 255) as bytes, r lowest, of x[p, 0..3] in [-1, 1]: the image as PNG encoders and canvases take it.
 //
 // The official steps in their order: clamp, + 1, / 2, · 255, truncate. Halving is exact, so no compiler's rewriting of
 // the two products can change a bit.

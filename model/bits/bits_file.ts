@@ -9,7 +9,7 @@ import { bytesSource } from "../../engine/byte_source.ts";
 import { InputError, quote } from "../../engine/errors.ts";
 import { Safetensors, type TensorFile } from "../../engine/safetensors.ts";
 import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
-import { bitCount, gridText, type PictureBits, scheduleText } from "./picture_bits.ts";
+import { bitCount, gridText, type ImageBits, scheduleText } from "./image_bits.ts";
 import { parseSchedule } from "../config/schedule.ts";
 
 /** What the header calls the format. */
@@ -20,7 +20,7 @@ const MAX_SIDE = 2 ** 16;
 const MAX_BITS = 2 ** 30;
 
 /** Eight bits to a byte, the first the highest; zeros at the end. */
-export function packBits(scales: PictureBits["scales"]): Uint8Array<ArrayBuffer> {
+export function packBits(scales: ImageBits["scales"]): Uint8Array<ArrayBuffer> {
   const packed = new Uint8Array(Math.ceil(bitCount({ scales }) / 8));
   let at = 0;
   for (const bits of scales) {
@@ -30,7 +30,7 @@ export function packBits(scales: PictureBits["scales"]): Uint8Array<ArrayBuffer>
 }
 
 /**
- * Makes a file of a picture's bits: as small as they are, and a header of some 250 bytes.
+ * Makes a file of an image's bits: as small as they are, and a header of some 250 bytes.
  *
  * @example
  * ```ts
@@ -42,7 +42,7 @@ export function packBits(scales: PictureBits["scales"]): Uint8Array<ArrayBuffer>
  * console.log(file.length); // 120 bytes of bits, and the header
  * ```
  */
-export function encodeBitsFile(bits: PictureBits): Uint8Array<ArrayBuffer> {
+export function encodeBitsFile(bits: ImageBits): Uint8Array<ArrayBuffer> {
   const data = packBits(bits.scales);
   return encodeSafetensors([{ name: "bits", dtype: "U8", shape: [data.length], data }], {
     format: FORMAT,
@@ -75,18 +75,18 @@ export function encodeBitsFile(bits: PictureBits): Uint8Array<ArrayBuffer> {
 export async function decodeBitsFile(
   bytes: Uint8Array<ArrayBuffer>,
   name?: string,
-): Promise<PictureBits> {
+): Promise<ImageBits> {
   const bits = await readBits(await Safetensors.open(bytesSource(name ?? "bits", bytes)));
   return name === undefined ? bits : { ...bits, name };
 }
 
-/** Whether a file says that it holds a picture's bits. */
+/** Whether a file says that it holds an image's bits. */
 export function holdsBits({ metadata }: Pick<TensorFile, "metadata">): boolean {
   return metadata.format === FORMAT;
 }
 
 /** {@link decodeBitsFile} of an open file. */
-export async function readBits(file: TensorFile): Promise<PictureBits> {
+export async function readBits(file: TensorFile): Promise<ImageBits> {
   const refuse = (why: string): never => {
     throw new InputError("bad-bits", `Cannot read bits of ${quote(file.name)}: ${why}`);
   };

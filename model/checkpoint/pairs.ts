@@ -1,5 +1,5 @@
 /**
- * Which VAE belongs to which transformer. A wrong one draws noise, or, worse, poor pictures and no error.
+ * Which VAE belongs to which transformer. A wrong one draws noise, or, worse, poor images and no error.
  *
  * @module
  */

@@ -103,11 +103,11 @@ export interface ModelConfig {
     readonly height: number;
   };
   /**
-   * The official picture sizes that the model was trained for: it then takes any size, of which the nearest official
+   * The official image sizes that the model was trained for: it then takes any size, of which the nearest official
    * one is drawn. Absent from models of other schedules.
    */
   readonly pixel_budgets?: readonly PixelBudget[];
-  /** What turns codes into pictures. */
+  /** What turns codes into images. */
   readonly vae: VaeConfig;
   /** The model's own schedule in tokens, (1, height, width) by scale. */
   readonly scale_schedule: readonly (readonly [t: 1, h: number, w: number])[];

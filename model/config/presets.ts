@@ -106,7 +106,7 @@ interface Row {
   /** Width of the FFN: infinity/models/basic.py, CrossAttnBlock: round(width · 4 / 256) · 256, halves to even. */
   readonly hidden: number;
   readonly vae: VaeName;
-  /** `--pn` that it was trained with last; the model's own pictures are square. */
+  /** `--pn` that it was trained with last; the model's own images are square. */
   readonly pixels: PixelBudget;
   readonly file?: string;
   readonly defaults?: typeof INFER;

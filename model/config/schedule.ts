@@ -2,7 +2,7 @@ import { InputError } from "../../engine/errors.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** Picture sizes that the official schedules come in, in pixels. */
+/** Image sizes that the official schedules come in, in pixels. */
 export type PixelBudget = "0.06M" | "0.25M" | "0.60M" | "1M";
 
 /** Every shorter schedule is the beginning of its ratio's longest. */
@@ -13,7 +13,7 @@ const LENGTHS: Readonly<Record<PixelBudget, number>> = {
   "1M": 13,
 };
 
-/** The official 1M schedules of upright pictures (infinity/utils/dynamic_resolution.py), (h, w). */
+/** The official 1M schedules of upright images (infinity/utils/dynamic_resolution.py), (h, w). */
 const UPRIGHT: readonly (readonly [ratio: number, scales: string])[] = [
   [1, "1x1,2x2,4x4,6x6,8x8,12x12,16x16,20x20,24x24,32x32,40x40,48x48,64x64"],
   [1.25, "1x1,2x2,3x3,5x4,10x8,15x12,20x16,25x20,30x24,35x28,45x36,55x44,70x56"],
@@ -38,7 +38,7 @@ const LADDERS: ReadonlyMap<number, readonly Grid[]> = new Map(
 /** Heights over widths of the official schedules, as the official code names them. */
 export const RATIOS: readonly number[] = [...LADDERS.keys()];
 
-/** Names of the official picture sizes, small to large. */
+/** Names of the official image sizes, small to large. */
 export const PIXEL_BUDGETS: readonly PixelBudget[] = Object.keys(LENGTHS) as PixelBudget[];
 
 /**
@@ -137,13 +137,13 @@ export function vaeSchedule({ transformer }: ModelConfig, schedule: readonly Gri
 }
 
 /**
- * The schedule that a picture of a size is encoded with: that of the nearest official shape, as large as the model's
+ * The schedule that an image of a size is encoded with: that of the nearest official shape, as large as the model's
  * own; of a model that takes no other, its own.
  *
  * @param width Pixels across, above 0.
  * @param height Pixels down.
  */
-export function scheduleForPicture(
+export function scheduleForImage(
   config: ModelConfig,
   width: number,
   height: number,
@@ -160,7 +160,7 @@ function tokenPixels({ vae, transformer }: ModelConfig): number {
 }
 
 /**
- * The schedule that makes a picture of a size: the model's own, or an official one. A model that was trained on official
+ * The schedule that makes an image of a size: the model's own, or an official one. A model that was trained on official
  * sizes takes any size and draws the nearest official one.
  *
  * @param width Pixels across; without both sizes it is the model's own schedule.
@@ -217,7 +217,7 @@ export function scheduleForSize(
   if (!config.pixel_budgets.includes(found.pixels)) {
     const trained = config.pixel_budgets.map((pixels) => size(schedules(found.ratio, pixels)));
     warn(
-      `${config.name} was not trained for ${size(found.schedule)}: pictures may be poor, ` +
+      `${config.name} was not trained for ${size(found.schedule)}: images may be poor, ` +
         `better use ${trained.join(" or ")}`,
     );
   }

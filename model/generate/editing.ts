@@ -1,5 +1,5 @@
 /**
- * Editing with bits: some of a picture's bits are forced while the rest is drawn (`gt_leak` in
+ * Editing with bits: some of an image's bits are forced while the rest is drawn (`gt_leak` in
  * infinity/models/infinity.py, scale by scale; masks as in VAR, arXiv 2404.02905, section 5.3, token by token).
  *
  * @module
@@ -8,19 +8,19 @@
 import { InputError, quote } from "../../engine/errors.ts";
 import { FREE } from "../../kernels/bits/force_bits.ts";
 import type { ModelConfig } from "../config/config.ts";
-import { readPicture } from "../image/picture.ts";
-import { gridText, type PictureBits, scheduleText, tokensOfBits } from "../bits/picture_bits.ts";
-import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
+import { readImage } from "../image/read_image.ts";
+import { gridText, type ImageBits, scheduleText, tokensOfBits } from "../bits/image_bits.ts";
+import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
 import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
-import type { Picture } from "../image/png.ts";
+import type { Image } from "../image/png.ts";
 import { fitMask } from "../image/resize.ts";
 import { scheduleForSize, vaeSchedule } from "../config/schedule.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** Which picture to start from, and what may change of it. */
+/** Which image to start from, and what may change of it. */
 export interface EditOptions {
-  /** The picture to edit, or its bits. */
-  readonly init?: PictureInput | PictureBits;
+  /** The image to edit, or its bits. */
+  readonly init?: ImageInput | ImageBits;
   /**
    * How much of it is drawn anew, from 0 (nothing: its reconstruction) to 1 (all): the last scales, rounded up. 0.75 if
    * absent, or with a mask 1.
@@ -29,10 +29,10 @@ export interface EditOptions {
   /** How many of its first scales are kept, in place of `strength`. */
   readonly keepScales?: number;
   /**
-   * What may change: white is drawn, black stays. As large as the picture. A token is drawn where all that it reaches
-   * of the picture's positions lies in the mask, so the codes outside are the picture's, exactly.
+   * What may change: white is drawn, black stays. As large as the image. A token is drawn where all that it reaches
+   * of the image's positions lies in the mask, so the codes outside are the image's, exactly.
    */
-  readonly mask?: Uint8Array | Picture;
+  readonly mask?: Uint8Array | Image;
 }
 
 /** Sizes that a call may ask for. */
@@ -44,8 +44,8 @@ interface Sizes {
 
 /** An edit that was checked: what is known without a GPU. */
 export interface EditPlan {
-  /** The picture, or its bits. */
-  readonly init: Exclude<PictureInput, Uint8Array> | PictureBits;
+  /** The image, or its bits. */
+  readonly init: Exclude<ImageInput, Uint8Array> | ImageBits;
   /** Grids of the scales in tokens. */
   readonly schedule: readonly Grid[];
   /** How many of the first scales are kept whole. */
@@ -62,10 +62,10 @@ function refuse(code: string, message: string): never {
 }
 
 /**
- * Checks an edit against the model, before anything is loaded; `null` if there is no picture to edit.
+ * Checks an edit against the model, before anything is loaded; `null` if there is no image to edit.
  *
  * @throws {InputError} one line: an option out of range, a mask of another size, bits of another model or schedule.
- * @throws {FileError} bytes that are no picture.
+ * @throws {FileError} bytes that are no image.
  */
 export async function planEdit(
   config: ModelConfig,
@@ -76,11 +76,11 @@ export async function planEdit(
     const alone = (["mask", "strength", "keepScales"] as const).find((key) =>
       options[key] !== undefined
     );
-    if (alone) refuse("no-picture", `Cannot use ${alone} without a picture to start from`);
+    if (alone) refuse("no-image", `Cannot use ${alone} without an image to start from`);
     return null;
   }
   const init = options.init instanceof Uint8Array
-    ? await readPicture(options.init, "picture")
+    ? await readImage(options.init, "image")
     : options.init;
   const p = config.transformer.apply_spatial_patchify ? 2 : 1;
   let schedule: readonly Grid[];
@@ -100,16 +100,16 @@ export async function planEdit(
   const free = schedule.map((grid) => freeTokens(positions, latent, grid, p === 2));
   const draws = positions.includes(true) && free.slice(keepScales).flat().includes(true);
   if (keepScales < schedule.length && !draws) {
-    refuse("empty-mask", "Cannot draw: the mask is white over no whole position of the picture");
+    refuse("empty-mask", "Cannot draw: the mask is white over no whole position of the image");
   }
   return { init, schedule, keepScales, free };
 }
 
-/** Turns a picture into bits: {@link InfinityModel.encode}. */
-export type Encode = (picture: PictureInput, options: EncodeOptions) => Promise<PictureBits>;
+/** Turns an image into bits: {@link InfinityModel.encode}. */
+export type Encode = (image: ImageInput, options: EncodeOptions) => Promise<ImageBits>;
 
 /**
- * Checks all options of a drawing and, if a picture is edited, reads it: its bits are those that are forced.
+ * Checks all options of a drawing and, if an image is edited, reads it: its bits are those that are forced.
  *
  * @throws {InputError} as {@link makePlan} and {@link planEdit} do.
  */
@@ -122,7 +122,7 @@ export async function planDrawing(
   const edit = await planEdit(config, options);
   if (!edit) return makePlan(config, options, prompts);
   if (options.forceBits) {
-    refuse("bad-value", "Cannot force bits and edit a picture: give one of them");
+    refuse("bad-value", "Cannot force bits and edit an image: give one of them");
   }
   const { init, schedule, keepScales } = edit;
   const { width: _, height: __, ...rest } = options;
@@ -135,7 +135,7 @@ export async function planDrawing(
 }
 
 /**
- * What is forced of a picture, the same in each image: by scale [images, h, w, d] of tokens, {@link FREE} where bits
+ * What is forced of an image, the same in each image: by scale [images, h, w, d] of tokens, {@link FREE} where bits
  * are drawn.
  *
  * @param bits All that {@link EditPlan.init} has.
@@ -143,7 +143,7 @@ export async function planDrawing(
 function forcedBits(
   config: ModelConfig,
   { schedule, keepScales, free }: EditPlan,
-  bits: PictureBits,
+  bits: ImageBits,
   images: number,
 ): (Uint8Array | undefined)[] {
   const patchify = Boolean(config.transformer.apply_spatial_patchify);
@@ -161,8 +161,8 @@ function forcedBits(
   });
 }
 
-/** The schedule in tokens whose first scales a picture's bits are. */
-function scheduleOf(config: ModelConfig, bits: PictureBits, options: Sizes): readonly Grid[] {
+/** The schedule in tokens whose first scales an image's bits are. */
+function scheduleOf(config: ModelConfig, bits: ImageBits, options: Sizes): readonly Grid[] {
   const p = config.transformer.apply_spatial_patchify ? 2 : 1;
   const whole = bits.schedule.at(-1)!.join() === bits.latent.join();
   const asked = options.schedule ??
@@ -203,27 +203,27 @@ function keptScales({ strength, keepScales, mask }: EditOptions, scales: number,
   const kept = keepScales ?? scales - drawn;
   if (kept > there || (mask && there < scales)) {
     const need = mask ? `a mask needs all ${scales}` : `${kept} are to be kept`;
-    refuse("too-few-scales", `Cannot edit: the picture's bits have ${there} scales, ${need}`);
+    refuse("too-few-scales", `Cannot edit: the image's bits have ${there} scales, ${need}`);
   }
   return kept;
 }
 
 /** Which positions of the VAE may change: those that lie in the mask by half or more. */
 async function freePositions(
-  mask: Uint8Array | Picture,
+  mask: Uint8Array | Image,
   init: EditPlan["init"],
   [H, W]: Grid,
   patch: number,
 ): Promise<boolean[]> {
-  const picture = mask instanceof Uint8Array ? await readPicture(mask, "mask") : mask;
-  if (picture.width !== init.width || picture.height !== init.height) {
+  const image = mask instanceof Uint8Array ? await readImage(mask, "mask") : mask;
+  if (image.width !== init.width || image.height !== init.height) {
     refuse(
       "other-size",
-      `Cannot use a mask of ${picture.width}x${picture.height} pixels: the picture has ` +
+      `Cannot use a mask of ${image.width}x${image.height} pixels: the image has ` +
         `${init.width}x${init.height}, make them the same`,
     );
   }
-  const covered = fitMask(picture, W * patch, H * patch);
+  const covered = fitMask(image, W * patch, H * patch);
   return Array.from({ length: H * W }, (_, at) => {
     const [top, left] = [Math.floor(at / W) * patch, at % W * patch];
     let sum = 0;

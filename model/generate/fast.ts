@@ -1,7 +1,7 @@
 /**
- * Approximations: less work for a picture that is nearly the same.
+ * Approximations: less work for an image that is nearly the same.
  *
- * What they cost emoji-nano (16 prompts, 2 seeds each, against the exact pictures) and
+ * What they cost emoji-nano (16 prompts, 2 seeds each, against the exact images) and
  * save the transformer of the 2B at 1024x1024 (115 TFLOP), as `bench/less_work.ts` measures it. Unguided: no guidance at
  * scales of a quarter of the last one's tokens and more, which is `cfgUntil` 1 of 4 and 9 of 13.
  *
@@ -47,7 +47,7 @@ const PRUNED = 1 / 4;
 
 /**
  * What the modes make of a schedule: see `cachedScales` and `restoredFrom` of {@link Plan}. The first scale is always run
- * and cached: without it pictures fall apart.
+ * and cached: without it images fall apart.
  *
  * @throws {InputError} `bad-value`: no such mode.
  */

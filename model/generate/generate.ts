@@ -19,7 +19,7 @@ export interface TextFeatures {
   readonly lens: readonly number[];
 }
 
-/** Pictures and, if asked for, what happened on the way. */
+/** Images and, if asked for, what happened on the way. */
 export interface Generated {
   /** RGBA bytes of each image, row-major. */
   readonly pixels: Uint8Array<ArrayBuffer>[];
@@ -43,8 +43,8 @@ export interface DrawnScale {
   readonly pixels?: Uint8Array<ArrayBuffer>[];
 }
 
-/** How a run is watched: not at all, or at each scale its bits, or its bits and a picture. */
-export type Steps = "none" | "bits" | "pictures";
+/** How a run is watched: not at all, or at each scale its bits, or its bits and an image. */
+export type Steps = "none" | "bits" | "images";
 
 /** Gives the VAE decoder. */
 export interface Decoder {
@@ -76,11 +76,11 @@ class Scope {
 }
 
 /**
- * Text features to pictures: scale by scale through the transformer, bits drawn on the GPU, the sum of codes decoded
+ * Text features to images: scale by scale through the transformer, bits drawn on the GPU, the sum of codes decoded
  * (`autoregressive_infer_cfg` in infinity/models/infinity.py). One read-back, at the end; with `steps` one more per
  * scale, which is yielded.
  *
- * @throws {InputError} `not-finite`: logits or pictures hold NaN or infinity.
+ * @throws {InputError} `not-finite`: logits or images hold NaN or infinity.
  * @throws what `signal` was aborted with.
  */
 export async function* generate(
@@ -119,7 +119,7 @@ export async function* generate(
   return { pixels, width, height, bits: [...drawn.bits, ...unread], trace };
 }
 
-/** The pictures of a sum of codes, [B, height, width] u32 RGBA; marks `broken`, if given, where they are not finite. */
+/** The images of a sum of codes, [B, height, width] u32 RGBA; marks `broken`, if given, where they are not finite. */
 export function decodeSum(
   device: Device,
   vae: VaeDecoder,
@@ -278,7 +278,7 @@ async function* drawScales(
       await report("scale", s, h, w);
       continue;
     }
-    const vae = steps === "pictures" && s + 1 < scales ? await preview() : null;
+    const vae = steps === "images" && s + 1 < scales ? await preview() : null;
     using packed = vae && device.allOrNothing(() => decodeSum(device, vae, sum!, broken));
     const [check, data, rgba] = await device.readAll([broken, bits, ...packed ? [packed] : []]);
     refuseBroken(check!);

@@ -3,34 +3,34 @@ import type { WeightType } from "../../kernels/linear/linear.ts";
 import type { ModelConfig } from "../config/config.ts";
 import type { Generated } from "./generate.ts";
 import { imageParameters } from "./parameters.ts";
-import { bitsOfTokens, type PictureBits } from "../bits/picture_bits.ts";
+import { bitsOfTokens, type ImageBits } from "../bits/image_bits.ts";
 import type { Plan } from "./plan.ts";
 import { encodePng } from "../image/png.ts";
 import { vaeSchedule } from "../config/schedule.ts";
 import { VERSION } from "../config/version.ts";
-import type { DecodedPicture } from "./visual_tokenizer.ts";
+import type { DecodedImage } from "./visual_tokenizer.ts";
 
-/** One picture that was drawn. */
-export interface Image extends DecodedPicture {
+/** One image that was drawn. */
+export interface GeneratedImage extends DecodedImage {
   /** The bits it is made of. */
-  readonly bits: PictureBits;
+  readonly bits: ImageBits;
   /** The prompt it was made from, if there was one. */
   readonly prompt?: string;
   /** The seed that makes it again. */
   readonly seed: bigint;
   /** All settings as text, as web UIs read them from a PNG. */
   readonly parameters: string;
-  /** A PNG file that carries {@link Image.parameters}. */
+  /** A PNG file that carries {@link GeneratedImage.parameters}. */
   toPng(): Uint8Array;
 }
 
 /** What {@link InfinityModel.generate} made. */
 export interface Result {
   /** One per prompt and batch count. */
-  readonly images: Image[];
+  readonly images: GeneratedImage[];
   /** Tensors of what happened; empty without `trace`. */
   readonly trace: TensorToWrite[];
-  /** Wall time of the text side, of the pictures, and of all. */
+  /** Wall time of the text side, of the images, and of all. */
   readonly seconds: { readonly text: number; readonly images: number; readonly total: number };
   /** What a user should know, a line each: a prompt that was cut, say. */
   readonly warnings: string[];
@@ -43,28 +43,28 @@ export interface Settings {
   readonly prompts: readonly string[] | null;
   readonly negativePrompt?: string;
   readonly cfgInsertionLayer?: number;
-  /** Scales kept of a picture that was edited. */
+  /** Scales kept of an image that was edited. */
   readonly keepScales?: number;
   /** Whether a mask said where. */
   readonly masked: boolean;
 }
 
 /**
- * Bits of the tokens of the first scales [B, h·w, D] as pictures.
+ * Bits of the tokens of the first scales [B, h·w, D] as images.
  *
  * @param schedule Grids of the scales in tokens.
  */
-export function picturesOf(
+export function imageBitsOf(
   config: ModelConfig,
   schedule: readonly (readonly [number, number])[],
   tokens: readonly Uint32Array[],
   images: number,
-): PictureBits[] {
+): ImageBits[] {
   const { vae: { codebook_dim: d, patch_size }, transformer } = config;
   const grids = vaeSchedule(config, schedule);
   const latent = grids.at(-1)!;
   const patchify = Boolean(transformer.apply_spatial_patchify);
-  return Array.from({ length: images }, (_, b): PictureBits => ({
+  return Array.from({ length: images }, (_, b): ImageBits => ({
     width: latent[1] * patch_size,
     height: latent[0] * patch_size,
     d,
@@ -75,12 +75,12 @@ export function picturesOf(
   }));
 }
 
-/** The pictures of a run, with all that makes them again. */
-export function imagesOf(made: Generated, plan: Plan, settings: Settings): Image[] {
+/** The images of a run, with all that makes them again. */
+export function imagesOf(made: Generated, plan: Plan, settings: Settings): GeneratedImage[] {
   const { config, prompts } = settings;
   const { width, height } = made;
-  const bits = picturesOf(config, plan.schedule, made.bits, plan.images);
-  return made.pixels.map((rgba, i): Image => {
+  const bits = imageBitsOf(config, plan.schedule, made.bits, plan.images);
+  return made.pixels.map((rgba, i): GeneratedImage => {
     const prompt = prompts?.[i];
     const seed = plan.seeds[i]!;
     const parameters = imageParameters({

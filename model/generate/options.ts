@@ -1,11 +1,11 @@
 import type { Device } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/linear.ts";
 import type { EditOptions } from "./editing.ts";
-import type { PictureBits } from "../bits/picture_bits.ts";
+import type { ImageBits } from "../bits/image_bits.ts";
 import type { SamplingOptions } from "./plan.ts";
 import type { Hooks } from "./progress.ts";
 import type { TextOptions } from "./text_side.ts";
-import type { DecodedPicture } from "./visual_tokenizer.ts";
+import type { DecodedImage } from "./visual_tokenizer.ts";
 
 /** How to load a model. */
 export interface LoadOptions {
@@ -32,20 +32,20 @@ export interface LoadOptions {
 /** What to draw, and how. */
 export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptions, Hooks {
   /**
-   * For {@link InfinityModel.stream}: decodes the picture at each scale and reads it back with the bits, so that
+   * For {@link InfinityModel.stream}: decodes the image at each scale and reads it back with the bits, so that
    * {@link Step.image} need not. A model in stages then holds its VAE beside the transformer.
    */
   readonly preview?: boolean;
 }
 
-/** A scale of a picture that is being drawn. */
+/** A scale of an image that is being drawn. */
 export interface Step {
   /** Index of the scale, from 0. */
   readonly scale: number;
   /** Number of scales. */
   readonly scales: number;
   /** Bits of this scale and all before, of each image. */
-  readonly bits: readonly PictureBits[];
-  /** What the picture is so far: decodes {@link Step.bits} of one image when it is called, at any time. */
-  image(index?: number): Promise<DecodedPicture>;
+  readonly bits: readonly ImageBits[];
+  /** What the image is so far: decodes {@link Step.bits} of one image when it is called, at any time. */
+  image(index?: number): Promise<DecodedImage>;
 }

@@ -1,5 +1,5 @@
 /**
- * The `parameters` text of a picture, in the format of the Stable Diffusion web UI (A1111), which galleries and other
+ * The `parameters` text of an image, in the format of the Stable Diffusion web UI (A1111), which galleries and other
  * tools read: the prompt, `Negative prompt: …`, then `Steps: 4, Sampler: Infinity, …`.
  *
  * @module
@@ -9,7 +9,7 @@ import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
 import { FAST_MODES, type FastMode } from "./fast.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** What it takes to draw a picture again. */
+/** What it takes to draw an image again. */
 export interface ImageParameters {
   /** What was to be drawn; empty where text features took its place. */
   readonly prompt: string;
@@ -21,7 +21,7 @@ export interface ImageParameters {
   readonly cfg: number | readonly number[];
   /** Temperature, for all scales or for each. */
   readonly tau: number | readonly number[];
-  /** Seed of this picture. */
+  /** Seed of this image. */
   readonly seed: bigint;
   /** Pixels across. */
   readonly width: number;
@@ -41,7 +41,7 @@ export interface ImageParameters {
   readonly cfgInsertionLayer: number;
   /** Approximations that were on; absent where there were none. */
   readonly fast?: readonly FastMode[];
-  /** Scales kept of the picture that was edited; absent where none was. */
+  /** Scales kept of the image that was edited; absent where none was. */
   readonly keepScales?: number;
   /** Whether a mask said what of it may change. */
   readonly masked?: boolean;
@@ -52,7 +52,7 @@ export interface ImageParameters {
 }
 
 /**
- * Writes a picture's settings as text that {@linkcode parseParameters} reads back without loss.
+ * Writes an image's settings as text that {@linkcode parseParameters} reads back without loss.
  *
  * @example
  * ```ts ignore
@@ -103,7 +103,7 @@ export function imageParameters(of: ImageParameters): string {
 }
 
 /**
- * Reads the `parameters` text of a picture, also one that another program wrote.
+ * Reads the `parameters` text of an image, also one that another program wrote.
  *
  * @returns What is there and understood.
  */

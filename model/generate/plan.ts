@@ -4,7 +4,7 @@ import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedule.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** How to draw pictures; everything has a default from the model's config.json. */
+/** How to draw images; everything has a default from the model's config.json. */
 export interface SamplingOptions {
   /** Images per prompt; 1 if absent. */
   readonly batchCount?: number;

@@ -9,7 +9,7 @@ import type { Pass } from "../transformer/transformer.ts";
 
 /** What {@link generate} tells while it works. */
 export interface Progress {
-  /** `scale`: a scale's tokens are drawn; `decode`: the picture is made of them. */
+  /** `scale`: a scale's tokens are drawn; `decode`: the image is made of them. */
   readonly stage: "scale" | "decode";
   /** Index of the scale, from 0; the number of scales at `decode`. */
   readonly scale: number;

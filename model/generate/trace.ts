@@ -28,7 +28,7 @@ export function channelsFirst(
 
 /**
  * What happened during a generation, for comparison with other implementations: copies are kept on the GPU and read
- * back with the picture. Where it is off, every method does nothing.
+ * back with the image. Where it is off, every method does nothing.
  */
 export class Trace {
   #pending: Pending[] = [];

@@ -1,5 +1,5 @@
 /**
- * The visual tokenizer in both directions (arXiv 2412.04431, section 3.2): a picture to bits, bits to a picture.
+ * The visual tokenizer in both directions (arXiv 2412.04431, section 3.2): an image to bits, bits to an image.
  *
  * @module
  */
@@ -10,30 +10,30 @@ import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
 import type { ModelConfig } from "../config/config.ts";
 import { decodeSum, splitImages } from "./generate.ts";
 import type { Parts } from "./parts.ts";
-import { readPicture } from "../image/picture.ts";
+import { readImage } from "../image/read_image.ts";
 import {
   bitsOfTokens,
   gridText,
-  type PictureBits,
+  type ImageBits,
   scheduleText,
   takeScales,
-} from "../bits/picture_bits.ts";
-import { checkBits, type EncodeOptions, type PictureInput, planEncode } from "./picture_input.ts";
-import { encodePng, type Picture } from "../image/png.ts";
+} from "../bits/image_bits.ts";
+import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
+import { encodePng, type Image } from "../image/png.ts";
 import { quantiseFeatures, sumCodes } from "../bits/quantiser.ts";
-import { fitPicture } from "../image/resize.ts";
+import { fitImage } from "../image/resize.ts";
 import { channelsFirst } from "./trace.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** A picture, and its file. */
-export interface DecodedPicture extends Readonly<Picture> {
+/** An image, and its file. */
+export interface DecodedImage extends Readonly<Image> {
   /** RGBA bytes, row-major. */
   readonly rgba: Uint8Array<ArrayBuffer>;
   /** A PNG file. */
   toPng(): Uint8Array;
 }
 
-/** Encodes and decodes pictures with a model's VAE. */
+/** Encodes and decodes images with a model's VAE. */
 export class VisualTokenizer {
   /** Uses the VAE of `parts`. */
   constructor(
@@ -43,19 +43,17 @@ export class VisualTokenizer {
   ) {}
 
   /** See {@link InfinityModel.encode}. */
-  async encode(input: PictureInput, options: EncodeOptions = {}): Promise<PictureBits> {
+  async encode(input: ImageInput, options: EncodeOptions = {}): Promise<ImageBits> {
     const { signal } = options;
     signal?.throwIfAborted();
     const { codebook_dim: d, patch_size: patch } = this.config.vae;
-    const picture = input instanceof Uint8Array ? await readPicture(input, "picture") : input;
-    const { width, height, schedule } = planEncode(this.config, picture, options);
-    const pixels = "rgb" in picture
-      ? channelsLast(picture.rgb, 3)
-      : fitPicture(picture, width, height);
+    const image = input instanceof Uint8Array ? await readImage(input, "image") : input;
+    const { width, height, schedule } = planEncode(this.config, image, options);
+    const pixels = "rgb" in image ? channelsLast(image.rgb, 3) : fitImage(image, width, height);
     using encoder = await this.parts.lease("vae_encoder");
     signal?.throwIfAborted();
     const { device } = this;
-    using x = device.from("f32", [1, height, width, 3], pixels, "picture");
+    using x = device.from("f32", [1, height, width, 3], pixels, "image");
     using features = device.allOrNothing(() => encoder.part.encode(x));
     using broken = device.from("u32", [1], Uint32Array.of(0), "check");
     checkFinite(device, { x: features, broken });
@@ -71,13 +69,13 @@ export class VisualTokenizer {
       if (check![0] !== 0) {
         throw new InputError(
           "not-finite",
-          "Cannot encode: the VAE computed NaN or infinity; the picture or the weights hold some, or " +
+          "Cannot encode: the VAE computed NaN or infinity; the image or the weights hold some, or " +
             "overflow (--type f32 may help)",
         );
       }
       const scales = schedule.map((grid, s) => bitsOfTokens(rest[s]!, 0, grid, d, false));
       const model = this.config.name;
-      const made: PictureBits = { width, height, d, latent, schedule, scales, model };
+      const made: ImageBits = { width, height, d, latent, schedule, scales, model };
       if (options.trace) {
         const [h, z] = rest.slice(schedule.length) as Float32Array[];
         options.trace(traceOf(made, h!, z!));
@@ -88,55 +86,55 @@ export class VisualTokenizer {
     }
   }
 
-  /** Decodes pictures; those of the same scales go through together. */
+  /** Decodes images; those of the same scales go through together. */
   async decode(
-    pictures: readonly PictureBits[],
+    images: readonly ImageBits[],
     signal?: AbortSignal,
-  ): Promise<DecodedPicture[]> {
+  ): Promise<DecodedImage[]> {
     signal?.throwIfAborted();
-    if (pictures.length === 0) return [];
-    for (const bits of pictures) checkBits(this.config, bits);
-    const alike = ({ latent, schedule }: PictureBits) =>
+    if (images.length === 0) return [];
+    for (const bits of images) checkBits(this.config, bits);
+    const alike = ({ latent, schedule }: ImageBits) =>
       `${gridText(latent)} of ${scheduleText(schedule)}`;
-    if (new Set(pictures.map(alike)).size > 1) {
-      const made: DecodedPicture[] = [];
-      for (const bits of pictures) made.push(...await this.decode([bits], signal));
+    if (new Set(images.map(alike)).size > 1) {
+      const made: DecodedImage[] = [];
+      for (const bits of images) made.push(...await this.decode([bits], signal));
       return made;
     }
     using vae = await this.parts.lease("vae");
     signal?.throwIfAborted();
     const { device } = this;
     using packed = device.allOrNothing(() => {
-      const uploaded = this.#upload(pictures);
-      const { schedule, latent } = pictures[0]!;
+      const uploaded = this.#upload(images);
+      const { schedule, latent } = images[0]!;
       using sum = sumCodes(device, uploaded, schedule, latent);
       for (const scale of uploaded) scale.dispose();
       return decodeSum(device, vae.part, sum);
     });
     const [, height = 0, width = 0] = packed.shape;
-    const rgba = splitImages(await device.read(packed), pictures.length);
+    const rgba = splitImages(await device.read(packed), images.length);
     signal?.throwIfAborted();
-    return rgba.map((rgba) => decodedPicture(rgba, width, height));
+    return rgba.map((rgba) => decodedImage(rgba, width, height));
   }
 
   /** The bits of each scale [B, h·w, d] u32. */
-  #upload(pictures: readonly PictureBits[]): Tensor[] {
-    const { schedule, d } = pictures[0]!;
+  #upload(images: readonly ImageBits[]): Tensor[] {
+    const { schedule, d } = images[0]!;
     return schedule.map(([h, w], s) => {
       const each = h * w * d;
-      const data = new Uint32Array(pictures.length * each);
-      pictures.forEach(({ scales }, b) => data.set(scales[s]!, b * each));
-      return this.device.from("u32", [pictures.length, h * w, d], data, "bits");
+      const data = new Uint32Array(images.length * each);
+      images.forEach(({ scales }, b) => data.set(scales[s]!, b * each));
+      return this.device.from("u32", [images.length, h * w, d], data, "bits");
     });
   }
 }
 
 /** RGBA and its file. */
-export function decodedPicture(
+export function decodedImage(
   rgba: Uint8Array<ArrayBuffer>,
   width: number,
   height: number,
-): DecodedPicture {
+): DecodedImage {
   return { width, height, rgba, toPng: () => encodePng(rgba, width, height) };
 }
 
@@ -147,7 +145,7 @@ function channelsLast(data: Float32Array, C: number): Float32Array<ArrayBuffer> 
 }
 
 function traceOf(
-  { latent: [H, W], d, schedule, scales }: PictureBits,
+  { latent: [H, W], d, schedule, scales }: ImageBits,
   features: Float32Array,
   z: Float32Array,
 ): TensorToWrite[] {

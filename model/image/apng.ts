@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/errors.ts";
-import { assemble, chunk, isOpaque, pack, type Picture, RGB, RGBA } from "./png.ts";
+import { assemble, chunk, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
 
 /** The number of plays that stands for no end. */
 const ENDLESS = 0;
@@ -14,7 +14,7 @@ const ENDLESS = 0;
  * animation, such as `decodePng()`, shows the first. Source: the chunks acTL, fcTL and fdAT of the
  * PNG Specification, third edition, "Animation information".
  *
- * @param frames One or more pictures of one size.
+ * @param frames One or more images of one size.
  * @param delays How long to show each frame: whole milliseconds, 65535 at most.
  * @param text Text by keyword, written as `encodePng()` does.
  * @returns The bytes of the file.
@@ -30,7 +30,7 @@ const ENDLESS = 0;
  * @throws {InputError} where there is no frame, sizes differ, or a delay cannot be stored.
  */
 export function encodeApng(
-  frames: readonly Picture[],
+  frames: readonly Image[],
   delays: readonly number[],
   text: Record<string, string> = {},
 ): Uint8Array {
@@ -46,7 +46,7 @@ export function encodeApng(
   return assemble(packed[0]!.header, [animation, ...body], text);
 }
 
-function checkFrames(frames: readonly Picture[], delays: readonly number[]): void {
+function checkFrames(frames: readonly Image[], delays: readonly number[]): void {
   const [first] = frames;
   if (!first) throw refusal("no-frames", "it takes at least one frame");
   if (delays.length !== frames.length) {
@@ -69,7 +69,7 @@ function refusal(code: string, reason: string): InputError {
 }
 
 /** The fcTL chunk of a whole frame that replaces the one before it. */
-function frameControl(sequence: number, { width, height }: Picture, delay: number): Buffer {
+function frameControl(sequence: number, { width, height }: Image, delay: number): Buffer {
   const [left, top, dispose, blend] = [0, 0, 0, 0];
   const seconds = Buffer.alloc(4);
   seconds.writeUInt16BE(delay, 0);

@@ -1,7 +1,7 @@
-/** How close two pictures are, in numbers. */
+/** How close two images are, in numbers. */
 
 import { InputError } from "../../engine/errors.ts";
-import type { Picture } from "./png.ts";
+import type { Image } from "./png.ts";
 
 const PEAK = 255;
 const WINDOW = 11;
@@ -10,9 +10,9 @@ const C1 = (0.01 * PEAK) ** 2;
 const C2 = (0.03 * PEAK) ** 2;
 
 /**
- * The peak signal-to-noise ratio of two pictures: 10 log10(255² / MSE), over red, green and blue.
+ * The peak signal-to-noise ratio of two images: 10 log10(255² / MSE), over red, green and blue.
  *
- * @param a A picture of one pixel or more; its alpha is ignored.
+ * @param a An image of one pixel or more; its alpha is ignored.
  * @param b One of the same size.
  * @returns Decibels: 0 for black against white, `Infinity` for equal colours.
  *
@@ -26,12 +26,12 @@ const C2 = (0.03 * PEAK) ** 2;
  *
  * @throws {InputError} where the sizes differ.
  */
-export function psnr(a: Picture, b: Picture): number {
+export function psnr(a: Image, b: Image): number {
   return decibels(squaredError(a, b));
 }
 
 /** The mean squared error over red, green and blue, in levels² of 0 to 255; see {@linkcode psnr}. */
-export function squaredError(a: Picture, b: Picture): number {
+export function squaredError(a: Image, b: Image): number {
   checkSizes(a, b, a.width, a.height);
   let sum = 0;
   for (let i = 0; i < a.rgba.length; i += 4) {
@@ -46,14 +46,14 @@ export function decibels(squaredError: number): number {
 }
 
 /**
- * The structural similarity of two pictures, the mean over windows and over red, green and blue.
+ * The structural similarity of two images, the mean over windows and over red, green and blue.
  *
  * Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
  * structural similarity", 2004: Gaussian windows of 11x11 with a sigma of 1.5 that lie within the
- * picture, K1 = 0.01, K2 = 0.03, L = 255. A smaller picture gets windows of the largest odd size
- * that fits it. No picture is scaled down first, as some implementations do.
+ * image, K1 = 0.01, K2 = 0.03, L = 255. A smaller image gets windows of the largest odd size
+ * that fits it. No image is scaled down first, as some implementations do.
  *
- * @param a A picture of one pixel or more; its alpha is ignored.
+ * @param a An image of one pixel or more; its alpha is ignored.
  * @param b One of the same size.
  * @param width Pixels across that both must have.
  * @param height Pixels down that both must have.
@@ -69,7 +69,7 @@ export function decibels(squaredError: number): number {
  *
  * @throws {InputError} where the sizes differ.
  */
-export function ssim(a: Picture, b: Picture, width = a.width, height = a.height): number {
+export function ssim(a: Image, b: Image, width = a.width, height = a.height): number {
   checkSizes(a, b, width, height);
   const weights = gaussian(Math.min(WINDOW, width, height));
   const columns = {
@@ -111,7 +111,7 @@ interface Sums {
 }
 
 /** Sums the columns of the windows whose first row begins with byte `start`. */
-function sumColumns(a: Picture, b: Picture, start: number, weights: Float64Array, out: Sums): void {
+function sumColumns(a: Image, b: Image, start: number, weights: Float64Array, out: Sums): void {
   for (let x = 0; x < a.width; x++) {
     let [sumA, sumB, squares, products] = [0, 0, 0, 0];
     for (let k = 0, at = start + 4 * x; k < weights.length; k++, at += 4 * a.width) {
@@ -148,21 +148,21 @@ function sumRow(columns: Sums, weights: Float64Array): number {
   return total;
 }
 
-function checkSizes(a: Picture, b: Picture, width: number, height: number): void {
+function checkSizes(a: Image, b: Image, width: number, height: number): void {
   const size = `${width}x${height}`;
-  for (const picture of [a, b]) {
-    const is = `${picture.width}x${picture.height}`;
-    if (is !== size) throw refusal("picture-size", `one is ${is}, not ${size}`);
-    if (picture.rgba.length !== width * height * 4) {
+  for (const image of [a, b]) {
+    const is = `${image.width}x${image.height}`;
+    if (is !== size) throw refusal("image-size", `one is ${is}, not ${size}`);
+    if (image.rgba.length !== width * height * 4) {
       throw refusal(
         "rgba-length",
-        `${size} take ${width * height * 4} bytes of RGBA, got ${picture.rgba.length}`,
+        `${size} take ${width * height * 4} bytes of RGBA, got ${image.rgba.length}`,
       );
     }
   }
-  if (!(width * height > 0)) throw refusal("picture-size", `${size} is no pixel at all`);
+  if (!(width * height > 0)) throw refusal("image-size", `${size} is no pixel at all`);
 }
 
 function refusal(code: string, reason: string): InputError {
-  return new InputError(code, `Cannot compare the pictures: ${reason}`);
+  return new InputError(code, `Cannot compare the images: ${reason}`);
 }

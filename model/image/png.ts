@@ -22,8 +22,8 @@ export class PngError extends BitwiseError {
   }
 }
 
-/** A decoded picture: rows from the top, four bytes a pixel. */
-export interface Picture {
+/** A decoded image: rows from the top, four bytes a pixel. */
+export interface Image {
   /** Pixels in a row. */
   width: number;
   /** Rows. */
@@ -40,7 +40,7 @@ export const RGBA = 6;
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 // Where text goes: behind the signature and IHDR (length, type, 13 bytes, CRC), before the pixels.
 const AFTER_HEADER = SIGNATURE.length + 25;
-// A header of a few bytes may claim any size: the largest picture and text we will make room for.
+// A header of a few bytes may claim any size: the largest image and text we will make room for.
 const MAX_PIXELS = 2 ** 28;
 const MAX_TEXT = 2 ** 24;
 
@@ -80,7 +80,7 @@ export function encodePng(
  *
  * @throws {PngError} where the bytes are not a whole PNG.
  */
-export function decodePng(bytes: Uint8Array): Picture {
+export function decodePng(bytes: Uint8Array): Image {
   const header = chunks(bytes).next().value;
   if (header?.type !== "IHDR" || header.data.length !== 13) {
     throw new PngError("no-header", "it does not begin with an IHDR chunk");
@@ -131,15 +131,15 @@ export function readPngText(bytes: Uint8Array): Record<string, string> {
 }
 
 /**
- * Compresses one picture with pngjs.
+ * Compresses one image with pngjs.
  *
- * @param picture Any picture; {@linkcode RGB} drops its alpha.
+ * @param image Any image; {@linkcode RGB} drops its alpha.
  * @param colorType The colour type to store.
  * @returns The signature and the IHDR chunk, and what its IDAT chunk holds.
- * @throws {InputError} where `rgba` is not of the picture's size.
+ * @throws {InputError} where `rgba` is not of the image's size.
  */
 export function pack(
-  { width, height, rgba }: Picture,
+  { width, height, rgba }: Image,
   colorType: typeof RGB | typeof RGBA,
 ): { header: Buffer; pixels: Buffer } {
   if (rgba.length !== width * height * 4) {

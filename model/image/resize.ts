@@ -1,8 +1,8 @@
-/** Pictures and masks scaled to cover a size, and cropped to it, with the arithmetic of Pillow. */
+/** Images and masks scaled to cover a size, and cropped to it, with the arithmetic of Pillow. */
 
-import type { Picture } from "./png.ts";
+import type { Image } from "./png.ts";
 
-/** A curve that weighs pixels by their distance, in pixels of the smaller picture. */
+/** A curve that weighs pixels by their distance, in pixels of the smaller image. */
 interface Filter {
   /** The distance from which on it is 0. */
   readonly support: number;
@@ -48,24 +48,24 @@ const UNSIGNED = Float32Array.from({ length: 256 }, (_, byte) => byte / 255);
 const SIGNED = UNSIGNED.map((value) => value + value - 1);
 
 /**
- * Makes a picture the size of the model's: scaled with Lanczos to cover width × height, then
+ * Makes an image the size of the model's: scaled with Lanczos to cover width × height, then
  * cropped at its centre. Where it is transparent, white shows. One of that size stays as it is.
  *
- * @param picture 8-bit RGBA.
+ * @param image 8-bit RGBA.
  * @param width Pixels in a row of the result.
  * @param height Rows of the result.
  * @returns RGB in [-1, 1], float32 [height, width, 3].
  *
  * @example
  * ```ts
- * import { fitPicture } from "./resize.ts";
+ * import { fitImage } from "./resize.ts";
  *
  * const red = { width: 1, height: 1, rgba: new Uint8Array([255, 0, 0, 255]) };
- * fitPicture(red, 2, 1); // 1, -1, -1, 1, -1, -1
+ * fitImage(red, 2, 1); // 1, -1, -1, 1, -1, -1
  * ```
  */
-export function fitPicture(
-  { width: from, height: rows, rgba }: Picture,
+export function fitImage(
+  { width: from, height: rows, rgba }: Image,
   width: number,
   height: number,
 ): Float32Array<ArrayBuffer> {
@@ -85,8 +85,8 @@ export function fitPicture(
 }
 
 /**
- * Makes a mask the size of the model's and keeps it aligned with its picture: scaled to cover
- * width × height and cropped as {@linkcode fitPicture} does, but by the mean of each area.
+ * Makes a mask the size of the model's and keeps it aligned with its image: scaled to cover
+ * width × height and cropped as {@linkcode fitImage} does, but by the mean of each area.
  *
  * @param mask 8-bit RGBA; its luminance (Rec. 601) counts, and black where it is transparent.
  * @param width Pixels in a row of the result.
@@ -102,7 +102,7 @@ export function fitPicture(
  * ```
  */
 export function fitMask(
-  { width: from, height: rows, rgba }: Picture,
+  { width: from, height: rows, rgba }: Image,
   width: number,
   height: number,
 ): Float32Array<ArrayBuffer> {

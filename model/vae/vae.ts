@@ -1,5 +1,5 @@
 /**
- * The decoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): codes in, a picture out.
+ * The decoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): codes in, an image out.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface VaeConfig {
   readonly decoder_ch_mult: readonly number[];
   /** Residual blocks of an encoder level; decoder levels have one more. */
   readonly num_res_blocks: number;
-  /** Pixels of the picture along each side of a code: a power of two. */
+  /** Pixels of the image along each side of a code: a power of two. */
   readonly patch_size: number;
   /** Channels of a code, which is its number of bits. */
   readonly codebook_dim: number;
@@ -46,7 +46,7 @@ interface Level {
   readonly upsample: Conv | null;
 }
 
-/** What turns the codes of the last scale into pictures. */
+/** What turns the codes of the last scale into images. */
 export class VaeDecoder {
   private constructor(
     private readonly weights: Weights,
@@ -90,13 +90,13 @@ export class VaeDecoder {
   }
 
   /**
-   * Decodes codes to pictures: [B, h, w, d] f32 (the sum over the scales, ±1/√d each) to
+   * Decodes codes to images: [B, h, w, d] f32 (the sum over the scales, ±1/√d each) to
    * [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, not clamped. `codes` stays the caller's.
    *
    * @param codes The codes, channels last.
-   * @param imagesPerPass How many pictures go through at once, which never changes a bit of them; as many as fit 512 MiB
+   * @param imagesPerPass How many images go through at once, which never changes a bit of them; as many as fit 512 MiB
    * per activation if absent.
-   * @param rowsPerStrip Decodes in strips of so many rows, which never changes a bit either. If absent, pictures with an
+   * @param rowsPerStrip Decodes in strips of so many rows, which never changes a bit either. If absent, images with an
    * activation of more than 256 MiB are, in strips of 64 MiB: it takes a third of the memory.
    * @throws {InputError} `codes-shape`: the codes have another number of channels.
    */
@@ -144,7 +144,7 @@ export class VaeDecoder {
       for (const block of blocks) x = block.runInStrips(memory, x);
       if (upsample) x = resampleInStrips(memory, upsample, x, "up");
     }
-    const y = device.tensor("f32", [...x.shape.slice(0, 3), 3], "decoded picture");
+    const y = device.tensor("f32", [...x.shape.slice(0, 3), 3], "decoded image");
     this.normOut.convolve(memory, x, this.convOut, y);
     return y;
   }

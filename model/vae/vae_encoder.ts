@@ -1,5 +1,5 @@
 /**
- * The encoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): a picture in, features out, whose signs become
+ * The encoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): an image in, features out, whose signs become
  * bits.
  *
  * @module
@@ -28,7 +28,7 @@ interface Level {
   readonly downsample: Conv | null;
 }
 
-/** What turns pictures into the features that are quantised. */
+/** What turns images into the features that are quantised. */
 export class VaeEncoder {
   private constructor(
     private readonly weights: Weights,
@@ -71,21 +71,21 @@ export class VaeEncoder {
   }
 
   /**
-   * Encodes pictures to features: [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, to [B, h, w, d] f32, not
-   * normalised. `pictures` stays the caller's.
+   * Encodes images to features: [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, to [B, h, w, d] f32, not
+   * normalised. `images` stays the caller's.
    *
-   * @param pictures The pictures, channels last.
-   * @param rowsPerStrip Encodes in strips of so many rows, which never changes a bit. If absent, pictures with an
+   * @param images The images, channels last.
+   * @param rowsPerStrip Encodes in strips of so many rows, which never changes a bit. If absent, images with an
    * activation of more than 256 MiB are, in strips of 64 MiB: it takes little more than a third of the memory.
-   * @throws {InputError} `picture-shape`: the sides are no multiples of the patch, or there are not three channels.
+   * @throws {InputError} `image-shape`: the sides are no multiples of the patch, or there are not three channels.
    */
-  encode(pictures: Tensor, rowsPerStrip?: number): Tensor {
+  encode(images: Tensor, rowsPerStrip?: number): Tensor {
     const { patch_size: patch } = this.config;
-    const [, H = 0, W = 0, channels] = pictures.shape;
-    if (pictures.shape.length !== 4 || channels !== 3 || !H || !W || H % patch || W % patch) {
+    const [, H = 0, W = 0, channels] = images.shape;
+    if (images.shape.length !== 4 || channels !== 3 || !H || !W || H % patch || W % patch) {
       throw new InputError(
-        "picture-shape",
-        `Cannot encode [${pictures.shape}]: the VAE takes [batch, height, width, 3], both sides ` +
+        "image-shape",
+        `Cannot encode [${images.shape}]: the VAE takes [batch, height, width, 3], both sides ` +
           `multiples of ${patch}`,
       );
     }
@@ -95,13 +95,13 @@ export class VaeEncoder {
     const pass = (part: Tensor): Tensor =>
       strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
     const { device } = this.weights;
-    return inParts(device, pictures, imagesPerPass(blocks, h, w, largestBinding(device)), pass);
+    return inParts(device, images, imagesPerPass(blocks, h, w, largestBinding(device)), pass);
   }
 
-  #pass(pictures: Tensor): Tensor {
+  #pass(images: Tensor): Tensor {
     const { device } = this.weights;
-    // a view, so that the caller keeps the pictures
-    let x = convolve(device, this.convIn, pictures.reshape(...pictures.shape));
+    // a view, so that the caller keeps the images
+    let x = convolve(device, this.convIn, images.reshape(...images.shape));
     for (const { blocks, downsample } of this.levels) {
       for (const block of blocks) x = block.run(device, x);
       if (downsample) x = convolve(device, downsample, x, "down");
@@ -113,14 +113,14 @@ export class VaeEncoder {
   }
 
   /** The same as {@link VaeEncoder.#pass}, with two whole activations and a strip in memory instead of four. */
-  #passInStrips(pictures: Tensor, rowsPerStrip?: number): Tensor {
+  #passInStrips(images: Tensor, rowsPerStrip?: number): Tensor {
     const { device } = this.weights;
     const { patch_size: patch, codebook_dim } = this.config;
-    const [B = 0, H = 0, W = 0] = pictures.shape;
+    const [B = 0, H = 0, W = 0] = images.shape;
     const codes = [B, H / patch, W / patch];
     using memory = new StripMemory(device, encoderBlocks(this.config), codes, rowsPerStrip);
     let x = memory.x([B, H, W, this.convIn.N]);
-    conv2d(device, { x: pictures, conv: this.convIn, y: x });
+    conv2d(device, { x: images, conv: this.convIn, y: x });
     for (const { blocks, downsample } of this.levels) {
       for (const block of blocks) x = block.runInStrips(memory, x);
       if (downsample) x = resampleInStrips(memory, downsample, x, "down");

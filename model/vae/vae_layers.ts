@@ -143,7 +143,7 @@ export class NormSwish {
   }
 
   /**
-   * y = conv(swish(norm(x))), or added to y: strip by strip, with the statistics of whole pictures. A strip holds the
+   * y = conv(swish(norm(x))), or added to y: strip by strip, with the statistics of whole images. A strip holds the
    * rows above and below that a 3 × 3 kernel reaches, so every row has the bits it has without strips.
    */
   convolve(
@@ -246,7 +246,7 @@ function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
 }
 
 /**
- * Runs `pass` over a batch [B, …] in parts of `perPass` pictures, which never changes a bit of them; `x` stays the
+ * Runs `pass` over a batch [B, …] in parts of `perPass` images, which never changes a bit of them; `x` stays the
  * caller's, and is handed on whole where it fits.
  */
 export function inParts(
@@ -260,7 +260,7 @@ export function inParts(
   let y: Tensor | undefined;
   for (let at = 0; at < B; at += perPass) {
     const view = x.rows(at, Math.min(perPass, B - at));
-    // copies, because a view of any picture of a batch may not be aligned for a kernel
+    // copies, because a view of any image of a batch may not be aligned for a kernel
     const part = device.tensor(x.dtype, view.shape, "part of a batch");
     device.copy(view, part);
     const made = pass(part);

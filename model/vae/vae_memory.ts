@@ -1,5 +1,5 @@
 /**
- * How much of a batch of pictures the VAE takes on at once, and the memory of a pass in strips.
+ * How much of a batch of images the VAE takes on at once, and the memory of a pass in strips.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { VaeConfig } from "./vae.ts";
 /** Bytes of activations beyond which a batch goes through in parts: a GPU is full by then. */
 const PASS_BYTES = 512 * 1024 * 1024;
 
-/** Bytes of one picture's largest activation beyond which it goes through in strips. */
+/** Bytes of one image's largest activation beyond which it goes through in strips. */
 const WHOLE_BYTES = 256 * 1024 * 1024;
 
 /** Bytes of a strip. */
@@ -65,13 +65,13 @@ export function encoderBlocks(config: VaeConfig): BlockSize[] {
   return list;
 }
 
-/** Bytes of the largest activation of one picture of h × w codes. */
+/** Bytes of the largest activation of one image of h × w codes. */
 function largestActivation(blocks: readonly BlockSize[], h: number, w: number): number {
   const sizes = blocks.map(({ scale, C, N }) => scale ** 2 * Math.max(C, N));
   return Math.max(...sizes) * h * w * 4;
 }
 
-/** How many pictures of h × w codes go through at once: so many that an activation fits {@link PASS_BYTES} and `limit`. */
+/** How many images of h × w codes go through at once: so many that an activation fits {@link PASS_BYTES} and `limit`. */
 export function imagesPerPass(
   blocks: readonly BlockSize[],
   h: number,
@@ -82,7 +82,7 @@ export function imagesPerPass(
   return Math.max(1, Math.floor(Math.min(PASS_BYTES, limit) / bytes));
 }
 
-/** Whether a picture of h × w codes is so large that it goes through in strips. */
+/** Whether an image of h × w codes is so large that it goes through in strips. */
 export function needsStrips(blocks: readonly BlockSize[], h: number, w: number): boolean {
   return largestActivation(blocks, h, w) > WHOLE_BYTES;
 }
@@ -128,7 +128,7 @@ export class StripMemory {
   #strip: Tensor;
   #rowsPerStrip: number | undefined;
 
-  /** Memory for codes of [B, h, w] to or from pictures, in strips of so many rows or of {@link STRIP_BYTES}. */
+  /** Memory for codes of [B, h, w] to or from images, in strips of so many rows or of {@link STRIP_BYTES}. */
   constructor(
     /** Where the memory is. */
     readonly device: Device,
@@ -158,7 +158,7 @@ export class StripMemory {
     return view(this.#strip, shape);
   }
 
-  /** Rows that a strip of a picture of this width makes. */
+  /** Rows that a strip of an image of this width makes. */
   rows(W: number, C: number): number {
     return stripRows(W, C, this.#rowsPerStrip);
   }

@@ -5,7 +5,7 @@ import { analyze } from "../../commands/analyze.ts";
 import { decodePng, encodePng } from "../../model/image/png.ts";
 import { fakeIo, inFolder, MODEL, NO_GPU, refuses } from "./process.ts";
 
-/** Where two pictures of 96x96 lie in samples.png: an apple and a butterfly. */
+/** Where two images of 96x96 lie in samples.png: an apple and a butterfly. */
 const TILES = { "apple.png": [0, 0], "butterfly.png": [416, 118] } as const;
 
 /** Runs a test with the tiles as files. */
@@ -49,11 +49,11 @@ Deno.test("analyze() prints a row per scale, and how to read it", () =>
       assert(ones! > 20 && ones! < 80 && entropy! > 0 && entropy! <= 1, io.text());
       assert(few! > many! + 3 && many! > 10, io.text());
     }
-    assertMatch(lines[5]!, /^2 pictures; .*\(2 samples a channel at scale 1\).*\(1 trial\)$/);
-    assertMatch(io.errors(), /\nEncoded 2 of 2 pictures\n(.*\n)*Decoded 24 of 24 pictures\n/);
+    assertMatch(lines[5]!, /^2 images; .*\(2 samples a channel at scale 1\).*\(1 trial\)$/);
+    assertMatch(io.errors(), /\nEncoded 2 of 2 images\n(.*\n)*Decoded 24 of 24 images\n/);
   }));
 
-Deno.test("analyze() prints JSON, and takes bits as the pictures they were", () =>
+Deno.test("analyze() prints JSON, and takes bits as the images they were", () =>
   withTiles(async (file) => {
     const bits = file("apple.safetensors");
     assertEquals(await main(["encode", file("apple.png"), "-o", bits], fakeIo()), 0);
@@ -62,14 +62,13 @@ Deno.test("analyze() prints JSON, and takes bits as the pictures they were", () 
       assertEquals(await main(["analyze", ...args, "--json", "--trials", "1"], io), 0, io.errors());
       return JSON.parse(io.text());
     };
-    const pictures = await run(file("apple.png"), file("butterfly.png"), "--flips", "0.05");
+    const images = await run(file("apple.png"), file("butterfly.png"), "--flips", "0.05");
     const mixed = await run(bits, file("butterfly.png"), "--flips", "0.05");
-    assertEquals(mixed.scales, pictures.scales);
-    assertEquals(pictures.files, Object.keys(TILES).map(file));
-    const { model, width, d, latent, trials, seed } = pictures;
+    assertEquals(mixed.scales, images.scales);
+    assertEquals(images.files, Object.keys(TILES).map(file));
+    const { model, width, d, latent, trials, seed } = images;
     assertEquals([model, width, d, latent, trials, seed], ["emoji-nano", 32, 32, "4x4", 1, 0]);
-    const columns = (key: string) =>
-      pictures.scales.map((row: Record<string, unknown>) => row[key]);
+    const columns = (key: string) => images.scales.map((row: Record<string, unknown>) => row[key]);
     assertEquals(columns("grid"), ["1x1", "2x2", "3x3", "4x4"]);
     assertEquals(columns("samples"), [2, 8, 18, 32]);
     assertEquals(columns("upTo")[3], null);
@@ -81,7 +80,7 @@ Deno.test("analyze() prints JSON, and takes bits as the pictures they were", () 
   }));
 
 Deno.test("analyze() refuses with one line", async () => {
-  const say = "give pictures, or bits files";
+  const say = "give images, or bits files";
   await refuses(["analyze"], 2, `Cannot analyze nothing: ${say}`, NO_GPU);
   await refuses(["analyze", "/nope.png"], 1, 'Cannot read "/nope.png": no such file', NO_GPU);
   for (const flips of ["0", "1.5", "0.1,", "much"]) {
@@ -114,6 +113,6 @@ Deno.test("analyze() refuses bits of other scales, and can be interrupted", () =
       if (text.startsWith("Decoded")) controller.abort();
     };
     assertEquals(await main(["analyze", whole], { ...told, err, signal: controller.signal }), 130);
-    assertStringIncludes(told.errors(), "Decoded 1 of 28 pictures\nInterrupted\n");
+    assertStringIncludes(told.errors(), "Decoded 1 of 28 images\nInterrupted\n");
     assertEquals(told.text(), "");
   }));

@@ -13,7 +13,7 @@ async function draw(cwd: string, ...args: string[]): Promise<string> {
   return out;
 }
 
-Deno.test("generate: a batch, its trace, and each picture again from its own parameters", () =>
+Deno.test("generate: a batch, its trace, and each image again from its own parameters", () =>
   inFolder(async (cwd) => {
     const report = JSON.parse(
       await draw(
@@ -42,7 +42,7 @@ Deno.test("generate: a batch, its trace, and each picture again from its own par
     );
     assertEquals(await Deno.readFile(join(cwd, "output.png")), file);
 
-    // the bits of the trace make the same pictures, whatever the seed
+    // the bits of the trace make the same images, whatever the seed
     await draw(cwd, "pizza", "-b", "2", "-s", "-1", "--force-bits", "t.safetensors", "-o", "f.png");
     const pixels = async (name: string) => decodePng(await Deno.readFile(join(cwd, name))).rgba;
     assertEquals(await pixels("f-2.png"), await pixels("x-2.png"));
@@ -86,7 +86,7 @@ Deno.test("generate: features and uniforms from files", () =>
     assertEquals([code, said], [2, [`error: ${why}`]]);
   }));
 
-Deno.test("generate: one picture to stdout", () =>
+Deno.test("generate: one image to stdout", () =>
   inFolder(async (cwd) => {
     const { stdout, stderr, code } = await start(["generate", "red", "apple", "-o", "-"], { cwd })
       .output();

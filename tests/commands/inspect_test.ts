@@ -35,7 +35,7 @@ Deno.test("inspect() says what a model folder lacks", () =>
     );
   }));
 
-Deno.test("inspect() shows how a picture was made", () =>
+Deno.test("inspect() shows how an image was made", () =>
   inFolder(async (folder) => {
     const file = join(folder, "x.png");
     await Deno.writeFile(file, encodePng(new Uint8Array(8), 2, 1, { parameters: "a cat" }));

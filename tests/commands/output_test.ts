@@ -9,11 +9,11 @@ import { FileError, InputError, SafetensorsError } from "../../engine/errors.ts"
 import { encodeSafetensors, type TensorToWrite } from "../../engine/safetensors_writer.ts";
 import { fakeIo, filesIn, inFolder } from "./process.ts";
 
-Deno.test("outputPaths() numbers several pictures", () => {
+Deno.test("outputPaths() numbers several images", () => {
   assertEquals(outputPaths("a/cat.png", 1), ["a/cat.png"]);
   assertEquals(outputPaths("a/cat.v2.PNG", 2), ["a/cat.v2-1.PNG", "a/cat.v2-2.PNG"]);
   assertEquals(outputPaths("cat", 2), ["cat-1", "cat-2"]);
-  assertThrows(() => outputPaths("cat.jpg", 1), UsageError, "pictures are PNG files");
+  assertThrows(() => outputPaths("cat.jpg", 1), UsageError, "images are PNG files");
 });
 
 Deno.test("checkWritable() writes nothing, and keeps what is there", () =>
@@ -29,7 +29,7 @@ Deno.test("checkWritable() writes nothing, and keeps what is there", () =>
     assertEquals(filesIn(folder), ["a.png"]);
   }));
 
-Deno.test("contactSheet() enlarges small pictures and fills rows", () => {
+Deno.test("contactSheet() enlarges small images and fills rows", () => {
   const dot = (value: number) => ({
     width: 64,
     height: 64,

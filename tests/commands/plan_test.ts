@@ -58,7 +58,7 @@ Deno.test("plan: stages what does not fit, and says in one line what would", () 
     }
   }));
 
-Deno.test("generate: --max-vram draws the same picture in stages, or leaves no file", () =>
+Deno.test("generate: --max-vram draws the same image in stages, or leaves no file", () =>
   inFolder(async (cwd) => {
     const draw = (...args: string[]) =>
       ended(start(["generate", "red apple", "-s", "3", ...args], { cwd }));

@@ -1,14 +1,14 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InputError } from "../../engine/errors.ts";
 import { bitEntropy, flipSensitivity, type SensitivityOptions } from "../../model/analysis.ts";
-import type { PictureBits } from "../../model/bits/picture_bits.ts";
-import type { Picture } from "../../model/image/png.ts";
+import type { ImageBits } from "../../model/bits/image_bits.ts";
+import type { Image } from "../../model/image/png.ts";
 
 /** Levels that a bit adds: of scale 0 to a channel of all four pixels, of scale 1 to a channel of one. */
 const LEVELS = [40, 16] as const;
 
 /** Bits of 2x2 pixels: 3 at scale 0, 12 at scale 1. */
-function picture(coarse: readonly number[], fine: readonly number[]): PictureBits {
+function image(coarse: readonly number[], fine: readonly number[]): ImageBits {
   return {
     width: 2,
     height: 2,
@@ -19,13 +19,13 @@ function picture(coarse: readonly number[], fine: readonly number[]): PictureBit
   };
 }
 
-const ONE = picture([1, 0, 1], [1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
-const TWO = picture([0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+const ONE = image([1, 0, 1], [1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
+const TWO = image([0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 /** A decoder that adds up {@link LEVELS}, and remembers what it got. */
 function adder() {
-  const calls: (readonly PictureBits[])[] = [];
-  const decode = (list: readonly PictureBits[]): Promise<Picture[]> => {
+  const calls: (readonly ImageBits[])[] = [];
+  const decode = (list: readonly ImageBits[]): Promise<Image[]> => {
     calls.push(list);
     return Promise.resolve(list.map(({ width, height, scales: [coarse, fine] }) => {
       const rgba = new Uint8Array(4 * 4).fill(255);
@@ -42,9 +42,9 @@ function adder() {
 const decibels = (error: number) => 10 * Math.log10(255 ** 2 / error);
 
 Deno.test("bitEntropy() is what a hand computes", () => {
-  const zeros = picture([0, 0, 0], new Array(12).fill(0));
-  const ones = picture([1, 1, 1], new Array(12).fill(1));
-  const all = (pictures: PictureBits[]) => bitEntropy(pictures).map((s) => [s.ones, s.entropy]);
+  const zeros = image([0, 0, 0], new Array(12).fill(0));
+  const ones = image([1, 1, 1], new Array(12).fill(1));
+  const all = (images: ImageBits[]) => bitEntropy(images).map((s) => [s.ones, s.entropy]);
   assertEquals(all([zeros]), [[0, 0], [0, 0]]);
   assertEquals(all([ones, ones]), [[1, 0], [1, 0]]);
   assertEquals(all([zeros, ones]), [[0.5, 1], [0.5, 1]]);
@@ -58,8 +58,8 @@ Deno.test("bitEntropy() is what a hand computes", () => {
   assertAlmostEquals(fine!.ones, 5 / 12, 1e-12);
   assertAlmostEquals(fine!.entropy, (1 + quarter + 1) / 3, 1e-12);
 
-  // A channel that is 1 here and 0 there is a coin, though each picture's bits are all alike.
-  const striped = picture([1, 0, 0], [1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0]);
+  // A channel that is 1 here and 0 there is a coin, though each image's bits are all alike.
+  const striped = image([1, 0, 0], [1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0]);
   assertEquals(all([striped]), [[1 / 3, 0], [1 / 3, 0]]);
   const mixed = bitEntropy([striped, zeros]);
   assertEquals(mixed.map(({ samples }) => samples), [2, 8]);
@@ -77,7 +77,7 @@ Deno.test("flipSensitivity() is what a hand computes of a linear decoder", async
   const scales = await flipSensitivity(decode, [ONE, TWO], { shares, trials: 3, onProgress });
 
   assertEquals(scales.map(({ grid }) => grid), [[1, 1], [2, 2]]);
-  // Without scale 1 the pictures lack 5 and 2 of its ones.
+  // Without scale 1 the images lack 5 and 2 of its ones.
   assertAlmostEquals(scales[0]!.upTo, decibels((5 + 2) / 2 * LEVELS[1] ** 2 / 12), 1e-9);
   assertEquals(scales[1]!.upTo, Infinity);
   // Whichever bits are flipped: one of scale 0 changes 4 of 12 values, one of scale 1 changes 1.
@@ -91,16 +91,16 @@ Deno.test("flipSensitivity() is what a hand computes of a linear decoder", async
       assertAlmostEquals(levelsPerFlip, Math.sqrt(each), 1e-9);
     }
   }
-  // 2 whole, 2 of scale 0 alone, 2 pictures · 2 scales · 3 trials · 3 shares in batches of 16.
+  // 2 whole, 2 of scale 0 alone, 2 images · 2 scales · 3 trials · 3 shares in batches of 16.
   assertEquals(calls.map((list) => list.length), [2, 2, 16, 16, 4]);
   assertEquals(told, [[2, 40], [4, 40], [20, 40], [36, 40], [40, 40]]);
 });
 
-Deno.test("flipSensitivity() flips bits of one scale, by the picture's seed alone", async () => {
-  const run = async (pictures: PictureBits[], seed: bigint, trials = 2) => {
+Deno.test("flipSensitivity() flips bits of one scale, by the image's seed alone", async () => {
+  const run = async (images: ImageBits[], seed: bigint, trials = 2) => {
     const { decode, seen } = adder();
     const options = { shares: [0.01, 0.5], trials, seed };
-    return { numbers: await flipSensitivity(decode, pictures, options), seen: seen() };
+    return { numbers: await flipSensitivity(decode, images, options), seen: seen() };
   };
   const [first, again, other] = [
     await run([ONE], 5n),
@@ -120,16 +120,16 @@ Deno.test("flipSensitivity() flips bits of one scale, by the picture's seed alon
       assert(few![at] === bit || many![at] === few![at], "more flips must include fewer");
     }
   }
-  // Two pictures: whole, scale 0, then scale by scale; the second as if it were alone.
+  // Two images: whole, scale 0, then scale by scale; the second as if it were alone.
   const both = await run([TWO, ONE], 5n);
   assertEquals([...both.seen.slice(8, 12), ...both.seen.slice(16, 20)], other.seen.slice(2));
 });
 
-Deno.test("flipSensitivity() gives large pictures to the decoder one by one", async () => {
+Deno.test("flipSensitivity() gives large images to the decoder one by one", async () => {
   const sizes: number[] = [];
   const bits = { ...ONE, width: 1024, height: 512 };
   const pixel = { width: 1, height: 1, rgba: new Uint8Array(4) };
-  const decode = (list: readonly PictureBits[]) => {
+  const decode = (list: readonly ImageBits[]) => {
     sizes.push(list.length);
     return Promise.resolve(list.map(() => pixel));
   };
@@ -157,22 +157,22 @@ Deno.test("flipSensitivity() ends between batches when it is aborted", async () 
 
 Deno.test("bitEntropy() and flipSensitivity() refuse with one line", async () => {
   const { decode, calls } = adder();
-  const square: PictureBits = { ...ONE, schedule: [[1, 1], [1, 2]] };
-  const rejects = async (pictures: PictureBits[], options: SensitivityOptions, line: string) => {
-    const sense = () => flipSensitivity(decode, pictures, options);
+  const square: ImageBits = { ...ONE, schedule: [[1, 1], [1, 2]] };
+  const rejects = async (images: ImageBits[], options: SensitivityOptions, line: string) => {
+    const sense = () => flipSensitivity(decode, images, options);
     assertEquals((await assertRejects(sense, InputError)).message, line);
   };
   for (
-    const [pictures, line] of [
-      [[], "Cannot analyze no pictures: give one or more"],
+    const [images, line] of [
+      [[], "Cannot analyze no images: give one or more"],
       [
         [ONE, TWO, square],
-        "Cannot analyze pictures 0 and 2 together: one has the scales 1x1,2x2, the other 1x1,1x2",
+        "Cannot analyze images 0 and 2 together: one has the scales 1x1,2x2, the other 1x1,1x2",
       ],
     ] as const
   ) {
-    assertEquals(assertThrows(() => bitEntropy(pictures), InputError).message, line);
-    await rejects([...pictures], {}, line);
+    assertEquals(assertThrows(() => bitEntropy(images), InputError).message, line);
+    await rejects([...images], {}, line);
   }
   for (const [bad, said] of [[0, "0"], [1.5, "1.5"], [NaN, "NaN"], [-0.1, "-0.1"]] as const) {
     const line = `Cannot flip a share of ${said} of the bits: give shares above 0 up to 1`;

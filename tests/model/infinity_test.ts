@@ -42,7 +42,7 @@ async function reproduces(model: InfinityModel): Promise<void> {
     assertNear(at("scale3.codes_sum"), await golden("codes"), 2e-5, `${prompt} codes`);
     const image = await expected.read(`p${p}.image_u8`) as Uint8Array;
     const most = Math.max(...at("image").map((v, i) => Math.abs(v - image[i]!)));
-    assert(most <= 1, `${prompt}: picture differs by ${most}`);
+    assert(most <= 1, `${prompt}: image differs by ${most}`);
   }
 }
 
@@ -59,7 +59,7 @@ Deno.test("generate() gives the same bytes for the same seed, and others for ano
     (await model.generate({ prompt: "a smiling thing", seed, tau: 2 })).images[0]!.rgba;
   assertEquals(await draw(3), await draw(3));
   const [a, b] = [await draw(3), await draw(4)];
-  assert(a.some((v, i) => v !== b[i]), "another seed must give another picture");
+  assert(a.some((v, i) => v !== b[i]), "another seed must give another image");
 });
 
 Deno.test("generate() gives an image of a batch the bytes it has alone", async () => {
@@ -135,7 +135,7 @@ Deno.test("generate() draws the same without the unconditional half as with it, 
   }
 });
 
-Deno.test("cfgUntil guides the first scales as given, and its picture is made again from its parameters", async () => {
+Deno.test("cfgUntil guides the first scales as given, and its image is made again from its parameters", async () => {
   const draw = async (options: SamplingOptions) =>
     (await model.generate({ prompt: "pizza", seed: 8, tau: 1.5, ...options })).images[0]!;
   for (

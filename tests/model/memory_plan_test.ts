@@ -46,7 +46,7 @@ Deno.test("planMemory() counts the encoder of an edit", async () => {
   const plain = await planMemory(config, { staged: true });
   const edit = await planMemory(config, { staged: true, edit: true });
   const text = (plan: typeof plain) => plan.stages.find(({ stage }) => stage === "text")!;
-  assert(text(edit).peak >= text(plain).peak, "a picture is encoded before the text is");
+  assert(text(edit).peak >= text(plain).peak, "an image is encoded before the text is");
   assert(edit.peak >= plain.peak);
   const adapter = device.capabilities.class;
   const resident = await planMemory(config, { edit: true, adapter });
@@ -55,7 +55,7 @@ Deno.test("planMemory() counts the encoder of an edit", async () => {
   assert(resident.peak > without.peak, `${resident.peak}, ${without.peak}`);
 });
 
-Deno.test("InfinityModel draws the same picture in stages, with less memory", async () => {
+Deno.test("InfinityModel draws the same image in stages, with less memory", async () => {
   const options = { prompt: "red apple", negativePrompt: "blue", seed: 3 };
   const whole = await measured({}, options);
   const staged = await measured({ staged: true }, options);
@@ -72,7 +72,7 @@ Deno.test("InfinityModel in stages draws again and again, and gives all memory b
   assertEquals(again.images[0]!.rgba, b!.images[0]!.rgba);
   assert(a!.images[0]!.rgba.some((v, i) => v !== again.images[0]!.rgba[i]));
   await assertRejects(() => model.generate({ prompt: "red apple", tau: -1 }));
-  assertEquals(device.memory.liveBytes, before, "nothing stays between two pictures");
+  assertEquals(device.memory.liveBytes, before, "nothing stays between two images");
   model.dispose();
 });
 

@@ -218,8 +218,8 @@ for (const storage of [...STORAGES, ...MATRICES ? ["on tensor cores"] : []]) {
         const start = () =>
           epilogue === "add" ? upload("f32", [B, H, W, N], before) : poisoned("f32", [B, H, W, N]);
         const whole = start();
-        const picture = upload("f32", [B, H, W, C], x);
-        conv2d(device, { x: picture, conv, y: whole, epilogue, variant });
+        const image = upload("f32", [B, H, W, C], x);
+        conv2d(device, { x: image, conv, y: whole, epilogue, variant });
         for (const rows of [1, 2, 3, 7]) {
           const y = start();
           for (let image = 0; image < B; image++) {
@@ -261,7 +261,7 @@ Deno.test("conv2d() leaves the rows outside a strip and refuses one that lacks r
     const strip of [
       { image: 1, begin: 1, first: 1, count: 1 }, // row 0 is missing
       { image: 1, begin: 0, first: 1, count: 2 }, // row 3 is missing
-      { image: 1, begin: 2, first: 3, count: 1 }, // x goes on below the picture
+      { image: 1, begin: 2, first: 3, count: 1 }, // x goes on below the image
       { image: 2, begin: 1, first: 2, count: 1 },
     ]
   ) {

@@ -9,14 +9,14 @@ import {
   holdsBits,
   packBits,
 } from "../../../model/bits/bits_file.ts";
-import { bitCount, type PictureBits, takeScales } from "../../../model/bits/picture_bits.ts";
+import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
 import { parseSchedule, schedules } from "../../../model/config/schedule.ts";
 import type { Grid } from "../../../model/transformer/transformer.ts";
 import { build } from "../../engine/safetensors_helpers.ts";
 import { below as random } from "../../random.ts";
 
-/** A picture of random bits, 16 pixels to a position of the last scale. */
-function picture(schedule: readonly Grid[], d: number, seed: number, model?: string): PictureBits {
+/** An image of random bits, 16 pixels to a position of the last scale. */
+function image(schedule: readonly Grid[], d: number, seed: number, model?: string): ImageBits {
   const next = random(seed);
   const latent = schedule.at(-1)!;
   return {
@@ -30,18 +30,18 @@ function picture(schedule: readonly Grid[], d: number, seed: number, model?: str
   };
 }
 
-const APPLE = picture(parseSchedule("1x1,2x3,5x7"), 3, 1, "emoji-nano"); // 126 bits: 16 bytes
+const APPLE = image(parseSchedule("1x1,2x3,5x7"), 3, 1, "emoji-nano"); // 126 bits: 16 bytes
 
-/** Pictures of odd numbers of bits, of other shapes, and of a part of their scales. */
-const PICTURES: PictureBits[] = [
+/** Images of odd numbers of bits, of other shapes, and of a part of their scales. */
+const IMAGES: ImageBits[] = [
   APPLE,
-  picture([[1, 1]], 1, 2),
-  picture([[1, 1], [1, 7]], 1, 3, ""),
-  picture([[1, 1], [9, 2], [31, 3]], 7, 4, 'a "model"\nof 猫 \u2028'),
-  picture([[2, 2]], 64, 5, "x".repeat(300)),
+  image([[1, 1]], 1, 2),
+  image([[1, 1], [1, 7]], 1, 3, ""),
+  image([[1, 1], [9, 2], [31, 3]], 7, 4, 'a "model"\nof 猫 \u2028'),
+  image([[2, 2]], 64, 5, "x".repeat(300)),
   takeScales(APPLE, 2),
-  takeScales(picture(schedules(1, "1M"), 32, 6, "infinity-2b"), 9),
-  ...Array.from({ length: 63 }, (_, i) => picture([[1, 1], [3, 2]], i + 2, i, "m")),
+  takeScales(image(schedules(1, "1M"), 32, 6, "infinity-2b"), 9),
+  ...Array.from({ length: 63 }, (_, i) => image([[1, 1], [3, 2]], i + 2, i, "m")),
 ];
 
 /** The header's bytes, with its padding. */
@@ -50,9 +50,9 @@ function headerBytes(file: Uint8Array<ArrayBuffer>): number {
 }
 
 Deno.test("decodeBitsFile() reads what encodeBitsFile() wrote", async () => {
-  assert(PICTURES.some((bits) => bitCount(bits) % 8 === 0));
-  assert(PICTURES.filter((bits) => bitCount(bits) % 8 !== 0).length > PICTURES.length / 2);
-  for (const bits of PICTURES) {
+  assert(IMAGES.some((bits) => bitCount(bits) % 8 === 0));
+  assert(IMAGES.filter((bits) => bitCount(bits) % 8 !== 0).length > IMAGES.length / 2);
+  for (const bits of IMAGES) {
     const before = structuredClone(bits);
     const file = encodeBitsFile(bits);
     const copy = file.slice();
@@ -64,12 +64,12 @@ Deno.test("decodeBitsFile() reads what encodeBitsFile() wrote", async () => {
 });
 
 Deno.test("encodeBitsFile() adds little to the bits", () => {
-  for (const bits of PICTURES) {
+  for (const bits of IMAGES) {
     const file = encodeBitsFile(bits);
     assertEquals(file.length, 8 + headerBytes(file) + Math.ceil(bitCount(bits) / 8));
   }
   for (const ratio of [1, 3, 0.333]) {
-    const whole = picture(schedules(ratio, "1M"), 32, 8, "infinity-2b");
+    const whole = image(schedules(ratio, "1M"), 32, 8, "infinity-2b");
     assertEquals(whole.schedule.length, 13);
     const bytes = headerBytes(encodeBitsFile(whole));
     assert(bytes < 400, `${bytes} bytes`);
@@ -102,7 +102,7 @@ Deno.test("packBits() puts the first bit highest, as numpy.unpackbits reads it",
     0b0100_0000,
   ]);
   assertEquals([...packBits([])], []);
-  for (const bits of PICTURES) {
+  for (const bits of IMAGES) {
     const text = bits.scales.map((scale) => scale.join("")).join("");
     const bytes = text.match(/.{1,8}/g)!.map((byte) => parseInt(byte.padEnd(8, "0"), 2));
     assertEquals([...packBits(bits.scales)], bytes);
@@ -207,7 +207,7 @@ Deno.test("decodeBitsFile() refuses other files", async () => {
   const numbers = { ...METADATA, d: 3 };
   const others = [
     new Uint8Array(),
-    new TextEncoder().encode("\x89PNG\r\n\x1a\n and more of a picture"),
+    new TextEncoder().encode("\x89PNG\r\n\x1a\n and more of an image"),
     build("{", 0),
     build({ __metadata__: numbers, bits: { dtype: "U8", shape: [16], data_offsets: [0, 16] } }, 16),
   ];

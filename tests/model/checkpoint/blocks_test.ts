@@ -35,22 +35,22 @@ async function quantisedBox(folder: string, type: WeightType): Promise<string> {
   return folder;
 }
 
-async function picture(folder: string, type?: WeightType) {
+async function image(folder: string, type?: WeightType) {
   using model = await InfinityModel.load(folder, { type });
   const { images } = await model.generate({ prompt: "red apple", seed: 7 });
   return { type: model.type, rgba: images[0]!.rgba };
 }
 
 Deno.test("a file in blocks draws what blocks made while loading draw", async () => {
-  const plain = await picture(BOX);
+  const plain = await image(BOX);
   for (const type of ["q8_0", "q4_0"] as const) {
     await inFolder(async (folder) => {
-      const loaded = await picture(BOX, type);
-      const stored = await picture(await quantisedBox(folder, type));
+      const loaded = await image(BOX, type);
+      const stored = await image(await quantisedBox(folder, type));
       assertEquals(stored.type, type, "known from the file");
       assertEquals(stored.rgba, loaded.rgba, type);
       if (type === "q4_0") assert(stored.rgba.some((v, i) => v !== plain.rgba[i]), "it matters");
-      assertEquals((await picture(folder, "f32")).type, "f32");
+      assertEquals((await image(folder, "f32")).type, "f32");
     });
   }
 });

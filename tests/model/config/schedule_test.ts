@@ -8,7 +8,7 @@ import {
   PIXEL_BUDGETS,
   RATIOS,
   referenceGrid,
-  scheduleForPicture,
+  scheduleForImage,
   scheduleForSize,
   schedules,
 } from "../../../model/config/schedule.ts";
@@ -94,17 +94,17 @@ Deno.test("referenceGrid() is the last scale of an official schedule's ratio", (
   assertThrows(() => referenceGrid([]), InputError);
 });
 
-Deno.test("scheduleForPicture() takes the nearest official shape, as large as the model's own", () => {
+Deno.test("scheduleForImage() takes the nearest official shape, as large as the model's own", () => {
   const config = parseConfig(PRESETS.get("infinity-2b")!.config, "2b");
-  assertEquals(scheduleForPicture(config, 4000, 3000), schedules(0.75, "1M"));
-  assertEquals(scheduleForPicture(config, 300, 500), schedules(1.75, "1M"));
+  assertEquals(scheduleForImage(config, 4000, 3000), schedules(0.75, "1M"));
+  assertEquals(scheduleForImage(config, 300, 500), schedules(1.75, "1M"));
   const small = parseConfig(PRESETS.get("infinity-125m")!.config, "125m");
-  assertEquals(scheduleForPicture(small, 100, 99), schedules(1, "0.06M"));
+  assertEquals(scheduleForImage(small, 100, 99), schedules(1, "0.06M"));
   const { pixel_budgets: _, ...own } = config;
-  assertEquals(scheduleForPicture(own, 4000, 3000), schedules(1, "1M"));
+  assertEquals(scheduleForImage(own, 4000, 3000), schedules(1, "1M"));
 });
 
-Deno.test("scheduleForSize() finds every official picture size", () => {
+Deno.test("scheduleForSize() finds every official image size", () => {
   const config = parseConfig({}, "config.json");
   const patchify = parseConfig({ transformer: { apply_spatial_patchify: 1 } }, "config.json");
   for (const { pixel: [height, width], grids } of cases) {
@@ -183,11 +183,11 @@ Deno.test("scheduleForSize() warns of sizes that a model was not trained for", (
   assertEquals(warned("infinity-2b", 1024, 1024), []);
   assertEquals(warned("infinity-2b", 832, 1248), []);
   assertEquals(warned("infinity-2b", 512, 512), [
-    "infinity-2b was not trained for 512x512: pictures may be poor, better use 1024x1024",
+    "infinity-2b was not trained for 512x512: images may be poor, better use 1024x1024",
   ]);
   assertEquals(warned("infinity-8b-512", 1000, 600), [
     "Using 1120x640, the nearest of the official sizes to 1000x600",
-    "infinity-8b-512 was not trained for 1120x640: pictures may be poor, better use 672x384",
+    "infinity-8b-512 was not trained for 1120x640: images may be poor, better use 672x384",
   ]);
   assertEquals(warned("infinity-125m", 256, 256), []);
   assertThrows(() => warned("infinity-2b", 0, 512), InputError, "both must be above 0");

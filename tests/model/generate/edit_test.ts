@@ -4,8 +4,8 @@ import type { Result } from "../../../model/generate/images.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { type PictureBits, takeScales } from "../../../model/bits/picture_bits.ts";
-import { encodePng, type Picture } from "../../../model/image/png.ts";
+import { type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
+import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../kernels/harness.ts";
 import { PATCHED } from "../checkpoint/patched.ts";
 
@@ -14,8 +14,8 @@ const patched = await InfinityModel.synthetic(PATCHED, { device });
 const sheet = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
 const bytes = await sheet.read("vae.image_u8") as Uint8Array;
 
-/** A real picture, one of those that emoji-nano's VAE was trained on. */
-const picture: Picture = {
+/** A real image, one of those that emoji-nano's VAE was trained on. */
+const image: Image = {
   width: 32,
   height: 32,
   rgba: Uint8Array.from(
@@ -29,7 +29,7 @@ function mask(
   width: number,
   height: number,
   inside: (row: number, col: number) => boolean,
-): Picture {
+): Image {
   const rgba = new Uint8Array(4 * width * height).fill(255);
   for (let i = 0; i < width * height; i++) {
     if (!inside(Math.floor(i / width), i % width)) rgba.fill(0, 4 * i, 4 * i + 3);
@@ -44,9 +44,9 @@ function codes(result: Result): Float32Array {
 }
 
 Deno.test("edit() at strength 0 gives the reconstruction, bit for bit", async () => {
-  const bits = await model.encode(picture);
+  const bits = await model.encode(image);
   const reconstruction = await model.decode(bits);
-  for (const init of [picture, encodePng(picture.rgba, 32, 32), bits]) {
+  for (const init of [image, encodePng(image.rgba, 32, 32), bits]) {
     const { images: [same] } = await model.edit(init, { prompt: "pizza", strength: 0, tau: 3 });
     assertEquals(same!.rgba, reconstruction.rgba);
     assertEquals(same!.bits.scales, bits.scales);
@@ -54,7 +54,7 @@ Deno.test("edit() at strength 0 gives the reconstruction, bit for bit", async ()
 });
 
 Deno.test("edit() keeps the first scales, and draws the rest as the seed and the prompt say", async () => {
-  const bits = await model.encode(picture);
+  const bits = await model.encode(image);
   const options: GenerateOptions = { prompt: "blue car", seed: 4, tau: 2 };
   for (
     const [given, kept] of [
@@ -83,13 +83,13 @@ Deno.test("edit() keeps the first scales, and draws the rest as the seed and the
 });
 
 Deno.test("edit() leaves the codes outside a mask as they are, exactly, and draws inside", async () => {
-  const cases: [InfinityModel, Picture | PictureBits, Picture][] = [
-    [model, picture, mask(32, 32, (_, col) => col >= 16)],
-    [model, picture, mask(32, 32, (row, col) => row < 24 && col > 5 && col < 30)],
-    [model, await model.encode(picture), mask(32, 32, (row, col) => row < 8 || col < 8)],
+  const cases: [InfinityModel, Image | ImageBits, Image][] = [
+    [model, image, mask(32, 32, (_, col) => col >= 16)],
+    [model, image, mask(32, 32, (row, col) => row < 24 && col > 5 && col < 30)],
+    [model, await model.encode(image), mask(32, 32, (row, col) => row < 8 || col < 8)],
     [
       patched,
-      { width: 12, height: 8, rgba: picture.rgba.slice(0, 4 * 96) },
+      { width: 12, height: 8, rgba: image.rgba.slice(0, 4 * 96) },
       mask(12, 8, (r) => r < 5),
     ],
   ];
@@ -125,14 +125,14 @@ Deno.test("edit() leaves the codes outside a mask as they are, exactly, and draw
 Deno.test("edit() with a mask draws everything where it is white, and keeps what the scales keep", async () => {
   const white = mask(32, 32, () => true);
   const options: GenerateOptions = { prompt: "dog face", seed: 8, tau: 2 };
-  const { images: [all] } = await model.edit(picture, { ...options, mask: white });
+  const { images: [all] } = await model.edit(image, { ...options, mask: white });
   assertEquals(all!.rgba, (await model.generate(options)).images[0]!.rgba);
-  const { images: [late] } = await model.edit(picture, { ...options, mask: white, keepScales: 2 });
-  const { images: [same] } = await model.edit(picture, { ...options, keepScales: 2 });
+  const { images: [late] } = await model.edit(image, { ...options, mask: white, keepScales: 2 });
+  const { images: [same] } = await model.edit(image, { ...options, keepScales: 2 });
   assertEquals(late!.rgba, same!.rgba);
-  const { images: [none] } = await model.edit(picture, { ...options, mask: white, strength: 0 });
-  assertEquals(none!.rgba, (await model.decode(await model.encode(picture))).rgba);
-  // a mask is resized and cut as its picture is
+  const { images: [none] } = await model.edit(image, { ...options, mask: white, strength: 0 });
+  assertEquals(none!.rgba, (await model.decode(await model.encode(image))).rgba);
+  // a mask is resized and cut as its image is
   const wide = { width: 64, height: 32, rgba: new Uint8Array(4 * 2048).fill(90) };
   const right = mask(64, 32, (_, col) => col >= 32);
   const { images: [half] } = await model.edit(wide, { ...options, mask: right, trace: true });
@@ -145,7 +145,7 @@ Deno.test("edit() with a mask draws everything where it is white, and keeps what
 });
 
 Deno.test("edit() streams, and spends nothing on what has no say", async () => {
-  const bits = await model.encode(picture);
+  const bits = await model.encode(image);
   const dispatches = async (edit: GenerateOptions) => {
     const before = device.counters.dispatches;
     for await (const step of model.stream({ prompt: "cat", ...edit })) void step;
@@ -158,26 +158,26 @@ Deno.test("edit() streams, and spends nothing on what has no say", async () => {
   ];
   assert(2 * none < all, `${none} of ${all}: no scale is drawn`);
   assertEquals(half, all + 2, "the bits of two scales are forced");
-  // a picture of which nothing stays is not encoded
-  assertEquals(await dispatches({ init: picture, strength: 1 }), all);
-  assert(await dispatches({ init: picture, strength: 0.5 }) > half);
+  // an image of which nothing stays is not encoded
+  assertEquals(await dispatches({ init: image, strength: 1 }), all);
+  assert(await dispatches({ init: image, strength: 0.5 }) > half);
 });
 
 Deno.test("edit() refuses in one line", async () => {
-  const bits = await model.encode(picture);
+  const bits = await model.encode(image);
   const white = mask(32, 32, () => true);
   const refused: [GenerateOptions, string][] = [
-    [{ init: picture, strength: 1.5 }, "Cannot use strength 1.5: it must be from 0 to 1"],
-    [{ init: picture, strength: NaN }, "Cannot use strength NaN"],
-    [{ init: picture, keepScales: 5 }, "Cannot keep 5 scales: the schedule has 4"],
-    [{ init: picture, keepScales: 1.5 }, "Cannot keep 1.5 scales: give a whole number"],
-    [{ init: picture, keepScales: 1, strength: 1 }, "Cannot use both strength and keepScales"],
-    [{ mask: white }, "Cannot use mask without a picture to start from"],
-    [{ strength: 0.5 }, "Cannot use strength without a picture to start from"],
-    [{ init: picture, mask: mask(31, 32, () => true) }, "Cannot use a mask of 31x32 pixels"],
-    [{ init: picture, mask: mask(32, 32, () => false) }, "Cannot draw: the mask is white over no"],
-    [{ init: picture, mask: mask(32, 32, (r, c) => r < 9 && c < 4 && r > 5) }, "the mask is white"],
-    [{ init: picture, forceBits: [] }, "Cannot force bits and edit a picture"],
+    [{ init: image, strength: 1.5 }, "Cannot use strength 1.5: it must be from 0 to 1"],
+    [{ init: image, strength: NaN }, "Cannot use strength NaN"],
+    [{ init: image, keepScales: 5 }, "Cannot keep 5 scales: the schedule has 4"],
+    [{ init: image, keepScales: 1.5 }, "Cannot keep 1.5 scales: give a whole number"],
+    [{ init: image, keepScales: 1, strength: 1 }, "Cannot use both strength and keepScales"],
+    [{ mask: white }, "Cannot use mask without an image to start from"],
+    [{ strength: 0.5 }, "Cannot use strength without an image to start from"],
+    [{ init: image, mask: mask(31, 32, () => true) }, "Cannot use a mask of 31x32 pixels"],
+    [{ init: image, mask: mask(32, 32, () => false) }, "Cannot draw: the mask is white over no"],
+    [{ init: image, mask: mask(32, 32, (r, c) => r < 9 && c < 4 && r > 5) }, "the mask is white"],
+    [{ init: image, forceBits: [] }, "Cannot force bits and edit an image"],
     [{ init: { ...bits, d: 16 } }, 'Cannot decode "bits" with emoji-nano'],
     [{ init: takeScales(bits, 2), strength: 0.25 }, "have 2 scales, 3 are to be kept"],
     [{ init: takeScales(bits, 3), mask: white }, "have 3 scales, a mask needs all 4"],

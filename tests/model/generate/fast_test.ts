@@ -128,7 +128,7 @@ Deno.test("prune: a scale before the last takes the hidden states of the one bef
   }
 });
 
-Deno.test("fast pictures are near the exact ones, alone or in a batch, and again from their parameters", async () => {
+Deno.test("fast images are near the exact ones, alone or in a batch, and again from their parameters", async () => {
   const exact = (await model.generate({ prompt: PROMPTS, seed: 3 })).images;
   // measured: see model/generate/fast.ts
   for (const [fast, least] of [[["kv"], 0.97], [["prune"], 0.85], [ALL, 0.85]] as const) {

@@ -112,7 +112,7 @@ Deno.test("generate() draws the nearest official size where the model knows them
     assertEquals([image!.width, image!.height], [128, 128]);
     assertEquals(warnings, [
       "Using 128x128, the nearest of the official sizes to 100x110",
-      "emoji-nano was not trained for 128x128: pictures may be poor, better use 256x256",
+      "emoji-nano was not trained for 128x128: images may be poor, better use 256x256",
     ]);
     model.dispose();
   }));

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import type { Step } from "../../../model/generate/options.ts";
-import { takeScales } from "../../../model/bits/picture_bits.ts";
+import { takeScales } from "../../../model/bits/image_bits.ts";
 import { device } from "../../kernels/harness.ts";
 import { PATCHED } from "../checkpoint/patched.ts";
 
@@ -36,7 +36,7 @@ Deno.test("stream() yields the bits of each scale, and at the end what generate(
   patched.dispose();
 });
 
-Deno.test("stream() reads back once a scale, and each picture costs one more, with preview none", async () => {
+Deno.test("stream() reads back once a scale, and each image costs one more, with preview none", async () => {
   const count = async (preview: boolean, show: boolean) => {
     const before = device.readBacks;
     for await (const step of model.stream({ prompt: "dog face", preview })) {
@@ -68,8 +68,8 @@ Deno.test("stream() lets the loop decode and encode, while generate() waits for 
   await drawing.next();
   const other = model.generate({ prompt: "pizza" }).then(() => order.push("generate"));
   for await (const step of drawing) {
-    const picture = await model.decode(step.bits[0]!);
-    await model.encode(picture);
+    const image = await model.decode(step.bits[0]!);
+    await model.encode(image);
     order.push("step");
   }
   await other;

@@ -4,8 +4,8 @@ import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { TensorToWrite } from "../../../engine/safetensors_writer.ts";
 import { psnr } from "../../../model/image/metrics.ts";
-import { bitCount, type PictureBits, takeScales } from "../../../model/bits/picture_bits.ts";
-import { encodePng, type Picture } from "../../../model/image/png.ts";
+import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
+import { encodePng, type Image } from "../../../model/image/png.ts";
 import { assertNear, device, random } from "../../kernels/harness.ts";
 import { PATCHED } from "../checkpoint/patched.ts";
 
@@ -13,16 +13,16 @@ const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
 const { images: [apple] } = await model.generate({ prompt: "red apple", seed: 7 });
 
-/** The picture that the reference encoded, [32, 32, 3] bytes. */
+/** The image that the reference encoded, [32, 32, 3] bytes. */
 const bytes = await expected.read("vae.image_u8") as Uint8Array;
 const rgba = Uint8Array.from(
   { length: 4 * 32 * 32 },
   (_, i) => i % 4 === 3 ? 255 : bytes[Math.floor(i / 4) * 3 + i % 4]!,
 );
-const reference: Picture = { width: 32, height: 32, rgba };
+const reference: Image = { width: 32, height: 32, rgba };
 
-/** A picture of random pixels. */
-function noise(width: number, height: number, seed: number): Picture {
+/** An image of random pixels. */
+function noise(width: number, height: number, seed: number): Image {
   const next = random(seed);
   const rgba = Uint8Array.from(
     { length: 4 * width * height },
@@ -66,7 +66,7 @@ Deno.test("golden: encode() gives the reference's bits, from pixels, a file, or 
   assertNear(trace[5]!.data as Float32Array, await expected.readFloat32("vae.codes"), 1e-6, "z");
 });
 
-Deno.test("decode() gives back the very picture that bits were drawn for, alone and in a batch", async () => {
+Deno.test("decode() gives back the very image that bits were drawn for, alone and in a batch", async () => {
   const synthetic = await InfinityModel.synthetic(PATCHED, { device });
   for (const [of, prompt] of [[model, ["pizza", "blue car"]], [synthetic, ["a", "b"]]] as const) {
     const { images } = await of.generate({ prompt, seed: 3 });
@@ -84,7 +84,7 @@ Deno.test("decode() gives back the very picture that bits were drawn for, alone 
   synthetic.dispose();
 });
 
-Deno.test("encode() and decode() lose less with each scale, and are a picture's own inverse nearly", async () => {
+Deno.test("encode() and decode() lose less with each scale, and are an image's own inverse nearly", async () => {
   const bits = await model.encode(reference);
   const losses: number[] = [];
   for (let k = 1; k <= 4; k++) {
@@ -171,7 +171,7 @@ Deno.test("encode() and decode() load the VAE alone where they are told to, or f
 Deno.test("encode() and decode() refuse in one line, and hear an abort", async () => {
   const bits = await model.encode(reference);
   const refused: [() => Promise<unknown>, string][] = [
-    [() => model.encode(reference, { scales: 5 }), "Cannot take 5 scales: the picture has 4"],
+    [() => model.encode(reference, { scales: 5 }), "Cannot take 5 scales: the image has 4"],
     [() => model.encode(reference, { scales: 0 }), "Cannot take 0 scales"],
     [() => model.encode(reference, { width: 64 }), "Cannot use width 64 alone"],
     [() => model.encode(reference, { schedule: [] }), "Cannot use an empty schedule"],
@@ -236,11 +236,11 @@ Deno.test("encode() says where the VAE has no encoder", async () => {
     file.close();
     await Deno.writeFile(`${folder}/vae.safetensors`, encodeSafetensors(tensors));
     using half = await InfinityModel.load(folder, { device, lazy: true });
-    assertEquals((await half.decode(apple!.bits as PictureBits)).rgba, apple!.rgba);
+    assertEquals((await half.decode(apple!.bits as ImageBits)).rgba, apple!.rgba);
     await assertRejects(
       () => half.encode(reference),
       Error,
-      "it has no encoder, so it cannot read pictures; use the whole VAE",
+      "it has no encoder, so it cannot read images; use the whole VAE",
     );
   } finally {
     await Deno.remove(folder, { recursive: true });

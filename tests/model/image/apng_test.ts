@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { InputError } from "../../../engine/errors.ts";
 import { encodeApng } from "../../../model/image/apng.ts";
-import { decodePng, encodePng, type Picture, readPngText } from "../../../model/image/png.ts";
+import { decodePng, encodePng, type Image, readPngText } from "../../../model/image/png.ts";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
@@ -45,7 +45,7 @@ function still(header: Uint8Array, pixels: Uint8Array): Uint8Array {
   ]);
 }
 
-function noise(width: number, height: number, seed: number, alpha?: number): Picture {
+function noise(width: number, height: number, seed: number, alpha?: number): Image {
   const length = width * height * 4;
   const rgba = Uint8Array.from({ length }, (_, i) => Math.imul(i + 97 * seed, 2654435761) >>> 24);
   if (alpha !== undefined) { for (let i = 3; i < length; i += 4) rgba[i] = alpha; }
@@ -112,7 +112,7 @@ Deno.test("encodeApng() writes text where encodePng() does", () => {
 
 Deno.test("encodeApng() refuses what it cannot store", () => {
   const [a, b] = [noise(2, 2, 0), noise(2, 2, 1)];
-  const refuses = (frames: Picture[], delays: number[], reason: string, text = {}) => {
+  const refuses = (frames: Image[], delays: number[], reason: string, text = {}) => {
     const { message } = assertThrows(() => encodeApng(frames, delays, text), InputError, reason);
     assert(!message.includes("\n"));
   };

@@ -1,31 +1,31 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { InputError } from "../../../engine/errors.ts";
 import { psnr, ssim } from "../../../model/image/metrics.ts";
-import type { Picture } from "../../../model/image/png.ts";
+import type { Image } from "../../../model/image/png.ts";
 
 const C1 = 6.5025; // (0.01 · 255)²
 const C2 = 58.5225; // (0.03 · 255)²
 
-/** A picture of one colour. */
-function plain(width: number, height: number, ...colour: number[]): Picture {
+/** An image of one colour. */
+function plain(width: number, height: number, ...colour: number[]): Image {
   const length = width * height * 4;
   return { width, height, rgba: Uint8Array.from({ length }, (_, i) => colour[i % 4] ?? 255) };
 }
 
-/** A picture of noise, by a generator that gives the same for the same seed. */
-function noise(width: number, height: number, seed: number): Picture {
+/** An image of noise, by a generator that gives the same for the same seed. */
+function noise(width: number, height: number, seed: number): Image {
   let state = seed;
   const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
   return { width, height, rgba: Uint8Array.from({ length: width * height * 4 }, next) };
 }
 
-/** The picture with a part of another mixed in. */
-function mixed(a: Picture, b: Picture, share: number): Picture {
+/** The image with a part of another mixed in. */
+function mixed(a: Image, b: Image, share: number): Image {
   return { ...a, rgba: a.rgba.map((v, i) => v * (1 - share) + b.rgba[i]! * share) };
 }
 
 /** SSIM by its definition: each window on its own, in two dimensions, moments about the mean. */
-function bruteSsim(a: Picture, b: Picture): number {
+function bruteSsim(a: Image, b: Image): number {
   const { width, height } = a;
   const least = Math.min(11, width, height);
   const size = least % 2 === 1 ? least : least - 1;
@@ -106,7 +106,7 @@ Deno.test("ssim() is its definition, window by window", () => {
   }
 });
 
-Deno.test("ssim() is 1 for equal pictures and symmetric", () => {
+Deno.test("ssim() is 1 for equal images and symmetric", () => {
   for (const [width, height] of [[1, 1], [9, 4], [31, 17]] as const) {
     const [a, b] = [noise(width, height, 5), noise(width, height, 6)];
     assertEquals(ssim(a, { ...a, rgba: a.rgba.slice() }), 1);
@@ -116,7 +116,7 @@ Deno.test("ssim() is 1 for equal pictures and symmetric", () => {
   }
 });
 
-Deno.test("psnr() and ssim() ignore alpha, and change neither picture", () => {
+Deno.test("psnr() and ssim() ignore alpha, and change neither image", () => {
   const [a, b] = [noise(12, 12, 1), noise(12, 12, 2)];
   const opaque = { ...b, rgba: b.rgba.map((v, i) => i % 4 === 3 ? 255 : v) };
   const before = [a.rgba.slice(), b.rgba.slice()];
@@ -127,7 +127,7 @@ Deno.test("psnr() and ssim() ignore alpha, and change neither picture", () => {
   assertEquals([a.rgba, b.rgba], before);
 });
 
-Deno.test("psnr() and ssim() refuse pictures that cannot be compared", () => {
+Deno.test("psnr() and ssim() refuse images that cannot be compared", () => {
   const refuses = (call: () => number, reason: string) => {
     const { message } = assertThrows(call, InputError, reason);
     assert(!message.includes("\n"));

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { fitMask, fitPicture } from "../../../model/image/resize.ts";
-import { MASKS, paint, resizable, resizableMask, RESIZED } from "./picture_files.ts";
+import { fitImage, fitMask } from "../../../model/image/resize.ts";
+import { MASKS, paint, resizable, resizableMask, RESIZED } from "./image_files.ts";
 
 /** The bytes that these values of [-1, 1] came from; each must have come from one. */
 function bytesOf(values: Float32Array): Uint8Array {
@@ -22,52 +22,52 @@ function plain(width: number, height: number, ...rgba: number[]) {
   return { width, height, rgba: paint(width, height, () => rgba) };
 }
 
-Deno.test("fitPicture() resizes and crops as Pillow does", () => {
+Deno.test("fitImage() resizes and crops as Pillow does", () => {
   for (const { from, to, transparent, rgb } of RESIZED) {
     const [width, height] = to;
-    const values = fitPicture(resizable(from, transparent), width, height);
+    const values = fitImage(resizable(from, transparent), width, height);
     const { most, mean } = difference(bytesOf(values), rgb);
     assertLess(most, 2, `${from} to ${to}`);
     assertLess(mean, 0.01, `${from} to ${to}`);
   }
 });
 
-Deno.test("fitPicture() takes a picture of that size as it is", () => {
-  const picture = resizable([16, 9], false);
-  const rgb = picture.rgba.filter((_, i) => i % 4 < 3);
-  assertEquals(bytesOf(fitPicture(picture, 16, 9)), rgb);
+Deno.test("fitImage() takes an image of that size as it is", () => {
+  const image = resizable([16, 9], false);
+  const rgb = image.rgba.filter((_, i) => i % 4 < 3);
+  assertEquals(bytesOf(fitImage(image, 16, 9)), rgb);
 });
 
-Deno.test("fitPicture() maps black to -1 and white to 1, at any size", () => {
+Deno.test("fitImage() maps black to -1 and white to 1, at any size", () => {
   for (const [width, height] of [[5, 3], [3, 5], [64, 48], [1, 1]]) {
     for (const [byte, value] of [[0, -1], [255, 1]]) {
-      const values = fitPicture(plain(width, height, byte, byte, byte, 255), 13, 11);
+      const values = fitImage(plain(width, height, byte, byte, byte, 255), 13, 11);
       assertEquals(values, new Float32Array(13 * 11 * 3).fill(value));
     }
   }
 });
 
-Deno.test("fitPicture() lays a transparent picture on white", () => {
+Deno.test("fitImage() lays a transparent image on white", () => {
   const pixels = [[10, 20, 30, 0], [10, 20, 30, 51], [10, 20, 30, 255]];
-  const picture = { width: 3, height: 1, rgba: paint(3, 1, (x) => pixels[x]) };
+  const image = { width: 3, height: 1, rgba: paint(3, 1, (x) => pixels[x]) };
   const expected = [255, 255, 255, 206, 208, 210, 10, 20, 30]; // 0.2 of it, and 0.8 × 255
-  assertEquals(bytesOf(fitPicture(picture, 3, 1)), new Uint8Array(expected));
+  assertEquals(bytesOf(fitImage(image, 3, 1)), new Uint8Array(expected));
 });
 
-Deno.test("fitPicture() crops the centre, the odd pixel from the far side", () => {
-  const bytes = (picture: Float32Array) => [...bytesOf(picture)].filter((_, i) => i % 3 === 0);
+Deno.test("fitImage() crops the centre, the odd pixel from the far side", () => {
+  const bytes = (image: Float32Array) => [...bytesOf(image)].filter((_, i) => i % 3 === 0);
   const row = { width: 7, height: 2, rgba: paint(7, 2, (x) => [x, x, x, 255]) };
-  assertEquals(bytes(fitPicture(row, 2, 2)), [2, 3, 2, 3]);
+  assertEquals(bytes(fitImage(row, 2, 2)), [2, 3, 2, 3]);
   const column = { width: 2, height: 7, rgba: paint(2, 7, (_, y) => [y, y, y, 255]) };
-  assertEquals(bytes(fitPicture(column, 2, 2)), [2, 2, 3, 3]);
+  assertEquals(bytes(fitImage(column, 2, 2)), [2, 2, 3, 3]);
 });
 
-Deno.test("fitPicture() covers every size from every shape", () => {
+Deno.test("fitImage() covers every size from every shape", () => {
   for (let width = 1; width < 24; width++) {
     for (let height = 1; height < 24; height++) {
-      const picture = plain(width, height, 255, 255, 255, 255);
+      const image = plain(width, height, 255, 255, 255, 255);
       for (const [w, h] of [[1, 1], [7, 5], [10, 23]]) {
-        const values = fitPicture(picture, w, h);
+        const values = fitImage(image, w, h);
         assertEquals(values.length, w * h * 3);
         assert(values.every((value) => value === 1), `${width}x${height} to ${w}x${h}`);
       }
@@ -75,12 +75,12 @@ Deno.test("fitPicture() covers every size from every shape", () => {
   }
 });
 
-Deno.test("fitPicture() and fitMask() make no more of a long picture than is kept", () => {
+Deno.test("fitImage() and fitMask() make no more of a long image than is kept", () => {
   // Resized whole, these would take 20 GB.
   for (const [width, height] of [[100_000, 1], [1, 100_000]]) {
-    const picture = plain(width, height, 255, 255, 255, 255);
-    assert(fitPicture(picture, 256, 256).every((value) => value === 1));
-    assert(fitMask(picture, 256, 256).every((value) => value === 1));
+    const image = plain(width, height, 255, 255, 255, 255);
+    assert(fitImage(image, 256, 256).every((value) => value === 1));
+    assert(fitMask(image, 256, 256).every((value) => value === 1));
   }
 });
 
@@ -102,17 +102,17 @@ Deno.test("fitMask() takes the luminance, and black where nothing is", () => {
   assertEquals(value(255, 255, 255, 0), 0);
 });
 
-Deno.test("fitMask() stays aligned with its picture", () => {
-  // A bright block, off the centre: where the mask is 1 the picture is white, where it is 0 black.
+Deno.test("fitMask() stays aligned with its image", () => {
+  // A bright block, off the centre: where the mask is 1 the image is white, where it is 0 black.
   const block = (x: number, y: number) => x >= 24 && x < 48 && y >= 8 && y < 20 ? 255 : 0;
   const rgba = paint(96, 32, (x, y) => [block(x, y), block(x, y), block(x, y), 255]);
   for (const [width, height] of [[16, 16], [64, 48], [40, 8]]) {
-    const picture = fitPicture({ width: 96, height: 32, rgba }, width, height);
+    const image = fitImage({ width: 96, height: 32, rgba }, width, height);
     const mask = fitMask({ width: 96, height: 32, rgba }, width, height);
     const seen = new Set<number>();
     mask.forEach((covered, i) => {
       if (covered !== 0 && covered !== 1) return;
-      assertEquals(picture[i * 3] > 0, covered === 1);
+      assertEquals(image[i * 3] > 0, covered === 1);
       seen.add(covered);
     });
     assertEquals(seen.size, 2);

@@ -209,7 +209,7 @@ async function reproduce(
     for (let i = 0; i < bgr.length; i++) {
       most = Math.max(most, Math.abs(bgr[i]! - rgb[i - i % 3 + 2 - i % 3]!));
     }
-    assert(most <= 1, `${name} picture differs by ${most}`);
+    assert(most <= 1, `${name} image differs by ${most}`);
   }
 }
 

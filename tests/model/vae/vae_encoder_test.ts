@@ -70,11 +70,11 @@ function assertBits(
   });
 }
 
-/** Checks all that an encoder makes of a picture: features, bits, and the sum of codes. */
+/** Checks all that an encoder makes of an image: features, bits, and the sum of codes. */
 async function assertEncodes(
   encoder: VaeEncoder,
   schedule: readonly Grid[],
-  picture: Tensor,
+  image: Tensor,
   expected: {
     h: ReturnType<typeof channelsLast>;
     bits: Bits[];
@@ -82,7 +82,7 @@ async function assertEncodes(
   },
   what: string,
 ): Promise<void> {
-  const features = encoder.encode(picture);
+  const features = encoder.encode(image);
   const bits = quantiseFeatures(device, features, schedule);
   const sum = sumCodes(device, bits, schedule, latentOf(features));
   const [h, z, ...scales] = await device.readAll([features, sum, ...bits]);
@@ -116,14 +116,14 @@ Deno.test("golden: VaeEncoder and quantiseFeatures() encode as emoji-nano's refe
   const encoder = await VaeEncoder.load(new Weights(device, file, "f32"), config.vae);
   const expected = await openTensorFile(`${NANO}expected.safetensors`);
   const bytes = await expected.read("vae.image_u8") as Bits;
-  const picture = upload("f32", [1, 32, 32, 3], Float32Array.from(bytes, (v) => v / 127.5 - 1));
+  const image = upload("f32", [1, 32, 32, 3], Float32Array.from(bytes, (v) => v / 127.5 - 1));
   const map = async (name: string) =>
     channelsLast({ shape: [1, 32, 4, 4], data: await expected.readFloat32(name) });
   const schedule = grids(config.scale_schedule);
   const bits: Bits[] = [];
   for (const s of schedule.keys()) bits.push(await expected.read(`vae.bits.${s}`) as Bits);
   const [h, z] = [await map("vae.features"), await map("vae.codes")];
-  await assertEncodes(encoder, schedule, picture, { h, bits, z }, "emoji-nano");
+  await assertEncodes(encoder, schedule, image, { h, bits, z }, "emoji-nano");
   encoder.dispose();
   file.close();
   expected.close();
@@ -199,12 +199,12 @@ Deno.test("VaeEncoder gives the same bits in strips, alone and in a batch", asyn
     const encoder = await synthetic(config);
     const shape = [2, h * patch_size, w * patch_size, 3];
     const data = values(random(3), shape.reduce((product, n) => product * n, 1));
-    const pictures = upload("f32", shape, data);
-    const whole = await device.read(encoder.encode(pictures));
+    const images = upload("f32", shape, data);
+    const whole = await device.read(encoder.encode(images));
     assert(whole.every(Number.isFinite));
     assertEquals(whole.length, 2 * h * w * 6);
     for (const rows of [1, 2, 5, 1000]) {
-      assertEquals(await device.read(encoder.encode(pictures, rows)), whole, `${rows} rows`);
+      assertEquals(await device.read(encoder.encode(images, rows)), whole, `${rows} rows`);
     }
     const second = upload("f32", [1, ...shape.slice(1)], data.subarray(data.length / 2));
     const alone = await device.read(encoder.encode(second));
@@ -228,11 +228,11 @@ Deno.test("VaeEncoder holds two activations and a strip at 1024 x 1024", async (
     dry.trim();
     const before = dry.memory.liveBytes;
     dry.memory.resetPeak();
-    using picture = dry.tensor("f32", [1, size, size, 3]);
-    encoder.encode(picture).dispose();
+    using image = dry.tensor("f32", [1, size, size, 3]);
+    encoder.encode(image).dispose();
     return (dry.memory.peakBytes - before) / 2 ** 20;
   };
-  // 128 channels twice, a strip, the picture; then features and statistics
+  // 128 channels twice, a strip, the image; then features and statistics
   const least = 512 + 512 + 64 + 12;
   const [one, whole] = [peak(1024), peak(512)];
   assert(one >= least && one < least + 8, `${one} MiB`);
@@ -243,12 +243,12 @@ Deno.test("VaeEncoder leaves no memory behind, and refuses other shapes and chec
   const before = device.memory.liveBytes;
   const { config, file } = await golden("vae_patchify");
   const encoder = await VaeEncoder.load(new Weights(device, file, "f32"), config);
-  const picture = upload("f32", [1, 16, 24, 3], new Float32Array(16 * 24 * 3));
-  const features = encoder.encode(picture);
+  const image = upload("f32", [1, 16, 24, 3], new Float32Array(16 * 24 * 3));
+  const features = encoder.encode(image);
   const bits = quantiseFeatures(device, features, [[1, 1], [2, 3]]);
   const sum = sumCodes(device, bits, [[1, 1], [2, 3]], [2, 3]);
   assertEquals(features.shape, [1, 2, 3, 14]);
-  for (const owner of [features, picture, sum, ...bits, encoder]) owner.dispose();
+  for (const owner of [features, image, sum, ...bits, encoder]) owner.dispose();
   assertEquals(device.memory.liveBytes, before);
   for (const shape of [[1, 16, 20, 3], [1, 16, 24, 4], [16, 24, 3], [1, 0, 8, 3]]) {
     assertThrows(

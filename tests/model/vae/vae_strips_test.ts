@@ -23,7 +23,7 @@ function vae(mult: number[], patch_size: number): VaeConfig {
   };
 }
 
-/** Channels that shrink and grow, with pictures of odd height; then the official shape. */
+/** Channels that shrink and grow, with images of odd height; then the official shape. */
 for (
   const [config, h, w] of [
     [vae([1, 3, 2], 1), 7, 5],
@@ -71,7 +71,7 @@ async function decodePeak(batch: number, size: number, rowsPerStrip?: number): P
 }
 
 Deno.test("VaeDecoder holds two activations and a strip at 1024 x 1024", async () => {
-  // 256 and 128 channels, a strip, the picture; then codes and statistics
+  // 256 and 128 channels, a strip, the image; then codes and statistics
   const least = 1024 + 512 + 64 + 12;
   const one = await decodePeak(1, 1024);
   assert(one >= least && one < least + 8, `${one} MiB`);

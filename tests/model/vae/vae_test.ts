@@ -24,7 +24,7 @@ function planar(data: ArrayLike<number>): Float32Array<ArrayBuffer> {
   );
 }
 
-async function picture(decoder: VaeDecoder, codes: Tensor): Promise<Float32Array<ArrayBuffer>> {
+async function image(decoder: VaeDecoder, codes: Tensor): Promise<Float32Array<ArrayBuffer>> {
   return planar(await device.read(decoder.decode(codes)));
 }
 
@@ -40,7 +40,7 @@ async function load(
   return { config, decoder: await VaeDecoder.load(new Weights(device, file, dtype), config) };
 }
 
-/** Relative Frobenius error of decoded pictures in f32. */
+/** Relative Frobenius error of decoded images in f32. */
 const F32 = 2e-5;
 
 for (const name of ["vae_d16", "vae_patchify"]) {
@@ -50,19 +50,19 @@ for (const name of ["vae_d16", "vae_patchify"]) {
       const expected = await golden(`${name}.golden`);
       for (const size of ["sq.", "ns."]) {
         const { shape: [, d = 0, , h = 0, w = 0], data } = expected.tensor(`${size}dfi_codes`);
-        const actual = await picture(decoder, codesOf(data, d, h, w));
+        const actual = await image(decoder, codesOf(data, d, h, w));
         const what = `${size}dfi_recon`;
         assertNear(clamp(actual), expected.tensor(what).data, tolerance, what);
         const z = codesOf(expected.tensor(`${size}z`).data, d, h, w);
         const raw = expected.tensor(`${size}dec_raw`).data;
-        assertNear(await picture(decoder, z), raw, tolerance, `${size}dec_raw`);
+        assertNear(await image(decoder, z), raw, tolerance, `${size}dec_raw`);
       }
       decoder.dispose();
     });
   }
 }
 
-Deno.test("VaeDecoder gives a picture the same bits alone and in a batch", async () => {
+Deno.test("VaeDecoder gives an image the same bits alone and in a batch", async () => {
   const { decoder } = await load("vae_d16");
   const expected = await golden("vae_d16.golden");
   const codes = await device.read(codesOf(expected.tensor("sq.dfi_codes").data, 16, 4, 4));
@@ -77,7 +77,7 @@ Deno.test("VaeDecoder gives a picture the same bits alone and in a batch", async
   decoder.dispose();
 });
 
-Deno.test("golden: VaeDecoder makes emoji-nano's pictures", async () => {
+Deno.test("golden: VaeDecoder makes emoji-nano's images", async () => {
   const config: VaeConfig = JSON.parse(await Deno.readTextFile(`${NANO}config.json`)).vae;
   const file = await openTensorFile(`${NANO}vae.safetensors`);
   const decoder = await VaeDecoder.load(new Weights(device, file, "f32"), config);
@@ -90,7 +90,7 @@ Deno.test("golden: VaeDecoder makes emoji-nano's pictures", async () => {
     const [actual, rgba] = await device.readAll([x, y]);
     const want = await expected.readFloat32(`${name}.${image}`);
     assertNear(clamp(planar(actual!)), want, 2e-5, `${name}.${image}`);
-    if (name === "vae") continue; // its image_u8 is the picture before encoding
+    if (name === "vae") continue; // its image_u8 is the image before encoding
     const bytes = await expected.read(`${name}.image_u8`) as Uint8Array;
     const pixels = new Uint8Array(rgba!.buffer).filter((_, i) => i % 4 !== 3);
     assert(pixels.every((v, i) => Math.abs(v - bytes[i]!) <= 1), `${name}.image_u8`);
@@ -142,6 +142,6 @@ Deno.test("VaeDecoder reads checkpoints without the inner names", async () => {
   const decoder = await VaeDecoder.load(new Weights(device, renamed, "f32"), config);
   const expected = await golden("vae_patchify.golden");
   const codes = codesOf(expected.tensor("sq.dfi_codes").data, 14, 8, 8);
-  const actual = clamp(await picture(decoder, codes));
+  const actual = clamp(await image(decoder, codes));
   assertNear(actual, expected.tensor("sq.dfi_recon").data, F32);
 });

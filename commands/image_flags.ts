@@ -11,7 +11,7 @@ export const MODEL_FLAGS = {
   "json": { type: on, help: "Print one JSON object" },
 } as const;
 
-/** Flags of commands that encode pictures. */
+/** Flags of commands that encode images. */
 export const ENCODE_FLAGS = {
   "width": { alias: "W", type: whole, help: "Pixels across, with --height (as the model's shape)" },
   "height": { alias: "H", type: whole, help: "Pixels down, with --width" },

@@ -1,8 +1,8 @@
-/** Picture files of any common format as 8-bit RGBA; the JPEG and WebP decoders load when needed. */
+/** Image files of any common format as 8-bit RGBA; the JPEG and WebP decoders load when needed. */
 
 import type { FileError } from "../../engine/errors.ts";
-import { checkPicture, type PictureFormat, unreadable } from "./picture_header.ts";
-import { decodePng, type Picture, PngError } from "./png.ts";
+import { checkImage, type ImageFormat, unreadable } from "./image_header.ts";
+import { decodePng, type Image, PngError } from "./png.ts";
 
 // What the JPEG decoder says of pixels that are lost; it goes on, in grey, behind all of these.
 const LOST = /^(Corrupt JPEG data(?!.* extraneous bytes)|Premature end|Inconsistent progression)/;
@@ -19,22 +19,22 @@ const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
  *
  * @example
  * ```ts
- * import { readPicture } from "./picture.ts";
+ * import { readImage } from "./read_image.ts";
  * import { encodePng } from "./png.ts";
  *
  * const file = encodePng(new Uint8Array(16), 2, 2);
- * const { width, height, rgba } = await readPicture(file, "cat.png");
+ * const { width, height, rgba } = await readImage(file, "cat.png");
  * ```
  *
- * @throws {FileError} where the file is not a whole, still picture of 8 bits per channel in
+ * @throws {FileError} where the file is not a whole, still image of 8 bits per channel in
  * greys or RGB and of at most 2^28 pixels.
  */
-export async function readPicture(file: Uint8Array, name: string): Promise<Picture> {
-  const { format, bytes } = checkPicture(file, name);
+export async function readImage(file: Uint8Array, name: string): Promise<Image> {
+  const { format, bytes } = checkImage(file, name);
   return format === "PNG" ? readPng(bytes, name) : await readCoded(format, bytes, name);
 }
 
-function readPng(bytes: Uint8Array, name: string): Picture {
+function readPng(bytes: Uint8Array, name: string): Image {
   try {
     return decodePng(bytes);
   } catch (cause) {
@@ -44,10 +44,10 @@ function readPng(bytes: Uint8Array, name: string): Picture {
 }
 
 async function readCoded(
-  format: Exclude<PictureFormat, "PNG">,
+  format: Exclude<ImageFormat, "PNG">,
   bytes: Uint8Array,
   name: string,
-): Promise<Picture> {
+): Promise<Image> {
   const said: string[] = [];
   const say = (line: string) => said.push(line);
   let loaded = false;
@@ -69,8 +69,8 @@ async function readCoded(
       throw unreadable(name, "no-decoder", why, { cause });
     }
     if (said.some((line) => OUT_OF_MEMORY.test(line))) {
-      const why = `the ${format} decoder runs out of memory; make the picture smaller`;
-      throw unreadable(name, "picture-too-large", why, { cause });
+      const why = `the ${format} decoder runs out of memory; make the image smaller`;
+      throw unreadable(name, "image-too-large", why, { cause });
     }
     throw bad(name, format, said.at(-1), cause);
   }
@@ -79,13 +79,13 @@ async function readCoded(
 
 function bad(
   name: string,
-  format: PictureFormat,
+  format: ImageFormat,
   detail?: string,
   cause?: unknown,
 ): FileError {
   const said = detail === undefined ? "" : ` (${detail})`;
   const why = `the ${format} is corrupt${said}; use another file`;
-  return unreadable(name, "bad-picture", why, { cause });
+  return unreadable(name, "bad-image", why, { cause });
 }
 
 /** Runs a decoder's set-up, which may put a made-up `location` in place of an absent one. */

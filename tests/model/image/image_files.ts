@@ -1,16 +1,16 @@
-// Pictures that Pillow 9.4 wrote, and what it made of them.
+// Images that Pillow 9.4 wrote, and what it made of them.
 
-import type { Picture } from "../../../model/image/png.ts";
+import type { Image } from "../../../model/image/png.ts";
 
 /** Bytes of base64, broken into lines. */
 function bytes(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64.replaceAll(/\s/g, "")), (char) => char.charCodeAt(0));
 }
 
-/** The size of the pictures below, where not said otherwise. */
+/** The size of the images below, where not said otherwise. */
 export const [WIDTH, HEIGHT] = [19, 11];
 
-/** A picture by formula: RGBA, each modulo 256. */
+/** An image by formula: RGBA, each modulo 256. */
 export function paint(
   width: number,
   height: number,
@@ -165,8 +165,8 @@ export const PNG_PALETTE = bytes(`
   GUZgAAABxJREFUeNpjkAYCCYYcEGDYCAQbGI4BwREGosUBJCMZ9SDPXa0AAAAASUVORK5CYII=
 `);
 
-/** A picture to resize. */
-export function resizable([width, height]: number[], transparent: boolean): Picture {
+/** An image to resize. */
+export function resizable([width, height]: number[], transparent: boolean): Image {
   const rgba = paint(width, height, (x, y) => [
     x * 7 + y * 3,
     x * x + 5 * y * y,
@@ -177,7 +177,7 @@ export function resizable([width, height]: number[], transparent: boolean): Pict
 }
 
 /** A mask to resize. */
-export function resizableMask([width, height]: number[]): Picture {
+export function resizableMask([width, height]: number[]): Image {
   const rgba = paint(width, height, (x, y) => {
     const grey = (x * x + y * y * 3) % 11 < 5 ? 255 : x * 9;
     return [grey, grey, grey, 255];

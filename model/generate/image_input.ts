@@ -1,5 +1,5 @@
 /**
- * What can be encoded and decoded: pictures and bits as they come, checked against a model's config. No GPU.
+ * What can be encoded and decoded: images and bits as they come, checked against a model's config. No GPU.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import { InputError, quote } from "../../engine/errors.ts";
 import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
 import type { ModelConfig } from "../config/config.ts";
-import { checkScaleCount, gridText, type PictureBits } from "../bits/picture_bits.ts";
-import type { Picture } from "../image/png.ts";
+import { checkScaleCount, gridText, type ImageBits } from "../bits/image_bits.ts";
+import type { Image } from "../image/png.ts";
 import {
   checkSchedule,
-  scheduleForPicture,
+  scheduleForImage,
   scheduleForSize,
   vaeSchedule,
 } from "../config/schedule.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** A picture as numbers, as other implementations hand it over. */
-export interface FloatPicture {
+/** An image as numbers, as other implementations hand it over. */
+export interface FloatImage {
   /** Pixels across. */
   readonly width: number;
   /** Pixels down. */
@@ -27,12 +27,12 @@ export interface FloatPicture {
   readonly rgb: Float32Array;
 }
 
-/** A picture to encode: the bytes of a PNG, JPEG or WebP file, RGBA, or numbers, which are taken as they are. */
-export type PictureInput = Uint8Array | Picture | FloatPicture;
+/** An image to encode: the bytes of a PNG, JPEG or WebP file, RGBA, or numbers, which are taken as they are. */
+export type ImageInput = Uint8Array | Image | FloatImage;
 
-/** How to encode a picture; its own shape decides what is not said. */
+/** How to encode an image; its own shape decides what is not said. */
 export interface EncodeOptions {
-  /** Pixels across; picks a schedule together with `height`. The picture is resized to cover it, and its middle cut out. */
+  /** Pixels across; picks a schedule together with `height`. The image is resized to cover it, and its middle cut out. */
   readonly width?: number;
   /** Pixels down. */
   readonly height?: number;
@@ -46,7 +46,7 @@ export interface EncodeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How a picture will be encoded. */
+/** How an image will be encoded. */
 export interface EncodePlan {
   /** Pixels across. */
   readonly width: number;
@@ -56,17 +56,17 @@ export interface EncodePlan {
   readonly schedule: readonly Grid[];
 }
 
-/** Decides in which size a picture is encoded, and in which scales. @throws {InputError} one line. */
+/** Decides in which size an image is encoded, and in which scales. @throws {InputError} one line. */
 export function planEncode(
   config: ModelConfig,
-  picture: Picture | FloatPicture,
+  image: Image | FloatImage,
   options: EncodeOptions,
 ): EncodePlan {
   const { patch_size: patch } = config.vae;
-  const given = "rgb" in picture ? picture : null;
+  const given = "rgb" in image ? image : null;
   if (given && given.rgb.length !== 3 * given.width * given.height) {
     throw new InputError(
-      "picture-shape",
+      "image-shape",
       `Cannot encode ${given.rgb.length} numbers as ${given.width}x${given.height} pixels: ` +
         `three channels are ${3 * given.width * given.height}`,
     );
@@ -76,7 +76,7 @@ export function planEncode(
     vaeSchedule(
       config,
       width === undefined && height === undefined
-        ? scheduleForPicture(config, picture.width, picture.height)
+        ? scheduleForImage(config, image.width, image.height)
         : scheduleForSize(config, width, height),
     );
   checkSchedule(schedule);
@@ -84,13 +84,13 @@ export function planEncode(
   const size = given ?? { width: w * patch, height: h * patch };
   if (size.width % patch || size.height % patch) {
     throw new InputError(
-      "picture-shape",
+      "image-shape",
       `Cannot encode ${size.width}x${size.height} pixels: both sides must be multiples of ${patch}`,
     );
   }
   if (given && !options.schedule && (w * patch !== size.width || h * patch !== size.height)) {
     throw new InputError(
-      "picture-shape",
+      "image-shape",
       `Cannot encode ${size.width}x${size.height} pixels: ${config.name} has no schedule for ` +
         "that size, give one in positions of the VAE",
     );
@@ -104,7 +104,7 @@ export function planEncode(
  *
  * @throws {InputError} `other-bits`: they are another tokenizer's; `bad-bits`: scales are not what their schedule says.
  */
-export function checkBits(config: ModelConfig, bits: PictureBits): void {
+export function checkBits(config: ModelConfig, bits: ImageBits): void {
   const { d, width, height, latent: [h, w], schedule, scales, name = "bits" } = bits;
   const { name: model, vae: { codebook_dim, patch_size: patch } } = config;
   if (d !== codebook_dim || width !== w * patch || height !== h * patch) {
@@ -128,11 +128,11 @@ export function checkBits(config: ModelConfig, bits: PictureBits): void {
 }
 
 /** Numbers from −1 to 1 as 8-bit RGBA, rounded: [height, width, 3], or in planes [3, height, width]. */
-export function pictureOf(
+export function imageOf(
   rgb: Float32Array,
   { width, height }: { readonly width: number; readonly height: number },
   layout: "pixels" | "planes",
-): Picture {
+): Image {
   const count = width * height;
   const rgba = new Uint8Array(4 * count).fill(255);
   for (let i = 0; i < count; i++) {

@@ -3,19 +3,19 @@ import { InputError } from "../../../engine/errors.ts";
 import {
   bitCount,
   bitsOfTokens,
+  type ImageBits,
   interpolateBits,
   otherScales,
-  type PictureBits,
   scheduleText,
   takeScales,
   tokensOfBits,
-} from "../../../model/bits/picture_bits.ts";
+} from "../../../model/bits/image_bits.ts";
 import { parseSchedule } from "../../../model/config/schedule.ts";
 import { type Image, shuffle, unshuffle } from "../../kernels/images.ts";
 import { below as random } from "../../random.ts";
 
-/** A picture of random bits, 8 pixels to a position of the last scale. */
-function picture(schedule: string, d: number, seed: number): PictureBits {
+/** An image of random bits, 8 pixels to a position of the last scale. */
+function image(schedule: string, d: number, seed: number): ImageBits {
   const next = random(seed);
   const grids = parseSchedule(schedule);
   const latent = grids.at(-1)!;
@@ -42,7 +42,7 @@ function refuses(make: () => unknown, code: string, message: string): void {
 }
 
 Deno.test("takeScales() keeps the first scales and all else", () => {
-  const bits = picture("1x1,2x3,3x4,6x8", 5, 1);
+  const bits = image("1x1,2x3,3x4,6x8", 5, 1);
   const before = structuredClone(bits);
   for (const count of [1, 2, 3, 4]) {
     const { schedule, scales, ...rest } = takeScales(bits, count);
@@ -56,29 +56,29 @@ Deno.test("takeScales() keeps the first scales and all else", () => {
 });
 
 Deno.test("takeScales() refuses what is not there", () => {
-  const bits = picture("1x1,2x3,3x4,6x8", 5, 1);
+  const bits = image("1x1,2x3,3x4,6x8", 5, 1);
   for (const count of [0, -1, 5, 1.5, NaN, Infinity]) {
     refuses(
       () => takeScales(bits, count),
       "bad-value",
-      `Cannot take ${count} scales: the picture has 4, use 1 to 4`,
+      `Cannot take ${count} scales: the image has 4, use 1 to 4`,
     );
   }
   refuses(
     () => takeScales(takeScales(bits, 2), 3),
     "bad-value",
-    "Cannot take 3 scales: the picture has 2, use 1 to 2",
+    "Cannot take 3 scales: the image has 2, use 1 to 2",
   );
 });
 
 Deno.test("bitCount() counts d bits to a position", () => {
-  assertEquals(bitCount(picture("1x1,2x3,3x4", 5, 1)), (1 + 6 + 12) * 5);
-  assertEquals(bitCount(picture("7x1", 1, 1)), 7);
-  assertEquals(bitCount(takeScales(picture("1x1,2x3,3x4", 5, 1), 2)), (1 + 6) * 5);
+  assertEquals(bitCount(image("1x1,2x3,3x4", 5, 1)), (1 + 6 + 12) * 5);
+  assertEquals(bitCount(image("7x1", 1, 1)), 7);
+  assertEquals(bitCount(takeScales(image("1x1,2x3,3x4", 5, 1), 2)), (1 + 6) * 5);
 });
 
-Deno.test("interpolateBits() ends at its two pictures", () => {
-  const from = picture("1x1,2x3,3x4,6x8", 5, 1), to = picture("1x1,2x3,3x4,6x8", 5, 2);
+Deno.test("interpolateBits() ends at its two images", () => {
+  const from = image("1x1,2x3,3x4,6x8", 5, 1), to = image("1x1,2x3,3x4,6x8", 5, 2);
   assertNotEquals(from.scales, to.scales);
   const before = structuredClone([from, to]);
   for (const seed of [undefined, 0n, 7n, 2n ** 64n - 1n]) {
@@ -92,7 +92,7 @@ Deno.test("interpolateBits() ends at its two pictures", () => {
 });
 
 Deno.test("interpolateBits() turns the same share of each scale, and no bit back", () => {
-  const from = picture("1x1,2x3,3x4,6x8,10x9", 5, 3), to = picture("1x1,2x3,3x4,6x8,10x9", 5, 4);
+  const from = image("1x1,2x3,3x4,6x8,10x9", 5, 3), to = image("1x1,2x3,3x4,6x8,10x9", 5, 4);
   for (const seed of [0n, 1n, 0x1234_5678_9abc_def0n]) {
     let turned: number[][] = from.scales.map(() => []);
     for (let step = 0; step <= 64; step++) {
@@ -114,8 +114,8 @@ Deno.test("interpolateBits() turns the same share of each scale, and no bit back
 });
 
 Deno.test("interpolateBits() turns other bits for other seeds and scales, spread evenly", () => {
-  const one = picture("16x16", 8, 5), other = picture("16x16", 8, 6);
-  const twice = (bits: PictureBits): PictureBits => ({
+  const one = image("16x16", 8, 5), other = image("16x16", 8, 6);
+  const twice = (bits: ImageBits): ImageBits => ({
     ...bits,
     schedule: [...bits.schedule, ...bits.schedule],
     scales: [...bits.scales, ...bits.scales],
@@ -138,11 +138,11 @@ Deno.test("interpolateBits() turns other bits for other seeds and scales, spread
 });
 
 Deno.test("interpolateBits() refuses other scales", () => {
-  const bits = picture("1x1,2x3,3x4", 5, 1);
-  const others: [PictureBits, string][] = [
-    [picture("1x1,2x3,3x4", 6, 1), "one has 5 bits a position, the other 6"],
-    [picture("1x1,2x3,4x3", 5, 1), "one has 3x4 positions, the other 4x3"],
-    [picture("1x1,3x2,3x4", 5, 1), "one has the scales 1x1,2x3,3x4, the other 1x1,3x2,3x4"],
+  const bits = image("1x1,2x3,3x4", 5, 1);
+  const others: [ImageBits, string][] = [
+    [image("1x1,2x3,3x4", 6, 1), "one has 5 bits a position, the other 6"],
+    [image("1x1,2x3,4x3", 5, 1), "one has 3x4 positions, the other 4x3"],
+    [image("1x1,3x2,3x4", 5, 1), "one has the scales 1x1,2x3,3x4, the other 1x1,3x2,3x4"],
     [takeScales(bits, 2), "one has the scales 1x1,2x3,3x4, the other 1x1,2x3"],
   ];
   for (const [other, why] of others) {
@@ -158,7 +158,7 @@ Deno.test("interpolateBits() refuses other scales", () => {
 });
 
 Deno.test("interpolateBits() refuses t out of range", () => {
-  const from = picture("1x1,2x3", 5, 1), to = picture("1x1,2x3", 5, 2);
+  const from = image("1x1,2x3", 5, 1), to = image("1x1,2x3", 5, 2);
   for (const t of [-1e-9, 1 + 1e-9, -1, 2, NaN, Infinity, -Infinity]) {
     refuses(
       () => interpolateBits(from, to, t),
@@ -169,9 +169,9 @@ Deno.test("interpolateBits() refuses t out of range", () => {
 });
 
 Deno.test("otherScales() does not mind other bits, or another model", () => {
-  const bits = picture("1x1,2x3,3x4", 5, 1);
+  const bits = image("1x1,2x3,3x4", 5, 1);
   assertEquals(otherScales(bits, bits), null);
-  assertEquals(otherScales(bits, picture("1x1,2x3,3x4", 5, 2)), null);
+  assertEquals(otherScales(bits, image("1x1,2x3,3x4", 5, 2)), null);
   assertEquals(otherScales(takeScales(bits, 2), takeScales(bits, 2)), null);
 });
 

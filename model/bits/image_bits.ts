@@ -1,5 +1,5 @@
 /**
- * A picture as what the model makes it of: bits, scale by scale. Plain data, without a GPU.
+ * An image as what the model makes it of: bits, scale by scale. Plain data, without a GPU.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { InputError } from "../../engine/errors.ts";
 import { shuffled } from "./philox.ts";
 import type { Grid } from "../transformer/transformer.ts";
 
-/** A picture as bits: the binary codes of a visual tokenizer, coarse to fine (arXiv 2412.04431, section 3.2). */
-export interface PictureBits {
+/** An image as bits: the binary codes of a visual tokenizer, coarse to fine (arXiv 2412.04431, section 3.2). */
+export interface ImageBits {
   /** Pixels across. */
   readonly width: number;
   /** Pixels down. */
   readonly height: number;
   /** Bits of a position; 1 stands for the code +1/√d, 0 for −1/√d. */
   readonly d: number;
-  /** Positions (rows, columns) of the whole picture: the grid that every scale is resized to. */
+  /** Positions (rows, columns) of the whole image: the grid that every scale is resized to. */
   readonly latent: Grid;
   /** Grids (rows, columns) of the scales that are there, in positions of the VAE. */
   readonly schedule: readonly Grid[];
@@ -29,12 +29,12 @@ export interface PictureBits {
 }
 
 /** Number of bits. */
-export function bitCount({ scales }: Pick<PictureBits, "scales">): number {
+export function bitCount({ scales }: Pick<ImageBits, "scales">): number {
   return scales.reduce((sum, bits) => sum + bits.length, 0);
 }
 
 /**
- * The first scales alone: a coarser picture of the same size.
+ * The first scales alone: a coarser image of the same size.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export function bitCount({ scales }: Pick<PictureBits, "scales">): number {
  *
  * @throws {InputError} `bad-value`: there are not so many scales, or none is left.
  */
-export function takeScales(bits: PictureBits, count: number): PictureBits {
+export function takeScales(bits: ImageBits, count: number): ImageBits {
   checkScaleCount(count, bits.scales.length);
   const [schedule, scales] = [bits.schedule.slice(0, count), bits.scales.slice(0, count)];
   return { ...bits, schedule, scales };
@@ -59,12 +59,12 @@ export function checkScaleCount(count: number, there: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= there) return;
   throw new InputError(
     "bad-value",
-    `Cannot take ${count} scales: the picture has ${there}, use 1 to ${there}`,
+    `Cannot take ${count} scales: the image has ${there}, use 1 to ${there}`,
   );
 }
 
 /**
- * A picture between two: of the bits in which they differ, the share `t` is taken from `to`, at every scale the same
+ * An image between two: of the bits in which they differ, the share `t` is taken from `to`, at every scale the same
  * share. 0 gives `from`, 1 gives `to`, and no bit turns back as `t` grows.
  *
  * @example
@@ -82,11 +82,11 @@ export function checkScaleCount(count: number, there: number): void {
  * @throws {InputError} `other-bits`: the two have other scales; `bad-value`: `t` is out of range.
  */
 export function interpolateBits(
-  from: PictureBits,
-  to: PictureBits,
+  from: ImageBits,
+  to: ImageBits,
   t: number,
   seed: bigint = 0n,
-): PictureBits {
+): ImageBits {
   if (!(t >= 0 && t <= 1)) {
     throw new InputError("bad-value", `Cannot interpolate at ${t}: it must be from 0 to 1`);
   }
@@ -105,8 +105,8 @@ export function interpolateBits(
   return { ...rest, scales };
 }
 
-/** Why two pictures' bits do not lie over each other, in words; `null` if they do. */
-export function otherScales(a: PictureBits, b: PictureBits): string | null {
+/** Why two images' bits do not lie over each other, in words; `null` if they do. */
+export function otherScales(a: ImageBits, b: ImageBits): string | null {
   if (a.d !== b.d) return `one has ${a.d} bits a position, the other ${b.d}`;
   if (a.latent.join() !== b.latent.join()) {
     return `one has ${gridText(a.latent)} positions, the other ${gridText(b.latent)}`;

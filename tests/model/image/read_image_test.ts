@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { FileError } from "../../../engine/errors.ts";
-import { readPicture } from "../../../model/image/picture.ts";
-import { encodePng, type Picture } from "../../../model/image/png.ts";
-import * as files from "./picture_files.ts";
+import { readImage } from "../../../model/image/read_image.ts";
+import { encodePng, type Image } from "../../../model/image/png.ts";
+import * as files from "./image_files.ts";
 
 const { WIDTH, HEIGHT, PIXELS } = files;
 const ascii = (text: string) => new TextEncoder().encode(text);
@@ -56,7 +56,7 @@ function turnedJpeg(orientation: number, order: "II" | "MM"): Uint8Array {
   return join(JPEG.subarray(0, 2), [0xff, 0xe1, 0, exif.length + 2], exif, JPEG.subarray(2));
 }
 
-function rgbOf({ rgba }: Picture): Uint8Array {
+function rgbOf({ rgba }: Image): Uint8Array {
   return rgba.filter((_, i) => i % 4 < 3);
 }
 
@@ -72,53 +72,53 @@ function difference(a: Uint8Array, b: Uint8Array): { most: number; mean: number 
 }
 
 async function assertRefused(file: Uint8Array, code: string, why: string): Promise<void> {
-  const error = await assertRejects(() => readPicture(file, "a\ncat.jpg"), FileError);
+  const error = await assertRejects(() => readImage(file, "a\ncat.jpg"), FileError);
   assertEquals([error.code, error.message], [code, `Cannot read "a\\ncat.jpg": ${why}`]);
 }
 
-Deno.test("readPicture() reads a PNG exactly: RGBA, grey, palette", async () => {
+Deno.test("readImage() reads a PNG exactly: RGBA, grey, palette", async () => {
   const opaque = PIXELS.map((value, i) => i % 4 === 3 ? 255 : value);
   const size = { width: WIDTH, height: HEIGHT };
-  assertEquals(await readPicture(files.PNG, "a"), { ...size, rgba: PIXELS });
-  assertEquals(await readPicture(encodePng(opaque, WIDTH, HEIGHT), "a"), { ...size, rgba: opaque });
+  assertEquals(await readImage(files.PNG, "a"), { ...size, rgba: PIXELS });
+  assertEquals(await readImage(encodePng(opaque, WIDTH, HEIGHT), "a"), { ...size, rgba: opaque });
 
   const grey = opaque.map((value, i) => i % 4 === 3 ? value : opaque[i - i % 4]);
-  assertEquals(await readPicture(files.PNG_GREY, "a"), { ...size, rgba: grey });
+  assertEquals(await readImage(files.PNG_GREY, "a"), { ...size, rgba: grey });
 
   const palette = [[255, 0, 0, 255], [0, 255, 0, 128], [0, 0, 255, 0], [9, 8, 7, 255]];
   const rgba = files.paint(WIDTH, HEIGHT, (x, y) => palette[(x + y) % 4]);
-  assertEquals(await readPicture(files.PNG_PALETTE, "a"), { ...size, rgba });
+  assertEquals(await readImage(files.PNG_PALETTE, "a"), { ...size, rgba });
 });
 
-Deno.test("readPicture() reads a JPEG as Pillow does: baseline, progressive, grey", async () => {
+Deno.test("readImage() reads a JPEG as Pillow does: baseline, progressive, grey", async () => {
   for (const file of [files.JPEG, files.JPEG_PROGRESSIVE]) {
-    const picture = await readPicture(file, "a");
-    assertEquals([picture.width, picture.height], [WIDTH, HEIGHT]);
-    assertLess(difference(rgbOf(picture), files.JPEG_PIXELS).most, 2);
-    assert(alphaOf(picture.rgba).every((value) => value === 255));
+    const image = await readImage(file, "a");
+    assertEquals([image.width, image.height], [WIDTH, HEIGHT]);
+    assertLess(difference(rgbOf(image), files.JPEG_PIXELS).most, 2);
+    assert(alphaOf(image.rgba).every((value) => value === 255));
   }
-  const grey = await readPicture(files.JPEG_GREY, "a");
+  const grey = await readImage(files.JPEG_GREY, "a");
   const expected = Uint8Array.from(rgbOf(grey), (_, i) => files.JPEG_GREY_PIXELS[(i - i % 3) / 3]);
   assertLess(difference(rgbOf(grey), expected).most, 2);
 });
 
-Deno.test("readPicture() reads a WebP as Pillow does: lossy, lossless, with alpha", async () => {
-  const lossy = await readPicture(files.WEBP, "a");
+Deno.test("readImage() reads a WebP as Pillow does: lossy, lossless, with alpha", async () => {
+  const lossy = await readImage(files.WEBP, "a");
   assertEquals([lossy.width, lossy.height], [WIDTH, HEIGHT]);
   assertLess(difference(rgbOf(lossy), files.WEBP_PIXELS).most, 2);
 
-  const lossless = await readPicture(files.WEBP_LOSSLESS, "a");
+  const lossless = await readImage(files.WEBP_LOSSLESS, "a");
   assertEquals(lossless, { width: WIDTH, height: HEIGHT, rgba: PIXELS });
 
-  const { rgba } = await readPicture(files.WEBP_ALPHA, "a");
+  const { rgba } = await readImage(files.WEBP_ALPHA, "a");
   assertEquals(alphaOf(rgba), alphaOf(PIXELS));
   const seen = (pixels: Uint8Array) =>
     pixels.filter((_, i) => i % 4 < 3 && PIXELS[i - i % 4 + 3] > 0);
   assertLess(difference(seen(rgba), seen(PIXELS)).mean, 16);
 });
 
-Deno.test("readPicture() turns a JPEG upright by its EXIF orientation", async () => {
-  const stored = await readPicture(files.JPEG, "a");
+Deno.test("readImage() turns a JPEG upright by its EXIF orientation", async () => {
+  const stored = await readImage(files.JPEG, "a");
   const [right, bottom] = [WIDTH - 1, HEIGHT - 1];
   const source: ((x: number, y: number) => [x: number, y: number])[] = [
     (x, y) => [x, y],
@@ -138,153 +138,153 @@ Deno.test("readPicture() turns a JPEG upright by its EXIF orientation", async ()
         const at = (row * WIDTH + column) * 4;
         return [...stored.rgba.subarray(at, at + 4)];
       });
-      const picture = await readPicture(turnedJpeg(orientation, order), "a");
-      assertEquals(picture, { width, height, rgba }, `${order} ${orientation}`);
+      const image = await readImage(turnedJpeg(orientation, order), "a");
+      assertEquals(image, { width, height, rgba }, `${order} ${orientation}`);
     }
   }
-  assertEquals(await readPicture(turnedJpeg(9, "II"), "a"), stored); // no orientation
+  assertEquals(await readImage(turnedJpeg(9, "II"), "a"), stored); // no orientation
 });
 
-Deno.test("readPicture() goes by the bytes, and takes a view into a larger buffer", async () => {
+Deno.test("readImage() goes by the bytes, and takes a view into a larger buffer", async () => {
   for (const file of [files.PNG, files.JPEG, files.WEBP]) {
-    const before = await readPicture(file, "cat.txt");
+    const before = await readImage(file, "cat.txt");
     const view = join([7], file, [7, 7]).subarray(1, -2);
-    assertEquals(await readPicture(view, "cat.gif"), before);
+    assertEquals(await readImage(view, "cat.gif"), before);
   }
 });
 
-Deno.test("readPicture() reads several files at a time, good and bad", async () => {
+Deno.test("readImage() reads several files at a time, good and bad", async () => {
   const bad = patched(files.JPEG, markerAt(files.JPEG, 0xda) + 16, 0xff, 0xd0, 0xff, 0xd1);
-  const alone = await readPicture(files.JPEG, "a");
+  const alone = await readImage(files.JPEG, "a");
   const all = await Promise.allSettled(
-    [files.JPEG, bad, files.WEBP, files.JPEG, bad, files.JPEG].map((f) => readPicture(f, "a")),
+    [files.JPEG, bad, files.WEBP, files.JPEG, bad, files.JPEG].map((f) => readImage(f, "a")),
   );
   const read = "fulfilled";
   assertEquals(all.map(({ status }) => status), [read, "rejected", read, read, "rejected", read]);
   for (const i of [0, 3, 5]) assertEquals(all[i], { status: read, value: alone });
 });
 
-Deno.test("readPicture() refuses what is no picture", async () => {
+Deno.test("readImage() refuses what is no image", async () => {
   await assertRefused(
     new Uint8Array(),
     "empty-file",
-    "the file is empty; use a PNG, JPEG or WebP picture",
+    "the file is empty; use a PNG, JPEG or WebP image",
   );
-  const other = "it is not a PNG, JPEG or WebP picture; save it as one of these";
+  const other = "it is not a PNG, JPEG or WebP image; save it as one of these";
   const riff = join(ascii("RIFF"), [4, 0, 0, 0], ascii("WAVE"));
   for (const file of [ascii("GIF89a"), ascii("cat"), riff, files.PNG.subarray(0, 7)]) {
-    await assertRefused(file, "not-a-picture", other);
+    await assertRefused(file, "not-a-image", other);
   }
 });
 
-Deno.test("readPicture() refuses an animated picture", async () => {
-  const png = "it is an animated PNG; save one frame of it as a picture";
-  await assertRefused(files.PNG_ANIMATED, "animated-picture", png);
-  const webp = "it is an animated WebP; save one frame of it as a picture";
-  await assertRefused(files.WEBP_ANIMATED, "animated-picture", webp);
+Deno.test("readImage() refuses an animated image", async () => {
+  const png = "it is an animated PNG; save one frame of it as an image";
+  await assertRefused(files.PNG_ANIMATED, "animated-image", png);
+  const webp = "it is an animated WebP; save one frame of it as an image";
+  await assertRefused(files.WEBP_ANIMATED, "animated-image", webp);
   const { WEBP_ANIMATED } = files; // the flag unset: its frames show it still
   await assertRefused(
     patched(WEBP_ANIMATED, 20, WEBP_ANIMATED[20] & ~2),
-    "animated-picture",
+    "animated-image",
     webp,
   );
 });
 
-Deno.test("readPicture() refuses CMYK and more than 8 bits", async () => {
+Deno.test("readImage() refuses CMYK and more than 8 bits", async () => {
   await assertRefused(
     files.JPEG_CMYK,
-    "cmyk-picture",
+    "cmyk-image",
     "it is in CMYK, for print; convert it to RGB",
   );
   const ycck = patched(files.JPEG_CMYK, markerAt(files.JPEG_CMYK, 0xee) + 15, 2);
-  await assertRefused(ycck, "cmyk-picture", "it is in CMYK, for print; convert it to RGB");
+  await assertRefused(ycck, "cmyk-image", "it is in CMYK, for print; convert it to RGB");
 
   const deep = (bits: number) =>
     `it has ${bits} bits per channel; convert it to 8 bits per channel`;
-  await assertRefused(files.PNG_16, "deep-picture", deep(16));
+  await assertRefused(files.PNG_16, "deep-image", deep(16));
   const jpeg = patched(files.JPEG, markerAt(files.JPEG, 0xc0) + 4, 12);
-  await assertRefused(jpeg, "deep-picture", deep(12));
+  await assertRefused(jpeg, "deep-image", deep(12));
 });
 
-Deno.test("readPicture() refuses a JPEG coded in a way that is not decoded", async () => {
+Deno.test("readImage() refuses a JPEG coded in a way that is not decoded", async () => {
   const why = "it is a lossless, hierarchical or arithmetic-coded JPEG; save it as an ordinary one";
   for (const sof of [0xc3, 0xc5, 0xc7, 0xc9, 0xca, 0xcf]) {
     const file = patched(files.JPEG, markerAt(files.JPEG, 0xc0) + 1, sof);
-    await assertRefused(file, "unsupported-picture", why);
+    await assertRefused(file, "unsupported-image", why);
   }
 });
 
-Deno.test("readPicture() refuses a size that is claimed, making no room for it", async () => {
+Deno.test("readImage() refuses a size that is claimed, making no room for it", async () => {
   const large = (size: string) =>
     `${size} is more than the 268435456 pixels allowed; make it smaller`;
-  await assertRefused(sizedPng(100_000, 100_000), "picture-too-large", large("100000x100000"));
-  await assertRefused(sizedJpeg(65535, 65534), "picture-too-large", large("65535x65534"));
+  await assertRefused(sizedPng(100_000, 100_000), "image-too-large", large("100000x100000"));
+  await assertRefused(sizedJpeg(65535, 65534), "image-too-large", large("65535x65534"));
   const canvas = patched(files.WEBP_ALPHA, 24, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
-  await assertRefused(canvas, "picture-too-large", large("16777216x16777216"));
+  await assertRefused(canvas, "image-too-large", large("16777216x16777216"));
 });
 
-Deno.test("readPicture() refuses a size of zero", async () => {
-  const none = (size: string) => `it has no pixels (${size}); use another picture`;
-  await assertRefused(sizedPng(0, 7), "empty-picture", none("0x7"));
-  await assertRefused(sizedJpeg(7, 0), "empty-picture", none("7x0"));
-  await assertRefused(patched(files.WEBP, 26, 0, 0), "empty-picture", none("0x11"));
+Deno.test("readImage() refuses a size of zero", async () => {
+  const none = (size: string) => `it has no pixels (${size}); use another image`;
+  await assertRefused(sizedPng(0, 7), "empty-image", none("0x7"));
+  await assertRefused(sizedJpeg(7, 0), "empty-image", none("7x0"));
+  await assertRefused(patched(files.WEBP, 26, 0, 0), "empty-image", none("0x11"));
 });
 
-Deno.test("readPicture() refuses a file cut anywhere", async () => {
-  const why = "the file ends before the picture does; copy or download it again";
+Deno.test("readImage() refuses a file cut anywhere", async () => {
+  const why = "the file ends before the image does; copy or download it again";
   const { PNG, JPEG, JPEG_PROGRESSIVE, WEBP, WEBP_ALPHA, WEBP_LOSSLESS } = files;
   for (const file of [PNG, JPEG, JPEG_PROGRESSIVE, WEBP, WEBP_ALPHA, WEBP_LOSSLESS]) {
     for (let length = 12; length < file.length; length++) {
-      await assertRefused(file.subarray(0, length), "truncated-picture", why);
+      await assertRefused(file.subarray(0, length), "truncated-image", why);
     }
   }
   // An image of which the end is there, but not the middle.
   const scan = markerAt(JPEG, 0xda) + 14;
   await assertRefused(
     join(JPEG.subarray(0, scan + 20), [0xff, 0xd9]),
-    "bad-picture",
+    "bad-image",
     "the JPEG is corrupt (Corrupt JPEG data: premature end of data segment); use another file",
   );
 });
 
-Deno.test("readPicture() refuses a corrupt file in one line", async () => {
+Deno.test("readImage() refuses a corrupt file in one line", async () => {
   const png = patched(files.PNG, 30, files.PNG[30] ^ 1);
   await assertRefused(
     png,
-    "bad-picture",
+    "bad-image",
     "the PNG is corrupt (the IHDR chunk at byte 8 is corrupt (CRC)); use another file",
   );
   const unheaded = patched(files.PNG, 12, 10); // a chunk whose name begins with a line break
-  await assertRefused(unheaded, "bad-picture", "the PNG has no picture in it; use another file");
+  await assertRefused(unheaded, "bad-image", "the PNG has no image in it; use another file");
   const table = patched(files.JPEG, markerAt(files.JPEG, 0xc4) + 5, 255, 255);
   await assertRefused(
     table,
-    "bad-picture",
+    "bad-image",
     "the JPEG is corrupt (Bogus Huffman table definition); use another file",
   );
   const empty = join(files.JPEG.subarray(0, 2), [0xff, 0xd9]);
-  await assertRefused(empty, "bad-picture", "the JPEG has no picture in it; use another file");
+  await assertRefused(empty, "bad-image", "the JPEG has no image in it; use another file");
   const webp = patched(files.WEBP, 23, 0);
-  await assertRefused(webp, "bad-picture", "the WebP is corrupt; use another file");
+  await assertRefused(webp, "bad-image", "the WebP is corrupt; use another file");
 });
 
-Deno.test("readPicture() reads a picture with stray bytes behind it or between JPEG segments", async () => {
+Deno.test("readImage() reads an image with stray bytes behind it or between JPEG segments", async () => {
   const { JPEG } = files;
   for (const file of [files.PNG, JPEG, files.WEBP, files.WEBP_ALPHA]) {
     const behind = join(file, [0, 0xff, 0xd8, 9]);
-    assertEquals(await readPicture(behind, "a"), await readPicture(file, "a"));
+    assertEquals(await readImage(behind, "a"), await readImage(file, "a"));
   }
-  const whole = await readPicture(JPEG, "a");
+  const whole = await readImage(JPEG, "a");
   const at = markerAt(JPEG, 0xdb);
   for (
     const file of [
       join(JPEG.subarray(0, at), [1, 2, 3], JPEG.subarray(at)),
       join(JPEG.subarray(0, at), [0xff, 0xff], JPEG.subarray(at)),
     ]
-  ) assertEquals(await readPicture(file, "a"), whole);
+  ) assertEquals(await readImage(file, "a"), whole);
 });
 
-Deno.test("readPicture() makes one error or a picture of any damage, and says nothing", async () => {
+Deno.test("readImage() makes one error or an image of any damage, and says nothing", async () => {
   const { log, warn, error } = console;
   let printed = 0;
   console.log = console.warn = console.error = () => void printed++;
@@ -294,7 +294,7 @@ Deno.test("readPicture() makes one error or a picture of any damage, and says no
       for (let at = 0; at < file.length; at++) {
         for (const flip of [1, 0x10, 0xff]) {
           try {
-            const { width, height, rgba } = await readPicture(
+            const { width, height, rgba } = await readImage(
               patched(file, at, file[at] ^ flip),
               "a",
             );
@@ -316,18 +316,18 @@ Deno.test("readPicture() makes one error or a picture of any damage, and says no
   assert(read > 300 && refused > 300, `${read} read, ${refused} refused`);
 });
 
-Deno.test("readPicture() needs --allow-read alone, prints nothing and leaves no global", async () => {
+Deno.test("readImage() needs --allow-read alone, prints nothing and leaves no global", async () => {
   const code = `
-    import { readPicture } from ${
-    JSON.stringify(import.meta.resolve("../../../model/image/picture.ts"))
+    import { readImage } from ${
+    JSON.stringify(import.meta.resolve("../../../model/image/read_image.ts"))
   };
-    import * as files from ${JSON.stringify(import.meta.resolve("./picture_files.ts"))};
+    import * as files from ${JSON.stringify(import.meta.resolve("./image_files.ts"))};
     const globals = () => Object.getOwnPropertyNames(globalThis).join() + typeof location;
     const before = globals();
     const cut = new Uint8Array([...files.JPEG.subarray(0, -40), 0xff, 0xd9]);
     const torn = files.WEBP.map((byte, i) => i === 23 ? 0 : byte);
     for (const file of [files.PNG, files.JPEG, files.WEBP, cut, torn, files.JPEG_CMYK]) {
-      console.log(await readPicture(file, "a").then(() => "read", (error) => error.code));
+      console.log(await readImage(file, "a").then(() => "read", (error) => error.code));
     }
     console.log(globals() === before);
   `;
@@ -345,8 +345,8 @@ Deno.test("readPicture() needs --allow-read alone, prints nothing and leaves no 
     return [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   };
   const outcomes = (jpeg: string, webp: string, cut: string, torn: string) =>
-    ["read", jpeg, webp, cut, torn, "cmyk-picture", "true", ""].join("\n");
-  const bad = "bad-picture";
+    ["read", jpeg, webp, cut, torn, "cmyk-image", "true", ""].join("\n");
+  const bad = "bad-image";
   assertEquals(await run("--allow-read"), [outcomes("read", "read", bad, bad), ""]);
   const none = "no-decoder";
   assertEquals(await run(), [outcomes(none, none, none, none), ""]);

@@ -1,5 +1,5 @@
 /**
- * Pictures and bits, as commands take them from files.
+ * Images and bits, as commands take them from files.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import type { TensorFile } from "../engine/safetensors.ts";
 import type { WeightType } from "../kernels/linear/linear.ts";
 import { holdsBits, readBits } from "../model/bits/bits_file.ts";
 import type { InfinityModel } from "../model/infinity.ts";
-import type { PictureBits } from "../model/bits/picture_bits.ts";
-import type { Picture } from "../model/image/png.ts";
-import type { EncodeOptions, FloatPicture } from "../model/generate/picture_input.ts";
+import type { ImageBits } from "../model/bits/image_bits.ts";
+import type { Image } from "../model/image/png.ts";
+import type { EncodeOptions, FloatImage } from "../model/generate/image_input.ts";
 import { implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
 
-/** What a file holds that shows a picture. */
-export type Input = Picture | FloatPicture | PictureBits;
+/** What a file holds that shows an image. */
+export type Input = Image | FloatImage | ImageBits;
 
 /**
  * Reads a PNG, JPEG or WebP file, bits that `encode` wrote, or a safetensors file with `image` f32 [3, H, W] from −1 to
@@ -38,13 +38,13 @@ export async function readInput(path: string): Promise<Input> {
       file.close();
     }
   }
-  return await readPictureFile(path);
+  return await readImageFile(path);
 }
 
 /** Reads a PNG, JPEG or WebP file. @throws {FileError} it is none. */
-export async function readPictureFile(path: string): Promise<Picture> {
-  const { readPicture } = await import("../model/image/picture.ts");
-  return await readPicture(await readFile(path), path);
+export async function readImageFile(path: string): Promise<Image> {
+  const { readImage } = await import("../model/image/read_image.ts");
+  return await readImage(await readFile(path), path);
 }
 
 /** Reads a whole file. @throws {FileError} */
@@ -59,7 +59,7 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /** `image` f32 [3, H, W] or [1, 3, H, W]. */
-async function readImage(file: TensorFile): Promise<FloatPicture> {
+async function readImage(file: TensorFile): Promise<FloatImage> {
   const { dtype, shape } = file.get("image");
   const [channels, height = 0, width = 0] = shape.length === 4 && shape[0] === 1
     ? shape.slice(1)
@@ -74,13 +74,13 @@ async function readImage(file: TensorFile): Promise<FloatPicture> {
   return { width, height, rgb: await file.readFloat32("image") };
 }
 
-/** A picture as bits: encoded, if it is not already. */
+/** An image as bits: encoded, if it is not already. */
 export async function asBits(
   model: InfinityModel,
   input: Input,
   io: Io,
   options: EncodeOptions = {},
-): Promise<PictureBits> {
+): Promise<ImageBits> {
   if ("scales" in input) return input;
   return await orAbort(io.signal, model.encode(input, { ...options, signal: io.signal }));
 }

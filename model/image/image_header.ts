@@ -1,20 +1,20 @@
-/** What a picture file says of itself: the format, and why it cannot be decoded if it cannot. */
+/** What an image file says of itself: the format, and why it cannot be decoded if it cannot. */
 
 import { FileError, quote } from "../../engine/errors.ts";
 
-/** A format that pictures are read from. */
-export type PictureFormat = "PNG" | "JPEG" | "WebP";
+/** A format that images are read from. */
+export type ImageFormat = "PNG" | "JPEG" | "WebP";
 
-// A header of a few bytes may claim any size: the largest picture we will make room for.
+// A header of a few bytes may claim any size: the largest image we will make room for.
 const MAX_PIXELS = 2 ** 28;
 // The JPEG markers used here; SOF0 to SOF2 are baseline, extended and progressive Huffman coding.
 const [SOF0, SOF2, DHT, JPG, DAC, SOF15] = [0xc0, 0xc2, 0xc4, 0xc8, 0xcc, 0xcf];
 const [RST0, SOI, EOI, SOS] = [0xd0, 0xd8, 0xd9, 0xda];
 
-/** A picture that the decoders may be tried on. */
-export interface CheckedPicture {
-  readonly format: PictureFormat;
-  /** The file's bytes, less any behind the picture's end. */
+/** An image that the decoders may be tried on. */
+export interface CheckedImage {
+  readonly format: ImageFormat;
+  /** The file's bytes, less any behind the image's end. */
   readonly bytes: Uint8Array;
 }
 
@@ -24,7 +24,7 @@ interface NamedBytes {
 }
 
 /**
- * Makes the error for a picture that cannot be read.
+ * Makes the error for an image that cannot be read.
  *
  * @param name The file's name.
  * @param code A stable word in kebab-case.
@@ -41,18 +41,18 @@ export function unreadable(
 }
 
 /**
- * Recognises a picture by its first bytes and refuses, before anything is decoded, what the
+ * Recognises an image by its first bytes and refuses, before anything is decoded, what the
  * decoders would read wrongly, partly or not at all.
  *
  * @param bytes A whole file.
  * @param name The file's name, for messages only.
  *
- * @throws {FileError} where the file is no whole 8-bit still picture of at most 2^28 pixels.
+ * @throws {FileError} where the file is no whole 8-bit still image of at most 2^28 pixels.
  */
-export function checkPicture(bytes: Uint8Array, name: string): CheckedPicture {
+export function checkImage(bytes: Uint8Array, name: string): CheckedImage {
   const file = { bytes, name };
   if (bytes.length === 0) {
-    throw unreadable(name, "empty-file", "the file is empty; use a PNG, JPEG or WebP picture");
+    throw unreadable(name, "empty-file", "the file is empty; use a PNG, JPEG or WebP image");
   }
   if (tag(bytes, 0, 8) === "\x89PNG\r\n\x1a\n") {
     return { format: "PNG", bytes: bytes.subarray(0, checkPng(file)) };
@@ -65,8 +65,8 @@ export function checkPicture(bytes: Uint8Array, name: string): CheckedPicture {
   }
   throw unreadable(
     name,
-    "not-a-picture",
-    "it is not a PNG, JPEG or WebP picture; save it as one of these",
+    "not-a-image",
+    "it is not a PNG, JPEG or WebP image; save it as one of these",
   );
 }
 
@@ -104,7 +104,7 @@ function checkJpeg(file: NamedBytes): number {
       if (marker > SOF2) {
         throw unreadable(
           name,
-          "unsupported-picture",
+          "unsupported-image",
           "it is a lossless, hierarchical or arithmetic-coded JPEG; save it as an ordinary one",
         );
       }
@@ -112,7 +112,7 @@ function checkJpeg(file: NamedBytes): number {
       if (bits !== 8) throw deep(file, bits);
       checkSize(file, number(file, at + 5, 2), number(file, at + 3, 2));
       if (number(file, at + 7, 1) === 4) {
-        throw unreadable(name, "cmyk-picture", "it is in CMYK, for print; convert it to RGB");
+        throw unreadable(name, "cmyk-image", "it is in CMYK, for print; convert it to RGB");
       }
       headed = true;
     }
@@ -175,31 +175,31 @@ function checkEnd(file: NamedBytes, end: number): void {
 function checkSize({ name }: NamedBytes, width: number, height: number): void {
   const size = `${width}x${height}`;
   if (width * height === 0) {
-    throw unreadable(name, "empty-picture", `it has no pixels (${size}); use another picture`);
+    throw unreadable(name, "empty-image", `it has no pixels (${size}); use another image`);
   }
   if (width * height > MAX_PIXELS) {
     const why = `${size} is more than the ${MAX_PIXELS} pixels allowed; make it smaller`;
-    throw unreadable(name, "picture-too-large", why);
+    throw unreadable(name, "image-too-large", why);
   }
 }
 
 function deep({ name }: NamedBytes, bits: number): FileError {
   const why = `it has ${bits} bits per channel; convert it to 8 bits per channel`;
-  return unreadable(name, "deep-picture", why);
+  return unreadable(name, "deep-image", why);
 }
 
-function animated({ name }: NamedBytes, format: PictureFormat): FileError {
-  const why = `it is an animated ${format}; save one frame of it as a picture`;
-  return unreadable(name, "animated-picture", why);
+function animated({ name }: NamedBytes, format: ImageFormat): FileError {
+  const why = `it is an animated ${format}; save one frame of it as an image`;
+  return unreadable(name, "animated-image", why);
 }
 
 function truncated({ name }: NamedBytes): FileError {
-  const why = "the file ends before the picture does; copy or download it again";
-  return unreadable(name, "truncated-picture", why);
+  const why = "the file ends before the image does; copy or download it again";
+  return unreadable(name, "truncated-image", why);
 }
 
-function headless({ name }: NamedBytes, format: PictureFormat): FileError {
-  return unreadable(name, "bad-picture", `the ${format} has no picture in it; use another file`);
+function headless({ name }: NamedBytes, format: ImageFormat): FileError {
+  return unreadable(name, "bad-image", `the ${format} has no image in it; use another file`);
 }
 
 /** A whole number of `count` bytes, at most 6. */

@@ -1,4 +1,4 @@
-// The commands that take pictures and bits, in this process; bad input to them, through the real one.
+// The commands that take images and bits, in this process; bad input to them, through the real one.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { crc32 } from "node:zlib";
@@ -6,7 +6,7 @@ import { main } from "../../cli.ts";
 import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
 import { decodeBitsFile, encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
-import { decodePng, encodePng, type Picture } from "../../model/image/png.ts";
+import { decodePng, encodePng, type Image } from "../../model/image/png.ts";
 import {
   JPEG,
   JPEG_CMYK,
@@ -14,7 +14,7 @@ import {
   PNG_16,
   PNG_ANIMATED,
   WEBP,
-} from "../model/image/picture_files.ts";
+} from "../model/image/image_files.ts";
 import { ended, fakeIo, filesIn, inFolder, MODEL, refuses, start } from "./process.ts";
 
 /** A PNG whose header claims another size. */
@@ -36,7 +36,7 @@ const FILES: Record<string, Uint8Array> = {
   "huge.png": claiming(100_000, 100_000),
   "empty.png": claiming(0, 7),
   "cut.png": SMALL.subarray(0, SMALL.length - 20),
-  text: new TextEncoder().encode("no picture"),
+  text: new TextEncoder().encode("no image"),
 };
 
 /** Runs a command where nothing should go wrong: what it prints. */
@@ -47,11 +47,11 @@ async function run(...args: string[]): Promise<string> {
   return io.text();
 }
 
-async function picture(path: string): Promise<Picture> {
+async function image(path: string): Promise<Image> {
   return decodePng(await Deno.readFile(path));
 }
 
-/** The picture that the reference encoded, as a PNG. */
+/** The image that the reference encoded, as a PNG. */
 async function writeReference(path: string): Promise<void> {
   const file = await openTensorFile(join(MODEL, "expected.safetensors"));
   const bytes = await file.read("vae.image_u8");
@@ -63,7 +63,7 @@ async function writeReference(path: string): Promise<void> {
   await Deno.writeFile(path, encodePng(rgba, 32, 32));
 }
 
-Deno.test("encode, inspect, decode and reconstruct: a picture's way to bits and back", () =>
+Deno.test("encode, inspect, decode and reconstruct: an image's way to bits and back", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     await writeReference(at("in.png"));
@@ -89,13 +89,13 @@ Deno.test("encode, inspect, decode and reconstruct: a picture's way to bits and 
     const shown = await run("inspect", bits);
     assertStringIncludes(
       shown,
-      "a picture of 32x32 pixels as 960 bits of emoji-nano, 0.938 a pixel",
+      "an image of 32x32 pixels as 960 bits of emoji-nano, 0.938 a pixel",
     );
     assertStringIncludes(shown, "    4   4x4   512");
     const report = JSON.parse(await run("inspect", bits, "--json"));
     assertEquals([report.bits, report.scales.length, report.scales[2].grid], [960, 4, "3x3"]);
     assertEquals(await run("inspect", bits, "--sheet", at("s.png")), `${at("s.png")}\n`);
-    assertEquals((await picture(at("s.png"))).width, 4 * (128 + 8) + 8);
+    assertEquals((await image(at("s.png"))).width, 4 * (128 + 8) + 8);
 
     assertEquals(await run("decode", bits, "-o", at("d.png")), `${at("d.png")}\n`);
     const coarse = JSON.parse(
@@ -104,7 +104,7 @@ Deno.test("encode, inspect, decode and reconstruct: a picture's way to bits and 
     assertEquals([coarse.scales, coarse.width, coarse.path], [2, 32, at("d2.png")]);
 
     const table = await run("reconstruct", at("in.png"), "-o", at("r.png"));
-    assertEquals(await picture(at("r.png")), await picture(at("d.png")));
+    assertEquals(await image(at("r.png")), await image(at("d.png")));
     const [path, head, ...rows] = table.trim().split("\n");
     assertEquals([path, rows.length], [at("r.png"), 4]);
     assertEquals(head!.split(/ {2,}/), [
@@ -118,7 +118,7 @@ Deno.test("encode, inspect, decode and reconstruct: a picture's way to bits and 
     const quality = JSON.parse(
       await run("reconstruct", at("in.png"), "-o", at("r2.png"), "--scales", "2", "--json"),
     );
-    assertEquals(await picture(at("r2.png")), await picture(at("d2.png")));
+    assertEquals(await image(at("r2.png")), await image(at("d2.png")));
     assertEquals([quality.bits, quality.scales.length], [160, 2]);
     const psnr = Number(rows[3]!.trim().split(/ +/)[4]);
     assert(quality.psnr > 15 && psnr > 28 && psnr > quality.psnr, `${quality.psnr}, ${psnr} dB`);
@@ -145,7 +145,7 @@ Deno.test("encode takes numbers with any schedule, JPEG and WebP", () =>
     }
   }));
 
-Deno.test("generate edits a picture, shows its scales, and variations keep some", () =>
+Deno.test("generate edits an image, shows its scales, and variations keep some", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     await run("generate", "red apple", "-s", "7", "-o", at("a.png"));
@@ -162,17 +162,17 @@ Deno.test("generate edits a picture, shows its scales, and variations keep some"
       "scale-03.png",
       "scale-04.png",
     ]);
-    assertEquals((await picture(report.previews[3])).rgba, decodePng(plain).rgba);
+    assertEquals((await image(report.previews[3])).rgba, decodePng(plain).rgba);
     assertEquals(report.animations, [at("m.png")]);
-    assertEquals(await picture(at("m.png")), await picture(report.previews[0]), "its first frame");
+    assertEquals(await image(at("m.png")), await image(report.previews[0]), "its first frame");
 
     await run("encode", at("a.png"), "-o", at("a.bits.safetensors"));
     await run("decode", at("a.bits.safetensors"), "-o", at("again.png"));
     for (const init of ["a.png", "a.bits.safetensors"]) {
       await run("generate", "pizza", "-i", at(init), "--strength", "0", "-o", at("same.png"));
       assertEquals(
-        (await picture(at("same.png"))).rgba,
-        (await picture(at("again.png"))).rgba,
+        (await image(at("same.png"))).rgba,
+        (await image(at("again.png"))).rgba,
         init,
       );
     }
@@ -185,7 +185,7 @@ Deno.test("generate edits a picture, shows its scales, and variations keep some"
     const edit = ["-i", at("a.png"), "--mask", at("mask.png"), "-o", at("e.png")];
     const [edited] = JSON.parse(await run("generate", "blue car", ...edit, "--json")).images;
     assertStringIncludes(edited.parameters, "Kept scales: 0, Masked: True");
-    const [e, a] = [await picture(at("e.png")), await picture(at("again.png"))];
+    const [e, a] = [await image(at("e.png")), await image(at("again.png"))];
     const change = (from: number, to: number) => {
       let sum = 0;
       for (let i = 0; i < 1024; i++) {
@@ -216,7 +216,7 @@ Deno.test("generate edits a picture, shows its scales, and variations keep some"
     assertEquals(half.trim().split("\n").length, 4);
   }));
 
-Deno.test("interpolate goes from one picture to the other", () =>
+Deno.test("interpolate goes from one image to the other", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     await run("generate", "-p", "cat face", "-p", "dog face", "-o", at("x.png"));
@@ -228,10 +228,10 @@ Deno.test("interpolate goes from one picture to the other", () =>
     const out = await run("interpolate", ...ends, "--steps", "5", ...extra);
     const names = ["i-1.png", "i-2.png", "i-3.png", "i-4.png", "i-5.png", "sheet.png", "anim.png"];
     assertEquals(out, names.map((name) => `${at(name)}\n`).join(""));
-    const pixels = async (name: string) => (await picture(at(name))).rgba;
+    const pixels = async (name: string) => (await image(at(name))).rgba;
     assertEquals(await pixels("i-1.png"), await pixels("a.png"));
     assertEquals(await pixels("i-5.png"), await pixels("b.png"));
-    assertEquals((await picture(at("sheet.png"))).width, 5 * (128 + 8) + 8);
+    assertEquals((await image(at("sheet.png"))).width, 5 * (128 + 8) + 8);
   }));
 
 Deno.test("generate --preview: Ctrl-C leaves no file but whole previews", () =>
@@ -252,11 +252,11 @@ Deno.test("generate --preview: Ctrl-C leaves no file but whole previews", () =>
     assertEquals(filesIn(cwd).filter((name) => name !== "p"), []);
     for (const name of filesIn(cwd).includes("p") ? filesIn(join(cwd, "p")) : []) {
       assert(/^scale-0[1-4]-\d+\.png$/.test(name), name);
-      assertEquals((await picture(join(cwd, "p", name))).width, 32, name);
+      assertEquals((await image(join(cwd, "p", name))).width, 32, name);
     }
   }));
 
-Deno.test("commands of pictures refuse bad input in one line", () =>
+Deno.test("commands of images refuse bad input in one line", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     for (const [name, bytes] of Object.entries(FILES)) await Deno.writeFile(at(name), bytes);
@@ -280,16 +280,16 @@ Deno.test("commands of pictures refuse bad input in one line", () =>
       [["encode", at("deep.png")], 1, "it has 16 bits per channel"],
       [["encode", at("huge.png")], 1, "is more than the 268435456 pixels allowed"],
       [["encode", at("empty.png")], 1, "it has no pixels"],
-      [["reconstruct", at("cut.png")], 1, "the file ends before the picture does"],
-      [["encode", at("text")], 1, "it is not a PNG, JPEG or WebP picture"],
+      [["reconstruct", at("cut.png")], 1, "the file ends before the image does"],
+      [["encode", at("text")], 1, "it is not a PNG, JPEG or WebP image"],
       [["encode", at("zero.safetensors")], 2, "image is F32 [3, 0, 8], not F32 [3, height, width]"],
       [["encode", at("nope.png")], 1, "no such file; check the path"],
       [["encode", folder], 1, "it is not a file"],
-      [["encode"], 2, "Cannot encode nothing: give one picture"],
-      [["encode", at("ok.png"), at("ok.png")], 2, "Cannot encode 2 files: give one picture"],
+      [["encode"], 2, "Cannot encode nothing: give one image"],
+      [["encode", at("ok.png"), at("ok.png")], 2, "Cannot encode 2 files: give one image"],
       [["encode", at("ok.bits.safetensors")], 2, "it is bits already"],
       [["encode", at("ok.png"), "-o", x], 2, "bits are a file in .bits.safetensors"],
-      [["encode", at("ok.png"), "--scales", "9"], 2, "Cannot take 9 scales: the picture has 4"],
+      [["encode", at("ok.png"), "--scales", "9"], 2, "Cannot take 9 scales: the image has 4"],
       [
         ["encode", at("ok.png"), "-W", "64", "-H", "64", "--vae-schedule", "1x1"],
         2,
@@ -297,14 +297,14 @@ Deno.test("commands of pictures refuse bad input in one line", () =>
       ],
       [["encode", at("ok.png"), "--vae-schedule", "1x1,a"], 2, '"a" is no scale'],
       [["encode", at("ok.png"), "-o", "no/x.bits.safetensors"], 1, 'folder "no" does not exist'],
-      [["decode", at("ok.png")], 2, "it is a picture; encode it, or reconstruct it"],
+      [["decode", at("ok.png")], 2, "it is an image; encode it, or reconstruct it"],
       [["decode", at("d16.safetensors")], 2, "it has 16 bits a position"],
       [["decode", join(MODEL, "vae.safetensors")], 2, "it is no bits file"],
       [["reconstruct", at("ok.bits.safetensors")], 2, "it is bits; decode them"],
       [["inspect", at("ok.png"), "--sheet", x], 2, "it holds no bits"],
-      [["variations"], 2, "Cannot vary nothing: give a picture, or its bits"],
+      [["variations"], 2, "Cannot vary nothing: give an image, or its bits"],
       [["variations", at("ok.png")], 2, "without a prompt: say what it shows"],
-      [["interpolate", at("ok.png")], 2, "Cannot interpolate 1 picture: give two"],
+      [["interpolate", at("ok.png")], 2, "Cannot interpolate 1 image: give two"],
       [["interpolate", at("ok.png"), at("ok.png"), "--steps", "1"], 2, "--steps must be 2 to 999"],
       [
         ["interpolate", at("ok.bits.safetensors"), at("other.safetensors")],
@@ -323,7 +323,7 @@ Deno.test("commands of pictures refuse bad input in one line", () =>
       ],
       [["generate", "cat", "--preview", at("ok.png")], 1, "Cannot write"],
       [["generate", "cat", "--animate", "output.png"], 2, 'Cannot write "output.png" twice'],
-      [["generate", "cat", "--animate", "x.gif"], 2, "pictures are PNG files"],
+      [["generate", "cat", "--animate", "x.gif"], 2, "images are PNG files"],
     ];
     for (const [args, code, message] of cases) {
       const io = fakeIo();
