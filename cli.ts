@@ -7,7 +7,7 @@
 import { UsageError } from "./commands/flags.ts";
 import { type Io, processIo } from "./commands/io.ts";
 import { nearest } from "./commands/suggest.ts";
-import { BitwiseError, InputError } from "./engine/errors.ts";
+import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 
 /** A command: its arguments to the status its process ends with. */

@@ -24,10 +24,10 @@ export {
   KernelError,
   OutOfMemoryError,
   SafetensorsError,
-} from "./engine/errors.ts";
-export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./engine/adapter.ts";
-export { Device } from "./engine/device.ts";
-export { dawn } from "./engine/dawn.ts";
+} from "./engine/mod.ts";
+export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./engine/mod.ts";
+export { Device } from "./engine/mod.ts";
+export { dawn } from "./engine/mod.ts";
 export {
   type Binding,
   defineKernel,
@@ -37,21 +37,23 @@ export {
   type Param,
   type Specialisation,
   type Work,
-} from "./engine/kernel.ts";
-export type { Memory } from "./engine/memory.ts";
-export type { Done, KernelTime, Profiler } from "./engine/profiler.ts";
-export type { Storage, Tensor, TensorData, TensorDType } from "./engine/tensor.ts";
-export type { TexelFormat, Texture } from "./engine/texture.ts";
-export type { TensorEntry, TensorToWrite } from "./engine/safetensors_writer.ts";
+} from "./engine/mod.ts";
+export type { Memory } from "./engine/mod.ts";
+export type { Done, KernelTime, Profiler } from "./engine/mod.ts";
+export type { Storage, Tensor, TensorData, TensorDType } from "./engine/mod.ts";
+export type { TexelFormat, Texture } from "./engine/mod.ts";
+export type { TensorEntry, TensorToWrite } from "./engine/mod.ts";
+export type { Grid } from "./model/config/grid.ts";
 export type {
   ModelConfig,
+  PixelBudget,
   SamplingDefaults,
+  T5Config,
   TokenizerConfig,
   TransformerConfig,
-} from "./model/config/config.ts";
-export type { T5Config } from "./model/text/t5.ts";
-export type { VaeConfig } from "./model/vae/vae.ts";
-export type { Dtype } from "./engine/dtype.ts";
+  VaeConfig,
+} from "./model/config/types.ts";
+export type { Dtype } from "./engine/mod.ts";
 export type { WeightType } from "./kernels/linear/linear.ts";
 export type { Hooks, Progress, Stage } from "./model/generate/progress.ts";
 export { DEFAULT_MODEL, InfinityModel } from "./model/infinity.ts";
@@ -84,7 +86,5 @@ export {
 } from "./model/memory_plan.ts";
 export type { FastMode } from "./model/generate/fast.ts";
 export type { SamplingOptions } from "./model/generate/plan.ts";
-export type { PixelBudget } from "./model/config/schedule.ts";
 export type { FeatureRows } from "./model/text/text_rows.ts";
-export type { Grid } from "./model/transformer/transformer.ts";
 export { VERSION } from "./model/config/version.ts";

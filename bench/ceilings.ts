@@ -1,9 +1,9 @@
+import { gpuTimes, median, wallTime } from "./measure.ts";
 import { defineKernel, type Device, grid, type Profiler } from "../engine/mod.ts";
 import { matrixShape } from "../kernels/shared/matrix.ts";
 import copySource from "./copy.wgsl" with { type: "text" };
 import fmaSource from "./fma.wgsl" with { type: "text" };
 import matrixSource from "./fma_matrix.wgsl" with { type: "text" };
-import { gpuTimes, median, wallTime } from "./measure.ts";
 
 const copyKernel = defineKernel("copy", copySource, ["x", "y"], ["count"]);
 const fmaKernel = defineKernel("fma", fmaSource, ["y"], ["rounds", "decay", "step"]);

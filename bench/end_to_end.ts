@@ -1,6 +1,6 @@
+import { median, timed, type Times, wallTime } from "./measure.ts";
 import type { Device, KernelTime } from "../engine/mod.ts";
 import { InfinityModel } from "../model/infinity.ts";
-import { median, timed, type Times, wallTime } from "./measure.ts";
 
 const PROMPT = "red apple";
 const WARM_IMAGES = 20;

@@ -1,11 +1,11 @@
+import { timed, type Times } from "./measure.ts";
 import { Device, dryGpu, OutOfMemoryError } from "../engine/mod.ts";
-import { parseConfig } from "../model/config/config.ts";
-import { transformerFlops } from "../model/generate/flops.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { parseConfig } from "../model/config/config.ts";
+import { findPreset } from "../model/config/presets.ts";
+import { transformerFlops } from "../model/generate/flops.ts";
 import type { GenerateOptions } from "../model/generate/options.ts";
 import { makePlan } from "../model/generate/plan.ts";
-import { findPreset } from "../model/config/presets.ts";
-import { timed, type Times } from "./measure.ts";
 
 /** What grows, and along which axis. */
 interface Case {

@@ -1,29 +1,29 @@
+import { gpuTimes, median } from "./measure.ts";
 import type { Device, Profiler, Tensor } from "../engine/mod.ts";
-import { accumulateCodes } from "../kernels/bits/accumulate_codes.ts";
-import { adaVectors } from "../kernels/norm/ada_vectors.ts";
-import { addLevel } from "../kernels/tokens/add_level.ts";
 import { attention } from "../kernels/attention/attention.ts";
-import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
-import { copyRows } from "../kernels/tokens/copy_rows.ts";
-import { embedding } from "../kernels/tokens/embedding.ts";
+import { qkvRope } from "../kernels/attention/qkv_rope.ts";
+import { accumulateCodes } from "../kernels/bits/accumulate_codes.ts";
 import { forceBits } from "../kernels/bits/force_bits.ts";
+import { nextInput } from "../kernels/bits/next_input.ts";
+import { quantiseBits } from "../kernels/bits/quantise_bits.ts";
+import { resample } from "../kernels/bits/resample.ts";
+import { sampleBits } from "../kernels/bits/sample_bits.ts";
+import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
 import { gatedGelu } from "../kernels/elementwise/gated_gelu.ts";
-import { groupNorm } from "../kernels/norm/group_norm.ts";
 import { guide } from "../kernels/elementwise/guide.ts";
-import { layerNorm } from "../kernels/norm/layer_norm.ts";
+import { randomNormal } from "../kernels/elementwise/random_normal.ts";
+import { rgba8 } from "../kernels/elementwise/rgba8.ts";
+import { silu } from "../kernels/elementwise/silu.ts";
+import { widen } from "../kernels/elementwise/widen.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { matmul } from "../kernels/linear/matmul.ts";
-import { nextInput } from "../kernels/bits/next_input.ts";
-import { qkvRope } from "../kernels/attention/qkv_rope.ts";
-import { quantiseBits } from "../kernels/bits/quantise_bits.ts";
-import { randomNormal } from "../kernels/elementwise/random_normal.ts";
-import { resample } from "../kernels/bits/resample.ts";
-import { rgba8 } from "../kernels/elementwise/rgba8.ts";
-import { sampleBits } from "../kernels/bits/sample_bits.ts";
-import { silu } from "../kernels/elementwise/silu.ts";
+import { adaVectors } from "../kernels/norm/ada_vectors.ts";
+import { groupNorm } from "../kernels/norm/group_norm.ts";
+import { layerNorm } from "../kernels/norm/layer_norm.ts";
+import { addLevel } from "../kernels/tokens/add_level.ts";
+import { copyRows } from "../kernels/tokens/copy_rows.ts";
+import { embedding } from "../kernels/tokens/embedding.ts";
 import { tokenInput } from "../kernels/tokens/token_input.ts";
-import { widen } from "../kernels/elementwise/widen.ts";
-import { gpuTimes, median } from "./measure.ts";
 
 /** What to time, and the work of one run: operations, or bytes that must be read or written at least once. */
 type Work =

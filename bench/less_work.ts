@@ -1,12 +1,13 @@
-import { type ModelConfig, parseConfig } from "../model/config/config.ts";
+import { digits, median, table, timed } from "./measure.ts";
+import { InfinityModel } from "../model/infinity.ts";
+import { parseConfig } from "../model/config/config.ts";
+import { findPreset } from "../model/config/presets.ts";
+import type { ModelConfig } from "../model/config/types.ts";
 import type { FastMode } from "../model/generate/fast.ts";
 import { transformerFlops } from "../model/generate/flops.ts";
 import type { GeneratedImage, Result } from "../model/generate/images.ts";
-import { InfinityModel } from "../model/infinity.ts";
-import { decibels, squaredError, ssim } from "../model/image/metrics.ts";
 import { makePlan, type SamplingOptions } from "../model/generate/plan.ts";
-import { findPreset } from "../model/config/presets.ts";
-import { digits, median, table, timed } from "./measure.ts";
+import { decibels, squaredError, ssim } from "../model/image/metrics.ts";
 
 /** Things the model knows well, and less likely ones. */
 const PROMPTS = [

@@ -1,8 +1,7 @@
-import type { Device, Tensor } from "../engine/mod.ts";
-import { safetensorsHeader, type TensorEntry } from "../engine/safetensors_writer.ts";
+import { median } from "./measure.ts";
+import { type Device, safetensorsHeader, type Tensor, type TensorEntry } from "../engine/mod.ts";
 import { Weights } from "../model/checkpoint/checkpoint.ts";
 import { openTensorFile } from "../model/checkpoint/files.ts";
-import { median } from "./measure.ts";
 
 /** Tensors of the file that is loaded: 32 of 2048 × 2048, as of a 2B block. */
 const COUNT = 32;

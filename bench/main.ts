@@ -1,3 +1,14 @@
+import { compare } from "./against.ts";
+import { better, type Ceilings, ceilings, overheads } from "./ceilings.ts";
+import { drawReport } from "./draw.ts";
+import { benchEndToEnd } from "./end_to_end.ts";
+import { benchGrowth } from "./growth.ts";
+import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
+import { benchLessWork, lessWorkTables } from "./less_work.ts";
+import { benchLoading } from "./loading.ts";
+import { benchShapes, MODELS } from "./shapes.ts";
+import { benchStorage } from "./storage.ts";
+import { tune } from "./tune.ts";
 import { help, on, parseFlags, path, type Spec, text, UsageError } from "../commands/flags.ts";
 import { GPU_FLAG, implementation } from "../commands/gpu.ts";
 import {
@@ -9,18 +20,7 @@ import {
 } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { savedTuning, saveTuning } from "../model/generate/tuning.ts";
-import { compare } from "./against.ts";
-import { better, type Ceilings, ceilings, overheads } from "./ceilings.ts";
-import { drawReport } from "./draw.ts";
-import { benchEndToEnd } from "./end_to_end.ts";
-import { benchGrowth } from "./growth.ts";
-import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
-import { benchLessWork, lessWorkTables } from "./less_work.ts";
-import { benchLoading } from "./loading.ts";
 import * as show from "./report.ts";
-import { benchShapes, MODELS } from "./shapes.ts";
-import { benchStorage } from "./storage.ts";
-import { tune } from "./tune.ts";
 
 const PARTS = [
   ...["kernels", "shapes", "end_to_end", "growth", "less_work", "loading", "storage"],

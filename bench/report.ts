@@ -1,6 +1,4 @@
-import { formatBytes } from "../engine/mod.ts";
-import type { Comparison } from "./against.ts";
-import { middle } from "./against.ts";
+import { type Comparison, middle } from "./against.ts";
 import type { Ceilings, Overheads } from "./ceilings.ts";
 import type { EndToEnd, Share } from "./end_to_end.ts";
 import type { GrowthRow, Slope } from "./growth.ts";
@@ -11,6 +9,7 @@ import { digits, SAMPLES, table } from "./measure.ts";
 import type { ModelShapes } from "./shapes.ts";
 import type { StorageRow } from "./storage.ts";
 import type { TuneRow } from "./tune.ts";
+import { formatBytes } from "../engine/mod.ts";
 
 const print = console.log;
 

@@ -1,9 +1,9 @@
-import type { Device, KernelTime, Profiler } from "../engine/mod.ts";
-import { parseConfig } from "../model/config/config.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
-import type { GenerateOptions } from "../model/generate/options.ts";
-import { findPreset } from "../model/config/presets.ts";
 import { timed, type Times } from "./measure.ts";
+import type { Device, KernelTime, Profiler } from "../engine/mod.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { parseConfig } from "../model/config/config.ts";
+import { findPreset } from "../model/config/presets.ts";
+import type { GenerateOptions } from "../model/generate/options.ts";
 
 /** A model whose every dispatch is timed where it happens: at each scale, on what is there then. */
 export interface Model {

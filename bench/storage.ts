@@ -1,6 +1,6 @@
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
 import type { Result } from "../model/generate/images.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket", "purple cat"];
 const SCALES = 4;

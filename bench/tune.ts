@@ -1,3 +1,5 @@
+import { Tensors } from "./kernels.ts";
+import { gpuTimes, median } from "./measure.ts";
 import type { Device, Profiler, Tuning } from "../engine/mod.ts";
 import { attention } from "../kernels/attention/attention.ts";
 import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
@@ -5,8 +7,6 @@ import { packLinear, usesTexture } from "../kernels/linear/linear.ts";
 import { matmul } from "../kernels/linear/matmul.ts";
 import { matrixShape, TILES } from "../kernels/shared/matrix.ts";
 import { CHOICES } from "../kernels/shared/variants.ts";
-import { Tensors } from "./kernels.ts";
-import { gpuTimes, median } from "./measure.ts";
 
 /** Work of one size, on which all variants of a choice are tried. */
 interface Probe {

@@ -1,5 +1,3 @@
-import type { InfinityModel } from "../model/infinity.ts";
-import type { ImageBits } from "../model/bits/image_bits.ts";
 import {
   drawnSeed,
   type FlagType,
@@ -12,11 +10,13 @@ import {
   UsageError,
   whole,
 } from "./flags.ts";
-import { type Io, orAbort } from "./io.ts";
 import { MODEL_FLAGS } from "./image_flags.ts";
 import type { Input } from "./images.ts";
+import { type Io, orAbort } from "./io.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { decibels, table } from "./table.ts";
+import type { InfinityModel } from "../model/infinity.ts";
+import type { ImageBits } from "../model/bits/image_bits.ts";
 
 const shares: FlagType<number[]> = {
   value: "N[,N…]",
@@ -58,7 +58,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   }
   const { loadModel, readInput } = await import("./images.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
-  const { gridText } = await import("../model/bits/image_bits.ts");
+  const { gridText } = await import("../model/config/grid.ts");
   const inputs: Input[] = [];
   for (const file of files) inputs.push(await readInput(file));
 
@@ -137,7 +137,7 @@ async function encodeAll(
   io: Io,
   progress: ProgressLine,
 ): Promise<ImageBits[]> {
-  const { InputError, quote } = await import("../engine/errors.ts");
+  const { InputError, quote } = await import("../engine/mod.ts");
   const { otherScales } = await import("../model/bits/image_bits.ts");
   const { asBits } = await import("./images.ts");
   const images: ImageBits[] = [];

@@ -1,10 +1,10 @@
 import { extname } from "@std/path";
-import { formatBytes, quote } from "../engine/errors.ts";
-import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags.ts";
 import type { Io } from "./io.ts";
 import { checkWritable } from "./output.ts";
 import { ProgressLine } from "./progress.ts";
+import { formatBytes, quote } from "../engine/mod.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 
 const SPEC = {
   name: "convert",

@@ -1,11 +1,11 @@
 import { basename } from "@std/path";
-import { formatBytes, quote } from "../engine/errors.ts";
-import type { WeightType } from "../kernels/linear/linear.ts";
-import { assembleFolder } from "../model/release/assemble.ts";
-import { findPreset } from "../model/config/presets.ts";
-import { presetOf } from "../model/release/release.ts";
 import type { Io } from "./io.ts";
 import { ProgressLine } from "./progress.ts";
+import { formatBytes, quote } from "../engine/mod.ts";
+import type { WeightType } from "../kernels/linear/linear.ts";
+import { findPreset } from "../model/config/presets.ts";
+import { assembleFolder } from "../model/release/assemble.ts";
+import { presetOf } from "../model/release/release.ts";
 
 /** `bitwise convert DIR`: the files of a published model to a model folder. */
 export async function convertFolder(

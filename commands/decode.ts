@@ -1,7 +1,7 @@
 import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 
 const SPEC = {

@@ -1,10 +1,10 @@
-import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 import { drawnSeed, help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
 import { GPU_FLAG, implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { contactSheet } from "./sheet.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 
 const PROMPTS = [
   "red apple",

@@ -1,7 +1,7 @@
-import { formatBytes } from "../engine/errors.ts";
 import { help, on, parseFlags, path, type Spec } from "./flags.ts";
 import { GPU_FLAG, implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
+import { formatBytes } from "../engine/mod.ts";
 
 const SPEC = {
   name: "doctor",
@@ -40,7 +40,7 @@ export async function doctor(args: readonly string[], io: Io): Promise<number> {
 }
 
 async function checkGpu(name: "wgpu" | "dawn" | undefined) {
-  const { Device } = await import("../engine/device.ts");
+  const { Device } = await import("../engine/mod.ts");
   const findings: Finding[] = [];
   let device;
   try {

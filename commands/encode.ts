@@ -1,10 +1,9 @@
-import { formatBytes } from "../engine/errors.ts";
-import type { TensorToWrite } from "../engine/safetensors_writer.ts";
 import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable } from "./output.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
+import { formatBytes, type TensorToWrite } from "../engine/mod.ts";
 
 const SPEC = {
   name: "encode",
@@ -54,9 +53,10 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
   );
   const took = (performance.now() - began) / 1000;
   const { encodeBitsFile } = await import("../model/bits/bits_file.ts");
-  const { bitCount, gridText, scheduleText } = await import("../model/bits/image_bits.ts");
+  const { bitCount } = await import("../model/bits/image_bits.ts");
+  const { gridText, scheduleText } = await import("../model/config/grid.ts");
   const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
-  const { encodeSafetensors } = await import("../engine/safetensors_writer.ts");
+  const { encodeSafetensors } = await import("../engine/mod.ts");
   progress[Symbol.dispose]();
   if (trace !== undefined) {
     await writeFileAtomic(trace, encodeSafetensors(traced), { signal: io.signal });

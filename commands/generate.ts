@@ -1,9 +1,4 @@
 import { resolve } from "@std/path";
-import type { EditOptions } from "../model/generate/editing.ts";
-import type { Result } from "../model/generate/images.ts";
-import type { InfinityModel } from "../model/infinity.ts";
-import type { GenerateOptions } from "../model/generate/options.ts";
-import type { SamplingOptions } from "../model/generate/plan.ts";
 import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags.ts";
 import { FLAGS, type Given } from "./generate_flags.ts";
 import { implementation } from "./gpu.ts";
@@ -12,6 +7,11 @@ import { folderConfig, folderType, presetConfig } from "./model.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { Previews } from "./previews.ts";
 import { ProgressLine, seconds } from "./progress.ts";
+import type { InfinityModel } from "../model/infinity.ts";
+import type { EditOptions } from "../model/generate/editing.ts";
+import type { Result } from "../model/generate/images.ts";
+import type { GenerateOptions } from "../model/generate/options.ts";
+import type { SamplingOptions } from "../model/generate/plan.ts";
 
 const SPEC = {
   name: "generate",
@@ -299,10 +299,10 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
 
 async function writeTrace(
   path: string,
-  trace: Parameters<typeof import("../engine/safetensors_writer.ts").encodeSafetensors>[0],
+  trace: Parameters<typeof import("../engine/mod.ts").encodeSafetensors>[0],
   { signal }: Io,
 ): Promise<void> {
-  const { encodeSafetensors } = await import("../engine/safetensors_writer.ts");
+  const { encodeSafetensors } = await import("../engine/mod.ts");
   const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
   await writeFileAtomic(path, encodeSafetensors(trace), { signal });
 }

@@ -1,11 +1,11 @@
-import { dawn, PACKAGE } from "../engine/dawn.ts";
 import { oneOf } from "./flags.ts";
+import { dawn, DAWN_PACKAGE } from "../engine/mod.ts";
 
 /** The flag of commands that open a GPU. */
 export const GPU_FLAG = {
   "gpu": {
     type: oneOf("wgpu", "dawn"),
-    help: `WebGPU implementation: Deno's (wgpu), or ${PACKAGE} with --allow-ffi`,
+    help: `WebGPU implementation: Deno's (wgpu), or ${DAWN_PACKAGE} with --allow-ffi`,
   },
 } as const;
 

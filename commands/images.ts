@@ -4,17 +4,16 @@
  * @module
  */
 
-import { InputError, quote } from "../engine/errors.ts";
-import type { TensorFile } from "../engine/safetensors.ts";
-import type { WeightType } from "../kernels/linear/linear.ts";
-import { holdsBits, readBits } from "../model/bits/bits_file.ts";
-import type { InfinityModel } from "../model/infinity.ts";
-import type { ImageBits } from "../model/bits/image_bits.ts";
-import type { Image } from "../model/image/png.ts";
-import type { EncodeOptions, FloatImage } from "../model/generate/image_input.ts";
 import { implementation } from "./gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
+import { InputError, quote, type TensorFile } from "../engine/mod.ts";
+import type { InfinityModel } from "../model/infinity.ts";
+import type { WeightType } from "../kernels/linear/linear.ts";
+import { holdsBits, readBits } from "../model/bits/bits_file.ts";
+import type { ImageBits } from "../model/bits/image_bits.ts";
+import type { EncodeOptions, FloatImage } from "../model/generate/image_input.ts";
+import type { Image } from "../model/image/png.ts";
 
 /** What a file holds that shows an image. */
 export type Input = Image | FloatImage | ImageBits;

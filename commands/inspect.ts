@@ -1,18 +1,17 @@
-import { dtypeBytes, isDtype } from "../engine/dtype.ts";
-import { formatBytes, quote } from "../engine/errors.ts";
-import type { TensorFile } from "../engine/safetensors.ts";
-import { scalesOf, storedBlocks } from "../model/checkpoint/blocks.ts";
-import { holdsBits, readBits } from "../model/bits/bits_file.ts";
-import type { ModelConfig } from "../model/config/config.ts";
-import { bitCount, gridText, type ImageBits, takeScales } from "../model/bits/image_bits.ts";
 import { help, on, parseFlags, path, type Spec, UsageError } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
+import type { ModelGiven } from "./images.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import type { ModelGiven } from "./images.ts";
 import { ProgressLine } from "./progress.ts";
 import { contactSheet } from "./sheet.ts";
 import { table } from "./table.ts";
+import { dtypeBytes, formatBytes, isDtype, quote, type TensorFile } from "../engine/mod.ts";
+import { holdsBits, readBits } from "../model/bits/bits_file.ts";
+import { bitCount, type ImageBits, takeScales } from "../model/bits/image_bits.ts";
+import { scalesOf, storedBlocks } from "../model/checkpoint/blocks.ts";
+import { gridText } from "../model/config/grid.ts";
+import type { ModelConfig } from "../model/config/types.ts";
 
 /** Images in a row of a sheet. */
 const COLUMNS = 7;

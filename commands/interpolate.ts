@@ -1,7 +1,7 @@
 import { help, parseFlags, path, seed, type Spec, UsageError, whole } from "./flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./image_flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { contactSheet } from "./sheet.ts";
 

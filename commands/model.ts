@@ -1,5 +1,5 @@
 import type { WeightType } from "../kernels/linear/linear.ts";
-import type { ModelConfig } from "../model/config/config.ts";
+import type { ModelConfig } from "../model/config/types.ts";
 
 /**
  * A preset's config by name.

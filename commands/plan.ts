@@ -1,10 +1,10 @@
-import { formatBytes } from "../engine/errors.ts";
-import type { ModelConfig } from "../model/config/config.ts";
-import type { MemoryOptions } from "../model/memory_plan.ts";
 import { bytes, help, on, parseFlags, path, type Spec, whole } from "./flags.ts";
 import { FLAGS } from "./generate_flags.ts";
 import type { Io } from "./io.ts";
 import { folderConfig, folderType, isPreset, presetConfig } from "./model.ts";
+import { formatBytes } from "../engine/mod.ts";
+import type { MemoryOptions } from "../model/memory_plan.ts";
+import type { ModelConfig } from "../model/config/types.ts";
 
 const SPEC = {
   name: "plan",

@@ -1,7 +1,7 @@
 import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { type Io, orAbort } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
 import { ProgressLine, seconds } from "./progress.ts";
 import { decibels, table } from "./table.ts";
 
@@ -40,7 +40,8 @@ export async function reconstruct(args: readonly string[], io: Io): Promise<numb
   const { loadModel, readInput } = await import("./images.ts");
   const { fitImage } = await import("../model/image/resize.ts");
   const { imageOf } = await import("../model/generate/image_input.ts");
-  const { bitCount, gridText, takeScales } = await import("../model/bits/image_bits.ts");
+  const { bitCount, takeScales } = await import("../model/bits/image_bits.ts");
+  const { gridText } = await import("../model/config/grid.ts");
   const { psnr, ssim } = await import("../model/image/metrics.ts");
   const file = onlyFile(words, "reconstruct", "image");
   const input = await readInput(file);

@@ -1,5 +1,4 @@
-import { InputError, quote } from "../engine/errors.ts";
-import type { TensorFile } from "../engine/safetensors.ts";
+import { InputError, quote, type TensorFile } from "../engine/mod.ts";
 import { openTensorFile } from "../model/checkpoint/files.ts";
 import type { FeatureRows } from "../model/text/text_rows.ts";
 

@@ -1,7 +1,7 @@
 import { DeviceError } from "./errors.ts";
 
 /** Dawn, built for Node. By a name that is no literal, so that only those download its 130 MB who ask for it. */
-export const PACKAGE: string = "npm:webgpu@0.6.2";
+export const DAWN_PACKAGE: string = "npm:webgpu@0.6.2";
 
 /** Subgroup matrices count as unsafe while they are an experiment; timestamps are else rounded to 65 µs. */
 const TOGGLES = [
@@ -24,14 +24,16 @@ const TOGGLES = [
  */
 export async function dawn(...flags: string[]): Promise<GPU> {
   try {
-    const { create } = await import(PACKAGE) as { create(flags: string[]): GPU };
+    const { create } = await import(DAWN_PACKAGE) as { create(flags: string[]): GPU };
     pollGently();
     return create([...TOGGLES, ...flags]);
   } catch (cause) {
     const { name, message } = cause as Error;
     const advice = name === "NotCapable"
       ? "it is native code, run again with --allow-ffi"
-      : `${message.split("\n")[0]}; where npm can be reached, run deno cache --no-lock ${PACKAGE}`;
+      : `${
+        message.split("\n")[0]
+      }; where npm can be reached, run deno cache --no-lock ${DAWN_PACKAGE}`;
     throw new DeviceError("no-dawn", `Cannot load Dawn: ${advice}`, { cause });
   }
 }

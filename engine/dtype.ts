@@ -31,7 +31,7 @@ export type Dtype =
  * The values of a tensor as stored. Types that JavaScript lacks keep their bits: `BOOL` and the
  * `F8` types are a `Uint8Array`, `BF16` is a `Uint16Array`.
  */
-export type TensorData =
+export type FileData =
   | Uint8Array<ArrayBuffer>
   | Int8Array<ArrayBuffer>
   | Uint16Array<ArrayBuffer>
@@ -80,7 +80,7 @@ export function dtypeBytes(dtype: Dtype): 1 | 2 | 4 | 8 {
  *
  * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
  */
-export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): TensorData {
+export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): FileData {
   const size = dtypeBytes(dtype);
   if (bytes.length % size !== 0) {
     throw new InputError(

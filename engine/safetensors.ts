@@ -5,7 +5,7 @@
  */
 
 import type { ByteSource } from "./byte_source.ts";
-import { type Dtype, type TensorData, toFloat32, viewAs } from "./dtype.ts";
+import { type Dtype, type FileData, toFloat32, viewAs } from "./dtype.ts";
 import { BitwiseError, formatBytes, InputError, OutOfMemoryError, quote } from "./errors.ts";
 import {
   countElements,
@@ -65,7 +65,7 @@ export interface TensorFile {
    * @throws {SafetensorsError} `tensor-missing`: there is none of this name.
    * @throws {OutOfMemoryError} `tensor-too-large`: it has more than 2 GiB.
    */
-  read(name: string): Promise<TensorData>;
+  read(name: string): Promise<FileData>;
   /**
    * Reads a tensor and converts it to f32.
    *
@@ -227,7 +227,7 @@ export class Safetensors implements TensorFile {
     throw refuseFor(this.name)("tensor-missing", `it has no tensor ${quote(name)}`);
   }
 
-  async read(name: string): Promise<TensorData> {
+  async read(name: string): Promise<FileData> {
     return viewAs(await this.#readBytes(name), this.get(name).dtype);
   }
 

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { InputError } from "../engine/errors.ts";
-import { decibels, squaredError } from "./image/metrics.ts";
-import { shuffled } from "./bits/philox.ts";
+import { InputError } from "../engine/mod.ts";
 import { type ImageBits, otherScales, takeScales } from "./bits/image_bits.ts";
+import { shuffled } from "./bits/philox.ts";
+import type { Grid } from "./config/grid.ts";
+import { decibels, squaredError } from "./image/metrics.ts";
 import type { Image } from "./image/png.ts";
-import type { Grid } from "./transformer/transformer.ts";
 
 /** Images that go through the decoder together, and their pixels; an image of more goes alone. */
 const MOST_IMAGES = 16;

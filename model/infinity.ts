@@ -1,22 +1,23 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/linear.ts";
-import { type ModelConfig, parseConfig } from "./config/config.ts";
-import { type Encode, planDrawing } from "./generate/editing.ts";
+import type { ImageBits } from "./bits/image_bits.ts";
 import { openFolder } from "./checkpoint/folder.ts";
-import { type DrawnScale, generate, outcome, type Steps } from "./generate/generate.ts";
-import { imageBitsOf, imagesOf, type Result } from "./generate/images.ts";
 import type { Part } from "./checkpoint/keys.ts";
+import { parseConfig } from "./config/config.ts";
+import type { ModelConfig } from "./config/types.ts";
+import { type Encode, planDrawing } from "./generate/editing.ts";
+import { type DrawnScale, generate, outcome, type Steps } from "./generate/generate.ts";
+import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
+import { imageBitsOf, imagesOf, type Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./generate/parts.ts";
-import type { ImageBits } from "./bits/image_bits.ts";
-import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import type { Plan } from "./generate/plan.ts";
 import { SyntheticSource, WordTokenizer } from "./generate/synthetic.ts";
 import { promptsOf, TextSide } from "./generate/text_side.ts";
-import { Tokenizer } from "./text/tokenizer.ts";
 import { savedTuning } from "./generate/tuning.ts";
-import type { VaeDecoder } from "./vae/vae.ts";
 import { type DecodedImage, decodedImage, VisualTokenizer } from "./generate/visual_tokenizer.ts";
+import { Tokenizer } from "./text/tokenizer.ts";
+import type { VaeDecoder } from "./vae/vae.ts";
 
 /**
  * The model that comes with the package: 32×32 emoji.

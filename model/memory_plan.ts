@@ -1,9 +1,9 @@
 import { Device, dryGpu, formatBytes, OutOfMemoryError } from "../engine/mod.ts";
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
-import type { ModelConfig } from "./config/config.ts";
-import type { Stage } from "./generate/progress.ts";
 import { InfinityModel } from "./infinity.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import type { ModelConfig } from "./config/types.ts";
 import type { SamplingOptions } from "./generate/plan.ts";
+import type { Stage } from "./generate/progress.ts";
 
 /** What a generation is to be planned for. */
 export interface MemoryOptions extends SamplingOptions {

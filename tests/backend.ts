@@ -8,7 +8,7 @@
  * @module
  */
 
-import { dawn } from "../engine/dawn.ts";
+import { dawn } from "../engine/mod.ts";
 
 if (Deno.build.os === "linux" && !Deno.env.get("DENO_WEBGPU_BACKEND")) {
   Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");

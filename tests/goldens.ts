@@ -7,9 +7,7 @@
  * @module
  */
 
-import { bytesSource } from "../engine/byte_source.ts";
-import { Safetensors, type TensorFile } from "../engine/safetensors.ts";
-import { safetensorsHeader } from "../engine/safetensors_writer.ts";
+import { bytesSource, Safetensors, safetensorsHeader, type TensorFile } from "../engine/mod.ts";
 
 /** How a tensor is stored; see `split` in `goldens/pack.ts`. */
 export type Coding = "f32" | "fixed" | "u8" | "bit";

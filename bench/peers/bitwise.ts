@@ -1,15 +1,15 @@
 import { Device, type Tensor } from "../../engine/mod.ts";
-import { attention } from "../../kernels/attention/attention.ts";
-import { conv2d, packConv } from "../../kernels/conv/conv2d.ts";
-import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
-import { groupNorm } from "../../kernels/norm/group_norm.ts";
-import { layerNorm } from "../../kernels/norm/layer_norm.ts";
-import { packLinear } from "../../kernels/linear/linear.ts";
-import { matmul } from "../../kernels/linear/matmul.ts";
-import { resample } from "../../kernels/bits/resample.ts";
-import { silu } from "../../kernels/elementwise/silu.ts";
 import { EPS, type Problem, transpose } from "./cases.ts";
 import type { Peer, Prepared } from "./engine.ts";
+import { attention } from "../../kernels/attention/attention.ts";
+import { resample } from "../../kernels/bits/resample.ts";
+import { conv2d, packConv } from "../../kernels/conv/conv2d.ts";
+import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
+import { silu } from "../../kernels/elementwise/silu.ts";
+import { packLinear } from "../../kernels/linear/linear.ts";
+import { matmul } from "../../kernels/linear/matmul.ts";
+import { groupNorm } from "../../kernels/norm/group_norm.ts";
+import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 
 /** What runs a problem once, and where the result is. */
 interface Work {

@@ -10,8 +10,8 @@
  */
 
 import process from "node:process";
-import { help, on, parseFlags, type Spec, text, UsageError } from "../../commands/flags.ts";
 import { digits, median, table } from "../measure.ts";
+import { help, on, parseFlags, type Spec, text, UsageError } from "../../commands/flags.ts";
 import { Bitwise } from "./bitwise.ts";
 import { type Case, CASES } from "./cases.ts";
 import type { Peer, Prepared } from "./engine.ts";

@@ -7,13 +7,13 @@ import {
   type Tensor,
   type Texture,
 } from "../../engine/mod.ts";
-import source from "./attention.wgsl" with { type: "text" };
 import { attentionLines, attentionMatrices } from "./attention_matrix.ts";
-import matrixSource from "./attention_matrix.wgsl" with { type: "text" };
 import { piecesOf, unrolled as unrolledSubgroup } from "./attention_subgroup.ts";
-import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
 import { textureTexels } from "../linear/matmul_texture.ts";
 import { variantOf } from "../shared/variants.ts";
+import source from "./attention.wgsl" with { type: "text" };
+import matrixSource from "./attention_matrix.wgsl" with { type: "text" };
+import subgroupSource from "./attention_subgroup.wgsl" with { type: "text" };
 
 const BINDINGS = ["q", "k", "v", "spans", "bias_table", "bias_bucket", "y"] as const;
 const PARAMS = [

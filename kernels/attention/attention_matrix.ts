@@ -5,8 +5,8 @@
  */
 
 import { type Device, memoised, type Specialisation } from "../../engine/mod.ts";
-import half from "../shared/half.wgsl" with { type: "text" };
 import { matrixShape, TILE_K } from "../shared/matrix.ts";
+import half from "../shared/half.wgsl" with { type: "text" };
 
 /** Keys at a time, and what a head's width is padded to: any shape that {@link matrixShape} gives divides it. */
 const BLOCK = TILE_K;

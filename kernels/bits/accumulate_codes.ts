@@ -1,6 +1,6 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
-import source from "./accumulate_codes.wgsl" with { type: "text" };
 import { divideLines } from "../shared/divide.ts";
+import source from "./accumulate_codes.wgsl" with { type: "text" };
 import resizeLinear from "./resize_linear.wgsl" with { type: "text" };
 
 const kernel = defineKernel("accumulate_codes", source, ["bits", "sum"], [

@@ -7,12 +7,12 @@ import {
   type Tensor,
   Texture,
 } from "../../engine/mod.ts";
+import { packedLayout, place, usesTexture } from "../linear/linear.ts";
+import { matmulTexture } from "../linear/matmul_texture.ts";
 import { accessY, readX } from "../shared/access.ts";
+import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
-import { packedLayout, place, usesTexture } from "../linear/linear.ts";
-import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
-import { matmulTexture } from "../linear/matmul_texture.ts";
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
 

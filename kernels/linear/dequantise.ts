@@ -1,6 +1,6 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
-import source from "./dequantise.wgsl" with { type: "text" };
 import { BLOCK } from "./linear.ts";
+import source from "./dequantise.wgsl" with { type: "text" };
 
 const kernel = defineKernel("dequantise", source, ["x", "scales", "y"], ["words"]);
 

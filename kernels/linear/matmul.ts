@@ -8,16 +8,16 @@ import {
   type Tensor,
   Texture,
 } from "../../engine/mod.ts";
-import { accessY, readX } from "../shared/access.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { isQuantised, type Linear, type WeightType } from "./linear.ts";
-import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
-import source from "./matmul.wgsl" with { type: "text" };
-import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
 import { matmulTexture, textureTexels } from "./matmul_texture.ts";
 import { tileLines, tiles, type TilesVariant } from "./matmul_tiles.ts";
-import tilesSource from "./matmul_tiles.wgsl" with { type: "text" };
+import { accessY, readX } from "../shared/access.ts";
+import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
 import { variantOf } from "../shared/variants.ts";
+import source from "./matmul.wgsl" with { type: "text" };
+import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
+import tilesSource from "./matmul_tiles.wgsl" with { type: "text" };
 
 export type { Epilogue, Gate } from "./epilogue.ts";
 

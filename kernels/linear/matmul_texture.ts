@@ -7,14 +7,14 @@ import {
   type Texture,
   TEXTURE_WIDTH,
 } from "../../engine/mod.ts";
-import { accessY } from "../shared/access.ts";
-import divideSource from "../shared/divide.wgsl" with { type: "text" };
+import { whole } from "../elementwise/whole.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { ANY_LANE, BLOCK, isQuantised, type WeightType } from "./linear.ts";
+import { accessY } from "../shared/access.ts";
+import { variantOf } from "../shared/variants.ts";
+import divideSource from "../shared/divide.wgsl" with { type: "text" };
 import source from "./matmul_texture.wgsl" with { type: "text" };
 import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
-import { whole } from "../elementwise/whole.ts";
-import { variantOf } from "../shared/variants.ts";
 
 const kernel = defineKernel("matmul_texture", source, ["x", "w", "scales", "bias", "gate", "y"], [
   "M",

@@ -11,9 +11,9 @@ import {
   type Specialisation,
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
+import { variantOf } from "./variants.ts";
 import half from "./half.wgsl" with { type: "text" };
 import source from "./matrix.wgsl" with { type: "text" };
-import { variantOf } from "./variants.ts";
 
 /** What a workgroup makes, and how its subgroups share it. */
 export interface Tile {

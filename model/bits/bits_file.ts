@@ -5,11 +5,16 @@
  * @module
  */
 
-import { bytesSource } from "../../engine/byte_source.ts";
-import { InputError, quote } from "../../engine/errors.ts";
-import { Safetensors, type TensorFile } from "../../engine/safetensors.ts";
-import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
-import { bitCount, gridText, type ImageBits, scheduleText } from "./image_bits.ts";
+import {
+  bytesSource,
+  encodeSafetensors,
+  InputError,
+  quote,
+  Safetensors,
+  type TensorFile,
+} from "../../engine/mod.ts";
+import { bitCount, type ImageBits } from "./image_bits.ts";
+import { gridText, scheduleText } from "../config/grid.ts";
 import { parseSchedule } from "../config/schedule.ts";
 
 /** What the header calls the format. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { InputError } from "../../engine/errors.ts";
+import { InputError } from "../../engine/mod.ts";
 import { shuffled } from "./philox.ts";
-import type { Grid } from "../transformer/transformer.ts";
+import { type Grid, gridText, scheduleText } from "../config/grid.ts";
 
 /** An image as bits: the binary codes of a visual tokenizer, coarse to fine (arXiv 2412.04431, section 3.2). */
 export interface ImageBits {
@@ -115,16 +115,6 @@ export function otherScales(a: ImageBits, b: ImageBits): string | null {
   if (one !== other) return `one has the scales ${one}, the other ${other}`;
   const bad = a.schedule.findIndex((_, s) => a.scales[s]?.length !== b.scales[s]?.length);
   return bad < 0 ? null : `one has other bits at scale ${bad} than the other`;
-}
-
-/** `rows x columns`. */
-export function gridText([h, w]: Grid): string {
-  return `${h}x${w}`;
-}
-
-/** `1x1,2x2,…`, as {@link parseSchedule} reads it. */
-export function scheduleText(schedule: readonly Grid[]): string {
-  return schedule.map(gridText).join(",");
 }
 
 /**

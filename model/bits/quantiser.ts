@@ -8,7 +8,7 @@
 import type { Device, Tensor } from "../../engine/mod.ts";
 import { accumulateCodes } from "../../kernels/bits/accumulate_codes.ts";
 import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
-import type { Grid } from "../transformer/transformer.ts";
+import type { Grid } from "../config/grid.ts";
 
 /**
  * Quantises features, by scale [B, height·width, d] u32: each scale tells what the scales before it have left, resized

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { TensorInfo } from "../../engine/safetensors.ts";
+import type { TensorInfo } from "../../engine/mod.ts";
 import { BLOCK, isQuantised, WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
 
 /** Types of blocks. */

@@ -1,7 +1,13 @@
-import { CheckpointError, type Device, elementCount, type Tensor } from "../../engine/mod.ts";
-import { dtypeBytes, toFloat32 } from "../../engine/dtype.ts";
-import type { TensorFile } from "../../engine/safetensors.ts";
-import { embedding } from "../../kernels/tokens/embedding.ts";
+import {
+  CheckpointError,
+  type Device,
+  dtypeBytes,
+  elementCount,
+  type Tensor,
+  type TensorFile,
+  toFloat32,
+} from "../../engine/mod.ts";
+import { widen } from "../../kernels/elementwise/widen.ts";
 import { dequantise } from "../../kernels/linear/dequantise.ts";
 import {
   isQuantised,
@@ -9,7 +15,7 @@ import {
   packLinear,
   type WeightType,
 } from "../../kernels/linear/linear.ts";
-import { widen } from "../../kernels/elementwise/widen.ts";
+import { embedding } from "../../kernels/tokens/embedding.ts";
 import { inBlocks, scalesFault, scalesOf, type StoredBlocks, storedBlocks } from "./blocks.ts";
 
 /** Bytes of one part of a table, as f32. */

@@ -5,9 +5,14 @@
  */
 
 import { dirname, join } from "@std/path";
-import { type ByteSource, checkRange } from "../../engine/byte_source.ts";
-import { FileError, quote } from "../../engine/errors.ts";
-import { Safetensors, type TensorFile } from "../../engine/safetensors.ts";
+import {
+  type ByteSource,
+  checkRange,
+  FileError,
+  quote,
+  Safetensors,
+  type TensorFile,
+} from "../../engine/mod.ts";
 
 /**
  * Opens a file as a source of bytes. Ranges are read one at a time, so concurrent reads are safe.

@@ -1,6 +1,4 @@
-import { bytesSource } from "../../engine/byte_source.ts";
-import { CheckpointError } from "../../engine/mod.ts";
-import { Safetensors, type TensorFile } from "../../engine/safetensors.ts";
+import { bytesSource, CheckpointError, Safetensors, type TensorFile } from "../../engine/mod.ts";
 import { openTensorFile } from "./files.ts";
 
 /** A model's files, on disk or behind http(s). */

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { CheckpointError, quote } from "../../engine/errors.ts";
-import type { TensorFile } from "../../engine/safetensors.ts";
+import { CheckpointError, quote, type TensorFile } from "../../engine/mod.ts";
 import { scalesFault, scalesOf, storedBlocks } from "./blocks.ts";
-import type { ModelConfig } from "../config/config.ts";
 import { checkPair } from "./pairs.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./shapes.ts";
+import type { ModelConfig } from "../config/types.ts";
 
 /** The files of a model that hold tensors, as config.json calls them. */
 export type Part = "transformer" | "vae" | "text_encoder";

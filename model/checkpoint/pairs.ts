@@ -4,10 +4,9 @@
  * @module
  */
 
-import { CheckpointError, quote } from "../../engine/errors.ts";
-import type { TensorFile } from "../../engine/safetensors.ts";
-import type { ModelConfig } from "../config/config.ts";
+import { CheckpointError, quote, type TensorFile } from "../../engine/mod.ts";
 import { PRESETS, type VaeName, VAES } from "../config/presets.ts";
+import type { ModelConfig } from "../config/types.ts";
 
 /** The official VAE that a file name speaks of, whatever its folder, ending or further words. */
 export function vaeOfName(path: string): VaeName | null {

@@ -4,10 +4,14 @@
  * @module
  */
 
-import type { TransformerConfig } from "../config/config.ts";
-import type { T5Config } from "../text/t5.ts";
-import { blockKey } from "../transformer/transformer_weights.ts";
-import type { VaeConfig } from "../vae/vae.ts";
+import type { T5Config, TransformerConfig, VaeConfig } from "../config/types.ts";
+
+/** Where block `index` lies in the checkpoint. */
+export function blockKey(config: TransformerConfig, index: number): string {
+  if (config.block_chunks === 1) return `blocks.${index}`;
+  const size = config.depth / config.block_chunks;
+  return `block_chunks.${Math.floor(index / size)}.module.${index % size}`;
+}
 
 /** A tensor's name in the checkpoint, and its shape there. */
 export type NamedShape = readonly [name: string, shape: readonly number[]];

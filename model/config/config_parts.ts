@@ -1,7 +1,5 @@
-import type { TransformerConfig } from "./config.ts";
 import { ConfigReader } from "./config_reader.ts";
-import type { T5Config } from "../text/t5.ts";
-import type { VaeConfig } from "../vae/vae.ts";
+import type { T5Config, TransformerConfig, VaeConfig } from "./types.ts";
 
 const POSITIVE = { min: 1 } as const;
 const POSITIVE_REAL = { above: 0, real: true } as const;

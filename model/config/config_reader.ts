@@ -1,4 +1,4 @@
-import { ConfigError } from "../../engine/errors.ts";
+import { ConfigError } from "../../engine/mod.ts";
 
 /** What a number may be. */
 export interface Range {

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { InputError } from "../../engine/errors.ts";
-import { type PixelBudget, schedules } from "./schedule.ts";
+import { InputError } from "../../engine/mod.ts";
+import { schedules } from "./schedule.ts";
+import type { PixelBudget } from "./types.ts";
 
 /** Names of the official VAEs. */
 export type VaeName = "d16" | "d24" | "d32" | "d32reg" | "d64" | "d56-patchify";

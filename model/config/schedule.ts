@@ -1,9 +1,6 @@
-import { InputError } from "../../engine/errors.ts";
-import type { ModelConfig } from "./config.ts";
-import type { Grid } from "../transformer/transformer.ts";
-
-/** Image sizes that the official schedules come in, in pixels. */
-export type PixelBudget = "0.06M" | "0.25M" | "0.60M" | "1M";
+import { InputError } from "../../engine/mod.ts";
+import type { Grid } from "./grid.ts";
+import type { ModelConfig, PixelBudget } from "./types.ts";
 
 /** Every shorter schedule is the beginning of its ratio's longest. */
 const LENGTHS: Readonly<Record<PixelBudget, number>> = {

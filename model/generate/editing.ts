@@ -5,17 +5,17 @@
  * @module
  */
 
-import { InputError, quote } from "../../engine/errors.ts";
+import { InputError, quote } from "../../engine/mod.ts";
 import { FREE } from "../../kernels/bits/force_bits.ts";
-import type { ModelConfig } from "../config/config.ts";
-import { readImage } from "../image/read_image.ts";
-import { gridText, type ImageBits, scheduleText, tokensOfBits } from "../bits/image_bits.ts";
+import { type ImageBits, tokensOfBits } from "../bits/image_bits.ts";
+import { type Grid, gridText, scheduleText } from "../config/grid.ts";
+import { scheduleForSize, vaeSchedule } from "../config/schedule.ts";
+import type { ModelConfig } from "../config/types.ts";
 import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
 import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
 import type { Image } from "../image/png.ts";
+import { readImage } from "../image/read_image.ts";
 import { fitMask } from "../image/resize.ts";
-import { scheduleForSize, vaeSchedule } from "../config/schedule.ts";
-import type { Grid } from "../transformer/transformer.ts";
 
 /** Which image to start from, and what may change of it. */
 export interface EditOptions {

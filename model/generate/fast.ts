@@ -22,8 +22,8 @@
  * @module
  */
 
-import { InputError, quote } from "../../engine/errors.ts";
-import type { Grid } from "../transformer/transformer.ts";
+import { InputError, quote } from "../../engine/mod.ts";
+import type { Grid } from "../config/grid.ts";
 
 /**
  * An approximation.

@@ -1,4 +1,4 @@
-import type { TransformerConfig } from "../config/config.ts";
+import type { TransformerConfig } from "../config/types.ts";
 import type { Plan } from "./plan.ts";
 
 /** Arithmetic of one scale in the transformer, all images; a multiplication and an addition are two. */

@@ -1,23 +1,16 @@
 import { type Device, InputError, type Tensor, type TensorData } from "../../engine/mod.ts";
 import { accumulateCodes } from "../../kernels/bits/accumulate_codes.ts";
-import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
 import { forceBits, FREE } from "../../kernels/bits/force_bits.ts";
 import { nextInput } from "../../kernels/bits/next_input.ts";
-import { rgba8 } from "../../kernels/elementwise/rgba8.ts";
 import { sampleBits } from "../../kernels/bits/sample_bits.ts";
+import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
+import { rgba8 } from "../../kernels/elementwise/rgba8.ts";
 import type { Plan } from "./plan.ts";
 import { type Hooks, pauser, type Report, reporter } from "./progress.ts";
 import { Trace } from "./trace.ts";
+import type { TextFeatures } from "../text/text_rows.ts";
 import type { Insertion, Pass, Transformer } from "../transformer/transformer.ts";
 import type { VaeDecoder } from "../vae/vae.ts";
-
-/** Text features of a batch on the GPU: conditional images, then unconditional ones where there is guidance. */
-export interface TextFeatures {
-  /** [ΣT, Ct5] f32. */
-  readonly features: Tensor;
-  /** Tokens of each image. */
-  readonly lens: readonly number[];
-}
 
 /** Images and, if asked for, what happened on the way. */
 export interface Generated {

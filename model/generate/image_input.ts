@@ -4,18 +4,17 @@
  * @module
  */
 
-import { InputError, quote } from "../../engine/errors.ts";
-import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
-import type { ModelConfig } from "../config/config.ts";
-import { checkScaleCount, gridText, type ImageBits } from "../bits/image_bits.ts";
-import type { Image } from "../image/png.ts";
+import { InputError, quote, type TensorToWrite } from "../../engine/mod.ts";
+import { checkScaleCount, type ImageBits } from "../bits/image_bits.ts";
+import { type Grid, gridText } from "../config/grid.ts";
 import {
   checkSchedule,
   scheduleForImage,
   scheduleForSize,
   vaeSchedule,
 } from "../config/schedule.ts";
-import type { Grid } from "../transformer/transformer.ts";
+import type { ModelConfig } from "../config/types.ts";
+import type { Image } from "../image/png.ts";
 
 /** An image as numbers, as other implementations hand it over. */
 export interface FloatImage {

@@ -1,14 +1,14 @@
-import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
+import type { TensorToWrite } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/linear.ts";
-import type { ModelConfig } from "../config/config.ts";
+import { bitsOfTokens, type ImageBits } from "../bits/image_bits.ts";
+import { vaeSchedule } from "../config/schedule.ts";
+import type { ModelConfig } from "../config/types.ts";
+import { VERSION } from "../config/version.ts";
 import type { Generated } from "./generate.ts";
 import { imageParameters } from "./parameters.ts";
-import { bitsOfTokens, type ImageBits } from "../bits/image_bits.ts";
 import type { Plan } from "./plan.ts";
-import { encodePng } from "../image/png.ts";
-import { vaeSchedule } from "../config/schedule.ts";
-import { VERSION } from "../config/version.ts";
 import type { DecodedImage } from "./visual_tokenizer.ts";
+import { encodePng } from "../image/png.ts";
 
 /** One image that was drawn. */
 export interface GeneratedImage extends DecodedImage {

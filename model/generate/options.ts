@@ -1,7 +1,7 @@
 import type { Device } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/linear.ts";
-import type { EditOptions } from "./editing.ts";
 import type { ImageBits } from "../bits/image_bits.ts";
+import type { EditOptions } from "./editing.ts";
 import type { SamplingOptions } from "./plan.ts";
 import type { Hooks } from "./progress.ts";
 import type { TextOptions } from "./text_side.ts";

@@ -6,8 +6,8 @@
  */
 
 import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
+import type { Grid } from "../config/grid.ts";
 import { FAST_MODES, type FastMode } from "./fast.ts";
-import type { Grid } from "../transformer/transformer.ts";
 
 /** What it takes to draw an image again. */
 export interface ImageParameters {

@@ -1,8 +1,8 @@
 import { InputError } from "../../engine/mod.ts";
-import type { ModelConfig } from "../config/config.ts";
-import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
+import type { Grid } from "../config/grid.ts";
 import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedule.ts";
-import type { Grid } from "../transformer/transformer.ts";
+import type { ModelConfig } from "../config/types.ts";
+import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 
 /** How to draw images; everything has a default from the model's config.json. */
 export interface SamplingOptions {

@@ -1,12 +1,11 @@
-import type { Device, Tensor } from "../../engine/mod.ts";
-import type { TensorFile } from "../../engine/safetensors.ts";
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { Device, Tensor, TensorFile } from "../../engine/mod.ts";
 import { randomNormal } from "../../kernels/elementwise/random_normal.ts";
+import type { WeightType } from "../../kernels/linear/linear.ts";
 import { PART, Weights } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../config/config.ts";
 import type { Part } from "../checkpoint/keys.ts";
-import type { PartSource } from "./parts.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "../checkpoint/shapes.ts";
+import type { ModelConfig } from "../config/types.ts";
+import type { PartSource } from "./parts.ts";
 
 /** Mean and standard deviation of a tensor's random values, so that activations keep their size from layer to layer. */
 function distribution(name: string, shape: readonly number[]): { mean: number; deviation: number } {

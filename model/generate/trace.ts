@@ -1,6 +1,5 @@
-import type { Device, Tensor, TensorData } from "../../engine/mod.ts";
-import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
-import type { TextFeatures } from "./generate.ts";
+import type { Device, Tensor, TensorData, TensorToWrite } from "../../engine/mod.ts";
+import type { TextFeatures } from "../text/text_rows.ts";
 import type { TextContext } from "../transformer/text_context.ts";
 
 /** A tensor that waits for the read-back, and how it is stored then. */

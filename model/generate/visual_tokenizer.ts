@@ -4,26 +4,19 @@
  * @module
  */
 
-import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
-import type { TensorToWrite } from "../../engine/safetensors_writer.ts";
+import { type Device, InputError, type Tensor, type TensorToWrite } from "../../engine/mod.ts";
 import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
-import type { ModelConfig } from "../config/config.ts";
-import { decodeSum, splitImages } from "./generate.ts";
-import type { Parts } from "./parts.ts";
-import { readImage } from "../image/read_image.ts";
-import {
-  bitsOfTokens,
-  gridText,
-  type ImageBits,
-  scheduleText,
-  takeScales,
-} from "../bits/image_bits.ts";
-import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
-import { encodePng, type Image } from "../image/png.ts";
+import { bitsOfTokens, type ImageBits, takeScales } from "../bits/image_bits.ts";
 import { quantiseFeatures, sumCodes } from "../bits/quantiser.ts";
-import { fitImage } from "../image/resize.ts";
+import { type Grid, gridText, scheduleText } from "../config/grid.ts";
+import type { ModelConfig } from "../config/types.ts";
+import { decodeSum, splitImages } from "./generate.ts";
+import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
+import type { Parts } from "./parts.ts";
 import { channelsFirst } from "./trace.ts";
-import type { Grid } from "../transformer/transformer.ts";
+import { encodePng, type Image } from "../image/png.ts";
+import { readImage } from "../image/read_image.ts";
+import { fitImage } from "../image/resize.ts";
 
 /** An image, and its file. */
 export interface DecodedImage extends Readonly<Image> {

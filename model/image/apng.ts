@@ -1,7 +1,7 @@
 /** Animated PNG files: frames as png.ts compresses them, and the chunks that time them. */
 
 import { Buffer } from "node:buffer";
-import { InputError } from "../../engine/errors.ts";
+import { InputError } from "../../engine/mod.ts";
 import { assemble, chunk, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
 
 /** The number of plays that stands for no end. */

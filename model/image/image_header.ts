@@ -1,6 +1,6 @@
 /** What an image file says of itself: the format, and why it cannot be decoded if it cannot. */
 
-import { FileError, quote } from "../../engine/errors.ts";
+import { FileError, quote } from "../../engine/mod.ts";
 
 /** A format that images are read from. */
 export type ImageFormat = "PNG" | "JPEG" | "WebP";

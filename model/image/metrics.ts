@@ -1,6 +1,6 @@
 /** How close two images are, in numbers. */
 
-import { InputError } from "../../engine/errors.ts";
+import { InputError } from "../../engine/mod.ts";
 import type { Image } from "./png.ts";
 
 const PEAK = 255;

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
 import { PNG } from "pngjs";
-import { BitwiseError, InputError } from "../../engine/errors.ts";
+import { BitwiseError, InputError } from "../../engine/mod.ts";
 
 /** A PNG that cannot be read, and why. */
 export class PngError extends BitwiseError {

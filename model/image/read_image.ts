@@ -1,6 +1,6 @@
 /** Image files of any common format as 8-bit RGBA; the JPEG and WebP decoders load when needed. */
 
-import type { FileError } from "../../engine/errors.ts";
+import type { FileError } from "../../engine/mod.ts";
 import { checkImage, type ImageFormat, unreadable } from "./image_header.ts";
 import { decodePng, type Image, PngError } from "./png.ts";
 

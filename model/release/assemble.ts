@@ -5,14 +5,15 @@
  */
 
 import { basename, dirname, join } from "@std/path";
-import { FileError, quote } from "../../engine/errors.ts";
-import { checkpointRoot } from "./checkpoint_root.ts";
-import { type ModelConfig, parseConfig } from "../config/config.ts";
-import { convertFile, type ConvertOptions, openWeights } from "./convert.ts";
+import { FileError, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
 import { checkFile, type Part } from "../checkpoint/keys.ts";
 import { vaeOfName } from "../checkpoint/pairs.ts";
+import { parseConfig } from "../config/config.ts";
 import type { Preset } from "../config/presets.ts";
+import type { ModelConfig } from "../config/types.ts";
+import { checkpointRoot } from "./checkpoint_root.ts";
+import { convertFile, type ConvertOptions, openWeights } from "./convert.ts";
 import { findRelease, type Release } from "./release.ts";
 
 /** Options of {@linkcode assembleFolder}. */

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { CheckpointError, quote } from "../../engine/errors.ts";
-import type { TensorFile, TensorInfo } from "../../engine/safetensors.ts";
+import { CheckpointError, quote, type TensorFile, type TensorInfo } from "../../engine/mod.ts";
 
 /** A model's tensors in a checkpoint. */
 export interface CheckpointRoot {

@@ -5,10 +5,18 @@
  */
 
 import { basename } from "@std/path";
-import { type Dtype, dtypeBytes, toFloat32, viewAs } from "../../engine/dtype.ts";
-import { CheckpointError, quote } from "../../engine/errors.ts";
-import type { TensorFile, TensorInfo } from "../../engine/safetensors.ts";
-import { safetensorsHeader, type TensorEntry } from "../../engine/safetensors_writer.ts";
+import {
+  CheckpointError,
+  type Dtype,
+  dtypeBytes,
+  quote,
+  safetensorsHeader,
+  type TensorEntry,
+  type TensorFile,
+  type TensorInfo,
+  toFloat32,
+  viewAs,
+} from "../../engine/mod.ts";
 import { BLOCK, isQuantised, type WeightType } from "../../kernels/linear/linear.ts";
 import {
   blockBytes,
@@ -19,8 +27,8 @@ import {
   scalesOf,
   storedBlocks,
 } from "../checkpoint/blocks.ts";
-import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files.ts";
+import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 
 /** What one read takes: of a checkpoint of any size this much is in memory. */

@@ -6,7 +6,7 @@
  */
 
 import { modelInfo, pathsInfo } from "@huggingface/hub";
-import { BitwiseError, InputError, quote } from "../../engine/errors.ts";
+import { BitwiseError, InputError, quote } from "../../engine/mod.ts";
 import { HubError, Patience } from "./hub_patience.ts";
 
 export { HubError };

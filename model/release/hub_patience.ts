@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BitwiseError } from "../../engine/errors.ts";
+import { BitwiseError } from "../../engine/mod.ts";
 
 /** The hub refuses, cannot be reached, or sent something else than it promised. */
 export class HubError extends BitwiseError {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { quote } from "../../engine/errors.ts";
+import { quote } from "../../engine/mod.ts";
 import { OP, opcodeName } from "./pickle_opcodes.ts";
 import { NAME_LIMIT, PickleReader } from "./pickle_reader.ts";
 import {

@@ -1,5 +1,5 @@
 /** The bytes of a pickle: opcodes, their arguments, and refusals that tell where. */
-import { CheckpointError, formatBytes, quote } from "../../engine/errors.ts";
+import { CheckpointError, formatBytes, quote } from "../../engine/mod.ts";
 import { opcodeName } from "./pickle_opcodes.ts";
 
 /** The largest pickle that is read; that of a 20B training checkpoint has 2 MB. */

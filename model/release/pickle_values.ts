@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Dtype } from "../../engine/dtype.ts";
+import type { Dtype } from "../../engine/mod.ts";
 
 /** A value of a pickle. */
 export type PickleValue =

@@ -9,10 +9,10 @@
  */
 
 import { basename, dirname } from "@std/path";
-import { BitwiseError, InputError } from "../../engine/errors.ts";
+import { BitwiseError, InputError } from "../../engine/mod.ts";
+import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
 import { type Hub, HubError, type HubFile } from "./hub.ts";
 import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub_cache.ts";
-import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
 import type { Release } from "./release.ts";
 
 /** Options of {@linkcode pullRelease}. */

@@ -6,7 +6,7 @@
  */
 
 import { basename, dirname, join } from "@std/path";
-import { CheckpointError, FileError, InputError, quote } from "../../engine/errors.ts";
+import { CheckpointError, FileError, InputError, quote } from "../../engine/mod.ts";
 import { vaeOfName } from "../checkpoint/pairs.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
 

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { ByteSource } from "../../engine/byte_source.ts";
-import { readExactly } from "../../engine/safetensors_header.ts";
+import { type ByteSource, readExactly } from "../../engine/mod.ts";
 
 /** The most that one read takes, in bytes. */
 const PIECE_BYTES = 2 ** 25;

@@ -4,11 +4,21 @@
  * @module
  */
 
-import type { ByteSource } from "../../engine/byte_source.ts";
-import { dtypeBytes, type TensorData, toFloat32, viewAs } from "../../engine/dtype.ts";
-import { CheckpointError, formatBytes, OutOfMemoryError, quote } from "../../engine/errors.ts";
-import type { TensorChunk, TensorFile, TensorInfo } from "../../engine/safetensors.ts";
-import { countElements } from "../../engine/safetensors_header.ts";
+import {
+  type ByteSource,
+  CheckpointError,
+  countElements,
+  dtypeBytes,
+  type FileData,
+  formatBytes,
+  OutOfMemoryError,
+  quote,
+  type TensorChunk,
+  type TensorFile,
+  type TensorInfo,
+  toFloat32,
+  viewAs,
+} from "../../engine/mod.ts";
 import { type PickleValue, TensorRef, Tuple } from "./pickle_values.ts";
 import { readStrided, type View, viewSpan } from "./strided.ts";
 import { readSavedObject } from "./torch_storages.ts";
@@ -78,7 +88,7 @@ class TorchCheckpoint implements TensorFile {
     throw refuse(this.name, "tensor-missing", `it has no tensor ${quote(name)}`);
   }
 
-  async read(name: string): Promise<TensorData> {
+  async read(name: string): Promise<FileData> {
     return viewAs(await this.#readBytes(name), this.get(name).dtype);
   }
 

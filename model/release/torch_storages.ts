@@ -5,9 +5,13 @@
  * @module
  */
 
-import type { ByteSource } from "../../engine/byte_source.ts";
-import { dtypeBytes } from "../../engine/dtype.ts";
-import { CheckpointError, formatBytes, quote } from "../../engine/errors.ts";
+import {
+  type ByteSource,
+  CheckpointError,
+  dtypeBytes,
+  formatBytes,
+  quote,
+} from "../../engine/mod.ts";
 import { unpickle } from "./pickle.ts";
 import { PICKLE_LIMIT } from "./pickle_reader.ts";
 import type { PickleValue } from "./pickle_values.ts";

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { ByteSource } from "../../engine/byte_source.ts";
-import { CheckpointError, formatBytes, quote } from "../../engine/errors.ts";
+import { type ByteSource, CheckpointError, formatBytes, quote } from "../../engine/mod.ts";
 
 /** A directory of a thousand tensors has 0.1 MB. */
 const DIRECTORY_LIMIT = 2 ** 24;

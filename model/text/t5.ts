@@ -1,33 +1,12 @@
 import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
 import { attention, type RelativeBias } from "../../kernels/attention/attention.ts";
-import { embedding } from "../../kernels/tokens/embedding.ts";
 import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
-import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
+import { layerNorm } from "../../kernels/norm/layer_norm.ts";
+import { embedding } from "../../kernels/tokens/embedding.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
-
-/** Hyper-parameters of a T5 v1.1 encoder, named as in Hugging Face's config.json. */
-export interface T5Config {
-  /** Width of the residual stream and of the features. */
-  readonly d_model: number;
-  /** Blocks of the encoder. */
-  readonly num_layers: number;
-  /** Attention heads. */
-  readonly num_heads: number;
-  /** Channels per head; heads · d_kv need not be d_model. */
-  readonly d_kv: number;
-  /** Hidden width of the feed-forward. */
-  readonly d_ff: number;
-  /** Rows of the embedding table. */
-  readonly vocab_size: number;
-  /** Buckets of relative positions, both directions together. */
-  readonly relative_attention_num_buckets: number;
-  /** From this distance on all positions share the last bucket. */
-  readonly relative_attention_max_distance: number;
-  /** Added to the mean square in every norm. */
-  readonly layer_norm_epsilon: number;
-}
+import type { T5Config } from "../config/types.ts";
 
 /** Weights of one block, named after the checkpoint's keys. */
 interface T5Block {

@@ -1,5 +1,12 @@
 import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
-import type { TextFeatures } from "../generate/generate.ts";
+
+/** Text features of a batch on the GPU: conditional images, then unconditional ones where there is guidance. */
+export interface TextFeatures {
+  /** [ΣT, Ct5] f32. */
+  readonly features: Tensor;
+  /** Tokens of each image. */
+  readonly lens: readonly number[];
+}
 
 /** Text features given in place of a prompt. */
 export interface FeatureRows {

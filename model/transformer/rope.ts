@@ -1,4 +1,4 @@
-import { InputError } from "../../engine/errors.ts";
+import { InputError } from "../../engine/mod.ts";
 
 /** A scale's size in tokens. */
 type Grid = readonly [height: number, width: number];

@@ -1,13 +1,13 @@
 import type { Tensor } from "../../engine/mod.ts";
-import { adaVectors } from "../../kernels/norm/ada_vectors.ts";
 import { attention } from "../../kernels/attention/attention.ts";
-import { embedding } from "../../kernels/tokens/embedding.ts";
-import { layerNorm } from "../../kernels/norm/layer_norm.ts";
+import { silu } from "../../kernels/elementwise/silu.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
-import { silu } from "../../kernels/elementwise/silu.ts";
+import { adaVectors } from "../../kernels/norm/ada_vectors.ts";
+import { layerNorm } from "../../kernels/norm/layer_norm.ts";
+import { embedding } from "../../kernels/tokens/embedding.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
-import type { TransformerConfig } from "../config/config.ts";
+import type { TransformerConfig } from "../config/types.ts";
 import type { TransformerWeights } from "./transformer_weights.ts";
 
 /** The text side of a batch, computed once: what every block and every scale reads. */

@@ -1,22 +1,20 @@
 import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
-import { addLevel } from "../../kernels/tokens/add_level.ts";
 import { attention } from "../../kernels/attention/attention.ts";
-import { copyRows } from "../../kernels/tokens/copy_rows.ts";
-import { embedding } from "../../kernels/tokens/embedding.ts";
-import { guide } from "../../kernels/elementwise/guide.ts";
-import { layerNorm } from "../../kernels/norm/layer_norm.ts";
-import { matmul } from "../../kernels/linear/matmul.ts";
 import { qkvRope } from "../../kernels/attention/qkv_rope.ts";
 import { resample } from "../../kernels/bits/resample.ts";
+import { guide } from "../../kernels/elementwise/guide.ts";
+import { matmul } from "../../kernels/linear/matmul.ts";
+import { layerNorm } from "../../kernels/norm/layer_norm.ts";
+import { addLevel } from "../../kernels/tokens/add_level.ts";
+import { copyRows } from "../../kernels/tokens/copy_rows.ts";
+import { embedding } from "../../kernels/tokens/embedding.ts";
 import { tokenInput } from "../../kernels/tokens/token_input.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
-import type { TransformerConfig } from "../config/config.ts";
+import type { Grid } from "../config/grid.ts";
+import type { TransformerConfig } from "../config/types.ts";
 import { ropeTables } from "./rope.ts";
 import { disposer, type TextContext, textContext } from "./text_context.ts";
 import { loadTransformer, type TransformerWeights } from "./transformer_weights.ts";
-
-/** A scale's size in tokens. */
-export type Grid = readonly [height: number, width: number];
 
 /** What one generation keeps on the GPU besides the weights and the text. */
 export interface State {

@@ -1,7 +1,8 @@
 import type { Tensor } from "../../engine/mod.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
-import type { TransformerConfig } from "../config/config.ts";
+import { blockKey } from "../checkpoint/shapes.ts";
+import type { TransformerConfig } from "../config/types.ts";
 import { loadPool, type PoolWeights } from "./pool_weights.ts";
 
 /** Weights of one `CrossAttnBlock` (infinity/models/basic.py). */
@@ -104,13 +105,6 @@ async function loadBlock(
     fc1: await linear("ffn.fc1", F, C),
     fc2: await linear("ffn.fc2", C, F),
   };
-}
-
-/** Where block `index` lies in the checkpoint. */
-export function blockKey(config: TransformerConfig, index: number): string {
-  if (config.block_chunks === 1) return `blocks.${index}`;
-  const size = config.depth / config.block_chunks;
-  return `block_chunks.${Math.floor(index / size)}.module.${index % size}`;
 }
 
 /**

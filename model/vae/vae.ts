@@ -7,6 +7,7 @@
 import { InputError, type Tensor } from "../../engine/mod.ts";
 import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { VaeConfig } from "../config/types.ts";
 import {
   convolve,
   inParts,
@@ -19,26 +20,6 @@ import {
   ResBlock,
 } from "./vae_layers.ts";
 import { decoderBlocks, doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
-
-/** The `vae` object of a model's config.json: the names of the official arguments. */
-export interface VaeConfig {
-  /** Channels at full resolution are this times the first multiplier. */
-  readonly base_ch: number;
-  /** Channel multipliers of the encoder, from full resolution down. */
-  readonly encoder_ch_mult: readonly number[];
-  /** Channel multipliers of the decoder, from full resolution down. */
-  readonly decoder_ch_mult: readonly number[];
-  /** Residual blocks of an encoder level; decoder levels have one more. */
-  readonly num_res_blocks: number;
-  /** Pixels of the image along each side of a code: a power of two. */
-  readonly patch_size: number;
-  /** Channels of a code, which is its number of bits. */
-  readonly codebook_dim: number;
-  /** Groups of every norm; 32 if absent, and 24 where that does not divide the channels. */
-  readonly norm_groups?: number;
-  /** Added to the variance in every norm; 1e-6 if absent. */
-  readonly norm_eps?: number;
-}
 
 /** One resolution: its residual blocks, and the convolution after doubling, if it doubles. */
 interface Level {

@@ -8,11 +8,11 @@
 
 import { ConfigError, type Device, type Tensor } from "../../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../../kernels/conv/conv2d.ts";
-import { applyGroupNorm, groupNorm, groupNormMoments } from "../../kernels/norm/group_norm.ts";
 import { usesTexture } from "../../kernels/linear/linear.ts";
 import { textureTexels } from "../../kernels/linear/matmul_texture.ts";
+import { applyGroupNorm, groupNorm, groupNormMoments } from "../../kernels/norm/group_norm.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
-import type { VaeConfig } from "./vae.ts";
+import type { VaeConfig } from "../config/types.ts";
 import type { StripMemory } from "./vae_memory.ts";
 
 /** Newer checkpoints wrap each layer once more: `conv1.conv.weight`, where older ones say `conv1.weight`. */

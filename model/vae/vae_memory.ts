@@ -5,7 +5,7 @@
  */
 
 import type { Device, Tensor } from "../../engine/mod.ts";
-import type { VaeConfig } from "./vae.ts";
+import type { VaeConfig } from "../config/types.ts";
 
 /** Bytes of activations beyond which a batch goes through in parts: a GPU is full by then. */
 const PASS_BYTES = 512 * 1024 * 1024;

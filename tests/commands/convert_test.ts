@@ -2,11 +2,11 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { convert } from "../../commands/convert.ts";
-import { CheckpointError } from "../../engine/errors.ts";
-import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
-import { convertFile } from "../../model/release/convert.ts";
+import { CheckpointError, encodeSafetensors } from "../../engine/mod.ts";
 import { fileSource, openTensorFile } from "../../model/checkpoint/files.ts";
+import { convertFile } from "../../model/release/convert.ts";
 import { openTorchCheckpoint } from "../../model/release/torch_checkpoint.ts";
+import { ended, fakeIo, filesIn, inFolder, refuses, start } from "./process.ts";
 import {
   entriesOf,
   legacyPth,
@@ -17,7 +17,6 @@ import {
   tensor,
   zipPieces,
 } from "../model/release/torch_files.ts";
-import { ended, fakeIo, filesIn, inFolder, refuses, start } from "./process.ts";
 
 const s = storage("0", "Float", Float32Array.from({ length: 12 }, (_, i) => i / 3));
 const steps = storage("1", "Long", new BigInt64Array([7n]));

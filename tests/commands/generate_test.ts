@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
+import { encodeSafetensors } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
 import { decodePng, readPngText } from "../../model/image/png.ts";

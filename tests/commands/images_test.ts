@@ -3,10 +3,11 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { crc32 } from "node:zlib";
 import { main } from "../../cli.ts";
-import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
+import { encodeSafetensors } from "../../engine/mod.ts";
 import { decodeBitsFile, encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { decodePng, encodePng, type Image } from "../../model/image/png.ts";
+import { ended, fakeIo, filesIn, inFolder, MODEL, refuses, start } from "./process.ts";
 import {
   JPEG,
   JPEG_CMYK,
@@ -15,7 +16,6 @@ import {
   PNG_ANIMATED,
   WEBP,
 } from "../model/image/image_files.ts";
-import { ended, fakeIo, filesIn, inFolder, MODEL, refuses, start } from "./process.ts";
 
 /** A PNG whose header claims another size. */
 function claiming(width: number, height: number): Uint8Array<ArrayBuffer> {

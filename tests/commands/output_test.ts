@@ -5,8 +5,13 @@ import { checkWritable, outputPaths } from "../../commands/output.ts";
 import { ProgressLine } from "../../commands/progress.ts";
 import { contactSheet } from "../../commands/sheet.ts";
 import { checkScales, readBits, readFeatures, readUniforms } from "../../commands/tensor_files.ts";
-import { FileError, InputError, SafetensorsError } from "../../engine/errors.ts";
-import { encodeSafetensors, type TensorToWrite } from "../../engine/safetensors_writer.ts";
+import {
+  encodeSafetensors,
+  FileError,
+  InputError,
+  SafetensorsError,
+  type TensorToWrite,
+} from "../../engine/mod.ts";
 import { fakeIo, filesIn, inFolder } from "./process.ts";
 
 Deno.test("outputPaths() numbers several images", () => {

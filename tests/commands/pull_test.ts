@@ -2,13 +2,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { pullModel } from "../../commands/pull.ts";
-import manifest from "../../deno.json" with { type: "json" };
-import { BitwiseError } from "../../engine/errors.ts";
+import { BitwiseError } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../model/config/presets.ts";
+import { ended, fakeIo, filesIn, inFolder, refuses } from "./process.ts";
 import { COMMIT, digestOf, MockHub } from "../model/release/mock_hub.ts";
 import { TINY, tinyRepositories } from "../model/release/tiny_release.ts";
-import { ended, fakeIo, filesIn, inFolder, refuses } from "./process.ts";
+import manifest from "../../deno.json" with { type: "json" };
 
 const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
 

@@ -26,8 +26,7 @@
  */
 
 import { constants, deflateRawSync } from "node:zlib";
-import { bytesSource } from "../../engine/byte_source.ts";
-import { Safetensors } from "../../engine/safetensors.ts";
+import { bytesSource, Safetensors } from "../../engine/mod.ts";
 import type { Coding, PackedTensor, PackHeader } from "../goldens.ts";
 
 const WEIGHTS = ["t5_tiny", "transformer_tiny", "transformer_patchify", "vae_d16", "vae_patchify"];

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { InputError } from "../../engine/errors.ts";
+import { InputError } from "../../engine/mod.ts";
 import { bitEntropy, flipSensitivity, type SensitivityOptions } from "../../model/analysis.ts";
 import type { ImageBits } from "../../model/bits/image_bits.ts";
 import type { Image } from "../../model/image/png.ts";

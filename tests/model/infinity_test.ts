@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, InputError, OutOfMemoryError } from "../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
-import type { GenerateOptions } from "../../model/generate/options.ts";
-import type { Result } from "../../model/generate/images.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
+import type { Result } from "../../model/generate/images.ts";
+import type { GenerateOptions } from "../../model/generate/options.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
 import type { SamplingOptions } from "../../model/generate/plan.ts";
 import { readPngText } from "../../model/image/png.ts";

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OutOfMemoryError } from "../../engine/mod.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import { fitMemory, planMemory } from "../../model/memory_plan.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/linear.ts";
 import { parseConfig } from "../../model/config/config.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
-import type { GenerateOptions } from "../../model/generate/options.ts";
-import { fitMemory, planMemory } from "../../model/memory_plan.ts";
 import { findPreset } from "../../model/config/presets.ts";
+import type { GenerateOptions } from "../../model/generate/options.ts";
 import { device } from "../kernels/harness.ts";
 
 const config = parseConfig(

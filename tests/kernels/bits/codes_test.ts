@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
+import { golden } from "../../goldens.ts";
 import { accumulateCodes } from "../../../kernels/bits/accumulate_codes.ts";
 import { nextInput } from "../../../kernels/bits/next_input.ts";
-import { golden } from "../../goldens.ts";
 import {
   assertNear,
   assertTensor,

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import { resample } from "../../../kernels/bits/resample.ts";
 import { golden } from "../../goldens.ts";
+import { resample } from "../../../kernels/bits/resample.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 import { channelsLast, resize, unshuffle } from "../images.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { defineKernel, KernelError, type Tensor } from "../../../engine/mod.ts";
-import philoxText from "../../../kernels/shared/philox.wgsl" with { type: "text" };
-import { sampleBits, type SampleBitsArgs } from "../../../kernels/bits/sample_bits.ts";
 import { golden } from "../../goldens.ts";
+import { sampleBits, type SampleBitsArgs } from "../../../kernels/bits/sample_bits.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import philoxText from "../../../kernels/shared/philox.wgsl" with { type: "text" };
 
 /** Philox4x32-10 in 64-bit arithmetic. */
 function philox(counter: readonly number[], key: readonly number[]): number[] {

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import { rgba8 } from "../../../kernels/elementwise/rgba8.ts";
 import { golden } from "../../goldens.ts";
+import { rgba8 } from "../../../kernels/elementwise/rgba8.ts";
 import { device, poisoned, random, upload } from "../harness.ts";
 
 /** The official steps, each rounded to f32. */

@@ -1,13 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { dawn } from "../../../engine/dawn.ts";
-import { Device, DeviceError, type SubgroupMatrix, type Tensor } from "../../../engine/mod.ts";
+import {
+  dawn,
+  Device,
+  DeviceError,
+  type SubgroupMatrix,
+  type Tensor,
+} from "../../../engine/mod.ts";
+import { DAWN } from "../../backend.ts";
 import { attention } from "../../../kernels/attention/attention.ts";
 import { attentionMatrices } from "../../../kernels/attention/attention_matrix.ts";
 import { conv2d, packConv } from "../../../kernels/conv/conv2d.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
 import { matmul } from "../../../kernels/linear/matmul.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
-import { DAWN } from "../../backend.ts";
 
 /** Tensor cores of GPUs as Dawn lists them, and lanes of a subgroup. */
 const GPUS: readonly [M: number, N: number, K: number, lanes: number][] = [

@@ -1,10 +1,10 @@
 import { assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
+import { guide } from "../../../kernels/elementwise/guide.ts";
+import { silu } from "../../../kernels/elementwise/silu.ts";
 import { adaVectors } from "../../../kernels/norm/ada_vectors.ts";
 import { addLevel } from "../../../kernels/tokens/add_level.ts";
 import { copyRows } from "../../../kernels/tokens/copy_rows.ts";
-import { guide } from "../../../kernels/elementwise/guide.ts";
-import { silu } from "../../../kernels/elementwise/silu.ts";
 import { tokenInput } from "../../../kernels/tokens/token_input.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 

@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { bytesSource } from "../../../engine/byte_source.ts";
-import { BitwiseError, InputError, SafetensorsError } from "../../../engine/errors.ts";
-import { Safetensors } from "../../../engine/safetensors.ts";
-import { encodeSafetensors, type TensorToWrite } from "../../../engine/safetensors_writer.ts";
+import {
+  BitwiseError,
+  bytesSource,
+  encodeSafetensors,
+  InputError,
+  Safetensors,
+  SafetensorsError,
+  type TensorToWrite,
+} from "../../../engine/mod.ts";
+import { below as random } from "../../random.ts";
 import {
   decodeBitsFile,
   encodeBitsFile,
@@ -10,10 +16,9 @@ import {
   packBits,
 } from "../../../model/bits/bits_file.ts";
 import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
+import type { Grid } from "../../../model/config/grid.ts";
 import { parseSchedule, schedules } from "../../../model/config/schedule.ts";
-import type { Grid } from "../../../model/transformer/transformer.ts";
 import { build } from "../../engine/safetensors_helpers.ts";
-import { below as random } from "../../random.ts";
 
 /** An image of random bits, 16 pixels to a position of the last scale. */
 function image(schedule: readonly Grid[], d: number, seed: number, model?: string): ImageBits {

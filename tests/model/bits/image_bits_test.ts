@@ -1,18 +1,18 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { InputError } from "../../../engine/errors.ts";
+import { InputError } from "../../../engine/mod.ts";
+import { below as random } from "../../random.ts";
 import {
   bitCount,
   bitsOfTokens,
   type ImageBits,
   interpolateBits,
   otherScales,
-  scheduleText,
   takeScales,
   tokensOfBits,
 } from "../../../model/bits/image_bits.ts";
+import { scheduleText } from "../../../model/config/grid.ts";
 import { parseSchedule } from "../../../model/config/schedule.ts";
 import { type Image, shuffle, unshuffle } from "../../kernels/images.ts";
-import { below as random } from "../../random.ts";
 
 /** An image of random bits, 8 pixels to a position of the last scale. */
 function image(schedule: string, d: number, seed: number): ImageBits {

@@ -7,18 +7,17 @@ import {
 } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../../cli.ts";
-import { CheckpointError } from "../../../engine/errors.ts";
-import { encodeSafetensors } from "../../../engine/safetensors_writer.ts";
-import { inBlocks } from "../../../model/checkpoint/blocks.ts";
-import { parseConfig } from "../../../model/config/config.ts";
-import { convertFile } from "../../../model/release/convert.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
+import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
-import { assembleFolder } from "../../../model/release/assemble.ts";
-import { checkFile } from "../../../model/checkpoint/keys.ts";
-import { findPreset } from "../../../model/config/presets.ts";
-import { parameterShapes, t5Shapes, vaeShapes } from "../../../model/checkpoint/shapes.ts";
 import type { WeightType } from "../../../kernels/linear/linear.ts";
+import { inBlocks } from "../../../model/checkpoint/blocks.ts";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
+import { checkFile } from "../../../model/checkpoint/keys.ts";
+import { parameterShapes, t5Shapes, vaeShapes } from "../../../model/checkpoint/shapes.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { findPreset } from "../../../model/config/presets.ts";
+import { assembleFolder } from "../../../model/release/assemble.ts";
+import { convertFile } from "../../../model/release/convert.ts";
 import { fakeIo, inFolder } from "../../commands/process.ts";
 import { encode, TINY } from "../release/tiny_release.ts";
 

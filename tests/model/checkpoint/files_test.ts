@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { BitwiseError, InputError, SafetensorsError } from "../../../engine/errors.ts";
-import { encodeSafetensors, safetensorsHeader } from "../../../engine/safetensors_writer.ts";
+import {
+  BitwiseError,
+  encodeSafetensors,
+  InputError,
+  SafetensorsError,
+  safetensorsHeader,
+} from "../../../engine/mod.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "../../../model/checkpoint/files.ts";
 
 async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {

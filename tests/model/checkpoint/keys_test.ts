@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { CheckpointError } from "../../../engine/errors.ts";
-import type { TensorFile } from "../../../engine/safetensors.ts";
-import { type ModelConfig, parseConfig } from "../../../model/config/config.ts";
+import { CheckpointError, type TensorFile } from "../../../engine/mod.ts";
 import { checkFile, type Part } from "../../../model/checkpoint/keys.ts";
 import { vaeOfName } from "../../../model/checkpoint/pairs.ts";
-import { findPreset, VAES } from "../../../model/config/presets.ts";
-import { parseVae } from "../../../model/config/config_parts.ts";
 import {
   type NamedShape,
   parameterShapes,
   t5Shapes,
   vaeShapes,
 } from "../../../model/checkpoint/shapes.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { parseVae } from "../../../model/config/config_parts.ts";
+import { findPreset, VAES } from "../../../model/config/presets.ts";
+import type { ModelConfig } from "../../../model/config/types.ts";
 
 /** A file of which only the header exists. */
 function headers(

@@ -1,4 +1,5 @@
-import { type ModelConfig, parseConfig } from "../../../model/config/config.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import type { ModelConfig } from "../../../model/config/types.ts";
 
 /** A tiny model whose tokens stand for squares of four positions, as those of the 8B model do. */
 export const PATCHED: ModelConfig = parseConfig({

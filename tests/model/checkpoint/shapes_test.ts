@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
-import type { TensorFile } from "../../../engine/safetensors.ts";
+import type { TensorFile } from "../../../engine/mod.ts";
+import { golden } from "../../goldens.ts";
 import { Weights } from "../../../model/checkpoint/checkpoint.ts";
-import { parseConfig } from "../../../model/config/config.ts";
-import { parseT5, parseTransformer, parseVae } from "../../../model/config/config_parts.ts";
 import { openFolder } from "../../../model/checkpoint/folder.ts";
 import {
   type NamedShape,
@@ -10,10 +9,11 @@ import {
   t5Shapes,
   vaeShapes,
 } from "../../../model/checkpoint/shapes.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { parseT5, parseTransformer, parseVae } from "../../../model/config/config_parts.ts";
 import { T5Encoder } from "../../../model/text/t5.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
-import { golden } from "../../goldens.ts";
 import { device } from "../../kernels/harness.ts";
 
 const folder = openFolder(new URL("../../../assets/models/emoji-nano/", import.meta.url));

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { ConfigError } from "../../../engine/errors.ts";
-import { type ModelConfig, parseConfig } from "../../../model/config/config.ts";
+import { ConfigError } from "../../../engine/mod.ts";
+import { golden } from "../../goldens.ts";
+import { parseConfig } from "../../../model/config/config.ts";
 import { parseT5, parseTransformer } from "../../../model/config/config_parts.ts";
 import { schedules } from "../../../model/config/schedule.ts";
-import { golden } from "../../goldens.ts";
+import type { ModelConfig } from "../../../model/config/types.ts";
 
 const EMOJI = JSON.parse(
   await Deno.readTextFile(

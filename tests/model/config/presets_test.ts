@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { InputError } from "../../../engine/errors.ts";
-import { parseConfig } from "../../../model/config/config.ts";
-import { parseT5, parseVae } from "../../../model/config/config_parts.ts";
-import { findPreset, FLAN_T5_XL, PRESETS, VAES } from "../../../model/config/presets.ts";
+import { InputError } from "../../../engine/mod.ts";
 import {
   countParameters,
   parameterShapes,
   t5Shapes,
   vaeShapes,
 } from "../../../model/checkpoint/shapes.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { parseT5, parseVae } from "../../../model/config/config_parts.ts";
+import { findPreset, FLAN_T5_XL, PRESETS, VAES } from "../../../model/config/presets.ts";
 
 /** [depth, width, heads, head_dim, FFN, bits, pixels across, parameters, what the name or paper says]. */
 const FACTS: Record<string, number[]> = {

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { InputError } from "../../../engine/errors.ts";
+import { InputError } from "../../../engine/mod.ts";
+import { goldenJson } from "../../goldens.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { PRESETS } from "../../../model/config/presets.ts";
 import {
@@ -12,7 +13,6 @@ import {
   scheduleForSize,
   schedules,
 } from "../../../model/config/schedule.ts";
-import { goldenJson } from "../../goldens.ts";
 
 type Grid = readonly [number, number];
 

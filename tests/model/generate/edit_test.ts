@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
-import type { Result } from "../../../model/generate/images.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
-import type { GenerateOptions } from "../../../model/generate/options.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
+import type { Result } from "../../../model/generate/images.ts";
+import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../kernels/harness.ts";
 import { PATCHED } from "../checkpoint/patched.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { freeTokens } from "../../../model/generate/editing.ts";
-import { parseSchedule } from "../../../model/config/schedule.ts";
-import type { Grid } from "../../../model/transformer/transformer.ts";
-import { type Image, image, resize, shuffle } from "../../kernels/images.ts";
 import { below as random } from "../../random.ts";
+import type { Grid } from "../../../model/config/grid.ts";
+import { parseSchedule } from "../../../model/config/schedule.ts";
+import { freeTokens } from "../../../model/generate/editing.ts";
+import { type Image, image, resize, shuffle } from "../../kernels/images.ts";
 
 /** Grids in tokens, some larger than the positions that they are resized to. */
 interface Case {

@@ -1,18 +1,18 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { planMemory } from "../../../model/memory_plan.ts";
 import { parseConfig } from "../../../model/config/config.ts";
+import { findPreset } from "../../../model/config/presets.ts";
+import { parseSchedule, schedules } from "../../../model/config/schedule.ts";
 import { type FastMode, fastScales } from "../../../model/generate/fast.ts";
 import { transformerFlops } from "../../../model/generate/flops.ts";
 import type { Result } from "../../../model/generate/images.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
-import { planMemory } from "../../../model/memory_plan.ts";
-import { ssim } from "../../../model/image/metrics.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { parseParameters } from "../../../model/generate/parameters.ts";
 import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts";
+import { ssim } from "../../../model/image/metrics.ts";
 import { readPngText } from "../../../model/image/png.ts";
-import { findPreset } from "../../../model/config/presets.ts";
-import { parseSchedule, schedules } from "../../../model/config/schedule.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { assertNear, device } from "../../kernels/harness.ts";
 

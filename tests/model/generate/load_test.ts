@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { CheckpointError } from "../../../engine/mod.ts";
-import { encodeSafetensors } from "../../../engine/safetensors_writer.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
+import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { inFolder } from "../../commands/process.ts";
 import { device } from "../../kernels/harness.ts";
 

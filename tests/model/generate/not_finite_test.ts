@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { InputError } from "../../../engine/mod.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { inFolder } from "../../commands/process.ts";
 import { device } from "../../kernels/harness.ts";

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
-import type { Step } from "../../../model/generate/options.ts";
 import { takeScales } from "../../../model/bits/image_bits.ts";
+import type { Step } from "../../../model/generate/options.ts";
 import { device } from "../../kernels/harness.ts";
 import { PATCHED } from "../checkpoint/patched.ts";
 

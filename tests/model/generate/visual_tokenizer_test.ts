@@ -1,10 +1,15 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Device, FileError, InputError, OutOfMemoryError } from "../../../engine/mod.ts";
+import {
+  Device,
+  FileError,
+  InputError,
+  OutOfMemoryError,
+  type TensorToWrite,
+} from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import type { TensorToWrite } from "../../../engine/safetensors_writer.ts";
-import { psnr } from "../../../model/image/metrics.ts";
 import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
+import { psnr } from "../../../model/image/metrics.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { assertNear, device, random } from "../../kernels/harness.ts";
 import { PATCHED } from "../checkpoint/patched.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { crc32 } from "node:zlib";
-import { InputError } from "../../../engine/errors.ts";
+import { InputError } from "../../../engine/mod.ts";
 import { encodeApng } from "../../../model/image/apng.ts";
 import { decodePng, encodePng, type Image, readPngText } from "../../../model/image/png.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { InputError } from "../../../engine/errors.ts";
+import { InputError } from "../../../engine/mod.ts";
 import { psnr, ssim } from "../../../model/image/metrics.ts";
 import type { Image } from "../../../model/image/png.ts";
 

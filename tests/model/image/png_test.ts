@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { deflateSync } from "node:zlib";
 import { PNG } from "pngjs";
-import { InputError } from "../../../engine/errors.ts";
+import { InputError } from "../../../engine/mod.ts";
 import { decodePng, encodePng, PngError, readPngText } from "../../../model/image/png.ts";
 
 const utf8 = new TextDecoder();

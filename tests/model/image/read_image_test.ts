@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
 import { crc32 } from "node:zlib";
-import { FileError } from "../../../engine/errors.ts";
-import { readImage } from "../../../model/image/read_image.ts";
+import { FileError } from "../../../engine/mod.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
+import { readImage } from "../../../model/image/read_image.ts";
 import * as files from "./image_files.ts";
 
 const { WIDTH, HEIGHT, PIXELS } = files;

@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { BitwiseError, FileError, InputError } from "../../../engine/errors.ts";
-import { assembleFolder } from "../../../model/release/assemble.ts";
-import { parseConfig } from "../../../model/config/config.ts";
+import { BitwiseError, FileError, InputError } from "../../../engine/mod.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { TEXT_ENCODER } from "../../../model/config/presets.ts";
-import { presetOf } from "../../../model/release/release.ts";
 import {
   type NamedShape,
   parameterShapes,
   t5Shapes,
   vaeShapes,
 } from "../../../model/checkpoint/shapes.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { TEXT_ENCODER } from "../../../model/config/presets.ts";
+import { assembleFolder } from "../../../model/release/assemble.ts";
+import { presetOf } from "../../../model/release/release.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 import { encode, sharded, TINY } from "./tiny_release.ts";
 import { pth, py, storage, tensor } from "./torch_files.ts";

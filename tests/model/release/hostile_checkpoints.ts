@@ -1,6 +1,6 @@
 // Checkpoints that mean harm, each with the code it must be refused with. As a program, opens
 // one of them, and prints what it took.
-import { bytesSource } from "../../../engine/byte_source.ts";
+import { bytesSource } from "../../../engine/mod.ts";
 import { openTorchCheckpoint } from "../../../model/release/torch_checkpoint.ts";
 import {
   type Code,

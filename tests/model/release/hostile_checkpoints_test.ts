@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { bytesSource } from "../../../engine/byte_source.ts";
-import { CheckpointError } from "../../../engine/errors.ts";
+import { bytesSource, CheckpointError } from "../../../engine/mod.ts";
 import { openTorchCheckpoint } from "../../../model/release/torch_checkpoint.ts";
 import { BOMBS, GOOD, HOSTILE } from "./hostile_checkpoints.ts";
 import { legacyPth, pth, storage } from "./torch_files.ts";

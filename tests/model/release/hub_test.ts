@@ -1,7 +1,7 @@
 // Downloads from a hub on 127.0.0.1, which breaks in all the ways that a hub and a disk can.
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { BitwiseError, FileError, InputError } from "../../../engine/errors.ts";
+import { BitwiseError, FileError, InputError } from "../../../engine/mod.ts";
 import { Hub, HubError, type HubOptions } from "../../../model/release/hub.ts";
 import { downloadFile, type DownloadOptions, hubCache } from "../../../model/release/hub_cache.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";

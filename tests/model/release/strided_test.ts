@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { bytesSource } from "../../../engine/byte_source.ts";
+import { bytesSource } from "../../../engine/mod.ts";
 import { readStrided, viewSpan } from "../../../model/release/strided.ts";
 import { contiguous } from "./torch_files.ts";
 

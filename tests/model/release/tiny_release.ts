@@ -1,13 +1,13 @@
 // The files of a published model, but small, by their repositories on the hub.
-import { encodeSafetensors } from "../../../engine/safetensors_writer.ts";
-import { parseConfig } from "../../../model/config/config.ts";
-import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../../model/config/presets.ts";
+import { encodeSafetensors } from "../../../engine/mod.ts";
 import {
   type NamedShape,
   parameterShapes,
   t5Shapes,
   vaeShapes,
 } from "../../../model/checkpoint/shapes.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../../model/config/presets.ts";
 
 /** As the published models, but small. */
 export const TINY: Preset = {

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type ByteSource, bytesSource } from "../../../engine/byte_source.ts";
-import { CheckpointError } from "../../../engine/errors.ts";
+import { type ByteSource, bytesSource, CheckpointError } from "../../../engine/mod.ts";
 import { checkpointRoot } from "../../../model/release/checkpoint_root.ts";
 import { openTorchCheckpoint } from "../../../model/release/torch_checkpoint.ts";
 import {

@@ -1,9 +1,9 @@
 // Files of PyTorch itself, where Debian's python3-torch (or another) is at hand.
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { checkpointRoot } from "../../../model/release/checkpoint_root.ts";
 import { openWeights } from "../../../model/release/convert.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
 
 const PROGRAM = `
 import argparse, collections, struct, json, sys, torch

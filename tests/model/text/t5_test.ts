@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, InputError, type Tensor } from "../../../engine/mod.ts";
+import { golden } from "../../goldens.ts";
 import { Weights } from "../../../model/checkpoint/checkpoint.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { relativePositionBucket, type T5Config, T5Encoder } from "../../../model/text/t5.ts";
-import { golden } from "../../goldens.ts";
+import type { T5Config } from "../../../model/config/types.ts";
+import { relativePositionBucket, T5Encoder } from "../../../model/text/t5.ts";
 import { assertNear, device } from "../../kernels/harness.ts";
 
 const MODEL = new URL("../../../assets/models/emoji-nano/", import.meta.url).pathname;

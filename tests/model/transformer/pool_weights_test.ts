@@ -1,10 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { bytesSource } from "../../../engine/byte_source.ts";
-import { Safetensors } from "../../../engine/safetensors.ts";
-import { encodeSafetensors } from "../../../engine/safetensors_writer.ts";
+import { bytesSource, encodeSafetensors, Safetensors } from "../../../engine/mod.ts";
 import { Weights } from "../../../model/checkpoint/checkpoint.ts";
-import { parseTransformer } from "../../../model/config/config_parts.ts";
 import { parameterShapes } from "../../../model/checkpoint/shapes.ts";
+import { parseTransformer } from "../../../model/config/config_parts.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { assertNear, device, random, upload, values } from "../../kernels/harness.ts";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { InputError } from "../../../engine/errors.ts";
-import { type RopeMode, ropeTables } from "../../../model/transformer/rope.ts";
-import { schedules } from "../../../model/config/schedule.ts";
+import { InputError } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
+import { schedules } from "../../../model/config/schedule.ts";
+import { type RopeMode, ropeTables } from "../../../model/transformer/rope.ts";
 
 function assertClose(actual: Float32Array, expected: Float32Array, what: string): void {
   assertEquals(actual.length, expected.length, what);

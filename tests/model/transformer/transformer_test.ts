@@ -1,13 +1,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { OutOfMemoryError, type Tensor } from "../../../engine/mod.ts";
+import { type Golden, golden } from "../../goldens.ts";
 import { WEIGHT_TYPES, type WeightType } from "../../../kernels/linear/linear.ts";
 import { Weights } from "../../../model/checkpoint/checkpoint.ts";
-import { type ModelConfig, parseConfig } from "../../../model/config/config.ts";
+import { parseConfig } from "../../../model/config/config.ts";
+import type { Grid } from "../../../model/config/grid.ts";
+import type { ModelConfig } from "../../../model/config/types.ts";
 import { generate, outcome } from "../../../model/generate/generate.ts";
 import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts";
-import { type Grid, Transformer } from "../../../model/transformer/transformer.ts";
+import { Transformer } from "../../../model/transformer/transformer.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
-import { type Golden, golden } from "../../goldens.ts";
 import { assertNear, device, relativeError } from "../../kernels/harness.ts";
 
 const FEATURES = 2e-5;

@@ -1,14 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, Device, dryGpu, InputError, type Tensor } from "../../../engine/mod.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../../../model/config/config.ts";
-import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { quantiseFeatures, sumCodes } from "../../../model/bits/quantiser.ts";
-import { SyntheticSource } from "../../../model/generate/synthetic.ts";
-import type { Grid } from "../../../model/transformer/transformer.ts";
-import type { VaeConfig } from "../../../model/vae/vae.ts";
-import { VaeEncoder } from "../../../model/vae/vae_encoder.ts";
 import { golden } from "../../goldens.ts";
+import { quantiseFeatures, sumCodes } from "../../../model/bits/quantiser.ts";
+import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { openTensorFile } from "../../../model/checkpoint/files.ts";
+import type { Grid } from "../../../model/config/grid.ts";
+import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";
+import { SyntheticSource } from "../../../model/generate/synthetic.ts";
+import { VaeEncoder } from "../../../model/vae/vae_encoder.ts";
 import { assertNear, device, poisoned, random, upload, values } from "../../kernels/harness.ts";
 import { channelsLast, resize } from "../../kernels/images.ts";
 

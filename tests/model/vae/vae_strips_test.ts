@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Device, dryGpu } from "../../../engine/mod.ts";
-import type { ModelConfig } from "../../../model/config/config.ts";
+import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";
 import { SyntheticSource } from "../../../model/generate/synthetic.ts";
-import { type VaeConfig, VaeDecoder } from "../../../model/vae/vae.ts";
+import { VaeDecoder } from "../../../model/vae/vae.ts";
 import { device, random, upload, values } from "../../kernels/harness.ts";
 
 /** A decoder with random weights. */

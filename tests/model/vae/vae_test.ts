@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, InputError, type Tensor } from "../../../engine/mod.ts";
+import { golden } from "../../goldens.ts";
 import { rgba8 } from "../../../kernels/elementwise/rgba8.ts";
 import { Weights } from "../../../model/checkpoint/checkpoint.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { type VaeConfig, VaeDecoder } from "../../../model/vae/vae.ts";
-import { golden } from "../../goldens.ts";
+import type { VaeConfig } from "../../../model/config/types.ts";
+import { VaeDecoder } from "../../../model/vae/vae.ts";
 import { assertNear, device, poisoned, upload } from "../../kernels/harness.ts";
 
 const NANO = new URL("../../../assets/models/emoji-nano/", import.meta.url).pathname;
