@@ -16,6 +16,7 @@
 
 export {
   BitwiseError,
+  type BitwiseErrorOptions,
   CheckpointError,
   ConfigError,
   DeviceError,

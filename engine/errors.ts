@@ -26,18 +26,27 @@ export class BitwiseError extends Error {
   override readonly name: string = "BitwiseError";
   /** What went wrong, for programs: a stable word in kebab-case, such as `"header-too-large"`. */
   readonly code: string;
+  /** What would help, for programs: the command line, say, turns `"use-f16"` into its own flag. */
+  readonly hint?: string;
 
   /**
    * Makes an error.
    *
    * @param code A stable word in kebab-case.
    * @param message One line in sentence case, with no final period.
-   * @param options The `cause`, if another error led to this one.
+   * @param options The `cause`, if another error led to this one, and a `hint` in kebab-case.
    */
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options?: BitwiseErrorOptions) {
     super(message, options);
     this.code = code;
+    this.hint = options?.hint;
   }
+}
+
+/** What a {@linkcode BitwiseError} may carry besides its code and message. */
+export interface BitwiseErrorOptions extends ErrorOptions {
+  /** See {@linkcode BitwiseError.hint}. */
+  readonly hint?: string;
 }
 
 /**
