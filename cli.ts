@@ -5,6 +5,7 @@
  */
 
 import { UsageError } from "./commands/flags.ts";
+import { adviseOn } from "./commands/hints.ts";
 import { type Io, processIo } from "./commands/io.ts";
 import { nearest } from "./commands/suggest.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
@@ -125,9 +126,8 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
   }
   const known = error instanceof UsageError || error instanceof BitwiseError;
   const debug = env("BITWISE_DEBUG") === "1";
-  const message = error instanceof Error ? error.message : String(error);
   const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
-  io.err(`error: ${message.trim().replace(/\s*\n\s*/g, " ")}${hint}\n`);
+  io.err(`error: ${adviseOn(error)}${hint}\n`);
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);
   // an argument that cannot be right is usage, whoever noticed
   return error instanceof UsageError || error instanceof InputError ? 2 : 1;

@@ -1,0 +1,23 @@
+import { BitwiseError } from "../engine/mod.ts";
+
+/** What to type, by the code of a hint. The library names no flags; this table does. */
+export const HINTS: Readonly<Record<string, string>> = {
+  "use-f16": "use --type f16",
+  "use-f32": "use --type f32",
+  "smaller-type": "choose it with --type",
+  "allow-ffi": "run Deno with --allow-ffi",
+  "allow-read": "run Deno with --allow-read",
+  "allow-read-write": "run Deno with --allow-read and --allow-write",
+  "allow-net": "run deno task pull, or Deno with --allow-net",
+  "choose-preset": "name it with --preset",
+  "pull-model": "download it with bitwise pull",
+  "tune-again": "measure again with deno task bench --tune",
+};
+
+/** Returns an error's message, followed by the advice that its hint stands for. */
+export function adviseOn(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const { hint } = error instanceof BitwiseError ? error : {};
+  const advice = hint !== undefined && Object.hasOwn(HINTS, hint) ? `; ${HINTS[hint]}` : "";
+  return message.trim().replace(/\s*\n\s*/g, " ") + advice;
+}
