@@ -4,10 +4,10 @@
  * @module
  */
 
-import { UsageError } from "./commands/flags.ts";
+import { UsageError } from "./commands/flags/flags.ts";
 import { adviseOn } from "./commands/hints.ts";
-import { type Io, processIo } from "./commands/io.ts";
-import { nearest } from "./commands/suggest.ts";
+import { type Io, processIo } from "./commands/io/io.ts";
+import { nearest } from "./commands/flags/suggest.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 

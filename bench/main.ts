@@ -9,8 +9,16 @@ import { benchLoading } from "./loading.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
 import { benchStorage } from "./storage.ts";
 import { tune } from "./tune.ts";
-import { help, on, parseFlags, path, type Spec, text, UsageError } from "../commands/flags.ts";
-import { GPU_FLAG, implementation } from "../commands/gpu.ts";
+import {
+  help,
+  on,
+  parseFlags,
+  path,
+  type Spec,
+  text,
+  UsageError,
+} from "../commands/flags/flags.ts";
+import { GPU_FLAG, implementation } from "../commands/flags/gpu.ts";
 import {
   BitwiseError,
   Device,

@@ -9,12 +9,12 @@ import {
   type Spec,
   UsageError,
   whole,
-} from "./flags.ts";
-import { MODEL_FLAGS } from "./image_flags.ts";
-import type { Input } from "./images.ts";
-import { type Io, orAbort } from "./io.ts";
-import { ProgressLine, seconds } from "./progress.ts";
-import { decibels, table } from "./table.ts";
+} from "./flags/flags.ts";
+import { MODEL_FLAGS } from "./flags/image_flags.ts";
+import type { Input } from "./io/images.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
+import { decibels, table } from "./io/table.ts";
 import type { InfinityModel } from "../model/infinity.ts";
 import type { ImageBits } from "../model/bits/image_bits.ts";
 
@@ -56,7 +56,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   if (files.length === 0) {
     throw new UsageError("Cannot analyze nothing: give images, or bits files");
   }
-  const { loadModel, readInput } = await import("./images.ts");
+  const { loadModel, readInput } = await import("./io/images.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
   const { gridText } = await import("../model/config/grid.ts");
   const inputs: Input[] = [];
@@ -139,7 +139,7 @@ async function encodeAll(
 ): Promise<ImageBits[]> {
   const { InputError, quote } = await import("../engine/mod.ts");
   const { otherScales } = await import("../model/bits/image_bits.ts");
-  const { asBits } = await import("./images.ts");
+  const { asBits } = await import("./io/images.ts");
   const images: ImageBits[] = [];
   for (const [i, input] of inputs.entries()) {
     const bits = await asBits(model, input, io, { schedule: images[0]?.schedule });

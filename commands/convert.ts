@@ -1,8 +1,8 @@
 import { extname } from "@std/path";
-import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags.ts";
-import type { Io } from "./io.ts";
-import { checkWritable } from "./output.ts";
-import { ProgressLine } from "./progress.ts";
+import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags/flags.ts";
+import type { Io } from "./io/io.ts";
+import { checkWritable } from "./io/output.ts";
+import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";
 import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 

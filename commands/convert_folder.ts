@@ -1,6 +1,6 @@
 import { basename } from "@std/path";
-import type { Io } from "./io.ts";
-import { ProgressLine } from "./progress.ts";
+import type { Io } from "./io/io.ts";
+import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/linear.ts";
 import { findPreset } from "../model/config/presets.ts";

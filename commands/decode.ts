@@ -1,8 +1,8 @@
-import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
-import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
-import { type Io, orAbort } from "./io.ts";
-import { checkWritable, outputPaths } from "./output.ts";
-import { ProgressLine, seconds } from "./progress.ts";
+import { help, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
+import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { checkWritable, outputPaths } from "./io/output.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
 
 const SPEC = {
   name: "decode",
@@ -21,7 +21,7 @@ export async function decode(args: readonly string[], io: Io): Promise<number> {
   const { values: given, words, help: asked } = parseFlags(SPEC, args);
   if (asked) return io.out(help(SPEC)), 0;
   const [output = ""] = outputPaths(given.output ?? "output.png", 1);
-  const { loadModel, readInput } = await import("./images.ts");
+  const { loadModel, readInput } = await import("./io/images.ts");
   const { takeScales } = await import("../model/bits/image_bits.ts");
   const file = onlyFile(words, "decode", "bits file");
   const input = await readInput(file);

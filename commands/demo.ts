@@ -1,9 +1,18 @@
-import { drawnSeed, help, oneOf, parseFlags, path, seed, type Spec, UsageError } from "./flags.ts";
-import { GPU_FLAG, implementation } from "./gpu.ts";
-import { type Io, orAbort } from "./io.ts";
-import { checkWritable, outputPaths } from "./output.ts";
-import { ProgressLine, seconds } from "./progress.ts";
-import { contactSheet } from "./sheet.ts";
+import {
+  drawnSeed,
+  help,
+  oneOf,
+  parseFlags,
+  path,
+  seed,
+  type Spec,
+  UsageError,
+} from "./flags/flags.ts";
+import { GPU_FLAG, implementation } from "./flags/gpu.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { checkWritable, outputPaths } from "./io/output.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
+import { contactSheet } from "./io/sheet.ts";
 import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
 
 const PROMPTS = [

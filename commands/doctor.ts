@@ -1,6 +1,6 @@
-import { help, on, parseFlags, path, type Spec } from "./flags.ts";
-import { GPU_FLAG, implementation } from "./gpu.ts";
-import { type Io, orAbort } from "./io.ts";
+import { help, on, parseFlags, path, type Spec } from "./flags/flags.ts";
+import { GPU_FLAG, implementation } from "./flags/gpu.ts";
+import { type Io, orAbort } from "./io/io.ts";
 import { formatBytes } from "../engine/mod.ts";
 
 const SPEC = {

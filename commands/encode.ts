@@ -1,8 +1,8 @@
-import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
-import { type Io, orAbort } from "./io.ts";
-import { checkWritable } from "./output.ts";
-import { ProgressLine, seconds } from "./progress.ts";
+import { help, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { checkWritable } from "./io/output.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
 import { formatBytes, type TensorToWrite } from "../engine/mod.ts";
 
 const SPEC = {
@@ -33,7 +33,7 @@ export async function encode(args: readonly string[], io: Io): Promise<number> {
   if (trace === output) {
     throw new UsageError(`Cannot write "${trace}" as bits and a trace: give two names`);
   }
-  const { loadModel, readInput } = await import("./images.ts");
+  const { loadModel, readInput } = await import("./io/images.ts");
   const file = onlyFile(words, "encode", "image");
   const input = await readInput(file);
   if ("scales" in input) throw new UsageError(`Cannot encode "${file}": it is bits already`);

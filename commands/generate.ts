@@ -1,12 +1,12 @@
 import { resolve } from "@std/path";
-import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags.ts";
-import { FLAGS, type Given } from "./generate_flags.ts";
-import { implementation } from "./gpu.ts";
-import { type Io, orAbort } from "./io.ts";
-import { folderConfig, folderType, presetConfig } from "./model.ts";
-import { checkWritable, outputPaths } from "./output.ts";
-import { Previews } from "./previews.ts";
-import { ProgressLine, seconds } from "./progress.ts";
+import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags/flags.ts";
+import { FLAGS, type Given } from "./flags/generate_flags.ts";
+import { implementation } from "./flags/gpu.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { folderConfig, folderType, presetConfig } from "./io/model.ts";
+import { checkWritable, outputPaths } from "./io/output.ts";
+import { Previews } from "./io/previews.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
 import type { InfinityModel } from "../model/infinity.ts";
 import type { EditOptions } from "../model/generate/editing.ts";
 import type { Result } from "../model/generate/images.ts";
@@ -64,7 +64,7 @@ function promptsOf(given: Given, words: readonly string[]): string[] {
 }
 
 async function readOptions(given: Given) {
-  const { readBits, readFeatures, readUniforms } = await import("./tensor_files.ts");
+  const { readBits, readFeatures, readUniforms } = await import("./io/tensor_files.ts");
   const read = <T>(file: string | undefined, reader: (path: string) => Promise<T>) =>
     file === undefined ? undefined : reader(file);
   return {
@@ -83,7 +83,7 @@ async function readEdit(given: Given): Promise<EditOptions> {
     if (alone) throw new UsageError(`Cannot use --${alone} alone: give an image with --init-img`);
     return {};
   }
-  const { readInput, readImageFile } = await import("./images.ts");
+  const { readInput, readImageFile } = await import("./io/images.ts");
   return {
     init: await readInput(path),
     ...mask !== undefined && { mask: await readImageFile(mask) },
@@ -162,7 +162,7 @@ async function checkFiles(
   }
   if (!uniforms && !forceBits) return;
   const { makePlan } = await import("../model/generate/plan.ts");
-  const { checkScales } = await import("./tensor_files.ts");
+  const { checkScales } = await import("./io/tensor_files.ts");
   const config = await configOf(given);
   const plan = makePlan(config, sampling, textFeatures?.lens.length ?? prompts.length);
   for (const scales of [uniforms, forceBits]) {

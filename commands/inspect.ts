@@ -1,11 +1,11 @@
-import { help, on, parseFlags, path, type Spec, UsageError } from "./flags.ts";
-import { GPU_FLAG } from "./gpu.ts";
-import type { ModelGiven } from "./images.ts";
-import { type Io, orAbort } from "./io.ts";
-import { checkWritable, outputPaths } from "./output.ts";
-import { ProgressLine } from "./progress.ts";
-import { contactSheet } from "./sheet.ts";
-import { table } from "./table.ts";
+import { help, on, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
+import { GPU_FLAG } from "./flags/gpu.ts";
+import type { ModelGiven } from "./io/images.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { checkWritable, outputPaths } from "./io/output.ts";
+import { ProgressLine } from "./io/progress.ts";
+import { contactSheet } from "./io/sheet.ts";
+import { table } from "./io/table.ts";
 import { dtypeBytes, formatBytes, isDtype, quote, type TensorFile } from "../engine/mod.ts";
 import { holdsBits, readBits } from "../model/bits/bits_file.ts";
 import { bitCount, type ImageBits, takeScales } from "../model/bits/image_bits.ts";
@@ -118,7 +118,7 @@ async function drawSheet(
   { json, ...given }: ModelGiven & { readonly json?: boolean },
   io: Io,
 ): Promise<number> {
-  const { loadModel, readInput } = await import("./images.ts");
+  const { loadModel, readInput } = await import("./io/images.ts");
   const bits = await readInput(path);
   if (!("scales" in bits)) {
     throw new UsageError(`Cannot make a sheet of "${path}": it holds no bits; encode it first`);
@@ -141,7 +141,7 @@ async function drawSheet(
 }
 
 async function inspectPng(path: string): Promise<Inspection> {
-  const { readFile } = await import("./images.ts");
+  const { readFile } = await import("./io/images.ts");
   const { decodePng, readPngText } = await import("../model/image/png.ts");
   const bytes = await readFile(path);
   const { width, height } = decodePng(bytes);

@@ -1,9 +1,9 @@
-import { help, parseFlags, path, seed, type Spec, UsageError, whole } from "./flags.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./image_flags.ts";
-import { type Io, orAbort } from "./io.ts";
-import { checkWritable, outputPaths } from "./output.ts";
-import { ProgressLine, seconds } from "./progress.ts";
-import { contactSheet } from "./sheet.ts";
+import { help, parseFlags, path, seed, type Spec, UsageError, whole } from "./flags/flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./flags/image_flags.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { checkWritable, outputPaths } from "./io/output.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
+import { contactSheet } from "./io/sheet.ts";
 
 const { scales: _, ...SIZE } = ENCODE_FLAGS;
 
@@ -51,7 +51,7 @@ export async function interpolate(args: readonly string[], io: Io): Promise<numb
   const files = outputPaths(output, steps);
   const extra = [sheet, animate].filter((file) => file !== undefined)
     .flatMap((file) => outputPaths(file, 1));
-  const { asBits, loadModel, readInput } = await import("./images.ts");
+  const { asBits, loadModel, readInput } = await import("./io/images.ts");
   const inputs = [await readInput(from), await readInput(to)] as const;
   for (const file of [...files, ...extra]) await checkWritable(file);
 

@@ -1,7 +1,7 @@
-import { bytes, help, on, parseFlags, path, type Spec, whole } from "./flags.ts";
-import { FLAGS } from "./generate_flags.ts";
-import type { Io } from "./io.ts";
-import { folderConfig, folderType, isPreset, presetConfig } from "./model.ts";
+import { bytes, help, on, parseFlags, path, type Spec, whole } from "./flags/flags.ts";
+import { FLAGS } from "./flags/generate_flags.ts";
+import type { Io } from "./io/io.ts";
+import { folderConfig, folderType, isPreset, presetConfig } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
 import type { MemoryOptions } from "../model/memory_plan.ts";
 import type { ModelConfig } from "../model/config/types.ts";

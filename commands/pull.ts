@@ -1,7 +1,7 @@
 import { dirname, join } from "@std/path";
-import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags.ts";
-import type { Io } from "./io.ts";
-import { ProgressLine } from "./progress.ts";
+import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
+import type { Io } from "./io/io.ts";
+import { ProgressLine } from "./io/progress.ts";
 import { FileError, formatBytes, quote } from "../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
 import type { Preset } from "../model/config/presets.ts";

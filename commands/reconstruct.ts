@@ -1,9 +1,9 @@
-import { help, parseFlags, path, type Spec, UsageError } from "./flags.ts";
-import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./image_flags.ts";
-import { type Io, orAbort } from "./io.ts";
-import { checkWritable, outputPaths } from "./output.ts";
-import { ProgressLine, seconds } from "./progress.ts";
-import { decibels, table } from "./table.ts";
+import { help, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
+import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
+import { type Io, orAbort } from "./io/io.ts";
+import { checkWritable, outputPaths } from "./io/output.ts";
+import { ProgressLine, seconds } from "./io/progress.ts";
+import { decibels, table } from "./io/table.ts";
 
 const SPEC = {
   name: "reconstruct",
@@ -37,7 +37,7 @@ export async function reconstruct(args: readonly string[], io: Io): Promise<numb
   if (asked) return io.out(help(SPEC)), 0;
   const [output = ""] = outputPaths(given.output ?? "output.png", 1);
   const options = encodeOptions(given);
-  const { loadModel, readInput } = await import("./images.ts");
+  const { loadModel, readInput } = await import("./io/images.ts");
   const { fitImage } = await import("../model/image/resize.ts");
   const { imageOf } = await import("../model/generate/image_input.ts");
   const { bitCount, takeScales } = await import("../model/bits/image_bits.ts");

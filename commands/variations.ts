@@ -1,7 +1,7 @@
-import { help, parseFlags, type Spec, UsageError } from "./flags.ts";
+import { help, parseFlags, type Spec, UsageError } from "./flags/flags.ts";
 import { draw } from "./generate.ts";
-import { FLAGS } from "./generate_flags.ts";
-import type { Io } from "./io.ts";
+import { FLAGS } from "./flags/generate_flags.ts";
+import type { Io } from "./io/io.ts";
 
 const { "init-img": _init, mask: _mask, strength: _strength, "keep-scales": keep, ...SHARED } =
   FLAGS;
@@ -41,7 +41,7 @@ export async function variations(args: readonly string[], io: Io): Promise<numbe
 
 /** The prompt that a PNG carries. @throws {UsageError} it carries none. */
 async function promptOf(path: string): Promise<string> {
-  const { readFile } = await import("./images.ts");
+  const { readFile } = await import("./io/images.ts");
   const { readPngText } = await import("../model/image/png.ts");
   const { parseParameters } = await import("../model/generate/parameters.ts");
   if (/\.png$/i.test(path)) {

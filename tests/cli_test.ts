@@ -2,7 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../cli.ts";
-import type { Io } from "../commands/io.ts";
+import type { Io } from "../commands/io/io.ts";
 import { encodeSafetensors, type TensorToWrite } from "../engine/mod.ts";
 import { openTensorFile } from "../model/checkpoint/files.ts";
 import {

@@ -11,7 +11,7 @@
 
 import process from "node:process";
 import { digits, median, table } from "../measure.ts";
-import { help, on, parseFlags, type Spec, text, UsageError } from "../../commands/flags.ts";
+import { help, on, parseFlags, type Spec, text, UsageError } from "../../commands/flags/flags.ts";
 import { Bitwise } from "./bitwise.ts";
 import { type Case, CASES } from "./cases.ts";
 import type { Peer, Prepared } from "./engine.ts";

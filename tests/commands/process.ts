@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import manifest from "../../deno.json" with { type: "json" };
-import type { Io } from "../../commands/io.ts";
+import type { Io } from "../../commands/io/io.ts";
 import { DAWN } from "../backend.ts";
 
 const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nearest } from "../../commands/suggest.ts";
+import { nearest } from "../../../commands/flags/suggest.ts";
 
 const flags = [
   "prompt",

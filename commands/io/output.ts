@@ -1,6 +1,6 @@
 import { extname } from "@std/path";
-import { UsageError } from "./flags.ts";
-import { writeFileAtomic } from "../model/checkpoint/files.ts";
+import { UsageError } from "../flags/flags.ts";
+import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 
 /** Refuses a file that could not be written, before any work is done for it; writes nothing. */
 export async function checkWritable(path: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { oneOf } from "./flags.ts";
-import { dawn, DAWN_PACKAGE } from "../engine/mod.ts";
+import { dawn, DAWN_PACKAGE } from "../../engine/mod.ts";
 
 /** The flag of commands that open a GPU. */
 export const GPU_FLAG = {

@@ -1,18 +1,23 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { UsageError } from "../../commands/flags.ts";
-import { checkWritable, outputPaths } from "../../commands/output.ts";
-import { ProgressLine } from "../../commands/progress.ts";
-import { contactSheet } from "../../commands/sheet.ts";
-import { checkScales, readBits, readFeatures, readUniforms } from "../../commands/tensor_files.ts";
+import { UsageError } from "../../../commands/flags/flags.ts";
+import { checkWritable, outputPaths } from "../../../commands/io/output.ts";
+import { ProgressLine } from "../../../commands/io/progress.ts";
+import { contactSheet } from "../../../commands/io/sheet.ts";
+import {
+  checkScales,
+  readBits,
+  readFeatures,
+  readUniforms,
+} from "../../../commands/io/tensor_files.ts";
 import {
   encodeSafetensors,
   FileError,
   InputError,
   SafetensorsError,
   type TensorToWrite,
-} from "../../engine/mod.ts";
-import { fakeIo, filesIn, inFolder } from "./process.ts";
+} from "../../../engine/mod.ts";
+import { fakeIo, filesIn, inFolder } from "../process.ts";
 
 Deno.test("outputPaths() numbers several images", () => {
   assertEquals(outputPaths("a/cat.png", 1), ["a/cat.png"]);

@@ -12,9 +12,9 @@ import {
   whole,
 } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
-import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
-import { parseSchedule } from "../model/config/schedule.ts";
-import { FAST_MODES, type FastMode } from "../model/generate/fast.ts";
+import { WEIGHT_TYPES } from "../../kernels/linear/linear.ts";
+import { parseSchedule } from "../../model/config/schedule.ts";
+import { FAST_MODES, type FastMode } from "../../model/generate/fast.ts";
 
 /** Token grids, coarse to fine. */
 export const schedule: FlagType<ReturnType<typeof parseSchedule>> = {

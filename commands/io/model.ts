@@ -1,5 +1,5 @@
-import type { WeightType } from "../kernels/linear/linear.ts";
-import type { ModelConfig } from "../model/config/types.ts";
+import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { ModelConfig } from "../../model/config/types.ts";
 
 /**
  * A preset's config by name.
@@ -7,8 +7,8 @@ import type { ModelConfig } from "../model/config/types.ts";
  * @throws {InputError} `unknown-preset`: names those there are.
  */
 export async function presetConfig(name: string): Promise<ModelConfig> {
-  const { findPreset } = await import("../model/config/presets.ts");
-  const { parseConfig } = await import("../model/config/config.ts");
+  const { findPreset } = await import("../../model/config/presets.ts");
+  const { parseConfig } = await import("../../model/config/config.ts");
   const preset = findPreset(name);
   return parseConfig(preset.config, preset.name);
 }
@@ -20,18 +20,18 @@ export async function isPreset(name: string): Promise<boolean> {
 
 /** The config of a model folder; the model in the box if absent. */
 export async function folderConfig(folder: string | undefined): Promise<ModelConfig> {
-  const { DEFAULT_MODEL } = await import("../model/infinity.ts");
-  const { openFolder } = await import("../model/checkpoint/folder.ts");
-  const { parseConfig } = await import("../model/config/config.ts");
+  const { DEFAULT_MODEL } = await import("../../model/infinity.ts");
+  const { openFolder } = await import("../../model/checkpoint/folder.ts");
+  const { parseConfig } = await import("../../model/config/config.ts");
   const files = openFolder(folder ?? DEFAULT_MODEL);
   return parseConfig(await files.json("config.json"), files.path("config.json"));
 }
 
 /** How a model folder is loaded if no type is asked for: in the blocks of its file, if it has any. */
 export async function folderType(folder: string | undefined): Promise<WeightType | undefined> {
-  const { DEFAULT_MODEL } = await import("../model/infinity.ts");
-  const { openFolder } = await import("../model/checkpoint/folder.ts");
-  const { quantisationOf } = await import("../model/checkpoint/blocks.ts");
+  const { DEFAULT_MODEL } = await import("../../model/infinity.ts");
+  const { openFolder } = await import("../../model/checkpoint/folder.ts");
+  const { quantisationOf } = await import("../../model/checkpoint/blocks.ts");
   const { files: { transformer } } = await folderConfig(folder);
   const files = openFolder(folder ?? DEFAULT_MODEL);
   if (!await files.exists(transformer)) return undefined;

@@ -4,16 +4,16 @@
  * @module
  */
 
-import { implementation } from "./gpu.ts";
+import { implementation } from "../flags/gpu.ts";
 import { type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
-import { InputError, quote, type TensorFile } from "../engine/mod.ts";
-import type { InfinityModel } from "../model/infinity.ts";
-import type { WeightType } from "../kernels/linear/linear.ts";
-import { holdsBits, readBits } from "../model/bits/bits_file.ts";
-import type { ImageBits } from "../model/bits/image_bits.ts";
-import type { EncodeOptions, FloatImage } from "../model/generate/image_input.ts";
-import type { Image } from "../model/image/png.ts";
+import { InputError, quote, type TensorFile } from "../../engine/mod.ts";
+import type { InfinityModel } from "../../model/infinity.ts";
+import type { WeightType } from "../../kernels/linear/linear.ts";
+import { holdsBits, readBits } from "../../model/bits/bits_file.ts";
+import type { ImageBits } from "../../model/bits/image_bits.ts";
+import type { EncodeOptions, FloatImage } from "../../model/generate/image_input.ts";
+import type { Image } from "../../model/image/png.ts";
 
 /** What a file holds that shows an image. */
 export type Input = Image | FloatImage | ImageBits;
@@ -27,7 +27,7 @@ export type Input = Image | FloatImage | ImageBits;
  */
 export async function readInput(path: string): Promise<Input> {
   if (/\.safetensors$/i.test(path)) {
-    const { openTensorFile } = await import("../model/checkpoint/files.ts");
+    const { openTensorFile } = await import("../../model/checkpoint/files.ts");
     const file = await openTensorFile(path);
     try {
       return holdsBits(file) || !file.tensors.has("image")
@@ -42,13 +42,13 @@ export async function readInput(path: string): Promise<Input> {
 
 /** Reads a PNG, JPEG or WebP file. @throws {FileError} it is none. */
 export async function readImageFile(path: string): Promise<Image> {
-  const { readImage } = await import("../model/image/read_image.ts");
+  const { readImage } = await import("../../model/image/read_image.ts");
   return await readImage(await readFile(path), path);
 }
 
 /** Reads a whole file. @throws {FileError} */
 export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { fileSource } = await import("../model/checkpoint/files.ts");
+  const { fileSource } = await import("../../model/checkpoint/files.ts");
   const source = await fileSource(path);
   try {
     return await source.read(0, source.size) as Uint8Array<ArrayBuffer>;
@@ -97,7 +97,7 @@ export async function loadModel(
   io: Io,
   progress: ProgressLine,
 ): Promise<InfinityModel> {
-  const { InfinityModel } = await import("../model/infinity.ts");
+  const { InfinityModel } = await import("../../model/infinity.ts");
   const onProgress = (what: string) => progress.show(`Loading ${what}`);
   const gpu = await implementation(name);
   return await orAbort(io.signal, InfinityModel.load(model, { gpu, type, lazy: true, onProgress }));

@@ -1,9 +1,9 @@
 import { join } from "@std/path";
 import type { Io } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
-import { writeFileAtomic } from "../model/checkpoint/files.ts";
-import type { Step } from "../model/generate/options.ts";
-import type { DecodedImage } from "../model/generate/visual_tokenizer.ts";
+import { writeFileAtomic } from "../../model/checkpoint/files.ts";
+import type { Step } from "../../model/generate/options.ts";
+import type { DecodedImage } from "../../model/generate/visual_tokenizer.ts";
 
 /** How long each scale of an animation is shown, and the finished image, in milliseconds. */
 const SHOWN = 400;
@@ -52,7 +52,7 @@ export class Previews {
   /** Writes the finished images, and the animations. */
   async finish(images: readonly DecodedImage[]): Promise<void> {
     await this.#add(this.#scales - 1, images);
-    const { encodeApng } = await import("../model/image/apng.ts");
+    const { encodeApng } = await import("../../model/image/apng.ts");
     for (const [i, file] of this.animations.entries()) {
       const frames = this.#frames[i]!;
       const delays = frames.map((_, s) => s + 1 < frames.length ? SHOWN : SHOWN_LAST);

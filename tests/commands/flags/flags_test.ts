@@ -10,7 +10,7 @@ import {
   text,
   UsageError,
   whole,
-} from "../../commands/flags.ts";
+} from "../../../commands/flags/flags.ts";
 
 const SPEC = {
   name: "draw",

@@ -1,6 +1,6 @@
-import { InputError, quote, type TensorFile } from "../engine/mod.ts";
-import { openTensorFile } from "../model/checkpoint/files.ts";
-import type { FeatureRows } from "../model/text/text_rows.ts";
+import { InputError, quote, type TensorFile } from "../../engine/mod.ts";
+import { openTensorFile } from "../../model/checkpoint/files.ts";
+import type { FeatureRows } from "../../model/text/text_rows.ts";
 
 async function withFile<T>(path: string, use: (file: TensorFile) => Promise<T>): Promise<T> {
   const file = await openTensorFile(path);
