@@ -215,7 +215,7 @@ export async function draw(given: Given, words: readonly string[], io: Io): Prom
   const sampling = {
     batchCount: given["batch-count"],
     seed: drawnSeed(given.seed),
-    cfg: given["cfg-scale"],
+    cfgScale: given["cfg-scale"],
     cfgUntil: given["cfg-until"],
     fast: given.fast,
     tau: given.tau,

@@ -57,7 +57,7 @@ export async function plan(args: readonly string[], io: Io): Promise<number> {
     type: given.type ?? (preset ? undefined : await folderType(model)),
     staged: given.staged,
     batchCount: given["batch-count"],
-    cfg: given["cfg-scale"],
+    cfgScale: given["cfg-scale"],
     cfgUntil: given["cfg-until"],
     fast: given.fast,
     schedule: given.schedule,

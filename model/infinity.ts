@@ -32,6 +32,16 @@ import type { VaeDecoder } from "./vae/vae.ts";
  */
 export const DEFAULT_MODEL: URL = new URL("../assets/models/emoji-nano/", import.meta.url);
 
+/** First argument of a call: prompts, or all options. */
+type Request = string | readonly string[] | GenerateOptions;
+
+/** Options of `call(prompt, options)` and of `call(options)`. */
+function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions {
+  return typeof first === "string" || Array.isArray(first)
+    ? { ...rest, prompt: first }
+    : first as GenerateOptions;
+}
+
 /** Channels from which 512-bit registers pay on a CPU. */
 const WIDE = 512;
 
@@ -155,7 +165,7 @@ export class InfinityModel {
   }
 
   /**
-   * Draws images. The same seed on the same adapter gives the same bytes, alone or in a batch. Calls wait for each
+   * Generates images. The same seed on the same adapter gives the same bytes, alone or in a batch. Calls wait for each
    * other.
    *
    * @example
@@ -163,44 +173,59 @@ export class InfinityModel {
    * import { InfinityModel } from "@bitwise/infinity";
    *
    * using model = await InfinityModel.load();
+   * const { images: [apple] } = await model.generate("red apple", { seed: 7 });
+   * console.log(apple!.seed, apple!.parameters);
+   *
    * const { images, seconds } = await model.generate({
    *   prompt: ["red apple", "purple cat"],
-   *   cfg: [1, 2, 2, 1], // one strength per scale
+   *   cfgScale: [1, 2, 2, 1], // guidance of each scale
    *   signal: AbortSignal.timeout(60_000),
    *   onProgress: ({ stage, scale, scales }) => console.log(stage, scale, "of", scales),
    * });
-   * console.log(images.map((image) => image.parameters), seconds.total);
+   * console.log(images.map((image) => image.prompt), seconds.total);
    * ```
    *
    * @throws {InputError} one line that names the option, its value and what is allowed.
-   * @throws what `signal` was aborted with.
+   * @throws the reason of `signal` once it is aborted.
    */
-  generate(options: GenerateOptions): Promise<Result> {
-    return outcome(this.#inTurn(options, "none"));
+  generate(
+    prompt: string | readonly string[],
+    options?: Omit<GenerateOptions, "prompt">,
+  ): Promise<Result>;
+  /** Generates images from options alone. */
+  generate(options: GenerateOptions): Promise<Result>;
+  generate(first: Request, rest?: GenerateOptions): Promise<Result> {
+    return outcome(this.#inTurn(optionsOf(first, rest), "none"));
   }
 
   /**
-   * Draws images scale by scale. Each step yields the bits so far, which costs one read-back; what they look like is
-   * decoded only if it is asked for. Leaving the loop ends the drawing; other calls of `generate`, `edit` and `stream`
-   * wait until then. What `generate` returns is returned at the end, to who calls `next()` himself.
+   * Generates images scale by scale. Each step yields the bits so far, which costs one read-back; their image is decoded
+   * only on request. Leaving the loop ends the work; other calls of `generate`, `edit` and `stream` wait until then. A
+   * caller of `next()` gets what `generate` returns as the value of the last call.
    *
    * @example
    * ```ts
    * import { InfinityModel } from "@bitwise/infinity";
    *
    * using model = await InfinityModel.load();
-   * for await (const step of model.stream("red apple")) {
+   * for await (const step of model.stream("red apple", { seed: 7 })) {
    *   const { rgba } = await step.image();
    *   console.log(step.scale + 1, "of", step.scales, step.bits[0]!.schedule.at(-1), rgba.length);
    * }
    * ```
    *
    * @throws {InputError} as {@link InfinityModel.generate} does.
-   * @throws what `signal` was aborted with.
+   * @throws the reason of `signal` once it is aborted.
    */
-  stream(options: string | GenerateOptions): AsyncGenerator<Step, Result, void> {
-    const given = typeof options === "string" ? { prompt: options } : options;
-    return this.#inTurn(given, given.preview ? "images" : "bits");
+  stream(
+    prompt: string | readonly string[],
+    options?: Omit<GenerateOptions, "prompt">,
+  ): AsyncGenerator<Step, Result, void>;
+  /** Generates images scale by scale, from options alone. */
+  stream(options: GenerateOptions): AsyncGenerator<Step, Result, void>;
+  stream(first: Request, rest?: GenerateOptions): AsyncGenerator<Step, Result, void> {
+    const options = optionsOf(first, rest);
+    return this.#inTurn(options, options.preview ? "images" : "bits");
   }
 
   /**

@@ -93,7 +93,7 @@ Deno.test("cli refuses lists of cfg and tau that do not fit the schedule, and mo
   await refuses(
     ["generate", "cat", "--cfg-scale", "3,2"],
     2,
-    `Cannot use 2 values of cfg: ${wrong}`,
+    `Cannot use 2 values of cfg scale: ${wrong}`,
   );
   await refuses(
     ["generate", "cat", "--cfg-until", "5"],

@@ -87,7 +87,7 @@ export function imagesOf(made: Generated, plan: Plan, settings: Settings): Gener
       prompt: prompt ?? "",
       negativePrompt: settings.negativePrompt,
       scales: plan.schedule.length,
-      cfg: plan.cfg,
+      cfgScale: plan.cfg,
       tau: plan.tau,
       seed,
       width,

@@ -18,7 +18,7 @@ export interface ImageParameters {
   /** Number of scales. */
   readonly scales: number;
   /** Guidance, for all scales or for each. */
-  readonly cfg: number | readonly number[];
+  readonly cfgScale: number | readonly number[];
   /** Temperature, for all scales or for each. */
   readonly tau: number | readonly number[];
   /** Seed of this image. */
@@ -56,7 +56,7 @@ export interface ImageParameters {
  *
  * @example
  * ```ts ignore
- * imageParameters({ prompt: "red apple", scales: 4, cfg: 2, tau: 0.5, seed: 7n, ... });
+ * imageParameters({ prompt: "red apple", scales: 4, cfgScale: 2, tau: 0.5, seed: 7n, ... });
  * // red apple
  * // Steps: 4, Sampler: Infinity, CFG scale: 2, Seed: 7, Size: 32x32, Model: emoji-nano, Tau: 0.5, …
  * ```
@@ -65,7 +65,7 @@ export function imageParameters(of: ImageParameters): string {
   const fields: [string, string | false][] = [
     ["Steps", `${of.scales}`],
     ["Sampler", "Infinity"],
-    ["CFG scale", perScale(of.cfg)],
+    ["CFG scale", perScale(of.cfgScale)],
     ["Seed", `${of.seed}`],
     ["Size", `${of.width}x${of.height}`],
     ["Model", of.model],
@@ -126,7 +126,7 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     prompt: fields.get("Prompt") ?? lines.join("\n"),
     negativePrompt: fields.has("Prompt") ? fields.get("Negative") : negative?.join("\n"),
     scales: pick("Steps", Number),
-    cfg: pick("CFG scale", numbers),
+    cfgScale: pick("CFG scale", numbers),
     tau: pick("Tau", numbers),
     seed: pick("Seed", (value) => /^-?\d+$/.test(value) ? BigInt(value) : undefined),
     width: size?.[0],

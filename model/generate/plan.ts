@@ -8,10 +8,10 @@ import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 export interface SamplingOptions {
   /** Images per prompt; 1 if absent. */
   readonly batchCount?: number;
-  /** Seed of the first image, or of each; image i uses seed + i. */
+  /** Seed of the first image (image i uses seed + i), or a list with one for each image; −1 chooses one at random. */
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Strength of classifier-free guidance, for all scales or for each; 1 is none. */
-  readonly cfg?: number | readonly number[];
+  readonly cfgScale?: number | readonly number[];
   /** Scales that are guided: from this one on, counted from 0, guidance is 1; all if absent. */
   readonly cfgUntil?: number;
   /** Temperature, for all scales or for each. */
@@ -115,8 +115,8 @@ function perScale(
 
 /** Guidance by scale: behind the last that is not 1, the unconditional half costs nothing any more. */
 function guidance(config: ModelConfig, options: SamplingOptions, scales: number): number[] {
-  const given = options.cfg ?? config.defaults.cfg;
-  const cfg = perScale("cfg", given, scales, isFloat, "a number f32 can hold");
+  const given = options.cfgScale ?? config.defaults.cfg;
+  const cfg = perScale("cfg scale", given, scales, isFloat, "a number f32 can hold");
   const { cfgUntil = scales } = options;
   if (!Number.isInteger(cfgUntil) || cfgUntil < 0 || cfgUntil > scales) {
     refuse(
@@ -125,6 +125,11 @@ function guidance(config: ModelConfig, options: SamplingOptions, scales: number)
     );
   }
   return cfg.fill(1, cfgUntil);
+}
+
+/** A seed of 32 bits: short enough to be typed again. */
+function randomSeed(): bigint {
+  return BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!);
 }
 
 function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bigint[] {
@@ -136,7 +141,7 @@ function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bi
     if (typeof value === "number" && !Number.isSafeInteger(value)) {
       refuse("bad-value", `Cannot use seed ${value}: it must be a whole number`);
     }
-    return BigInt.asUintN(64, BigInt(value));
+    return BigInt(value) === -1n ? randomSeed() : BigInt.asUintN(64, BigInt(value));
   };
   if (list) return list.map(toSeed);
   const first = toSeed(seed as number | bigint);

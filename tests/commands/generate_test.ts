@@ -32,11 +32,11 @@ Deno.test("generate: a batch, its trace, and each image again from its own param
     const file = await Deno.readFile(join(cwd, "x-2.png"));
     const of = parseParameters(readPngText(file).parameters!);
     assertEquals(report.images[1].parameters, readPngText(file).parameters);
-    assertEquals([of.cfg, of.fast], [[3, 2.5, 2, 1], ["kv", "prune"]]);
+    assertEquals([of.cfgScale, of.fast], [[3, 2.5, 2, 1], ["kv", "prune"]]);
     await draw(
       cwd,
       ...["-p", of.prompt!, `-n${of.negativePrompt}`, "-s", `${of.seed}`],
-      ...["--cfg-scale", `${of.cfg}`, "--tau", `${of.tau}`, "--top-p", `${of.topP}`],
+      ...["--cfg-scale", `${of.cfgScale}`, "--tau", `${of.tau}`, "--top-p", `${of.topP}`],
       ...["--fast", `${of.fast}`],
       ...["--schedule", of.schedule!.map(([h, w]) => `${h}x${w}`).join()],
     );

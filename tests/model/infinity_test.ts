@@ -65,11 +65,15 @@ Deno.test("generate() gives the same bytes for the same seed, and others for ano
 Deno.test("generate() gives an image of a batch the bytes it has alone", async () => {
   const prompt = ["red apple", "a cute dog face emoji", "rocket", "blue car"];
   const seed = [11, 5, 2 ** 40 + 1, 7];
-  for (const cfg of [2, [1, 3, 2, 1], 1]) {
-    const batch = await model.generate({ prompt, seed, cfg, tau: 1.5 });
+  for (const cfgScale of [2, [1, 3, 2, 1], 1]) {
+    const batch = await model.generate({ prompt, seed, cfgScale, tau: 1.5 });
     for (let i = 0; i < prompt.length; i++) {
-      const alone = await model.generate({ prompt: prompt[i], seed: seed[i], cfg, tau: 1.5 });
-      assertEquals(alone.images[0]!.rgba, batch.images[i]!.rgba, `image ${i} at cfg ${cfg}`);
+      const alone = await model.generate({ prompt: prompt[i], seed: seed[i], cfgScale, tau: 1.5 });
+      assertEquals(
+        alone.images[0]!.rgba,
+        batch.images[i]!.rgba,
+        `image ${i} at cfg scale ${cfgScale}`,
+      );
     }
   }
 });
@@ -84,6 +88,29 @@ Deno.test("generate() counts seeds up and makes batchCount images per prompt", a
   assertEquals(last.images[0]!.rgba, images[3]!.rgba);
 });
 
+Deno.test("generate(prompt, options) does what generate({ prompt, ...options }) does", async () => {
+  const { images: [one] } = await model.generate("red apple", { seed: 3, tau: 2 });
+  const { images: [same] } = await model.generate({ prompt: "red apple", seed: 3, tau: 2 });
+  assertEquals(one!.rgba, same!.rgba);
+  const { images } = await model.generate(["red apple", "pizza"], { seed: 3 });
+  assertEquals(images.map(({ prompt, seed }) => [prompt, seed]), [["red apple", 3n], [
+    "pizza",
+    4n,
+  ]]);
+});
+
+Deno.test("generate() chooses a seed at random for -1, and tells it", async () => {
+  const options = { prompt: "a smiling thing", tau: 2 };
+  const made = [];
+  for (const seed of [-1, -1n, [-1]]) {
+    made.push((await model.generate({ ...options, seed })).images[0]!);
+  }
+  assertEquals(new Set(made.map(({ seed }) => seed)).size, 3);
+  assert(made.every(({ seed }) => seed >= 0n && seed < 2n ** 32n));
+  const again = await model.generate({ ...options, seed: made[0]!.seed });
+  assertEquals(again.images[0]!.rgba, made[0]!.rgba);
+});
+
 Deno.test("generate() reads back once, whatever the number of scales and images", async () => {
   const before = device.readBacks;
   await model.generate({ prompt: ["red apple", "pizza"], onProgress: () => {} });
@@ -94,23 +121,23 @@ Deno.test("generate() leaves no memory behind", async () => {
   await model.generate({ prompt: "pizza" });
   const live = device.memory.liveBytes;
   await model.generate({ prompt: ["red apple", "pizza"], negativePrompt: "blue", trace: true });
-  await assertRejects(() => model.generate({ prompt: "pizza", cfg: [1, 2] }), InputError);
+  await assertRejects(() => model.generate({ prompt: "pizza", cfgScale: [1, 2] }), InputError);
   assertEquals(device.memory.liveBytes, live);
 });
 
 Deno.test("generate() computes no unconditional half once no later scale is guided", async () => {
-  const dispatched = async (cfg: number[]) => {
+  const dispatched = async (cfgScale: number[]) => {
     device.trim();
     const before = device.memory.liveBytes;
     device.memory.resetPeak();
-    await model.generate({ prompt: "red apple", cfg, greedy: true });
+    await model.generate({ prompt: "red apple", cfgScale, greedy: true });
     return device.memory.peakBytes - before;
   };
   assert(await dispatched([1, 1, 1, 1]) < await dispatched([1, 1, 1, 2]));
   // dropping the half is exact: the first scales do not change when a later one is guided
-  const bits = async (cfg: number[]) => {
+  const bits = async (cfgScale: number[]) => {
     const at = traced(
-      await model.generate({ prompt: "red apple", cfg, greedy: true, trace: true }),
+      await model.generate({ prompt: "red apple", cfgScale, greedy: true, trace: true }),
     );
     return [0, 1, 2].map((s) => at(`scale${s}.bits`));
   };
@@ -123,7 +150,8 @@ Deno.test("generate() draws the same without the unconditional half as with it, 
   for (const scales of [1, 2, 3]) {
     const list = (end: number) => Array.from({ length: SCALES }, (_, s) => s < scales ? 3 : end);
     const prompt = ["red apple", "a cute dog face emoji"];
-    const draw = (cfg: number[]) => model.generate({ prompt, seed: 5, tau: 1.5, cfg, trace: true });
+    const draw = (cfgScale: number[]) =>
+      model.generate({ prompt, seed: 5, tau: 1.5, cfgScale, trace: true });
     const [with_, without] = [await draw(list(kept)), await draw(list(1))];
     assertEquals(without.trace.map(({ name }) => name), with_.trace.map(({ name }) => name));
     for (let s = 0; s < SCALES; s++) {
@@ -139,18 +167,18 @@ Deno.test("cfgUntil guides the first scales as given, and its image is made agai
   const draw = async (options: SamplingOptions) =>
     (await model.generate({ prompt: "pizza", seed: 8, tau: 1.5, ...options })).images[0]!;
   for (
-    const [options, cfg] of [
+    const [options, cfgScale] of [
       [{ cfgUntil: 0 }, 1],
       [{ cfgUntil: 2 }, [2, 2, 1, 1]],
       [{ cfgUntil: 4 }, 2],
-      [{ cfg: 3, cfgUntil: 1 }, [3, 1, 1, 1]],
-      [{ cfg: [5, 4, 3, 2], cfgUntil: 3 }, [5, 4, 3, 1]],
+      [{ cfgScale: 3, cfgUntil: 1 }, [3, 1, 1, 1]],
+      [{ cfgScale: [5, 4, 3, 2], cfgUntil: 3 }, [5, 4, 3, 1]],
     ] as const
   ) {
     const image = await draw(options);
     const of = parseParameters(readPngText(image.toPng()).parameters!);
-    assertEquals(of.cfg, cfg);
-    assertEquals((await draw({ cfg: of.cfg })).rgba, image.rgba);
+    assertEquals(of.cfgScale, cfgScale);
+    assertEquals((await draw({ cfgScale: of.cfgScale })).rgba, image.rgba);
   }
 });
 
@@ -286,12 +314,18 @@ Deno.test("generate() refuses bad options in one line that names them", async ()
     [{}, "Cannot draw an empty prompt"],
     [{ prompt: "  " }, "Cannot draw an empty prompt"],
     [{ prompt: ["cat", ""] }, "Cannot draw an empty prompt"],
-    [{ prompt: "cat", cfg: [1, 2, 3] }, "Cannot use 3 values of cfg: the schedule has 4 scales"],
+    [
+      { prompt: "cat", cfgScale: [1, 2, 3] },
+      "Cannot use 3 values of cfg scale: the schedule has 4 scales",
+    ],
     [{ prompt: "cat", tau: [] }, "Cannot use 0 values of tau"],
     [{ prompt: "cat", tau: 0 }, "Cannot use tau 0: it must be a number above 0"],
     [{ prompt: "cat", tau: 1e-300 }, "Cannot use tau 1e-300: it must be a number above 0"],
-    [{ prompt: "cat", cfg: NaN }, "Cannot use cfg NaN"],
-    [{ prompt: "cat", cfg: 1e40 }, "Cannot use cfg 1e+40: it must be a number f32 can hold"],
+    [{ prompt: "cat", cfgScale: NaN }, "Cannot use cfg scale NaN"],
+    [
+      { prompt: "cat", cfgScale: 1e40 },
+      "Cannot use cfg scale 1e+40: it must be a number f32 can hold",
+    ],
     [{ prompt: "cat", cfgUntil: 5 }, "Cannot guide the first 5 scales: it must be a whole number"],
     [{ prompt: "cat", cfgUntil: -1 }, "Cannot guide the first -1 scales"],
     [{ prompt: "cat", cfgUntil: 1.5 }, "Cannot guide the first 1.5 scales"],
@@ -327,8 +361,8 @@ Deno.test({
     const live = device.memory.liveBytes;
     const cases: [SamplingOptions, string][] = [
       [{ batchCount: 4000 }, "AdaLN vectors"],
-      [{ cfg: 1, schedule: [[1, 1], [200, 200]] }, "activations"],
-      [{ cfg: 1, schedule: [[1, 1], [999, 999]] }, "KV of the last scale"],
+      [{ cfgScale: 1, schedule: [[1, 1], [200, 200]] }, "activations"],
+      [{ cfgScale: 1, schedule: [[1, 1], [999, 999]] }, "KV of the last scale"],
     ];
     for (const [options, what] of cases) {
       await assertRejects(

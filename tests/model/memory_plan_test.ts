@@ -31,7 +31,7 @@ async function measured(
 Deno.test("planMemory() plans what a generation really holds, within 5 %", async () => {
   for (const type of WEIGHT_TYPES) {
     for (const staged of [false, true]) {
-      const options = { batchCount: 3, cfg: staged ? 1 : 2 };
+      const options = { batchCount: 3, cfgScale: staged ? 1 : 2 };
       const prompt = "red apple"; // three tokens
       const real = (await measured({ type, staged }, { ...options, prompt })).peak;
       const adapter = device.capabilities.class;

@@ -75,7 +75,7 @@ Deno.test("transformerFlops() counts what is known of the 2B at 1024x1024", () =
   };
   assertEquals(tera({}), [79, 36, 0]);
   assertEquals(tera({ cfgUntil: 11 }), [55, 21, 0]);
-  assertEquals(tera({ cfg: 1 }), [40, 18, 0]);
+  assertEquals(tera({ cfgScale: 1 }), [40, 18, 0]);
   assertEquals(tera({ batchCount: 2 }, 512), [158, 72, 6]);
 });
 
@@ -105,18 +105,18 @@ Deno.test("kv: is exact where nothing can be left out", async () => {
 });
 
 Deno.test("prune: a scale before the last takes the hidden states of the one before, resized", async () => {
-  for (const options of [{}, { cfg: [2, 2, 1, 1] }, { cfgInsertionLayer: -2 }]) {
+  for (const options of [{}, { cfgScale: [2, 2, 1, 1] }, { cfgInsertionLayer: -2 }]) {
     const { ran, result } = await without([], {
       prompt: PROMPTS,
       tau: 1,
-      cfg: 2,
+      cfgScale: 2,
       trace: true,
       ...options,
       fast: ["prune"],
     });
     const { depth, d_vae: d } = model.config.transformer;
     assertEquals(ran, { 1: depth, 4: depth, 16: depth });
-    if ("cfg" in options) continue; // logits of a scale of another guidance cannot be compared
+    if ("cfgScale" in options) continue; // logits of a scale of another guidance cannot be compared
     const [two, three] = [1, 2].map((s) => traced(result, `scale${s}.logit_delta`));
     for (const b of PROMPTS.keys()) {
       // the corners of 3x3 are those of 2x2

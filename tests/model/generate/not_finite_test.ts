@@ -55,8 +55,8 @@ Deno.test("generate() refuses to draw with NaN in text features, and draws again
   const bad = { ...good, features: good.features.with(width + 1, NaN) };
   const refused: GenerateOptions[] = [
     { textFeatures: bad },
-    { textFeatures: good, negativeFeatures: bad, cfg: [1, 1, 1, 2] },
-    { textFeatures: good, negativeFeatures: bad, cfgInsertionLayer: -1, cfg: 2 },
+    { textFeatures: good, negativeFeatures: bad, cfgScale: [1, 1, 1, 2] },
+    { textFeatures: good, negativeFeatures: bad, cfgInsertionLayer: -1, cfgScale: 2 },
   ];
   for (const options of refused) {
     const readBacks = device.readBacks;

@@ -9,7 +9,7 @@ import { encodePng, readPngText } from "../../../model/image/png.ts";
 const apple: ImageParameters = {
   prompt: "red apple",
   scales: 4,
-  cfg: 2,
+  cfgScale: 2,
   tau: 0.5,
   seed: 0n,
   width: 32,
@@ -33,8 +33,8 @@ Deno.test("imageParameters() writes what the web UI writes", () => {
 });
 
 Deno.test("imageParameters() writes one number where all scales have the same", () => {
-  const text = imageParameters({ ...apple, cfg: [3, 3, 3, 3] });
-  assertEquals(parseParameters(text), { ...apple, cfg: 3 });
+  const text = imageParameters({ ...apple, cfgScale: [3, 3, 3, 3] });
+  assertEquals(parseParameters(text), { ...apple, cfgScale: 3 });
 });
 
 Deno.test("parseParameters() reads back all that imageParameters() wrote, through a PNG too", () => {
@@ -48,7 +48,7 @@ Deno.test("parseParameters() reads back all that imageParameters() wrote, throug
     { prompt: "", negativePrompt: "" },
     { prompt: 'say "hi", \\ 猫 🐱 \0 \ud800', negativePrompt: "\0" },
     { prompt: "Steps: 4, Sampler: x, Seed: 3" },
-    { cfg: [4, 3, 2.5, 1], tau: [1, 0.5, 1e-7, 0.1], topK: 1, topP: 0.9 },
+    { cfgScale: [4, 3, 2.5, 1], tau: [1, 0.5, 1e-7, 0.1], topK: 1, topP: 0.9 },
     { fast: ["kv"] },
     { fast: ["kv", "prune"], keepScales: 2, masked: true },
     { seed: 2n ** 64n - 1n, greedy: true, cfgInsertionLayer: -2, type: "f16" },
@@ -72,7 +72,7 @@ Deno.test("parseParameters() understands texts of other programs", () => {
       prompt: "a cat",
       negativePrompt: "dog",
       scales: 20,
-      cfg: 7,
+      cfgScale: 7,
       seed: 5n,
       topK: 0,
       topP: 0,

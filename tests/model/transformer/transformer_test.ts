@@ -174,7 +174,7 @@ async function reproduce(
   const steps = Array.from({ length: scales }, (_, s) => `${name}.step${s}`);
   const bits = steps.map((step) => expected.tensor<Uint8Array<ArrayBuffer>>(`${step}.bits`).data);
   const options: SamplingOptions = {
-    cfg: run.cfg_list,
+    cfgScale: run.cfg_list,
     tau: run.tau_list,
     topK: 0,
     topP: 0,
