@@ -7,7 +7,7 @@
 import { UsageError } from "./commands/flags/flags.ts";
 import { adviseOn } from "./commands/hints.ts";
 import { type Io, processIo } from "./commands/io/io.ts";
-import { nearest } from "./commands/flags/suggest.ts";
+import { nearest } from "./model/config/nearest.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 

@@ -1,5 +1,5 @@
 import { parseArgs } from "@std/cli/parse-args";
-import { nearest } from "./suggest.ts";
+import { nearest } from "../../model/config/nearest.ts";
 
 /** The command line cannot be understood; the process ends with 2. */
 export class UsageError extends Error {

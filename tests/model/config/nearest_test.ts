@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nearest } from "../../../commands/flags/suggest.ts";
+import { nearest } from "../../../model/config/nearest.ts";
 
 const flags = [
   "prompt",

@@ -3,7 +3,7 @@
  *
  * @example
  * ```ts
- * import { nearest } from "./suggest.ts";
+ * import { nearest } from "./nearest.ts";
  *
  * nearest("promt", ["prompt", "output"]); // "prompt"
  * nearest("banana", ["prompt", "output"]); // undefined
