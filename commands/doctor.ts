@@ -102,11 +102,11 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
 }
 
 async function checkModel(folder: string | undefined): Promise<Finding> {
-  const { DEFAULT_MODEL } = await import("../model/infinity.ts");
+  const { findModel } = await import("../model/checkpoint/find_model.ts");
   const { openFolder } = await import("../model/checkpoint/folder.ts");
   const { parseConfig } = await import("../model/config/config.ts");
   try {
-    const files = openFolder(folder ?? DEFAULT_MODEL);
+    const files = openFolder(await findModel(folder));
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
     for (const name of [config.files.transformer, config.files.vae]) {
       (await files.tensors(name)).close();

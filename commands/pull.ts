@@ -45,8 +45,9 @@ export async function pull(args: readonly string[], io: Io): Promise<number> {
     throw new UsageError("Cannot pull: give one model, such as 2b; --list shows them");
   }
   const { findPreset } = await import("../model/config/presets.ts");
+  const { pulledFolder } = await import("../model/checkpoint/find_model.ts");
   const preset = findPreset(name);
-  const { output = join("models", preset.name), type } = given;
+  const { output = pulledFolder(preset), type } = given;
   return await pullModel(preset, { output, type }, io, readEnv);
 }
 

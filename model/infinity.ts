@@ -1,6 +1,7 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/linear.ts";
 import type { ImageBits } from "./bits/image_bits.ts";
+import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/keys.ts";
 import { parseConfig } from "./config/config.ts";
@@ -19,18 +20,7 @@ import { type DecodedImage, decodedImage, VisualTokenizer } from "./generate/vis
 import { Tokenizer } from "./text/tokenizer.ts";
 import type { VaeDecoder } from "./vae/vae.ts";
 
-/**
- * The model that comes with the package: 32×32 emoji.
- *
- * @example
- * ```ts
- * import { DEFAULT_MODEL, InfinityModel } from "@bitwise/infinity";
- *
- * using model = await InfinityModel.load(DEFAULT_MODEL);
- * console.log(model.config.name);
- * ```
- */
-export const DEFAULT_MODEL: URL = new URL("../assets/models/emoji-nano/", import.meta.url);
+export { DEFAULT_MODEL } from "./checkpoint/find_model.ts";
 
 /** First argument of a call: prompts, or all options. */
 type Request = string | readonly string[] | GenerateOptions;
@@ -79,7 +69,8 @@ export class InfinityModel {
   }
 
   /**
-   * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder); the model in the box if absent.
+   * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder): by its path or URL, or by the name
+   * of a model in the box or of a published one. The model in the box if absent.
    *
    * @example
    * ```ts
@@ -90,13 +81,14 @@ export class InfinityModel {
    * ```
    *
    * @throws {DeviceError} without a WebGPU adapter.
+   * @throws {FileError} `model-not-found` or `model-not-pulled`.
    * @throws {ConfigError | CheckpointError | SafetensorsError} one line that says which file is wrong, and how.
    */
   static async load(
-    folder: string | URL = DEFAULT_MODEL,
+    nameOrPath?: string | URL,
     options: LoadOptions = {},
   ): Promise<InfinityModel> {
-    const files = openFolder(folder);
+    const files = openFolder(await findModel(nameOrPath));
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
     const tokenizer = async () =>
       Tokenizer.load(await files.json(config.files.tokenizer), {

@@ -20,20 +20,20 @@ export async function isPreset(name: string): Promise<boolean> {
 
 /** The config of a model folder; the model in the box if absent. */
 export async function folderConfig(folder: string | undefined): Promise<ModelConfig> {
-  const { DEFAULT_MODEL } = await import("../../model/infinity.ts");
+  const { findModel } = await import("../../model/checkpoint/find_model.ts");
   const { openFolder } = await import("../../model/checkpoint/folder.ts");
   const { parseConfig } = await import("../../model/config/config.ts");
-  const files = openFolder(folder ?? DEFAULT_MODEL);
+  const files = openFolder(await findModel(folder));
   return parseConfig(await files.json("config.json"), files.path("config.json"));
 }
 
 /** How a model folder is loaded if no type is asked for: in the blocks of its file, if it has any. */
 export async function folderType(folder: string | undefined): Promise<WeightType | undefined> {
-  const { DEFAULT_MODEL } = await import("../../model/infinity.ts");
+  const { findModel } = await import("../../model/checkpoint/find_model.ts");
   const { openFolder } = await import("../../model/checkpoint/folder.ts");
   const { quantisationOf } = await import("../../model/checkpoint/blocks.ts");
   const { files: { transformer } } = await folderConfig(folder);
-  const files = openFolder(folder ?? DEFAULT_MODEL);
+  const files = openFolder(await findModel(folder));
   if (!await files.exists(transformer)) return undefined;
   const file = await files.tensors(transformer);
   file.close();

@@ -48,7 +48,7 @@ Deno.test("plan: stages what does not fit, and says in one line what would", () 
     assert(line.test(tight.err), tight.err);
     for (
       const [args, said] of [
-        [["-m", "3b"], 'Cannot read "3b/config.json"'],
+        [["-m", "3b"], 'Cannot find model "3b": there is no such folder'],
         [["--max-vram", "lots"], "Cannot read --max-vram"],
         [["--width", "512"], "512"],
       ] as const

@@ -1,0 +1,111 @@
+/**
+ * Finds a model by name: in the box, among the published models, or where a path or URL points.
+ *
+ * @module
+ */
+
+import { FileError, quote } from "../../engine/mod.ts";
+import { nearest } from "../config/nearest.ts";
+import { findPreset, type Preset, PRESETS } from "../config/presets.ts";
+
+/** The folder of the models in the box. */
+const BOX = new URL("../../assets/models/", import.meta.url);
+
+/** The name of the model that is loaded when none is given. */
+const DEFAULT_NAME = "emoji-nano";
+
+/**
+ * The model that comes with the package: 32×32 emoji.
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_MODEL, InfinityModel } from "@bitwise/infinity";
+ *
+ * using model = await InfinityModel.load(DEFAULT_MODEL);
+ * console.log(model.config.name);
+ * ```
+ */
+export const DEFAULT_MODEL: URL = new URL(`${DEFAULT_NAME}/`, BOX);
+
+/** The folder that `pull` makes for a published model, relative to the working directory. */
+export function pulledFolder({ name }: Preset): string {
+  return `models/${name}`;
+}
+
+/**
+ * Finds the folder of a model.
+ *
+ * @example
+ * ```ts ignore
+ * await findModel(); // the model in the box
+ * await findModel("emoji-nano"); // a model in the box, by name
+ * await findModel("2b"); // "models/infinity-2b", where pull puts it
+ * await findModel("my/model"); // a path, if it exists
+ * ```
+ *
+ * @param model A URL, a path, the name of a model in the box, or the name of a published model. The model in the box
+ * if absent.
+ * @returns What `openFolder` takes: a URL as it is, a path that exists, or the folder that the name stands for.
+ * @throws {FileError} `model-not-pulled`: a published model that is not on this machine (hint `pull-model`);
+ * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
+ */
+export async function findModel(model?: string | URL): Promise<string | URL> {
+  if (model === undefined) return DEFAULT_MODEL;
+  if (model instanceof URL || /^(https?|file):\/\//.test(model)) return model;
+  if (model !== "" && await exists(model)) return model;
+  const box = await modelsInBox();
+  if (box.includes(model)) return new URL(`${model}/`, BOX);
+  const preset = publishedPreset(model);
+  if (preset === null) throw notFound(model, box);
+  const folder = pulledFolder(preset);
+  if (await exists(`${folder}/config.json`)) return folder;
+  if (preset.file === null) {
+    const message = `Cannot load ${quote(model)}: ${preset.name} was never published, ` +
+      `so give the path of a folder with its weights`;
+    throw new FileError("model-not-found", message);
+  }
+  const message = `Cannot load ${quote(model)}: ${preset.name} is a published model that is not ` +
+    `on this machine; pull it, or give the path of its folder`;
+  throw new FileError("model-not-pulled", message, { hint: "pull-model" });
+}
+
+/** Names of the models that are beside the code, sorted. */
+export async function modelsInBox(): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(BOX)) {
+      if (await exists(new URL(`${name}/config.json`, BOX))) names.push(name);
+    }
+  } catch {
+    // published or bundled without models
+  }
+  return names.sort();
+}
+
+/** Whether something is at a path. What may not be read counts: opening it says why. */
+async function exists(path: string | URL): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, (error) => {
+    return !(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory);
+  });
+}
+
+function publishedPreset(name: string): Preset | null {
+  try {
+    return findPreset(name);
+  } catch {
+    return null;
+  }
+}
+
+function notFound(model: string, box: readonly string[]): FileError {
+  const presets = [...PRESETS.values()].filter(({ file }) => file !== null)
+    .flatMap(({ name }) => [name, name.replace("infinity-", "")]);
+  const near = nearest(model, [...box, ...presets]);
+  const meant = near === undefined ? "" : `; did you mean ${near}?`;
+  const inBox = box.length ? `; models in the box: ${box.join(", ")}` : "";
+  return new FileError(
+    "model-not-found",
+    `Cannot find model ${quote(model)}: there is no such folder, and no model has that name` +
+      (meant || inBox ? `${inBox}${meant}` : ""),
+  );
+}
