@@ -1,14 +1,18 @@
 /**
- * What attention_matrix.wgsl is specialised by: sizes, and its loops over subgroup matrices.
+ * Attention on tensor cores, see attention_matrix.wgsl.
  *
  * @module
  */
 
-import { type Device, memoised, type Specialisation } from "../../engine/mod.ts";
+import { type Device, KernelError, memoised, type Specialisation } from "../../engine/mod.ts";
 import { matrixShape, TILE_K } from "../shared/matrix.ts";
+import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
+import source from "./attention_matrix.wgsl" with { type: "text" };
 import half from "../shared/half.wgsl" with { type: "text" };
 
-/** Keys at a time, and what a head's width is padded to: any shape that {@link matrixShape} gives divides it. */
+const kernel = defineAttention("attention_matrix", "buffers", source);
+
+/** Keys per step, and what a head's width is padded to a multiple of. Every shape of {@link matrixShape} divides it. */
 const BLOCK = TILE_K;
 
 /** Subgroups of a workgroup. */
@@ -17,9 +21,33 @@ const SUBGROUPS = 4;
 /** Wider heads would spill registers. */
 const WIDEST = 128;
 
-/** Added to rows in workgroup memory, in vec4s of f16 and of f32, so that the rows of a matrix lie in different banks. */
+/** Padding of a row in workgroup memory, in vec4s of f16 and of f32: rows of a matrix then fall into different banks. */
 const PAD = 2;
 const PAD_F32 = 1;
+
+/**
+ * The variant `matrix`.
+ *
+ * @throws {KernelError} `no-matrices`: see {@link attentionMatrices}.
+ */
+export function attentionMatrix(device: Device, args: AttentionArgs): void {
+  const { k, v, headDim } = args;
+  const matrices = attentionMatrices(device, headDim);
+  if (!matrices) {
+    throw new KernelError(
+      "no-matrices",
+      `Cannot attend by matrices on ${device.capabilities.adapter}, ${headDim} wide`,
+    );
+  }
+  launchAttention(device, args, {
+    kernel,
+    queries: matrices.queries,
+    k,
+    v,
+    specialise: { KV: `vec4<${k.dtype}>`, Loaded: "vec4<f16>", ...matrices.specialise },
+    functions: attentionLines(k.dtype, ...matrices.cut),
+  });
+}
 
 /** How a device multiplies the matrices of attention. */
 export interface AttentionMatrices {
@@ -31,7 +59,7 @@ export interface AttentionMatrices {
   readonly cut: [M: number, N: number, K: number, rows: number, width: number];
 }
 
-/** Null where the adapter has no matrices of f16, or they do not fit heads of this width. */
+/** Null if the adapter has no f16 matrices, or none that fit heads of this width. */
 export function attentionMatrices(device: Device, headDim: number): AttentionMatrices | null {
   const { subgroupSize: lanes, limits } = device.capabilities;
   const shape = matrixShape(device);
@@ -70,8 +98,8 @@ export function attentionMatrices(device: Device, headDim: number): AttentionMat
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** `kv` is the dtype of keys and values. Unrolled: matrices stay in registers only under names of their own. */
-export const attentionLines = memoised(
+/** Functions for keys and values of dtype `kv`. Unrolled: matrices stay in registers only as separate variables. */
+const attentionLines = memoised(
   (kv: string, M: number, N: number, K: number, rows: number, width: number): string => {
     const high = range(rows / M), deep = range(width / K);
     const keys = range(BLOCK / N), channels = range(width / N);
@@ -87,8 +115,8 @@ export const attentionLines = memoised(
     return [
       half,
       kv === "f16"
-        ? "fn half_kv(x: vec4<f16>) -> vec4<f16> { return x; }"
-        : "fn half_kv(x: vec4<f32>) -> vec4<f16> { return half(x); }",
+        ? "fn unpack(x: KV) -> Loaded { return x; }"
+        : "fn unpack(x: KV) -> Loaded { return half(x); }",
       `struct Queries { ${queries.map(({ name }) => `${name}: Left`).join(", ")} }`,
       `struct Output { ${output.map(({ name }) => `${name}: Result`).join(", ")} }`,
       "fn load_queries(at: u32) -> Queries {",

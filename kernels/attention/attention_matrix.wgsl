@@ -1,54 +1,30 @@
-// attention.wgsl's attention on tensor cores (subgroup matrices).
+// y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span, on tensor cores (subgroup matrices).
 //
-// A workgroup takes QUERIES queries of one head and KEYS keys at a time; each of its subgroups makes ROWS of the queries,
-// which stay in registers as f16, and so does the weighted sum, as f32. Keys, values and weights go through workgroup
-// memory as f16, logits as f32. Elements of a subgroup matrix cannot be addressed, so that a sum cannot be rescaled when
-// a larger logit comes: a first pass over the keys finds the largest logits, a second weighs values. Making logits twice
-// moves less than taking the sums through workgroup memory at every step would.
-// Keys go in steps of KEYS from the span's start, in order: the bits of a query depend on nothing but its span.
+// A workgroup takes QUERIES queries of one head and KEYS keys at a time. Each of its subgroups handles ROWS of the queries,
+// which stay in registers as f16, as do their weighted sums, as f32. Keys, values and weights pass through workgroup
+// memory as f16, logits as f32. Elements of a subgroup matrix cannot be addressed, so a sum cannot be rescaled when a
+// larger logit comes: a first pass over the keys finds the largest logits, a second one weighs the values. Computing
+// logits twice moves less data than passing the sums through workgroup memory at every step would.
+// Keys are taken in steps of KEYS from the span's start, in order: the bits of a query depend on its span alone.
 //
-// Prelude (attention.ts): Q, KV, Y, VECTORS (vec4s of a head), BIAS. attention_matrix.ts: Left, Right, Result, WG,
-// QUERIES, ROWS, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), pitches and sizes of what is in workgroup
-// memory; structs Queries and Output; fns half, half_kv, load_queries, score, weigh, finish_all.
-
-struct Params {
-  q_stride: u32, // strides and offsets in vec4s
-  q_offset: u32,
-  k_stride: u32,
-  k_offset: u32,
-  v_stride: u32,
-  v_offset: u32,
-  heads: u32,
-  bias_centre: i32,
-  bias_last: i32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<Q>;
-@group(0) @binding(2) var<storage, read> k: array<KV>;
-@group(0) @binding(3) var<storage, read> v: array<KV>;
-@group(0) @binding(4) var<storage, read> spans: array<vec4<u32>>;
-@group(0) @binding(5) var<storage, read> bias_table: array<f32>;
-@group(0) @binding(6) var<storage, read> bias_bucket: array<u32>;
-@group(0) @binding(7) var<storage, read_write> y: array<Y>;
+// Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_matrix.ts): Left, Right, Result, WG,
+// QUERIES, ROWS, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), the pitches and sizes of arrays in
+// workgroup memory; structs Queries and Output; fns half, load_queries, score, weigh, finish_all.
 
 var<private> lane: u32; // of the workgroup
 var<private> row: u32; // the query of the tile that this lane shares with SPLIT - 1 others
 var<private> head: u32;
-var<private> span: vec4<u32>; // first query row, queries, first key row, keys
+var<private> span: vec4<u32>; // first row of queries, their number, first row of keys, their number
 var<private> first: u32; // the first query of this tile, counted in the span
 var<private> step: u32; // the first key of this step, counted in the span
 
 var<workgroup> shared_span: vec4<u32>;
 var<workgroup> tile: array<vec4<f16>, TILE>; // the queries; then KEYS rows of keys and KEYS rows of values
-var<workgroup> logits: array<vec4<f32>, QUERIES * PITCH_S>; // and in the end sums
+var<workgroup> logits: array<vec4<f32>, QUERIES * PITCH_S>; // at the end the sums
 var<workgroup> weights: array<vec4<f16>, QUERIES * PITCH_P>;
-var<workgroup> parts: array<f32, WG>; // of each lane: its largest logit, then its sum
+var<workgroup> parts: array<f32, WG>; // of each lane: the largest logit, then the sum of weights
 
-const LOWEST = -3.0e38;
-
-// vec4s of a head beyond its width are zeros, and beyond the span are its last row
+// zeros beyond a head's width; beyond the span its last row
 fn keep_queries() {
   for (var i = lane; i < QUERIES * WIDTH; i += WG) {
     let c = i % WIDTH;
@@ -62,7 +38,7 @@ fn keep_keys() {
   for (var i = lane; i < KEYS * WIDTH; i += WG) {
     let c = i % WIDTH;
     let r = span.z + min(step + i / WIDTH, span.w - 1);
-    let x = half_kv(k[r * params.k_stride + params.k_offset + head * VECTORS + min(c, VECTORS - 1)]);
+    let x = k_at(r * params.k_stride + params.k_offset + head * VECTORS + min(c, VECTORS - 1));
     tile[i / WIDTH * PITCH + c] = select(vec4<f16>(), x, c < VECTORS);
   }
 }
@@ -71,7 +47,7 @@ fn keep_values() {
   for (var i = lane; i < KEYS * WIDTH; i += WG) {
     let c = i % WIDTH;
     let r = span.z + min(step + i / WIDTH, span.w - 1);
-    let x = half_kv(v[r * params.v_stride + params.v_offset + head * VECTORS + min(c, VECTORS - 1)]);
+    let x = v_at(r * params.v_stride + params.v_offset + head * VECTORS + min(c, VECTORS - 1));
     tile[(KEYS + i / WIDTH) * PITCH + c] = select(vec4<f16>(), x, c < VECTORS);
   }
 }
@@ -81,7 +57,7 @@ fn bias(key: u32) -> f32 {
   return bias_table[bias_bucket[at] * params.heads + head];
 }
 
-// of this lane's query and 4 keys
+// the logits of this lane's query and 4 keys
 fn logit(i: u32) -> vec4<f32> {
   let key = step + 4 * i + vec4(0, 1, 2, 3);
   var s = params.scale * logits[row * PITCH_S + i];
@@ -98,8 +74,8 @@ fn largest(before: f32) -> f32 {
   return most;
 }
 
-// the sum is of the weights as they are rounded
-fn soften(most: f32, before: f32) -> f32 {
+// weights of this lane's keys; the sum adds them as f16 rounds them
+fn softmax(most: f32, before: f32) -> f32 {
   var sum = before;
   for (var i = 0u; i < KEYS / 4 / SPLIT; i++) {
     let at = lane % SPLIT * (KEYS / 4 / SPLIT) + i;
@@ -110,9 +86,7 @@ fn soften(most: f32, before: f32) -> f32 {
   return sum;
 }
 
-fn inverse(x: f32) -> f32 { return select(1 / x, 0.0, x == 0.0); }
-
-// 8 vec4s of channels, from vec4 c on, of which the sums are where the logits were
+// stores channels from vec4 c on, whose sums have taken the place of the logits
 fn store(c: u32, by: f32) {
   for (var i = 0u; i < KEYS / 4 / SPLIT; i++) {
     let at = lane % SPLIT * (KEYS / 4 / SPLIT) + i;
@@ -133,10 +107,10 @@ fn main(
   head = group.y;
   first = group.x * QUERIES;
   if (index == 0) { shared_span = spans[group.z]; }
-  let bounds = workgroupUniformLoad(&shared_span); // what barriers depend on must be uniform
+  let bounds = workgroupUniformLoad(&shared_span); // barriers must depend on uniform values only
   span = bounds;
   if (group.x * QUERIES >= bounds.y) { return; }
-  let rows = subgroup * ROWS; // of the tile, where this subgroup's begin
+  let rows = subgroup * ROWS; // first row of the tile that is this subgroup's
   keep_queries();
   workgroupBarrier();
   let queries = load_queries(rows * PITCH);
@@ -162,7 +136,7 @@ fn main(
     workgroupBarrier();
     score(queries, rows * PITCH_S);
     workgroupBarrier();
-    sum = soften(most, sum);
+    sum = softmax(most, sum);
     keep_values();
     workgroupBarrier();
     output = weigh(output, rows * PITCH_P);

@@ -1,8 +1,74 @@
-import { memoised } from "../../engine/mod.ts";
+/**
+ * Attention where a workgroup is one subgroup of a fixed size, see attention_subgroup.wgsl.
+ *
+ * @module
+ */
+
+import { type Device, memoised } from "../../engine/mod.ts";
 import { ANY_LANE } from "../linear/linear.ts";
+import { variantOf } from "../shared/variants.ts";
+import {
+  type AttentionArgs,
+  defineAttention,
+  launchAttention,
+  LOAD_F32,
+} from "./attention_launch.ts";
+import source from "./attention_subgroup.wgsl" with { type: "text" };
+
+const bufferKernel = defineAttention("attention_subgroup", "buffers", source);
+const textureKernel = defineAttention("attention_texture", "textures", source);
+
+/** The variant `subgroup`. Loads are what costs, and little code compiles fast. */
+export function attentionSubgroup(device: Device, args: AttentionArgs): void {
+  const { k, v } = args;
+  const load = LOAD_F32[k.dtype as keyof typeof LOAD_F32];
+  const { queries, specialise, functions } = unrolledFor(device, args, 1, 4);
+  launchAttention(device, args, {
+    kernel: bufferKernel,
+    queries,
+    k,
+    v,
+    specialise: { ...specialise, ...load.specialise },
+    functions: joined(load.functions, functions),
+  });
+}
+
+/** The variant `texture`. */
+export function attentionTexture(device: Device, args: AttentionArgs): void {
+  const { k, v, headDim, maxQueries } = args;
+  const lanes = device.capabilities.subgroupSize;
+  // wide heads fill the registers
+  const [tile, most] = headDim > 64
+    ? [2, lanes > 8 ? 16 : 32]
+    : [Number(variantOf(device, "attention_texture queries", maxQueries / lanes)), 16];
+  const { queries, specialise, functions } = unrolledFor(device, args, tile, most);
+  using keys = device.stage(k, "staged keys");
+  using values = k === v ? null : device.stage(v, "staged values");
+  launchAttention(device, args, {
+    kernel: textureKernel,
+    queries,
+    k: keys,
+    v: values ?? keys,
+    specialise: { ...specialise, KV: `texture_storage_2d<${keys.format}, read>` },
+    functions,
+  });
+}
+
+/** Constants and loops for `tile` queries per lane and pieces of at most `most` vec4s. */
+function unrolledFor(device: Device, { headDim }: AttentionArgs, tile: number, most: number) {
+  const lanes = device.capabilities.subgroupSize;
+  const { piece, pieces } = piecesOf(headDim / 4, most);
+  return {
+    queries: tile * lanes,
+    specialise: { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces },
+    functions: unrolled(lanes, tile, piece, pieces),
+  };
+}
+
+const joined = memoised((...lines: string[]): string => lines.join("\n"));
 
 /** Splits a head into pieces of at most `most` vec4s, all but the last full. */
-export function piecesOf(vectors: number, most: number): { piece: number; pieces: number } {
+function piecesOf(vectors: number, most: number): { piece: number; pieces: number } {
   const pieces = Math.ceil(vectors / most);
   return { piece: Math.ceil(vectors / pieces), pieces };
 }
@@ -11,18 +77,18 @@ function repeat(count: number, line: (i: number) => string, separator: string = 
   return Array.from({ length: count }, (_, i) => line(i)).join(separator);
 }
 
-/** attention_subgroup.wgsl's loops over queries, keys and channels, which index arrays by constants only. */
-export const unrolled: (lanes: number, tile: number, piece: number, pieces: number) => string =
-  memoised((lanes, tile, piece, pieces) => {
+/** The loops over queries, keys and channels: the arrays they index stay in registers only under constant indices. */
+const unrolled: (lanes: number, tile: number, piece: number, pieces: number) => string = memoised(
+  (lanes, tile, piece, pieces) => {
     const width = piece * pieces;
     const queries = (line: (i: number) => string) => repeat(tile, line);
     const logits = (line: (n: number) => string) => repeat(tile * lanes, line);
-    // all of an array move one place down, so that a loop over channels finds each in the first place of its query
+    // moves an array down by one, so that a loop over channels always finds its own at the start of a query
     const shift = (array: string) =>
       queries((i) =>
         repeat(width - 1, (d) => `${array}[${i * width + d}] = ${array}[${i * width + d + 1}];`)
       );
-    // pieces take turns in the first place of their array
+    // rotates the pieces, so that a loop over pieces always finds its own at the start
     const turn = (array: string) =>
       queries((i) =>
         repeat(piece, (d) => {
@@ -49,7 +115,7 @@ export const unrolled: (lanes: number, tile: number, piece: number, pieces: numb
       `s[${i * lanes + j}] = score(own[${i * width + d}], b, s[${i * lanes + j}]);`;
     const weigh = (i: number, j: number, d: number) =>
       `acc[${i * width + d}] = fma(vec4(s[${i * lanes + j}]), b, acc[${i * width + d}]);`;
-    // a loop over keys, where shuffles allow it: each logit takes its turn in the first place of its query
+    // a loop over keys, where a shuffle takes any lane: the logits of a query rotate, so that each comes first once
     const looped = `${repeat(piece, (d) => `let x${d} = load_k(piece * PIECE + ${d});`)}
   for (var j = 0u; j < LANES; j++) {
   ${queries((i) => `var t${i} = s[${i * lanes}];`)}
@@ -69,11 +135,11 @@ export const unrolled: (lanes: number, tile: number, piece: number, pieces: numb
       )
     }
   }`;
-    const soften = (i: number) => {
+    const softmax = (i: number) => {
       const own = (line: (at: string) => string) =>
         repeat(lanes, (j) => line(`s[${i * lanes + j}]`));
-      return `{ var m = most[${i}]; ${own((at) => `m = max(m, ${at});`)}
-    let keep = exp(most[${i}] - m); most[${i}] = m; sum[${i}] *= keep;
+      return `{ var m = maxima[${i}]; ${own((at) => `m = max(m, ${at});`)}
+    let keep = exp(maxima[${i}] - m); maxima[${i}] = m; sum[${i}] *= keep;
     ${own((at) => `${at} = exp(${at} - m); sum[${i}] += ${at};`)}
     ${repeat(width, (d) => `acc[${i * width + d}] *= keep;`)} }`;
     };
@@ -81,16 +147,16 @@ export const unrolled: (lanes: number, tile: number, piece: number, pieces: numb
 fn keep_queries(d: u32) {
   ${shift("own")} ${queries((i) => `own[${(i + 1) * width - 1}] = load_query(${i}, d);`)}
 }
-fn begin_all() { ${queries((i) => `most[${i}] = LOWEST;`)} }
-fn clear_all() { ${
+fn reset_maxima() { ${queries((i) => `maxima[${i}] = LOWEST;`)} }
+fn reset_logits() { ${
       repeat(lanes, (j) => `{ let x = start(${j}); ${queries((i) => `s[${i * lanes + j}] = x;`)} }`)
     } }
 fn score_all() {
   ${overPieces(lanes === ANY_LANE ? looped : over("load_k", score), "own")}
 }
 fn bias_all() { ${logits((n) => `s[${n}] += bias(${Math.floor(n / lanes)}, ${n % lanes});`)} }
-fn soften_all() {
-  ${queries(soften)}
+fn softmax_all() {
+  ${queries(softmax)}
 }
 fn weigh_all() {
   ${overPieces(over("load_v", weigh), "acc")}
@@ -101,4 +167,5 @@ fn divide_all() { ${
       )
     } }
 fn store_all(d: u32) { ${queries((i) => `store(${i}, d, acc[${i * width}]);`)} ${shift("acc")} }`;
-  });
+  },
+);

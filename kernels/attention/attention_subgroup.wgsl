@@ -1,50 +1,29 @@
 // y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span: streaming softmax, one pass.
-// A workgroup is one subgroup, which is one CPU vector register (lavapipe): keys and values are handed round by shuffles.
+// A workgroup is one subgroup, which is one vector register of a CPU (lavapipe): lanes exchange keys and values by
+// shuffles.
 //
-// A lane is a query (TILE of them, LANES apart), so that logits, maxima, weights and sums need no other lane. Keys go
-// LANES at a time: each lane loads one, 4 channels after the other, and all lanes take it from there. So a loaded vec4 serves
-// LANES · TILE queries, which is what counts where loads are dear. Keys go in steps from the span's start, and each
-// query has its own maximum and sum: its bits depend on nothing but its span. Statistics are f32.
+// A lane is a query (TILE of them, LANES apart), so logits, maxima, weights and sums need no other lane. Keys are taken
+// LANES at a time: each lane loads one key, 4 channels at a time, and shuffles hand it to all lanes. So a vec4 that is
+// loaded serves LANES · TILE queries, which decides where loads are expensive. Keys are taken in steps from the span's
+// start, and each query has its own maximum and sum: its bits depend on its span alone. Statistics are f32.
 //
-// Prelude (attention.ts): Q, KV, Y, LANES, TILE, VECTORS (vec4s of a head), PIECE (of them, unrolled), PIECES, BIAS; fns k_at, v_at;
-// and loops that are unrolled, because arrays stay in registers only under constant indices: keep_queries, begin_all,
-// clear_all, score_all, bias_all, soften_all, weigh_all, divide_all, store_all.
-
-struct Params {
-  q_stride: u32, // strides and offsets in vec4s
-  q_offset: u32,
-  k_stride: u32,
-  k_offset: u32,
-  v_stride: u32,
-  v_offset: u32,
-  heads: u32,
-  bias_centre: i32,
-  bias_last: i32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<Q>;
-@group(0) @binding(2) var<storage, read> k: array<KV>;
-@group(0) @binding(3) var<storage, read> v: array<KV>;
-@group(0) @binding(4) var<storage, read> spans: array<vec4<u32>>;
-@group(0) @binding(5) var<storage, read> bias_table: array<f32>;
-@group(0) @binding(6) var<storage, read> bias_bucket: array<u32>;
-@group(0) @binding(7) var<storage, read_write> y: array<Y>;
+// Before it: attention_buffers.wgsl or attention_textures.wgsl, and attention_bindings.wgsl. Prelude
+// (attention_subgroup.ts): LANES, TILE, PIECE (vec4s of a head that are unrolled together), PIECES, and the unrolled loops,
+// because arrays stay in registers only under constant indices: keep_queries, reset_maxima, reset_logits, score_all,
+// bias_all, softmax_all, weigh_all, divide_all, store_all.
 
 const WIDTH = PIECE * PIECES; // vec4s of a head, padded
-const LOWEST = -3.0e38;
 
 var<private> lane: u32;
 var<private> head: u32;
-var<private> span: vec4<u32>; // first query row, queries, first key row, keys
+var<private> span: vec4<u32>; // first row of queries, their number, first row of keys, their number
 var<private> first: u32; // the first query of this tile, counted in the span
 var<private> step: u32; // the first key of this step, counted in the span
 
 var<private> own: array<vec4<f32>, TILE * WIDTH>; // this lane's queries, scaled
 var<private> acc: array<vec4<f32>, TILE * WIDTH>; // their weighted values
 var<private> s: array<f32, TILE * LANES>; // their logits, then weights, of this step's keys
-var<private> most: array<f32, TILE>; // largest logit so far
+var<private> maxima: array<f32, TILE>; // largest logit so far
 var<private> sum: array<f32, TILE>; // sum of weights so far
 
 fn load_query(i: u32, d: u32) -> vec4<f32> {
@@ -53,7 +32,7 @@ fn load_query(i: u32, d: u32) -> vec4<f32> {
   return select(vec4(0.0), params.scale * x, d < VECTORS);
 }
 
-// vec4 d of this lane's key and value; beyond the span's keys the last one, see start()
+// vec4 d of this lane's key, and of its value; beyond the span's end the last ones, which start() rules out
 fn load_k(d: u32) -> vec4<f32> {
   let row = span.z + min(step + lane, span.w - 1);
   return k_at(row * params.k_stride + params.k_offset + head * VECTORS + min(d, VECTORS - 1));
@@ -68,7 +47,8 @@ fn score(a: vec4<f32>, b: vec4<f32>, so_far: f32) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, so_far))));
 }
 
-// what the logit of key j begins with: keys beyond the span's weigh nothing (a choice at the end costs a sixth more time)
+// Where the logit of key j starts: keys beyond the span's end get no weight. Choosing here costs nothing; a select on the
+// finished logit does.
 fn start(j: u32) -> f32 { return select(LOWEST, 0.0, step + j < span.w); }
 
 fn bias(i: u32, j: u32) -> f32 {
@@ -76,8 +56,6 @@ fn bias(i: u32, j: u32) -> f32 {
   let at = clamp(params.bias_centre + distance, 0, params.bias_last);
   return bias_table[bias_bucket[at] * params.heads + head];
 }
-
-fn inverse(x: f32) -> f32 { return select(1 / x, 0.0, x == 0.0); }
 
 fn store(i: u32, d: u32, x: vec4<f32>) {
   let at = first + i * LANES + lane;
@@ -93,12 +71,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   first = group.x * TILE * LANES;
   if (first >= span.y) { return; }
   for (var d = 0u; d < WIDTH; d++) { keep_queries(d); }
-  begin_all();
+  reset_maxima();
   for (step = 0; step < span.w; step += LANES) {
-    clear_all();
+    reset_logits();
     score_all();
     if (BIAS) { bias_all(); }
-    soften_all();
+    softmax_all();
     weigh_all();
   }
   divide_all();

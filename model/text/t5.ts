@@ -124,7 +124,7 @@ export class T5Encoder {
         y: attended,
         spans,
         maxQueries: Math.max(...lens),
-        pairs: lens.reduce((sum, n) => sum + n * n, 0),
+        scoreCount: lens.reduce((sum, n) => sum + n * n, 0),
         heads,
         headDim,
         scale: 1, // T5 folds 1/√d_kv into its initialisation

@@ -72,7 +72,7 @@ export function textContext(
     y: attended,
     spans,
     maxQueries: 1,
-    pairs: lens.reduce((sum, n) => sum + n, 0),
+    scoreCount: lens.reduce((sum, n) => sum + n, 0),
     heads,
     headDim: pool.headDim,
     scale: 1 / Math.sqrt(C / heads),
