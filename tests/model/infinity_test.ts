@@ -2,56 +2,24 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, InputError, OutOfMemoryError } from "../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
-import type { Result } from "../../model/generate/images.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
 import type { SamplingOptions } from "../../model/generate/plan.ts";
 import { readPngText } from "../../model/image/png.ts";
 import { assertNear, device } from "../kernels/harness.ts";
+import { assertReproduces, traced } from "./golden_model.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
-const PROMPTS: string[] = JSON.parse(expected.metadata.prompts!);
 const SCALES = 4;
 
-/** Tensors of a trace by name. */
-function traced(result: Result): (name: string) => number[] {
-  const entries = new Map(result.trace.map((entry) => [entry.name, entry.data]));
-  return (name) => Array.from(entries.get(name) as unknown as ArrayLike<number>);
-}
-
-async function reproduces(model: InfinityModel): Promise<void> {
-  for (const [p, prompt] of PROMPTS.entries()) {
-    const result = await model.generate({ prompt, greedy: true, trace: true });
-    const at = traced(result);
-    const golden = (name: string) => expected.readFloat32(`p${p}.${name}`);
-    assertNear(at("text.features"), await golden("text_features"), 2e-5, `${prompt} features`);
-    assertNear(at("text.cond"), await golden("sos"), 2e-5, `${prompt} sos`);
-    assertNear(at("text.uncond"), await golden("sos_uncond"), 2e-5, `${prompt} sos_uncond`);
-    for (let s = 0; s < SCALES; s++) {
-      const logits = await golden(`logits.${s}`);
-      const tau = 0.5;
-      const delta = Float64Array.from(
-        { length: logits.length / 2 },
-        (_, i) => (logits[2 * i + 1]! - logits[2 * i]!) / tau,
-      );
-      assertNear(at(`scale${s}.logit_delta`), delta, 1e-4, `${prompt} logits ${s}`);
-      const bits = await expected.read(`p${p}.bits.${s}`);
-      assertEquals(Uint8Array.from(at(`scale${s}.bits`)), bits, `${prompt} bits ${s}`);
-    }
-    assertNear(at("scale3.codes_sum"), await golden("codes"), 2e-5, `${prompt} codes`);
-    const image = await expected.read(`p${p}.image_u8`) as Uint8Array;
-    const most = Math.max(...at("image").map((v, i) => Math.abs(v - image[i]!)));
-    assert(most <= 1, `${prompt}: image differs by ${most}`);
-  }
-}
-
-Deno.test("golden: emoji-nano end to end from the prompt text", () => reproduces(model));
+Deno.test("golden: emoji-nano end to end from the prompt text", () =>
+  assertReproduces(model, expected));
 
 Deno.test("golden: emoji-nano on the kernels of the other class of adapter", async () => {
   using other = await Device.open({ class: device.capabilities.class === "cpu" ? "gpu" : "cpu" });
   using twin = await InfinityModel.load(DEFAULT_MODEL, { device: other });
-  await reproduces(twin);
+  await assertReproduces(twin, expected);
 });
 
 Deno.test("generate() gives the same bytes for the same seed, and others for another", async () => {
