@@ -1,4 +1,4 @@
-import { extname } from "@std/path";
+import { extname } from "../deps/@std/path.ts";
 import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags/flags.ts";
 import type { Io } from "./io/io.ts";
 import { checkWritable } from "./io/output.ts";

@@ -1,4 +1,4 @@
-import { basename } from "@std/path";
+import { basename } from "../deps/@std/path.ts";
 import type { Io } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";

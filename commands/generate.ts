@@ -1,4 +1,4 @@
-import { resolve } from "@std/path";
+import { resolve } from "../deps/@std/path.ts";
 import { drawnSeed, help, jsonSeed, parseFlags, type Spec, UsageError } from "./flags/flags.ts";
 import { FLAGS, type Given } from "./flags/generate_flags.ts";
 import { implementation } from "./flags/gpu.ts";

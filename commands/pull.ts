@@ -1,4 +1,4 @@
-import { dirname, join } from "@std/path";
+import { dirname, join } from "../deps/@std/path.ts";
 import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
 import type { Io } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";

@@ -1,4 +1,4 @@
-import { parseArgs } from "@std/cli/parse-args";
+import { parseArgs } from "../../deps/@std/cli/parse-args.ts";
 import { nearest } from "../../model/config/nearest.ts";
 
 /** The command line cannot be understood; the process ends with 2. */

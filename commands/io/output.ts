@@ -1,4 +1,4 @@
-import { extname } from "@std/path";
+import { extname } from "../../deps/@std/path.ts";
 import { UsageError } from "../flags/flags.ts";
 import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 

@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { join } from "../../deps/@std/path.ts";
 import type { Io } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { writeFileAtomic } from "../../model/checkpoint/files.ts";

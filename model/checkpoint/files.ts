@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join } from "@std/path";
+import { dirname, join } from "../../deps/@std/path.ts";
 import {
   type ByteSource,
   checkRange,

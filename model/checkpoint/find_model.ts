@@ -50,7 +50,7 @@ export function pulledFolder({ name }: Preset): string {
  * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
  */
 export async function findModel(model?: string | URL): Promise<string | URL> {
-  if (model === undefined) return DEFAULT_MODEL;
+  if (model === undefined) return await defaultModel();
   if (model instanceof URL || /^(https?|file):\/\//.test(model)) return model;
   if (model !== "" && await exists(model)) return model;
   const box = await modelsInBox();
@@ -67,6 +67,18 @@ export async function findModel(model?: string | URL): Promise<string | URL> {
   const message = `Cannot load ${quote(model)}: ${preset.name} is a published model that is not ` +
     `on this machine; pull it, or give the path of its folder`;
   throw new FileError("model-not-pulled", message, { hint: "pull-model" });
+}
+
+/** The model in the box, unless the code was bundled away from it. */
+async function defaultModel(): Promise<URL> {
+  if (BOX.protocol !== "file:" || await exists(new URL("config.json", DEFAULT_MODEL))) {
+    return DEFAULT_MODEL;
+  }
+  throw new FileError(
+    "model-not-found",
+    `Cannot find the default model at ${quote(DEFAULT_MODEL.href)}: a bundle or compiled program ` +
+      "does not hold it, pass the folder or URL of a model to load()",
+  );
 }
 
 /** Names of the models that are beside the code, sorted. */

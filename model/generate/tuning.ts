@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { join } from "../../deps/@std/path.ts";
 import { type Device, InputError, quote, type Tuning } from "../../engine/mod.ts";
 import { CHOICES } from "../../kernels/shared/variants.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
-import { PNG } from "pngjs";
+import { PNG } from "../../deps/pngjs.ts";
 import { BitwiseError, InputError } from "../../engine/mod.ts";
 
 /** A PNG that cannot be read, and why. */

@@ -54,8 +54,8 @@ async function readCoded(
   const onRuntimeInitialized = () => loaded = true;
   try {
     const { default: decode, init } = format === "JPEG"
-      ? await import("@jsquash/jpeg/decode")
-      : await import("@jsquash/webp/decode");
+      ? await import("../../deps/@jsquash/jpeg.ts")
+      : await import("../../deps/@jsquash/webp.ts");
     // A fresh instance: the last one may hold gigabytes, or have stopped halfway in a bad file.
     keepingLocation(() => init({ print: say, printErr: say, onRuntimeInitialized }));
     const { width, height, data } = await decode(bytes, { preserveOrientation: true });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename } from "@std/path";
+import { basename } from "../../deps/@std/path.ts";
 import {
   CheckpointError,
   type Dtype,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { modelInfo, pathsInfo } from "@huggingface/hub";
+import { modelInfo, pathsInfo } from "../../deps/@huggingface/hub.ts";
 import { BitwiseError, InputError, quote } from "../../engine/mod.ts";
 import { HubError, Patience } from "./hub_patience.ts";
 

@@ -7,7 +7,7 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
-import { dirname, join, relative } from "@std/path";
+import { dirname, join, relative } from "../../deps/@std/path.ts";
 import { BitwiseError, FileError, formatBytes, InputError, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
 import { type Hub, HubError, type HubFile } from "./hub.ts";

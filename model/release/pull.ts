@@ -8,7 +8,7 @@
  * @module
  */
 
-import { basename, dirname } from "@std/path";
+import { basename, dirname } from "../../deps/@std/path.ts";
 import { BitwiseError, InputError } from "../../engine/mod.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
 import { type Hub, HubError, type HubFile } from "./hub.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { CheckpointError, FileError, InputError, quote } from "../../engine/mod.ts";
 import { vaeOfName } from "../checkpoint/pairs.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";

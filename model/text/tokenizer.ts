@@ -1,4 +1,4 @@
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { Tokenizer as HuggingFaceTokenizer } from "../../deps/@huggingface/tokenizers.ts";
 import { CheckpointError, ConfigError } from "../../engine/mod.ts";
 
 /** What T5 ends every text with. */

@@ -1,0 +1,2 @@
+// @ts-types="./pngjs.d.ts"
+export { PNG } from "npm:pngjs@7.0.0";
