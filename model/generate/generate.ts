@@ -9,7 +9,8 @@ import type { Plan } from "./plan.ts";
 import { type Hooks, pauser, type Report, reporter } from "./progress.ts";
 import { Trace } from "./trace.ts";
 import type { TextFeatures } from "../text/text_rows.ts";
-import type { Insertion, Pass, Transformer } from "../transformer/transformer.ts";
+import type { Pass } from "../transformer/pass.ts";
+import type { Transformer } from "../transformer/transformer.ts";
 import type { VaeDecoder } from "../vae/vae.ts";
 
 /** Images and, if asked for, what happened on the way. */
@@ -199,12 +200,17 @@ async function* drawScales(
   scope.keep({ dispose: () => sum?.dispose() });
   const passes = schedule.map((_, s) =>
     scope.keep(
-      transformer.plan(schedule, s, s, text.lens, s < guidedScales ? 2 * B : B, cachedScales),
+      transformer.plan({
+        schedule,
+        first: s,
+        last: s,
+        lens: text.lens,
+        batch: s < guidedScales ? 2 * B : B,
+        cachedScales,
+      }),
     )
   );
-  const state = scope.keep(
-    device.allOrNothing(() => transformer.state(schedule, plan.referenceGrid, passes)),
-  );
+  const state = scope.keep(transformer.state(schedule, plan.referenceGrid, passes));
   const forced = upload(device, scope, plan.forceBits, "u32", tokens, B, d);
   const uniforms = upload(device, scope, plan.uniforms, "f32", tokens, B, d);
   trace.text(text, context, B);
@@ -221,9 +227,9 @@ async function* drawScales(
     const [h, w] = schedule[s]!;
     const pass = passes[s]!;
     const strength = cfg[s]!;
-    const insertion: Insertion | null = plan.insertion !== null && strength !== 1
-      ? { after: plan.insertion, cfg: strength }
-      : null;
+    const guidance = plan.insertion !== null && strength !== 1
+      ? { blocks: [plan.insertion], cfg: strength }
+      : undefined;
     const guided = strength !== 1 && plan.insertion === null;
     const bits = device.tensor("u32", [B, tokens[s]!, d], "bits");
     unread.push(bits);
@@ -235,7 +241,7 @@ async function* drawScales(
         transformer.input(pass, codes, context, state);
         codes?.dispose();
         for (let i = 0; i < transformer.config.depth; i++) {
-          transformer.block(i, pass, context, state, insertion);
+          transformer.block(i, pass, context, state, guidance);
           await pause(pass);
         }
       }

@@ -5,7 +5,7 @@
  */
 
 import type { Device } from "../../engine/mod.ts";
-import type { Pass } from "../transformer/transformer.ts";
+import type { Pass } from "../transformer/pass.ts";
 
 /** What {@link generate} tells while it works. */
 export interface Progress {

@@ -72,7 +72,13 @@ async function teacherForced(
   const features = upload(inputs, "tf.text");
   const text = transformer.text(features, lens);
   const plan = makePlan(config, {}, lens.length);
-  const pass = transformer.plan(schedule, 0, schedule.length - 1, lens, lens.length);
+  const pass = transformer.plan({
+    schedule,
+    first: 0,
+    last: schedule.length - 1,
+    lens,
+    batch: lens.length,
+  });
   const state = transformer.state(schedule, plan.referenceGrid, [pass]);
   const codes = upload(inputs, "tf.x_BLC_wo_prefix");
   transformer.input(pass, codes, text, state);
@@ -252,7 +258,11 @@ Deno.test("Transformer.plan() keeps nothing where there is no memory for all of 
       throw new OutOfMemoryError("out-of-memory", "no room");
     };
     try {
-      assertThrows(() => transformer.plan([[1, 1], [2, 2]], 1, 1, [3], 1), OutOfMemoryError);
+      const schedule: Grid[] = [[1, 1], [2, 2]];
+      assertThrows(
+        () => transformer.plan({ schedule, first: 1, last: 1, lens: [3], batch: 1 }),
+        OutOfMemoryError,
+      );
     } finally {
       memory.allocate = allocate;
     }
