@@ -9,12 +9,15 @@ import { quantiseBits } from "../kernels/bits/quantise_bits.ts";
 import { resample } from "../kernels/bits/resample.ts";
 import { sampleBits } from "../kernels/bits/sample_bits.ts";
 import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
+import { checkFinite } from "../kernels/elementwise/check_finite.ts";
 import { gatedGelu } from "../kernels/elementwise/gated_gelu.ts";
 import { guide } from "../kernels/elementwise/guide.ts";
+import { padRows } from "../kernels/elementwise/pad_rows.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
 import { rgba8 } from "../kernels/elementwise/rgba8.ts";
 import { silu } from "../kernels/elementwise/silu.ts";
 import { widen } from "../kernels/elementwise/widen.ts";
+import { dequantise } from "../kernels/linear/dequantise.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { matmul } from "../kernels/linear/matmul.ts";
 import { adaVectors } from "../kernels/norm/ada_vectors.ts";
@@ -239,6 +242,23 @@ const ROWS: readonly Row[] = [
   row("random_normal", "4M", (device, t) => {
     const y = t.f32(4 << 20);
     return { run: () => randomNormal(device, { y, key: 7 }), bytes: bytes(y) };
+  }),
+  row("check_finite", "4M", (device, t) => {
+    const [x, nonFinite] = [t.f32(4 << 20), t.u32([1])];
+    return { run: () => checkFinite(device, { x, nonFinite }), bytes: bytes(x) };
+  }),
+  row("pad_rows", "1M rows of 3", (device, t) => {
+    const [rows, K] = [1 << 20, 3];
+    const x = t.f32(rows, K);
+    return { run: () => padRows(device, x, K)?.dispose(), bytes: bytes(x) * 7 / 3 }; // reads 3, writes 4
+  }),
+  row("dequantise", "4M from q8_0", (device, t) => {
+    const [x, y] = [t.u32([1 << 20], () => 0x807f0102), t.f32(2048, 2048)];
+    const scales = t.u32([1 << 16], () => 0x3c003800);
+    return {
+      run: () => dequantise(device, { x, scales, y, type: "q8_0" }),
+      bytes: bytes(x, scales, y),
+    };
   }),
   row("widen", "4M from F16", (device, t) => {
     const [x, y] = [t.u32([2 << 20], () => 0x3c003800), t.f32(4 << 20)];

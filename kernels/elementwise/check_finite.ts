@@ -1,30 +1,31 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
 import source from "./check_finite.wgsl" with { type: "text" };
 
-const kernel = defineKernel("check_finite", source, ["x", "broken"], ["count"]);
+const kernel = defineKernel("check_finite", source, ["x", "non_finite"], ["count"]);
 
 /** Arguments of {@link checkFinite}. */
 export interface CheckFiniteArgs {
   /** f32, of any shape. */
   readonly x: Tensor;
-  /** [1] u32: becomes 1 if x holds NaN or an infinity, else stays. */
-  readonly broken: Tensor;
+  /** [1] u32: set to 1 if x holds NaN or an infinity, otherwise left as it is. */
+  readonly nonFinite: Tensor;
 }
 
 /**
- * Marks `broken` where x is not finite: broken weights would otherwise draw an image like any other.
+ * Sets `nonFinite` if an element of x is NaN or infinite. Without this check damaged weights would give an image like any
+ * other.
  *
  * @throws {KernelError} if dtypes or shapes disagree.
  */
-export function checkFinite(device: Device, { x, broken }: CheckFiniteArgs): void {
-  if (x.dtype !== "f32" || broken.dtype !== "u32" || broken.elements !== 1) {
+export function checkFinite(device: Device, { x, nonFinite }: CheckFiniteArgs): void {
+  if (x.dtype !== "f32" || nonFinite.dtype !== "u32" || nonFinite.elements !== 1) {
     throw new KernelError(
       "bad-shape",
-      `Cannot check ${x.dtype} [${x.shape}] into ${broken.dtype} [${broken.shape}]`,
+      `Cannot check ${x.dtype} [${x.shape}] into ${nonFinite.dtype} [${nonFinite.shape}]`,
     );
   }
   device.run(kernel, {
-    bind: { x, broken },
+    bind: { x, non_finite: nonFinite },
     params: { count: x.elements },
     workgroups: grid(Math.ceil(x.elements / 64)),
   });

@@ -1,18 +1,18 @@
-// broken[0] = 1 where an element of x is NaN or infinite; otherwise broken stays as it is, so one word serves many checks.
+// non_finite[0] = 1 if an element of x is NaN or infinite; otherwise it keeps its value, so one word serves many checks.
 //
-// Bits are compared, since compilers may take for granted that a float is a number.
+// Bits are compared, because compilers may assume that a float is a finite number.
 
 struct Params {
-  count: u32,
+  count: u32, // elements of x
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>; // bits of f32
-@group(0) @binding(2) var<storage, read_write> broken: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read_write> non_finite: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * 64 + id.x;
   if (i >= params.count) { return; }
-  if ((x[i] & 0x7fffffff) >= 0x7f800000) { atomicStore(&broken[0], 1u); }
+  if ((x[i] & 0x7fffffff) >= 0x7f800000) { atomicStore(&non_finite[0], 1u); }
 }

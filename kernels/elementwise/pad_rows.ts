@@ -1,19 +1,19 @@
 import { defineKernel, type Device, grid, memoised, type Tensor } from "../../engine/mod.ts";
 import { readX } from "../shared/access.ts";
 import { divideLines } from "../shared/divide.ts";
-import source from "./whole.wgsl" with { type: "text" };
+import source from "./pad_rows.wgsl" with { type: "text" };
 
-const kernel = defineKernel("whole", source, ["x", "y"], ["count", "vectors", "K"]);
+const kernel = defineKernel("pad_rows", source, ["x", "y"], ["count", "vectors", "K"]);
 
 /**
- * The rows of x, [rows, K] f32 or f16, as f32 padded with zeros to whole vec4s, for the caller to dispose; null where
- * they are whole already.
+ * Copies the rows of x, [rows, K] f32 or f16, to a new f32 tensor [rows, ⌈K/4⌉·4], padded with zeros. The caller disposes
+ * it. Returns null if K is divisible by 4, where no copy is needed.
  */
-export function whole(device: Device, x: Tensor, K: number): Tensor | null {
+export function padRows(device: Device, x: Tensor, K: number): Tensor | null {
   if (K % 4 === 0) return null;
   const vectors = Math.ceil(K / 4);
   const count = x.elements / K * vectors;
-  const y = device.tensor("f32", [count * 4], "whole rows");
+  const y = device.tensor("f32", [x.elements / K, vectors * 4], "padded rows");
   const read = readX(x.dtype, K, "K");
   device.run(kernel, {
     specialise: { X: read.type },

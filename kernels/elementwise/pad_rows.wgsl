@@ -1,11 +1,11 @@
-// y[row, i] = vec4 i of row of x as f32, zeros where the row ends: rows of whole vec4s, which matmul_texture.wgsl reads.
+// y[row, i] = vec4 i of a row of x as f32, zeros beyond the row's end: matmul_texture.wgsl reads rows of whole vec4s.
 //
-// Prelude (whole.ts): X; divide.wgsl; fn load_x.
+// Prelude (pad_rows.ts): X, fn divide, fn load_x.
 
 struct Params {
   count: u32, // vec4s of y
-  vectors: u32, // of a row
-  K: u32,
+  vectors: u32, // vec4s of a row of y
+  K: u32, // elements of a row of x
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -14,7 +14,7 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  // spare invocations write the last one again: without a branch a CPU adapter stays vectorised
+  // surplus invocations repeat the last vec4: without a branch a CPU adapter stays vectorised
   let i = min(id.y * groups.x * 64 + id.x, params.count - 1);
   let row = divide(i, params.vectors);
   y[i] = load_x(row, i - row * params.vectors);

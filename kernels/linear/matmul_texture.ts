@@ -7,7 +7,7 @@ import {
   type Texture,
   TEXTURE_WIDTH,
 } from "../../engine/mod.ts";
-import { whole } from "../elementwise/whole.ts";
+import { padRows } from "../elementwise/pad_rows.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { ANY_LANE, BLOCK, isQuantised, type WeightType } from "./linear.ts";
 import { accessY } from "../shared/access.ts";
@@ -107,7 +107,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const vectors = Math.ceil(args.channels / 4);
   const K = rows.size * rows.size * vectors;
   const taps = rows.size * rows.size * args.channels; // without what vec4s are padded with
-  using owned = whole(device, args.x, args.channels);
+  using owned = padRows(device, args.x, args.channels);
   using x = device.stage(owned ?? args.x, "staged rows");
   const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
   const tile = Number(variantOf(device, choice, M));

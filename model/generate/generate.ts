@@ -123,7 +123,7 @@ export function decodeSum(
   using decoded = vae.decode(sum);
   const packed = device.tensor("u32", decoded.shape.slice(0, 3), "RGBA");
   rgba8(device, { x: decoded, y: packed });
-  if (broken) checkFinite(device, { x: decoded, broken });
+  if (broken) checkFinite(device, { x: decoded, nonFinite: broken });
   return packed;
 }
 
@@ -246,7 +246,7 @@ async function* drawScales(
         }
       }
       using delta = transformer.head(guided ? 2 * B : B, pass, context, state);
-      checkFinite(device, { x: delta, broken });
+      checkFinite(device, { x: delta, nonFinite: broken });
       if (trace.on) deltaOut = device.tensor("f32", [B, tokens[s]!, d], "trace");
       sampleBits(device, {
         delta,

@@ -49,7 +49,7 @@ export class VisualTokenizer {
     using x = device.from("f32", [1, height, width, 3], pixels, "image");
     using features = device.allOrNothing(() => encoder.part.encode(x));
     using broken = device.from("u32", [1], Uint32Array.of(0), "check");
-    checkFinite(device, { x: features, broken });
+    checkFinite(device, { x: features, nonFinite: broken });
     const bits = quantiseFeatures(device, features, schedule);
     try {
       const latent: Grid = [height / patch, width / patch];

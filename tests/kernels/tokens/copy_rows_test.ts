@@ -1,0 +1,28 @@
+import { assertThrows } from "@std/assert";
+import { KernelError } from "../../../engine/mod.ts";
+import { copyRows } from "../../../kernels/tokens/copy_rows.ts";
+import { assertTensor, device, poisoned, random, upload, values } from "../harness.ts";
+
+Deno.test("copyRows() copies the first rows of each image and nothing else", async () => {
+  const next = random(16);
+  for (const dtype of ["f32", "f16"] as const) {
+    for (const [B, from, to, rows, C] of [[1, 1, 1, 1, 4], [3, 5, 9, 4, 12], [2, 70, 66, 65, 8]]) {
+      const x = values(next, B! * from! * C!, dtype), before = values(next, B! * to! * C!, dtype);
+      const y = upload(dtype, [B!, to!, C!], before);
+      copyRows(device, { x: upload(dtype, [B!, from!, C!], x), y, rows: rows! });
+      const expected = before.map((v, i) => {
+        const r = Math.floor(i / C!) % to!, b = Math.floor(i / C! / to!);
+        return r < rows! ? x[(b * from! + r) * C! + i % C!]! : v;
+      });
+      await assertTensor(y, expected, 0, `${dtype} [${B},${from},${C}]`);
+    }
+  }
+});
+
+Deno.test("copyRows() refuses shapes that disagree", () => {
+  const y = poisoned("f32", [1, 2, 4]);
+  assertThrows(
+    () => copyRows(device, { x: y, y: poisoned("f32", [1, 2, 8]), rows: 1 }),
+    KernelError,
+  );
+});
