@@ -55,7 +55,7 @@ export type {
   VaeConfig,
 } from "./model/config/types.ts";
 export type { Dtype } from "./engine/mod.ts";
-export type { WeightType } from "./kernels/linear/linear.ts";
+export type { WeightType } from "./kernels/linear/weight_types.ts";
 export type { Hooks, Progress, Stage } from "./model/generate/progress.ts";
 export { DEFAULT_MODEL, InfinityModel } from "./model/infinity.ts";
 export type { GenerateOptions, LoadOptions, Step } from "./model/generate/options.ts";

@@ -1,5 +1,5 @@
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Result } from "../model/generate/images.ts";
 
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket", "purple cat"];

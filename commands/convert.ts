@@ -4,7 +4,7 @@ import type { Io } from "./io/io.ts";
 import { checkWritable } from "./io/output.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";
-import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
 
 const SPEC = {
   name: "convert",

@@ -2,7 +2,7 @@ import { basename } from "../deps/@std/path.ts";
 import type { Io } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";
-import type { WeightType } from "../kernels/linear/linear.ts";
+import type { WeightType } from "../kernels/linear/weight_types.ts";
 import { findPreset } from "../model/config/presets.ts";
 import { assembleFolder } from "../model/release/assemble.ts";
 import { presetOf } from "../model/release/release.ts";

@@ -13,7 +13,7 @@ import { type Io, orAbort } from "./io/io.ts";
 import { checkWritable, outputPaths } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { contactSheet } from "./io/sheet.ts";
-import { WEIGHT_TYPES } from "../kernels/linear/linear.ts";
+import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
 
 const PROMPTS = [
   "red apple",

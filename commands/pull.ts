@@ -3,7 +3,7 @@ import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flag
 import type { Io } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { FileError, formatBytes, quote } from "../engine/mod.ts";
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Preset } from "../model/config/presets.ts";
 
 const SPEC = {

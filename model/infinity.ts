@@ -1,5 +1,5 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
-import type { WeightType } from "../kernels/linear/linear.ts";
+import { WEIGHT_FORMATS, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { ImageBits } from "./bits/image_bits.ts";
 import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
@@ -140,7 +140,7 @@ export class InfinityModel {
     const parts = new Parts(device, config, source, staged, onProgress);
     try {
       if (!options.device) device.tuning = await savedTuning(device);
-      if (type === "f16" && !device.capabilities.f16) {
+      if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
         throw new InputError(
           "no-f16",
           `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,

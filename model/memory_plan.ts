@@ -1,6 +1,6 @@
 import { Device, dryGpu, formatBytes, OutOfMemoryError } from "../engine/mod.ts";
 import { InfinityModel } from "./infinity.ts";
-import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/linear.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "./config/types.ts";
 import type { SamplingOptions } from "./generate/plan.ts";
 import type { Stage } from "./generate/progress.ts";

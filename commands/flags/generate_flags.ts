@@ -12,7 +12,7 @@ import {
   whole,
 } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
-import { WEIGHT_TYPES } from "../../kernels/linear/linear.ts";
+import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseSchedule } from "../../model/config/schedule.ts";
 import { FAST_MODES, type FastMode } from "../../model/generate/fast.ts";
 

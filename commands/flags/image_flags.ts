@@ -1,7 +1,7 @@
 import { on, oneOf, path, UsageError, whole } from "./flags.ts";
 import { schedule } from "./generate_flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
-import { WEIGHT_TYPES } from "../../kernels/linear/linear.ts";
+import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 
 /** Flags of commands that use a model. */
 export const MODEL_FLAGS = {

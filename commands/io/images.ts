@@ -9,7 +9,7 @@ import { type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
 import { InputError, quote, type TensorFile } from "../../engine/mod.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { holdsBits, readBits } from "../../model/bits/bits_file.ts";
 import type { ImageBits } from "../../model/bits/image_bits.ts";
 import type { EncodeOptions, FloatImage } from "../../model/generate/image_input.ts";

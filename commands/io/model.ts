@@ -1,4 +1,4 @@
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { type Device, KernelError } from "../../engine/mod.ts";
-import { textureTexels } from "../linear/matmul_texture.ts";
+import { textureTexels } from "../shared/textures.ts";
 import { variantOf } from "../shared/variants.ts";
 import { type AttentionArgs, attentionLayout, type AttentionVariant } from "./attention_launch.ts";
 import { attentionMatrices, attentionMatrix } from "./attention_matrix.ts";

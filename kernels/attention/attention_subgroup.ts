@@ -5,7 +5,7 @@
  */
 
 import { type Device, memoised } from "../../engine/mod.ts";
-import { ANY_LANE } from "../linear/linear.ts";
+import { ANY_LANE } from "../shared/textures.ts";
 import { variantOf } from "../shared/variants.ts";
 import {
   type AttentionArgs,

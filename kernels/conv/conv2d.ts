@@ -7,10 +7,12 @@ import {
   type Tensor,
   Texture,
 } from "../../engine/mod.ts";
-import { packedLayout, place, usesTexture } from "../linear/linear.ts";
 import { matmulTexture } from "../linear/matmul_texture.ts";
+import { packedIndex, packedLayout } from "../linear/packed_layout.ts";
+import type { FloatType } from "../linear/weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
+import { usesTexture } from "../shared/textures.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
 import packSource from "./pack_conv.wgsl" with { type: "text" };
@@ -52,7 +54,7 @@ export interface Conv {
   /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4]; zeros where C and N were padded; on software adapters strips in a texture. */
   readonly weight: Tensor | Texture;
   /** Storage type of the weight. */
-  readonly dtype: "f32" | "f16";
+  readonly dtype: FloatType;
   /** [⌈N/4⌉·4] f32. */
   readonly bias: Tensor;
   /** Input channels. */
@@ -75,7 +77,7 @@ export function packConv(
   device: Device,
   weight: Tensor,
   bias: Tensor,
-  dtype: "f32" | "f16" = "f32",
+  dtype: FloatType = "f32",
   label: string = "convolution weight",
   texture: boolean = usesTexture(device),
 ): Conv {
@@ -97,7 +99,7 @@ export function packConv(
   const packed = device.tensor(dtype, [vectors * 4], label);
   device.run(packKernel, {
     specialise: { W: dtype, WG: 64 },
-    functions: place(lanes),
+    functions: packedIndex(lanes),
     bind: { w: weight, packed },
     params: { C, N, taps, columns: pitch, across, down: rows },
     workgroups: grid(Math.ceil(rows * across / 64)),

@@ -1,13 +1,13 @@
 // packed[tap, c, n] = w[n, c, tap]: a convolution's weight, [N, C, size, size] in the checkpoint, laid out for conv2d.wgsl
 // or in strips for matmul_texture.wgsl. C and N are padded with zeros, so that the convolution needs no guards.
 //
-// Prelude (conv2d.ts): W (storage type of the packed weight), WG; fn place.
+// Prelude (conv2d.ts): W (storage type of the packed weight), WG; fn packed_index.
 
 struct Params {
   C: u32,
   N: u32,
   taps: u32,
-  columns: u32, // vec4s of a packed row; of strips, their rows
+  columns: u32, // vec4s of a packed row; in strips, the rows of one
   across: u32, // vec4s of n, and rows, to pack
   down: u32,
 }
@@ -31,5 +31,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let tap = row / rows;
   let c = row % rows;
   if (row >= params.down) { return; }
-  packed[place(row, column)] = vec4<W>(vec4(at(n, c, tap), at(n + 1, c, tap), at(n + 2, c, tap), at(n + 3, c, tap)));
+  packed[packed_index(row, column)] = vec4<W>(vec4(at(n, c, tap), at(n + 1, c, tap), at(n + 2, c, tap), at(n + 3, c, tap)));
 }

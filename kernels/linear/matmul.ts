@@ -9,11 +9,13 @@ import {
   Texture,
 } from "../../engine/mod.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
-import { isQuantised, type Linear, type WeightType } from "./linear.ts";
-import { matmulTexture, textureTexels } from "./matmul_texture.ts";
+import type { Linear } from "./linear.ts";
+import { matmulTexture } from "./matmul_texture.ts";
 import { tileLines, tiles, type TilesVariant } from "./matmul_tiles.ts";
+import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
+import { textureTexels } from "../shared/textures.ts";
 import { variantOf } from "../shared/variants.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 import matrixSource from "./matmul_matrix.wgsl" with { type: "text" };
@@ -72,7 +74,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
   if (linear.weight instanceof Texture) return multiplyInTextures(device, args, M, linear.weight);
   const read = readX(x.dtype, K, "K");
   const access = accessY(y.dtype, N % 4 === 0);
-  const specialise = { X: read.type, Y: access.type, W: ELEMENT[linear.dtype] };
+  const specialise = { X: read.type, Y: access.type, W: WEIGHT_FORMATS[linear.dtype].element };
   const lines = prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype);
   const variant = args.variant ?? matmulVariant(device, linear.dtype, M, N);
   const way = multiplication(device, variant, lines, M, N);
@@ -102,7 +104,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
 
 /** How to multiply by weights in a buffer. */
 function matmulVariant(device: Device, dtype: WeightType, M: number, N: number): MatmulVariant {
-  const variant = matrixVariant(device, dtype, M, N);
+  const variant = matrixVariant(device, WEIGHT_FORMATS[dtype].float, M, N);
   if (variant !== "vector") return variant;
   const side = variantOf(device, "matmul tiles", M);
   return side === "registers" ? "vector" : `tiles${side}`;
@@ -200,12 +202,9 @@ const prelude = memoised((
       bias ? " + bias[n]" : ""
     }; ${EPILOGUES[epilogue]} }`,
     LOAD_W[dtype],
-    isQuantised(dtype) ? LOAD_SCALE : "",
+    WEIGHT_FORMATS[dtype].quantisation ? LOAD_SCALE : "",
   ].join("\n")
 );
-
-/** What one element of a bound weight is. */
-const ELEMENT = { f32: "vec4<f32>", f16: "vec4<f16>", q8_0: "u32", q4_0: "u32" } as const;
 
 const LOAD_FLOATS = `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
   let at = 4 * k * columns + n;
@@ -213,7 +212,7 @@ const LOAD_FLOATS = `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
 }`;
 
 /** matmul.wgsl's 4 rows of weights from row 4k on. */
-const LOAD_W: Record<WeightType, string> = {
+const LOAD_W: Readonly<Record<WeightType, string>> = {
   f32: LOAD_FLOATS,
   f16: LOAD_FLOATS,
   q8_0: `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {

@@ -5,12 +5,12 @@ import {
   memoised,
   type Tensor,
   type Texture,
-  TEXTURE_WIDTH,
 } from "../../engine/mod.ts";
 import { padRows } from "../elementwise/pad_rows.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
-import { ANY_LANE, BLOCK, isQuantised, type WeightType } from "./linear.ts";
+import { QUANTISED_BLOCK, WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY } from "../shared/access.ts";
+import { ANY_LANE } from "../shared/textures.ts";
 import { variantOf } from "../shared/variants.ts";
 import divideSource from "../shared/divide.wgsl" with { type: "text" };
 import source from "./matmul_texture.wgsl" with { type: "text" };
@@ -77,7 +77,7 @@ export interface MatmulTextureArgs {
   readonly M: number;
   /** Columns of y. */
   readonly N: number;
-  /** In strips, see {@link place}. */
+  /** In strips, see {@link packedIndex}. */
   readonly weight: Texture;
   /** Storage type of the weight. */
   readonly dtype: WeightType;
@@ -95,11 +95,6 @@ export interface MatmulTextureArgs {
   readonly gate?: Gate;
 }
 
-/** Vec4s that one texture holds. */
-export function textureTexels(device: Device): number {
-  return device.gpu.limits.maxTextureDimension2D * TEXTURE_WIDTH;
-}
-
 /** Rows · weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
 export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const { rows, M, N, weight, dtype, bias, y, gate } = args;
@@ -112,7 +107,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
   const tile = Number(variantOf(device, choice, M));
   const strips = Math.ceil(N / 4 / lanes);
-  const step = 4 * lanes * lanes / (dtype === "q4_0" ? 2 : 1);
+  const step = 4 * lanes * lanes / WEIGHT_FORMATS[dtype].rowsPerElement;
   // without a gate it is 1: one pipeline for both
   const adds = args.epilogue === "add" || args.epilogue === "gate";
   // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
@@ -174,14 +169,14 @@ const prelude = memoised((
     `fn epilogue(m: u32, n: u32, v: vec4<f32>) -> vec4<f32> { ${
       epilogue === "add" ? ADD : EPILOGUES[epilogue]
     } }`,
-    isQuantised(dtype) ? LOAD_SCALE : "",
+    WEIGHT_FORMATS[dtype].quantisation ? LOAD_SCALE : "",
     `struct Rows { ${each((r) => `r${r}: vec4<f32>,`).join(" ")} }`,
     `struct Pixels { ${each((r) => `r${r}: vec3<i32>,`).join(" ")} }`,
     // rows beyond the last repeat it
     `fn pixels(first: vec3<u32>, rows: u32) -> Pixels {
   var p = first;
   var at: Pixels;
-  ${each((r) => `at.r${r} = place(p); p = select(p, next(p), ${r + 1} < rows);`).join("\n  ")}
+  ${each((r) => `at.r${r} = corner(p); p = select(p, next(p), ${r + 1} < rows);`).join("\n  ")}
   return at;
 }`,
     `fn load_rows(at: Pixels, tap: vec3<i32>) -> Rows {
@@ -201,52 +196,34 @@ const prelude = memoised((
 const ADD = `let at = params.gate_offset + m / params.rows_per_gate * params.gate_stride + n;
   return fma(select(vec4(1.0), gate[at], params.has_gate != 0), v, load_y(m, n));`;
 
-/** Scales of 4 columns in a block of 32 k; zero weights lie behind the last block. */
+/** Scales of 4 columns in a block of 32 k; the weights after the last block are zeros. */
 const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
   let halves = scales[min(block, (params.K - 1) / 8) * ((params.N + 3) / 4) + n];
   return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }`;
 
-/**
- * The inner product over LANES vec4s of k: `at` is the first texel of the weights, `column` this lane's in y. Textures of
- * quantised weights are normalised to [-1, 1] and [0, 1]. A loop over lanes, where shuffles allow it, compiles in a third
- * of the time, and its code stays in the first-level cache.
- */
-function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {
-  const unrolled = lanes === ANY_LANE ? 1 : lanes;
-  const texels = dtype === "q4_0" ? 2 : 4; // of 4 k
-  const lines = [
-    "fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {",
-    "  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, sum))));",
-    "}",
-    "fn multiply(sum: Rows, a: Rows, at: vec2<u32>, k: u32, column: u32) -> Rows {",
-    "  var s = sum;",
-  ];
-  const quantised = isQuantised(dtype);
-  if (quantised) lines.push("  var scale: vec4<f32>;");
-  // without a loop j is a constant, and so are the lanes of shuffles
-  lines.push(unrolled < lanes ? "  for (var j = 0u; j < LANES; j++) {" : "  { const j = 0u;");
-  lines.push(`  let texel = vec2(at.x + j * ${texels * lanes}, at.y);`);
-  for (let lane = 0; lane < unrolled; lane++) {
-    if (quantised && 4 * lane % BLOCK === 0) {
-      const factor = dtype === "q8_0" ? "127 * " : "";
-      lines.push(`  scale = ${factor}load_scale((k + j + ${lane}) / ${BLOCK / 4}, column);`);
-    }
-    const load = (i: number) => `textureLoad(w, texel + vec2(${(texels * lane + i) * lanes}, 0))`;
-    if (dtype === "q4_0") lines.push(...nibbleLines(lane, load));
-    else {
-      const factor = dtype === "q8_0" ? "scale * " : "";
-      for (let i = 0; i < 4; i++) lines.push(`  let w${lane}_${i} = ${factor}${load(i)};`);
-    }
-    const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
-    for (let r = 0; r < rows; r++) {
-      lines.push(`  s.r${r} = madd(s.r${r}, subgroupShuffle(a.r${r}, j + ${lane}), ${w});`);
-    }
-  }
-  return [...lines, "  }", "  return s;", "}"].join("\n");
+/** How 4 rows of weights come out of texels. */
+interface Unpacking {
+  /** Multiplies the scale: what a normalised texel was divided by. */
+  readonly factor?: number;
+  /** Lines that set `w${lane}_0` to `w${lane}_3` from `load(i)`, texel i of these rows, and `scale`. */
+  readonly lines: (lane: number, load: (i: number) => string) => string[];
 }
 
-/** Four rows of k from two texels of nibbles. */
+const FLOATS: Unpacking = { lines: (lane, load) => fourRows(lane, (i) => load(i)) };
+
+const UNPACKING: Readonly<Record<WeightType, Unpacking>> = {
+  f32: FLOATS,
+  f16: FLOATS,
+  q8_0: { factor: 127, lines: (lane, load) => fourRows(lane, (i) => `scale * ${load(i)}`) },
+  q4_0: { lines: nibbleLines },
+};
+
+function fourRows(lane: number, row: (i: number) => string): string[] {
+  return [0, 1, 2, 3].map((i) => `  let w${lane}_${i} = ${row(i)};`);
+}
+
+/** Four rows of k from two texels of pairs of nibbles, normalised to [0, 1]. */
 function nibbleLines(lane: number, load: (i: number) => string): string[] {
   return [0, 1].flatMap((i) => {
     const name = `${lane}_${2 * i}`;
@@ -257,4 +234,40 @@ function nibbleLines(lane: number, load: (i: number) => string): string[] {
       `  let w${lane}_${2 * i + 1} = scale * (h${name} - 8);`,
     ];
   });
+}
+
+/**
+ * `multiply`, the inner product over LANES vec4s of k: `at` is the first texel of the weights, `column` this lane's
+ * column of y. A loop over lanes, where shuffles allow it, compiles in a third of the time, and its code stays in the
+ * first-level cache.
+ */
+function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {
+  const unrolled = lanes === ANY_LANE ? 1 : lanes;
+  const { quantisation, rowsPerElement } = WEIGHT_FORMATS[dtype];
+  const { factor, lines: unpack } = UNPACKING[dtype];
+  const texels = 4 / rowsPerElement; // of 4 k
+  const lines = [
+    "fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {",
+    "  return fma(vec4(a.w), w3, fma(vec4(a.z), w2, fma(vec4(a.y), w1, fma(vec4(a.x), w0, sum))));",
+    "}",
+    "fn multiply(sum: Rows, a: Rows, at: vec2<u32>, k: u32, column: u32) -> Rows {",
+    "  var s = sum;",
+  ];
+  if (quantisation) lines.push("  var scale: vec4<f32>;");
+  // without a loop j is a constant, and so are the lanes of shuffles
+  lines.push(unrolled < lanes ? "  for (var j = 0u; j < LANES; j++) {" : "  { const j = 0u;");
+  lines.push(`  let texel = vec2(at.x + j * ${texels * lanes}, at.y);`);
+  for (let lane = 0; lane < unrolled; lane++) {
+    if (quantisation && 4 * lane % QUANTISED_BLOCK === 0) {
+      const scale = `load_scale((k + j + ${lane}) / ${QUANTISED_BLOCK / 4}, column)`;
+      lines.push(`  scale = ${factor ? `${factor} * ` : ""}${scale};`);
+    }
+    const load = (i: number) => `textureLoad(w, texel + vec2(${(texels * lane + i) * lanes}, 0))`;
+    lines.push(...unpack(lane, load));
+    const w = [0, 1, 2, 3].map((i) => `w${lane}_${i}`).join();
+    for (let r = 0; r < rows; r++) {
+      lines.push(`  s.r${r} = madd(s.r${r}, subgroupShuffle(a.r${r}, j + ${lane}), ${w});`);
+    }
+  }
+  return [...lines, "  }", "  return s;", "}"].join("\n");
 }

@@ -51,9 +51,9 @@ fn tap(k: u32) -> vec3<i32> {
 }
 
 // where the patch under a pixel (image, row, column) begins in x: first row of the image, row and column in it
-fn place(p: vec3<u32>) -> vec3<i32> {
-  let corner = vec2<i32>(p.yz * params.stride) - vec2(params.pad_y, params.pad_x);
-  return vec3(i32(p.x * params.in_height), corner);
+fn corner(p: vec3<u32>) -> vec3<i32> {
+  let at = vec2<i32>(p.yz * params.stride) - vec2(params.pad_y, params.pad_x);
+  return vec3(i32(p.x * params.in_height), at);
 }
 
 // what a tap finds from there; zeros in the padding

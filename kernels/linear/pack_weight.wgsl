@@ -4,12 +4,12 @@
 // One invocation turns a block of 4 × 4, so that it reads and writes vec4s. Spare ones repeat the last block: without a
 // branch a CPU adapter stays vectorised.
 // Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 where K allows); fns
-// load and place.
+// load and packed_index.
 
 struct Params {
   K: u32,
   N: u32,
-  columns: u32, // vec4s of a packed row; of strips, their rows
+  columns: u32, // vec4s of a packed row; in strips, the rows of one
   first: u32, // column of the packed weight where this one begins
   across: u32, // vec4s of n, and of k, to pack
   down: u32,
@@ -25,5 +25,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let k = i / params.across;
   let n = i % params.across;
   let block = transpose(mat4x4(load(4 * n, k), load(4 * n + 1, k), load(4 * n + 2, k), load(4 * n + 3, k)));
-  for (var j = 0u; j < 4; j++) { packed[place(4 * k + j, params.first / 4 + n)] = vec4<W>(block[j]); }
+  for (var j = 0u; j < 4; j++) { packed[packed_index(4 * k + j, params.first / 4 + n)] = vec4<W>(block[j]); }
 }

@@ -48,13 +48,18 @@ const ROOM = 32768;
 export type MatrixVariant = "vector" | keyof typeof TILES;
 
 /**
- * How to make M × N of a product of weights stored as `dtype`, in a buffer. Tensor cores take f16, so f32 weights, which
- * someone asked for, stay out. Whether they multiply does not depend on the number of rows, and the size of the tile
+ * How to make M × N of a product of weights in a buffer whose precision is `float`. Tensor cores take f16, so f32 weights,
+ * which someone asked for, stay out. Whether they multiply does not depend on the number of rows, and the size of the tile
  * changes no sum: the bits of one row must not depend on the others.
  */
-export function matrixVariant(device: Device, dtype: string, M: number, N: number): MatrixVariant {
+export function matrixVariant(
+  device: Device,
+  float: "f32" | "f16",
+  M: number,
+  N: number,
+): MatrixVariant {
   const { class: adapter } = device.capabilities;
-  if (adapter === "cpu" || dtype === "f32" || !matrixShape(device)) return "vector";
+  if (adapter === "cpu" || float === "f32" || !matrixShape(device)) return "vector";
   const { m, n } = TILES.large;
   return variantOf(device, "matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
 }

@@ -5,11 +5,14 @@
  * @module
  */
 
-import type { TensorInfo } from "../../engine/mod.ts";
-import { BLOCK, isQuantised, WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
-
-/** Types of blocks. */
-export type BlockType = "q8_0" | "q4_0";
+import type { Dtype, TensorInfo } from "../../engine/mod.ts";
+import {
+  QUANTISED_BLOCK,
+  QUANTISED_TYPES,
+  quantisedBytes,
+  type QuantisedType,
+  WEIGHT_FORMATS,
+} from "../../kernels/linear/weight_types.ts";
 
 /** The key of a file's metadata that tells its type of blocks. */
 export const QUANTISATION = "quantisation";
@@ -25,7 +28,8 @@ const T5 =
  * there is little to save, and every logit hangs on it.
  */
 export function inBlocks(name: string, shape: readonly number[]): boolean {
-  return shape.length === 2 && shape[1]! % BLOCK === 0 && (TRANSFORMER.test(name) || T5.test(name));
+  return shape.length === 2 && shape[1]! % QUANTISED_BLOCK === 0 &&
+    (TRANSFORMER.test(name) || T5.test(name));
 }
 
 /** The name of the tensor that holds the scales of `name`. */
@@ -35,7 +39,7 @@ export function scalesOf(name: string): string {
 
 /** A weight that a file holds in blocks. */
 export interface StoredBlocks {
-  readonly type: BlockType;
+  readonly type: QuantisedType;
   /** [N, K] of the weight. */
   readonly shape: readonly [N: number, K: number];
   /** Its scales; null if the file has none. */
@@ -48,10 +52,10 @@ export function storedBlocks(
   name: string,
 ): StoredBlocks | null {
   const info = tensors.get(name);
-  const type = info?.dtype === "I8" ? "q8_0" : info?.dtype === "U8" ? "q4_0" : null;
+  const type = QUANTISED_TYPES.find((type) => fileDtype(type) === info?.dtype);
   if (!info || !type || info.shape.length !== 2) return null;
   const [N, width] = info.shape as [number, number];
-  const K = type === "q4_0" ? 2 * width : width;
+  const K = width / quantisedBytes(type, 1);
   if (!inBlocks(name, [N, K])) return null;
   return { type, shape: [N, K], scales: tensors.get(scalesOf(name)) ?? null };
 }
@@ -60,19 +64,21 @@ export function storedBlocks(
 export function scalesFault(name: string, { type, shape, scales }: StoredBlocks): string | null {
   const [N, K] = shape;
   const is = scales ? `${scales.dtype} [${scales.shape.join(", ")}]` : "missing";
-  const wanted = `F16 [${N}, ${K / BLOCK}]`;
+  const wanted = `F16 [${N}, ${K / QUANTISED_BLOCK}]`;
   if (is === wanted) return null;
   return `tensor "${scalesOf(name)}" is ${is}, ${type} blocks of [${N}, ${K}] need ${wanted}`;
 }
 
 /** The type of blocks that a file's metadata tell, if they do. */
-export function quantisationOf(metadata: Readonly<Record<string, string>>): WeightType | undefined {
-  return WEIGHT_TYPES.find((type) => isQuantised(type) && type === metadata[QUANTISATION]);
+export function quantisationOf(
+  metadata: Readonly<Record<string, string>>,
+): QuantisedType | undefined {
+  return QUANTISED_TYPES.find((type) => type === metadata[QUANTISATION]);
 }
 
-/** Bytes per row of a weight in blocks: the width of its tensor. */
-export function blockBytes(type: BlockType, K: number): number {
-  return type === "q8_0" ? K : K / 2;
+/** The type that the integers of a quantised weight have in files. */
+export function fileDtype(type: QuantisedType): Dtype {
+  return WEIGHT_FORMATS[type].quantisation.file;
 }
 
 /** Adding and taking it away rounds to a whole number, ties to even, as WGSL's `round`. */
@@ -87,36 +93,32 @@ const ROUND = 1.5 * 2 ** 52;
  */
 export function quantise(
   values: Float32Array,
-  type: BlockType,
+  type: QuantisedType,
 ): { bytes: Uint8Array<ArrayBuffer>; scales: Float16Array<ArrayBuffer>; overflows: number } {
-  const bytes = new Uint8Array(blockBytes(type, values.length));
-  const scales = new Float16Array(values.length / BLOCK);
-  const eight = type === "q8_0";
+  const bytes = new Uint8Array(quantisedBytes(type, values.length));
+  const scales = new Float16Array(values.length / QUANTISED_BLOCK);
+  const { bits, least, most, extreme, zero } = WEIGHT_FORMATS[type].quantisation;
+  const mask = 2 ** bits - 1;
+  const perByte = 8 / bits;
   let overflows = 0;
   for (let block = 0; block < scales.length; block++) {
-    const from = block * BLOCK;
-    let most = 0; // with its sign
-    for (let i = from; i < from + BLOCK; i++) {
+    const from = block * QUANTISED_BLOCK;
+    let largest = 0; // in magnitude, with its sign
+    for (let i = from; i < from + QUANTISED_BLOCK; i++) {
       const v = values[i]!;
-      if (Math.abs(v) > Math.abs(most)) most = v;
+      if (Math.abs(v) > Math.abs(largest)) largest = v;
       if (v !== v) overflows++;
     }
     // step by step in f32, and the rounded scale is what divides
-    const scale = Math.f16round(Math.fround(eight ? Math.abs(most) / 127 : most / -8));
+    const wanted = (extreme < 0 ? largest : Math.abs(largest)) / extreme;
+    const scale = Math.f16round(Math.fround(wanted));
     const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
     scales[block] = scale;
     if (Math.abs(scale) === Infinity) overflows++;
-    if (eight) {
-      for (let i = from; i < from + BLOCK; i++) {
-        const q = Math.fround(values[i]! * inverse) + ROUND - ROUND;
-        bytes[i] = Math.max(-127, Math.min(127, q));
-      }
-    } else {
-      for (let i = from; i < from + BLOCK; i += 2) {
-        const low = Math.fround(values[i]! * inverse) + ROUND - ROUND + 8;
-        const high = Math.fround(values[i + 1]! * inverse) + ROUND - ROUND + 8;
-        bytes[i / 2] = Math.max(0, Math.min(15, low)) | Math.max(0, Math.min(15, high)) << 4;
-      }
+    for (let i = from; i < from + QUANTISED_BLOCK; i++) {
+      const q = Math.fround(values[i]! * inverse) + ROUND - ROUND;
+      const stored = Math.max(least, Math.min(most, q)) + zero & mask;
+      bytes[Math.floor(i / perByte)]! |= stored << bits * (i % perByte);
     }
   }
   return { bytes, scales, overflows };

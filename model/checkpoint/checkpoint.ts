@@ -9,12 +9,12 @@ import {
 } from "../../engine/mod.ts";
 import { widen } from "../../kernels/elementwise/widen.ts";
 import { dequantise } from "../../kernels/linear/dequantise.ts";
+import { type Linear, packLinear } from "../../kernels/linear/linear.ts";
 import {
-  isQuantised,
-  type Linear,
-  packLinear,
+  type FloatType,
+  WEIGHT_FORMATS,
   type WeightType,
-} from "../../kernels/linear/linear.ts";
+} from "../../kernels/linear/weight_types.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import { inBlocks, scalesFault, scalesOf, type StoredBlocks, storedBlocks } from "./blocks.ts";
 
@@ -35,7 +35,7 @@ export class Weights {
   #owned: { dispose(): void }[] = [];
   #scratch: Uint8Array<ArrayBuffer> | undefined;
   /** Storage type of caches, of convolutions, and of matrices too small or too delicate for blocks. */
-  readonly dtype: "f32" | "f16";
+  readonly dtype: FloatType;
 
   /** Reads `file`; linear layers are stored as `type`, vectors always as f32. */
   constructor(
@@ -46,8 +46,8 @@ export class Weights {
     /** Storage type of linear layers. */
     readonly type: WeightType,
   ) {
-    const half = type === "f16" || (isQuantised(type) && device.capabilities.f16);
-    this.dtype = half ? "f16" : "f32";
+    const { float, quantisation } = WEIGHT_FORMATS[type];
+    this.dtype = quantisation && !device.capabilities.f16 ? "f32" : float;
   }
 
   /** Whether the file holds `name`. */

@@ -1,5 +1,5 @@
 import type { TensorToWrite } from "../../engine/mod.ts";
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { bitsOfTokens, type ImageBits } from "../bits/image_bits.ts";
 import { vaeSchedule } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";

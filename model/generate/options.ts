@@ -1,5 +1,5 @@
 import type { Device } from "../../engine/mod.ts";
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ImageBits } from "../bits/image_bits.ts";
 import type { EditOptions } from "./editing.ts";
 import type { SamplingOptions } from "./plan.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/linear.ts";
+import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/weight_types.ts";
 import type { Grid } from "../config/grid.ts";
 import { FAST_MODES, type FastMode } from "./fast.ts";
 

@@ -1,5 +1,5 @@
 import { type Device, InputError } from "../../engine/mod.ts";
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { quantisationOf } from "../checkpoint/blocks.ts";
 import { Weights } from "../checkpoint/checkpoint.ts";
 import type { Folder } from "../checkpoint/folder.ts";

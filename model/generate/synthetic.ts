@@ -1,6 +1,6 @@
 import type { Device, Tensor, TensorFile } from "../../engine/mod.ts";
 import { randomNormal } from "../../kernels/elementwise/random_normal.ts";
-import type { WeightType } from "../../kernels/linear/linear.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { PART, Weights } from "../checkpoint/checkpoint.ts";
 import type { Part } from "../checkpoint/keys.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "../checkpoint/shapes.ts";

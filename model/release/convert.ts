@@ -17,10 +17,17 @@ import {
   toFloat32,
   viewAs,
 } from "../../engine/mod.ts";
-import { BLOCK, isQuantised, type WeightType } from "../../kernels/linear/linear.ts";
 import {
-  blockBytes,
-  type BlockType,
+  type FloatType,
+  isQuantised,
+  QUANTISED_BLOCK,
+  quantisedBytes,
+  type QuantisedType,
+  WEIGHT_FORMATS,
+  type WeightType,
+} from "../../kernels/linear/weight_types.ts";
+import {
+  fileDtype,
   inBlocks,
   QUANTISATION,
   quantise,
@@ -33,6 +40,7 @@ import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 
 /** What one read takes: of a checkpoint of any size this much is in memory. */
 const CHUNK_BYTES = 2 ** 24;
+const FLOAT_DTYPES = { f32: "F32", f16: "F16" } as const satisfies Record<FloatType, Dtype>;
 const FLOATS: readonly Dtype[] = ["F64", "F32", "F16", "BF16"];
 
 /** Options of {@linkcode convertFile}. */
@@ -174,7 +182,7 @@ export async function convertFile(
 interface Planned extends TensorEntry {
   readonly info: TensorInfo;
   /** Blocks that it becomes. */
-  readonly blocks?: BlockType;
+  readonly blocks?: QuantisedType;
 }
 
 function planOf(
@@ -199,7 +207,7 @@ function planOf(
   const plan = tensors.map(([name, info]): Planned => {
     const { shape } = info;
     if (type && isQuantised(type) && FLOATS.includes(info.dtype) && inBlocks(name, shape)) {
-      return { name, info, shape, dtype: type === "q8_0" ? "I8" : "U8", blocks: type };
+      return { name, info, shape, dtype: fileDtype(type), blocks: type };
     }
     return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };
   });
@@ -213,8 +221,8 @@ function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
   if (!blocks) return [{ name, dtype, shape }];
   const [N, K] = shape as [number, number];
   return [
-    { name, dtype, shape: [N, blockBytes(blocks, K)] },
-    { name: scalesOf(name), dtype: "F16", shape: [N, K / BLOCK] },
+    { name, dtype, shape: [N, quantisedBytes(blocks, K)] },
+    { name: scalesOf(name), dtype: "F16", shape: [N, K / QUANTISED_BLOCK] },
   ];
 }
 
@@ -222,7 +230,7 @@ function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
 function targetDtype({ dtype, shape }: TensorInfo, type: ConvertOptions["type"]): Dtype {
   if (type === undefined || !FLOATS.includes(dtype)) return dtype;
   const isMatrix = shape.filter((size) => size !== 1).length > 1;
-  return type !== "f32" && isMatrix ? "F16" : "F32";
+  return FLOAT_DTYPES[isMatrix ? WEIGHT_FORMATS[type].float : "f32"];
 }
 
 /** Rounds once, to nearest even; counts what becomes infinite by it. */

@@ -8,8 +8,7 @@
 
 import { ConfigError, type Device, type Tensor } from "../../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../../kernels/conv/conv2d.ts";
-import { usesTexture } from "../../kernels/linear/linear.ts";
-import { textureTexels } from "../../kernels/linear/matmul_texture.ts";
+import { textureTexels, usesTexture } from "../../kernels/shared/textures.ts";
 import { applyGroupNorm, groupNorm, groupNormMoments } from "../../kernels/norm/group_norm.ts";
 import type { Weights } from "../checkpoint/checkpoint.ts";
 import type { VaeConfig } from "../config/types.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OutOfMemoryError } from "../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
 import { fitMemory, planMemory } from "../../model/memory_plan.ts";
-import { WEIGHT_TYPES } from "../../kernels/linear/linear.ts";
+import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { findPreset } from "../../model/config/presets.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../../kernels/conv/conv2d.ts";
-import { usesTexture } from "../../../kernels/linear/linear.ts";
+import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 

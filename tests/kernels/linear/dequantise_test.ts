@@ -2,10 +2,14 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { dequantise } from "../../../kernels/linear/dequantise.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
-import { type BlockType, quantise } from "../../../model/checkpoint/blocks.ts";
+import {
+  QUANTISED_TYPES,
+  quantisedBytes,
+  type QuantisedType,
+} from "../../../kernels/linear/weight_types.ts";
+import { quantise } from "../../../model/checkpoint/blocks.ts";
 import { device, poisoned, random, upload, values } from "../harness.ts";
 
-const TYPES = ["q8_0", "q4_0"] as const;
 const SHAPES = [[1, 32], [3, 32], [5, 96], [33, 64], [7, 1056]] as const;
 
 /** Values of very different size, with a block of zeros, subnormal scales, and ties. */
@@ -27,7 +31,7 @@ function words(bytes: ArrayBufferView): Uint32Array<ArrayBuffer> {
 
 async function dequantised(
   [N, K]: readonly [number, number],
-  type: BlockType,
+  type: QuantisedType,
   bytes: Uint8Array,
   scales: Float16Array,
 ): Promise<Float32Array> {
@@ -39,11 +43,11 @@ async function dequantised(
 }
 
 Deno.test("dequantise() is exact for any bytes, odd N and counts of blocks included", async () => {
-  for (const type of TYPES) {
+  for (const type of QUANTISED_TYPES) {
     for (const [N, K] of SHAPES) {
       const next = random(N * K);
       const bytes = Uint8Array.from(
-        { length: type === "q8_0" ? N * K : N * K / 2 },
+        { length: quantisedBytes(type, N * K) },
         () => next() * 256,
       );
       const scales = Float16Array.from(values(next, N * K / 32), (v, i) => v * 10 ** (i % 9 - 4));
@@ -62,7 +66,7 @@ Deno.test("dequantise() is exact for any bytes, odd N and counts of blocks inclu
 });
 
 Deno.test("quantise() on the host makes the blocks that packLinear() makes", async () => {
-  for (const type of TYPES) {
+  for (const type of QUANTISED_TYPES) {
     for (const [N, K] of SHAPES) {
       const w = weights(N * K, 7);
       const { bytes, scales, overflows } = quantise(w, type);
@@ -86,7 +90,7 @@ Deno.test("quantise() on the host makes the blocks that packLinear() makes", asy
 });
 
 Deno.test("quantise() of what was quantised changes nothing, but for tiny subnormal scales", async () => {
-  for (const type of TYPES) {
+  for (const type of QUANTISED_TYPES) {
     const [N, K] = [64, 192] as const;
     // 127² · 2⁻²⁴: below, the rounding of the scale shows
     const w = weights(N * K, 11).map((v) => Math.abs(v) < 1e-3 ? 0 : v);
@@ -103,7 +107,7 @@ Deno.test("quantise() of what was quantised changes nothing, but for tiny subnor
 
 Deno.test("quantise() counts what no block can hold", () => {
   const of = (value: number) => Float32Array.from({ length: 32 }, (_, i) => i === 9 ? value : 1);
-  for (const type of TYPES) {
+  for (const type of QUANTISED_TYPES) {
     for (const value of [NaN, Infinity, -1e9]) assertEquals(quantise(of(value), type).overflows, 1);
     assertEquals(quantise(of(5e5), type).overflows, 0);
   }
@@ -113,6 +117,6 @@ Deno.test("dequantise() refuses rows that are not blocks, and too few bytes", ()
   const x = upload("u32", [8], new Uint32Array(8));
   const call = (shape: number[]) => () =>
     dequantise(device, { x, scales: x, y: poisoned("f32", shape), type: "q8_0" });
-  assertThrows(call([1, 40]), KernelError, "Cannot dequantise rows of 40: not blocks");
+  assertThrows(call([1, 40]), KernelError, "Cannot dequantise rows of 40: not a multiple of 32");
   assertThrows(call([2, 32]), KernelError, "Cannot dequantise 32 weights with 16 scales to 64");
 });

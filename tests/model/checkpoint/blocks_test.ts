@@ -9,7 +9,7 @@ import { join } from "@std/path";
 import { main } from "../../../cli.ts";
 import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
-import type { WeightType } from "../../../kernels/linear/linear.ts";
+import type { WeightType } from "../../../kernels/linear/weight_types.ts";
 import { inBlocks } from "../../../model/checkpoint/blocks.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { checkFile } from "../../../model/checkpoint/keys.ts";
