@@ -47,7 +47,8 @@ function parseScales(root: ConfigReader): ModelConfig["scale_schedule"] {
 
 function parseBudgets(root: ConfigReader): readonly PixelBudget[] | undefined {
   const value = root.raw("pixel_budgets");
-  if (value === undefined) return undefined;
+  // a config without a schedule has that of Infinity-2B, which was trained on the 1M sizes
+  if (value === undefined) return root.has("scale_schedule") ? undefined : ["1M"];
   const isBudget = (item: unknown) => (PIXEL_BUDGETS as readonly unknown[]).includes(item);
   if (Array.isArray(value) && value.length > 0 && value.every(isBudget)) return value;
   return root.refuse("pixel_budgets", value, `a list of ${PIXEL_BUDGETS.join(", ")}`);

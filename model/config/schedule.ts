@@ -156,14 +156,24 @@ function tokenPixels({ vae, transformer }: ModelConfig): number {
   return vae.patch_size * (transformer.apply_spatial_patchify ? 2 : 1);
 }
 
+/** An official schedule, with the size of its images in pixels. */
+interface OfficialSize {
+  readonly ratio: number;
+  readonly pixels: PixelBudget;
+  readonly schedule: readonly Grid[];
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
- * The schedule that makes an image of a size: the model's own, or an official one. A model that was trained on official
- * sizes takes any size and draws the nearest official one.
+ * Returns the schedule that makes an image of a size. A model that was trained on official sizes (`pixel_budgets`)
+ * takes any size and makes the nearest official one; every other model makes its own size only.
  *
- * @param width Pixels across; without both sizes it is the model's own schedule.
+ * @param width Pixels across; without both sizes the model's own schedule is returned.
  * @param height Pixels down.
- * @param warn Is told, a line each, of another size than asked for, and of one that the model was not trained for.
- * @throws {InputError} `bad-size`: there is none; says which sizes are near.
+ * @param warn Called with one line if the size differs from what was asked for, and with one line if the model was not
+ * trained for it.
+ * @throws {InputError} `bad-size`: the model cannot make this size; the message lists those it can.
  */
 export function scheduleForSize(
   config: ModelConfig,
@@ -173,50 +183,58 @@ export function scheduleForSize(
 ): readonly Grid[] {
   const own = config.scale_schedule.map(([, h, w]): Grid => [h, w]);
   if (width === undefined && height === undefined) return own;
-  const scale = tokenPixels(config);
-  const size = (schedule: readonly Grid[]) => {
-    const [h, w] = schedule.at(-1)!;
-    return `${w * scale}x${h * scale}`;
-  };
   if (width === undefined || height === undefined) {
     const given = width === undefined ? `height ${height}` : `width ${width}`;
     throw new InputError("bad-size", `Cannot use ${given} alone: give both width and height`);
   }
+  const { image, name } = config;
+  if (width === image.width && height === image.height) return own;
   const wanted = `${width}x${height}`;
-  if (wanted === size(own)) return own;
   if (!(width > 0 && height > 0 && width < Infinity && height < Infinity)) {
     throw new InputError("bad-size", `Cannot make ${wanted} pixels: both must be above 0`);
   }
-  const rows = config.transformer.lvl_embed_rows;
-  const usable = (ratio: number) =>
-    PIXEL_BUDGETS.map((pixels) => ({ ratio, pixels, schedule: schedules(ratio, pixels) }))
-      .filter(({ schedule }) => schedule.length <= rows);
-  const near = usable(nearestRatio(height / width));
-  const exact = RATIOS.flatMap(usable).find(({ schedule }) => size(schedule) === wanted);
   if (!config.pixel_budgets) {
-    if (exact) return exact.schedule;
-    const sizes = [...new Set([own, ...near.map(({ schedule }) => schedule)].map(size))];
     throw new InputError(
       "bad-size",
-      `Cannot make ${wanted} pixels: near that shape this model can make ${sizes.join(", ")}`,
+      `Cannot make ${wanted} pixels: ${name} was trained at ${image.width}x${image.height} only; ` +
+        "to try another size anyway, give a schedule",
     );
   }
-  // areas differ by factors, not by amounts
-  const distance = ({ schedule }: { schedule: readonly Grid[] }) => {
-    const [h, w] = schedule.at(-1)!;
-    return Math.abs(Math.log(h * w * scale * scale / (width * height)));
-  };
-  const found = exact ?? near.toSorted((a, b) => distance(a) - distance(b))[0];
-  if (!found) throw new InputError("bad-size", `Cannot make ${wanted} pixels: use ${size(own)}`);
-  if (!exact) {
-    warn(`Using ${size(found.schedule)}, the nearest of the official sizes to ${wanted}`);
-  }
+  const found = nearestOfficial(config, width, height);
+  const size = `${found.width}x${found.height}`;
+  if (size !== wanted) warn(`Using ${size}, the nearest of the official sizes to ${wanted}`);
   if (!config.pixel_budgets.includes(found.pixels)) {
-    const trained = config.pixel_budgets.map((pixels) => size(schedules(found.ratio, pixels)));
-    warn(
-      `${config.name} was not trained for ${size(found.schedule)}: images may be poor, ` +
-        `better use ${trained.join(" or ")}`,
-    );
+    const trained = config.pixel_budgets.map((pixels) => officialSize(config, found.ratio, pixels));
+    const better = trained.map(({ width, height }) => `${width}x${height}`).join(" or ");
+    warn(`${name} was not trained for ${size}: images may be poor, better use ${better}`);
   }
   return found.schedule;
+}
+
+function officialSize(config: ModelConfig, ratio: number, pixels: PixelBudget): OfficialSize {
+  const schedule = schedules(ratio, pixels);
+  const [h, w] = schedule.at(-1)!;
+  const scale = tokenPixels(config);
+  return { ratio, pixels, schedule, width: w * scale, height: h * scale };
+}
+
+/** The official size that equals the one wanted, else the nearest in area of the nearest ratio. */
+function nearestOfficial(config: ModelConfig, width: number, height: number): OfficialSize {
+  const usable = (ratio: number) =>
+    PIXEL_BUDGETS.map((pixels) => officialSize(config, ratio, pixels))
+      .filter(({ schedule }) => schedule.length <= config.transformer.lvl_embed_rows);
+  const exact = RATIOS.flatMap(usable).find((size) =>
+    size.width === width && size.height === height
+  );
+  if (exact) return exact;
+  // areas differ by factors, not by amounts
+  const distance = (size: OfficialSize) =>
+    Math.abs(Math.log(size.width * size.height / (width * height)));
+  const [found] = usable(nearestRatio(height / width)).sort((a, b) => distance(a) - distance(b));
+  if (found) return found;
+  const { image } = config;
+  throw new InputError(
+    "bad-size",
+    `Cannot make ${width}x${height} pixels: use ${image.width}x${image.height}`,
+  );
 }

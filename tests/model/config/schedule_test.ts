@@ -114,7 +114,7 @@ Deno.test("scheduleForSize() finds every official image size", () => {
   assertEquals(scheduleForSize(config), schedules(1, "1M"));
 });
 
-Deno.test("scheduleForSize() prefers the model's own schedule and says which sizes there are", () => {
+Deno.test("scheduleForSize() refuses other sizes than that of a model without official ones", () => {
   const scales = parseSchedule("1x1,2x2,3x3,4x4");
   const tiny = parseConfig({
     scale_schedule: scales.map(([h, w]) => [1, h, w]),
@@ -128,12 +128,14 @@ Deno.test("scheduleForSize() prefers the model's own schedule and says which siz
   }, "config.json");
   assertEquals(scheduleForSize(tiny), scales);
   assertEquals(scheduleForSize(tiny, 32, 32), scales);
-  assertEquals(scheduleForSize(tiny, 160, 128), schedules(0.8, "0.06M"));
-  assertThrows(
-    () => scheduleForSize(tiny, 512, 512),
-    InputError,
-    "Cannot make 512x512 pixels: near that shape this model can make 32x32, 128x128, 256x256",
-  );
+  for (const [width, height] of [[160, 128], [128, 128], [512, 512], [32, 64]] as const) {
+    const { message } = assertThrows(() => scheduleForSize(tiny, width, height), InputError);
+    assertEquals(
+      message,
+      `Cannot make ${width}x${height} pixels: infinity was trained at 32x32 only; ` +
+        "to try another size anyway, give a schedule",
+    );
+  }
   assertThrows(
     () => scheduleForSize(tiny, 512),
     InputError,
