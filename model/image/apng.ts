@@ -10,9 +10,10 @@ const ENDLESS = 0;
 /**
  * Encodes 8-bit RGBA frames as an animated PNG that plays endlessly.
  *
- * Every frame is stored whole, as RGB where all pixels of all frames are opaque. A reader without
- * animation, such as `decodePng()`, shows the first. Source: the chunks acTL, fcTL and fdAT of the
- * PNG Specification, third edition, "Animation information".
+ * Stores every frame in full, as RGB if all pixels of all frames are opaque. Stores the last frame
+ * once more as the default image, which is not part of the animation: viewers without animation,
+ * such as `decodePng()`, show the finished image. Source: the chunks acTL, fcTL and fdAT of the PNG
+ * Specification, third edition, "Animation information".
  *
  * @param frames One or more images of one size.
  * @param delays How long to show each frame: whole milliseconds, 65535 at most.
@@ -33,17 +34,19 @@ export function encodeApng(
   frames: readonly Image[],
   delays: readonly number[],
   text: Record<string, string> = {},
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   checkFrames(frames, delays);
   const colorType = frames.every(({ rgba }) => isOpaque(rgba)) ? RGB : RGBA;
   const packed = frames.map((frame) => pack(frame, colorType));
   let sequence = 0; // fcTL and fdAT count together
   const body = packed.flatMap(({ pixels }, i) => [
     frameControl(sequence++, frames[i]!, delays[i]!),
-    i === 0 ? chunk("IDAT", pixels) : chunk("fdAT", Buffer.concat([words(sequence++), pixels])),
+    chunk("fdAT", Buffer.concat([words(sequence++), pixels])),
   ]);
   const animation = chunk("acTL", words(frames.length, ENDLESS));
-  return assemble(packed[0]!.header, [animation, ...body], text);
+  // Without an fcTL before it, IDAT is not a frame: only readers without animation show it.
+  const still = chunk("IDAT", packed.at(-1)!.pixels);
+  return assemble(packed[0]!.header, [animation, still, ...body], text);
 }
 
 function checkFrames(frames: readonly Image[], delays: readonly number[]): void {

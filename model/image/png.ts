@@ -63,7 +63,7 @@ export function encodePng(
   width: number,
   height: number,
   text: Record<string, string> = {},
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const { header, pixels } = pack({ width, height, rgba }, isOpaque(rgba) ? RGB : RGBA);
   return assemble(header, [chunk("IDAT", pixels)], text);
 }
@@ -169,7 +169,7 @@ export function assemble(
   header: Buffer,
   body: readonly Buffer[],
   text: Record<string, string>,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const texts = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
   return Uint8Array.from(
     Buffer.concat([header, ...texts, ...body, chunk("IEND", Buffer.alloc(0))]),

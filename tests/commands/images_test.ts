@@ -164,7 +164,7 @@ Deno.test("generate edits an image, shows its scales, and variations keep some",
     ]);
     assertEquals((await image(report.previews[3])).rgba, decodePng(plain).rgba);
     assertEquals(report.animations, [at("m.png")]);
-    assertEquals(await image(at("m.png")), await image(report.previews[0]), "its first frame");
+    assertEquals(await image(at("m.png")), await image(report.previews[3]), "the finished image");
 
     await run("encode", at("a.png"), "-o", at("a.bits.safetensors"));
     await run("decode", at("a.bits.safetensors"), "-o", at("again.png"));

@@ -140,3 +140,8 @@ Deno.test("decodePng() makes no room for a size that is only claimed", () => {
   const { message } = assertThrows(() => decodePng(file), PngError, "100000x100000");
   assert(!message.includes("\n"));
 });
+
+Deno.test("encodePng() returns bytes that a Response takes", async () => {
+  const file: Uint8Array<ArrayBuffer> = encodePng(new Uint8Array(4), 1, 1);
+  assertEquals(await new Response(file).bytes(), file);
+});
