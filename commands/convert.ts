@@ -37,7 +37,8 @@ export async function convert(args: readonly string[], io: Io): Promise<number> 
   if (output === undefined) {
     throw new UsageError("Cannot convert: give the file to write with --output");
   }
-  if (await Deno.stat(source).then((info) => info.isDirectory, () => false)) {
+  const { isFolder } = await import("../model/checkpoint/files.ts");
+  if (await isFolder(source)) {
     if (key !== undefined) throw new UsageError("Cannot use --key with a folder: convert its file");
     const { convertFolder } = await import("./convert_folder.ts");
     return await convertFolder(source, output, given, io);

@@ -101,6 +101,24 @@ export async function openTensorFile(path: string): Promise<TensorFile> {
   }
 }
 
+/**
+ * Tells a folder from a file of tensors, whose shards have an index instead of a file of that name.
+ *
+ * @throws {FileError} `file-not-found`: nothing is at `path`; `file-unreadable`: Deno or the system does not say.
+ */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (await Deno.stat(`${path}.index.json`).then(() => true, () => false)) return false;
+    const missing = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (!missing) throw readError(path, error);
+    const message = `Cannot read ${quote(path)}: it does not exist; check the path`;
+    throw new FileError("file-not-found", message, { cause: error });
+  }
+}
+
 /** What to write: bytes, or pieces that are written as they come. */
 export type FileContent = Uint8Array | AsyncIterable<Uint8Array>;
 
@@ -192,7 +210,8 @@ function readError(path: string, cause: unknown): FileError {
   if (cause instanceof Deno.errors.IsADirectory) {
     return new FileError("not-a-file", `${start}it is not a file`, { cause });
   }
-  return new FileError("file-unreadable", start + why(cause), { cause });
+  const hint = isNotAllowed(cause) ? "allow-read" : undefined;
+  return new FileError("file-unreadable", start + why(cause), { cause, hint });
 }
 
 function writeError(path: string, cause: unknown): FileError {
@@ -203,7 +222,8 @@ function writeError(path: string, cause: unknown): FileError {
     return new FileError("folder-missing", message, { cause });
   }
   if (isDenied(cause) || (cause as { code?: unknown }).code === "EROFS") {
-    return new FileError("not-writable", start + why(cause), { cause });
+    const hint = isNotAllowed(cause) ? "allow-read-write" : undefined;
+    return new FileError("not-writable", start + why(cause), { cause, hint });
   }
   if (["ENOSPC", "EDQUOT"].includes((cause as { code?: string }).code ?? "")) {
     const message = `${start}the disk is full; free some space or choose another folder`;
@@ -213,14 +233,17 @@ function writeError(path: string, cause: unknown): FileError {
 }
 
 function isDenied(error: unknown): boolean {
-  return error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable;
+  return error instanceof Deno.errors.PermissionDenied || isNotAllowed(error);
+}
+
+/** Whether Deno refused, not the system. */
+function isNotAllowed(error: unknown): boolean {
+  return error instanceof Deno.errors.NotCapable;
 }
 
 /** The reason of the system in one line, or what to do about it. */
 function why(error: unknown): string {
-  if (error instanceof Deno.errors.NotCapable) {
-    return "Deno was not allowed to; run it with --allow-read and --allow-write";
-  }
+  if (isNotAllowed(error)) return "Deno was not allowed to";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied; check its owner";
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n")[0].replace(/\.$/, "");

@@ -1,6 +1,6 @@
 /** What an image file says of itself: the format, and why it cannot be decoded if it cannot. */
 
-import { FileError, quote } from "../../engine/mod.ts";
+import { type BitwiseErrorOptions, FileError, quote } from "../../engine/mod.ts";
 
 /** A format that images are read from. */
 export type ImageFormat = "PNG" | "JPEG" | "WebP";
@@ -35,7 +35,7 @@ export function unreadable(
   name: string,
   code: string,
   why: string,
-  options?: ErrorOptions,
+  options?: BitwiseErrorOptions,
 ): FileError {
   return new FileError(code, `Cannot read ${quote(name)}: ${why}`, options);
 }
@@ -65,7 +65,7 @@ export function checkImage(bytes: Uint8Array, name: string): CheckedImage {
   }
   throw unreadable(
     name,
-    "not-a-image",
+    "not-an-image",
     "it is not a PNG, JPEG or WebP image; save it as one of these",
   );
 }

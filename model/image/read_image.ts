@@ -65,8 +65,8 @@ async function readCoded(
     }
   } catch (cause) {
     if (!loaded) {
-      const why = `the ${format} decoder did not load; run with --allow-read, or save it as a PNG`;
-      throw unreadable(name, "no-decoder", why, { cause });
+      const why = `the ${format} decoder did not load; save the image as a PNG`;
+      throw unreadable(name, "no-decoder", why, { cause, hint: "allow-read" });
     }
     if (said.some((line) => OUT_OF_MEMORY.test(line))) {
       const why = `the ${format} decoder runs out of memory; make the image smaller`;

@@ -240,7 +240,8 @@ function checkPermission({ protocol, hostname, port }: URL): void {
   if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
   throw new HubError(
     "no-permission",
-    `Cannot pull: Deno was not allowed to reach ${hostname}; use deno task pull, or run it with --allow-net`,
+    `Cannot pull: Deno was not allowed to reach ${hostname}`,
+    { hint: "allow-net" },
   );
 }
 

@@ -255,13 +255,15 @@ async function attempt<T>(path: string, step: Promise<T>): Promise<T> {
 
 function fileError(path: string, cause: unknown): BitwiseError {
   if (cause instanceof BitwiseError) return cause;
+  const notAllowed = cause instanceof Deno.errors.NotCapable;
   const why = isFull(cause)
     ? "the disk is full; free some space"
-    : cause instanceof Deno.errors.NotCapable
-    ? "Deno was not allowed to; use deno task pull"
+    : notAllowed
+    ? "Deno was not allowed to"
     : (cause as Error).message.split("\n")[0]!;
   const code = isFull(cause) ? "disk-full" : "not-writable";
-  return new FileError(code, `Cannot write ${quote(path)}: ${why}`, { cause });
+  const hint = notAllowed ? "allow-read-write" : undefined;
+  return new FileError(code, `Cannot write ${quote(path)}: ${why}`, { cause, hint });
 }
 
 async function delay(ms: number, signal?: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BitwiseError } from "../../engine/mod.ts";
+import { BitwiseError, type BitwiseErrorOptions } from "../../engine/mod.ts";
 
 /** The hub refuses, cannot be reached, or sent something else than it promised. */
 export class HubError extends BitwiseError {
@@ -14,7 +14,11 @@ export class HubError extends BitwiseError {
   readonly passing: boolean;
 
   /** Makes an error. */
-  constructor(code: string, message: string, options?: ErrorOptions & { passing?: boolean }) {
+  constructor(
+    code: string,
+    message: string,
+    options?: BitwiseErrorOptions & { passing?: boolean },
+  ) {
     super(code, message, options);
     this.passing = options?.passing ?? false;
   }

@@ -154,8 +154,7 @@ export async function presetOf(folder: string): Promise<Preset> {
   throw new InputError(
     "unknown-preset",
     `Cannot assemble ${quote(folder)}: ` +
-      (names
-        ? `it holds ${names}, choose one with --preset`
-        : "no file in it has the name of a published model, say which it is with --preset"),
+      (names ? `it holds ${names}` : "no file in it has the name of a published model"),
+    { hint: "choose-preset" },
   );
 }

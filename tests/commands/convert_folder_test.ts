@@ -15,7 +15,7 @@ Deno.test("convert DIR says which model it takes DIR for, and what it lacks", ()
       assertEquals(io.errors().split("\n").length, 2, io.errors());
       assertEquals(filesIn(folder), ["weights"]);
     };
-    await fails([], 2, "say which it is with --preset");
+    await fails([], 2, "no file in it has the name of a published model; name it with --preset");
     await fails(["--preset", "3b"], 2, 'Cannot use preset "3b": it must be one of 125m');
     await fails(["--key", "ema"], 2, "Cannot use --key with a folder");
     await fails(["--preset", "8b"], 1, "it lacks infinity_8b_weights/model.safetensors.index.json");

@@ -7,7 +7,12 @@ import {
   SafetensorsError,
   safetensorsHeader,
 } from "../../../engine/mod.ts";
-import { fileSource, openTensorFile, writeFileAtomic } from "../../../model/checkpoint/files.ts";
+import {
+  fileSource,
+  isFolder,
+  openTensorFile,
+  writeFileAtomic,
+} from "../../../model/checkpoint/files.ts";
 
 async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -75,11 +80,15 @@ Deno.test("fileSource() refuses to read once closed, and recovers from a failed 
   }));
 
 Deno.test({
-  name: "fileSource() and writeFileAtomic() say which flag is missing",
+  name: "fileSource() and writeFileAtomic() say that Deno was not allowed to",
   permissions: { read: false, write: false },
   async fn() {
-    await refuses(fileSource("deno.json"), "file-unreadable", "run it with --allow-read");
-    await refuses(writeFileAtomic("x", new Uint8Array()), "not-writable", "--allow-write");
+    await refuses(fileSource("deno.json"), "file-unreadable", "Deno was not allowed to");
+    await refuses(
+      writeFileAtomic("x", new Uint8Array()),
+      "not-writable",
+      "Deno was not allowed to",
+    );
   },
 });
 
@@ -217,5 +226,19 @@ Deno.test("writeFileAtomic() leaves nothing when aborted, and ends the pieces", 
       assertEquals(error.name, "AbortError");
       assert(ended);
       assertEquals(filesIn(folder), []);
+    }
+  }));
+
+Deno.test("isFolder() tells folders from files and shards, and says what does not exist", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "sub"));
+    for (const name of ["file", join("sub", "m.safetensors.index.json")]) {
+      await Deno.writeTextFile(join(folder, name), "{}");
+    }
+    assertEquals(await isFolder(join(folder, "sub")), true);
+    assertEquals(await isFolder(join(folder, "file")), false);
+    assertEquals(await isFolder(join(folder, "sub", "m.safetensors")), false);
+    for (const path of [join(folder, "none"), join(folder, "file", "below")]) {
+      await refuses(isFolder(path), "file-not-found", "it does not exist; check the path");
     }
   }));

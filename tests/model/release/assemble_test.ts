@@ -216,11 +216,12 @@ Deno.test("assembleFolder() never overwrites, and takes its work back", () =>
 Deno.test("presetOf() knows published models by their files", () =>
   inFolder(async (folder) => {
     const none = await assertRejects(() => presetOf(folder), InputError);
-    assert(none.message.includes("say which it is with --preset"), none.message);
+    assert(none.message.endsWith("no file in it has the name of a published model"), none.message);
+    assertEquals(none.hint, "choose-preset");
     await write(folder, { "weights/infinity_2b_reg.pth": "" });
     assertEquals((await presetOf(folder)).name, "infinity-2b");
     await write(folder, { "infinity_8b_512x512_weights/model.safetensors.index.json": "" });
     const two = await assertRejects(() => presetOf(folder), InputError);
-    assert(two.message.includes("it holds infinity-2b and infinity-8b-512, choose"), two.message);
+    assert(two.message.endsWith("it holds infinity-2b and infinity-8b-512"), two.message);
     await assertRejects(() => presetOf(join(folder, "x")), FileError, "no such folder");
   }));
