@@ -11,6 +11,8 @@ import { nearest } from "./model/config/nearest.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 
+export type { Io } from "./commands/io/io.ts";
+
 /** A command: its arguments to the status its process ends with. */
 type Run = (args: readonly string[], io: Io) => Promise<number>;
 

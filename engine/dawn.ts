@@ -15,7 +15,8 @@ const TOGGLES = [
  *
  * @example
  * ```ts ignore
- * import { dawn, InfinityModel } from "@bitwise/infinity";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { dawn } from "@bitwise/infinity/engine";
  *
  * using model = await InfinityModel.load("models/infinity-2b", { gpu: await dawn(), type: "f16" });
  * ```

@@ -27,7 +27,7 @@ const LARGE_UPLOAD = 1024 * 1024;
  *
  * @example
  * ```ts
- * import { Device } from "@bitwise/infinity";
+ * import { Device } from "@bitwise/infinity/engine";
  *
  * using device = await Device.open();
  * const tensor = device.from("f32", [2, 2], Float32Array.of(1, 2, 3, 4));

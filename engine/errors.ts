@@ -54,7 +54,7 @@ export interface BitwiseErrorOptions extends ErrorOptions {
  *
  * @example
  * ```ts
- * import { SafetensorsError } from "@bitwise/infinity";
+ * import { SafetensorsError } from "@bitwise/infinity/engine";
  *
  * const error = new SafetensorsError("hole", "Cannot read \"x.safetensors\": 8 bytes belong to no tensor");
  * console.error(error.code, error.message);
@@ -70,7 +70,7 @@ export class SafetensorsError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { Device, DeviceError } from "@bitwise/infinity";
+ * import { Device, DeviceError } from "@bitwise/infinity/engine";
  *
  * const gpu = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU; // a machine without one
  * await Device.open({ gpu }).catch((error) => {
@@ -88,7 +88,8 @@ export class DeviceError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { CheckpointError, InfinityModel } from "@bitwise/infinity";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { CheckpointError } from "@bitwise/infinity/engine";
  *
  * await InfinityModel.load("no/such/folder").catch((error) => {
  *   if (error instanceof CheckpointError) console.error(error.code, error.message);
@@ -105,7 +106,7 @@ export class CheckpointError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { ConfigError } from "@bitwise/infinity";
+ * import { ConfigError } from "@bitwise/infinity/engine";
  *
  * const error = new ConfigError("bad-value", "Cannot use config.json: transformer.depth is 0, it must be 1 or more");
  * console.error(error.code, error.message);
@@ -121,7 +122,8 @@ export class ConfigError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { InfinityModel, InputError } from "@bitwise/infinity";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { InputError } from "@bitwise/infinity/engine";
  *
  * using model = await InfinityModel.load();
  * await model.generate({ prompt: "" }).catch((error) => {
@@ -139,7 +141,9 @@ export class InputError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { InfinityModel, OutOfMemoryError, fitMemory } from "@bitwise/infinity";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { fitMemory } from "@bitwise/infinity/analysis";
+ * import { OutOfMemoryError } from "@bitwise/infinity/engine";
  *
  * using model = await InfinityModel.load();
  * await fitMemory(model.config, {}, 1e6).catch((error) => {
@@ -157,7 +161,7 @@ export class OutOfMemoryError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { defineKernel, KernelError } from "@bitwise/infinity";
+ * import { defineKernel, KernelError } from "@bitwise/infinity/engine";
  *
  * try {
  *   defineKernel("none", "fn main() {}", ["x"], []);
@@ -176,7 +180,7 @@ export class KernelError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { FileError } from "@bitwise/infinity";
+ * import { FileError } from "@bitwise/infinity/engine";
  *
  * const error = new FileError("disk-full", "Cannot write \"apple.png\": the disk is full");
  * console.error(error.code, error.message);

@@ -75,7 +75,7 @@ const BINDING =
  *
  * @example Double five numbers
  * ```ts
- * import { defineKernel, Device } from "@bitwise/infinity";
+ * import { defineKernel, Device } from "@bitwise/infinity/engine";
  *
  * const double = defineKernel(
  *   "double",
@@ -140,7 +140,7 @@ export function defineKernel<const B extends string, const P extends string>(
  *
  * @example
  * ```ts
- * import { grid } from "@bitwise/infinity";
+ * import { grid } from "@bitwise/infinity/engine";
  *
  * const [x, y] = grid(200_000); // 65,535 by 4: a few too many, which the kernel skips
  * console.log(x * y);

@@ -1,6 +1,6 @@
 /**
- * What the bits of each scale hold, and what they are worth to the image (arXiv 2412.04431, section 3.2: residual
- * bits, coarse to fine).
+ * Measures: how images differ, what the bits of each scale hold and are worth to the image (arXiv 2412.04431, section
+ * 3.2: residual bits, coarse to fine), and what memory a generation takes.
  *
  * @module
  */
@@ -11,6 +11,15 @@ import { shuffled } from "./bits/philox.ts";
 import type { Grid } from "./config/grid.ts";
 import { decibels, squaredError } from "./image/metrics.ts";
 import type { Image } from "./image/png.ts";
+
+export { psnr, ssim } from "./image/metrics.ts";
+export {
+  fitMemory,
+  type MemoryOptions,
+  type MemoryPlan,
+  planMemory,
+  type StageMemory,
+} from "./memory_plan.ts";
 
 /** Images that go through the decoder together, and their pixels; an image of more goes alone. */
 const MOST_IMAGES = 16;
@@ -76,7 +85,7 @@ export interface SensitivityOptions {
  *
  * @example
  * ```ts
- * import { bitEntropy } from "./analysis.ts";
+ * import { bitEntropy } from "@bitwise/infinity/analysis";
  *
  * const schedule = [[1, 2]] as const;
  * const bits = { width: 16, height: 8, d: 2, latent: [1, 2], schedule } as const;
@@ -113,8 +122,8 @@ function binaryEntropy(p: number): number {
  *
  * @example
  * ```ts
- * import { flipSensitivity } from "./analysis.ts";
- * import { InfinityModel } from "./infinity.ts";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { flipSensitivity } from "@bitwise/infinity/analysis";
  *
  * using model = await InfinityModel.load();
  * const { images } = await model.generate({ prompt: "red apple" });

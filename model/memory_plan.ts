@@ -85,9 +85,10 @@ export class Ledger {
  *
  * @example
  * ```ts
- * import { DEFAULT_MODEL, InfinityModel, planMemory } from "@bitwise/infinity";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { planMemory } from "@bitwise/infinity/analysis";
  *
- * using model = await InfinityModel.load(DEFAULT_MODEL);
+ * using model = await InfinityModel.load();
  * const plan = await planMemory(model.config, { type: "f16", batchCount: 4 });
  * console.log(plan.peak, plan.stages);
  * ```
@@ -126,7 +127,8 @@ function blankFeatures(width: number, prompts: number, rows: number) {
  *
  * @example
  * ```ts
- * import { fitMemory, InfinityModel } from "@bitwise/infinity";
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { fitMemory } from "@bitwise/infinity/analysis";
  *
  * using model = await InfinityModel.load();
  * const { staged, peak } = await fitMemory(model.config, { type: "f16" }, 4e9);

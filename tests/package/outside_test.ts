@@ -25,6 +25,16 @@ console.log(width, height);
 
 const TEST = (entry: string) => `
 import { encodePng } from "${entry}";
+import { psnr } from "${entry.replace(/mod.ts$/, "model/analysis.ts")}";
+import { grid } from "${entry.replace(/mod.ts$/, "engine/mod.ts")}";
+import type { SamplingOptions } from "${entry.replace(/mod.ts$/, "model/types.ts")}";
+
+export const options: SamplingOptions = { cfgScale: 3 };
+export const numbers: number[] = [grid(1)[0], psnr({ width: 1, height: 1, rgba: new Uint8Array(4) }, {
+  width: 1,
+  height: 1,
+  rgba: new Uint8Array(4),
+})];
 
 Deno.test("encodePng() makes a PNG", () => {
   if (encodePng(new Uint8Array(4), 1, 1)[1] !== "P".charCodeAt(0)) throw new Error("not a PNG");
@@ -121,6 +131,17 @@ Deno.test("A project that imports mod.ts from a web server", async (t) => {
     await assertApple(join(cwd, "apple.png"));
   });
   await Deno.remove(cwd, { recursive: true });
+});
+
+Deno.test("deno install makes a command of cli.ts in a checkout", async () => {
+  const root = await Deno.makeTempDir({ prefix: "bitwise-outside-" });
+  const cli = join(PACKAGE, "cli.ts");
+  await deno(root, "install", "--quiet", "-g", "-A", "--root", root, "-n", "bitwise", cli);
+  const command = join(root, "bin", Deno.build.os === "windows" ? "bitwise.cmd" : "bitwise");
+  const { code, err } = await run(root, command, "generate", "red apple", "-o", "apple.png");
+  assertEquals(code, 0, err);
+  await assertApple(join(root, "apple.png"));
+  await Deno.remove(root, { recursive: true });
 });
 
 Deno.test("deno.json and deps/ name the same versions", async () => {
