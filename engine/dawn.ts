@@ -1,17 +1,19 @@
 import { DeviceError } from "./errors.ts";
 
-/** Dawn, built for Node. By a name that is no literal, so that only those download its 130 MB who ask for it. */
+/** Dawn, built for Node. Imported by a computed name, so that its 130 MB are downloaded only on demand. */
 export const DAWN_PACKAGE: string = "npm:webgpu@0.6.2";
 
-/** Subgroup matrices count as unsafe while they are an experiment; timestamps are else rounded to 65 µs. */
+/** Subgroup matrices count as unsafe while they are experimental. Timestamps would be rounded to 65 µs. */
 const TOGGLES = [
   "enable-dawn-features=allow_unsafe_apis,use_vulkan_memory_model",
   "disable-dawn-features=timestamp_quantization",
 ];
 
 /**
- * Dawn (`npm:webgpu`) in place of Deno's own WebGPU: a second implementation, and the one with tensor cores. Loaded, and
- * downloaded, when it is called; needs `--allow-ffi`. `flags` go to Dawn's `create` beside those it is made with here.
+ * Loads Dawn (`npm:webgpu`) to use in place of Deno's own WebGPU: a second implementation, and the one with tensor
+ * cores. Downloads it at the first call. Needs permission to call native code (`--allow-ffi`).
+ *
+ * @param flags More flags for Dawn's `create`, after those that bitwise needs.
  *
  * @example
  * ```ts ignore
@@ -21,7 +23,7 @@ const TOGGLES = [
  * using model = await InfinityModel.load("models/infinity-2b", { gpu: await dawn(), type: "f16" });
  * ```
  *
- * @throws {DeviceError} `no-dawn`: it cannot be loaded; says what to do.
+ * @throws {DeviceError} `no-dawn`: it cannot be loaded; the message says what to do.
  */
 export async function dawn(...flags: string[]): Promise<GPU> {
   try {
@@ -30,12 +32,14 @@ export async function dawn(...flags: string[]): Promise<GPU> {
     return create([...TOGGLES, ...flags]);
   } catch (cause) {
     const { name, message } = cause as Error;
-    const advice = name === "NotCapable"
-      ? "it is native code, run again with --allow-ffi"
+    const denied = name === "NotCapable";
+    const reason = denied
+      ? "it is native code, which this process may not call"
       : `${
         message.split("\n")[0]
       }; where npm can be reached, run deno cache --no-lock ${DAWN_PACKAGE}`;
-    throw new DeviceError("no-dawn", `Cannot load Dawn: ${advice}`, { cause });
+    const hint = denied ? "allow-ffi" : undefined;
+    throw new DeviceError("no-dawn", `Cannot load Dawn: ${reason}`, { cause, hint });
   }
 }
 
@@ -50,8 +54,8 @@ const timed: typeof setImmediate = (callback, ...args) =>
     : setImmediate(callback, ...args);
 
 /**
- * While the GPU works, Dawn asks by `setImmediate` how far it is, each time with a new native function. Deno 2.9 takes
- * time in the square of their number to collect them, so that seconds of waiting cost minutes: once a millisecond is enough.
+ * While the GPU works, Dawn polls it by `setImmediate`, each time with a new native function. Deno 2.9 takes time in the
+ * square of their number to collect them, so seconds of waiting would cost minutes. Polls once a millisecond instead.
  */
 function pollGently(): void {
   host.setImmediate = timed;

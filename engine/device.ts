@@ -1,7 +1,7 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "./errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
-import { Memory } from "./memory.ts";
+import { Memory, type MemoryRole } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
 import { Recorder } from "./recorder.ts";
 import {
@@ -14,16 +14,20 @@ import {
 } from "./tensor.ts";
 import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
-/** `writeBuffer` stages without limit until the next submit, so large uploads go in chunks of this size. */
+/** Bytes of one chunk of a large upload: `writeBuffer` stages without limit until the next submit. */
 const UPLOAD_CHUNK = 4 * 1024 * 1024;
-/** From here on an upload is submitted at once: its staging memory is then used again, which is faster than new pages. */
+/** Uploads of this many bytes are submitted at once: reusing staging memory is faster than touching new pages. */
 const LARGE_UPLOAD = 1024 * 1024;
 
+function floatTexel({ dtype }: Tensor): TexelFormat {
+  return dtype === "f16" ? "rgba16float" : "rgba32float";
+}
+
 /**
- * A GPU (or a software one): memory, the command stream and transfers.
+ * A GPU, or a software adapter: its memory, its command stream, and transfers to and from it.
  *
  * There is one stream. {@link Device.run} records; {@link Device.upload}, {@link Device.read} and
- * {@link Device.flush} send what was recorded first, so everything happens in program order.
+ * {@link Device.flush} first submit what was recorded, so everything happens in program order.
  *
  * @example
  * ```ts
@@ -37,9 +41,9 @@ const LARGE_UPLOAD = 1024 * 1024;
 export class Device {
   /** The account of GPU memory. */
   readonly memory: Memory;
-  /** Variants that were measured to be fast on this adapter; the others are chosen by its class. */
+  /** Kernel variants that were measured to be fast on this adapter. The adapter's class decides about all others. */
   tuning: Tuning = {};
-  /** GPU→CPU read-backs so far; generation makes exactly one. */
+  /** Number of read-backs from the GPU so far. Generation makes exactly one. */
   readBacks = 0;
   #recorder: Recorder;
   #error: Error | null = null;
@@ -49,7 +53,7 @@ export class Device {
   private constructor(
     /** The underlying WebGPU device. */
     readonly gpu: GPUDevice,
-    /** What was found and granted. */
+    /** What the adapter offers and what was granted. */
     readonly capabilities: Capabilities,
   ) {
     this.memory = new Memory(gpu);
@@ -87,25 +91,38 @@ export class Device {
         "gpu-out-of-memory",
         `Out of GPU memory with ${
           formatBytes(this.memory.liveBytes)
-        } in use (${text}); try a smaller batch or --type f16`,
-        { cause: error },
+        } in use (${text}); try a smaller batch or smaller weights`,
+        { cause: error, hint: "use-f16" },
       )
       : new DeviceError("gpu-error", `The GPU refused work: ${error.message}`, { cause: error });
   }
 
   /**
-   * So far: dispatches recorded, their multiplications and additions where they tell them (linear layers, convolutions,
-   * attention), submits made, pipelines compiled.
+   * Counts since the device was opened: recorded dispatches, their multiplications and additions where a kernel gives
+   * them (linear layers, convolutions, attention), submits, and compiled pipelines.
    */
   get counters(): { dispatches: number; flops: number; submits: number; pipelines: number } {
     const { dispatches, flops, submits, pipelines } = this.#recorder;
     return { dispatches, flops, submits, pipelines };
   }
 
-  /** A tensor with undefined contents. `label` names it in messages. */
-  tensor(dtype: TensorDType, shape: readonly number[], label: string = "tensor"): Tensor {
+  /**
+   * Allocates a tensor with undefined contents.
+   *
+   * @param dtype Element type.
+   * @param shape Extent of each axis, outermost first.
+   * @param label Names it in messages.
+   * @param role What it is for, in the account of memory.
+   * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one binding of this adapter.
+   */
+  tensor(
+    dtype: TensorDType,
+    shape: readonly number[],
+    label: string = "tensor",
+    role: MemoryRole = "workspace",
+  ): Tensor {
     const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
-    const buffer = this.memory.allocate(bytes, label);
+    const buffer = this.memory.allocate(bytes, label, role);
     const release = () => this.memory.release(buffer);
     const tensor = new Tensor(dtype, shape, { buffer, release });
     this.#made?.push(tensor);
@@ -113,8 +130,8 @@ export class Device {
   }
 
   /**
-   * Runs `make`; if it throws, say for lack of memory, the tensors it made are disposed, since nobody else could. It must
-   * not wait, or it would take others' tensors for its own.
+   * Runs `make`. If it throws, for lack of memory for instance, disposes the tensors that it made, which nothing else
+   * refers to. `make` must be synchronous, or tensors made by others in the meantime would count as its own.
    */
   allOrNothing<T>(make: () => T): T {
     const outer = this.#made;
@@ -130,51 +147,62 @@ export class Device {
     }
   }
 
-  /** A tensor holding `data`, whose element type must be that of `dtype`. */
-  from(dtype: TensorDType, shape: readonly number[], data: TensorData, label?: string): Tensor {
-    const tensor = this.tensor(dtype, shape, label);
+  /**
+   * Allocates a tensor and uploads `data`, whose element type must be that of `dtype`. See {@link Device.tensor}.
+   *
+   * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one binding of this adapter.
+   */
+  from(
+    dtype: TensorDType,
+    shape: readonly number[],
+    data: TensorData,
+    label?: string,
+    role?: MemoryRole,
+  ): Tensor {
+    const tensor = this.tensor(dtype, shape, label, role);
     this.upload(tensor, data);
     return tensor;
   }
 
   /**
-   * A texture holding a tensor of whole rows of {@link TEXTURE_WIDTH} texels: vec4s of f32 or f16, or with a `format` u32s
-   * whose four bytes it normalises.
+   * Copies a tensor of whole rows of {@link TEXTURE_WIDTH} texels to a texture of its own. Texels are vec4s of f32 or
+   * f16, or with another `format` u32s whose four bytes it normalises.
    *
-   * @throws {KernelError} if the tensor does not fit a texture.
+   * @throws {KernelError} `bad-shape`: the tensor does not fit a texture.
    */
   texture(
     data: Tensor,
-    format: TexelFormat = data.dtype === "f16" ? "rgba16float" : "rgba32float",
+    format: TexelFormat = floatTexel(data),
     label: string = "texture",
+    role: MemoryRole = "workspace",
   ): Texture {
     const bytesPerRow = TEXTURE_WIDTH * TEXEL_BYTES[format];
     const rows = data.byteLength / bytesPerRow;
     if (rows % 1 || rows > this.gpu.limits.maxTextureDimension2D) {
       throw new KernelError("bad-shape", `Cannot make a texture of [${data.shape}]`);
     }
-    const texture = this.memory.createTexture(rows, format);
+    const texture = this.memory.createTexture(rows, format, label);
     this.flush();
     const encoder = this.gpu.createCommandEncoder();
     const source = { buffer: data.buffer, offset: data.byteOffset, bytesPerRow };
     encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows]);
     this.gpu.queue.submit([encoder.finish()]);
-    this.memory.count(data.byteLength, label);
+    this.memory.count(data.byteLength, role);
     return new Texture(texture, format, data.byteLength, () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
       texture.destroy();
-      this.memory.count(-data.byteLength, label);
+      this.memory.count(-data.byteLength, role);
     });
   }
 
   /**
-   * A copy of a tensor of whole vec4s of f32 or f16 in a texture, made in the order of dispatches. Disposed of, the texture is kept
-   * for reuse; what is recorded by then still runs.
+   * Copies a tensor of whole vec4s of f32 or f16 to a texture, in the order of dispatches. A disposed texture is kept for
+   * reuse; work recorded before still runs.
    *
-   * @throws {KernelError} if no texture is as large.
+   * @throws {KernelError} `bad-shape`: no texture is large enough.
    */
   stage(tensor: Tensor, label: string = "staged"): Texture {
-    const format = tensor.dtype === "f16" ? "rgba16float" : "rgba32float";
+    const format = floatTexel(tensor);
     const texels = tensor.byteLength / TEXEL_BYTES[format];
     // a power of two, since each size that is kept is memory
     const rows = 2 ** Math.ceil(Math.log2(Math.max(1, texels / TEXTURE_WIDTH)));
@@ -183,11 +211,11 @@ export class Device {
     }
     const texture = this.memory.takeTexture(rows, format, label);
     this.#recorder.copy(tensor, texture, format);
-    const release = () => this.memory.releaseTexture(texture, label);
+    const release = () => this.memory.releaseTexture(texture);
     return new Texture(texture, format, tensor.byteLength, release);
   }
 
-  /** Writes `data` over `tensor` from byte `offset` on, after all recorded work. */
+  /** Writes `data` to `tensor` from byte `offset` on, after all recorded work. */
   upload(tensor: Tensor, data: TensorData, offset: number = 0): void {
     if (offset + data.byteLength > Math.ceil(tensor.byteLength / 4) * 4) {
       throw new DeviceError(
@@ -209,7 +237,7 @@ export class Device {
     }
   }
 
-  /** Copies `from` over the beginning of `to`, or from its byte `offset` on. Both must lie on 4-byte boundaries. */
+  /** Copies `from` to the beginning of `to`, or to its byte `offset`. Both must lie on 4-byte boundaries. */
   copy(from: Tensor, to: Tensor, offset: number = 0): void {
     const bytes = Math.ceil(from.byteLength / 4) * 4;
     if (bytes === 0) return;
@@ -230,19 +258,27 @@ export class Device {
     this.#recorder.flush();
   }
 
-  /** Gives the memory that is kept for reuse back to the GPU, if it is more than `keep` bytes. */
+  /** Frees the memory kept for reuse if it exceeds `keep` bytes. */
   trim(keep: number = 0): void {
     if (this.memory.pooledBytes <= keep) return;
     this.#recorder.forget();
     this.memory.trim();
   }
 
-  /** Reads one tensor back. Waits for the GPU; blocks the thread in Deno while it works. */
+  /**
+   * Reads one tensor back as its elements. Waits for the GPU; in Deno this blocks the thread while the GPU works.
+   *
+   * @throws {DeviceError | OutOfMemoryError} What the GPU has reported.
+   */
   async read(tensor: Tensor): Promise<TensorData> {
     return (await this.readAll([tensor]))[0]!;
   }
 
-  /** Reads tensors back in one transfer. @throws what the GPU reported since the last call. */
+  /**
+   * Reads tensors back in one transfer.
+   *
+   * @throws {DeviceError | OutOfMemoryError} What the GPU has reported.
+   */
   async readAll(tensors: readonly Tensor[]): Promise<TensorData[]> {
     this.flush();
     let total = 0;
@@ -276,21 +312,29 @@ export class Device {
     return data;
   }
 
-  /** Waits until the GPU has done all that was recorded. @throws what the GPU reported meanwhile. */
+  /**
+   * Waits until the GPU has done all recorded work.
+   *
+   * @throws {DeviceError | OutOfMemoryError} What the GPU has reported.
+   */
   async finish(): Promise<void> {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();
     this.check();
   }
 
-  /** Throws the first error the GPU has reported, if any, and keeps doing so; errors arrive asynchronously. */
+  /**
+   * Throws the first error that the GPU has reported, if any, now and at every later call. Errors arrive asynchronously.
+   *
+   * @throws {DeviceError | OutOfMemoryError} That error.
+   */
   check(): void {
     if (this.#error) throw this.#error;
   }
 
   /**
-   * Makes the device usable again after an {@link OutOfMemoryError}, once what failed is disposed: forgets the error, and
-   * the memory kept for reuse, some of which may never have been there.
+   * Makes the device usable again after an {@link OutOfMemoryError}, once what failed is disposed. Forgets the error, and
+   * frees the memory kept for reuse, parts of which may never have been allocated.
    */
   recover(): void {
     this.trim();
@@ -304,7 +348,7 @@ export class Device {
     return this.#recorder.profiler = new Profiler(this.gpu);
   }
 
-  /** Frees pooled memory and closes the device. Tensors of it are dead afterwards. */
+  /** Frees pooled memory and closes the device. Its tensors are unusable afterwards. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -312,7 +356,7 @@ export class Device {
     this.gpu.destroy();
   }
 
-  /** {@link Device.dispose}, for `using`. */
+  /** Calls {@link Device.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

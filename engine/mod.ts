@@ -7,7 +7,7 @@ export { dryGpu } from "./dry_gpu.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
 export * from "./kernel.ts";
-export type { Memory } from "./memory.ts";
+export type { Memory, MemoryRole } from "./memory.ts";
 export type { Done, KernelTime, Profiler } from "./profiler.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_header.ts";

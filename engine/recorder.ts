@@ -176,7 +176,7 @@ export class Recorder {
   flush(): void {
     if (this.#pending.length === 0) return;
     const bytes = Math.max(16, this.#paramsLength);
-    const uniforms = this.#memory.allocate(bytes, "kernel parameters", "uniform");
+    const uniforms = this.#memory.allocate(bytes, "kernel parameters", "workspace", "uniform");
     this.#device.queue.writeBuffer(uniforms, 0, this.#params, 0, this.#paramsLength);
     const encoder = this.#device.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;

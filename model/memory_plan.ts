@@ -1,4 +1,4 @@
-import { Device, dryGpu, formatBytes, OutOfMemoryError } from "../engine/mod.ts";
+import { Device, dryGpu, formatBytes, type MemoryRole, OutOfMemoryError } from "../engine/mod.ts";
 import { InfinityModel } from "./infinity.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "./config/types.ts";
@@ -65,13 +65,8 @@ export class Ledger {
   }
 
   /** Observes {@link Memory.observer}. */
-  readonly observe = (label: string, bytes: number, held: number): void => {
-    const kind = label.startsWith("weight ")
-      ? "weights"
-      : /^(KV |cross-attention cache)/.test(label)
-      ? "cache"
-      : "workspace";
-    this.#live[kind] += bytes;
+  readonly observe = (role: MemoryRole, bytes: number, held: number): void => {
+    this.#live[role] += bytes;
     this.#held = held;
     const last = this.stages.length - 1;
     if (held <= this.stages[last]!.peak) return;

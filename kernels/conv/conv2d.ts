@@ -96,7 +96,7 @@ export function packConv(
     Math.ceil(N / 4),
     texture,
   );
-  const packed = device.tensor(dtype, [vectors * 4], label);
+  const packed = device.tensor(dtype, [vectors * 4], label, "weights");
   device.run(packKernel, {
     specialise: { W: dtype, WG: 64 },
     functions: packedIndex(lanes),
@@ -104,7 +104,7 @@ export function packConv(
     params: { C, N, taps, columns: pitch, across, down: rows },
     workgroups: grid(Math.ceil(rows * across / 64)),
   });
-  const packedWeight = lanes ? device.texture(packed, undefined, label) : packed;
+  const packedWeight = lanes ? device.texture(packed, undefined, label, "weights") : packed;
   if (lanes) packed.dispose();
   return { weight: packedWeight, dtype, bias, C, N, size };
 }

@@ -90,10 +90,10 @@ export function packLinear(
     format.rowsPerElement,
   );
   const elements = vectors * TEXEL_BYTES[format.texel] / ELEMENT_BYTES[format.dtype];
-  const packed = device.tensor(format.dtype, [elements], label);
+  const packed = device.tensor(format.dtype, [elements], label, "weights");
   const blocks = Math.ceil(K / QUANTISED_BLOCK);
   const scales = quantisation
-    ? device.tensor("u32", [blocks, columns * 2], `${label} scales`)
+    ? device.tensor("u32", [blocks, columns * 2], `${label} scales`, "weights")
     : null;
   const down = depth / multiple;
   const index = packedIndex(lanes);
@@ -127,7 +127,7 @@ export function packLinear(
     }
     first += n;
   }
-  const weight = lanes ? device.texture(packed, format.texel, label) : packed;
+  const weight = lanes ? device.texture(packed, format.texel, label, "weights") : packed;
   if (lanes) packed.dispose();
   return { weight, dtype, scales, bias, K, N };
 }

@@ -98,7 +98,7 @@ export class Weights {
     const label = `weight ${name}`;
     const blocks = storedBlocks(this.file.tensors, name);
     if (blocks) return await this.#dequantised(name, blocks);
-    const y = this.keep(this.device.tensor("f32", shape, label));
+    const y = this.keep(this.device.tensor("f32", shape, label, "weights"));
     if (byteLength < SMALL || !["F32", "F16", "BF16"].includes(dtype)) {
       this.device.upload(y, await this.file.readFloat32(name));
       return y;
@@ -114,7 +114,7 @@ export class Weights {
   /** A tensor's bytes as they are, in `raw` if it is given. */
   async #raw(name: string, raw?: Tensor): Promise<Tensor> {
     const words = [Math.ceil(this.file.get(name).byteLength / 4)];
-    raw ??= this.keep(this.device.tensor("u32", words, `weight ${name}`));
+    raw ??= this.keep(this.device.tensor("u32", words, `weight ${name}`, "weights"));
     // taken while it is in use, so that tensors may load side by side
     const scratch = this.#scratch ?? new Uint8Array(CHUNK);
     this.#scratch = undefined;
@@ -130,7 +130,7 @@ export class Weights {
     if (fault) {
       throw new CheckpointError("wrong-shape", `Cannot load "${this.file.name}": ${fault}`);
     }
-    const y = this.keep(this.device.tensor("f32", blocks.shape, `weight ${name}`));
+    const y = this.keep(this.device.tensor("f32", blocks.shape, `weight ${name}`, "weights"));
     const x = await this.#raw(name);
     const scales = await this.#raw(scalesOf(name));
     dequantise(this.device, { x, scales, y, type: blocks.type });
@@ -154,7 +154,12 @@ export class Weights {
     const rows = Math.floor(PART / (C * 4));
     const parts: Tensor[] = [];
     for await (const { bytes } of this.file.chunks(name, rows * rowBytes)) {
-      const part = this.device.tensor("f32", [bytes.length / rowBytes, C], `weight ${name}`);
+      const part = this.device.tensor(
+        "f32",
+        [bytes.length / rowBytes, C],
+        `weight ${name}`,
+        "weights",
+      );
       this.device.upload(part, toFloat32(bytes, dtype));
       parts.push(this.narrow(part));
     }
@@ -167,7 +172,7 @@ export class Weights {
     const { device } = this;
     const [V = 0] = table.shape;
     const ids = device.from("u32", [V], Uint32Array.from({ length: V }, (_, i) => i));
-    const y = this.keep(device.tensor(this.dtype, table.shape, "weight table"));
+    const y = this.keep(device.tensor(this.dtype, table.shape, "weight table", "weights"));
     embedding(device, { ids, table, y });
     for (const t of [ids, table]) t.dispose();
     return y;
@@ -224,7 +229,7 @@ export class Weights {
     if (values.length !== elementCount(shape)) {
       throw new CheckpointError("wrong-shape", `${label} holds ${values.length} values`);
     }
-    return this.keep(this.device.from("f32", shape, values, `weight ${label}`));
+    return this.keep(this.device.from("f32", shape, values, `weight ${label}`, "weights"));
   }
 
   /** Makes something live as long as these weights. */

@@ -68,7 +68,7 @@ class SyntheticWeights extends Weights {
     const parts: Tensor[] = [];
     for (let first = 0; first < V; first += rows) {
       const shape = [Math.min(rows, V - first), C];
-      const part = this.device.tensor("f32", shape, `weight ${name}`);
+      const part = this.device.tensor("f32", shape, `weight ${name}`, "weights");
       randomNormal(this.device, {
         y: part,
         key: hash(`${name} ${first}`),
@@ -80,7 +80,7 @@ class SyntheticWeights extends Weights {
   }
 
   override tensor(name: string, shape: readonly number[]): Promise<Tensor> {
-    const y = this.keep(this.device.tensor("f32", shape, `weight ${name}`));
+    const y = this.keep(this.device.tensor("f32", shape, `weight ${name}`, "weights"));
     randomNormal(this.device, { y, key: hash(name), ...distribution(name, shape) });
     return Promise.resolve(y);
   }

@@ -214,7 +214,8 @@ async function load(weights: Weights, config: T5Config): Promise<T5Weights> {
       { length: 2 * centre + 1 },
       (_, i) => relativePositionBucket(i - centre, config),
     ),
-    "weight position buckets",
+    "position buckets",
+    "weights",
   ));
   return {
     shared,

@@ -64,7 +64,7 @@ export class State {
     this.rope = { cos: table(tables.cos), sin: table(tables.sin) };
 
     const keysValues = (shape: number[], label: string): KeysValues => {
-      const make = () => this.#keep(device.tensor(dtype, [...shape, C], label));
+      const make = () => this.#keep(device.tensor(dtype, [...shape, C], label, "cache"));
       return { k: make(), v: make() };
     };
     const { batch } = passes[0]!;

@@ -96,6 +96,7 @@ export function textContext(
       owner.dtype,
       [projected.shape[0]!, 2 * C],
       "cross-attention cache",
+      "cache",
     );
     matmul(device, { x: projected, linear: block.crossKv, y });
     return y;

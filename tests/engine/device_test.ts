@@ -196,12 +196,25 @@ Deno.test("Memory counts live and peak bytes and gives everything back", async (
   assertEquals(memory.pooledBytes, 0);
 });
 
+Deno.test("Device.tensor() and Device.texture() account for memory by role", async () => {
+  using own = await Device.open();
+  const live = { weights: 0, cache: 0, workspace: 0 };
+  own.memory.observer = (role, bytes) => live[role] += bytes;
+  const cache = own.tensor("f32", [64], "keys", "cache");
+  const rows = own.tensor("f32", [4096], "rows");
+  const texture = own.texture(rows, undefined, "packed", "weights");
+  assertEquals(live, { weights: 16384, cache: 256, workspace: 16384 });
+  for (const item of [cache, rows, texture]) item.dispose();
+  assertEquals(live, { weights: 0, cache: 0, workspace: 0 });
+});
+
 Deno.test("Device.tensor() names the tensor and the bytes where they do not fit", () => {
   const error = assertThrows(
     () => device.tensor("f32", [2 ** 20, 2 ** 14], "KV cache"),
     OutOfMemoryError,
   );
-  assert(/KV cache.*69 GB.*--type f16/.test(error.message), error.message);
+  assert(/KV cache.*69 GB.*a smaller batch/.test(error.message), error.message);
+  assertEquals(error.hint, "use-f16");
 });
 
 Deno.test("Device.upload() and Device.read() keep bytes of every dtype and odd size", async () => {

@@ -353,7 +353,7 @@ Deno.test("generate() fails where the GPU runs out of memory, and works again af
   await assertRejects(
     () => model.generate({ prompt: "cat", onProgress: ({ scale }) => scale === 1 && runOut() }),
     OutOfMemoryError,
-    "(no room); try a smaller batch or --type f16",
+    "(no room); try a smaller batch or smaller weights",
   );
   assertEquals([device.memory.liveBytes, device.memory.pooledBytes], [live, 0]);
   assertEquals((await model.generate({ prompt: "cat" })).images.length, 1);
