@@ -6,17 +6,18 @@ import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/keys.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
+import { DecodedImage } from "./generate/decoded_image.ts";
 import { type Encode, planDrawing } from "./generate/editing.ts";
 import { type DrawnScale, generate, outcome, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
-import { imageBitsOf, imagesOf, type Result } from "./generate/images.ts";
+import { imageBitsOf, imagesOf, Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./generate/parts.ts";
 import type { Plan } from "./generate/plan.ts";
 import { SyntheticSource, WordTokenizer } from "./generate/synthetic.ts";
 import { promptsOf, TextSide } from "./generate/text_side.ts";
 import { savedTuning } from "./generate/tuning.ts";
-import { type DecodedImage, decodedImage, VisualTokenizer } from "./generate/visual_tokenizer.ts";
+import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 import type { VaeDecoder } from "./vae/vae.ts";
 
@@ -379,7 +380,7 @@ export class InfinityModel {
         images: (ended - textDone) / 1000,
         total: (ended - began) / 1000,
       };
-      return { images, trace: next.value.trace.entries, seconds, warnings };
+      return new Result(images, next.value.trace.entries, seconds, warnings);
     } finally {
       text.features.dispose();
       transformer.end();
@@ -391,7 +392,7 @@ export class InfinityModel {
     const bits = imageBitsOf(this.config, schedule, tokens, images);
     const image = async (index: number = 0): Promise<DecodedImage> => {
       const of = bits[index];
-      if (of && pixels) return decodedImage(pixels[index]!, of.width, of.height);
+      if (of && pixels) return new DecodedImage(pixels[index]!, of.width, of.height);
       if (of) return await this.decode(of);
       throw new InputError("bad-value", `Cannot show image ${index}: there are ${images}, from 0`);
     };

@@ -3,7 +3,7 @@ import type { Io } from "./io.ts";
 import { checkWritable, outputPaths } from "./output.ts";
 import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 import type { Step } from "../../model/generate/options.ts";
-import type { DecodedImage } from "../../model/generate/visual_tokenizer.ts";
+import type { DecodedImage } from "../../model/generate/decoded_image.ts";
 
 /** How long each scale of an animation is shown, and the finished image, in milliseconds. */
 const SHOWN = 400;

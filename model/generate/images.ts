@@ -7,33 +7,65 @@ import { VERSION } from "../config/version.ts";
 import type { Generated } from "./generate.ts";
 import { imageParameters } from "./parameters.ts";
 import type { Plan } from "./plan.ts";
-import type { DecodedImage } from "./visual_tokenizer.ts";
+import { DecodedImage } from "./decoded_image.ts";
 import { encodePng } from "../image/png.ts";
 
-/** One image that was drawn. */
-export interface GeneratedImage extends DecodedImage {
-  /** The bits it is made of. */
-  readonly bits: ImageBits;
-  /** The prompt it was made from, if there was one. */
-  readonly prompt?: string;
-  /** The seed that makes it again. */
-  readonly seed: bigint;
-  /** All settings as text, as web UIs read them from a PNG. */
-  readonly parameters: string;
-  /** A PNG file that carries {@link GeneratedImage.parameters}. */
-  toPng(): Uint8Array;
+/** A seed in JSON: a string where a number cannot hold it. */
+function jsonSeed(seed: bigint): number | string {
+  return seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : `${seed}`;
 }
 
-/** What {@link InfinityModel.generate} made. */
-export interface Result {
-  /** One per prompt and batch count. */
-  readonly images: GeneratedImage[];
-  /** Tensors of what happened; empty without `trace`. */
-  readonly trace: TensorToWrite[];
-  /** Wall time of the text side, of the images, and of all. */
-  readonly seconds: { readonly text: number; readonly images: number; readonly total: number };
-  /** What a user should know, a line each: a prompt that was cut, say. */
-  readonly warnings: string[];
+/** A generated image, with what reproduces it. */
+export class GeneratedImage extends DecodedImage {
+  /** Takes pixels, and where they come from. */
+  constructor(
+    rgba: Uint8Array<ArrayBuffer>,
+    width: number,
+    height: number,
+    /** The bits that the image was decoded from. */
+    readonly bits: ImageBits,
+    /** The seed that reproduces it. */
+    readonly seed: bigint,
+    /** All settings as text, as web UIs read them from a PNG. */
+    readonly parameters: string,
+    /** The prompt, if there was one. */
+    readonly prompt?: string,
+  ) {
+    super(rgba, width, height);
+  }
+
+  /** Encodes the image as a PNG file that carries {@link GeneratedImage.parameters}. */
+  override toPng(): Uint8Array<ArrayBuffer> {
+    return encodePng(this.rgba, this.width, this.height, { parameters: this.parameters });
+  }
+
+  /** What JSON holds of the image: its size and what reproduces it, no pixels or bits. */
+  override toJSON(): Record<string, unknown> {
+    const { prompt, seed, parameters } = this;
+    return { ...super.toJSON(), prompt, seed: jsonSeed(seed), parameters };
+  }
+}
+
+/** What {@link InfinityModel.generate} returns. */
+export class Result {
+  /** Takes images and what is known of the run. */
+  constructor(
+    /** For each prompt in turn, as many images as `batchCount` says. */
+    readonly images: GeneratedImage[],
+    /** Logits, bits, codes and images by name; empty without `trace`. */
+    readonly trace: TensorToWrite[],
+    /** Wall time of the text encoder, of the images, and of both. */
+    readonly seconds: { readonly text: number; readonly images: number; readonly total: number },
+    /** One line for each thing that a user should know, such as a prompt that was cut. */
+    readonly warnings: string[],
+  ) {}
+
+  /** What JSON holds: settings, times, warnings and the names of traced tensors; no pixels, bits or other data. */
+  toJSON(): Record<string, unknown> {
+    const { images, seconds, warnings } = this;
+    const trace = this.trace.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+    return { images, seconds, warnings, ...trace.length > 0 && { trace } };
+  }
 }
 
 /** Settings that {@link Plan} does not hold. */
@@ -104,7 +136,6 @@ export function imagesOf(made: Generated, plan: Plan, settings: Settings): Gener
       type: settings.type,
       version: VERSION,
     });
-    const toPng = () => encodePng(rgba, width, height, { parameters });
-    return { width, height, rgba, bits: bits[i]!, prompt, seed, parameters, toPng };
+    return new GeneratedImage(rgba, width, height, bits[i]!, seed, parameters, prompt);
   });
 }

@@ -5,7 +5,7 @@ import type { EditOptions } from "./editing.ts";
 import type { SamplingOptions } from "./plan.ts";
 import type { Hooks } from "./progress.ts";
 import type { TextOptions } from "./text_side.ts";
-import type { DecodedImage } from "./visual_tokenizer.ts";
+import type { DecodedImage } from "./decoded_image.ts";
 
 /** How to load a model. */
 export interface LoadOptions {

@@ -10,21 +10,13 @@ import { bitsOfTokens, type ImageBits, takeScales } from "../bits/image_bits.ts"
 import { quantiseFeatures, sumCodes } from "../bits/quantiser.ts";
 import { type Grid, gridText, scheduleText } from "../config/grid.ts";
 import type { ModelConfig } from "../config/types.ts";
+import { DecodedImage } from "./decoded_image.ts";
 import { decodeSum, splitImages } from "./generate.ts";
 import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
 import type { Parts } from "./parts.ts";
 import { channelsFirst } from "./trace.ts";
-import { encodePng, type Image } from "../image/png.ts";
 import { readImage } from "../image/read_image.ts";
 import { fitImage } from "../image/resize.ts";
-
-/** An image, and its file. */
-export interface DecodedImage extends Readonly<Image> {
-  /** RGBA bytes, row-major. */
-  readonly rgba: Uint8Array<ArrayBuffer>;
-  /** A PNG file. */
-  toPng(): Uint8Array;
-}
 
 /** Encodes and decodes images with a model's VAE. */
 export class VisualTokenizer {
@@ -107,7 +99,7 @@ export class VisualTokenizer {
     const [, height = 0, width = 0] = packed.shape;
     const rgba = splitImages(await device.read(packed), images.length);
     signal?.throwIfAborted();
-    return rgba.map((rgba) => decodedImage(rgba, width, height));
+    return rgba.map((rgba) => new DecodedImage(rgba, width, height));
   }
 
   /** The bits of each scale [B, h·w, d] u32. */
@@ -120,15 +112,6 @@ export class VisualTokenizer {
       return this.device.from("u32", [images.length, h * w, d], data, "bits");
     });
   }
-}
-
-/** RGBA and its file. */
-export function decodedImage(
-  rgba: Uint8Array<ArrayBuffer>,
-  width: number,
-  height: number,
-): DecodedImage {
-  return { width, height, rgba, toPng: () => encodePng(rgba, width, height) };
 }
 
 /** [C, n] to [n, C]. */
