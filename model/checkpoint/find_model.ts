@@ -6,13 +6,19 @@
 
 import { FileError, quote } from "../../engine/mod.ts";
 import { nearest } from "../config/nearest.ts";
+import { readEnv } from "../config/env.ts";
 import { findPreset, type Preset, PRESETS } from "../config/presets.ts";
+import { BOX_MODELS, MODELS_URL } from "./box_models.ts";
+import { downloadModel, type DownloadModelOptions, modelCache } from "./download_model.ts";
 
 /** The folder of the models in the box. */
 const BOX = new URL("../../assets/models/", import.meta.url);
 
 /** The name of the model that is loaded when none is given. */
 const DEFAULT_NAME = "emoji-nano";
+
+/** Options of {@linkcode findModel}. */
+export type FindModelOptions = Pick<DownloadModelOptions, "signal" | "onProgress">;
 
 /**
  * The model that comes with the package: 32×32 emoji.
@@ -33,7 +39,8 @@ export function pulledFolder({ name }: Preset): string {
 }
 
 /**
- * Finds the folder of a model.
+ * Finds the folder of a model. A model of the box that is not beside the code, as in a published or bundled package, is
+ * downloaded into the user's cache once; the environment variable BITWISE_MODELS_URL names another server to ask.
  *
  * @example
  * ```ts ignore
@@ -48,13 +55,20 @@ export function pulledFolder({ name }: Preset): string {
  * @returns What `openFolder` takes: a URL as it is, a path that exists, or the folder that the name stands for.
  * @throws {FileError} `model-not-pulled`: a published model that is not on this machine (hint `pull-model`);
  * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
+ * @throws {DownloadError} A model of the box can neither be found nor downloaded.
+ * @throws What `signal` was aborted with.
  */
-export async function findModel(model?: string | URL): Promise<string | URL> {
-  if (model === undefined) return await defaultModel();
+export async function findModel(
+  model?: string | URL,
+  options: FindModelOptions = {},
+): Promise<string | URL> {
+  if (model === undefined || `${model}` === DEFAULT_MODEL.href) {
+    return await boxModel(DEFAULT_NAME, options);
+  }
   if (model instanceof URL || /^(https?|file):\/\//.test(model)) return model;
   if (model !== "" && await exists(model)) return model;
-  const box = await modelsInBox();
-  if (box.includes(model)) return new URL(`${model}/`, BOX);
+  const box = [...new Set([...await modelsInBox(), ...Object.keys(BOX_MODELS)])].sort();
+  if (box.includes(model)) return await boxModel(model, options);
   const preset = publishedPreset(model);
   if (preset === null) throw notFound(model, box);
   const folder = pulledFolder(preset);
@@ -69,16 +83,17 @@ export async function findModel(model?: string | URL): Promise<string | URL> {
   throw new FileError("model-not-pulled", message, { hint: "pull-model" });
 }
 
-/** The model in the box, unless the code was bundled away from it. */
-async function defaultModel(): Promise<URL> {
-  if (BOX.protocol !== "file:" || await exists(new URL("config.json", DEFAULT_MODEL))) {
-    return DEFAULT_MODEL;
-  }
-  throw new FileError(
-    "model-not-found",
-    `Cannot find the default model at ${quote(DEFAULT_MODEL.href)}: a bundle or compiled program ` +
-      "does not hold it, pass the folder or URL of a model to load()",
-  );
+/** The folder beside the code, else in the cache. */
+async function boxModel(name: string, options: FindModelOptions): Promise<string | URL> {
+  const beside = new URL(`${name}/`, BOX);
+  if (beside.protocol === "file:" && await exists(new URL("config.json", beside))) return beside;
+  const given = readEnv("BITWISE_MODELS_URL");
+  const bases = given
+    ? [given.replace(/\/*$/, "/")]
+    : BOX.protocol === "file:"
+    ? [MODELS_URL]
+    : [BOX.href, MODELS_URL];
+  return await downloadModel(name, { ...options, bases, cache: modelCache(readEnv) });
 }
 
 /** Names of the models that are beside the code, sorted. */

@@ -7,9 +7,8 @@
 
 import { modelInfo, pathsInfo } from "../../deps/@huggingface/hub.ts";
 import { BitwiseError, InputError, quote } from "../../engine/mod.ts";
-import { HubError, Patience } from "./hub_patience.ts";
-
-export { HubError };
+import { connectionLost, fetchFollowing, readBody } from "../download/fetch.ts";
+import { DownloadError, Patience } from "../download/patience.ts";
 
 /** Where the hub is, and who asks. */
 export interface HubOptions {
@@ -37,9 +36,6 @@ export interface Piece {
   readonly at: number;
   readonly bytes: Uint8Array;
 }
-
-const REDIRECTS = [301, 302, 303, 307, 308];
-const HOPS = 8;
 
 /** The Hugging Face hub, or a mirror. */
 export class Hub {
@@ -131,21 +127,9 @@ export class Hub {
       await response.body?.cancel();
       throw this.#nonsense(repository);
     }
-    const reader = (response.body ?? new Blob().stream()).getReader();
-    try {
-      while (true) {
-        patience.renew();
-        const { value, done } = await reader.read().catch((cause) => {
-          throw patience.reason ?? lost(path, cause);
-        });
-        if (done) return;
-        // a slow disk is not a slow hub
-        patience.pause();
-        yield { at, bytes: value };
-        at += value.length;
-      }
-    } finally {
-      await reader.cancel().catch(() => {});
+    for await (const bytes of readBody(response, path, patience)) {
+      yield { at, bytes };
+      at += bytes.length;
     }
   }
 
@@ -157,7 +141,7 @@ export class Hub {
         const url = input instanceof Request ? input.url : `${input}`;
         const response = await this.#fetch(url, init ?? {}, patience, repository);
         const body = await response.arrayBuffer().catch((cause) => {
-          throw patience.reason ?? lost(repository, cause);
+          throw patience.reason ?? connectionLost(repository, cause);
         });
         return new Response(body, { headers: response.headers });
       });
@@ -167,48 +151,36 @@ export class Hub {
     }
   }
 
-  /** Follows redirects itself: each host needs permission, and none but the endpoint gets the token. */
+  /** The endpoint gets the token; where it redirects does not. */
   async #fetch(
-    from: string,
+    url: string,
     init: RequestInit,
     patience: Patience,
     repository: string,
     path?: string,
   ): Promise<Response> {
     const what = path === undefined ? repository : `${path} of ${repository}`;
-    let url = new URL(from);
-    for (let hop = 0; hop < HOPS; hop++) {
-      checkPermission(url);
+    const headers = ({ origin }: URL) => {
       const headers = new Headers(init.headers);
       headers.delete("authorization");
-      if (this.#token !== undefined && url.origin === new URL(this.endpoint).origin) {
+      if (this.#token !== undefined && origin === new URL(this.endpoint).origin) {
         headers.set("authorization", `Bearer ${this.#token}`);
       }
-      const { signal } = patience;
-      patience.renew();
-      const response = await fetch(url, { ...init, headers, redirect: "manual", signal })
-        .catch((cause) => {
-          throw patience.reason ?? unreachable(url, cause);
-        });
-      if (response.ok) return response;
-      await response.body?.cancel();
-      const next = REDIRECTS.includes(response.status) &&
-        URL.parse(response.headers.get("location") ?? "", url);
-      if (!next || !/^https?:$/.test(next.protocol)) {
-        throw this.#refusal(response, repository, what);
-      }
-      url = next;
-    }
-    throw new HubError("bad-answer", `Cannot download ${what}: the hub redirects in circles`);
+      return headers;
+    };
+    const response = await fetchFollowing(url, { what, patience, init, headers });
+    if (response.ok) return response;
+    await response.body?.cancel();
+    throw this.#refusal(response, repository, what);
   }
 
-  #refusal({ status, headers }: Response, repository: string, what: string): HubError {
+  #refusal({ status, headers }: Response, repository: string, what: string): DownloadError {
     const start = `Cannot download ${what}: `;
     if (status === 401 || status === 403) {
       const whose = this.#token === undefined
         ? "and set HF_TOKEN to a token of your account"
         : "with the account that HF_TOKEN is of";
-      return new HubError(
+      return new DownloadError(
         "no-access",
         `${start}the hub refuses access (${status}); accept its licence at ` +
           `${this.endpoint}/${repository} ${whose}`,
@@ -218,15 +190,18 @@ export class Hub {
       const missing = headers.get("x-error-code") === "EntryNotFound" || what !== repository
         ? "file"
         : "repository";
-      return new HubError("not-found", `${start}${this.endpoint} has no such ${missing} (404)`);
+      return new DownloadError(
+        "not-found",
+        `${start}${this.endpoint} has no such ${missing} (404)`,
+      );
     }
     const passing = status === 429 || status >= 500;
     const advice = passing ? "; try again later" : "; check HF_ENDPOINT";
-    return new HubError("refused", `${start}the hub answers ${status}${advice}`, { passing });
+    return new DownloadError("refused", `${start}the hub answers ${status}${advice}`, { passing });
   }
 
-  #nonsense(repository: string, cause?: unknown): HubError {
-    return new HubError(
+  #nonsense(repository: string, cause?: unknown): DownloadError {
+    return new DownloadError(
       "bad-answer",
       `Cannot use what ${this.endpoint} says of ${repository}: it is not as a hub speaks; check HF_ENDPOINT`,
       { cause },
@@ -234,36 +209,6 @@ export class Hub {
   }
 }
 
-/** Asks nothing: a prompt would have to be answered for every host. */
-function checkPermission({ protocol, hostname, port }: URL): void {
-  const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
-  if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
-  throw new HubError(
-    "no-permission",
-    `Cannot pull: Deno was not allowed to reach ${hostname}`,
-    { hint: "allow-net" },
-  );
-}
-
 function rangeStart(response: Response): number {
   return Number(/^bytes (\d{1,15})-/.exec(response.headers.get("content-range") ?? "")?.[1] ?? -1);
-}
-
-function unreachable({ origin }: URL, cause: unknown): HubError {
-  const message = `Cannot reach ${origin}: ${
-    detail(cause)
-  }; check the connection, then run it again`;
-  return new HubError("unreachable", message, { cause, passing: true });
-}
-
-function lost(path: string, cause: unknown): HubError {
-  const message = `Cannot download ${path}: the connection was lost; run it again to go on`;
-  return new HubError("connection-lost", message, { cause, passing: true });
-}
-
-/** `fetch failed`, because `error sending request (…): client error (Connect): …: Connection refused`: what comes last. */
-function detail(error: unknown): string {
-  const cause = error instanceof Error ? error.cause ?? error : error;
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return text.split("\n")[0]!.split(": ").at(-1)!.replace(/ \(os error \d+\)$/, "");
 }

@@ -10,7 +10,8 @@ import { createHash, type Hash } from "node:crypto";
 import { dirname, join, relative } from "../../deps/@std/path.ts";
 import { BitwiseError, FileError, formatBytes, InputError, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
-import { type Hub, HubError, type HubFile } from "./hub.ts";
+import type { Hub, HubFile } from "./hub.ts";
+import { DownloadError } from "../download/patience.ts";
 
 /** How far a download is. */
 export interface DownloadProgress {
@@ -94,7 +95,7 @@ export async function isCached(
  * Downloads a file, unless it is there, and checks it against the hub's digest.
  *
  * @returns Its path in the snapshot of the commit.
- * @throws {HubError} `wrong-digest`: what arrived was removed; or the hub refuses, or the connection is lost: what
+ * @throws {DownloadError} `wrong-digest`: what arrived was removed; or the hub refuses, or the connection is lost: what
  * arrived is kept, and the next call goes on with it.
  * @throws {FileError} `disk-full`: what arrived is kept; `locked`; `not-writable`; `write-failed`.
  */
@@ -155,10 +156,10 @@ async function fetchInto(
       }
       if (done < size) {
         const message = `Cannot download ${name}: the connection was lost; run it again to go on`;
-        throw new HubError("connection-lost", message, { passing: true });
+        throw new DownloadError("connection-lost", message, { passing: true });
       }
     } catch (error) {
-      if (!(error instanceof HubError && error.passing)) throw error;
+      if (!(error instanceof DownloadError && error.passing)) throw error;
       failures = done > start ? 1 : failures + 1;
       if (failures > retries) throw error;
       await delay(pause * 2 ** (failures - 1), hub.signal);
@@ -223,12 +224,12 @@ async function write(
 }
 
 /** What arrived is not the file: it is removed, since nothing can be made of it. */
-async function wrong({ path, file, name }: Open, why: string): Promise<HubError> {
+async function wrong({ path, file, name }: Open, why: string): Promise<DownloadError> {
   // Windows removes no open file, and an empty one is as good
   await file.truncate(0).catch(() => {});
   await Deno.remove(path).catch(() => {});
   const message = `Cannot use ${name}: ${why}; it was removed, run it again to download it anew`;
-  return new HubError("wrong-digest", message);
+  return new DownloadError("wrong-digest", message);
 }
 
 /** A relative link, so that the cache can be moved; Windows makes links for administrators only. */

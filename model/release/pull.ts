@@ -11,7 +11,8 @@
 import { basename, dirname } from "../../deps/@std/path.ts";
 import { BitwiseError, InputError } from "../../engine/mod.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
-import { type Hub, HubError, type HubFile } from "./hub.ts";
+import type { Hub, HubFile } from "./hub.ts";
+import { DownloadError } from "../download/patience.ts";
 import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub_cache.ts";
 import type { Release } from "./release.ts";
 
@@ -63,7 +64,7 @@ export function publishedFile(preset: Preset): string {
  * @param cache The folder of the hub's cache.
  * @returns Where the files are.
  * @throws {InputError} `unpublished`.
- * @throws {HubError} See {@linkcode downloadFile}.
+ * @throws {DownloadError} See {@linkcode downloadFile}.
  * @throws {FileError} See {@linkcode downloadFile}.
  */
 export async function pullRelease(
@@ -126,10 +127,10 @@ function need(hub: Hub, of: Map<string, Wanted>, path: string, repository: strin
   throw absent(hub, path, repository);
 }
 
-function absent(hub: Hub, path: string, repository: string): HubError {
+function absent(hub: Hub, path: string, repository: string): DownloadError {
   const message =
     `Cannot download ${path} of ${repository}: ${hub.endpoint} has no such file (404)`;
-  return new HubError("not-found", message);
+  return new DownloadError("not-found", message);
 }
 
 /** The shards that an index names; none of other files. */
@@ -159,6 +160,6 @@ function shardNames(json: string, path: string): string[] {
     throw new BitwiseError("bad-index", "no shards");
   } catch (cause) {
     const message = `Cannot use ${path}: ${basename(path)} must list shards that lie beside it`;
-    throw new HubError("bad-index", message, { cause });
+    throw new DownloadError("bad-index", message, { cause });
   }
 }

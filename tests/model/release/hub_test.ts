@@ -2,7 +2,8 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { BitwiseError, FileError, InputError } from "../../../engine/mod.ts";
-import { Hub, HubError, type HubOptions } from "../../../model/release/hub.ts";
+import { Hub, type HubOptions } from "../../../model/release/hub.ts";
+import { DownloadError } from "../../../model/download/patience.ts";
 import { downloadFile, type DownloadOptions, hubCache } from "../../../model/release/hub_cache.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 import { COMMIT, digestOf, type Fault, MockHub } from "./mock_hub.ts";
@@ -146,7 +147,7 @@ bench("downloadFile() refuses more than the file has", { bytes: LONG }, async (i
 
 bench("downloadFile() hangs up on silence", { after: 1000, hang: true }, async (it) => {
   const message = await it.fails("stalled", { patience: 100 });
-  assertStringIncludes(message, "the hub has sent nothing for 0.1 s; run it again to go on");
+  assertStringIncludes(message, "the server has sent nothing for 0.1 s; run it again to go on");
   assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
 });
 
@@ -212,7 +213,7 @@ Deno.test("Hub refuses what no hub says", async () => {
   const hub = new Hub({ endpoint: `${mock.endpoint}/` });
   const says = async (answer: () => Response, message: string) => {
     mock.answer = answer;
-    const error = await assertRejects(() => hub.commit("a/b"), HubError);
+    const error = await assertRejects(() => hub.commit("a/b"), DownloadError);
     assertStringIncludes(error.message, message);
     assertEquals(error.message.includes("\n"), false);
   };
@@ -222,12 +223,12 @@ Deno.test("Hub refuses what no hub says", async () => {
   await says(() => Response.json({ sha: "../../../../../../../../../../../../../evil" }), wrong);
   const location = (to: string) => () =>
     new Response(null, { status: 302, headers: { location: to } });
-  await says(location("/again"), "the hub redirects in circles");
+  await says(location("/again"), "the server redirects in circles");
   await says(location("file:///etc/passwd"), "the hub answers 302; check HF_ENDPOINT");
   const file = { type: "file", path: "x", size: 1 };
   for (const oid of ["../../evil", undefined]) {
     mock.answer = () => Response.json([{ ...file, oid }]);
-    await assertRejects(() => hub.files("a/b", COMMIT, ["x"]), HubError, wrong);
+    await assertRejects(() => hub.files("a/b", COMMIT, ["x"]), DownloadError, wrong);
   }
   mock.answer = () => Response.json([{ ...file, path: "../x", oid: "0".repeat(40) }]);
   assertEquals(await hub.files("a/b", COMMIT, ["x"]), []);
@@ -238,7 +239,7 @@ Deno.test("Hub says what to do where it is refused", async () => {
   const says = async (status: number, token: string | undefined, message: string) => {
     mock.answer = () => Response.json({ error: "no" }, { status });
     const hub = new Hub({ endpoint: mock.endpoint, token });
-    const error = await assertRejects(() => hub.commit("a/b"), HubError);
+    const error = await assertRejects(() => hub.commit("a/b"), DownloadError);
     assertEquals(error.message, `Cannot download a/b: ${message}`);
   };
   const licence = `accept its licence at ${mock.endpoint}/a/b`;

@@ -1,15 +1,15 @@
 /**
- * How long to wait for the hub, and the error for when it is not as it should be.
+ * How long a download waits for the server, and the error that ends one.
  *
  * @module
  */
 
 import { BitwiseError, type BitwiseErrorOptions } from "../../engine/mod.ts";
 
-/** The hub refuses, cannot be reached, or sent something else than it promised. */
-export class HubError extends BitwiseError {
-  /** Always `"HubError"`, also when minified. */
-  override readonly name: string = "HubError";
+/** A server refuses, cannot be reached, or sent something else than it promised. */
+export class DownloadError extends BitwiseError {
+  /** Always `"DownloadError"`, also when minified. */
+  override readonly name: string = "DownloadError";
   /** Whether it may work if tried again right away. */
   readonly passing: boolean;
 
@@ -17,47 +17,51 @@ export class HubError extends BitwiseError {
   constructor(
     code: string,
     message: string,
-    options?: BitwiseErrorOptions & { passing?: boolean },
+    options?: BitwiseErrorOptions & { readonly passing?: boolean },
   ) {
     super(code, message, options);
     this.passing = options?.passing ?? false;
   }
 }
 
-/** Runs out where nothing arrives for too long. */
+/** Aborts its signal if nothing arrives for too long. */
 export class Patience {
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Aborted when it has run out, or by the user. */
+  /** Aborted when the time runs out, or by the user. */
   readonly signal: AbortSignal;
 
-  /** @throws The user's reason, if that came first. */
+  /**
+   * @param ms The most milliseconds to wait for the next bytes.
+   * @param user The user's own signal.
+   * @throws The user's reason, if that signal is aborted already.
+   */
   constructor(private readonly ms: number, user: AbortSignal | undefined) {
     this.signal = user ? AbortSignal.any([user, this.#stop.signal]) : this.#stop.signal;
     user?.throwIfAborted();
   }
 
-  /** Why it ended, if it did. */
+  /** Why the signal was aborted; undefined if it was not. */
   get reason(): unknown {
     return this.signal.aborted ? this.signal.reason : undefined;
   }
 
-  /** Starts to count anew. */
+  /** Starts the time anew. */
   renew(): void {
     this.pause();
-    const message = `Cannot go on: the hub has sent nothing for ${
+    const message = `Cannot go on: the server has sent nothing for ${
       this.ms / 1000
     } s; run it again to go on`;
-    const error = new HubError("stalled", message, { passing: true });
+    const error = new DownloadError("stalled", message, { passing: true });
     this.#timer = setTimeout(() => this.#stop.abort(error), this.ms);
   }
 
-  /** Counts no further until renewed. */
+  /** Stops the time until it is renewed. */
   pause(): void {
     clearTimeout(this.#timer);
   }
 
-  /** Ends the count. */
+  /** Stops the time. */
   [Symbol.dispose](): void {
     this.pause();
   }
