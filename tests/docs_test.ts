@@ -1,0 +1,190 @@
+import "./backend.ts";
+import { assert, assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
+import { inFolder } from "./commands/process.ts";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+
+/** The documents whose commands, code and links are checked. */
+const DOCUMENTS = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CHANGELOG.md",
+  ...[...Deno.readDirSync(join(ROOT, "docs"))].map(({ name }) => `docs/${name}`).sort(),
+];
+
+/** Commands that are not run here, by how they begin, and why. */
+const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
+  ["./setup.sh", "installs software; .ci/run runs it, and the demo"],
+  ["git clone", "needs the network"],
+  ["deno task ok", "runs this test"],
+  ["deno task test", "runs this test"],
+  ["deno task check", "is part of the gate that runs this test"],
+  ["deno test", "is part of the gate that runs this test"],
+  ["deno publish", "is part of the gate that runs this test"],
+  ["deno task pull", "needs the network and gigabytes"],
+  ["deno run -A cli.ts pull", "needs the network"],
+  ["deno run -A cli.ts convert DOWNLOADS", "needs a downloaded checkpoint"],
+  ["deno task generate -m models/infinity-2b", "needs a downloaded checkpoint"],
+  ["deno task generate --synthetic", "takes minutes on a CPU"],
+  ["deno run --no-lock -A", "downloads Dawn, which needs the network and a GPU"],
+  ["deno task bench", "takes minutes"],
+];
+
+interface Block {
+  readonly file: string;
+  readonly language: string;
+  readonly text: string;
+}
+
+/** The fenced blocks of a document, without their fences. */
+function blocksOf(file: string): Block[] {
+  const text = Deno.readTextFileSync(join(ROOT, file));
+  return [...text.matchAll(/^( *)```(\w*)[^\n]*\n(.*?)^\1```$/gms)]
+    .map(([, , language = "", text = ""]) => ({ file, language, text }));
+}
+
+/** The commands of a block, without their comments. */
+function commandsOf({ text }: Block): string[] {
+  return text.split("\n").map((line) => line.replace(/(^|\s+)#\s.*$/, "").trim()).filter(Boolean);
+}
+
+/** Why a command is not run, or `undefined` if it is. */
+function reasonNotToRun(command: string): string | undefined {
+  return NOT_RUN.find(([begins]) => command.startsWith(begins))?.[1];
+}
+
+/** Runs a command in a shell and returns what it said, if it failed. */
+async function failureOf(command: string, cwd: string): Promise<string | undefined> {
+  const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: ["-c", command],
+    cwd,
+    clearEnv: true,
+    env: { ...env, NO_COLOR: "1", XDG_RUNTIME_DIR: cwd },
+    stdin: "null",
+  }).output();
+  if (code === 0) return undefined;
+  const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("").trim();
+  return `${command}\n  ended with ${code}: ${said.split("\n").slice(-12).join("\n  ")}`;
+}
+
+/** Runs `test` in a folder that holds the checkout as links, so that nothing is written into it. */
+async function inCheckout(test: (folder: string) => Promise<void>): Promise<void> {
+  await inFolder(async (folder) => {
+    for await (const { name, isDirectory } of Deno.readDir(ROOT)) {
+      if (name === ".git" || /^(models|.*\.png|.*\.safetensors)$/.test(name)) continue;
+      await Deno.symlink(join(ROOT, name), join(folder, name), {
+        type: isDirectory ? "dir" : "file",
+      });
+    }
+    await test(folder);
+  });
+}
+
+/** Removes what commands wrote: all but the links. */
+async function clean(folder: string): Promise<void> {
+  for await (const { name, isSymlink } of Deno.readDir(folder)) {
+    if (!isSymlink) await Deno.remove(join(folder, name), { recursive: true });
+  }
+}
+
+const blocks = DOCUMENTS.flatMap(blocksOf);
+const shell = blocks.filter(({ language }) => language === "sh");
+
+Deno.test("Every command in the documents runs", async () => {
+  const failures: string[] = [];
+  await inCheckout(async (folder) => {
+    for (const block of shell) {
+      for (const command of commandsOf(block)) {
+        if (reasonNotToRun(command)) continue;
+        const failure = await failureOf(command, folder);
+        if (failure) failures.push(`${block.file}: ${failure}`);
+      }
+      await clean(folder);
+    }
+  });
+  assertEquals(failures, []);
+});
+
+Deno.test("Commands that are not run name files that exist, and every exception is needed", async (t) => {
+  const commands = shell.flatMap((block) =>
+    commandsOf(block).map((command) => ({ command, file: block.file }))
+  );
+  const run = commands.filter(({ command }) => !reasonNotToRun(command));
+  assert(run.length >= 25, `only ${run.length} commands are run`);
+  await t.step("files", () => {
+    const missing = commands.filter(({ command }) => reasonNotToRun(command)).flatMap(
+      ({ command, file }) =>
+        (command.match(/[\w./-]+\.(ts|sh|json|wgsl|png|jpg|safetensors)\b/g) ?? [])
+          .filter((path) => !/^(--|mine\.)/.test(path) && !exists(join(ROOT, path)))
+          .map((path) => `${file}: ${path} in ${command}`),
+    );
+    assertEquals(missing, []);
+  });
+  await t.step("exceptions", () => {
+    const unused = NOT_RUN.filter(([begins]) =>
+      !commands.some(({ command }) => command.startsWith(begins))
+    );
+    assertEquals(unused, []);
+  });
+});
+
+Deno.test("The code in the documents compiles and runs", async () => {
+  const files = [...new Set(blocks.filter((b) => b.language === "ts").map((b) => b.file))];
+  assert(files.includes("README.md"));
+  await inCheckout(async (folder) => {
+    const failure = await failureOf(
+      `"${Deno.execPath()}" test -A --doc ${files.join(" ")}`,
+      folder,
+    );
+    assertEquals(failure, undefined);
+  });
+});
+
+Deno.test("Links in the documents lead to files and headings", () => {
+  const broken: string[] = [];
+  for (const file of DOCUMENTS) {
+    const text = Deno.readTextFileSync(join(ROOT, file)).replace(/```.*?```/gs, "");
+    for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [path, heading] = target.split("#") as [string, string?];
+      const found = path ? join(dirname(join(ROOT, file)), path) : join(ROOT, file);
+      if (!exists(found)) broken.push(`${file}: ${target}`);
+      else if (heading && !headingsOf(found).includes(heading)) broken.push(`${file}: ${target}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("README and ARCHITECTURE describe every room, in the same words", () => {
+  const rows = (file: string) =>
+    [...Deno.readTextFileSync(join(ROOT, file)).matchAll(/^\| `([\w/]+\/)` +\| (.*?) +\|/gm)]
+      .map(([, room, purpose]) => `${room} ${purpose}`).sort();
+  const described = rows("README.md");
+  assertEquals(rows("ARCHITECTURE.md").filter((row) => !described.includes(row)), []);
+  const rooms = ["kernels", "model"].flatMap((layer) =>
+    [...Deno.readDirSync(join(ROOT, layer))].filter((entry) => entry.isDirectory)
+      .map(({ name }) => `${layer}/${name}/`)
+  );
+  const names = rows("ARCHITECTURE.md").map((row) => row.split(" ")[0]!);
+  assertEquals([...rooms, "engine/"].filter((room) => !names.includes(room)), []);
+});
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The anchors that GitHub gives a document's headings. */
+function headingsOf(path: string): string[] {
+  return [...Deno.readTextFileSync(path).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replaceAll(" ", "-")
+  );
+}
