@@ -8,7 +8,7 @@ import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
 import { DecodedImage } from "./generate/decoded_image.ts";
 import { type Encode, planDrawing } from "./generate/editing.ts";
-import { type DrawnScale, generate, outcome, type Steps } from "./generate/generate.ts";
+import { generate, outcome, type SampledScale, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import { imageBitsOf, imagesOf, Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
@@ -173,7 +173,7 @@ export class InfinityModel {
    *   prompt: ["red apple", "purple cat"],
    *   cfgScale: [1, 2, 2, 1], // guidance of each scale
    *   signal: AbortSignal.timeout(60_000),
-   *   onProgress: ({ stage, scale, scales }) => console.log(stage, scale, "of", scales),
+   *   onProgress: ({ stage, scale, scales }) => console.log(stage, scale + 1, "of", scales),
    * });
    * console.log(images.map((image) => image.prompt), seconds.total);
    * ```
@@ -388,7 +388,7 @@ export class InfinityModel {
     }
   }
 
-  #step({ schedule, images }: Plan, { scale, bits: tokens, pixels }: DrawnScale): Step {
+  #step({ schedule, images }: Plan, { scale, bits: tokens, pixels }: SampledScale): Step {
     const bits = imageBitsOf(this.config, schedule, tokens, images);
     const image = async (index: number = 0): Promise<DecodedImage> => {
       const of = bits[index];

@@ -127,7 +127,7 @@ export function parseConfig(json: unknown, where: string): ModelConfig {
       tau: defaults.numbers("tau", 0.5, { above: 0, real: true }),
       top_k: defaults.number("top_k", 900, { min: 0 }),
       top_p: defaults.number("top_p", 0.97, { min: 0, max: 1, real: true }),
-      cfg_insertion_layer: defaults.number("cfg_insertion_layer", 0, {
+      cfg_insertion_layer: defaults.numbers("cfg_insertion_layer", 0, {
         min: 1 - transformer.depth,
         max: 0,
       }),

@@ -118,8 +118,8 @@ export interface SamplingDefaults {
   readonly top_k: number;
   /** 0 is off; else a bit's unlikelier value is dropped where its probability is at most 1 − top_p. */
   readonly top_p: number;
-  /** 0 guides the logits, −k the output of block depth − k. */
-  readonly cfg_insertion_layer: number;
+  /** 0 guides the logits, −k the output of block depth − k; one or a list of them. */
+  readonly cfg_insertion_layer: number | readonly number[];
   /** Of the first image. */
   readonly seed: number;
 }

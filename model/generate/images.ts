@@ -74,7 +74,7 @@ export interface Settings {
   readonly type: WeightType;
   readonly prompts: readonly string[] | null;
   readonly negativePrompt?: string;
-  readonly cfgInsertionLayer?: number;
+  readonly cfgInsertionLayer?: number | readonly number[];
   /** Scales kept of an image that was edited. */
   readonly keepScales?: number;
   /** Whether a mask said where. */

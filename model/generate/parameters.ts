@@ -37,8 +37,8 @@ export interface ImageParameters {
   readonly topP: number;
   /** Whether the likelier value of each bit was taken. */
   readonly greedy: boolean;
-  /** 0 the logits, −k the output of block depth − k. */
-  readonly cfgInsertionLayer: number;
+  /** Where guidance was applied: 0 is the logits, −k the output of block depth − k; one or a list of them. */
+  readonly cfgInsertionLayer: number | readonly number[];
   /** Approximations that were on; absent where there were none. */
   readonly fast?: readonly FastMode[];
   /** Scales kept of the image that was edited; absent where none was. */
@@ -74,7 +74,7 @@ export function imageParameters(of: ImageParameters): string {
     ["Top K", of.topK !== 0 && `${of.topK}`],
     ["Top P", of.topP !== 0 && `${of.topP}`],
     ["Greedy", of.greedy && "True"],
-    ["CFG insertion layer", of.cfgInsertionLayer !== 0 && `${of.cfgInsertionLayer}`],
+    ["CFG insertion layer", `${of.cfgInsertionLayer}` !== "0" && `${of.cfgInsertionLayer}`],
     ["Fast", of.fast !== undefined && of.fast.length > 0 && of.fast.join(",")],
     ["Kept scales", of.keepScales !== undefined && `${of.keepScales}`],
     ["Masked", of.masked === true && "True"],
@@ -136,7 +136,7 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     topK: fields.size ? pick("Top K", Number) ?? 0 : undefined,
     topP: fields.size ? pick("Top P", Number) ?? 0 : undefined,
     greedy: fields.size ? fields.get("Greedy") === "True" : undefined,
-    cfgInsertionLayer: fields.size ? pick("CFG insertion layer", Number) ?? 0 : undefined,
+    cfgInsertionLayer: fields.size ? pick("CFG insertion layer", numbers) ?? 0 : undefined,
     fast: pick("Fast", (value) => FAST_MODES.filter((mode) => value.split(",").includes(mode))),
     keepScales: pick("Kept scales", Number),
     masked: pick("Masked", (value) => value === "True"),

@@ -22,8 +22,8 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Takes the likelier value of each bit. */
   readonly greedy?: boolean;
-  /** Where guidance mixes: 0 the logits, −k the output of block depth − k. */
-  readonly cfgInsertionLayer?: number;
+  /** Where guidance is applied: 0 is the logits, −k the output of block depth − k; or a list of these. */
+  readonly cfgInsertionLayer?: number | readonly number[];
   /** Approximations that save work, see {@link FastMode}; none if absent. */
   readonly fast?: readonly FastMode[];
   /** Token grids of the scales, coarse to fine; the model's own if absent. */
@@ -60,8 +60,10 @@ export interface Plan {
   readonly topP: number;
   /** See {@link SamplingOptions}. */
   readonly greedy: boolean;
-  /** Index of the block whose output is guided; null guides the logits. */
-  readonly insertion: number | null;
+  /** Blocks whose output is guided, counted from 0. */
+  readonly guidedBlocks: readonly number[];
+  /** Whether the logits are guided. */
+  readonly guidesLogits: boolean;
   /** How many of the first scales compute the unconditional half: those up to the last that is guided. */
   readonly guidedScales: number;
   /** Approximations that are on, each once. */
@@ -148,14 +150,21 @@ function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bi
   return Array.from({ length: images }, (_, i) => BigInt.asUintN(64, first + BigInt(i)));
 }
 
-function insertionOf(layer: number, depth: number): number | null {
-  if (layer === 0) return null;
-  if (Number.isInteger(layer) && layer < 0 && depth + layer > 0) return depth + layer;
-  return refuse(
-    "bad-value",
-    `Cannot insert guidance at ${layer}: use 0 for the logits, or -1 to -${depth - 1} for the ` +
-      `output of a block counted from the last`,
-  );
+/** Where guidance is applied, from the official `cfg_insertion_layer` (infinity/models/infinity.py). */
+function insertionsOf(
+  given: number | readonly number[],
+  depth: number,
+): Pick<Plan, "guidedBlocks" | "guidesLogits"> {
+  const layers = typeof given === "number" ? [given] : given;
+  const allowed = `use 0 for the logits, or -1 to -${depth - 1} for the output of a block ` +
+    `counted from the last`;
+  if (layers.length === 0) {
+    refuse("bad-value", `Cannot insert guidance at no layer: ${allowed}`);
+  }
+  const bad = layers.find((layer) => !(Number.isInteger(layer) && layer <= 0 && depth + layer > 0));
+  if (bad !== undefined) refuse("bad-value", `Cannot insert guidance at ${bad}: ${allowed}`);
+  const blocks = layers.filter((layer) => layer < 0).map((layer) => depth + layer);
+  return { guidedBlocks: [...new Set(blocks)], guidesLogits: layers.includes(0) };
 }
 
 /**
@@ -215,7 +224,7 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     topK,
     topP,
     greedy: options.greedy ?? false,
-    insertion: insertionOf(
+    ...insertionsOf(
       options.cfgInsertionLayer ?? defaults.cfg_insertion_layer,
       transformer.depth,
     ),

@@ -11,7 +11,7 @@ import type { Pass } from "../transformer/pass.ts";
 export interface Progress {
   /** `scale`: a scale's tokens are drawn; `decode`: the image is made of them. */
   readonly stage: "scale" | "decode";
-  /** Index of the scale, from 0; the number of scales at `decode`. */
+  /** Index of the scale, from 0; that of the last scale at `decode`. */
   readonly scale: number;
   /** Number of scales. */
   readonly scales: number;

@@ -6,7 +6,7 @@ import type { GenerateOptions } from "../../model/generate/options.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
 import type { SamplingOptions } from "../../model/generate/plan.ts";
 import { readPngText } from "../../model/image/png.ts";
-import { assertNear, device } from "../kernels/harness.ts";
+import { assertNear, device, relativeError } from "../kernels/harness.ts";
 import { assertReproduces, traced } from "./golden_model.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
@@ -208,14 +208,14 @@ Deno.test("generate() reports each scale and ends at an abort between two", asyn
   await model.generate({
     prompt: "sun",
     onProgress: ({ stage, scale, scales, height, width }) =>
-      seen.push(`${stage} ${scale}/${scales} ${height}x${width}`),
+      seen.push(`${stage} ${scale + 1} of ${scales} ${height}x${width}`),
   });
   assertEquals(seen, [
-    "scale 0/4 1x1",
-    "scale 1/4 2x2",
-    "scale 2/4 3x3",
-    "scale 3/4 4x4",
-    "decode 4/4 32x32",
+    "scale 1 of 4 1x1",
+    "scale 2 of 4 2x2",
+    "scale 3 of 4 3x3",
+    "scale 4 of 4 4x4",
+    "decode 4 of 4 32x32",
   ]);
   const live = device.memory.liveBytes;
   const controller = new AbortController();
@@ -262,13 +262,17 @@ Deno.test({
 });
 
 Deno.test("generate() guides hidden states at -k as official runs do, and refuses other layers", async () => {
-  const draw = async (cfgInsertionLayer: number) =>
+  const logits = async (cfgInsertionLayer: number | number[]) =>
     traced(await model.generate({ prompt: "cat", cfgInsertionLayer, greedy: true, trace: true }))(
       "scale3.logit_delta",
     );
-  const [logits, hidden] = [await draw(0), await draw(-2)];
-  assert(logits.some((v, i) => Math.abs(v - hidden[i]!) > 1e-3));
-  for (const layer of [1, -4, -0.5]) {
+  const all = [await logits(0), await logits(-2), await logits([-2, 0]), await logits([-2, -1])];
+  for (const [a, one] of all.entries()) {
+    for (const other of all.slice(a + 1)) assert(relativeError(one, other) > 1e-3);
+  }
+  assertEquals(await logits([0]), all[0]);
+  assertEquals(await logits([0, -2, -2]), all[2]);
+  for (const layer of [1, -4, -0.5, [], [-2, 1], [0, NaN]]) {
     await assertRejects(
       () => model.generate({ prompt: "cat", cfgInsertionLayer: layer }),
       InputError,

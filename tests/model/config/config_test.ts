@@ -149,6 +149,8 @@ Deno.test("parseConfig() refuses impossible values by name", () => {
     ["defaults.cfg", "high", "a number"],
     ["defaults.tau", [1, 0], "a list, each a number above 0"],
     ["defaults.cfg_insertion_layer", -4, "a whole number from -3 to 0"],
+    ["defaults.cfg_insertion_layer", [-2, 1], "a list, each a whole number from -3 to 0"],
+    ["defaults.cfg_insertion_layer", [], "a list, each a whole number from -3 to 0"],
     ["name", 7, "text in quotes, on one line"],
     ["name", "two\nlines", "text in quotes, on one line"],
     ["name", "\x1b[2J", "text in quotes, on one line"],

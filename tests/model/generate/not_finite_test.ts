@@ -15,7 +15,7 @@ const FILES = [
   "vae.safetensors",
   "text_encoder/model.safetensors",
 ];
-const MESSAGE = "Cannot draw: the model computed NaN or infinity";
+const MESSAGE = "Cannot generate: the model computed NaN or infinity";
 
 /** A copy of the model in the box with one weight that is NaN. */
 async function copyWithNaN(folder: string, name: string, tensor: string): Promise<void> {
@@ -39,7 +39,7 @@ for (
     ["text_encoder/model.safetensors", "encoder.block.0.layer.0.SelfAttention.q.weight"],
   ] as const
 ) {
-  Deno.test(`generate() refuses to draw with a NaN in ${name}`, () =>
+  Deno.test(`generate() refuses to generate with a NaN in ${name}`, () =>
     inFolder(async (folder) => {
       await copyWithNaN(folder, name, tensor);
       using model = await InfinityModel.load(folder, { device });
@@ -47,7 +47,7 @@ for (
     }));
 }
 
-Deno.test("generate() refuses to draw with NaN in text features, and draws again afterwards", async () => {
+Deno.test("generate() refuses to generate with NaN in text features, and generates again afterwards", async () => {
   using model = await InfinityModel.load(DEFAULT_MODEL, { device });
   const live = device.memory.liveBytes;
   const width = model.config.transformer.text_channels;

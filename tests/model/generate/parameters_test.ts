@@ -52,6 +52,8 @@ Deno.test("parseParameters() reads back all that imageParameters() wrote, throug
     { fast: ["kv"] },
     { fast: ["kv", "prune"], keepScales: 2, masked: true },
     { seed: 2n ** 64n - 1n, greedy: true, cfgInsertionLayer: -2, type: "f16" },
+    { cfgInsertionLayer: [-2, 0] },
+    { cfgInsertionLayer: [-3, -1], cfgScale: [1, 2, 3, 4] },
     { model: 'mine, "best": v2', width: 1024, height: 768, schedule: [[1, 1], [48, 64]] },
   ];
   for (const changes of cases) {

@@ -184,7 +184,7 @@ async function reproduce(
     tau: run.tau_list,
     topK: 0,
     topP: 0,
-    cfgInsertionLayer: run.cfg_insertion_layer[0],
+    cfgInsertionLayer: run.cfg_insertion_layer,
     greedy: run.sampler === "argmax",
     uniforms: run.sampler === "u" ? steps.map((s) => expected.tensor(`${s}.u`).data) : [],
     forceBits: bits.map((b, s) => s < run.gt_leak ? b : undefined),
@@ -231,6 +231,57 @@ Deno.test("golden: transformer_tiny sampling runs ar1 to ar4, bits identical", a
   for (const run of ["ar1", "ar2", "ar3", "ar4"]) {
     await reproduce(transformer, vae, config, expected, run);
   }
+  transformer.dispose();
+  vae.dispose();
+});
+
+Deno.test("generate() guides a block's output and the logits, as both in a row on the CPU", async () => {
+  const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const inputs = await golden("transformer_tiny.golden");
+  const [cfg, tau, blocks] = [3, 0.5, config.transformer.depth];
+  const [n] = inputs.tensor<Int32Array<ArrayBuffer>>("ar2.text_lens").data;
+  using conditional = upload(inputs, "ar2.text");
+  using unconditional = transformer.unconditional([n!]);
+  const rows = [await device.read(conditional), await device.read(unconditional)];
+  const both = concat(rows as Float32Array[]);
+  using features = device.from("f32", [2 * n!, config.transformer.text_channels], both);
+  const mix = (values: ArrayLike<number>) => {
+    const half = values.length / 2;
+    return Float32Array.from(
+      { length: half },
+      (_, i) => cfg * values[i]! + (1 - cfg) * values[half + i]!,
+    );
+  };
+
+  // the first scale by hand, guidance in float64
+  const lens = [n!, n!];
+  const { referenceGrid } = makePlan(config, {}, 1);
+  const schedule: Grid[] = [[1, 1]];
+  const text = transformer.text(features, lens);
+  const pass = transformer.plan({ schedule, first: 0, last: 0, lens, batch: 2 });
+  const state = transformer.state(schedule, referenceGrid, [pass]);
+  transformer.input(pass, null, text, state);
+  for (let i = 0; i < blocks; i++) {
+    transformer.block(i, pass, text, state);
+    if (i !== blocks - 2) continue;
+    const { x } = state.activations(pass);
+    const mixed = mix(await read(x));
+    device.upload(x, concat([mixed, mixed]));
+  }
+  const delta = transformer.head(2, pass, text, state);
+  const expected = mix(await read(delta)).map((v) => v / tau);
+  for (const t of [text, pass, state, delta]) t.dispose();
+
+  const plan = makePlan(config, { cfgScale: cfg, tau, cfgInsertionLayer: [-2, 0], trace: true }, 1);
+  const vae = await VaeDecoder.load(
+    new Weights(device, (await golden("vae_d16")).file, "f32"),
+    config.vae,
+  );
+  const final = () => Promise.resolve(vae);
+  const given = { features, lens };
+  const made = await outcome(generate(device, transformer, { preview: final, final }, given, plan));
+  const entry = made.trace.entries.find(({ name }) => name === "scale0.logit_delta")!;
+  assertNear(entry.data as unknown as ArrayLike<number>, expected, GUIDED, "logits");
   transformer.dispose();
   vae.dispose();
 });
