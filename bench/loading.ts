@@ -1,6 +1,6 @@
 import { median } from "./measure.ts";
 import { type Device, safetensorsHeader, type Tensor, type TensorEntry } from "../engine/mod.ts";
-import { Weights } from "../model/checkpoint/checkpoint.ts";
+import { Weights } from "../model/checkpoint/weights.ts";
 import { openTensorFile } from "../model/checkpoint/files.ts";
 
 /** Tensors of the file that is loaded: 32 of 2048 × 2048, as of a 2B block. */

@@ -5,7 +5,7 @@ import { formatBytes, quote } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/weight_types.ts";
 import { findPreset } from "../model/config/presets.ts";
 import { assembleFolder } from "../model/release/assemble.ts";
-import { presetOf } from "../model/release/release.ts";
+import { presetOf } from "../model/release/find_release.ts";
 
 /** `bitwise convert DIR`: the files of a published model to a model folder. */
 export async function convertFolder(

@@ -9,7 +9,7 @@ import { table } from "./io/table.ts";
 import { dtypeBytes, formatBytes, isDtype, quote, type TensorFile } from "../engine/mod.ts";
 import { holdsBits, readBits } from "../model/bits/bits_file.ts";
 import { bitCount, type ImageBits, takeScales } from "../model/bits/image_bits.ts";
-import { scalesOf, storedBlocks } from "../model/checkpoint/blocks.ts";
+import { scalesOf, storedBlocks } from "../model/checkpoint/quantised_blocks.ts";
 import { gridText } from "../model/config/grid.ts";
 import type { ModelConfig } from "../model/config/types.ts";
 

@@ -107,7 +107,7 @@ export async function pullModel(
 }
 
 async function convert(
-  release: import("../model/release/release.ts").Release,
+  release: import("../model/release/find_release.ts").Release,
   preset: Preset,
   { output, type }: PullModelOptions,
   io: Io,
@@ -176,7 +176,7 @@ async function list(io: Io): Promise<void> {
   const { PRESETS, TEXT_ENCODER } = await import("../model/config/presets.ts");
   const { parseConfig } = await import("../model/config/config.ts");
   const { countParameters, parameterShapes, t5Shapes, vaeShapes } = await import(
-    "../model/checkpoint/shapes.ts"
+    "../model/checkpoint/tensor_shapes.ts"
   );
   const row = (cells: readonly string[]) =>
     cells.map((cell, i) => i ? cell.padStart(15) : cell.padEnd(8)).join("").trimEnd();

@@ -3,7 +3,7 @@ import { WEIGHT_FORMATS, type WeightType } from "../kernels/linear/weight_types.
 import type { ImageBits } from "./bits/image_bits.ts";
 import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
-import type { Part } from "./checkpoint/keys.ts";
+import type { Part } from "./checkpoint/check_tensors.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
 import { DecodedImage } from "./generate/decoded_image.ts";

@@ -31,7 +31,7 @@ export async function folderConfig(folder: string | undefined): Promise<ModelCon
 export async function folderType(folder: string | undefined): Promise<WeightType | undefined> {
   const { findModel } = await import("../../model/checkpoint/find_model.ts");
   const { openFolder } = await import("../../model/checkpoint/folder.ts");
-  const { quantisationOf } = await import("../../model/checkpoint/blocks.ts");
+  const { quantisationOf } = await import("../../model/checkpoint/quantised_blocks.ts");
   const { files: { transformer } } = await folderConfig(folder);
   const files = openFolder(await findModel(folder));
   if (!await files.exists(transformer)) return undefined;

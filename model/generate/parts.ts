@@ -1,9 +1,9 @@
 import { type Device, InputError } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
-import { quantisationOf } from "../checkpoint/blocks.ts";
-import { Weights } from "../checkpoint/checkpoint.ts";
+import { quantisationOf } from "../checkpoint/quantised_blocks.ts";
+import { Weights } from "../checkpoint/weights.ts";
 import type { Folder } from "../checkpoint/folder.ts";
-import { checkFile, type Part, type Use } from "../checkpoint/keys.ts";
+import { checkFile, type Part, type Use } from "../checkpoint/check_tensors.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { T5Encoder } from "../text/t5.ts";
 import { Transformer } from "../transformer/transformer.ts";

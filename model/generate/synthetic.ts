@@ -1,9 +1,14 @@
 import type { Device, Tensor, TensorFile } from "../../engine/mod.ts";
 import { randomNormal } from "../../kernels/elementwise/random_normal.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
-import { PART, Weights } from "../checkpoint/checkpoint.ts";
-import type { Part } from "../checkpoint/keys.ts";
-import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "../checkpoint/shapes.ts";
+import { PART, Weights } from "../checkpoint/weights.ts";
+import type { Part } from "../checkpoint/check_tensors.ts";
+import {
+  type NamedShape,
+  parameterShapes,
+  t5Shapes,
+  vaeShapes,
+} from "../checkpoint/tensor_shapes.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { PartSource } from "./parts.ts";
 

@@ -7,14 +7,14 @@
 import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
-import { checkFile, type Part } from "../checkpoint/keys.ts";
-import { vaeOfName } from "../checkpoint/pairs.ts";
+import { checkFile, type Part } from "../checkpoint/check_tensors.ts";
+import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { parseConfig } from "../config/config.ts";
 import type { Preset } from "../config/presets.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { checkpointRoot } from "./checkpoint_root.ts";
 import { convertFile, type ConvertOptions, openWeights } from "./convert.ts";
-import { findRelease, type Release } from "./release.ts";
+import { findRelease, type Release } from "./find_release.ts";
 
 /** Options of {@linkcode assembleFolder}. */
 export interface AssembleOptions extends Pick<ConvertOptions, "type" | "signal"> {

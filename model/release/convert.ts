@@ -33,7 +33,7 @@ import {
   quantise,
   scalesOf,
   storedBlocks,
-} from "../checkpoint/blocks.ts";
+} from "../checkpoint/quantised_blocks.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files.ts";
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";

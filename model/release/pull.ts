@@ -14,7 +14,7 @@ import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/
 import type { Hub, HubFile } from "./hub.ts";
 import { DownloadError } from "../download/patience.ts";
 import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub_cache.ts";
-import type { Release } from "./release.ts";
+import type { Release } from "./find_release.ts";
 
 /** Options of {@linkcode pullRelease}. */
 export interface PullOptions extends DownloadOptions {

@@ -20,7 +20,7 @@ import {
   viewAs,
 } from "../../engine/mod.ts";
 import { type PickleValue, TensorRef, Tuple } from "./pickle_values.ts";
-import { readStrided, type View, viewSpan } from "./strided.ts";
+import { readStrided, type View, viewSpan } from "./strided_view.ts";
 import { readSavedObject } from "./torch_storages.ts";
 
 const DEPTH_LIMIT = 64;

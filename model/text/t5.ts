@@ -5,7 +5,7 @@ import type { Linear } from "../../kernels/linear/linear.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
-import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { T5Config } from "../config/types.ts";
 
 /** Weights of one block, named after the checkpoint's keys. */

@@ -1,6 +1,6 @@
 import type { Tensor } from "../../engine/mod.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
-import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { TransformerConfig } from "../config/types.ts";
 
 /** Weights of the text's attentive pooling, `text_proj_for_sos.ca` (infinity.py, TextAttentivePool). */

@@ -6,7 +6,7 @@ import { matmul } from "../../kernels/linear/matmul.ts";
 import { adaVectors } from "../../kernels/norm/ada_vectors.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
-import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import type { TransformerWeights } from "./transformer_weights.ts";
 

@@ -7,7 +7,7 @@ import { addLevel } from "../../kernels/tokens/add_level.ts";
 import { copyRows } from "../../kernels/tokens/copy_rows.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import { tokenInput } from "../../kernels/tokens/token_input.ts";
-import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { Grid } from "../config/grid.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import { Block } from "./block.ts";

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../engine/mod.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
-import type { Weights } from "../checkpoint/checkpoint.ts";
-import { blockKey } from "../checkpoint/shapes.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { blockKey } from "../checkpoint/tensor_shapes.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import { loadPool, type PoolWeights } from "./pool_weights.ts";
 

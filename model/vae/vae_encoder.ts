@@ -7,7 +7,7 @@
 
 import { InputError, type Tensor } from "../../engine/mod.ts";
 import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
-import type { Weights } from "../checkpoint/checkpoint.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
 import {
   convolve,

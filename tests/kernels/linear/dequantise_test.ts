@@ -7,7 +7,7 @@ import {
   quantisedBytes,
   type QuantisedType,
 } from "../../../kernels/linear/weight_types.ts";
-import { quantise } from "../../../model/checkpoint/blocks.ts";
+import { quantise } from "../../../model/checkpoint/quantised_blocks.ts";
 import { device, poisoned, random, upload, values } from "../harness.ts";
 
 const SHAPES = [[1, 32], [3, 32], [5, 96], [33, 64], [7, 1056]] as const;

@@ -5,7 +5,7 @@ import {
   parameterShapes,
   t5Shapes,
   vaeShapes,
-} from "../../../model/checkpoint/shapes.ts";
+} from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { parseT5, parseVae } from "../../../model/config/config_parts.ts";
 import { findPreset, FLAN_T5_XL, PRESETS, VAES } from "../../../model/config/presets.ts";

@@ -7,7 +7,7 @@ import type { Result } from "../../../model/generate/images.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../kernels/harness.ts";
-import { PATCHED } from "../checkpoint/patched.ts";
+import { PATCHED } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const patched = await InfinityModel.synthetic(PATCHED, { device });

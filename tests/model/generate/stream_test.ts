@@ -4,7 +4,7 @@ import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import { takeScales } from "../../../model/bits/image_bits.ts";
 import type { Step } from "../../../model/generate/options.ts";
 import { device } from "../../kernels/harness.ts";
-import { PATCHED } from "../checkpoint/patched.ts";
+import { PATCHED } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 

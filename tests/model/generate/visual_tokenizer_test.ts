@@ -12,7 +12,7 @@ import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { psnr } from "../../../model/image/metrics.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { assertNear, device, random } from "../../kernels/harness.ts";
-import { PATCHED } from "../checkpoint/patched.ts";
+import { PATCHED } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);

@@ -7,11 +7,11 @@ import {
   parameterShapes,
   t5Shapes,
   vaeShapes,
-} from "../../../model/checkpoint/shapes.ts";
+} from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { TEXT_ENCODER } from "../../../model/config/presets.ts";
 import { assembleFolder } from "../../../model/release/assemble.ts";
-import { presetOf } from "../../../model/release/release.ts";
+import { presetOf } from "../../../model/release/find_release.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 import { encode, sharded, TINY } from "./tiny_release.ts";
 import { pth, py, storage, tensor } from "./torch_files.ts";

@@ -5,7 +5,7 @@ import {
   parameterShapes,
   t5Shapes,
   vaeShapes,
-} from "../../../model/checkpoint/shapes.ts";
+} from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../../model/config/presets.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, InputError, type Tensor } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { T5Config } from "../../../model/config/types.ts";
 import { relativePositionBucket, T5Encoder } from "../../../model/text/t5.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { bytesSource, encodeSafetensors, Safetensors } from "../../../engine/mod.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
-import { parameterShapes } from "../../../model/checkpoint/shapes.ts";
+import { Weights } from "../../../model/checkpoint/weights.ts";
+import { parameterShapes } from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseTransformer } from "../../../model/config/config_parts.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { assertNear, device, random, upload, values } from "../../kernels/harness.ts";

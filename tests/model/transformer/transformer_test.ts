@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { OutOfMemoryError, type Tensor } from "../../../engine/mod.ts";
 import { type Golden, golden } from "../../goldens.ts";
 import { WEIGHT_TYPES, type WeightType } from "../../../kernels/linear/weight_types.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { Weights } from "../../../model/checkpoint/weights.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, Device, dryGpu, InputError, type Tensor } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { quantiseFeatures, sumCodes } from "../../../model/bits/quantiser.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";

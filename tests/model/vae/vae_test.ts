@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CheckpointError, InputError, type Tensor } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { rgba8 } from "../../../kernels/elementwise/rgba8.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { VaeConfig } from "../../../model/config/types.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";

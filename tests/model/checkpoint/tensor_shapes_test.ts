@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
 import type { TensorFile } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
-import { Weights } from "../../../model/checkpoint/checkpoint.ts";
+import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openFolder } from "../../../model/checkpoint/folder.ts";
 import {
   type NamedShape,
   parameterShapes,
   t5Shapes,
   vaeShapes,
-} from "../../../model/checkpoint/shapes.ts";
+} from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { parseT5, parseTransformer, parseVae } from "../../../model/config/config_parts.ts";
 import { T5Encoder } from "../../../model/text/t5.ts";

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { CheckpointError, type TensorFile } from "../../../engine/mod.ts";
-import { checkFile, type Part } from "../../../model/checkpoint/keys.ts";
-import { vaeOfName } from "../../../model/checkpoint/pairs.ts";
+import { checkFile, type Part } from "../../../model/checkpoint/check_tensors.ts";
+import { vaeOfName } from "../../../model/checkpoint/vae_match.ts";
 import {
   type NamedShape,
   parameterShapes,
   t5Shapes,
   vaeShapes,
-} from "../../../model/checkpoint/shapes.ts";
+} from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { parseVae } from "../../../model/config/config_parts.ts";
 import { findPreset, VAES } from "../../../model/config/presets.ts";

@@ -7,7 +7,7 @@
 
 import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { CheckpointError, FileError, InputError, quote } from "../../engine/mod.ts";
-import { vaeOfName } from "../checkpoint/pairs.ts";
+import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
 
 /** Where the parts of a model lie: files, or the indices of shards. */

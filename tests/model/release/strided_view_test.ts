@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { bytesSource } from "../../../engine/mod.ts";
-import { readStrided, viewSpan } from "../../../model/release/strided.ts";
+import { readStrided, viewSpan } from "../../../model/release/strided_view.ts";
 import { contiguous } from "./torch_files.ts";
 
 /** The elements of a view, one at a time. */

@@ -16,7 +16,13 @@ import {
   type WeightType,
 } from "../../kernels/linear/weight_types.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
-import { inBlocks, scalesFault, scalesOf, type StoredBlocks, storedBlocks } from "./blocks.ts";
+import {
+  inBlocks,
+  scalesFault,
+  scalesOf,
+  type StoredBlocks,
+  storedBlocks,
+} from "./quantised_blocks.ts";
 
 /** Bytes of one part of a table, as f32. */
 export const PART = 64e6;

@@ -5,9 +5,9 @@
  */
 
 import { CheckpointError, quote, type TensorFile } from "../../engine/mod.ts";
-import { scalesFault, scalesOf, storedBlocks } from "./blocks.ts";
-import { checkPair } from "./pairs.ts";
-import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./shapes.ts";
+import { scalesFault, scalesOf, storedBlocks } from "./quantised_blocks.ts";
+import { checkPair } from "./vae_match.ts";
+import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./tensor_shapes.ts";
 import type { ModelConfig } from "../config/types.ts";
 
 /** The files of a model that hold tensors, as config.json calls them. */
