@@ -141,14 +141,6 @@ function readEnv(name: string): string | undefined {
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
-/** Vulkan's loader complains on stderr where this is not set. */
-function quietVulkan(): void {
-  const variable = "XDG_RUNTIME_DIR";
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  if (Deno.build.os !== "linux" || state !== "granted" || Deno.env.get(variable)) return;
-  Deno.env.set(variable, readEnv("TMPDIR") || "/tmp");
-}
-
 /** Aborts at the first Ctrl-C; a second one ends the process at once. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
@@ -164,7 +156,6 @@ function interruption(): AbortSignal {
 }
 
 if (import.meta.main) {
-  quietVulkan();
   const io = processIo(interruption());
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

@@ -1,44 +1,46 @@
 import { DeviceError } from "./errors.ts";
+import type { DebugOptions } from "./debug.ts";
+import { quietVulkan } from "./environment.ts";
 import { widenLavapipe } from "./lavapipe.ts";
 
-/** What the adapter is and what was granted. */
+/** What an adapter is, and what a device of it was granted. */
 export interface Capabilities {
-  /** The adapter's name as its driver gives it. */
+  /** Name of the adapter, as its driver gives it. */
   readonly adapter: string;
-  /** PCI vendor or implementation name, as given. */
+  /** Vendor as the adapter gives it: a PCI id or a name. */
   readonly vendor: string;
-  /** Driver or architecture, as given; may be empty. */
+  /** Driver or architecture as the adapter gives it; may be empty. */
   readonly architecture: string;
-  /** `cpu` for a software adapter; kernels choose their variants by it. */
+  /** `cpu` for a software adapter. Kernels choose their variants by it. */
   readonly class: "cpu" | "gpu";
-  /** The WebGPU implementation: wgpu is Deno's own. */
+  /** WebGPU implementation; `wgpu` is Deno's own. */
   readonly implementation: "wgpu" | "dawn";
   /** Features the device was created with. */
   readonly features: readonly string[];
-  /** f16 storage and arithmetic (`shader-f16`). */
+  /** Whether kernels may use f16 (`shader-f16`). */
   readonly f16: boolean;
-  /** Subgroup built-ins. */
+  /** Whether kernels may use subgroup built-ins. */
   readonly subgroups: boolean;
-  /** Lanes of a subgroup where it is fixed, else 0. */
+  /** Lanes of a subgroup if their number is fixed, otherwise 0. */
   readonly subgroupSize: number;
-  /** Shapes that tensor cores multiply, one subgroup each; empty without them, and always through wgpu. */
+  /** Shapes that a subgroup multiplies on tensor cores; empty without them, and always with wgpu. */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
-  /** Timestamp queries, which {@link Device.profile} needs. */
+  /** Whether there are timestamp queries, which {@link Device.profile} needs. */
   readonly timestamps: boolean;
-  /** Limits of the device, all that the adapter offers. */
+  /** Limits of the device: all that the adapter offers. */
   readonly limits: Readonly<Record<string, number>>;
 }
 
-/** Which variant of a kernel is taken from a size on, by choice, see `kernels/shared/variants.ts`. */
+/** The variant to use from each size on, by choice; see `kernels/shared/variants.ts`. */
 export type Tuning = Readonly<
   Record<string, readonly (readonly [least: number, variant: string])[]>
 >;
 
-/** [M, K] · [K, N] of `componentType`, summed in `resultComponentType`. */
+/** A product of matrices, [M, K] · [K, N], that tensor cores compute at once. */
 export interface SubgroupMatrix {
-  /** Of the factors, such as `f16`. */
+  /** Type of the factors, such as `f16`. */
   readonly componentType: string;
-  /** Of the sum, such as `f32`. */
+  /** Type of the sum, such as `f32`. */
   readonly resultComponentType: string;
   /** Rows of the left factor. */
   readonly M: number;
@@ -50,23 +52,25 @@ export interface SubgroupMatrix {
 
 /** How to open a device. */
 export interface DeviceOptions {
-  /** The WebGPU implementation, such as what `create([])` of `npm:webgpu` makes; `navigator.gpu` if absent. */
+  /** WebGPU implementation, such as {@link dawn} returns; `navigator.gpu` if absent. */
   readonly gpu?: GPU;
   /** Passed to `requestAdapter`; `high-performance` if absent. */
   readonly powerPreference?: GPUPowerPreference;
-  /** Chooses kernel variants as for this class of adapter; found out if absent. For tests and comparisons. */
+  /** Class of adapter to choose kernel variants for, in tests and comparisons; the adapter's own if absent. */
   readonly class?: Capabilities["class"];
-  /** Layers are wide, so a software adapter should use the widest registers of the CPU, see `engine/lavapipe.ts`. */
+  /** Whether layers are wide, so that a software adapter should use the CPU's widest registers, see `engine/lavapipe.ts`. */
   readonly wide?: boolean;
+  /** What to log; if absent, what the environment variable `BITWISE_DEBUG` asks for, on stderr. */
+  readonly debug?: DebugOptions;
 }
 
-/** Tensor cores; Dawn grants it where it was created with `allow_unsafe_apis`. */
+/** Tensor cores. Dawn grants them if it was created with `allow_unsafe_apis`. */
 const MATRICES = "chromium-experimental-subgroup-matrix";
 
-/** Features worth having. */
+/** Features to request where the adapter has them. */
 const WANTED = ["shader-f16", "subgroups", "timestamp-query", MATRICES];
 
-/** The one that Deno leaves out of the adapter's list and yet grants. */
+/** A feature that Deno leaves out of the adapter's list and yet grants. */
 const HIDDEN = "subgroups";
 
 const LIMITS = [
@@ -84,7 +88,7 @@ const LIMITS = [
   "minUniformBufferOffsetAlignment",
 ] as const;
 
-/** Dawn ends when the object that it came as is collected, and then its devices wait for ever: each keeps that object. */
+/** Keeps Dawn alive with its devices: when its GPU object is collected, they wait forever. */
 const IMPLEMENTATIONS = new WeakMap<GPUDevice, GPU>();
 
 async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
@@ -103,16 +107,17 @@ async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
 /**
  * Opens an adapter with all its limits and the features it grants.
  *
- * @throws {DeviceError} `no-adapter` with what to install; `no-device` if the adapter refuses.
+ * @throws {DeviceError} `no-adapter`: there is none; the message says what to install. `no-device`: it refuses.
  */
 export async function openGpu(
   options: DeviceOptions,
 ): Promise<{ gpu: GPUDevice; capabilities: Capabilities }> {
+  quietVulkan();
   if (options.wide) widenLavapipe();
   const adapter = await openAdapter(options);
   const features = WANTED.filter((feature) => adapter.features.has(feature as GPUFeatureName));
   if (!features.includes(HIDDEN)) {
-    // an adapter object is spent by its first device, refused or not, so the trial gets one of its own
+    // an adapter object serves one request only, granted or not, so the trial gets one of its own
     const trial = await (await openAdapter(options))
       .requestDevice({ requiredFeatures: [HIDDEN as GPUFeatureName] }).catch(() => null);
     if (trial) features.push(HIDDEN);
@@ -148,7 +153,7 @@ function capabilitiesOf(
     vendor: info.vendor,
     architecture: info.architecture,
     class: software || info.isFallbackAdapter ? "cpu" : "gpu",
-    // wgpu rejects `enable subgroups;`, Dawn wants it
+    // wgpu rejects `enable subgroups;`, Dawn requires it
     implementation: "Deno" in globalThis && adapter instanceof GPUAdapter ? "wgpu" : "dawn",
     features,
     f16: features.includes("shader-f16"),
@@ -160,7 +165,7 @@ function capabilitiesOf(
   };
 }
 
-/** What an adapter with {@link MATRICES} multiplies; its entries have getters alone, so they are copied out. */
+/** The shapes of an adapter with {@link MATRICES}. Its entries have only getters, so they are copied. */
 function matricesOf(info: GPUAdapterInfo): SubgroupMatrix[] {
   const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: SubgroupMatrix[] };
   return Array.from(subgroupMatrixConfigs, ({ componentType, resultComponentType, M, N, K }) => (

@@ -1,3 +1,4 @@
+import { quietVulkan } from "./environment.ts";
 import { DeviceError } from "./errors.ts";
 
 /** Dawn, built for Node. Imported by a computed name, so that its 130 MB are downloaded only on demand. */
@@ -28,6 +29,7 @@ const TOGGLES = [
 export async function dawn(...flags: string[]): Promise<GPU> {
   try {
     const { create } = await import(DAWN_PACKAGE) as { create(flags: string[]): GPU };
+    quietVulkan();
     pollGently();
     return create([...TOGGLES, ...flags]);
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
+import { type Debug, openDebug } from "./debug.ts";
 import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "./errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory, type MemoryRole } from "./memory.ts";
@@ -55,9 +56,11 @@ export class Device {
     readonly gpu: GPUDevice,
     /** What the adapter offers and what was granted. */
     readonly capabilities: Capabilities,
+    /** Where to log what happens; null unless `BITWISE_DEBUG` or {@link DeviceOptions.debug} asks for it. */
+    readonly debug: Debug | null,
   ) {
     this.memory = new Memory(gpu);
-    this.#recorder = new Recorder(gpu, this.memory, capabilities.implementation === "dawn");
+    this.#recorder = new Recorder(gpu, this.memory, capabilities.implementation === "dawn", debug);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault?.();
       this.#fail((event as GPUUncapturedErrorEvent).error);
@@ -76,11 +79,14 @@ export class Device {
   /**
    * Opens an adapter with all its limits and the features it grants.
    *
-   * @throws {DeviceError} `no-adapter` with what to install; `no-device` if the adapter refuses.
+   * @throws {DeviceError} `no-adapter`: there is none; the message says what to install. `no-device`: it refuses.
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const { gpu, capabilities } = await openGpu(options);
-    return new Device(gpu, capabilities);
+    const debug = openDebug(options.debug);
+    const device = new Device(gpu, capabilities, debug);
+    if (debug) device.profile();
+    return device;
   }
 
   #fail(error: GPUError): void {
@@ -341,7 +347,12 @@ export class Device {
     if (this.#error instanceof OutOfMemoryError) this.#error = null;
   }
 
-  /** Begins to time every dispatch; `null` where the adapter has no timestamps. */
+  /** What times every dispatch since {@link Device.profile}, or since the beginning at debug level 2; otherwise null. */
+  get profiler(): Profiler | null {
+    return this.#recorder.profiler;
+  }
+
+  /** Begins to time every dispatch anew. Returns null where the adapter has no timestamps. */
   profile(): Profiler | null {
     if (!this.capabilities.timestamps) return null;
     this.flush();

@@ -14,7 +14,7 @@ const LIMITS = {
   minUniformBufferOffsetAlignment: 64,
 } as const;
 
-/** An object whose every method does nothing. */
+/** Makes an object whose methods do nothing. */
 function inert(methods: readonly string[]): Record<string, () => void> {
   return Object.fromEntries(methods.map((name) => [name, () => {}]));
 }
@@ -55,10 +55,10 @@ function dryDevice(features: Set<string>): unknown {
     }),
     createCommandEncoder: () => encoder,
     createBindGroupLayout: () => ({}),
+    createComputePipeline: () => ({}), // a cache tells it from none
     ...inert([
       "addEventListener",
       "createBindGroup",
-      "createComputePipeline",
       "createPipelineLayout",
       "createShaderModule",
       "destroy",
@@ -67,8 +67,8 @@ function dryDevice(features: Set<string>): unknown {
 }
 
 /**
- * A WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}: the engine above it
- * runs as ever and its memory account tells what a real GPU, or a `software` adapter, would hold. Read-backs give
+ * Makes a WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}. The engine runs on
+ * it as usual, and its account of memory tells what a real GPU, or a `software` adapter, would hold. Read-backs return
  * zeros.
  *
  * @example

@@ -1,3 +1,4 @@
+import type { Debug } from "./debug.ts";
 import { KernelError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TexelFormat, Texture } from "./texture.ts";
@@ -191,13 +192,15 @@ export function memoised<A extends readonly (string | number | boolean)[]>(
 export class PipelineCache {
   #device: GPUDevice;
   #enableSubgroups: boolean;
+  #debug: Debug | null;
   #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
   /** By source, functions and specialisation: a long text that is the same string each time is found by its hash. */
   #pipelines: Map<string, Map<string, Map<string, GPUComputePipeline>>> = new Map();
   #size = 0;
 
-  /** `enableSubgroups`: the implementation wants the `enable subgroups;` line (Dawn), or refuses it (wgpu). */
-  constructor(device: GPUDevice, enableSubgroups: boolean) {
+  /** `enableSubgroups`: whether the implementation requires the `enable subgroups;` line (Dawn) or rejects it (wgpu). */
+  constructor(device: GPUDevice, enableSubgroups: boolean, debug: Debug | null = null) {
+    this.#debug = debug;
     this.#device = device;
     this.#enableSubgroups = enableSubgroups;
   }
@@ -260,6 +263,7 @@ export class PipelineCache {
     let pipeline = byKey.get(key);
     if (!pipeline) {
       const code = shaderText(kernel, specialise, functions, this.#enableSubgroups);
+      this.#debug?.shader(kernel.name, specialise, code);
       const module = this.#device.createShaderModule({ label: kernel.name, code });
       pipeline = this.#device.createComputePipeline({
         label: kernel.name,

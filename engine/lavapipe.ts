@@ -1,22 +1,23 @@
+import { readEnv, setDefaultEnv } from "./environment.ts";
+
 const WIDTH = "LP_NATIVE_VECTOR_WIDTH";
-/** What LLVM wants of a CPU for 512-bit code. */
+const CPU_INFO = "/proc/cpuinfo";
+
+/** What LLVM needs of a CPU for 512-bit code. */
 const FEATURES = ["avx512f", "avx512bw", "avx512dq", "avx512vl"];
 
 /**
- * Lets Mesa's software adapter use 512-bit registers where the CPU has them; it takes 256 of its own accord. Wide layers
- * gain up to a half; small ones lose some, and compilation takes twice as long. Mesa reads the variable once, so it counts
- * before the first device of a process alone. A variable that is set is left, and nothing is asked for: without Deno's
- * permissions to read and to set the environment it does nothing.
+ * Lets Mesa's software adapter use 512-bit registers where the CPU has them; its default is 256. Wide layers gain up to
+ * a half; small ones lose a little, and compilation takes twice as long. Mesa reads the variable once, so it only counts
+ * before the first device of a process. Leaves a variable that is set as it is, and does nothing without Deno's
+ * permissions to read and set the environment and to read {@link CPU_INFO}, which it never asks for.
  */
 export function widenLavapipe(): void {
-  if (!("Deno" in globalThis) || Deno.build.os !== "linux") return;
-  const path = "/proc/cpuinfo";
-  for (const permission of [{ name: "env", variable: WIDTH }, { name: "read", path }] as const) {
-    if (Deno.permissions.querySync(permission).state !== "granted") return;
-  }
-  if (Deno.env.has(WIDTH)) return;
+  if (!("Deno" in globalThis) || Deno.build.os !== "linux" || readEnv(WIDTH)) return;
+  const { state } = Deno.permissions.querySync({ name: "read", path: CPU_INFO });
+  if (state !== "granted") return;
   try {
-    const flags = /^flags\s*:(.*)$/m.exec(Deno.readTextFileSync(path))?.[1]?.split(" ") ?? [];
-    if (FEATURES.every((feature) => flags.includes(feature))) Deno.env.set(WIDTH, "512");
+    const flags = /^flags\s*:(.*)$/m.exec(Deno.readTextFileSync(CPU_INFO))?.[1]?.split(" ") ?? [];
+    if (FEATURES.every((feature) => flags.includes(feature))) setDefaultEnv(WIDTH, "512");
   } catch { /* a sandbox may hide the file */ }
 }

@@ -2,6 +2,8 @@
 export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./adapter.ts";
 export * from "./byte_source.ts";
 export { dawn, DAWN_PACKAGE } from "./dawn.ts";
+export type { Debug, DebugOptions } from "./debug.ts";
+export { debugLevel } from "./debug.ts";
 export * from "./device.ts";
 export { dryGpu } from "./dry_gpu.ts";
 export * from "./dtype.ts";

@@ -1,4 +1,5 @@
 import { BindGroups } from "./bind_groups.ts";
+import type { Debug } from "./debug.ts";
 import { KernelError } from "./errors.ts";
 import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
@@ -62,10 +63,10 @@ export class Recorder {
   flops = 0;
 
   /** `enableSubgroups`: see {@link PipelineCache}. */
-  constructor(device: GPUDevice, memory: Memory, enableSubgroups: boolean) {
+  constructor(device: GPUDevice, memory: Memory, enableSubgroups: boolean, debug: Debug | null) {
     this.#device = device;
     this.#memory = memory;
-    this.#pipelines = new PipelineCache(device, enableSubgroups);
+    this.#pipelines = new PipelineCache(device, enableSubgroups, debug);
     this.#groups = new BindGroups(device);
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;

@@ -97,7 +97,7 @@ export async function planMemory(
 ): Promise<MemoryPlan> {
   const { type = "f32", staged = false, prompts = 1 } = options;
   const { promptTokens = config.tokenizer.max_length } = options;
-  using device = await Device.open({ gpu: dryGpu(options.adapter === "cpu") });
+  using device = await Device.open({ gpu: dryGpu(options.adapter === "cpu"), debug: { level: 0 } });
   const ledger = new Ledger();
   device.memory.observer = ledger.observe;
   using model = await InfinityModel.synthetic(config, { device, type, staged });

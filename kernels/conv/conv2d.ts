@@ -239,7 +239,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     },
     work: { shape: [pixels, size * size * C, N], flops: 2 * pixels * size * size * C * N },
   };
-  const variant = args.variant ?? matrixVariant(device, conv.dtype, pixels, N);
+  const variant = args.variant ?? matrixVariant(device, "conv2d", conv.dtype, pixels, N);
   if (variant === "vector") {
     return device.run(kernel, {
       specialise: { ...specialise, WG },

@@ -104,7 +104,7 @@ export function matmul(device: Device, args: MatmulArgs): void {
 
 /** How to multiply by weights in a buffer. */
 function matmulVariant(device: Device, dtype: WeightType, M: number, N: number): MatmulVariant {
-  const variant = matrixVariant(device, WEIGHT_FORMATS[dtype].float, M, N);
+  const variant = matrixVariant(device, "matmul", WEIGHT_FORMATS[dtype].float, M, N);
   if (variant !== "vector") return variant;
   const side = variantOf(device, "matmul tiles", M);
   return side === "registers" ? "vector" : `tiles${side}`;

@@ -106,6 +106,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   using x = device.stage(owned ?? args.x, "staged rows");
   const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
   const tile = Number(variantOf(device, choice, M));
+  device.debug?.variant("matmul_texture", dtype, "a software adapter reads textures fast");
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / WEIGHT_FORMATS[dtype].rowsPerElement;
   // without a gate it is 1: one pipeline for both

@@ -48,20 +48,30 @@ const ROOM = 32768;
 export type MatrixVariant = "vector" | keyof typeof TILES;
 
 /**
- * How to make M × N of a product of weights in a buffer whose precision is `float`. Tensor cores take f16, so f32 weights,
- * which someone asked for, stay out. Whether they multiply does not depend on the number of rows, and the size of the tile
+ * Chooses how `kernel` makes M × N of a product by weights in a buffer whose precision is `float`. Tensor cores round to
+ * f16, so they are not used where f32 was asked for. The number of rows decides only about the size of the tile, which
  * changes no sum: the bits of one row must not depend on the others.
  */
 export function matrixVariant(
   device: Device,
+  kernel: string,
   float: "f32" | "f16",
   M: number,
   N: number,
 ): MatrixVariant {
-  const { class: adapter } = device.capabilities;
-  if (adapter === "cpu" || float === "f32" || !matrixShape(device)) return "vector";
+  const obstacle = device.capabilities.class === "cpu"
+    ? "a software adapter"
+    : float === "f32"
+    ? "f32 weights are multiplied exactly"
+    : matrixShape(device)
+    ? null
+    : "no tensor cores";
   const { m, n } = TILES.large;
-  return variantOf(device, "matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
+  const variant = obstacle
+    ? "vector"
+    : variantOf(device, "matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
+  device.debug?.variant(kernel, variant, obstacle ?? "f16 on tensor cores");
+  return variant;
 }
 
 /** The shape that multiplies f16 into f32 and fits the tiles, or null: the largest, which does most at once. */

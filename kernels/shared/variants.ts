@@ -1,14 +1,14 @@
 import type { Device, Tuning } from "../../engine/mod.ts";
 
-/** A choice between variants of a kernel: what its sizes count, and which there are. */
+/** A choice between variants of a kernel that is made by size. */
 export interface Choice {
-  /** What a size of it counts. */
+  /** What the size counts. */
   readonly size: string;
-  /** The variants, that of the smallest sizes first. */
+  /** The variants, from the one for the smallest sizes to the one for the largest. */
   readonly variants: readonly string[];
 }
 
-/** Every choice that is made by size, see {@link variantOf}. */
+/** Every choice made by size, see {@link variantOf}. */
 export const CHOICES = {
   "matmul_texture rows": { size: "rows", variants: ["8", "16", "32"] },
   "matmul_texture patches": { size: "pixels", variants: ["8", "16", "32"] },
@@ -21,12 +21,12 @@ export const CHOICES = {
   "attention_texture queries": { size: "queries per lane", variants: ["2", "4"] },
 } as const satisfies Record<string, Choice>;
 
-/** What was measured where: lavapipe 22.3.6 on a Xeon (Sapphire Rapids) of 2 cores, with 256 and with 512 bits. */
+/** Measured on lavapipe 22.3.6 on 2 cores of a Xeon (Sapphire Rapids), with 256 (`narrow`) and 512 bits (`wide`). */
 const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
   narrow: {
     "matmul_texture rows": [[0, "16"], [65, "32"]],
     "matmul_texture patches": [[0, "16"], [2049, "32"]],
-    // twice as fast from 6 on, but a second of compilation more
+    // twice as fast from 6, but compiles a second longer
     "attention operands": [[0, "subgroup"], [12, "texture"]],
     "attention_texture queries": [[0, "2"], [16, "4"]],
   },
@@ -45,7 +45,7 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
   },
 };
 
-/** The variant for a size: of what was measured on this adapter if anything was, else of what was elsewhere. */
+/** Chooses the variant for a size: by measurements on this adapter if there are any, otherwise by the defaults. */
 export function variantOf<K extends keyof typeof CHOICES>(
   device: Device,
   kernel: K,
@@ -55,5 +55,7 @@ export function variantOf<K extends keyof typeof CHOICES>(
   const defaults = DEFAULTS[adapter === "gpu" ? "gpu" : subgroupSize > 8 ? "wide" : "narrow"];
   const steps = device.tuning[kernel] ?? defaults[kernel] ?? [];
   const variant = steps.findLast(([least]) => size >= least)?.[1] ?? CHOICES[kernel].variants[0];
+  const measured = device.tuning[kernel] ? "measured on this adapter" : "default";
+  device.debug?.variant(kernel, variant, `${size} ${CHOICES[kernel].size}, ${measured}`);
   return variant as (typeof CHOICES)[K]["variants"][number];
 }
