@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes a machine ready for bitwise: Deno, and a Vulkan adapter (Mesa's software one on Debian or
-# Ubuntu where there is no other). One line for each thing done; on a ready machine only "ready".
+# Prepares a machine for bitwise: installs Deno, and a Vulkan adapter (Mesa's software one on Debian or
+# Ubuntu if there is no other). Prints one line for each step; on a ready machine only "ready".
 set -eu
 
-DENO=2.9.6 # what is installed where Deno is missing
-DENO_MIN=2.9 # text imports, which load the shaders
+DENO=2.9.6 # installed if Deno is missing
+DENO_MIN=2.9 # has text imports, which load the shaders
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -19,7 +19,7 @@ have() {
   command -v "$1" >/dev/null 2>&1
 }
 
-# Runs a command whose output matters only if all fails.
+# Runs a command; its output goes to the log, which is shown only if everything fails.
 try() {
   "$@" >>"$log" 2>&1 </dev/null
 }
