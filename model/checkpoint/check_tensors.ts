@@ -6,7 +6,7 @@
 
 import { CheckpointError, quote, type TensorFile } from "../../engine/mod.ts";
 import { scalesFault, scalesOf, storedBlocks } from "./quantised_blocks.ts";
-import { checkPair } from "./vae_match.ts";
+import { checkVaeMatch } from "./vae_match.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./tensor_shapes.ts";
 import type { ModelConfig } from "../config/types.ts";
 
@@ -84,7 +84,7 @@ function squeezed(shape: readonly number[]): string {
  * @throws {CheckpointError} one line: `wrong-vae`, `another-model`, `missing-tensor` or `extra-tensor` (the first five,
  * and the count), `no-encoder`, or `wrong-shape` with both shapes.
  */
-export function checkFile(config: ModelConfig, part: Use, file: Header): void {
+export function checkTensors(config: ModelConfig, part: Use, file: Header): void {
   const { harmless } = PARTS[part];
   const refuse = (code: string, why: string): never => {
     throw new CheckpointError(code, `Cannot load ${quote(file.name)}: ${why}`);
@@ -129,7 +129,7 @@ export function checkFile(config: ModelConfig, part: Use, file: Header): void {
         `${quote(missing[0]!)} is missing`,
     );
   }
-  if (part === "vae") checkPair(config, file);
+  if (part === "vae") checkVaeMatch(config, file);
   const lines = [
     missing.length && `${tensors(missing.length)} missing: ${list(missing)}`,
     extra.length && `${tensors(extra.length)} that config.json knows nothing of: ${list(extra)}`,

@@ -27,7 +27,7 @@ const T5 =
  * Whether a tensor is kept in blocks when a model is quantised: the linear layers of transformer blocks. Outside of them
  * there is little to save, and every logit hangs on it.
  */
-export function inBlocks(name: string, shape: readonly number[]): boolean {
+export function isQuantisable(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && shape[1]! % QUANTISED_BLOCK === 0 &&
     (TRANSFORMER.test(name) || T5.test(name));
 }
@@ -56,7 +56,7 @@ export function storedBlocks(
   if (!info || !type || info.shape.length !== 2) return null;
   const [N, width] = info.shape as [number, number];
   const K = width / quantisedBytes(type, 1);
-  if (!inBlocks(name, [N, K])) return null;
+  if (!isQuantisable(name, [N, K])) return null;
   return { type, shape: [N, K], scales: tensors.get(scalesOf(name)) ?? null };
 }
 

@@ -47,7 +47,7 @@ function decoderOf(file: Pick<TensorFile, "tensors">): { bits: number; patch: nu
  *
  * @throws {CheckpointError} `wrong-vae`: names the right one.
  */
-export function checkPair(
+export function checkVaeMatch(
   config: ModelConfig,
   file: Pick<TensorFile, "name" | "metadata" | "tensors">,
 ): void {

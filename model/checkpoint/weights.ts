@@ -17,7 +17,7 @@ import {
 } from "../../kernels/linear/weight_types.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import {
-  inBlocks,
+  isQuantisable,
   scalesFault,
   scalesOf,
   type StoredBlocks,
@@ -186,7 +186,7 @@ export class Weights {
 
   /**
    * Loads a linear layer packed for {@link matmul}: one weight [N, K], or several of the same K stacked along N
-   * (`shape` is that of the stack). `bias` is a name, values, or null for none. {@link inBlocks} says whether it is
+   * (`shape` is that of the stack). `bias` is a name, values, or null for none. {@link isQuantisable} says whether it is
    * quantised.
    *
    * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
@@ -202,7 +202,7 @@ export class Weights {
       list.map((name) => this.tensor(name, [N / list.length, K])),
     );
     const values = typeof bias === "string" ? await this.host(bias, [N]) : bias;
-    const type = inBlocks(list[0]!, shape) ? this.type : this.dtype;
+    const type = isQuantisable(list[0]!, shape) ? this.type : this.dtype;
     return this.#packed(rows, values, type, list[0]!);
   }
 

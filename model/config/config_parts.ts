@@ -1,15 +1,9 @@
 import { ConfigReader } from "./config_reader.ts";
+import { roundHalfEven } from "./round_half_even.ts";
 import type { T5Config, TransformerConfig, VaeConfig } from "./types.ts";
 
 const POSITIVE = { min: 1 } as const;
 const POSITIVE_REAL = { above: 0, real: true } as const;
-
-/** Rounds to the nearest whole number, halves to the even one, as Python does. */
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  if (x - floor !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
-}
 
 /**
  * Reads the transformer's part of a config.json. The official arguments are understood too, where

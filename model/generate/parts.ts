@@ -3,7 +3,7 @@ import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { quantisationOf } from "../checkpoint/quantised_blocks.ts";
 import { Weights } from "../checkpoint/weights.ts";
 import type { Folder } from "../checkpoint/folder.ts";
-import { checkFile, type Part, type Use } from "../checkpoint/check_tensors.ts";
+import { checkTensors, type Part, type Use } from "../checkpoint/check_tensors.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { T5Encoder } from "../text/t5.ts";
 import { Transformer } from "../transformer/transformer.ts";
@@ -49,7 +49,7 @@ export class FolderSource implements PartSource {
   async check(part: Part): Promise<void> {
     const file = await this.folder.tensors(this.config.files[part]);
     try {
-      checkFile(this.config, part, file);
+      checkTensors(this.config, part, file);
       this.#typeOf(part, file.metadata);
     } finally {
       file.close();
@@ -60,7 +60,7 @@ export class FolderSource implements PartSource {
     const file = await this.folder.tensors(this.config.files[partOf(use)]);
     const weights = new Weights(this.device, file, this.#typeOf(use, file.metadata));
     try {
-      checkFile(this.config, use, file);
+      checkTensors(this.config, use, file);
       return await load(weights);
     } catch (error) {
       weights.dispose();

@@ -7,7 +7,7 @@
 import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
-import { checkFile, type Part } from "../checkpoint/check_tensors.ts";
+import { checkTensors, type Part } from "../checkpoint/check_tensors.ts";
 import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { parseConfig } from "../config/config.ts";
 import type { Preset } from "../config/presets.ts";
@@ -136,7 +136,7 @@ async function checkSource(config: ModelConfig, part: Part, path: string): Promi
   try {
     const { tensors } = checkpointRoot(file);
     const files = { ...config.files, vae: basename(path) };
-    checkFile({ ...config, files }, part, { name: path, metadata: file.metadata, tensors });
+    checkTensors({ ...config, files }, part, { name: path, metadata: file.metadata, tensors });
   } finally {
     file.close();
   }

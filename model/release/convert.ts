@@ -28,7 +28,7 @@ import {
 } from "../../kernels/linear/weight_types.ts";
 import {
   fileDtype,
-  inBlocks,
+  isQuantisable,
   QUANTISATION,
   quantise,
   scalesOf,
@@ -206,7 +206,7 @@ function planOf(
   }
   const plan = tensors.map(([name, info]): Planned => {
     const { shape } = info;
-    if (type && isQuantised(type) && FLOATS.includes(info.dtype) && inBlocks(name, shape)) {
+    if (type && isQuantised(type) && FLOATS.includes(info.dtype) && isQuantisable(name, shape)) {
       return { name, info, shape, dtype: fileDtype(type), blocks: type };
     }
     return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };

@@ -1,4 +1,5 @@
 import { InputError } from "../../engine/mod.ts";
+import { roundHalfEven } from "../config/round_half_even.ts";
 
 /** A scale's size in tokens. */
 type Grid = readonly [height: number, width: number];
@@ -105,10 +106,4 @@ function axis(
     const part = position - low;
     return at(low).map((value, j) => value * (1 - part) + next[j]! * part);
   });
-}
-
-function roundHalfEven(x: number): number {
-  const low = Math.floor(x);
-  if (x - low !== 0.5) return Math.round(x);
-  return low % 2 === 0 ? low : low + 1;
 }

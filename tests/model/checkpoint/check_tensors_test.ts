@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { CheckpointError, type TensorFile } from "../../../engine/mod.ts";
-import { checkFile, type Part } from "../../../model/checkpoint/check_tensors.ts";
+import { checkTensors, type Part } from "../../../model/checkpoint/check_tensors.ts";
 import { vaeOfName } from "../../../model/checkpoint/vae_match.ts";
 import {
   type NamedShape,
@@ -24,7 +24,7 @@ function headers(
 }
 
 function refusal(config: ModelConfig, part: Part, file: TensorFile): [string, string] {
-  const error = assertThrows(() => checkFile(config, part, file));
+  const error = assertThrows(() => checkTensors(config, part, file));
   assertInstanceOf(error, CheckpointError);
   assert(!error.message.includes("\n"), "one line");
   return [error.code, error.message];
@@ -38,10 +38,10 @@ const t5 = [...t5Shapes(small.text_encoder!)];
 const vaeFile = (kind: keyof typeof VAES, name: string, metadata = {}) =>
   headers(name, vaeShapes(parseVae(VAES[kind].config, kind)), metadata);
 
-Deno.test("checkFile() takes what belongs together, and extra tensors that do no harm", () => {
+Deno.test("checkTensors() takes what belongs together, and extra tensors that do no harm", () => {
   const C = 768;
-  checkFile(small, "transformer", headers("t", transformer));
-  checkFile(
+  checkTensors(small, "transformer", headers("t", transformer));
+  checkTensors(
     small,
     "transformer",
     headers("t", [
@@ -54,24 +54,24 @@ Deno.test("checkFile() takes what belongs together, and extra tensors that do no
       ["Infinity_invisible_qlen", [521]],
     ]),
   );
-  checkFile(small, "vae", headers("v", [...vae, ["quantizer.lfq.mask", [16]]]));
-  checkFile(small, "vae", headers("v", vae.filter(([name]) => name.startsWith("decoder."))));
+  checkTensors(small, "vae", headers("v", [...vae, ["quantizer.lfq.mask", [16]]]));
+  checkTensors(small, "vae", headers("v", vae.filter(([name]) => name.startsWith("decoder."))));
   const older = vae.map(([name, shape]): NamedShape => [
     name.replace(/\.(conv|norm)\.(weight|bias)$/, ".$2"),
     shape,
   ]);
-  checkFile(small, "vae", headers("v", older));
-  checkFile(small, "text_encoder", headers("e", t5));
+  checkTensors(small, "vae", headers("v", older));
+  checkTensors(small, "text_encoder", headers("e", t5));
   const shared: NamedShape = ["encoder.embed_tokens.weight", [32128, 2048]];
-  checkFile(small, "text_encoder", headers("e", [...t5.slice(1), shared]));
-  checkFile(
+  checkTensors(small, "text_encoder", headers("e", [...t5.slice(1), shared]));
+  checkTensors(
     small,
     "text_encoder",
     headers("e", [...t5, shared, ["lm_head.weight", [32128, 2048]], ["decoder.x", [1]]]),
   );
 });
 
-Deno.test("checkFile() lists missing and extra tensors: the first five, and how many more", () => {
+Deno.test("checkTensors() lists missing and extra tensors: the first five, and how many more", () => {
   const norms = transformer.filter(([name]) => !name.includes("ca_norm"));
   const at = (i: number, kind: string) =>
     `"block_chunks.${Math.floor(i / 3)}.module.${i % 3}.ca_norm.${kind}"`;
@@ -102,7 +102,7 @@ Deno.test("checkFile() lists missing and extra tensors: the first five, and how 
   assert(/knows nothing of: "blocks.3.ada_gss", .* and \d+ more$/.test(message), message);
 });
 
-Deno.test("checkFile() says what another model's checkpoint looks like", () => {
+Deno.test("checkTensors() says what another model's checkpoint looks like", () => {
   assertEquals(refusal(small, "transformer", headers("v", vae)), [
     "another-model",
     'Cannot load "v": it looks like a VAE, not an Infinity transformer: it has none of the 249 ' +
@@ -120,7 +120,7 @@ Deno.test("checkFile() says what another model's checkpoint looks like", () => {
   }
 });
 
-Deno.test("checkFile() shows both shapes", () => {
+Deno.test("checkTensors() shows both shapes", () => {
   const wider = transformer.map(([name, shape]): NamedShape => [
     name,
     name === "head.weight" ? [64, 768] : name === "head.bias" ? [64] : shape,
@@ -132,7 +132,7 @@ Deno.test("checkFile() shows both shapes", () => {
   ]);
 });
 
-Deno.test("checkFile() refuses a VAE of another transformer, and names the right one", () => {
+Deno.test("checkTensors() refuses a VAE of another transformer, and names the right one", () => {
   const message = (config: ModelConfig, file: TensorFile) => {
     const [code, text] = refusal(config, "vae", file);
     assertEquals(code, "wrong-vae");
@@ -164,7 +164,7 @@ Deno.test("checkFile() refuses a VAE of another transformer, and names the right
   );
 });
 
-Deno.test("checkFile() tells d32reg from d32 by name", () => {
+Deno.test("checkTensors() tells d32reg from d32 by name", () => {
   const named = (vae: string): ModelConfig => ({ ...big, files: { ...big.files, vae } });
   const plain = vaeFile("d32", "m/infinity_vae_d32.safetensors");
   assertEquals(refusal(named("infinity_vae_d32.safetensors"), "vae", plain), [
@@ -174,11 +174,11 @@ Deno.test("checkFile() tells d32reg from d32 by name", () => {
   ]);
   const source = vaeFile("d32", "vae.safetensors", { source: "infinity_vae_d32.pth" });
   assertEquals(refusal(named("vae.safetensors"), "vae", source)[0], "wrong-vae");
-  checkFile(big, "vae", vaeFile("d32reg", "infinity_vae_d32reg.safetensors"));
-  checkFile(named("infinity_vae_d32_reg.safetensors"), "vae", vaeFile("d32", "v"));
-  checkFile(named("vae.safetensors"), "vae", vaeFile("d32", "vae.safetensors"));
+  checkTensors(big, "vae", vaeFile("d32reg", "infinity_vae_d32reg.safetensors"));
+  checkTensors(named("infinity_vae_d32_reg.safetensors"), "vae", vaeFile("d32", "v"));
+  checkTensors(named("vae.safetensors"), "vae", vaeFile("d32", "vae.safetensors"));
   // a model of one's own may have been trained with either
-  checkFile({ ...named("infinity_vae_d32.safetensors"), name: "mine" }, "vae", plain);
+  checkTensors({ ...named("infinity_vae_d32.safetensors"), name: "mine" }, "vae", plain);
 });
 
 Deno.test("vaeOfName() reads the official file names", () => {

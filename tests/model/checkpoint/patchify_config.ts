@@ -2,7 +2,7 @@ import { parseConfig } from "../../../model/config/config.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
 
 /** A tiny model whose tokens stand for squares of four positions, as those of the 8B model do. */
-export const PATCHED: ModelConfig = parseConfig({
+export const PATCHIFY: ModelConfig = parseConfig({
   name: "patched",
   scale_schedule: [[1, 1, 1], [1, 2, 2], [1, 2, 3]],
   vae: {

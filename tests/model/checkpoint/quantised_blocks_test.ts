@@ -10,9 +10,9 @@ import { main } from "../../../cli.ts";
 import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import type { WeightType } from "../../../kernels/linear/weight_types.ts";
-import { inBlocks } from "../../../model/checkpoint/quantised_blocks.ts";
+import { isQuantisable } from "../../../model/checkpoint/quantised_blocks.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { checkFile } from "../../../model/checkpoint/check_tensors.ts";
+import { checkTensors } from "../../../model/checkpoint/check_tensors.ts";
 import { parameterShapes, t5Shapes, vaeShapes } from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { findPreset } from "../../../model/config/presets.ts";
@@ -54,11 +54,11 @@ Deno.test("a file in blocks draws what blocks made while loading draw", async ()
   }
 });
 
-Deno.test("inBlocks() takes the linear layers of blocks, and nothing delicate", () => {
+Deno.test("isQuantisable() takes the linear layers of blocks, and nothing delicate", () => {
   const { transformer, text_encoder } = parseConfig(findPreset("2b").config, "2b");
   const kinds = (shapes: Iterable<readonly [string, readonly number[]]>) =>
     new Set(
-      [...shapes].filter(([n, s]) => inBlocks(n, s)).map(([n]) => n.replace(/^.*\.\d+\./, "")),
+      [...shapes].filter(([n, s]) => isQuantisable(n, s)).map(([n]) => n.replace(/^.*\.\d+\./, "")),
     );
   assertEquals(
     [...kinds(parameterShapes(transformer))],
@@ -73,9 +73,9 @@ Deno.test("inBlocks() takes the linear layers of blocks, and nothing delicate", 
       ...["wi_0", "wi_1", "wo"].map((n) => `DenseReluDense.${n}.weight`),
     ],
   );
-  assertEquals(inBlocks("blocks.0.ffn.fc1.weight", [8, 32]), true);
-  assertEquals(inBlocks("blocks.0.ffn.fc1.weight", [8, 40]), false);
-  assertEquals(inBlocks("text_proj_for_sos.ca.mat_kv.weight", [8, 32]), false);
+  assertEquals(isQuantisable("blocks.0.ffn.fc1.weight", [8, 32]), true);
+  assertEquals(isQuantisable("blocks.0.ffn.fc1.weight", [8, 40]), false);
+  assertEquals(isQuantisable("text_proj_for_sos.ca.mat_kv.weight", [8, 32]), false);
 });
 
 const fc1 = "blocks.0.ffn.fc1.weight";
@@ -146,31 +146,31 @@ Deno.test("convert --type q8_0 refuses what blocks cannot hold, and leaves nothi
   });
 });
 
-Deno.test("checkFile() knows blocks and their scales", () => {
+Deno.test("checkTensors() knows blocks and their scales", () => {
   const config = parseConfig(findPreset("125m").config, "125m");
   type Info = { dtype: string; shape: readonly number[] };
   const file = (change: (tensors: Map<string, Info>) => void, q4: boolean) => {
     const tensors = new Map<string, Info>();
     for (const [name, shape] of parameterShapes(config.transformer)) {
       const [N, K] = shape as [number, number];
-      const blocks = inBlocks(name, shape);
+      const blocks = isQuantisable(name, shape);
       const stored = blocks ? [N, q4 ? K / 2 : K] : shape;
       tensors.set(name, { dtype: blocks ? q4 ? "U8" : "I8" : "F16", shape: stored });
       if (blocks) tensors.set(`${name}.scales`, { dtype: "F16", shape: [N, K / 32] });
     }
     change(tensors);
-    return { name: "t", metadata: {}, tensors } as unknown as Parameters<typeof checkFile>[2];
+    return { name: "t", metadata: {}, tensors } as unknown as Parameters<typeof checkTensors>[2];
   };
   const key = "block_chunks.0.module.0.ffn.fc1.weight";
   const scales = `${key}.scales`;
   for (const q4 of [false, true]) {
     const refuses = (change: (tensors: Map<string, Info>) => void, why: string) =>
       assertThrows(
-        () => checkFile(config, "transformer", file(change, q4)),
+        () => checkTensors(config, "transformer", file(change, q4)),
         CheckpointError,
         `Cannot load "t": ${why}`,
       );
-    checkFile(config, "transformer", file(() => {}, q4));
+    checkTensors(config, "transformer", file(() => {}, q4));
     refuses((t) => t.delete(scales), `1 tensor missing: "${scales}"`);
     refuses((t) => t.delete(key), `1 tensor missing: "${key}"`);
     const type = q4 ? "q4_0" : "q8_0";
@@ -207,7 +207,7 @@ Deno.test("assembleFolder() puts transformer and text encoder in blocks, the res
     const made = await assembleFolder(release, at("made"), TINY, { type: "q8_0" });
     for (const part of Object.keys(parts) as (keyof typeof parts)[]) {
       const file = await openTensorFile(join(at("made"), made.config.files[part]));
-      checkFile(made.config, part, file);
+      checkTensors(made.config, part, file);
       assertEquals(file.metadata.quantisation, "q8_0");
       const blocks = [...file.tensors.values()].filter(({ dtype }) => dtype === "I8").length;
       // of T5, rows of o and wo are half a block

@@ -7,10 +7,10 @@ import type { Result } from "../../../model/generate/images.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../kernels/harness.ts";
-import { PATCHED } from "../checkpoint/patchify_config.ts";
+import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
-const patched = await InfinityModel.synthetic(PATCHED, { device });
+const patched = await InfinityModel.synthetic(PATCHIFY, { device });
 const sheet = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
 const bytes = await sheet.read("vae.image_u8") as Uint8Array;
 

@@ -4,12 +4,12 @@ import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import { takeScales } from "../../../model/bits/image_bits.ts";
 import type { Step } from "../../../model/generate/options.ts";
 import { device } from "../../kernels/harness.ts";
-import { PATCHED } from "../checkpoint/patchify_config.ts";
+import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 
 Deno.test("stream() yields the bits of each scale, and at the end what generate() makes", async () => {
-  const patched = await InfinityModel.synthetic(PATCHED, { device });
+  const patched = await InfinityModel.synthetic(PATCHIFY, { device });
   for (const [of, prompt] of [[model, ["rocket", "pizza"]], [patched, ["a", "b"]]] as const) {
     const { images } = await of.generate({ prompt, seed: 5 });
     const scales = images[0]!.bits.schedule.length;

@@ -12,7 +12,7 @@ import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { psnr } from "../../../model/image/metrics.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { assertNear, device, random } from "../../kernels/harness.ts";
-import { PATCHED } from "../checkpoint/patchify_config.ts";
+import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
@@ -72,7 +72,7 @@ Deno.test("golden: encode() gives the reference's bits, from pixels, a file, or 
 });
 
 Deno.test("decode() gives back the very image that bits were drawn for, alone and in a batch", async () => {
-  const synthetic = await InfinityModel.synthetic(PATCHED, { device });
+  const synthetic = await InfinityModel.synthetic(PATCHIFY, { device });
   for (const [of, prompt] of [[model, ["pizza", "blue car"]], [synthetic, ["a", "b"]]] as const) {
     const { images } = await of.generate({ prompt, seed: 3 });
     const decoded = await of.decode(images.map(({ bits }) => bits));
