@@ -11,6 +11,7 @@ export const HINTS: Readonly<Record<string, string>> = {
   "allow-net": "run deno task pull, or Deno with --allow-net",
   "choose-preset": "name it with --preset",
   "pull-model": "download it with bitwise pull",
+  "encode-image": "make one with bitwise encode",
   "tune-again": "measure again with deno task bench --tune",
 };
 

@@ -5,66 +5,66 @@ import type { ModelConfig } from "./config/types.ts";
 import type { SamplingOptions } from "./generate/plan.ts";
 import type { Stage } from "./generate/progress.ts";
 
-/** What a generation is to be planned for. */
+/** The generation to plan for. */
 export interface MemoryOptions extends SamplingOptions {
   /** Storage of weights and KV cache; `f32` if absent. */
   readonly type?: WeightType;
-  /** Whether only the part that works is in memory. */
+  /** Whether only the part in use is in memory. */
   readonly staged?: boolean;
-  /** Whether an image is encoded first, to be edited. */
+  /** Whether an image is encoded first, for editing. */
   readonly edit?: boolean;
-  /** Class of the adapter, which decides how weights are laid out; `gpu` if absent. */
+  /** Class of the adapter, which decides the layout of weights; `gpu` if absent. */
   readonly adapter?: "cpu" | "gpu";
   /** Prompts; one if absent. */
   readonly prompts?: number;
-  /** Tokens of each prompt, `</s>` counted; the longest that the model takes if absent. */
+  /** Tokens of each prompt including `</s>`; the most that the model accepts if absent. */
   readonly promptTokens?: number;
 }
 
 /** Memory at the peak of one stage, in bytes. */
 export interface StageMemory {
-  /** What works; `load` is the loading of all parts before the first image. */
+  /** The stage; `load` loads all parts before the first image. */
   readonly stage: Stage | "load";
-  /** Weights in memory, those of other parts and copies made while loading counted. */
+  /** Weights, including those of other parts and copies made while loading. */
   readonly weights: number;
   /** Keys and values of self-attention and cross-attention. */
   readonly cache: number;
   /** Activations and everything else in use. */
   readonly workspace: number;
-  /** All bytes held, those kept for reuse counted. */
+  /** All bytes held, including those kept for reuse. */
   readonly peak: number;
 }
 
-/** What a generation holds on the GPU. */
+/** GPU memory of a generation. */
 export interface MemoryPlan {
   /** Storage of weights. */
   readonly type: WeightType;
-  /** Whether only the part that works is in memory. */
+  /** Whether only the part in use is in memory. */
   readonly staged: boolean;
-  /** The stages in their order. */
+  /** The stages in order. */
   readonly stages: readonly StageMemory[];
   /** Most bytes held at once. */
   readonly peak: number;
 }
 
-/** Reads a memory account, and remembers what it was made of at the peak of each stage. */
+/** Follows the memory account and keeps its composition at the peak of each stage. */
 export class Ledger {
   /** The stages so far. */
   readonly stages: StageMemory[] = [];
   #live = { weights: 0, cache: 0, workspace: 0 };
   #held = 0;
 
-  /** Begins with the stage `load`. */
+  /** Starts with the stage `load`. */
   constructor() {
     this.enter("load");
   }
 
-  /** The next stage begins. */
+  /** Starts the next stage. */
   enter(stage: StageMemory["stage"]): void {
     this.stages.push({ stage, ...this.#live, peak: this.#held });
   }
 
-  /** Observes {@link Memory.observer}. */
+  /** The observer to set as {@link Memory.observer}. */
   readonly observe = (role: MemoryRole, bytes: number, held: number): void => {
     this.#live[role] += bytes;
     this.#held = held;
@@ -75,8 +75,8 @@ export class Ledger {
 }
 
 /**
- * Plans the memory of a generation before anything is allocated: the model runs on a GPU that computes nothing, and
- * its memory account is read. What is planned is therefore what happens.
+ * Plans the memory of a generation before allocating any: runs the model on a GPU that computes nothing, and reads its
+ * memory account. The plan is therefore exact.
  *
  * @example
  * ```ts
@@ -89,7 +89,7 @@ export class Ledger {
  * ```
  *
  * @throws {InputError} as {@link InfinityModel.generate} does.
- * @throws {OutOfMemoryError} if a tensor is larger than any GPU's binding.
+ * @throws {OutOfMemoryError} a tensor is larger than any GPU's binding.
  */
 export async function planMemory(
   config: ModelConfig,
@@ -103,7 +103,7 @@ export async function planMemory(
   using model = await InfinityModel.synthetic(config, { device, type, staged });
   const onStage = (stage: Stage) => ledger.enter(stage);
   const text = config.text_encoder
-    // words are tokens, and `</s>` is one more
+    // a synthetic model takes each word as a token; `</s>` is one more
     ? { prompt: Array<string>(prompts).fill("word ".repeat(Math.max(1, promptTokens - 1))) }
     : { textFeatures: blankFeatures(config.transformer.text_channels, prompts, promptTokens) };
   const blank = { width: 1, height: 1, rgba: new Uint8Array(4) };
@@ -118,7 +118,7 @@ function blankFeatures(width: number, prompts: number, rows: number) {
 }
 
 /**
- * The fastest plan within `maxBytes`: everything resident, else staged.
+ * Finds the fastest plan within `maxBytes`: all parts resident, else staged.
  *
  * @example
  * ```ts
@@ -130,7 +130,7 @@ function blankFeatures(width: number, prompts: number, rows: number) {
  * console.log(staged, peak);
  * ```
  *
- * @throws {OutOfMemoryError} `over-budget`: neither fits; it says what the plan needs, and which types would fit.
+ * @throws {OutOfMemoryError} `over-budget`: neither fits; the message has the bytes needed and the types that would fit.
  * @throws {InputError} as {@link InfinityModel.generate} does.
  */
 export async function fitMemory(
@@ -146,15 +146,16 @@ export async function fitMemory(
   const smaller: string[] = [];
   for (const type of WEIGHT_TYPES.slice(WEIGHT_TYPES.indexOf(least!.type) + 1)) {
     const { peak } = await planMemory(config, { ...options, type, staged: true });
-    if (peak <= maxBytes) smaller.push(`--type ${type} (${formatBytes(peak)})`);
+    if (peak <= maxBytes) smaller.push(`${type} (${formatBytes(peak)})`);
   }
   const advice = smaller.length > 0
-    ? `use ${smaller.join(" or ")}`
+    ? `it would fit as ${smaller.join(" or ")}`
     : "use a smaller size, batch or model";
   throw new OutOfMemoryError(
     "over-budget",
     `Cannot fit ${config.name} into ${formatBytes(maxBytes)}: it needs ${
       formatBytes(least!.peak)
     } even in stages; ${advice}`,
+    smaller.length > 0 ? { hint: "smaller-type" } : {},
   );
 }

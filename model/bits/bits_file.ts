@@ -92,11 +92,11 @@ export function holdsBits({ metadata }: Pick<TensorFile, "metadata">): boolean {
 
 /** {@link decodeBitsFile} of an open file. */
 export async function readBits(file: TensorFile): Promise<ImageBits> {
-  const refuse = (why: string): never => {
-    throw new InputError("bad-bits", `Cannot read bits of ${quote(file.name)}: ${why}`);
+  const refuse = (why: string, hint?: string): never => {
+    throw new InputError("bad-bits", `Cannot read bits of ${quote(file.name)}: ${why}`, { hint });
   };
   const { metadata } = file;
-  if (!holdsBits(file)) refuse("it is no bits file; make one with  bitwise encode");
+  if (!holdsBits(file)) refuse("it is not a bits file", "encode-image");
   const read = <T>(key: string, parse: (text: string) => T | undefined): T => {
     const text = metadata[key];
     if (text === undefined) return refuse(`its header has no ${key}`);

@@ -1,27 +1,27 @@
 import type { TransformerConfig } from "../config/types.ts";
 import type { Plan } from "./plan.ts";
 
-/** Arithmetic of one scale in the transformer, all images; a multiplication and an addition are two. */
+/** Floating-point operations of one scale in the transformer, all images; a multiply-add counts as two. */
 export interface ScaleFlops {
-  /** Sequences: images, twice as many where the unconditional half is computed. */
+  /** Sequences: images, twice as many with an unconditional half. */
   readonly batch: number;
   /** Linear layers: blocks, `word_embed` and head. */
   readonly linear: number;
-  /** Self-attention: logits and weighted sums. */
+  /** Self-attention: scores and weighted sums. */
   readonly selfAttention: number;
-  /** Cross-attention, the same. */
+  /** Cross-attention: scores and weighted sums. */
   readonly crossAttention: number;
 }
 
-/** What a plan tells of the work. */
+/** The part of a plan that decides the amount of work. */
 export type Work = Pick<
   Plan,
   "images" | "schedule" | "guidedScales" | "cachedScales" | "restoredFrom"
 >;
 
 /**
- * Counts what the transformer multiplies and adds, by scale. Norms, softmax, resizing and what is done once per prompt
- * (text side, AdaLN, keys and values of cross-attention) are left out.
+ * Counts the transformer's floating-point operations by scale. Leaves out norms, softmax, resizing and everything done
+ * once per prompt (text side, AdaLN, keys and values of cross-attention).
  *
  * @param textTokens Tokens of each prompt.
  */
@@ -41,7 +41,7 @@ export function transformerFlops(
     if (s >= restoredFrom && s < schedule.length - 1) {
       return { batch, linear: head, selfAttention: 0, crossAttention: 0 };
     }
-    // qkv, proj, ca.mat_q and ca.proj, then both of the FFN
+    // sa.mat_qkv, sa.proj, ca.mat_q and ca.proj, then ffn.fc1 and ffn.fc2
     const block = 2 * (6 * C * C + 2 * C * F);
     const words = s === 0 ? 0 : 2 * images * tokens * d_vae * C;
     return {

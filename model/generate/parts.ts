@@ -10,20 +10,20 @@ import { Transformer } from "../transformer/transformer.ts";
 import { VaeDecoder } from "../vae/vae.ts";
 import { VaeEncoder } from "../vae/vae_encoder.ts";
 
-/** The part whose file holds what is used. */
+/** The part whose file holds the weights of a use. */
 export function partOf(use: Use): Part {
   return use === "vae_encoder" ? "vae" : use;
 }
 
 /** Where a model's weights come from. */
 export interface PartSource {
-  /** Whether the part is there. */
+  /** Whether the part exists. */
   has(part: Part): Promise<boolean>;
-  /** Checks that the part is the one config.json speaks of, without reading its weights. */
+  /** Checks the part against config.json without reading its weights. */
   check(part: Part): Promise<void>;
-  /** Storage of the transformer's weights, known once it was checked or opened. */
+  /** Storage of the transformer's weights, known once it has been checked or opened. */
   readonly type: WeightType;
-  /** Calls `load` with the part's weights, and closes what it opened. */
+  /** Calls `load` with the part's weights, and closes its files afterwards. */
   open<T>(use: Use, load: (weights: Weights) => Promise<T>): Promise<T>;
 }
 
@@ -32,7 +32,7 @@ export class FolderSource implements PartSource {
   /** Storage of the transformer's weights. */
   type: WeightType;
 
-  /** Reads `folder` into `device`, as `given`, or in the blocks that a file is in, or as f32. */
+  /** Reads `folder` into `device`: as `given`, else in the quantised blocks that a file holds, else as f32. */
   constructor(
     private readonly folder: Folder,
     private readonly config: ModelConfig,
@@ -77,7 +77,7 @@ export class FolderSource implements PartSource {
   }
 }
 
-/** What a part is when it is loaded. */
+/** The class of each part when loaded. */
 interface Loaded {
   readonly text_encoder: T5Encoder;
   readonly transformer: Transformer;
@@ -87,13 +87,13 @@ interface Loaded {
 
 /** A part in use. */
 export interface Lease<T> extends Disposable {
-  /** What was loaded. */
+  /** The loaded part. */
   readonly part: T;
-  /** The use ends; calling it again does nothing. */
+  /** Ends the use; calling it again does nothing. */
   end(): void;
 }
 
-/** A part that is loaded or being loaded, and how many use it. */
+/** A part that is loaded or being loaded, and its number of users. */
 interface Entry {
   readonly loading: Promise<Loaded[Use]>;
   loaded?: Loaded[Use];
@@ -101,14 +101,14 @@ interface Entry {
 }
 
 /**
- * The parts of a model that have weights, loaded when they are first used. Resident parts stay; staged ones are freed
- * as soon as nobody uses them, so that no two are in memory at once.
+ * The parts of a model that have weights. Each is loaded when it is first used. Resident parts stay in memory; staged
+ * parts are freed as soon as nobody uses them, so that two are never in memory at once.
  */
 export class Parts {
   #entries: Map<Use, Entry> = new Map();
   #disposed = false;
 
-  /** Parts of `source`; `onProgress` hears which is being loaded. */
+  /** Manages the parts of `source`; calls `onProgress` with each part before loading it. */
   constructor(
     private readonly device: Device,
     private readonly config: ModelConfig,
@@ -117,7 +117,7 @@ export class Parts {
     private readonly onProgress: (part: Part) => void = () => {},
   ) {}
 
-  /** Loads everything that generation needs, or in stages, checks that it can be, or if `lazy`, neither. */
+  /** Loads everything that generation needs. A staged model only checks the parts; a `lazy` one does neither. */
   async open(lazy: boolean = false): Promise<{ hasText: boolean }> {
     const hasText = this.config.text_encoder !== undefined && await this.source.has("text_encoder");
     // the smallest first: a VAE of another model is refused before the rest is read
@@ -131,7 +131,7 @@ export class Parts {
     return { hasText };
   }
 
-  /** A part for as long as it is used, loaded if it is not. */
+  /** Leases a part, loading it if needed. */
   async lease<U extends Use>(use: U): Promise<Lease<Loaded[U]>> {
     this.#refuseDisposed();
     let entry = this.#entries.get(use);
@@ -181,7 +181,7 @@ export class Parts {
     throw new InputError("disposed-model", "Cannot use a disposed model: load it again");
   }
 
-  /** Frees all parts, for good. */
+  /** Frees all parts; they cannot be leased again. */
   dispose(): void {
     this.#disposed = true;
     for (const { loaded } of this.#entries.values()) loaded?.dispose();

@@ -1,5 +1,5 @@
 /**
- * How a generation tells what it is doing, and hears that it is to end.
+ * Progress reports of a running generation, and its cancellation.
  *
  * @module
  */
@@ -7,36 +7,36 @@
 import type { Device } from "../../engine/mod.ts";
 import type { Pass } from "../transformer/pass.ts";
 
-/** What {@link generate} tells while it works. */
+/** How far a generation is. `${scale + 1} of ${scales}` is right at every call. */
 export interface Progress {
-  /** `scale`: a scale's tokens are drawn; `decode`: the image is made of them. */
+  /** What has just finished: `scale`, the sampling of a scale; `decode`, the decoding of the images. */
   readonly stage: "scale" | "decode";
   /** Index of the scale, from 0; that of the last scale at `decode`. */
   readonly scale: number;
   /** Number of scales. */
   readonly scales: number;
-  /** Tokens along the scale's height. */
+  /** Tokens along the scale's height; pixels at `decode`. */
   readonly height: number;
-  /** Tokens along the scale's width. */
+  /** Tokens along the scale's width; pixels at `decode`. */
   readonly width: number;
-  /** Seconds since generation began. */
+  /** Seconds since the first scale began. */
   readonly seconds: number;
 }
 
-/** The stages of a generation, each with a part of the model of its own. */
+/** The stages of a generation; each uses another part of the model. */
 export type Stage = "text" | "transformer" | "vae";
 
-/** Hooks of a running generation. `onProgress` and `signal` make it wait for the GPU after each scale. */
+/** Hooks into a running generation. With `onProgress` or `signal` it waits for the GPU after each scale. */
 export interface Hooks {
-  /** Called after each scale and after the decoder. */
+  /** Called after each scale and after decoding. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Called when a stage begins: the text encoder, the transformer, the VAE. */
+  /** Called when a stage begins. */
   readonly onStage?: (stage: Stage) => void;
-  /** Ends generation between two scales by throwing its reason. */
+  /** Aborts the generation between two scales: it throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Says that a part of the work is done, and whether the GPU was waited for already. */
+/** Reports that a part of the work is done; `waited` says that the GPU has finished it. */
 export type Report = (
   stage: Progress["stage"],
   scale: number,
@@ -45,7 +45,7 @@ export type Report = (
   waited?: boolean,
 ) => Promise<void>;
 
-/** Waits for the GPU and tells how far it is, if anybody listens; throws at an abort. */
+/** Makes a function that waits for the GPU, reports progress and throws on abort; it does nothing without hooks. */
 export function reporter(device: Device, scales: number, { signal, onProgress }: Hooks): Report {
   const began = performance.now();
   return async (stage, scale, height, width, waited = false) => {
@@ -58,12 +58,12 @@ export function reporter(device: Device, scales: number, { signal, onProgress }:
   };
 }
 
-/** Multiplications of a block from which on a CPU is busy for long enough to be interrupted. */
+/** Multiplications of a block that keep a CPU busy for long enough to be worth an interruption. */
 const LONG_BLOCK = 5e9;
 
 /**
- * Between two blocks that take a CPU long: waits for it, so that an abort is heard. Deno hears no signal while it waits
- * for the GPU, and otherwise would wait for a whole scale.
+ * Makes a function that is called between two blocks. On a CPU adapter it waits for a long block, so that an abort takes
+ * effect before the scale ends: Deno handles no signals while it waits for the GPU.
  */
 export function pauser(device: Device, { embed_dim: C }: { embed_dim: number }, { signal }: Hooks) {
   return async ({ batch, rows }: Pass): Promise<void> => {
@@ -71,7 +71,7 @@ export function pauser(device: Device, { embed_dim: C }: { embed_dim: number }, 
       return;
     }
     await device.finish();
-    // the event loop's next turn delivers what came meanwhile
+    // signals that arrived meanwhile are delivered in the next turn of the event loop
     await new Promise((resolve) => setTimeout(resolve, 0));
     signal.throwIfAborted();
   };

@@ -12,7 +12,7 @@ import {
 import type { ModelConfig } from "../config/types.ts";
 import type { PartSource } from "./parts.ts";
 
-/** Mean and standard deviation of a tensor's random values, so that activations keep their size from layer to layer. */
+/** Mean and standard deviation of a tensor's random values, chosen so that activations keep their size across layers. */
 function distribution(name: string, shape: readonly number[]): { mean: number; deviation: number } {
   if (/scale_mul/.test(name)) return { mean: Math.log(4), deviation: 0.1 };
   if (/norm\d?(\.norm)?\.weight$|layer_norm\.weight$|norm_out/.test(name)) {
@@ -27,14 +27,14 @@ function distribution(name: string, shape: readonly number[]): { mean: number; d
   return { mean: 0, deviation: 1 / Math.sqrt(fanIn) };
 }
 
-/** FNV-1a: a tensor's own seed from its name. */
+/** FNV-1a hash, which turns a tensor's name into its seed. */
 function hash(text: string): number {
   let h = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) h = Math.imul(h ^ byte, 0x01000193) >>> 0;
   return h;
 }
 
-/** Weights drawn at random on the GPU instead of read from a file: the size of a real model without its bytes. */
+/** Random weights, made on the GPU instead of read from a file: as large as a real model's. */
 class SyntheticWeights extends Weights {
   #shapes: ReadonlyMap<string, readonly number[]>;
 
@@ -57,7 +57,7 @@ class SyntheticWeights extends Weights {
     const values = new Float32Array(shape.reduce((product, n) => product * n, 1));
     let state = hash(name) | 1;
     for (let i = 0; i < values.length; i++) {
-      // a sum of three uniform numbers is near enough to normal for the small tensors that come here
+      // a sum of three uniform numbers is close enough to a normal one for the small tensors loaded this way
       let sum = 0;
       for (let k = 0; k < 3; k++) {
         state = Math.imul(state, 1664525) + 1013904223 >>> 0;
@@ -91,9 +91,9 @@ class SyntheticWeights extends Weights {
   }
 }
 
-/** A model's parts without files: every tensor of its config, well scaled and random. */
+/** A model's parts without files: every tensor of its config, random and well scaled. */
 export class SyntheticSource implements PartSource {
-  /** Makes weights for `config` on `device`. */
+  /** Makes weights of `config` on `device`. */
   constructor(
     private readonly config: ModelConfig,
     private readonly device: Device,
@@ -119,12 +119,12 @@ export class SyntheticSource implements PartSource {
   }
 }
 
-/** Stands in for the tokenizer of a synthetic model: a word is a token. */
+/** Replaces the tokenizer in a synthetic model: each word is one token. */
 export class WordTokenizer {
-  /** Ids below `vocabulary`, at most `maxLength` with `</s>`. */
+  /** Makes ids below `vocabulary`, at most `maxLength` per text including `</s>`. */
   constructor(private readonly vocabulary: number, private readonly maxLength: number) {}
 
-  /** Token ids of a text, with `</s>` (1) at the end. */
+  /** Returns the token ids of a text, ending with `</s>` (1). */
   encode(text: string): { ids: number[]; truncated: boolean } {
     const words = text.trim().split(/\s+/).map((word) => 3 + hash(word) % (this.vocabulary - 3));
     const truncated = words.length >= this.maxLength;

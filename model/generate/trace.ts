@@ -2,14 +2,14 @@ import type { Device, Tensor, TensorData, TensorToWrite } from "../../engine/mod
 import type { TextFeatures } from "../text/text_rows.ts";
 import type { TextContext } from "../transformer/text_context.ts";
 
-/** A tensor that waits for the read-back, and how it is stored then. */
+/** A tensor to read back, and how to store it then. */
 interface Pending {
   readonly name: string;
   readonly tensor: Tensor;
   readonly finish: (data: TensorData) => Omit<TensorToWrite, "name">;
 }
 
-/** NHWC to NCHW. */
+/** Reorders NHWC to NCHW. */
 export function channelsFirst(
   data: TensorData,
   shape: readonly number[],
@@ -26,18 +26,18 @@ export function channelsFirst(
 }
 
 /**
- * What happened during a generation, for comparison with other implementations: copies are kept on the GPU and read
- * back with the image. Where it is off, every method does nothing.
+ * Records intermediate tensors of a generation, for comparison with other implementations: keeps copies on the GPU,
+ * which are read back with the image. When it is off, every method does nothing.
  */
 export class Trace {
   #pending: Pending[] = [];
   /** The finished tensors, ready for a safetensors file. */
   readonly entries: TensorToWrite[] = [];
 
-  /** Records on `device` if `on`. */
+  /** Records tensors of `device` if `on`. */
   constructor(private readonly device: Device, readonly on: boolean) {}
 
-  /** What is to be read back. */
+  /** The tensors to read back. */
   get tensors(): Tensor[] {
     return this.#pending.map(({ tensor }) => tensor);
   }
@@ -57,7 +57,7 @@ export class Trace {
     return copy;
   }
 
-  /** `text.features` [ΣT, C] and `text.cond` [B, C] of the conditional half, `text.uncond` of the other. */
+  /** Records `text.features` [ΣT, Ct5] and `text.cond` [B, C] of the conditional half, `text.uncond` [B, C] of the other. */
   text(text: TextFeatures, context: TextContext, images: number): void {
     if (!this.on) return;
     const rows = text.lens.slice(0, images).reduce((sum, n) => sum + n, 0);
@@ -70,7 +70,7 @@ export class Trace {
     }
   }
 
-  /** `scale{i}.logit_delta` [B, L, d], `.bits` u8 [B, h, w, d], `.codes_sum` [B, d, H, W]; owns `delta`. */
+  /** Records `scale{i}.logit_delta` [B, L, d], `.bits` u8 [B, h, w, d] and `.codes_sum` [B, d, H, W]; takes over `delta`. */
   scale(index: number, h: number, w: number, delta: Tensor, bits: Tensor, sum: Tensor): void {
     const [B = 0, H = 0, W = 0, dv = 0] = sum.shape;
     const d = bits.shape[2]!;
@@ -88,7 +88,7 @@ export class Trace {
     });
   }
 
-  /** Turns what was read back into entries, and adds `image` u8 [B, H, W, 3]. */
+  /** Turns the tensors as read back into entries, and adds `image` u8 [B, H, W, 3]. */
   finish(
     data: readonly TensorData[],
     pixels: readonly Uint8Array[],
@@ -113,7 +113,7 @@ export class Trace {
     });
   }
 
-  /** Releases the copies. */
+  /** Frees the copies. */
   dispose(): void {
     for (const { tensor } of this.#pending) tensor.dispose();
     this.#pending = [];

@@ -3,7 +3,7 @@ import { type Device, InputError, quote, type Tuning } from "../../engine/mod.ts
 import { CHOICES } from "../../kernels/shared/variants.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
 
-/** Where what was measured on an adapter is kept, or null without a home. */
+/** Path of the file with an adapter's measured tuning; null without a home directory. */
 export function tuningFile(
   { capabilities: { adapter, architecture, implementation, subgroupSize } }: Device,
   env: (name: string) => string | undefined,
@@ -15,7 +15,7 @@ export function tuningFile(
   return join(cache, "bitwise", "tuning", `${slug}.json`);
 }
 
-/** What was saved for this adapter; nothing where there is no such file, or no permission to look for it. */
+/** Reads the tuning saved for this adapter; empty without such a file or the permission to look for it. */
 export async function savedTuning(device: Device): Promise<Tuning> {
   if (!("Deno" in globalThis)) return {};
   const granted = (permission: Deno.PermissionDescriptor) =>
@@ -29,7 +29,7 @@ export async function savedTuning(device: Device): Promise<Tuning> {
 }
 
 /**
- * Reads what {@link saveTuning} wrote.
+ * Parses a file written by {@link saveTuning}.
  *
  * @throws {InputError} `bad-tuning`: the file holds something else.
  */
@@ -37,18 +37,19 @@ export function parseTuning(text: string, path: string): Tuning {
   const refuse = (why: string) =>
     new InputError(
       "bad-tuning",
-      `Cannot use ${quote(path)}: ${why}; measure again with deno task bench --tune, or delete it`,
+      `Cannot use ${quote(path)}: ${why}; delete the file or measure again`,
+      { hint: "tune-again" },
     );
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    throw refuse("it is no JSON");
+    throw refuse("it is not JSON");
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw refuse("it is no object");
+    throw refuse("it is not an object");
   }
-  const known = Object.entries(json).filter(([kernel]) => kernel in CHOICES); // others are of other versions
+  const known = Object.entries(json).filter(([kernel]) => kernel in CHOICES); // other versions have other kernels
   for (const [kernel, steps] of known) {
     const { variants } = CHOICES[kernel as keyof typeof CHOICES];
     const good = Array.isArray(steps) &&
@@ -57,16 +58,20 @@ export function parseTuning(text: string, path: string): Tuning {
         (variants as readonly unknown[]).includes(step[1])
       );
     if (!good) {
-      throw refuse(`${quote(kernel)} must be pairs of a size and one of ${variants.join(", ")}`);
+      throw refuse(
+        `${quote(kernel)} must be a list of pairs: a size and one of ${variants.join(", ")}`,
+      );
     }
   }
   return Object.fromEntries(known);
 }
 
-/** Saves what was measured for this adapter, and returns where. @throws {InputError} `no-home` */
+/** Saves an adapter's measured tuning and returns the path. @throws {InputError} `no-home`: there is no home directory. */
 export async function saveTuning(device: Device, tuning: Tuning): Promise<string> {
   const path = tuningFile(device, Deno.env.get);
-  if (path === null) throw new InputError("no-home", "Cannot save: set XDG_CACHE_HOME to a folder");
+  if (path === null) {
+    throw new InputError("no-home", "Cannot save the tuning: set XDG_CACHE_HOME to a folder");
+  }
   await Deno.mkdir(join(path, ".."), { recursive: true });
   await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(tuning, null, 2)}\n`));
   return path;

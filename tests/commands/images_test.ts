@@ -299,7 +299,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["encode", at("ok.png"), "-o", "no/x.bits.safetensors"], 1, 'folder "no" does not exist'],
       [["decode", at("ok.png")], 2, "it is an image; encode it, or reconstruct it"],
       [["decode", at("d16.safetensors")], 2, "it has 16 bits a position"],
-      [["decode", join(MODEL, "vae.safetensors")], 2, "it is no bits file"],
+      [["decode", join(MODEL, "vae.safetensors")], 2, "it is not a bits file"],
       [["reconstruct", at("ok.bits.safetensors")], 2, "it is bits; decode them"],
       [["inspect", at("ok.png"), "--sheet", x], 2, "it holds no bits"],
       [["variations"], 2, "Cannot vary nothing: give an image, or its bits"],

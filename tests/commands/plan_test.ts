@@ -44,7 +44,7 @@ Deno.test("plan: stages what does not fit, and says in one line what would", () 
     const tight = await plan("16G");
     assertEquals(tight.code, 1);
     const line =
-      /^error: Cannot fit infinity-8b into 16 GB: it needs \d+ GB even in stages; use --type q4_0 \(\d+ GB\)\n$/;
+      /^error: Cannot fit infinity-8b into 16 GB: it needs \d+ GB even in stages; it would fit as q4_0 \(\d+ GB\); choose it with --type\n$/;
     assert(line.test(tight.err), tight.err);
     for (
       const [args, said] of [

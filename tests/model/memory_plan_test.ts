@@ -119,9 +119,10 @@ Deno.test("fitMemory() stages what does not fit, and says what would", async () 
     OutOfMemoryError,
   );
   assert(
-    /^Cannot fit emoji-nano into \S+ MB: it needs \S+ MB even in stages; use --type f16 \(/.test(
-      error.message,
-    ),
+    /^Cannot fit emoji-nano into \S+ MB: it needs \S+ MB even in stages; it would fit as f16 \(/
+      .test(
+        error.message,
+      ),
     error.message,
   );
   const none = await assertRejects(() => fitMemory(config, {}, 1000), OutOfMemoryError);

@@ -208,7 +208,7 @@ Deno.test("decodeBitsFile() names another tensor than the header asks for", asyn
 Deno.test("decodeBitsFile() refuses other files", async () => {
   const plain = encodeSafetensors([BITS]);
   const formats = [undefined, "", "pt", "bitwise-bits-2"].map((format) => wrong({ format }));
-  for (const file of [plain, ...formats]) await refuses(file, "it is no bits file");
+  for (const file of [plain, ...formats]) await refuses(file, "it is not a bits file");
   const numbers = { ...METADATA, d: 3 };
   const others = [
     new Uint8Array(),

@@ -36,7 +36,7 @@ Deno.test("saveTuning() saves what savedTuning() finds", async () => {
   }
 });
 
-Deno.test("parseTuning() leaves out choices of other versions and refuses what is none", () => {
+Deno.test("parseTuning() ignores choices of other versions and refuses what is not a tuning", () => {
   assertEquals(parseTuning('{"of old": [[0, "x"]], "matmul_texture rows": [[0, "16"]]}', "f"), {
     "matmul_texture rows": [[0, "16"]],
   });
@@ -51,7 +51,7 @@ Deno.test("parseTuning() leaves out choices of other versions and refuses what i
     ]
   ) {
     const error = assertThrows(() => parseTuning(text, "f.json"), InputError);
-    assertEquals(error.code, "bad-tuning");
+    assertEquals([error.code, error.hint], ["bad-tuning", "tune-again"]);
     assertEquals(error.message.startsWith('Cannot use "f.json": '), true);
   }
 });
