@@ -6,6 +6,7 @@ import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/check_tensors.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
+import { checkGenerateOptions, checkLoadOptions } from "./generate/check_options.ts";
 import { DecodedImage } from "./generate/decoded_image.ts";
 import { type Encode, planDrawing } from "./generate/editing.ts";
 import { generate, outcome, type SampledScale, type Steps } from "./generate/generate.ts";
@@ -89,6 +90,7 @@ export class InfinityModel {
     nameOrPath?: string | URL,
     options: LoadOptions = {},
   ): Promise<InfinityModel> {
+    checkLoadOptions(options);
     const files = openFolder(await findModel(nameOrPath));
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
     const tokenizer = async () =>
@@ -120,6 +122,7 @@ export class InfinityModel {
     config: ModelConfig,
     options: LoadOptions = {},
   ): Promise<InfinityModel> {
+    checkLoadOptions(options);
     const { text_encoder, tokenizer: { max_length } } = config;
     const tokenizer = () =>
       Promise.resolve(new WordTokenizer(text_encoder?.vocab_size ?? 4, max_length));
@@ -300,9 +303,9 @@ export class InfinityModel {
     bits: ImageBits | readonly ImageBits[],
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<DecodedImage | DecodedImage[]> {
-    const images = "scales" in bits ? [bits] : bits;
+    const images = Array.isArray(bits) ? bits as readonly ImageBits[] : [bits as ImageBits];
     const made = await this.#recovering(this.#visual.decode(images, signal));
-    return "scales" in bits ? made[0]! : made;
+    return Array.isArray(bits) ? made : made[0]!;
   }
 
   /** Makes the device usable again where memory ran out. */
@@ -332,6 +335,7 @@ export class InfinityModel {
   }
 
   async *#draw(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+    checkGenerateOptions(options);
     options.signal?.throwIfAborted();
     options.onStage?.("text");
     const began = performance.now();

@@ -95,9 +95,16 @@ export async function planMemory(
   config: ModelConfig,
   options: MemoryOptions = {},
 ): Promise<MemoryPlan> {
-  const { type = "f32", staged = false, prompts = 1 } = options;
-  const { promptTokens = config.tokenizer.max_length } = options;
-  using device = await Device.open({ gpu: dryGpu(options.adapter === "cpu"), debug: { level: 0 } });
+  const {
+    type = "f32",
+    staged = false,
+    prompts = 1,
+    promptTokens = config.tokenizer.max_length,
+    adapter,
+    edit,
+    ...sampling
+  } = options;
+  using device = await Device.open({ gpu: dryGpu(adapter === "cpu"), debug: { level: 0 } });
   const ledger = new Ledger();
   device.memory.observer = ledger.observe;
   using model = await InfinityModel.synthetic(config, { device, type, staged });
@@ -107,7 +114,7 @@ export async function planMemory(
     ? { prompt: Array<string>(prompts).fill("word ".repeat(Math.max(1, promptTokens - 1))) }
     : { textFeatures: blankFeatures(config.transformer.text_channels, prompts, promptTokens) };
   const blank = { width: 1, height: 1, rgba: new Uint8Array(4) };
-  await model.generate({ ...options, ...text, ...options.edit && { init: blank }, onStage });
+  await model.generate({ ...sampling, ...text, ...edit && { init: blank }, onStage });
   const stages = ledger.stages.filter(({ peak }) => peak > 0);
   return { type, staged, stages, peak: Math.max(...stages.map(({ peak }) => peak)) };
 }

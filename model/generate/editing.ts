@@ -11,7 +11,14 @@ import { type ImageBits, tokensOfBits } from "../bits/image_bits.ts";
 import { type Grid, gridText, scheduleText } from "../config/grid.ts";
 import { scheduleForSize, vaeSchedule } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
-import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
+import {
+  checkBits,
+  checkInput,
+  type EncodeOptions,
+  type ImageInput,
+  isBits,
+  planEncode,
+} from "./image_input.ts";
 import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
 import type { Image } from "../image/png.ts";
 import { readImage } from "../image/read_image.ts";
@@ -79,6 +86,7 @@ export async function planEdit(
     if (alone) refuse("no-image", `Cannot use ${alone} without an image to start from`);
     return null;
   }
+  if (!isBits(options.init)) checkInput(options.init, "edit");
   const init = options.init instanceof Uint8Array
     ? await readImage(options.init, "image")
     : options.init;
@@ -215,6 +223,7 @@ async function freePositions(
   [H, W]: Grid,
   patch: number,
 ): Promise<boolean[]> {
+  checkInput(mask, "mask with");
   const image = mask instanceof Uint8Array ? await readImage(mask, "mask") : mask;
   if (image.width !== init.width || image.height !== init.height) {
     refuse(

@@ -55,6 +55,46 @@ export interface EncodePlan {
   readonly schedule: readonly Grid[];
 }
 
+/**
+ * Checks that a value is an image, for callers without a type checker.
+ *
+ * @param verb What is to be done with it, for the message.
+ * @throws {InputError} `not-an-image`, or `image-shape`: sizes and pixels do not go together.
+ */
+export function checkInput(value: unknown, verb: string): asserts value is ImageInput {
+  if (value instanceof Uint8Array) return;
+  const refuse = (what: string, advice: string): never => {
+    throw new InputError("not-an-image", `Cannot ${verb} ${what}: ${advice}`);
+  };
+  if (typeof value === "string" || value instanceof URL) {
+    const path = quote(`${value}`);
+    refuse(path, `read the file first, such as await Deno.readFile(${path})`);
+  }
+  const { width, height, rgba, rgb } = (value ?? {}) as Record<string, unknown>;
+  if (!(rgba instanceof Uint8Array || rgb instanceof Float32Array)) {
+    const name = value === null ? "null" : value?.constructor.name ?? "undefined";
+    refuse(name, "give the bytes of a PNG, JPEG or WebP file, or { width, height, rgba }");
+  }
+  const isSize = (side: unknown) => Number.isInteger(side) && side as number > 0;
+  const [channels, values, unit] = rgba instanceof Uint8Array
+    ? [4, rgba, "bytes"] as const
+    : [3, rgb as Float32Array, "numbers"] as const;
+  const need = channels * (width as number) * (height as number);
+  if (isSize(width) && isSize(height) && values.length === need) return;
+  throw new InputError(
+    "image-shape",
+    isSize(width) && isSize(height)
+      ? `Cannot ${verb} ${values.length} ${unit} as ${width}x${height} pixels: ${channels} ` +
+        `channels are ${need}`
+      : `Cannot ${verb} an image of ${width}x${height} pixels: both must be whole numbers above 0`,
+  );
+}
+
+/** Whether a value is bits, which {@link checkBits} checks further. */
+export function isBits(value: unknown): value is ImageBits {
+  return typeof value === "object" && value !== null && "scales" in value;
+}
+
 /** Decides in which size an image is encoded, and in which scales. @throws {InputError} one line. */
 export function planEncode(
   config: ModelConfig,
@@ -63,13 +103,6 @@ export function planEncode(
 ): EncodePlan {
   const { patch_size: patch } = config.vae;
   const given = "rgb" in image ? image : null;
-  if (given && given.rgb.length !== 3 * given.width * given.height) {
-    throw new InputError(
-      "image-shape",
-      `Cannot encode ${given.rgb.length} numbers as ${given.width}x${given.height} pixels: ` +
-        `three channels are ${3 * given.width * given.height}`,
-    );
-  }
   const { width = given?.width, height = given?.height } = options;
   const schedule = options.schedule ??
     vaeSchedule(
@@ -104,6 +137,9 @@ export function planEncode(
  * @throws {InputError} `other-bits`: they are another tokenizer's; `bad-bits`: scales are not what their schedule says.
  */
 export function checkBits(config: ModelConfig, bits: ImageBits): void {
+  if (!isBits(bits)) {
+    throw new InputError("not-bits", "Cannot decode what is not bits: give what encode() returns");
+  }
   const { d, width, height, latent: [h, w], schedule, scales, name = "bits" } = bits;
   const { name: model, vae: { codebook_dim, patch_size: patch } } = config;
   if (d !== codebook_dim || width !== w * patch || height !== h * patch) {
@@ -115,6 +151,14 @@ export function checkBits(config: ModelConfig, bits: ImageBits): void {
     );
   }
   checkSchedule(schedule);
+  const values = scales.findIndex((bits) => bits.some((bit) => bit > 1));
+  if (values >= 0) {
+    throw new InputError(
+      "bad-bits",
+      `Cannot decode ${quote(name)}: scale ${values} holds ` +
+        `${scales[values]!.find((bit) => bit > 1)}, bits are 0 or 1`,
+    );
+  }
   const bad = schedule.findIndex(([h, w], s) => scales[s]?.length !== h * w * d);
   if (bad >= 0 || scales.length !== schedule.length) {
     const at = Math.max(0, bad);

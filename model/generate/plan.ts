@@ -34,7 +34,7 @@ export interface SamplingOptions {
   readonly height?: number;
   /** Numbers in [0, 1) to draw with, [B, h, w, d] by scale: a bit is 1 where its number is below its probability. */
   readonly uniforms?: readonly (Float32Array | undefined)[];
-  /** Bits that are not drawn but given, [B, h, w, d] by scale. */
+  /** Bits that are given, [B, h, w, d] by scale: 0, 1, or 2 for a bit that is sampled. */
   readonly forceBits?: readonly (Uint8Array | undefined)[];
   /** Keeps what happened on the way. */
   readonly trace?: boolean;

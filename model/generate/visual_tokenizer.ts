@@ -10,9 +10,16 @@ import { bitsOfTokens, type ImageBits, takeScales } from "../bits/image_bits.ts"
 import { quantiseFeatures, sumCodes } from "../bits/quantiser.ts";
 import { type Grid, gridText, scheduleText } from "../config/grid.ts";
 import type { ModelConfig } from "../config/types.ts";
+import { checkEncodeOptions } from "./check_options.ts";
 import { DecodedImage } from "./decoded_image.ts";
 import { decodeSum, splitImages } from "./generate.ts";
-import { checkBits, type EncodeOptions, type ImageInput, planEncode } from "./image_input.ts";
+import {
+  checkBits,
+  checkInput,
+  type EncodeOptions,
+  type ImageInput,
+  planEncode,
+} from "./image_input.ts";
 import type { Parts } from "./parts.ts";
 import { channelsFirst } from "./trace.ts";
 import { readImage } from "../image/read_image.ts";
@@ -29,6 +36,8 @@ export class VisualTokenizer {
 
   /** See {@link InfinityModel.encode}. */
   async encode(input: ImageInput, options: EncodeOptions = {}): Promise<ImageBits> {
+    checkEncodeOptions(options);
+    checkInput(input, "encode");
     const { signal } = options;
     signal?.throwIfAborted();
     const { codebook_dim: d, patch_size: patch } = this.config.vae;

@@ -1,0 +1,125 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { InputError } from "../../../engine/mod.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
+
+const model = await InfinityModel.load();
+const { images: [apple] } = await model.generate("red apple");
+const bits = apple!.bits;
+const rgba = new Uint8Array(4 * 32 * 32);
+
+/** Calls as JavaScript makes them, and the beginning of the message they end with. */
+const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, message: string][] = [
+  [
+    "generate({ greedy: 'false' })",
+    (m) => m.generate("cat", { greedy: "false" }),
+    'Cannot use "false" as greedy: it must be true or false',
+  ],
+  [
+    "generate({ prompt: 5 })",
+    (m) => m.generate({ prompt: 5 }),
+    "Cannot use 5 as prompt: it must be a string or a list of strings",
+  ],
+  ["generate(5)", (m) => m.generate(5), "Cannot use 5 as options: give an object"],
+  ["generate(null)", (m) => m.generate(null), "Cannot use null as options: give an object"],
+  [
+    "generate({ cfg: 3 })",
+    (m) => m.generate("cat", { cfg: 3 }),
+    "Unknown option cfg: did you mean cfgScale?",
+  ],
+  [
+    "generate({ negative_prompt })",
+    (m) => m.generate("cat", { negative_prompt: "dog" }),
+    "Unknown option negative_prompt: did you mean negativePrompt?",
+  ],
+  [
+    "stream({ sede: 3 })",
+    (m) => m.stream("cat", { sede: 3 }).next(),
+    "Unknown option sede: did you mean seed?",
+  ],
+  [
+    "generate({ toString })",
+    (m) => m.generate("cat", { toString: 1 }),
+    "Unknown option toString: there are prompt, ",
+  ],
+  [
+    "generate({ width: '32' })",
+    (m) => m.generate("cat", { width: "32" }),
+    'Cannot use "32" as width: it must be a number',
+  ],
+  [
+    "generate({ fast: 'kv' })",
+    (m) => m.generate("cat", { fast: "kv" }),
+    'Cannot use "kv" as fast: it must be a list of kv, prune',
+  ],
+  [
+    "generate({ signal: controller })",
+    (m) => m.generate("cat", { signal: new AbortController() }),
+    "Cannot use a AbortController as signal: it must be an AbortSignal",
+  ],
+  [
+    "generate({ forceBits: 3s })",
+    (m) => m.generate("cat", { forceBits: [Uint8Array.of(3)] }),
+    "Cannot use [a Uint8Array] as forceBits: it must be a list of Uint8Array of 0, 1 or 2",
+  ],
+  [
+    "encode(path)",
+    (m) => m.encode("cat.png"),
+    'Cannot encode "cat.png": read the file first, such as await Deno.readFile("cat.png")',
+  ],
+  ["encode(blob)", (m) => m.encode(new Blob()), "Cannot encode Blob: give the bytes of a PNG"],
+  ["encode()", (m) => m.encode(undefined), "Cannot encode undefined: give the bytes of a PNG"],
+  [
+    "encode({ rgba }) of another length",
+    (m) => m.encode({ width: 32, height: 31, rgba }),
+    "Cannot encode 4096 bytes as 32x31 pixels: 4 channels are 3968",
+  ],
+  [
+    "encode({ width: 0.5 })",
+    (m) => m.encode({ width: 0.5, height: 2048, rgba }),
+    "Cannot encode an image of 0.5x2048 pixels: both must be whole numbers above 0",
+  ],
+  [
+    "encode(image, { scale: 1 })",
+    (m) => m.encode({ width: 32, height: 32, rgba }, { scale: 1 }),
+    "Unknown option scale: did you mean scales?",
+  ],
+  [
+    "edit(path)",
+    (m) => m.edit("cat.png", { prompt: "cat" }),
+    'Cannot use "cat.png" as init: it must be',
+  ],
+  [
+    "edit({ mask })",
+    (m) => m.edit(bits, { prompt: "cat", mask: { width: 32, height: 32 } }),
+    "Cannot mask with Object: give the bytes of a PNG",
+  ],
+  ["decode(path)", (m) => m.decode("cat.bits"), "Cannot decode what is not bits"],
+  [
+    "decode() of a 2",
+    (m) => m.decode({ ...bits, scales: bits.scales.with(1, bits.scales[1]!.map(() => 2)) }),
+    'Cannot decode "bits": scale 1 holds 2, bits are 0 or 1',
+  ],
+  [
+    "load({ type: 'f8' })",
+    () => (InfinityModel as unknown as Untyped).load(undefined, { type: "f8" }),
+    'Cannot use "f8" as type: it must be one of f32, f16, ',
+  ],
+  [
+    "load({ dtype: 'f16' })",
+    () => (InfinityModel as unknown as Untyped).load(undefined, { dtype: "f16" }),
+    "Unknown option dtype: did you mean type?",
+  ],
+];
+
+// deno-lint-ignore no-explicit-any
+type Untyped = any;
+
+for (const [name, call, message] of REFUSED) {
+  Deno.test(`${name} is refused in one line that says what was expected`, async () => {
+    const live = model.device.memory.liveBytes;
+    const error = await assertRejects(() => call(model), InputError);
+    assert(error.message.startsWith(message), error.message);
+    assert(!error.message.includes("\n"), error.message);
+    assertEquals(model.device.memory.liveBytes, live);
+  });
+}
