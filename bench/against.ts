@@ -1,11 +1,11 @@
 import { median } from "./measure.ts";
 
-/** One number of two reports, the larger the worse. */
+/** A number that two reports share, where smaller is better. */
 export interface Comparison {
   readonly what: string;
   readonly old: number;
   readonly now: number;
-  /** Old by new: above 1 is faster, or smaller. */
+  /** Old divided by new: above 1 is faster, or smaller. */
   readonly ratio: number;
 }
 
@@ -17,10 +17,10 @@ function rowsOf(report: Json, ...path: string[]): Json[] {
   return Array.isArray(at) ? at : [];
 }
 
-/** Every time in a report, by what it is of. */
+/** Every time and size in a report, by what it measures. */
 function times(report: Json): Map<string, number> {
   const found = new Map<string, number>();
-  // of the CPU where it is known: the clock of a shared machine tells little
+  // CPU time where it is known: on a shared machine wall time says little
   for (const row of rowsOf(report, "kernels", "rows")) {
     found.set(`${row.name} ${row.shape}`, Number(row.cpu ?? row.milliseconds));
   }
@@ -40,7 +40,7 @@ function times(report: Json): Map<string, number> {
   return found;
 }
 
-/** What both reports measured, the largest loss first. */
+/** Compares what both reports measured, the largest loss first. */
 export function compare(old: Json, now: Json): Comparison[] {
   const before = times(old);
   return [...times(now)].flatMap(([what, time]) => {
@@ -49,7 +49,7 @@ export function compare(old: Json, now: Json): Comparison[] {
   }).sort((a, b) => a.ratio - b.ratio);
 }
 
-/** The middle ratio; NaN without any. */
+/** The median ratio; NaN if there is none. */
 export function middle(rows: readonly Comparison[]): number {
   return rows.length ? median(rows.map(({ ratio }) => ratio)) : NaN;
 }

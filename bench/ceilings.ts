@@ -18,16 +18,16 @@ const nothingKernel = defineKernel(
   ["zero"],
 );
 
-/** What fma.wgsl does per invocation and round, counting an FMA as two. */
+/** Operations of fma.wgsl per invocation and round; an FMA counts as two. */
 const ROUND_FLOPS = 384 * 2;
-/** Products that fma_matrix.wgsl makes per subgroup and round. */
+/** Matrix products of fma_matrix.wgsl per subgroup and round. */
 const ROUND_MATRICES = 16;
-/** Large enough to leave every cache. */
+/** Too large for any cache. */
 const COPY_BYTES = 256 * 1024 * 1024;
 
-/** What the adapter can do at best. */
+/** The best that the adapter can do. */
 export interface Ceilings {
-  /** Bytes a copy reads and writes. */
+  /** Bytes that a copy reads and writes. */
   readonly "GB/s": number;
   /** f32 operations in registers. */
   readonly "GFLOP/s": number;
@@ -37,7 +37,7 @@ export interface Ceilings {
   readonly "matrix GFLOP/s": number;
 }
 
-/** Best samples, not medians: a ceiling is what the adapter reaches undisturbed. */
+/** Measures ceilings. Takes the best sample, not the median: a ceiling is what the adapter reaches undisturbed. */
 export async function ceilings(device: Device, profiler: Profiler): Promise<Ceilings> {
   const { class: adapter, limits, f16, subgroupSize } = device.capabilities;
   const bytes = Math.min(COPY_BYTES, limits.maxStorageBufferBindingSize!);
@@ -71,7 +71,7 @@ export async function ceilings(device: Device, profiler: Profiler): Promise<Ceil
     const { M, N, K } = shape;
     const [groups, rounds] = adapter === "cpu" ? [512, 64] : [16384, 1024];
     const count = 2 * K * Math.max(M, N);
-    // small numbers of either sign, as zeros would draw less power than work does
+    // small numbers of either sign: zeros would use less power than real work
     const values = Float16Array.from({ length: count }, (_, i) => (i % 7 - 3) / 8);
     using operands = device.from("f16", [count], values, "matrices");
     const milliseconds = await best(() =>
@@ -100,7 +100,7 @@ export async function ceilings(device: Device, profiler: Profiler): Promise<Ceil
   };
 }
 
-/** The better of two measurements: a neighbour on the machine may have slowed one of them. */
+/** The better of two measurements: another program may have slowed one of them. */
 export function better(a: Ceilings, b: Ceilings): Ceilings {
   return {
     "GB/s": Math.max(a["GB/s"], b["GB/s"]),
@@ -112,17 +112,17 @@ export function better(a: Ceilings, b: Ceilings): Ceilings {
 
 /** Costs of doing nothing, in microseconds. */
 export interface Overheads {
-  /** A dispatch among many of one submit: encoded, sent and run. */
+  /** One of many dispatches in one submit: encoding, sending and running it. */
   readonly dispatch: number;
-  /** Of it, recording and encoding on the JavaScript thread. */
+  /** The part of it that the JavaScript thread spends on recording and encoding. */
   readonly encode: number;
-  /** A submit of one dispatch, among many. */
+  /** One of many submits of one dispatch each. */
   readonly submit: number;
-  /** A read-back of 16 bytes with nothing to wait for. */
+  /** Reading back 16 bytes while the GPU is idle. */
   readonly readBack: number;
 }
 
-/** Measures overheads on a device that is not profiled. */
+/** Measures overheads. The device must not be profiled. */
 export async function overheads(device: Device): Promise<Overheads> {
   using y = device.tensor("u32", [4]);
   const nothing = () =>

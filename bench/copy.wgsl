@@ -1,4 +1,4 @@
-// y = x in vec4s: the memory bandwidth a kernel of this adapter can hope for, one vec4 per invocation, coalesced.
+// y = x: the memory bandwidth that a kernel on this adapter can reach. One vec4 per invocation, coalesced.
 
 struct Params {
   count: u32,

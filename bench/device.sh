@@ -1,21 +1,13 @@
 #!/usr/bin/env bash
-# Measures everything on a machine with a GPU that is lent for 10 minutes, without network and with nothing installed.
-# What matters most comes first; each step has a limit, and all of them end after 9 minutes. A step that fails, or takes
-# too long, leaves its log, and the next begins.
+# Measures everything on a machine with a GPU: bash bench/device.sh OUT
 #
-#     ../shared/gpu/pack.sh cli.ts bench/main.ts tests/backend.ts $(git ls-files '*_test.ts') npm:webgpu@0.6.2
-#     git checkout deno.lock # which the line above has written Dawn into
-#     cd tests/goldens && rm -f {transformer_tiny,transformer_rope_variants,vae_d16,t5_tiny,bsq_only}*.pack
-#     rm -f ../../assets/models/emoji-nano/*.png; cd ../.. # afterwards: git checkout tests assets
+# It needs no network. The most important steps come first, each has a time limit, and all of
+# them end within 9 minutes. A step that fails or takes too long leaves its log, and the next one starts. SECONDS_EACH and
+# SECONDS_ALL lower the limits.
 #
-# packs Deno, its packages and Dawn (with the native binary: it is a file of the npm package) into .offline/, in a clone,
-# not in a worktree. What may travel is 64 MiB, and .offline/ is 36 of them: tests that want a file which stayed fail with
-# NotFound. Then, with the tool `run` in the repository's root:
-#
-#     carry: [".offline"], command: bash bench/device.sh "$OUT", timeout_s: 600
-#
-# $OUT/logs.tar.gz (at most 8 files come back) holds a log of each step, what bench --save wrote and the tuning files; it is
-# made anew after every step. Without .offline/ the Deno on PATH is used. SECONDS_EACH and SECONDS_ALL lower the limits.
+# OUT/logs.tar.gz holds a log of each step, what bench --save wrote, and the tuning files; every step renews it. If
+# .offline/run exists, it runs the commands: a wrapper around a copy of Deno with its packages and Dawn, for machines that
+# have nothing installed. Otherwise the Deno on PATH runs them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?"name a folder for the logs"}
@@ -29,7 +21,7 @@ offline=()
 deadline=${SECONDS_ALL:-540}
 failed=0
 
-# step NAME LIMIT LINES COMMAND …: runs a command for at most LIMIT seconds, and shows the last LINES of what it says
+# step NAME LIMIT LINES COMMAND …: runs a command for at most LIMIT seconds and shows the last LINES of its output
 step() {
   local name=$1 limit=$2 lines=$3 began=$SECONDS code=0 each=${SECONDS_EACH:-$2}
   shift 3
@@ -48,7 +40,7 @@ step() {
   tar czf "$work/logs.tar.gz" -C "$work" logs && mv "$work/logs.tar.gz" "$out"
 }
 
-# no lock: Dawn is in none. No check of types: it takes time and needs no GPU
+# no lock file, because Dawn is in none; no type check, because it takes time and needs no GPU
 run=(deno run --no-lock --no-check -A)
 test=(deno test --no-check -A --preload tests/backend.ts)
 

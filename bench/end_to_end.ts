@@ -8,7 +8,7 @@ const BATCH = 8;
 const WARM_PROCESSES = 5;
 const COLD_PROCESSES = 3;
 
-/** One number; a count has no unit, the note says how to read it. */
+/** One number. A count has no unit; the note says how to read it. */
 export interface Figure {
   readonly name: string;
   readonly value: number;
@@ -16,21 +16,21 @@ export interface Figure {
   readonly note: string;
 }
 
-/** A kernel's, or a stage's, part of one image. */
+/** The part of one image that a kernel, or a stage, takes. */
 export interface Share {
   readonly name: string;
   readonly count: number;
   readonly milliseconds: number;
 }
 
-/** emoji-nano from the outside, and the GPU time of one image by kernel and by scale (null without timestamps). */
+/** Times of emoji-nano as a user sees them, and the GPU time of one image by kernel and by stage (null without timestamps). */
 export interface EndToEnd {
   readonly figures: readonly Figure[];
   readonly families: readonly Share[] | null;
   readonly scales: readonly Share[] | null;
 }
 
-/** Measures whole processes first, which leaves the driver's shader cache warm for what follows. */
+/** Measures emoji-nano. Processes come first, because they warm the driver's shader cache for the rest. */
 export async function benchEndToEnd(): Promise<EndToEnd> {
   const processes = await benchProcesses();
   const { figures, ...shares } = await benchModel();
@@ -70,8 +70,8 @@ async function denoFolder(): Promise<string> {
 async function benchProcesses(): Promise<Figure[]> {
   const folder = await Deno.makeTempDir({ prefix: "bitwise-bench-" });
   try {
-    const DENO_DIR = await denoFolder(); // else a fresh XDG_CACHE_HOME would empty Deno's cache, too
-    await generateProcess(folder); // fills Deno's cache, and the driver's
+    const DENO_DIR = await denoFolder(); // without it a fresh XDG_CACHE_HOME would empty Deno's cache, too
+    await generateProcess(folder); // fills the caches of Deno and of the driver
     const cold: number[] = [];
     let cached = 0;
     for (let i = 0; i < COLD_PROCESSES; i++) {
@@ -98,7 +98,7 @@ async function benchModel(): Promise<EndToEnd> {
   const began = performance.now();
   using model = await InfinityModel.load();
   const { device } = model;
-  await device.finish(); // weights are still being packed
+  await device.finish(); // waits until all weights are packed
   const load = performance.now() - began;
   const recording = recordingTime(device);
   const weights = device.memory.liveBytes;
@@ -127,7 +127,7 @@ async function benchModel(): Promise<EndToEnd> {
   const batchPeak = device.memory.peakBytes;
   const { images: [image] } = await model.generate({ prompt: PROMPT, seed: 7 });
   const repeat = async (run: () => Promise<unknown>) => {
-    await run(); // loads the encoder, compiles what generation has no use for
+    await run(); // loads the encoder, compiles what generating does not need
     const samples: number[] = [];
     for (let i = 0; i < WARM_IMAGES; i++) samples.push(await wallTime(run));
     return samples;
@@ -142,16 +142,21 @@ async function benchModel(): Promise<EndToEnd> {
     figure("load", load, "ms", "device, weights, packing"),
     figure("first image", first!.wall, "ms", "shaders in the driver's cache"),
     middle("warm image", walls(warm), cpu(warm)),
-    figure("  recording", record, "ms", "of it: commands recorded and encoded by JavaScript"),
+    figure("  recording", record, "ms", "part of it: JavaScript records and encodes commands"),
     middle(`batch of ${BATCH}`, walls(batch), cpu(batch)),
     figure("  per image", median(walls(batch)) / BATCH, "ms"),
     middle("encode", encode, "an image to bits"),
     middle("decode", decode, "bits to an image"),
-    middle("edit", edit, "bits to an image, half of the scales drawn"),
-    middle("previews", previews, "an image shown at each scale"),
+    middle("edit", edit, "bits to an image, half of the scales generated"),
+    middle("previews", previews, "an image at each scale"),
     figure("dispatches", dispatches - loaded.dispatches, "", "one image"),
-    figure("submits", submits - loaded.submits, "", "one image, besides copies and the read-back"),
-    figure("pipelines", pipelines, "", `${loaded.pipelines} of them to load`),
+    figure(
+      "submits",
+      submits - loaded.submits,
+      "",
+      "one image, not counting copies and the read-back",
+    ),
+    figure("pipelines", pipelines, "", `${loaded.pipelines} of them for loading`),
     figure("weights", weights, "bytes", "live after loading"),
     figure("peak", peak, "bytes", "one image, weights included"),
     figure(`peak, batch of ${BATCH}`, batchPeak, "bytes", "weights included"),
@@ -160,8 +165,8 @@ async function benchModel(): Promise<EndToEnd> {
 }
 
 /**
- * Adds up the time that JavaScript spends on commands, from now on. Submits are left out: they may wait for the one
- * before.
+ * Adds up the time that JavaScript spends on commands from now on. Submits do not count: they may wait for the previous
+ * one.
  */
 function recordingTime(device: Device): { milliseconds: number } {
   const total = { milliseconds: 0 };
@@ -189,7 +194,7 @@ function recordingTime(device: Device): { milliseconds: number } {
   return total;
 }
 
-/** Last, as a profiled device stays profiled: each dispatch is then a pass of its own. */
+/** Runs last, because a device stays profiled, and then each dispatch is a pass of its own. */
 async function shares(model: InfinityModel): Promise<Pick<EndToEnd, "families" | "scales">> {
   const profiler = model.device.profile();
   if (!profiler) return { families: null, scales: null };

@@ -1,8 +1,8 @@
-// The FMA rate a kernel of this adapter can hope for: registers only, 384 FMA per invocation and round.
+// The FMA rate that a kernel on this adapter can reach: registers only, 384 FMAs per invocation and round.
 //
-// Three vec4 are twelve independent chains: enough to hide an FMA's latency, few enough for a CPU's 16 registers (a
-// fourth spills on lavapipe, 128 steps outgrow its instruction cache). Calls unroll the steps, because Naga guards
-// loops; `decay` and `step` are parameters so that nothing folds.
+// Three vec4s are twelve independent chains: enough to hide the latency of an FMA, few enough for the 16 registers of a CPU
+// (on lavapipe a fourth spills, and 128 steps outgrow the instruction cache). Nested calls unroll the steps, because Naga
+// adds guards to loops. `decay` and `step` are parameters, so the compiler cannot fold anything.
 //
 // Prelude (ceilings.ts): T (f32 or f16).
 

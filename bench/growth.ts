@@ -7,27 +7,27 @@ import { transformerFlops } from "../model/generate/flops.ts";
 import type { GenerateOptions } from "../model/generate/options.ts";
 import { makePlan } from "../model/generate/plan.ts";
 
-/** What grows, and along which axis. */
+/** A model and options, as a point on an axis along which work grows. */
 interface Case {
   readonly axis: "batch" | "resolution" | "model size";
   readonly model: string;
-  /** What is on the axis: images, pixels, parameters of the transformer. */
+  /** Position on the axis: number of images, of pixels, of parameters of the transformer. */
   readonly size: number;
   readonly label: string;
   readonly options: GenerateOptions;
 }
 
-/** One point: planned always, measured where it fits. */
+/** One point: always planned, measured where it fits. */
 export interface GrowthRow extends Omit<Case, "options"> {
-  /** Why no adapter of this class can draw it; operations are then the transformer's alone, and the peak is NaN. */
+  /** Why no adapter of this class can generate it; then only the transformer's operations count, and the peak is NaN. */
   readonly refused?: string;
   /** Multiplications and additions of linear layers, convolutions and attention. */
   readonly flops: number;
   /** Bytes held at the peak. */
   readonly peak: number;
-  /** Milliseconds from the operations and the rate that the largest measured point of the model, or of all, reached. */
+  /** Milliseconds: operations over the rate of the model's largest measured point, or of the largest one at all. */
   readonly planned: number;
-  /** Milliseconds of the second image, on the clock and of the CPU; null where it was not drawn. */
+  /** Wall and CPU milliseconds once warm; null if it was not generated. */
   readonly measured: Times | null;
 }
 
@@ -119,8 +119,8 @@ function transformer({ model, options }: Case): number {
 }
 
 /**
- * Plans all cases, and draws those that are thought to take less than `seconds` and to fit `bytes`; `rate` is the operations
- * per millisecond of the first guess.
+ * Plans all cases, and measures those that should take less than `seconds` and fit into `bytes`. `rate`, in operations per
+ * millisecond, is the first guess.
  */
 export async function benchGrowth(
   device: Device,
@@ -166,7 +166,7 @@ export async function benchGrowth(
   return { rows: done, slopes: slopes(done) };
 }
 
-/** Least squares over logarithms. */
+/** Exponent of a power law, by least squares over logarithms. */
 function exponent(points: readonly (readonly [size: number, value: number])[]): number {
   const logs = points.map(([size, value]) => [Math.log(size), Math.log(value)] as const);
   const mean = (axis: 0 | 1) => logs.reduce((sum, log) => sum + log[axis], 0) / logs.length;
@@ -176,7 +176,7 @@ function exponent(points: readonly (readonly [size: number, value: number])[]): 
   return sum((x, y) => x * y) / sum((x) => x * x);
 }
 
-/** One per axis and model: of time as it was drawn, or of operations where not all points were. */
+/** Fits one slope per axis and model: to measured times, or to operations if some points were not measured. */
 export function slopes(rows: readonly GrowthRow[]): Slope[] {
   const groups = new Map<string, GrowthRow[]>();
   for (const row of rows) {
@@ -186,11 +186,11 @@ export function slopes(rows: readonly GrowthRow[]): Slope[] {
   return [...groups.values()].map((group) => {
     const fit = group.filter(({ refused }) => !refused);
     const [{ axis, model }] = group as [GrowthRow];
-    const drawn = fit.every(({ measured }) => measured);
+    const complete = fit.every(({ measured }) => measured);
     return {
       axis,
       model: axis === "model size" ? "synthetic" : model,
-      time: exponent(fit.map((row) => [row.size, drawn ? row.measured!.wall : row.flops])),
+      time: exponent(fit.map((row) => [row.size, complete ? row.measured!.wall : row.flops])),
       memory: exponent(fit.map(({ size, peak }) => [size, peak])),
     };
   });

@@ -33,7 +33,7 @@ type Work =
   & { readonly run: () => void }
   & ({ readonly flops: number } | { readonly bytes: number });
 
-/** One line of the table: the launcher's file, shapes for people, what makes the tensors. */
+/** One row of the table: the file name of a launcher, a description of the shapes, and a function that makes the tensors. */
 interface Row {
   readonly name: string;
   readonly shape: string;
@@ -41,8 +41,8 @@ interface Row {
 }
 
 /**
- * A row, measured: GPU time of one run, median and best, and of the process per core; the median's work per second, on a CPU
- * by its own time, and what part of the ceiling.
+ * A measured row: median and best GPU time of one run, CPU time per core, and the rate of work, over the median or, on a
+ * CPU, over CPU time; `percent` compares the rate with the ceiling.
  */
 export interface KernelResult {
   readonly name: string;
@@ -55,7 +55,7 @@ export interface KernelResult {
   readonly percent: number;
 }
 
-/** Makes a row's tensors of ordinary numbers: zeros and denormals may be faster or slower. */
+/** Makes the tensors of a row. Values are ordinary numbers: zeros and denormals may be faster or slower. */
 export class Tensors extends DisposableStack {
   constructor(private readonly device: Device) {
     super();
@@ -114,7 +114,10 @@ function row(name: string, shape: string, setup: Row["setup"]): Row {
   return { name, shape, setup };
 }
 
-/** Shapes are emoji-nano's (the first matmul, the second attention) and Infinity-2B's, or round ones others publish. */
+/**
+ * Every launcher has a row (tests/kernels/kernels_test.ts). Shapes come from emoji-nano (the first matmul, the second
+ * attention) and Infinity-2B, or are round numbers that others publish.
+ */
 const ROWS: readonly Row[] = [
   matmulRow(32, 256, 1024),
   matmulRow(256, 1024, 4096),
@@ -136,7 +139,7 @@ const ROWS: readonly Row[] = [
       t.f32(512),
     ];
     const args = { x, y, weight, bias, groups: 32, eps: 1e-6, activation: "silu" } as const;
-    // statistics first: x is read twice
+    // x is read twice: for the statistics, then to normalise
     return { run: () => groupNorm(device, args), bytes: bytes(x, x, y) };
   }),
   row("layer_norm", "1024x1024", (device, t) => {
@@ -266,10 +269,10 @@ const ROWS: readonly Row[] = [
   }),
 ];
 
-/** Names `--only` may take. */
+/** Names that `--only` accepts. */
 export const KERNEL_NAMES: readonly string[] = [...new Set(ROWS.map(({ name }) => name))];
 
-/** Measures every row, or those of one launcher, against what the adapter can do. */
+/** Measures all rows, or those of one launcher. */
 export async function benchKernels(
   device: Device,
   profiler: Profiler,
@@ -281,7 +284,7 @@ export async function benchKernels(
     using tensors = new Tensors(device);
     const work = setup(device, tensors);
     device.flush();
-    await profiler.report(); // what setup packed is not of the row
+    await profiler.report(); // discards the time of packing in setup
     const times = await gpuTimes(device, profiler, work.run);
     const walls = times.map(({ wall }) => wall);
     const milliseconds = median(walls);

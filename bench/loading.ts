@@ -3,23 +3,23 @@ import { type Device, safetensorsHeader, type Tensor, type TensorEntry } from ".
 import { Weights } from "../model/checkpoint/weights.ts";
 import { openTensorFile } from "../model/checkpoint/files.ts";
 
-/** Tensors of the file that is loaded: 32 of 2048 × 2048, as of a 2B block. */
+/** The file that is loaded holds this many tensors, of the size of a 2B block's. */
 const COUNT = 32;
 const SHAPE = [2048, 2048] as const;
-/** Bytes of one read and write of the plain loop: the engine's own chunk. */
+/** Bytes per read and write of the plain loop: the same as the engine's chunk. */
 const CHUNK = 4 * 1024 * 1024;
 
-/** Loading a file against a loop that only reads and writes its bytes. */
+/** Speed of loading a file, compared with a loop that only reads and writes its bytes. */
 export interface LoadingRow {
-  /** What is loaded, and how far. */
+  /** Dtype of the file, and what it becomes. */
   readonly what: string;
   /** Bytes of the file. */
   readonly bytes: number;
   /** GB of the file per second. */
   readonly rate: number;
-  /** Against the plain loop of the same file. */
+  /** Time of the plain loop on the same file over the time of loading. */
   readonly ratio: number;
-  /** Most growth of the JavaScript heap, buffers outside it included, in bytes. */
+  /** Largest growth of the JavaScript heap in bytes, buffers outside it included. */
   readonly heap: number;
 }
 
@@ -39,7 +39,7 @@ async function writeFile(path: string, dtype: "F32" | "F16"): Promise<number> {
   return COUNT * size;
 }
 
-/** The most a loader can reach: the file's bytes, each written to its own place on the GPU as it is. */
+/** The best a loader can do: writes the file's bytes to the GPU unchanged. */
 async function plainLoop(device: Device, path: string): Promise<void> {
   using file = await Deno.open(path);
   const size = (await file.stat()).size;
@@ -61,12 +61,12 @@ async function timed(samples: number, run: () => Promise<void>): Promise<number>
   for (let i = 0; i <= samples; i++) {
     const began = performance.now();
     await run();
-    if (i > 0) times.push((performance.now() - began) / 1000); // the first warms the file's cache
+    if (i > 0) times.push((performance.now() - began) / 1000); // the first run warms the file cache
   }
   return median(times);
 }
 
-/** Loads tensors as they are, and packed as linear layers, from F32 and F16 files. */
+/** Loads tensors unchanged, and packed as linear layers, from F32 and F16 files. */
 export async function benchLoading(device: Device): Promise<LoadingRow[]> {
   const rows: LoadingRow[] = [];
   for (const dtype of ["F32", "F16"] as const) {

@@ -1,10 +1,10 @@
 import { compare } from "./against.ts";
+import { approximationTables, benchApproximations } from "./approximations.ts";
 import { better, type Ceilings, ceilings, overheads } from "./ceilings.ts";
-import { drawReport } from "./draw.ts";
+import { reportCharts } from "./charts.ts";
 import { benchEndToEnd } from "./end_to_end.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
-import { benchLessWork, lessWorkTables } from "./less_work.ts";
 import { benchLoading } from "./loading.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
 import { benchStorage } from "./storage.ts";
@@ -31,13 +31,14 @@ import { savedTuning, saveTuning } from "../model/generate/tuning.ts";
 import * as show from "./report.ts";
 
 const PARTS = [
-  ...["kernels", "shapes", "end_to_end", "growth", "less_work", "loading", "storage"],
+  ...["kernels", "shapes", "end_to_end", "growth", "approximations", "loading", "storage"],
   ...KERNEL_NAMES,
 ];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
 const MODEL_NAMES = MODELS.map(({ name }) => name);
-/** Seconds that an image of {@link benchGrowth} may take, and the bytes it may hold. */
+/** Longest time, in seconds, that an image of {@link benchGrowth} may take. */
 const PATIENCE = 90;
+/** Most bytes that such an image may hold. */
 const ROOM = 12e9;
 const SPEC = {
   name: "bench",
@@ -47,22 +48,22 @@ const SPEC = {
     "only": { type: { ...text, value: "NAME" }, help: "One part or one kernel" },
     "models": {
       type: { ...text, value: "NAME[,NAME…]" },
-      help: `Models whose shapes are timed: ${MODEL_NAMES.join(", ")} (on a CPU not the last)`,
+      help: `Models whose shapes are timed: ${MODEL_NAMES.join(", ")} (on a CPU all but the last)`,
     },
-    "wide": { type: on, help: "On lavapipe: 512-bit registers, as wide models take (AVX-512)" },
+    "wide": { type: on, help: "On lavapipe, use 512-bit registers, as wide models do (AVX-512)" },
     ...GPU_FLAG,
-    "tune": { type: on, help: "Measure the variants of kernels here and save which are fastest" },
+    "tune": { type: on, help: "Time the variants of kernels on this adapter and save the fastest" },
     "json": { type: on, help: "Print one JSON object" },
-    "save": { type: path, help: "Write that object to a file" },
+    "save": { type: path, help: "Write that JSON object to a file" },
     "svg": { type: path, help: "Write the charts to a file" },
     "against": { type: { ...path, value: "OLD.json" }, help: "Compare with a saved run" },
   },
   notes: [`NAME is one of ${PARTS.join(", ")}.`],
 } as const satisfies Spec;
 
-/** What the numbers were measured on. */
+/** Describes the machine that the numbers come from. */
 async function machine({ capabilities }: Device): Promise<Record<string, string>> {
-  const cpu = await Deno.readTextFile("/proc/cpuinfo").catch(() => ""); // Linux alone has it
+  const cpu = await Deno.readTextFile("/proc/cpuinfo").catch(() => ""); // only Linux has it
   const { adapter, architecture, class: kind, implementation, subgroupSize } = capabilities;
   const model = /^model name\s*: (.*)$/m.exec(cpu)?.[1] ?? "unknown";
   return {
@@ -78,25 +79,25 @@ async function oldReport(path: string): Promise<Record<string, unknown>> {
   try {
     return JSON.parse(await Deno.readTextFile(path));
   } catch (error) {
-    const why = error instanceof SyntaxError ? "it is no JSON" : (error as Error).message;
+    const why = error instanceof SyntaxError ? "it is not JSON" : (error as Error).message;
     throw new FileError("not-readable", `Cannot compare with "${path}": ${why}`);
   }
 }
 
-/** What one run is asked for. */
+/** What the command line asks for. */
 interface Asked {
-  /** Whether a part is wanted. */
+  /** Whether to measure a part. */
   readonly wants: (part: string) => boolean;
-  /** One kernel, if only that. */
+  /** The only kernel to measure, if one is named. */
   readonly kernel?: string;
-  /** Models for `shapes`. */
+  /** Names of the models whose shapes are timed. */
   readonly models: (cpu: boolean) => readonly string[];
   readonly tune: boolean;
-  /** Prints, unless JSON is asked for. */
+  /** Calls `print` unless the output is JSON. */
   readonly tell: (print: () => void) => void;
 }
 
-/** All that needs timestamps, on a profiled device. */
+/** Measures everything that needs timestamps, on a profiled device. */
 async function benchProfiled(
   device: Device,
   profiler: Profiler,
@@ -114,7 +115,7 @@ async function benchProfiled(
   let top: Ceilings = report.ceilings!;
   if (wants("kernels") || kernel) {
     const rows = await benchKernels(device, profiler, kernel);
-    // twice, as a neighbour on the machine may have slowed the first
+    // measured twice: another program may have slowed the first
     top = report.ceilings = better(top, await ceilings(device, profiler));
     const percent = rows.map((row) => ({ ...row, percent: 100 * row.rate / top[row.unit] }));
     report.kernels = { rows: percent };
@@ -172,9 +173,9 @@ async function bench(asked: Asked, how: DeviceOptions): Promise<show.Report> {
     const result = report.endToEnd = await benchEndToEnd();
     tell(() => show.printEndToEnd(result, SKIPPED));
   }
-  if (wants("less_work")) {
-    const result = report.lessWork = await benchLessWork();
-    tell(() => console.log(lessWorkTables(result)));
+  if (wants("approximations")) {
+    const result = report.approximations = await benchApproximations();
+    tell(() => console.log(approximationTables(result)));
   }
   if (wants("storage")) {
     const rows = report.storage = await benchStorage();
@@ -213,11 +214,11 @@ async function main(): Promise<number> {
   const write = (path: string, content: string) =>
     writeFileAtomic(path, new TextEncoder().encode(content));
   if (given.save) await write(given.save, `${text}\n`);
-  if (given.svg) await write(given.svg, drawReport(report));
+  if (given.svg) await write(given.svg, reportCharts(report));
   return 0;
 }
 
-// Vulkan's loader complains on stderr where this is not set
+// Vulkan's loader complains on stderr if this is not set
 if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
   Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
 }

@@ -1,27 +1,27 @@
 import process from "node:process";
 import type { Device, Profiler } from "../engine/mod.ts";
 
-/** Shorter runs are repeated until a sample holds about this many milliseconds. */
+/** Milliseconds per sample: shorter runs are repeated until they take about this long. */
 const SAMPLE = 10;
-/** Samples of a kernel, fewer where one takes long. */
+/** Samples per kernel; fewer if one takes long. */
 export const SAMPLES: number = 9;
-/** Milliseconds that all samples of a kernel may take. */
+/** Milliseconds that all samples of a kernel may take together. */
 const PATIENCE = 2000;
 
-/** The middle value; the mean of the two in the middle of an even number. */
+/** The median; the mean of the two values in the middle if their number is even. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length / 2;
   return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }
 
-/** Milliseconds of something: on the clock, and of this process's threads, per core. */
+/** Milliseconds of wall time, and of CPU time of this process per core. */
 export interface Times {
   readonly wall: number;
   readonly cpu: number;
 }
 
-/** Times `work`; the clock alone says nothing on a machine with neighbours. */
+/** Times `work`. Wall time alone says little on a shared machine. */
 export async function timed(work: () => Promise<unknown>): Promise<Times> {
   const before = process.cpuUsage();
   const began = performance.now();
@@ -31,12 +31,12 @@ export async function timed(work: () => Promise<unknown>): Promise<Times> {
   return { wall, cpu: (user + system) / 1000 / navigator.hardwareConcurrency };
 }
 
-/** Wall time of `work` in milliseconds. */
+/** Returns the wall time of `work` in milliseconds. */
 export async function wallTime(work: () => Promise<unknown>): Promise<number> {
   return (await timed(work)).wall;
 }
 
-/** Samples of the GPU time of all that `run` dispatches, per run, after warm-up; `cpu` is the process's time meanwhile. */
+/** Samples the GPU time of all that `run` dispatches, per run, after a warm-up; `cpu` is the CPU time of the process. */
 export async function gpuTimes(
   device: Device,
   profiler: Profiler,
@@ -62,12 +62,12 @@ export async function gpuTimes(
   return samples;
 }
 
-/** Three significant digits; whole numbers, and what has more digits, as whole. */
+/** Formats a number with three significant digits, or as an integer if it is one or has more digits before the point. */
 export function digits(value: number): string {
   return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
 }
 
-/** Rows as aligned plain text; columns whose first cell is a number are aligned right. */
+/** Formats rows as aligned plain text. Columns whose first cell is a number are aligned right. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const right = head.map((_, c) => rows.length > 0 && /^[\d.]+[%x]?$/.test(rows[0]![c]!));
   const widths = head.map((_, c) => Math.max(...[head, ...rows].map((row) => row[c]!.length)));

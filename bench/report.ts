@@ -1,9 +1,9 @@
+import type { Approximations } from "./approximations.ts";
 import { type Comparison, middle } from "./against.ts";
 import type { Ceilings, Overheads } from "./ceilings.ts";
 import type { EndToEnd, Share } from "./end_to_end.ts";
 import type { GrowthRow, Slope } from "./growth.ts";
 import type { KernelResult } from "./kernels.ts";
-import type { LessWork } from "./less_work.ts";
 import type { LoadingRow } from "./loading.ts";
 import { digits, SAMPLES, table } from "./measure.ts";
 import type { ModelShapes } from "./shapes.ts";
@@ -13,7 +13,7 @@ import { formatBytes } from "../engine/mod.ts";
 
 const print = console.log;
 
-/** What one run measured; a part that was not asked for is absent, and one that cannot be says why. */
+/** What one run measured. A part that was not asked for is absent; one that cannot be measured is a text that says why. */
 export interface Report {
   machine?: Readonly<Record<string, string>>;
   ceilings?: Ceilings;
@@ -22,19 +22,19 @@ export interface Report {
   kernels?: { readonly rows: readonly KernelResult[] } | string;
   shapes?: readonly ModelShapes[] | string;
   endToEnd?: EndToEnd;
-  lessWork?: LessWork;
+  approximations?: Approximations;
   storage?: readonly StorageRow[];
   growth?: { readonly rows: readonly GrowthRow[]; readonly slopes: readonly Slope[] };
   tuning?: readonly TuneRow[];
   against?: readonly Comparison[];
 }
 
-/** Milliseconds for people. */
+/** Formats milliseconds. */
 function duration(milliseconds: number): string {
   return milliseconds < 1000 ? `${digits(milliseconds)} ms` : `${digits(milliseconds / 1000)} s`;
 }
 
-/** Ceilings and overheads. */
+/** Prints ceilings and overheads. */
 export function printCeilings(ceilings: Ceilings, overheads: Overheads): void {
   const { dispatch, encode, submit, readBack } = overheads;
   const half = ceilings["f16 GFLOP/s"], matrix = ceilings["matrix GFLOP/s"];
@@ -48,20 +48,20 @@ Overheads: ${digits(dispatch)} us per dispatch, of it ${digits(encode)} us JavaS
   } us per submit, ${digits(readBack)} us per read-back`);
 }
 
-/** The table of kernels. */
+/** Prints the table of kernels. */
 export function printKernels(
   rows: readonly KernelResult[],
   ceilings: Ceilings,
   cpu: boolean,
 ): void {
   print(`
-Kernels, f32: GPU time, median and best of up to ${SAMPLES} samples; rates are ${
-    cpu ? "by the process's CPU time over its cores" : "the median's"
-  }. "of ceiling"
-is of the best this adapter did in this run: ${digits(ceilings["GFLOP/s"])} GFLOP/s, ${
-    digits(ceilings["GB/s"])
-  } GB/s. Rows in GB/s count each byte that must move; data that
-stay in cache may pass 100%.
+Kernels, f32: GPU time, median and best of up to ${SAMPLES} samples. Rates are work over ${
+    cpu ? "CPU time per core" : "the median"
+  }.
+"of ceiling" compares with the best this adapter reached in this run: ${
+    digits(ceilings["GFLOP/s"])
+  } GFLOP/s, ${digits(ceilings["GB/s"])} GB/s.
+Rows in GB/s count each byte that must move; data that stays in a cache may exceed 100%.
 `);
   const cells = rows.map(({ name, shape, milliseconds, best, cpu, rate, unit, percent }) => {
     const numbers = [digits(milliseconds), digits(best), digits(cpu), digits(rate)];
@@ -70,14 +70,12 @@ stay in cache may pass 100%.
   print(table(["kernel", "shape", "ms", "best", "CPU ms", "rate", "", "of ceiling"], cells));
 }
 
-/** A model's kernels, scale by scale. */
+/** Prints a model's kernels, scale by scale. */
 export function printShapes({ title, rows, image }: ModelShapes, ceilings: Ceilings): void {
   const total = rows.reduce((sum, row) => sum + row.milliseconds, 0);
   print(`
-${title}: GPU time of each kernel and shape, a pass per dispatch; ${
-    duration(total)
-  } in all, while the
-clock said ${duration(image.wall)} and the CPU per core ${duration(image.cpu)}
+${title}: GPU time of each kernel and shape, one pass per dispatch; ${duration(total)} in all; the
+wall clock says ${duration(image.wall)} and the CPU per core ${duration(image.cpu)}
 `);
   const shown = rows.filter(({ milliseconds }) => milliseconds > total / 200);
   const sections = [...new Set(rows.map(({ section }) => section))];
@@ -102,14 +100,14 @@ clock said ${duration(image.wall)} and the CPU per core ${duration(image.cpu)}
 
 function printShares(title: string, shares: readonly Share[]): void {
   const total = shares.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  print(`\nGPU time of one warm image by ${title}, a pass per dispatch: ${digits(total)} ms\n`);
+  print(`\nGPU time of one warm image by ${title}, one pass per dispatch: ${digits(total)} ms\n`);
   const cells = shares.map((
     { name, count, milliseconds },
   ) => [name, digits(count), digits(milliseconds), `${(100 * milliseconds / total).toFixed(0)}%`]);
   print(table([title, "dispatches", "ms", "share"], cells));
 }
 
-/** emoji-nano. */
+/** Prints what was measured of emoji-nano from end to end. */
 export function printEndToEnd({ figures, families, scales }: EndToEnd, skipped: string): void {
   print("\nemoji-nano, 32x32, f32, guided\n");
   const shown = figures.map(({ name, value, unit, note }) =>
@@ -123,10 +121,10 @@ export function printEndToEnd({ figures, families, scales }: EndToEnd, skipped: 
   printShares("stage", scales);
 }
 
-/** Loading. */
+/** Prints the speed of loading. */
 export function printLoading(rows: readonly LoadingRow[]): void {
   print(
-    "\nLoading 32 tensors of 2048x2048, against a loop that only reads and writes their bytes\n",
+    "\nLoading 32 tensors of 2048x2048, compared with a loop that only reads and writes their bytes\n",
   );
   const cells = rows.map(({ what, rate, ratio, heap }) => [
     what,
@@ -137,9 +135,11 @@ export function printLoading(rows: readonly LoadingRow[]): void {
   print(table(["", "GB/s", "of the loop", "JS heap"], cells));
 }
 
-/** Storage types. */
+/** Prints what storage types cost. */
 export function printStorage(rows: readonly StorageRow[]): void {
-  print("\nStorage of emoji-nano against f32: logits after guidance, greedy, f32's bits forced\n");
+  print(
+    "\nStorage types of emoji-nano against f32: logits after guidance, greedy, with f32's bits forced\n",
+  );
   const cells = rows.map(({ type, weights, error, agreement }) => [
     type,
     formatBytes(weights),
@@ -149,10 +149,10 @@ export function printStorage(rows: readonly StorageRow[]): void {
   print(table(["", "weights", "relative error", "bits that stay"], cells));
 }
 
-/** How cost grows. */
+/** Prints how cost grows. */
 export function printGrowth({ rows, slopes }: NonNullable<Report["growth"]>): void {
   print(
-    "\nCost as work grows: planned from operations and the rate that was measured, and drawn\n",
+    "\nCost as work grows: planned (operations over the measured rate) and measured\n",
   );
   const cells = rows.map(({ axis, model, label, flops, planned, measured, peak, refused }) => [
     axis,
@@ -160,11 +160,11 @@ export function printGrowth({ rows, slopes }: NonNullable<Report["growth"]>): vo
     label,
     digits(flops / 1e9),
     duration(planned),
-    measured ? duration(measured.wall) : refused ? "transformer alone" : "not drawn",
+    measured ? duration(measured.wall) : refused ? "transformer alone" : "not measured",
     measured ? duration(measured.cpu) : "",
     refused ? "the VAE exceeds one binding" : formatBytes(peak),
   ]);
-  print(table(["axis", "model", "", "GFLOP", "planned", "drawn", "CPU/cores", "peak"], cells));
+  print(table(["axis", "model", "", "GFLOP", "planned", "measured", "CPU/cores", "peak"], cells));
   print("");
   for (const { axis, model, time, memory } of slopes) {
     print(
@@ -175,23 +175,23 @@ export function printGrowth({ rows, slopes }: NonNullable<Report["growth"]>): vo
   }
 }
 
-/** What was chosen, and where it was saved. */
+/** Prints which variants were chosen, and where they were saved. */
 export function printTuning(rows: readonly TuneRow[], path: string): void {
-  print("\nVariants of kernels: milliseconds, and which is taken\n");
+  print("\nVariants of kernels: milliseconds, and which one is chosen\n");
   const cells = rows.map(({ choice, label, times, best }) => [
     choice,
     label,
     Object.entries(times).map(([variant, ms]) => `${variant}: ${digits(ms)}`).join("  "),
     best,
   ]);
-  print(table(["choice", "work", "ms", "taken"], cells));
-  print(`\nSaved in ${path}, which every model opened on this adapter reads`);
+  print(table(["choice", "work", "ms", "chosen"], cells));
+  print(`\nSaved in ${path}; every model on this adapter will use it`);
 }
 
-/** Against an older report. */
+/** Prints the comparison with an older report. */
 export function printAgainst(rows: readonly Comparison[], path: string): void {
   print(
-    `\nAgainst ${path}: old by new, above 1 is better; ${rows.length} numbers, median ${
+    `\nCompared with ${path}: old / new, above 1 is better; ${rows.length} numbers, median ${
       middle(rows).toFixed(2)
     }\n`,
   );

@@ -5,22 +5,22 @@ import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
 import type { GenerateOptions } from "../model/generate/options.ts";
 
-/** A model whose every dispatch is timed where it happens: at each scale, on what is there then. */
+/** A model of which every dispatch is timed in place: at each scale, on the data of that scale. */
 export interface Model {
   /** Name for `--models`. */
   readonly name: string;
-  /** For people. */
+  /** Heading of its table. */
   readonly title: string;
-  /** Images that are drawn; the best time of each row counts. */
+  /** Number of images to generate; the best time of each row counts. */
   readonly runs: number;
   readonly open: (device: Device) => Promise<InfinityModel>;
   readonly options: GenerateOptions;
 }
 
-/** Text of a usual length. */
+/** Tokens of a prompt of usual length. */
 const TOKENS = 64;
 
-/** One block of a published model, since all of them are alike, without its text encoder. */
+/** One block of a published model, as all of its blocks are alike, without its text encoder. */
 function block(name: string, size: number): Model {
   const { config } = findPreset(name);
   const transformer = { ...config.transformer as object, depth: 1, block_chunks: 1 };
@@ -28,10 +28,10 @@ function block(name: string, size: number): Model {
   const width = parsed.transformer.text_channels;
   return {
     name,
-    title: `${name} at ${size}x${size}: one of its blocks, and all else`,
+    title: `${name} at ${size}x${size}: one of its blocks, and everything else`,
     runs: 2,
     open: (device) => {
-      // what a GPU would be given
+      // the type that a GPU would use
       const type = device.capabilities.class === "gpu" && device.capabilities.f16 ? "f16" : "f32";
       return InfinityModel.synthetic(parsed, { device, type });
     },
@@ -44,7 +44,7 @@ function block(name: string, size: number): Model {
   };
 }
 
-/** All models; the last is too much work for a CPU to be asked for by default. */
+/** All models. The last is too slow on a CPU to be measured by default. */
 export const MODELS: readonly Model[] = [
   {
     name: "emoji-nano",
@@ -59,12 +59,12 @@ export const MODELS: readonly Model[] = [
 
 /** One kernel at one shape of one scale. */
 export interface ShapeRow extends KernelTime {
-  /** GFLOP/s where operations count, else GB/s of what is bound. */
+  /** GFLOP/s if operations are known, otherwise GB/s of the bound tensors. */
   readonly rate: number;
   readonly unit: "GFLOP/s" | "GB/s";
 }
 
-/** A model's rows, the longest first within each scale, and what the clock and the CPU said of an image. */
+/** A model's rows, the longest first within each scale, and the times of an image. */
 export interface ModelShapes {
   readonly model: string;
   readonly title: string;
@@ -72,7 +72,7 @@ export interface ModelShapes {
   readonly image: Times;
 }
 
-/** Draws images on a profiled device and keeps each row's best time. */
+/** Generates images on a profiled device and keeps the best time of each row. */
 export async function benchShapes(
   device: Device,
   profiler: Profiler,

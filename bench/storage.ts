@@ -5,15 +5,15 @@ import type { Result } from "../model/generate/images.ts";
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket", "purple cat"];
 const SCALES = 4;
 
-/** What a storage type costs emoji-nano, against f32. */
+/** What a storage type costs emoji-nano, compared with f32. */
 export interface StorageRow {
-  /** Storage of weights and cache. */
+  /** Storage type of weights and cache. */
   readonly type: WeightType;
   /** Bytes of weights on the GPU. */
   readonly weights: number;
-  /** Relative error of the logits after guidance, the worst scale's. */
+  /** Relative error of the logits after guidance, of the worst scale. */
   readonly error: number;
-  /** Share of bits that keep their value. */
+  /** Share of bits that stay the same. */
   readonly agreement: number;
 }
 
@@ -24,7 +24,7 @@ function deltas(result: Result, scale: number): Float32Array {
     .data as Float32Array;
 }
 
-/** Greedy runs with f32's bits forced, so that one bit that tips over does not hide the error of the rest. */
+/** Runs greedily with f32's bits forced, so that one bit that flips does not hide the error of the rest. */
 export async function benchStorage(): Promise<StorageRow[]> {
   const rows: StorageRow[] = [];
   let exact: Result[] = [];

@@ -2,7 +2,7 @@ const FONT = `font-family="system-ui, sans-serif" font-size="12"`;
 const WIDTH = 800;
 const COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2"];
 
-/** A part of an image: SVG elements in a box of WIDTH by `height`. */
+/** A part of an image: SVG elements in a box of WIDTH × `height`. */
 export interface Chart {
   readonly height: number;
   readonly svg: string;
@@ -16,7 +16,7 @@ function text(x: number, y: number, content: string, more: string = ""): string 
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${FONT} ${more}>${escape(content)}</text>`;
 }
 
-/** Horizontal bars from 0 to 100 %. */
+/** Draws horizontal bars from 0 to 100 %. */
 export function bars(title: string, rows: readonly { label: string; percent: number }[]): Chart {
   const left = 360, step = 16, top = 30;
   const scale = (WIDTH - left - 60) / 100;
@@ -35,19 +35,19 @@ export function bars(title: string, rows: readonly { label: string; percent: num
   };
 }
 
-/** Points of a line; `planned` ones are hollow. */
+/** Points of a line. Planned points are hollow. */
 export interface Series {
   readonly name: string;
   readonly points: readonly { x: number; y: number; planned: boolean }[];
 }
 
-/** Two digits, and thousands as letters. */
+/** Formats a number with two digits and a letter for thousands. */
 function brief(value: number): string {
   const power = Math.min(4, Math.max(0, Math.floor(Math.log10(value) / 3 + 1e-9)));
   return `${Number((value / 1000 ** power).toPrecision(2))}${["", "k", "M", "G", "T"][power]}`;
 }
 
-/** Lines over two logarithmic axes. */
+/** Draws lines over two logarithmic axes. */
 export function lines(
   title: string,
   xName: string,
@@ -97,7 +97,7 @@ export function lines(
   return { height: top + height + 50, svg: parts.join("\n") };
 }
 
-/** Charts below each other. */
+/** Stacks charts into one SVG image. */
 export function image(heading: string, charts: readonly Chart[]): string {
   let y = 40;
   const body = charts.map(({ height, svg }) => {

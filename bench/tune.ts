@@ -9,14 +9,14 @@ import { matmul } from "../kernels/linear/matmul.ts";
 import { matrixShape, TILES } from "../kernels/shared/matrix.ts";
 import { CHOICES } from "../kernels/shared/variants.ts";
 
-/** Work of one size, on which all variants of a choice are tried. */
+/** Work of one size on which all variants of a choice are timed. */
 interface Probe {
   readonly size: number;
   readonly label: string;
   readonly setup: (device: Device, t: Tensors) => () => void;
 }
 
-/** A probe, measured: milliseconds by variant. */
+/** A measured probe: milliseconds by variant. */
 export interface TuneRow {
   readonly choice: string;
   readonly label: string;
@@ -24,7 +24,7 @@ export interface TuneRow {
   readonly best: string;
 }
 
-/** A variant of larger sizes must be faster by this to be taken. */
+/** To replace the variant of smaller sizes, another must take at most this share of its time. */
 const GAIN = 0.97;
 
 const matmulProbes = [
@@ -46,7 +46,7 @@ const matmulProbes = [
   },
 }));
 
-/** Linear layers of the 2B model, on some tokens. */
+/** A linear layer of the 2B model, on different numbers of tokens. */
 const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M): Probe => {
   const [K, N] = [2048, 2048];
   return {
@@ -74,7 +74,7 @@ const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].
   }),
 );
 
-/** The widest linear layer of the 2B model, by ordinary arithmetic: of weights that tensor cores leave alone. */
+/** The widest linear layer of the 2B model, with weights of a type that tensor cores do not take. */
 function tilesProbe(device: Device, M: number): Probe {
   const [K, N] = [2048, 8192];
   const type = device.capabilities.f16 && !matrixShape(device) ? "f16" : "f32";
@@ -93,7 +93,7 @@ function tilesProbe(device: Device, M: number): Probe {
 function attentionProbe(size: (lanes: number, ratio: number) => number, queries: number) {
   const [heads, keys, headDim] = [8, 512, 64];
   return (device: Device): Probe => ({
-    // operations per byte: 4 per query, key and channel, of which there are 8 bytes
+    // operations per byte: 4 per query, key and channel, over 8 bytes per key and channel
     size: size(device.capabilities.subgroupSize, queries / 2),
     label: `${heads} heads, ${queries} q, ${keys} k`,
     setup(device, t) {
@@ -108,7 +108,7 @@ function attentionProbe(size: (lanes: number, ratio: number) => number, queries:
 
 const QUERIES = [8, 16, 32, 64, 128, 256, 512];
 
-/** What to try where; no probes where an adapter has no choice. */
+/** The probes of each choice; none where the adapter has no choice. */
 function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly Probe[]>> {
   if (!usesTexture(device)) {
     return {
@@ -134,7 +134,7 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
   };
 }
 
-/** Measures every choice on this adapter. The order of choices matters: later ones build on earlier ones. */
+/** Measures every choice on this adapter, in order: later choices build on earlier ones. */
 export async function tune(
   device: Device,
   profiler: Profiler,
@@ -151,7 +151,7 @@ export async function tune(
       const run = setup(device, tensors);
       const times: Record<string, number> = {};
       for (const variant of variants) {
-        // the operands must be textures where what is chosen is their tile
+        // operands must be textures to choose their tile
         const forced = choice === "attention_texture queries"
           ? { "attention operands": "texture" }
           : {};
@@ -167,7 +167,7 @@ export async function tune(
       const current = steps.at(-1)?.[1] ?? variants[0]!;
       const fastest = variants.toSorted((a, b) => times[a]! - times[b]!)[0]!;
       const best = times[fastest]! < GAIN * times[current]! ? fastest : current;
-      // between two probes nobody knows: the middle
+      // between two probes: the geometric mean
       if (best !== current || steps.length === 0) {
         steps.push([Math.round(Math.sqrt(last * size)), best]);
       }

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { compare, middle } from "../bench/against.ts";
-import { drawReport } from "../bench/draw.ts";
+import { reportCharts } from "../bench/charts.ts";
 import { slopes } from "../bench/growth.ts";
 
 Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
@@ -42,7 +42,7 @@ Deno.test("slopes() finds the exponent of what grows by a power, and leaves out 
   assertAlmostEquals(slope!.memory, 0.5);
 });
 
-Deno.test("drawReport() draws what was measured, and nothing of what was not", () => {
+Deno.test("reportCharts() draws what was measured, and nothing of what was not", () => {
   const growth = {
     rows: [1, 2, 4].map((size) => ({
       axis: "batch" as const,
@@ -56,12 +56,12 @@ Deno.test("drawReport() draws what was measured, and nothing of what was not", (
     })),
     slopes: [],
   };
-  const svg = drawReport({ growth });
+  const svg = reportCharts({ growth });
   const dots = (fill: RegExp) =>
     [...svg.matchAll(/<circle[^>]*fill="([^"]*)"/g)]
       .filter(([, value]) => fill.test(value!)).length;
   assertEquals(dots(/./), 3 + 2); // of time, of memory
   assertEquals(dots(/white/), 2 + 1);
   assert(svg.includes("a &lt;b&gt;") && !svg.includes("NaN"));
-  assert(!drawReport({}).includes("<circle"));
+  assert(!reportCharts({}).includes("<circle"));
 });

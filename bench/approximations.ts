@@ -9,7 +9,7 @@ import type { GeneratedImage, Result } from "../model/generate/images.ts";
 import { makePlan, type SamplingOptions } from "../model/generate/plan.ts";
 import { decibels, squaredError, ssim } from "../model/image/metrics.ts";
 
-/** Things the model knows well, and less likely ones. */
+/** Prompts that the model knows well, and less likely ones. */
 const PROMPTS = [
   ...["red apple", "dog face", "pizza", "rocket", "sunflower", "purple cat", "blue car"],
   ...["birthday cake", "blue pizza", "green rocket", "pink dog face", "purple sunflower"],
@@ -18,20 +18,20 @@ const PROMPTS = [
 const SEEDS = 2;
 const SEED = 1;
 const TIMED = 15;
-/** Scales of the 2B at 1024x1024 in place of emoji-nano's 4, from the share of the last scale's tokens. */
+/** Guided scales of the 2B at 1024x1024 for 0 to 3 of emoji-nano: those with a similar share of the last scale's tokens. */
 const LARGE = [0, 9, 10, 12];
 
-/** What is left out. */
-interface Less {
+/** Flags of `bitwise generate`. */
+interface Approximation {
   readonly fast: readonly FastMode[];
-  /** Guided scales of emoji-nano, if not all. */
+  /** Number of guided scales of emoji-nano; all if absent. */
   readonly cfgUntil?: number;
 }
 
 const BOTH: readonly FastMode[] = ["kv", "prune"];
-const CASES: readonly Less[] = [
+const CASES: readonly Approximation[] = [
   { fast: [] },
-  ...[3, 2, 1, 0].map((cfgUntil): Less => ({ fast: [], cfgUntil })),
+  ...[3, 2, 1, 0].map((cfgUntil): Approximation => ({ fast: [], cfgUntil })),
   { fast: ["kv"] },
   { fast: ["prune"] },
   { fast: BOTH },
@@ -40,38 +40,38 @@ const CASES: readonly Less[] = [
   { fast: BOTH, cfgUntil: 2 },
 ];
 
-/** What one way to save costs emoji-nano, against the exact images of the same seeds. */
-export interface LessRow {
+/** What an approximation costs emoji-nano, against the exact images of the same seeds. */
+export interface NanoRow {
   /** Flags. */
   readonly name: string;
   /** Mean SSIM over prompts and seeds. */
   readonly ssim: number;
-  /** The worst of them. */
+  /** Lowest SSIM. */
   readonly worst: number;
   /** PSNR in dB of the mean squared error. */
   readonly psnr: number;
-  /** Share of bits that are the same. */
+  /** Share of bits that stay the same. */
   readonly bits: number;
-  /** Share of the likelier values that are, where all earlier bits are the exact image's. */
+  /** Share of bits whose likelier value stays the same if all earlier bits are the exact image's. */
   readonly forced: number;
-  /** A warm image: time of the process over the machine's cores. */
+  /** CPU time of the process over the machine's cores, for a warm image. */
   readonly milliseconds: number;
-  /** Of the 2B's transformer at 1024x1024, self-attention counted, an image. */
+  /** TFLOP of the 2B's transformer for an image of 1024x1024, self-attention included. */
   readonly teraflop: number;
 }
 
-/** Time and error on the 2B's 1024x1024 schedule, in a narrow transformer of random weights. */
+/** Time and error of a narrow transformer with random weights on the 2B's schedule for 1024x1024. */
 export interface LargeRow {
   readonly name: string;
-  /** As {@link LessRow.milliseconds}. */
+  /** Like {@link NanoRow.milliseconds}, in seconds. */
   readonly seconds: number;
-  /** Of the logits of all scales, with the exact run's bits forced. */
+  /** Relative error of the logits of all scales, with the exact run's bits forced. */
   readonly error: number;
-  /** See {@link LessRow.forced}. */
+  /** See {@link NanoRow.forced}. */
   readonly forced: number;
 }
 
-function nameOf({ fast, cfgUntil }: Less): string {
+function nameOf({ fast, cfgUntil }: Approximation): string {
   const flags = [
     ...fast.length ? [`--fast ${fast.join()}`] : [],
     ...cfgUntil === undefined ? [] : [`--cfg-until ${cfgUntil}`],
@@ -84,7 +84,7 @@ function deltas(result: Result): Float32Array[] {
     .map(({ data }) => data as Float32Array);
 }
 
-/** Relative error of logits, and the share of signs that agree. */
+/** Relative error of the logits, and the share of signs that agree. */
 function compare(got: readonly Float32Array[], want: readonly Float32Array[]) {
   let [error, norm, same, count] = [0, 0, 0, 0];
   want.forEach((scale, s) =>
@@ -115,7 +115,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Guided scales of the 2B at 1024x1024 for those of emoji-nano. */
+/** Guided scales of the 2B at 1024x1024 in place of those of emoji-nano. */
 function largeUntil(scales: number | undefined): number | undefined {
   return scales === undefined ? undefined : LARGE[scales];
 }
@@ -127,7 +127,7 @@ function large(options: SamplingOptions): number {
     .reduce((sum, { linear, selfAttention }) => sum + linear + selfAttention, 0) / 1e12;
 }
 
-async function benchNano(): Promise<LessRow[]> {
+async function benchNano(): Promise<NanoRow[]> {
   using model = await InfinityModel.load();
   const all = { prompt: PROMPTS, batchCount: SEEDS, seed: SEED };
   const exact = await model.generate({ ...all, trace: true });
@@ -136,10 +136,10 @@ async function benchNano(): Promise<LessRow[]> {
     Uint8Array.from(exact.images.flatMap(({ bits }) => [...bits.scales[s]!]))
   );
   const cases = [
-    ...CASES.map((less) => ({ name: nameOf(less), options: less as SamplingOptions })),
+    ...CASES.map((flags) => ({ name: nameOf(flags), options: flags as SamplingOptions })),
     { name: "exact, other seeds", options: { seed: SEED + 1000 } },
   ];
-  // each in turn, so that what else the machine does hits all alike
+  // interleaved, so that other load on the machine affects all cases alike
   const times = cases.map((): number[] => []);
   for (let i = 0; i < TIMED; i++) {
     for (const [c, { options }] of cases.entries()) {
@@ -147,7 +147,7 @@ async function benchNano(): Promise<LessRow[]> {
       times[c]!.push((await timed(() => model.generate(one))).cpu);
     }
   }
-  const rows: LessRow[] = [];
+  const rows: NanoRow[] = [];
   for (const [c, { name, options }] of cases.entries()) {
     const { images } = await model.generate({ ...all, ...options });
     const forced = await model.generate({ ...all, ...options, forceBits, trace: true });
@@ -166,7 +166,7 @@ async function benchNano(): Promise<LessRow[]> {
   return rows;
 }
 
-/** The 2B's scales, guidance and shape of blocks, 256 channels wide and one block deep; a token is a pixel. */
+/** A model with the scales and guidance of the 2B, but 256 channels wide and one block deep; a token is a pixel. */
 function narrow(): ModelConfig {
   const { vae, transformer, ...rest } = findPreset("2b").config as Record<string, object>;
   const mult = { encoder_ch_mult: [1], decoder_ch_mult: [1], patch_size: 1, base_ch: 32 };
@@ -204,21 +204,21 @@ async function benchLarge(): Promise<LargeRow[]> {
   return rows;
 }
 
-/** What less work costs, and what it saves. */
-export interface LessWork {
-  readonly nano: readonly LessRow[];
+/** What approximations cost, and what they save. */
+export interface Approximations {
+  readonly nano: readonly NanoRow[];
   readonly large: readonly LargeRow[];
 }
 
-/** Measures guidance of the first scales only and {@link FastMode}. */
-export async function benchLessWork(): Promise<LessWork> {
+/** Measures `--cfg-until` and every {@link FastMode}. */
+export async function benchApproximations(): Promise<Approximations> {
   return { nano: await benchNano(), large: await benchLarge() };
 }
 
-/** The tables of {@link benchLessWork}. */
-export function lessWorkTables({ nano, large }: LessWork): string {
+/** The tables of {@link benchApproximations}. */
+export function approximationTables({ nano, large }: Approximations): string {
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
-  const [whole] = nano;
+  const [exact] = nano;
   const left = nano.map((row) => [
     row.name,
     row.ssim.toFixed(3),
@@ -228,7 +228,7 @@ export function lessWorkTables({ nano, large }: LessWork): string {
     percent(row.forced),
     digits(row.milliseconds),
     row.teraflop.toFixed(1),
-    `${(whole!.teraflop / row.teraflop).toFixed(2)}x`,
+    `${(exact!.teraflop / row.teraflop).toFixed(2)}x`,
   ]);
   const right = large.map(({ name, seconds, error, forced }) => [
     name,
@@ -237,9 +237,11 @@ export function lessWorkTables({ nano, large }: LessWork): string {
     percent(forced),
   ]);
   return `
-Less work, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds against the exact images: SSIM, PSNR, bits that are the same, and
-those of the likelier values after the exact image's bits; a warm image, by the process's CPU time over its cores;
-the 2B's transformer at 1024x1024, --cfg-until ${LARGE.slice(1).toReversed().join(", ")} for 3, 2, 1
+Approximations, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds, against the exact images. bits: share that stays the same;
+forced: the same for the likelier values after the exact image's bits; ms: CPU time of a warm image over the cores;
+TFLOP: the 2B's transformer at 1024x1024, with --cfg-until ${
+    LARGE.slice(1).toReversed().join(", ")
+  } for 3, 2, 1
 
 ${
     table(
@@ -248,11 +250,10 @@ ${
     )
   }
 
-The 2B's 1024x1024 schedule, 256 wide, one block, random weights: time as above, error of logits, likelier values that
-stay
+The 2B's schedule for 1024x1024, 256 wide, one block, random weights: CPU time, error of the logits, forced as above
 
 ${table(["", "s", "error", "forced"], right)}
 `;
 }
 
-if (import.meta.main) console.log(lessWorkTables(await benchLessWork()));
+if (import.meta.main) console.log(approximationTables(await benchApproximations()));

@@ -1,12 +1,12 @@
 import type { Report } from "./report.ts";
 import { bars, type Chart, image, lines, type Series } from "./svg.ts";
 
-/** A report's charts, as one SVG: kernels against the ceilings, and how cost grows. */
-export function drawReport({ machine = {}, kernels, shapes, growth }: Report): string {
+/** The charts of a report as one SVG: kernels against the ceilings, and how cost grows. */
+export function reportCharts({ machine = {}, kernels, shapes, growth }: Report): string {
   const charts: Chart[] = [];
   if (typeof kernels === "object") {
     charts.push(bars(
-      "Kernels: percent of what the adapter can do",
+      "Kernels: percent of the adapter's ceiling",
       kernels.rows.map(({ name, shape, percent }) => ({ label: `${name} ${shape}`, percent })),
     ));
   }
