@@ -38,11 +38,16 @@ for (const file of files) {
   sources.set(file, await Deno.readTextFile(fromFileUrl(new URL(`${file}.ts`, KERNELS))));
 }
 
-/** A launcher exports a function that has the file's name and takes a device. */
+/**
+ * A launcher exports a function that has the file's name, takes a device, and returns nothing or the tensor that it made.
+ */
 function launches(file: string): boolean {
   const name = camelCase(basename(file));
-  return new RegExp(`^export function ${name}\\(\\s*device: Device\\b`, "m")
-    .test(sources.get(file)!);
+  const signature = new RegExp(
+    `^export function ${name}\\(\\s*device: Device\\b[^]*?\\): (\\w+)`,
+    "m",
+  );
+  return ["void", "Tensor"].includes(signature.exec(sources.get(file)!)?.[1] ?? "");
 }
 
 const named = files.filter(launches);
@@ -57,8 +62,10 @@ Deno.test("Every kernel has a launcher: a function of its file's name, or a vari
   assert(launchers.length > 20, `only ${launchers} found`);
 });
 
-Deno.test("Every launcher has its test, and every test its launcher", async () => {
-  assertEquals(await filesOf(TESTS, "_test.ts"), launchers);
+Deno.test("Every launcher has its test, and every test its file", async () => {
+  const tests = await filesOf(TESTS, "_test.ts");
+  assertEquals(launchers.filter((file) => !tests.includes(file)), []);
+  assertEquals(tests.filter((test) => !files.includes(test)), []);
 });
 
 Deno.test("Every launcher has its bench row, and every bench row its launcher", () => {
