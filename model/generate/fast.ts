@@ -1,5 +1,5 @@
 /**
- * Approximations: less work for nearly the same image. bench/less_work.ts measures what they cost and save.
+ * Approximations: less work for nearly the same image. bench/approximations.ts measures what they cost and save.
  *
  * @module
  */
