@@ -1,26 +1,26 @@
-/** Groups kept before all are forgotten: those of a large model's image, and what they hold stays small. */
-const MOST = 8192;
+/** Number of groups at which all are forgotten: enough for an image of a large model, and still little memory. */
+const MAX_GROUPS = 8192;
 
-/** Bind groups of one device, made once for the same resources: pooled memory comes back in the same order. */
+/** Caches the bind groups of one device by their resources: pooled memory comes back in the same order. */
 export class BindGroups {
   #device: GPUDevice;
   #groups: Map<string, GPUBindGroup> = new Map();
   #ids: WeakMap<object, number> = new WeakMap();
   #last = 0;
 
-  /** For one device. */
+  /** Makes an empty cache for one device. */
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  /** Objects that are gone never share the number of another. */
+  /** Returns the number of an object, which no other object ever gets. */
   #id(object: object): number {
     let id = this.#ids.get(object);
     if (id === undefined) this.#ids.set(object, id = ++this.#last);
     return id;
   }
 
-  /** The group of `resources`, bound from 0 on: slices of buffers, and texture views. */
+  /** Returns the group that binds `resources`, slices of buffers and views of textures, from binding 0 on. */
   group(layout: GPUBindGroupLayout, resources: readonly GPUBindingResource[]): GPUBindGroup {
     let key = `${this.#id(layout)}`;
     for (const resource of resources) {
@@ -29,14 +29,14 @@ export class BindGroups {
     }
     let group = this.#groups.get(key);
     if (!group) {
-      if (this.#groups.size >= MOST) this.#groups.clear();
+      if (this.#groups.size >= MAX_GROUPS) this.#groups.clear();
       const entries = resources.map((resource, binding) => ({ binding, resource }));
       this.#groups.set(key, group = this.#device.createBindGroup({ layout, entries }));
     }
     return group;
   }
 
-  /** Forgets all, as their buffers may be destroyed. */
+  /** Forgets all groups, since their buffers may be destroyed. */
   clear(): void {
     this.#groups.clear();
   }

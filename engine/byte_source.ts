@@ -6,39 +6,39 @@
 
 import { FileError, InputError, quote } from "./errors.ts";
 
-/** Something whose bytes can be read range by range: a file, a blob, an array. */
+/** A source of bytes that are read range by range: a file, a blob, an array. */
 export interface ByteSource {
-  /** What error messages call it, such as a path. */
+  /** Name in error messages, such as a path. */
   readonly name: string;
-  /** The size in bytes. */
+  /** Size in bytes. */
   readonly size: number;
   /**
    * Reads exactly `length` bytes from byte `offset` on. Concurrent reads are safe.
    *
-   * @param into A buffer of `length` bytes or more that may be filled and returned in part: a fresh one for each of a
-   * thousand pieces costs more than reading them.
+   * @param into A buffer of at least `length` bytes. The source may fill its beginning and return that part: allocating
+   * a buffer for each of a thousand pieces costs more than reading them.
    * @throws {InputError} `range-invalid`: the range is not inside the source.
-   * @throws {FileError} `read-failed`: the bytes cannot be read (any more).
+   * @throws {FileError} `read-failed`: the bytes cannot be read, or no longer.
    */
   read(
     offset: number,
     length: number,
     into?: Uint8Array<ArrayBuffer>,
   ): Promise<Uint8Array<ArrayBuffer>>;
-  /** Gives back what the source holds open. Later reads fail. */
+  /** Closes what the source holds open. Later reads fail. */
   close?(): void;
 }
 
 /**
- * A source over bytes in memory. Each read is a copy.
+ * Makes a source of bytes in memory. Each read returns a copy.
  *
  * @example
  * ```ts ignore
  * const file = await Safetensors.open(bytesSource("weights", await Deno.readFile(path)));
  * ```
  *
- * @param name What error messages call it.
- * @param bytes The bytes, which the source keeps by reference.
+ * @param name Name in error messages.
+ * @param bytes The bytes; the source keeps a reference.
  */
 export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
   return {
@@ -56,9 +56,9 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
 }
 
 /**
- * A source over a `Blob` or `File`, which stays where it is until a range is read.
+ * Makes a source of a `Blob` or `File`, whose bytes stay where they are until they are read.
  *
- * @param name What error messages call it.
+ * @param name Name in error messages.
  * @param blob The blob.
  */
 export function blobSource(name: string, blob: Blob): ByteSource {
@@ -80,7 +80,7 @@ export function blobSource(name: string, blob: Blob): ByteSource {
 /**
  * Checks that a range lies inside a source.
  *
- * @throws {InputError} `range-invalid`: it does not.
+ * @throws {InputError} `range-invalid`: the range is not inside the source.
  */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
   const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);

@@ -1,4 +1,4 @@
-/** Limits of a large GPU; a storage binding is below 2 GiB even there. */
+/** Limits of a large GPU, whose storage bindings are still below 2 GiB. */
 const LIMITS = {
   maxBufferSize: 2 ** 31 - 1,
   maxTextureDimension2D: 16384,

@@ -1,15 +1,15 @@
 /**
- * The number types of weight files, and their conversion on the host.
+ * The number types of weight files, and conversion from them on the host.
  *
- * Big tensors are converted on the GPU; this is for small ones, for tests, and for types that
- * WGSL lacks (F64, I64, F8).
+ * Large tensors are converted on the GPU. These functions are for small ones, for tests, and for types that WGSL lacks
+ * (F64, I64, F8).
  *
  * @module
  */
 
 import { InputError } from "./errors.ts";
 
-/** A number type, by its Safetensors name. All are little-endian. */
+/** A little-endian number type, by its name in Safetensors. */
 export type Dtype =
   | "BOOL"
   | "U8"
@@ -28,8 +28,8 @@ export type Dtype =
   | "F64";
 
 /**
- * The values of a tensor as stored. Types that JavaScript lacks keep their bits: `BOOL` and the
- * `F8` types are a `Uint8Array`, `BF16` is a `Uint16Array`.
+ * The values of a tensor as they are stored. Types that JavaScript lacks stay bits: `BOOL` and the `F8` types are in a
+ * `Uint8Array`, `BF16` is in a `Uint16Array`.
  */
 export type FileData =
   | Uint8Array<ArrayBuffer>
@@ -62,21 +62,21 @@ const VIEWS = {
   F64: Float64Array,
 } as const;
 
-/** Every {@linkcode Dtype}, narrow ones first. */
+/** Every {@linkcode Dtype}, from narrow to wide. */
 export const DTYPES: readonly Dtype[] = Object.keys(VIEWS) as Dtype[];
 
-/** Whether `value` names a {@linkcode Dtype}. */
+/** Whether `value` is the name of a {@linkcode Dtype}. */
 export function isDtype(value: unknown): value is Dtype {
   return typeof value === "string" && Object.hasOwn(VIEWS, value);
 }
 
-/** The bytes of one element: 1, 2, 4 or 8. */
+/** Returns the bytes of one element: 1, 2, 4 or 8. */
 export function dtypeBytes(dtype: Dtype): 1 | 2 | 4 | 8 {
   return VIEWS[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;
 }
 
 /**
- * Views bytes as the values of a type. Copies only when the bytes are not aligned for it.
+ * Views bytes as values of a type. Copies them only if they are not aligned for it.
  *
  * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
  */
@@ -93,8 +93,8 @@ export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): FileData {
 }
 
 /**
- * Converts stored values to f32. `BOOL` becomes 0 or 1; wider types round to nearest even, and
- * become infinite beyond the range of f32.
+ * Converts stored values to f32. `BOOL` becomes 0 or 1. Wider types are rounded to the nearest, ties to even, and become
+ * infinite beyond the range of f32.
  *
  * @example
  * ```ts ignore
@@ -102,8 +102,8 @@ export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): FileData {
  * ```
  *
  * @param bytes The stored bytes, at any alignment.
- * @param dtype Their type.
- * @returns A new array.
+ * @param dtype The stored type.
+ * @returns A new array of as many f32 as there are elements.
  * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
  */
 export function toFloat32(
@@ -147,7 +147,7 @@ export function f8e5m2ToFloat32(bits: Uint8Array): Float32Array<ArrayBuffer> {
   return f16ToFloat32(halves);
 }
 
-/** Converts F8_E4M3 bits (the "FN" kind: no infinity, 0x7f and 0xff are NaN) to f32, exactly. */
+/** Converts F8_E4M3 bits (the "FN" variant: no infinity, 0x7f and 0xff are NaN) to f32, exactly. */
 export function f8e4m3ToFloat32(bits: Uint8Array): Float32Array<ArrayBuffer> {
   const out = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) out[i] = F8_E4M3_VALUES[bits[i]];
@@ -163,7 +163,7 @@ const F8_E4M3_VALUES = Float32Array.from({ length: 256 }, (_, bits) => {
   return sign * (8 + mantissa) * 2 ** (exponent - 10);
 });
 
-// Through f64 first, a bigint would be rounded twice; past 2^53 the low bits are made sticky.
+// Number() alone would round twice, to f64 and then to f32; from 2^53 on, a sticky bit stands for the low bits.
 function bigintToFloat32(value: bigint): number {
   const size = value < 0n ? -value : value;
   const kept = size < 1n << 53n ? size : ((size >> 11n) | (size & 0x7ffn ? 1n : 0n)) << 11n;

@@ -1,10 +1,9 @@
 /**
  * The typed errors of bitwise.
  *
- * Every error that bitwise throws on purpose is a {@linkcode BitwiseError} with a `code` that
- * programs can match on and a one-line `message` for people. The one exception is an aborted
- * operation: it rejects with the `reason` of its `AbortSignal`, a `DOMException` named
- * `"AbortError"`, as everywhere on the web platform.
+ * Every error that bitwise throws on purpose is a {@linkcode BitwiseError} with a `code` for programs and a one-line
+ * `message` for people. The only exception is an aborted operation, which rejects with the `reason` of its
+ * `AbortSignal`, a `DOMException` named `"AbortError"` by default, as elsewhere on the web platform.
  *
  * @module
  */
@@ -24,16 +23,16 @@
 export class BitwiseError extends Error {
   /** The class name, such as `"SafetensorsError"`. */
   override readonly name: string = "BitwiseError";
-  /** What went wrong, for programs: a stable word in kebab-case, such as `"header-too-large"`. */
+  /** What went wrong, for programs: a stable code in kebab-case, such as `"header-too-large"`. */
   readonly code: string;
-  /** What would help, for programs: the command line, say, turns `"use-f16"` into its own flag. */
+  /** What may help, for programs, in kebab-case. The command line turns `"use-f16"`, for instance, into its own flag. */
   readonly hint?: string;
 
   /**
    * Makes an error.
    *
-   * @param code A stable word in kebab-case.
-   * @param message One line in sentence case, with no final period.
+   * @param code A stable code in kebab-case.
+   * @param message One line in sentence case, without a final period.
    * @param options The `cause`, if another error led to this one, and a `hint` in kebab-case.
    */
   constructor(code: string, message: string, options?: BitwiseErrorOptions) {
@@ -43,14 +42,14 @@ export class BitwiseError extends Error {
   }
 }
 
-/** What a {@linkcode BitwiseError} may carry besides its code and message. */
+/** Options of the constructor of {@linkcode BitwiseError}. */
 export interface BitwiseErrorOptions extends ErrorOptions {
   /** See {@linkcode BitwiseError.hint}. */
   readonly hint?: string;
 }
 
 /**
- * A Safetensors file or its index breaks a rule of the format.
+ * A Safetensors file, or its index, breaks a rule of the format.
  *
  * @example
  * ```ts
@@ -66,7 +65,7 @@ export class SafetensorsError extends BitwiseError {
 }
 
 /**
- * The GPU device is missing, was lost, or lacks what the model needs.
+ * There is no GPU device, or it was lost, or it lacks what the model needs.
  *
  * @example
  * ```ts
@@ -84,7 +83,7 @@ export class DeviceError extends BitwiseError {
 }
 
 /**
- * A checkpoint cannot be read, or does not hold the tensors of its model.
+ * A checkpoint cannot be read, or its tensors are not those of the model.
  *
  * @example
  * ```ts
@@ -102,7 +101,7 @@ export class CheckpointError extends BitwiseError {
 }
 
 /**
- * A model configuration is missing a field, or holds a value that is out of range.
+ * A model configuration lacks a field, or has a value that is out of range.
  *
  * @example
  * ```ts
@@ -118,7 +117,7 @@ export class ConfigError extends BitwiseError {
 }
 
 /**
- * An argument that the caller gave is out of range or of the wrong shape.
+ * An argument is out of range, or has the wrong type or shape.
  *
  * @example
  * ```ts
@@ -137,7 +136,7 @@ export class InputError extends BitwiseError {
 }
 
 /**
- * The GPU or the host has too little memory for what was asked.
+ * The GPU or the host has too little memory.
  *
  * @example
  * ```ts
@@ -157,7 +156,7 @@ export class OutOfMemoryError extends BitwiseError {
 }
 
 /**
- * A GPU kernel failed to compile, or was given shapes it cannot run.
+ * A GPU kernel is malformed, or cannot run on the given shapes.
  *
  * @example
  * ```ts
@@ -192,7 +191,7 @@ export class FileError extends BitwiseError {
 }
 
 /**
- * Quotes a name for a one-line message: line breaks are escaped, and long names are cut.
+ * Quotes a name for a one-line message. Escapes line breaks, and cuts names of more than 120 characters.
  *
  * @param text A file, tensor or key name.
  * @returns The name in double quotes.
@@ -202,10 +201,10 @@ export function quote(text: string): string {
 }
 
 /**
- * Formats a number of bytes for people, in decimal units.
+ * Formats a number of bytes in decimal units.
  *
- * @param bytes A whole number of bytes.
- * @returns Such as `"12 B"`, `"4.2 MB"` or `"100 MB"`.
+ * @param bytes The number of bytes.
+ * @returns Text such as `"12 B"`, `"4.2 MB"` or `"100 MB"`.
  */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];

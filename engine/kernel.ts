@@ -3,37 +3,36 @@ import { KernelError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TexelFormat, Texture } from "./texture.ts";
 
-/** A constant (number, boolean) or a type alias (string) that specialises a kernel. */
+/** Constants (numbers, booleans) and type aliases (strings) that specialise a kernel, by name. */
 export type Specialisation = Readonly<Record<string, number | boolean | string>>;
 
 /** One binding as the WGSL declares it. */
 export interface Binding {
-  /** The variable's name. */
+  /** Name of the variable. */
   readonly name: string;
-  /** How it is bound. */
+  /** Kind of resource that it takes. */
   readonly type: "read-only-storage" | "storage" | "texture";
 }
 
 /** One member of the WGSL's `struct Params`. */
 export interface Param {
-  /** The member's name. */
+  /** Name of the member. */
   readonly name: string;
-  /** Its scalar type. */
+  /** Scalar type. */
   readonly type: "u32" | "i32" | "f32";
 }
 
 /**
  * A compute kernel: WGSL source whose bindings and parameters are read from the source itself.
  *
- * The conventions of a kernel file: everything is in group 0; binding 0 is
- * `var<uniform> params: Params` (scalars of 4 bytes only); the other bindings are storage arrays
- * (or read-only storage textures) numbered 1, 2, …; the entry point is `main`. A prelude
- * of `const`, `alias` and `fn` lines is put in front.
+ * A kernel file follows these conventions: everything is in group 0; binding 0 is `var<uniform> params: Params`, whose
+ * members are scalars of 4 bytes; the other bindings are storage arrays or read-only storage textures, numbered 1, 2, …;
+ * the entry point is `main`. A dispatch puts a prelude of `const`, `alias` and `fn` lines in front of it.
  */
 export interface Kernel<B extends string = string, P extends string = string> {
-  /** Name in profiles and messages; the file's name. */
+  /** Name in profiles and messages: that of the file. */
   readonly name: string;
-  /** The WGSL file's text. */
+  /** Text of the WGSL file. */
   readonly source: string;
   /** Bindings in order, from binding 1. */
   readonly bindings: readonly (Binding & { readonly name: B })[];
@@ -41,29 +40,29 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: readonly (Param & { readonly name: P })[];
 }
 
-/** What a dispatch does, for profiles. */
+/** The work of a dispatch, for profiles. */
 export interface Work {
-  /** Extents that tell it from other dispatches of its kernel. */
+  /** Extents that distinguish it from other dispatches of its kernel, such as [M, K, N]. */
   readonly shape?: readonly number[];
-  /** Multiplications and additions. */
+  /** Number of multiplications and additions. */
   readonly flops?: number;
-  /** Bytes that must move at least once; those of all bound tensors if absent. */
+  /** Bytes that must be moved at least once; those of all bound tensors if absent. */
   readonly bytes?: number;
 }
 
-/** What one dispatch of a kernel needs. */
+/** Arguments of one dispatch of a kernel. */
 export interface Dispatch<B extends string = string, P extends string = string> {
-  /** `const` and `alias` lines of the prelude. */
+  /** Becomes the `const` and `alias` lines of the prelude. */
   readonly specialise?: Specialisation;
-  /** Further prelude lines: small `fn`s such as a load or an epilogue. */
+  /** More lines of the prelude: small functions such as a load or an epilogue. */
   readonly functions?: string;
-  /** A tensor for each binding; `null` for one that this specialisation does not use. */
+  /** A tensor or texture for each binding; null for one that this specialisation does not use. */
   readonly bind: Readonly<Record<B, Tensor | Texture | null>>;
   /** A value for each parameter. */
   readonly params: Readonly<Record<P, number>>;
-  /** Workgroups along x, y, z. */
+  /** Numbers of workgroups along x, y and z; 1 where absent. */
   readonly workgroups: readonly [number, number?, number?];
-  /** For profiles. */
+  /** What it does, for profiles. */
   readonly work?: Work;
 }
 
@@ -71,8 +70,8 @@ const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(uniform|storage)(?:,\s*(read|read_write))?>)?\s+(\w+)\s*:/g;
 
 /**
- * Defines a kernel from its WGSL text; `bindings` and `params` name what the launcher will pass,
- * and must be those the text declares, in its order.
+ * Defines a kernel from its WGSL text. `bindings` and `params` name what a launcher passes; they must be those that the
+ * text declares, in the same order.
  *
  * @example Double five numbers
  * ```ts
@@ -96,7 +95,7 @@ const BINDING =
  * console.log(await device.read(x)); // 2, 4, 6, 8, 10
  * ```
  *
- * @throws {KernelError} `bad-kernel`: they are not.
+ * @throws {KernelError} `bad-kernel`: they differ, or bindings are not numbered in order.
  */
 export function defineKernel<const B extends string, const P extends string>(
   name: string,
@@ -137,7 +136,8 @@ export function defineKernel<const B extends string, const P extends string>(
 }
 
 /**
- * Splits a count of workgroups over x and y where it exceeds one dimension's limit of 65,535.
+ * Splits a number of workgroups over x and y where it exceeds the limit of one dimension, 65,535. The product may exceed
+ * `count`: a kernel skips what is beyond.
  *
  * @example
  * ```ts
@@ -152,7 +152,7 @@ export function grid(count: number): [number, number] {
   return [x, Math.ceil(count / x)];
 }
 
-/** The finished shader text of a specialised kernel. */
+/** Returns the complete WGSL of a specialised kernel. */
 function shaderText(
   kernel: Kernel,
   specialise: Specialisation,
@@ -173,7 +173,7 @@ function shaderText(
 }
 
 /**
- * Makes each text of `lines` once. Generated prelude lines are long, and a launcher needs them at every dispatch to find
+ * Memoises a function that generates prelude lines. They are long, and a launcher needs them at every dispatch to find
  * its pipeline.
  */
 export function memoised<A extends readonly (string | number | boolean)[]>(
@@ -194,7 +194,7 @@ export class PipelineCache {
   #enableSubgroups: boolean;
   #debug: Debug | null;
   #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
-  /** By source, functions and specialisation: a long text that is the same string each time is found by its hash. */
+  /** By source, functions and specialisation. A long text that is the same string each time is found by its hash. */
   #pipelines: Map<string, Map<string, Map<string, GPUComputePipeline>>> = new Map();
   #size = 0;
 
@@ -211,14 +211,14 @@ export class PipelineCache {
   }
 
   /**
-   * The bind group layout of a kernel: uniform parameters with a dynamic offset, then its storage bindings. `formats` are
-   * those of the textures among them, in order.
+   * Returns the bind group layout of a kernel: uniform parameters with a dynamic offset, then its other bindings.
+   * `formats` are those of the textures among them, in order.
    */
   layout(
     kernel: Kernel,
     formats: readonly TexelFormat[],
   ): { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
-    // the parameters' size is part of the layout: wgpu 29 otherwise checks a dispatch against the previous one's size
+    // with the size of the parameters: without it wgpu 29 checks a dispatch against the size of the previous one
     const minBindingSize = kernel.params.length * 4;
     const key = [minBindingSize, ...kernel.bindings.map((b) => b.type), ...formats].join();
     let layout = this.#layouts.get(key);
@@ -247,7 +247,7 @@ export class PipelineCache {
     return layout;
   }
 
-  /** The pipeline of a specialised kernel, compiled on first use. */
+  /** Returns the pipeline of a specialised kernel, compiled at its first use. */
   pipeline(
     kernel: Kernel,
     specialise: Specialisation,

@@ -1,21 +1,21 @@
-/** Passes one submit may hold; WebGPU allows 4,096 queries in a set. */
+/** Most passes of one submit: WebGPU allows 4,096 queries in a set, and a pass takes two. */
 const MAX_PASSES = 2048;
 
-/** What a dispatch did. */
+/** A dispatch that was timed. */
 export interface Done {
-  /** The kernel's name. */
+  /** Name of the kernel. */
   readonly name: string;
-  /** Extents that tell it from other dispatches of its kernel, `MxKxN` say; may be empty. */
+  /** Extents that distinguish it from other dispatches of its kernel, such as `256x1024x4096`; may be empty. */
   readonly shape: string;
-  /** Multiplications and additions; 0 where moving bytes is what counts. */
+  /** Number of multiplications and additions; 0 for kernels whose time goes into moving bytes. */
   readonly flops: number;
-  /** Bytes that must move at least once. */
+  /** Bytes that must be moved at least once. */
   readonly bytes: number;
 }
 
-/** Time of all dispatches of one kernel and shape in one section; flops and bytes are their sums. */
+/** The time of all dispatches of one kernel and shape in one section, with the sums of their flops and bytes. */
 export interface KernelTime extends Done {
-  /** {@link Profiler.section} when they were submitted. */
+  /** The {@link Profiler.section} in which they were submitted. */
   readonly section: string;
   /** Number of dispatches. */
   readonly count: number;
@@ -23,22 +23,33 @@ export interface KernelTime extends Done {
   readonly milliseconds: number;
 }
 
-/** Measures the GPU time of each dispatch with timestamp queries; needs the feature `timestamp-query`. */
+/**
+ * Measures the GPU time of each dispatch by timestamp queries. Made by {@link Device.profile}.
+ *
+ * @example
+ * ```ts ignore
+ * const profiler = device.profile();
+ * // … work …
+ * for (const { name, shape, count, milliseconds } of await profiler?.report() ?? []) {
+ *   console.log(name, shape, count, milliseconds);
+ * }
+ * ```
+ */
 export class Profiler {
   #device: GPUDevice;
   #queries: GPUQuerySet;
   #done: Done[] = [];
   #resolved: { done: Done[]; section: string; buffer: GPUBuffer }[] = [];
-  /** What is submitted from now on belongs to: a scale, say. */
+  /** Names what is submitted from now on, such as a scale. */
   section: string = "";
 
-  /** Throws on a device without `timestamp-query`. */
+  /** Use {@link Device.profile}. */
   constructor(device: GPUDevice) {
     this.#device = device;
     this.#queries = device.createQuerySet({ type: "timestamp", count: 2 * MAX_PASSES });
   }
 
-  /** Describes the pass of one dispatch. */
+  /** Returns the descriptor of the pass of one dispatch. */
   pass(done: Done): GPUComputePassDescriptor {
     const index = 2 * this.#done.length;
     this.#done.push(done);
@@ -51,7 +62,7 @@ export class Profiler {
     };
   }
 
-  /** Ends a submit: its timestamps go where {@link Profiler.report} finds them. */
+  /** Ends a submit: copies its timestamps to where {@link Profiler.report} reads them. */
   resolve(encoder: GPUCommandEncoder): void {
     const size = this.#done.length * 16;
     const device = this.#device;
@@ -69,7 +80,7 @@ export class Profiler {
     this.#done = [];
   }
 
-  /** Times since the last report, longest first. Waits for the GPU. */
+  /** Returns the times since the last report, longest first. Waits for submitted work; call {@link Device.flush} before. */
   async report(): Promise<KernelTime[]> {
     const times = new Map<string, KernelTime>();
     for (const { done, section, buffer } of this.#resolved) {

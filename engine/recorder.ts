@@ -7,10 +7,10 @@ import type { Done, Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
 import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
-/** Dispatches recorded before they are submitted by themselves: enough to fill a GPU, few enough to start it early. */
+/** Number of recorded dispatches at which they are submitted: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
 
-/** A uniform struct's size: whole 16-byte units. */
+/** Size of the uniform struct of a kernel, in whole units of 16 bytes. */
 function paramsBytes(kernel: Kernel): number {
   return Math.max(16, Math.ceil(kernel.params.length / 4) * 16);
 }
@@ -19,13 +19,14 @@ function boundBytes(bind: Readonly<Record<string, Tensor | Texture | null>>): nu
   return Object.values(bind).reduce((sum, bound) => sum + (bound?.byteLength ?? 0), 0);
 }
 
-/** A tensor of vec4s on its way to a texture. */
+/** A recorded copy of a tensor of vec4s to a texture. */
 interface Copied {
   readonly source: GPUTexelCopyBufferInfo;
   readonly texture: GPUTexture;
   readonly texels: number;
 }
 
+/** A recorded dispatch. */
 interface Dispatched {
   readonly done: Done | null;
   readonly pipeline: GPUComputePipeline;
@@ -37,10 +38,10 @@ interface Dispatched {
 }
 
 /**
- * Records dispatches and sends them in one compute pass per submit.
+ * Records dispatches and submits them in one compute pass.
  *
- * WebGPU orders the dispatches of a pass and makes each one's writes visible to the next, so one pass is enough
- * for any chain of kernels. Parameters of all dispatches go up in one write.
+ * WebGPU orders the dispatches of a pass and makes the writes of each visible to the next, so one pass is enough for any
+ * chain of kernels. The parameters of all dispatches are uploaded in one write.
  */
 export class Recorder {
   #device: GPUDevice;
@@ -53,13 +54,13 @@ export class Recorder {
   #align: number;
   #storageAlign: number;
   #unused: GPUBuffer;
-  /** Where time per dispatch is collected; each dispatch then gets a pass of its own. */
+  /** Collects the time of each dispatch, which then gets a pass of its own. */
   profiler: Profiler | null = null;
-  /** Submits that carried work, since the device was opened. */
+  /** Number of submits with work since the device was opened. */
   submits = 0;
-  /** Dispatches since the device was opened. */
+  /** Number of dispatches since the device was opened. */
   dispatches = 0;
-  /** Multiplications and additions of those dispatches that tell theirs. */
+  /** Multiplications and additions of all dispatches that state them. */
   flops = 0;
 
   /** `enableSubgroups`: see {@link PipelineCache}. */
@@ -73,12 +74,12 @@ export class Recorder {
     this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
   }
 
-  /** Pipelines compiled so far. */
+  /** Number of pipelines compiled so far. */
   get pipelines(): number {
     return this.#pipelines.size;
   }
 
-  /** Records one dispatch; nothing runs before {@link Recorder.flush}. A dispatch of no workgroups is dropped. */
+  /** Records one dispatch, which runs after {@link Recorder.flush}. Drops a dispatch of no workgroups. */
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
     const { specialise = {}, functions = "", workgroups } = call;
     if (workgroups.some((n) => n === 0)) return;
@@ -114,10 +115,10 @@ export class Recorder {
     if (offset % this.#storageAlign !== 0) {
       throw new KernelError(
         "misaligned",
-        `Cannot bind ${name} of ${kernel}: its offset ${offset} is no multiple of ${this.#storageAlign}`,
+        `Cannot bind ${name} of ${kernel}: its offset ${offset} is not a multiple of ${this.#storageAlign}`,
       );
     }
-    // whole vec4s: a buffer's size is a multiple of 16, so the rounding never leaves it
+    // whole vec4s; the size of a buffer is a multiple of 16, so it holds what is rounded up
     const size = Math.max(16, Math.ceil(tensor.byteLength / 16) * 16);
     return { buffer: tensor.buffer, offset, size };
   }
@@ -142,7 +143,7 @@ export class Recorder {
     return offset;
   }
 
-  /** Records a copy of a tensor of whole vec4s to the beginning of a texture: fast where stores to it are not. */
+  /** Records a copy of a tensor of whole vec4s to the beginning of a texture, which is faster than stores to it. */
   copy(tensor: Tensor, texture: GPUTexture, format: TexelFormat): void {
     this.#pending.push({
       source: {
@@ -156,7 +157,7 @@ export class Recorder {
     if (this.#pending.length >= MAX_PENDING) this.flush();
   }
 
-  /** Whole rows, then what is left of them. */
+  /** Copies whole rows, then the rest. */
   #encodeCopy(encoder: GPUCommandEncoder, { source, texture, texels }: Copied): void {
     const rows = Math.floor(texels / TEXTURE_WIDTH);
     const rest = texels % TEXTURE_WIDTH;
@@ -167,7 +168,7 @@ export class Recorder {
     }
   }
 
-  /** Forgets what refers to memory that is about to be destroyed. */
+  /** Submits what was recorded, and forgets all bind groups, whose memory is about to be destroyed. */
   forget(): void {
     this.flush();
     this.#groups.clear();

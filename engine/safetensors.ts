@@ -16,70 +16,70 @@ import {
 } from "./safetensors_header.ts";
 import { readIndex } from "./safetensors_index.ts";
 
-/** The most that is read as one array; beyond it there are {@linkcode TensorFile.chunks}. */
+/** Most bytes that are read as one array; {@linkcode TensorFile.chunks} reads larger tensors. */
 const READ_LIMIT = 2 ** 31;
 
-/** Where a tensor lies, and what it holds. */
+/** What a tensor is, and where its bytes are. */
 export interface TensorInfo {
-  /** The name, as in the checkpoint. */
+  /** Name, as in the checkpoint. */
   readonly name: string;
-  /** The type of the elements. */
+  /** Type of the elements. */
   readonly dtype: Dtype;
-  /** The sizes of the dimensions, outermost first; empty for a single number. */
+  /** Sizes of the dimensions, outermost first; empty for a single number. */
   readonly shape: readonly number[];
-  /** The first byte, counted from the start of `source`. */
+  /** Offset of the first byte in `source`. */
   readonly offset: number;
-  /** The size in bytes. */
+  /** Size in bytes. */
   readonly byteLength: number;
-  /** The number of elements. */
+  /** Number of elements. */
   readonly elements: number;
-  /** The file that holds it. */
+  /** File that holds it. */
   readonly source: ByteSource;
 }
 
 /** A piece of a tensor. */
 export interface TensorChunk {
-  /** The first byte, counted from the start of the tensor; a multiple of 8. */
+  /** Offset of the first byte in the tensor, a multiple of 8. */
   readonly offset: number;
   /** The bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Tensors by name, from one file or from many shards: the caller need not know. */
+/** Tensors by name, from one file or from several shards. */
 export interface TensorFile {
-  /** What error messages call it: the file, or the index of the shards. */
+  /** Name in error messages: the file, or the index of the shards. */
   readonly name: string;
   /** Free text by key. */
   readonly metadata: Readonly<Record<string, string>>;
   /** All tensors, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
-   * Finds a tensor.
+   * Returns what a tensor is and where it is.
    *
-   * @throws {SafetensorsError} `tensor-missing`: there is none of this name.
+   * @throws {SafetensorsError} `tensor-missing`: no tensor has this name.
    */
   get(name: string): TensorInfo;
   /**
    * Reads a tensor as it is stored.
    *
-   * @throws {SafetensorsError} `tensor-missing`: there is none of this name.
-   * @throws {OutOfMemoryError} `tensor-too-large`: it has more than 2 GiB.
+   * @throws {SafetensorsError} `tensor-missing`: no tensor has this name.
+   * @throws {OutOfMemoryError} `tensor-too-large`: it takes more than 2 GiB.
    */
   read(name: string): Promise<FileData>;
   /**
    * Reads a tensor and converts it to f32.
    *
-   * @throws {SafetensorsError} `tensor-missing`: there is none of this name.
-   * @throws {OutOfMemoryError} `tensor-too-large`: it has more than 2 GiB.
+   * @throws {SafetensorsError} `tensor-missing`: no tensor has this name.
+   * @throws {OutOfMemoryError} `tensor-too-large`: it takes more than 2 GiB.
    */
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
   /**
-   * Reads a tensor piece by piece, in order, so that it is never in memory as a whole.
+   * Reads a tensor in pieces, in order, so that it is never completely in memory.
    *
    * @param name The tensor.
-   * @param maxBytes The most bytes per piece, at least 8; rounded down to a multiple of 8.
-   * @param scratch A buffer of `maxBytes` that pieces may lie in; each is then good until the next one only.
-   * @throws {SafetensorsError} `tensor-missing`: there is none of this name.
+   * @param maxBytes Most bytes of a piece, at least 8; rounded down to a multiple of 8.
+   * @param scratch A buffer of `maxBytes` bytes that may be used for the pieces. Each is then valid only until the next.
+   * @throws {SafetensorsError} `tensor-missing`: no tensor has this name.
    * @throws {InputError} `chunk-size`: `maxBytes` is less than 8.
    */
   chunks(
@@ -92,7 +92,7 @@ export interface TensorFile {
 }
 
 /**
- * A Safetensors file. Opening it reads the header and nothing else.
+ * A Safetensors file, or several shards with an index. Opening one reads only headers.
  *
  * @example
  * ```ts ignore
@@ -124,9 +124,9 @@ export class Safetensors implements TensorFile {
   }
 
   /**
-   * Opens a file. The result owns the source, and closes it if the header is refused.
+   * Opens a file. The result owns the source. Closes it if the header is refused.
    *
-   * @throws {SafetensorsError} A rule of the format is broken; the code says which:
+   * @throws {SafetensorsError} The file breaks a rule of the format; the code says which:
    * `file-too-short`, `not-safetensors`, `header-too-large`, `header-truncated`, `header-not-utf8`,
    * `header-bad-start`, `header-not-json`, `duplicate-key`, `bad-metadata`, `bad-entry`,
    * `unknown-dtype`, `bad-shape`, `bad-offsets`, `offsets-out-of-range`, `size-mismatch`,
@@ -143,7 +143,7 @@ export class Safetensors implements TensorFile {
       if (headerBytes > HEADER_LIMIT) {
         const [first] = source.size > 8 ? await readExactly(source, 8, 1) : [];
         if (first !== 0x7b) {
-          const detail = "it is no safetensors file, which begins with a size and a {";
+          const detail = "it is not a safetensors file, which begins with a size and a {";
           throw refuse("not-safetensors", detail);
         }
         const limit = formatBytes(HEADER_LIMIT);
@@ -176,10 +176,10 @@ export class Safetensors implements TensorFile {
   }
 
   /**
-   * Opens the shards of a `*.safetensors.index.json`. Tensors that a shard holds but the index
-   * does not list are left out.
+   * Opens the shards of a `*.safetensors.index.json`. Leaves out tensors that a shard has but the index does not
+   * list.
    *
-   * @param indexSource The index, which is read and closed.
+   * @param indexSource The index, which this reads and closes.
    * @param openShard Opens a shard by its file name, relative to the folder of the index.
    * @throws {SafetensorsError} `index-too-large`, `index-not-utf8`, `index-bad-start`,
    * `index-not-json`, `duplicate-key`, `bad-index`, `unsafe-shard-name`, `shard-missing`,
@@ -196,7 +196,7 @@ export class Safetensors implements TensorFile {
       const tensors: TensorInfo[] = [];
       for (const [fileName, names] of tensorsOf) {
         const shard = await openShard(fileName).catch((error) => {
-          // Only an absent file is told in terms of the index; an abort, say, stays what it is.
+          // only an absent file becomes an error of the index; an abort, for instance, stays what it is
           const known = error instanceof BitwiseError && error.code !== "file-not-found";
           if (known || error?.name === "AbortError") throw error;
           const detail = `shard ${quote(fileName)} is missing; put it next to the index`;

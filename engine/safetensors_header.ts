@@ -1,5 +1,5 @@
 /**
- * The rules of a Safetensors header, one error code each.
+ * Parses Safetensors headers. Each rule of the format has an error code of its own.
  *
  * @module
  */
@@ -11,44 +11,44 @@ import { formatBytes, quote, SafetensorsError } from "./errors.ts";
 /** The longest header that the format allows, in bytes. */
 export const HEADER_LIMIT = 100_000_000;
 
-/** One tensor of a header. */
+/** An entry of a header: one tensor. */
 export interface HeaderEntry {
-  /** The name, unique in its file. */
+  /** Name, unique in the file. */
   readonly name: string;
-  /** The type of the elements. */
+  /** Type of the elements. */
   readonly dtype: Dtype;
-  /** The sizes of the dimensions, outermost first; empty for a single number. */
+  /** Sizes of the dimensions, outermost first; empty for a single number. */
   readonly shape: readonly number[];
-  /** The first byte, counted from the end of the header. */
+  /** Offset of the first byte after the header. */
   readonly begin: number;
-  /** The byte after the last, counted from the end of the header. */
+  /** Offset of the byte after the last one, after the header. */
   readonly end: number;
 }
 
-/** A header that keeps all rules. */
+/** A valid header. */
 export interface Header {
   /** Free text by key. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The tensors in the order of their bytes. */
+  /** Tensors in the order of their bytes. */
   readonly entries: readonly HeaderEntry[];
 }
 
-/** Makes the error of a broken rule, with one line that names the file. */
+/** Makes the error of a broken rule, whose message names the file. */
 export type Refuse = (code: string, detail: string, cause?: unknown) => SafetensorsError;
 
-/** The {@linkcode Refuse} of one file. */
+/** Returns the {@linkcode Refuse} of a file. */
 export function refuseFor(fileName: string): Refuse {
   return (code, detail, cause) =>
     new SafetensorsError(code, `Cannot read ${quote(fileName)}: ${detail}`, { cause });
 }
 
 /**
- * Reads a header.
+ * Parses a header.
  *
  * @param bytes The JSON text, without its length prefix.
  * @param dataBytes The bytes of the file after the header.
- * @param fileName What error messages call the file.
- * @throws {SafetensorsError} A rule is broken; its code says which.
+ * @param fileName Name of the file in error messages.
+ * @throws {SafetensorsError} The header breaks a rule; the code says which.
  */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, fileName: string): Header {
   const refuse = refuseFor(fileName);
@@ -62,10 +62,10 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, fileName: stri
 }
 
 /**
- * Parses bytes that must be one JSON object with no key twice, at any depth.
+ * Parses UTF-8 bytes that must be one JSON object without duplicate keys at any depth.
  *
  * @param bytes The UTF-8 text.
- * @param what What the text is, the start of the error codes: `"header"` or `"index"`.
+ * @param what What the text is; error codes begin with it.
  * @param refuse Makes the errors.
  */
 export function parseJsonObject(
@@ -96,9 +96,9 @@ export function parseJsonObject(
 }
 
 /**
- * Reads a range, and checks that it came whole: a file can shrink after it was opened.
+ * Reads a range, and checks that it is complete: a file can shrink after it was opened.
  *
- * @throws {SafetensorsError} `read-short`: the source gave fewer bytes.
+ * @throws {SafetensorsError} `read-short`: the source returned fewer bytes.
  */
 export async function readExactly(
   source: ByteSource,
@@ -112,7 +112,7 @@ export async function readExactly(
   throw refuseFor(source.name)("read-short", detail);
 }
 
-/** The number of elements of a shape, or `undefined` if it is no shape or too large to count. */
+/** Returns the number of elements of a shape; undefined if it is not a shape, or too large to count exactly. */
 export function countElements(shape: unknown): number | undefined {
   if (!Array.isArray(shape)) return undefined;
   let count = 1;
@@ -173,7 +173,7 @@ function parseEntry(name: string, value: unknown, dataBytes: number, refuse: Ref
   return { name, dtype, shape: shape as number[], begin, end };
 }
 
-/** Tensors must lie one after the other and cover all data: nothing hidden, nothing shared. */
+/** Checks that tensors follow each other and cover all data, so that nothing is hidden or shared. */
 function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, refuse: Refuse): void {
   let covered = 0;
   for (const { name, begin, end } of entries) {
@@ -204,7 +204,7 @@ function parseMetadata(value: unknown, refuse: Refuse): Readonly<Record<string, 
   return metadata;
 }
 
-/** JSON.parse() keeps the last of two equal keys silently. `json` must be valid JSON. */
+/** Finds what JSON.parse() silently drops: the first of two equal keys. `json` must be valid. */
 function findDuplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];
   for (let i = 0; i < json.length; i++) {

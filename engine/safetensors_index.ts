@@ -1,5 +1,5 @@
 /**
- * The rules of a `*.safetensors.index.json`, which says what shard holds which tensor.
+ * Reads `*.safetensors.index.json`, which says which shard holds which tensor.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import {
   refuseFor,
 } from "./safetensors_header.ts";
 
-/** An index that keeps all rules. */
+/** A valid index. */
 export interface ShardIndex {
   /** Free text by key. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The names of the tensors of each shard, by its file name, in the order of the index. */
+  /** Names of the tensors of each shard by its file name, in the order of the index. */
   readonly tensorsOf: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -49,14 +49,14 @@ export async function readIndex(source: ByteSource): Promise<ShardIndex> {
     if (!tensorsOf.has(fileName)) tensorsOf.set(fileName, new Set());
     tensorsOf.get(fileName)!.add(name);
   }
-  // The official metadata holds numbers (total_size), so here only the strings are free text.
+  // the official metadata also has numbers (total_size): only strings are kept
   const metadata = Object.entries(isObject(root.metadata) ? root.metadata : {});
   const strings = metadata.filter((pair): pair is [string, string] => typeof pair[1] === "string");
   return { metadata: Object.fromEntries(strings), tensorsOf };
 }
 
 function staysInFolder(fileName: string): boolean {
-  // A colon is a drive or a stream on Windows, a backslash its separator.
+  // on Windows a colon means a drive or a stream, and a backslash separates folders
   if (/[\\:\0]/.test(fileName)) return false;
   return fileName.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }

@@ -8,26 +8,25 @@ import { type Dtype, dtypeBytes, isDtype } from "./dtype.ts";
 import { formatBytes, quote, SafetensorsError } from "./errors.ts";
 import { countElements, HEADER_LIMIT } from "./safetensors_header.ts";
 
-/** What a header tells of a tensor. */
+/** What a header says about a tensor. */
 export interface TensorEntry {
-  /** The name, unique in the file, and not `__metadata__`. */
+  /** Name, unique in the file, and not `__metadata__`. */
   readonly name: string;
-  /** The type of the elements. */
+  /** Type of the elements. */
   readonly dtype: Dtype;
-  /** The sizes of the dimensions, outermost first; empty for a single number. */
+  /** Sizes of the dimensions, outermost first; empty for a single number. */
   readonly shape: readonly number[];
 }
 
 /** A tensor to write. */
 export interface TensorToWrite extends TensorEntry {
-  /** The values, stored as `dtype` says: its bytes are written as they are. */
+  /** Values of type `dtype`, whose bytes are written as they are. */
   readonly data: ArrayBufferView;
 }
 
 /**
- * Makes the start of a file: the length prefix and the header, padded with spaces to a multiple
- * of 8 bytes. The data of the tensors must follow in the order of `entries`, with nothing
- * between. Put wide types first, and every tensor is aligned in the file.
+ * Encodes the start of a file: the length prefix and the header, padded with spaces to a multiple of 8 bytes. The data of
+ * the tensors must follow in the order of `entries`, without gaps. If wide types come first, every tensor is aligned.
  *
  * @example
  * ```ts ignore
@@ -56,7 +55,7 @@ export function safetensorsHeader(
     root.push([name, { dtype, shape, data_offsets: [begin, end] }]);
     begin = end;
   }
-  // From entries: as a key of a literal, "__proto__" would be lost.
+  // from entries: an assignment to "__proto__" would be lost
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(root)));
   const padded = Math.ceil(json.length / 8) * 8;
   if (padded > HEADER_LIMIT) {
@@ -70,7 +69,7 @@ export function safetensorsHeader(
 }
 
 /**
- * Makes a whole file in memory, with wide types first so that every tensor is aligned.
+ * Encodes a file in memory, with wide types first, so that every tensor is aligned.
  *
  * @example
  * ```ts ignore
@@ -80,8 +79,8 @@ export function safetensorsHeader(
  *
  * @param tensors The tensors, in any order.
  * @param metadata Free text by key.
- * @throws {SafetensorsError} `size-mismatch`: the data of a tensor are not shape × dtype bytes;
- * or any code of {@linkcode safetensorsHeader}.
+ * @throws {SafetensorsError} `size-mismatch`: the data of a tensor has another size than its shape and dtype need; or
+ * any code of {@linkcode safetensorsHeader}.
  */
 export function encodeSafetensors(
   tensors: readonly TensorToWrite[],

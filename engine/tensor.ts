@@ -1,9 +1,9 @@
 import { KernelError } from "./errors.ts";
 
-/** Element type of a {@link Tensor}. `u8` exists only packed four to a 32-bit word in kernels. */
+/** Element type of a {@link Tensor}. Kernels see `u8` only packed, four to a 32-bit word. */
 export type TensorDType = "f32" | "f16" | "u32" | "i32" | "u8";
 
-/** The JavaScript view of a tensor's elements. */
+/** The elements of a tensor on the host. */
 export type TensorData =
   | Float32Array<ArrayBuffer>
   | Float16Array<ArrayBuffer>
@@ -11,7 +11,7 @@ export type TensorData =
   | Int32Array<ArrayBuffer>
   | Uint8Array<ArrayBuffer>;
 
-/** Bytes of one element. */
+/** Bytes of one element of each type. */
 export const ELEMENT_BYTES: Readonly<Record<TensorDType, number>> = {
   f32: 4,
   f16: 2,
@@ -20,7 +20,7 @@ export const ELEMENT_BYTES: Readonly<Record<TensorDType, number>> = {
   u8: 1,
 };
 
-/** Number of elements of a shape; 1 for a scalar's empty shape. */
+/** Returns the number of elements of a shape; 1 for the empty shape of a scalar. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
@@ -41,19 +41,19 @@ export function viewBytes(dtype: TensorDType, bytes: ArrayBuffer): TensorData {
   }
 }
 
-/** What a tensor needs of the memory it lies in. */
+/** The memory of a tensor. */
 export interface Storage {
-  /** The GPU buffer; its size is a multiple of 16 bytes. */
+  /** GPU buffer, whose size is a multiple of 16 bytes. */
   readonly buffer: GPUBuffer;
-  /** Gives the buffer back; called at most once. */
+  /** Gives the buffer back. Called at most once. */
   release(): void;
 }
 
 /**
  * A dense row-major array in GPU memory: a dtype, a shape and a slice of a buffer.
  *
- * {@link Tensor.reshape} and {@link Tensor.rows} are views that share the memory and never own it;
- * only the tensor that {@link Device.tensor} returned gives its memory back on dispose.
+ * {@link Tensor.reshape} and {@link Tensor.rows} return views, which share the memory and never own it: only disposing
+ * the tensor that {@link Device.tensor} returned gives the memory back.
  */
 export class Tensor {
   #storage: Storage;
@@ -67,7 +67,7 @@ export class Tensor {
     /** Extent of each axis, outermost first. */
     readonly shape: readonly number[],
     storage: Storage,
-    /** Where the first element lies in the buffer, in bytes. */
+    /** Byte offset of the first element in the buffer. */
     readonly byteOffset: number = 0,
     owner: boolean = true,
   ) {
@@ -75,7 +75,11 @@ export class Tensor {
     this.#owner = owner;
   }
 
-  /** The GPU buffer. Throws once the tensor is disposed. */
+  /**
+   * GPU buffer that holds the elements.
+   *
+   * @throws {KernelError} `disposed-tensor`: the tensor was disposed.
+   */
   get buffer(): GPUBuffer {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed tensor");
     return this.#storage.buffer;
@@ -91,7 +95,11 @@ export class Tensor {
     return this.elements * ELEMENT_BYTES[this.dtype];
   }
 
-  /** A view of the same elements under another shape. */
+  /**
+   * Returns a view of the same elements with another shape.
+   *
+   * @throws {KernelError} `bad-shape`: it has another number of elements.
+   */
   reshape(...shape: number[]): Tensor {
     if (elementCount(shape) !== this.elements) {
       throw new KernelError("bad-shape", `Cannot reshape [${this.shape}] to [${shape}]`);
@@ -100,8 +108,10 @@ export class Tensor {
   }
 
   /**
-   * A view of `count` entries along the first axis, beginning at `start`.
-   * It can be bound to a kernel only where its byte offset is a multiple of the adapter's alignment (at most 256).
+   * Returns a view of `count` entries of the first axis, from `start` on. Kernels can bind it only if its byte offset
+   * is a multiple of the adapter's alignment, which is 256 at most.
+   *
+   * @throws {KernelError} `bad-slice`: the entries are not inside the tensor.
    */
   rows(start: number, count: number): Tensor {
     const [first = 1, ...rest] = this.shape;
@@ -115,14 +125,14 @@ export class Tensor {
     return new Tensor(this.dtype, [count, ...rest], this.#storage, offset, false);
   }
 
-  /** Gives the memory back if this tensor owns it; later use throws. */
+  /** Gives the memory back if this tensor owns it. Later use throws. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     if (this.#owner) this.#storage.release();
   }
 
-  /** {@link Tensor.dispose}, for `using`. */
+  /** Calls {@link Tensor.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -1,12 +1,12 @@
 import { KernelError } from "./errors.ts";
 
-/** Texels of a texture's row: kernels find texel i at (i % 1024, i / 1024). */
+/** Texels of one row of a texture: kernels find texel i at (i % 1024, i / 1024). */
 export const TEXTURE_WIDTH = 1024;
 
-/** How a texel of four numbers is stored; kernels read f32. */
+/** How a texel of four numbers is stored. Kernels read it as f32. */
 export type TexelFormat = "rgba32float" | "rgba16float" | "rgba8snorm" | "rgba8unorm";
 
-/** Bytes of one texel. */
+/** Bytes of one texel of each format. */
 export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
   rgba32float: 16,
   rgba16float: 8,
@@ -14,14 +14,14 @@ export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
   rgba8unorm: 4,
 };
 
-/** Views of textures, made once: they tell bind groups of the same texture. */
+/** The view of each texture, made once, so that bind groups of the same texture are found again. */
 const VIEWS = new WeakMap<GPUTexture, GPUTextureView>();
 
 /**
- * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}; kernels bind it as a read-only storage texture.
+ * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}, which kernels bind as a read-only storage texture.
  *
- * Software adapters read such texels far faster than storage buffers inside loops, so what is multiplied lies here on
- * them.
+ * Inside loops, software adapters read texels far faster than storage buffers, so they keep the operands of products in
+ * textures.
  */
 export class Texture {
   #view: GPUTextureView;
@@ -31,9 +31,9 @@ export class Texture {
   /** Use {@link Device.texture} or {@link Device.stage}. */
   constructor(
     texture: GPUTexture,
-    /** How texels are stored. */
+    /** Format of the texels. */
     readonly format: TexelFormat,
-    /** Bytes of its contents. */
+    /** Bytes of the contents. */
     readonly byteLength: number,
     release: () => void,
   ) {
@@ -42,20 +42,24 @@ export class Texture {
     this.#release = release;
   }
 
-  /** The view kernels bind. Throws once the texture is disposed. */
+  /**
+   * Returns the view that kernels bind.
+   *
+   * @throws {KernelError} `disposed-tensor`: the texture was disposed.
+   */
   view(): GPUTextureView {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed texture");
     return this.#view;
   }
 
-  /** Gives the memory back; later use throws. */
+  /** Gives the memory back. Later use throws. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#release();
   }
 
-  /** {@link Texture.dispose}, for `using`. */
+  /** Calls {@link Texture.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

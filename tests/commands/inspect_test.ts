@@ -54,7 +54,7 @@ Deno.test("inspect() refuses with one line", async () => {
   await fails(
     ["README.md"],
     1,
-    'Cannot read "README.md": it is no safetensors file, which begins with a size and a {',
+    'Cannot read "README.md": it is not a safetensors file, which begins with a size and a {',
   );
   await fails(["/nope"], 1, 'Cannot read "/nope": no such file; check the path');
 });
