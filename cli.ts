@@ -4,73 +4,22 @@
  * @module
  */
 
+import type { Command } from "./commands/command.ts";
+import { completionsOf } from "./commands/completions.ts";
 import { UsageError } from "./commands/flags/flags.ts";
-import { adviseOn } from "./commands/hints.ts";
-import { type Io, processIo } from "./commands/io/io.ts";
 import { nearest } from "./model/config/nearest.ts";
+import { adviseOn } from "./commands/hints.ts";
+import { coloured, type Io, processIo } from "./commands/io/io.ts";
+import { COMMANDS } from "./commands/registry.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 
 export type { Io } from "./commands/io/io.ts";
 
-/** A command: its arguments to the status its process ends with. */
-type Run = (args: readonly string[], io: Io) => Promise<number>;
-
-// loaded when called: help needs no GPU, inspection no model
-const COMMANDS: Record<string, { summary: string; load: () => Promise<Run> }> = {
-  generate: {
-    summary: "Draw images from a prompt",
-    load: async () => (await import("./commands/generate.ts")).generate,
-  },
-  demo: {
-    summary: "Draw a few prompts side by side",
-    load: async () => (await import("./commands/demo.ts")).demo,
-  },
-  encode: {
-    summary: "Turn an image into bits",
-    load: async () => (await import("./commands/encode.ts")).encode,
-  },
-  decode: {
-    summary: "Turn bits into an image",
-    load: async () => (await import("./commands/decode.ts")).decode,
-  },
-  reconstruct: {
-    summary: "Encode an image and decode it again, and say what is lost",
-    load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
-  },
-  variations: {
-    summary: "Keep an image's first scales and draw the rest anew",
-    load: async () => (await import("./commands/variations.ts")).variations,
-  },
-  interpolate: {
-    summary: "Draw images between two images",
-    load: async () => (await import("./commands/interpolate.ts")).interpolate,
-  },
-  analyze: {
-    summary: "Say which scales of images matter, bit by bit",
-    load: async () => (await import("./commands/analyze.ts")).analyze,
-  },
-  inspect: {
-    summary: "Show what is in a model folder, a safetensors or bits file, or a PNG",
-    load: async () => (await import("./commands/inspect.ts")).inspect,
-  },
-  convert: {
-    summary: "Convert a PyTorch checkpoint to safetensors, a release to a model folder",
-    load: async () => (await import("./commands/convert.ts")).convert,
-  },
-  pull: {
-    summary: "Download a published model, and convert it",
-    load: async () => (await import("./commands/pull.ts")).pull,
-  },
-  plan: {
-    summary: "Say what a generation needs of the GPU's memory",
-    load: async () => (await import("./commands/plan.ts")).plan,
-  },
-  doctor: {
-    summary: "Check the GPU, and say what is missing",
-    load: async () => (await import("./commands/doctor.ts")).doctor,
-  },
-};
+const SUMMARIES: readonly (readonly [string, string])[] = [
+  ...Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const),
+  ["completions", "Print a script that completes commands and flags in a shell"],
+];
 
 function overview(): string {
   return [
@@ -78,11 +27,28 @@ function overview(): string {
     "",
     "Usage: bitwise COMMAND [FLAGS]",
     "",
-    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)}${summary}`),
+    ...SUMMARIES.map(([name, summary]) => `  ${name.padEnd(13)}${summary}`),
     "",
     "  -h, --help     Show this help, or that of a command",
     "      --version  Show the version",
+    "",
+    "Environment:",
+    "  BITWISE_DEBUG  1 prints stack traces, 2 also the time of each kernel, 3 also which variants",
+    "                 of kernels are chosen and why, 4 also their WGSL",
+    "  NO_COLOR       Print without colours",
   ].join("\n");
+}
+
+async function loadCommand(name: string): Promise<Command> {
+  if (name === "completions") return completionsOf(COMMANDS);
+  if (Object.hasOwn(COMMANDS, name)) return await COMMANDS[name]!.load();
+  const kind = name.startsWith("-") ? "flag" : "command";
+  if (name === "-v" || name === "-q") {
+    throw new UsageError(`Unknown flag ${name}: it follows a command; --version is the version`);
+  }
+  const word = nearest(name.replace(/^-+/, ""), SUMMARIES.map(([known]) => known));
+  const advice = word ? `did you mean ${word}?` : "see --help";
+  throw new UsageError(`Unknown ${kind} ${name}: ${advice}`);
 }
 
 async function dispatch(args: readonly string[], io: Io): Promise<number> {
@@ -92,13 +58,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
     return await dispatch([rest[0], "--help"], io);
   }
   if (name === "--version" || name === "-V") return io.out(`bitwise ${VERSION}`), 0;
-  if (!Object.hasOwn(COMMANDS, name)) {
-    const word = nearest(name.replace(/^-+/, ""), Object.keys(COMMANDS));
-    const kind = name.startsWith("-") ? "flag" : "command";
-    const advice = word ? `did you mean ${word}?` : "see --help";
-    throw new UsageError(`Unknown ${kind} ${name}: ${advice}`);
-  }
-  const run = await COMMANDS[name]!.load();
+  const run = await loadCommand(name);
   return await run(rest, io);
 }
 
@@ -119,7 +79,7 @@ export async function main(
   }
 }
 
-/** Says in one line what went wrong, and returns the status for it. */
+/** Prints in one line what went wrong, and returns the status for it. */
 function report(error: unknown, io: Io, env: (name: string) => string | undefined): number {
   if (error instanceof Deno.errors.BrokenPipe) return 0; // `inspect | head` has read enough
   if (io.signal.aborted && error === io.signal.reason) {
@@ -127,15 +87,20 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
     return 130;
   }
   const known = error instanceof UsageError || error instanceof BitwiseError;
-  const debug = env("BITWISE_DEBUG") === "1";
+  const debug = debugLevel(env) >= 1;
   const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
-  io.err(`error: ${adviseOn(error)}${hint}\n`);
+  io.err(`${coloured(io, 31, "error:")} ${adviseOn(error)}${hint}\n`);
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);
   // an argument that cannot be right is usage, whoever noticed
   return error instanceof UsageError || error instanceof InputError ? 2 : 1;
 }
 
-/** Reads a variable if that is allowed without asking. */
+/** The level of BITWISE_DEBUG; 0 if it is not set. */
+function debugLevel(env: (name: string) => string | undefined): number {
+  return Number(env("BITWISE_DEBUG") ?? 0) || 0;
+}
+
+/** Reads an environment variable if Deno allows it without asking. */
 function readEnv(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
@@ -156,7 +121,7 @@ function interruption(): AbortSignal {
 }
 
 if (import.meta.main) {
-  const io = processIo(interruption());
+  const io = processIo(interruption(), Boolean(readEnv("NO_COLOR")));
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     Deno.exit(report(event.reason, io, readEnv));

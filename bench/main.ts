@@ -9,15 +9,8 @@ import { benchLoading } from "./loading.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
 import { benchStorage } from "./storage.ts";
 import { tune } from "./tune.ts";
-import {
-  help,
-  on,
-  parseFlags,
-  path,
-  type Spec,
-  text,
-  UsageError,
-} from "../commands/flags/flags.ts";
+import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
+import { on, path, text } from "../commands/flags/types.ts";
 import { GPU_FLAG, implementation } from "../commands/flags/gpu.ts";
 import {
   BitwiseError,

@@ -1,18 +1,10 @@
-import {
-  drawnSeed,
-  type FlagType,
-  help,
-  jsonSeed,
-  number,
-  parseFlags,
-  seed,
-  type Spec,
-  UsageError,
-  whole,
-} from "./flags/flags.ts";
+import { command } from "./command.ts";
+import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
+import { chosenSeed, type FlagType, jsonSeed, number, seed, wholeFrom } from "./flags/types.ts";
 import type { Input } from "./io/images.ts";
-import { type Io, orAbort } from "./io/io.ts";
+import { type Io, note, orAbort } from "./io/io.ts";
+import type { LoadGiven, ModelGiven } from "./io/model.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { decibels, table } from "./io/table.ts";
 import type { InfinityModel } from "../model/infinity.ts";
@@ -27,43 +19,46 @@ const shares: FlagType<number[]> = {
   },
 };
 
-const trials: FlagType<number> = {
-  value: "N",
-  need: "a whole number from 1",
-  read: (given) => whole.read(given) || undefined,
-};
-
-const SPEC = {
-  name: "analyze",
-  summary: "Says which scales of images matter: what their bits hold, and what wrong ones cost.",
-  words: "FILE...",
-  flags: {
-    "flips": { type: shares, help: "Shares of a scale's bits to flip (0.01,0.05,0.25)" },
-    "trials": { type: trials, help: "Drawings of flips for each image (2)" },
-    "seed": { alias: "s", type: seed, help: "Seed of the flips, -1 for a random one (0)" },
-    ...MODEL_FLAGS,
-  },
-  notes: [
-    "Files are images, or bits that  bitwise encode  wrote; all are taken in the scales of the first.",
-    "Example: bitwise analyze cat.png dog.png",
-  ],
-} as const satisfies Spec;
-
 /** `bitwise analyze`: entropy and sensitivity of each scale's bits. */
-export async function analyze(args: readonly string[], io: Io): Promise<number> {
-  const { values: given, words: files, help: asked } = parseFlags(SPEC, args);
-  if (asked) return io.out(help(SPEC)), 0;
+export const analyze = command(
+  {
+    name: "analyze",
+    summary: "Measures which scales of images matter: what their bits hold, and what errors cost.",
+    words: "FILE...",
+    flags: {
+      "flips": { type: shares, help: "Shares of a scale's bits to flip (0.01,0.05,0.25)" },
+      "trials": { type: wholeFrom(1, 9999), help: "Random sets of flips per image (2)" },
+      "seed": { alias: "s", type: seed, help: "Seed of the flips, -1 for a random one (0)" },
+      ...MODEL_FLAGS,
+    },
+    notes: [
+      "Files are images, or bits that  bitwise encode  wrote; the first one decides the scales.",
+      "Example: bitwise analyze apple.png pizza.png",
+    ],
+  },
+  (given, files, io) => run(given, files, io),
+);
+
+interface AnalyzeGiven extends ModelGiven, LoadGiven {
+  readonly flips?: number[];
+  readonly trials?: number;
+  readonly seed?: bigint;
+  readonly json?: boolean;
+}
+
+async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promise<number> {
   if (files.length === 0) {
     throw new UsageError("Cannot analyze nothing: give images, or bits files");
   }
-  const { loadModel, readInput } = await import("./io/images.ts");
+  const { openModel } = await import("./io/model.ts");
+  const { readInput } = await import("./io/images.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
   const { gridText } = await import("../model/config/grid.ts");
   const inputs: Input[] = [];
-  for (const file of files) inputs.push(await readInput(file));
+  for (const file of files) inputs.push(await readInput(file, io));
 
   using progress = new ProgressLine(io);
-  const model = await loadModel(given, io, progress);
+  const model = await openModel(given, io, progress);
   const began = performance.now();
   const { signal } = io;
   const images = await encodeAll(model, inputs, files, io, progress);
@@ -71,7 +66,7 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
   const options = {
     shares: given.flips ?? FLIP_SHARES,
     trials: given.trials ?? 2,
-    seed: drawnSeed(given.seed) ?? 0n,
+    seed: chosenSeed(given.seed) ?? 0n,
   };
   const sensitivities = await flipSensitivity(
     (list) => orAbort(signal, model.decode(list, { signal })),
@@ -79,7 +74,8 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
     {
       ...options,
       signal,
-      onProgress: (done, total) => progress.show(`Decoded ${done} of ${total} images`),
+      onProgress: (done, total) =>
+        progress.show(`Decoded ${done} of ${total} images`, done / total),
     },
   );
   const scales = entropies.map((entropy, s) => {
@@ -122,14 +118,14 @@ export async function analyze(args: readonly string[], io: Io): Promise<number> 
       ...flips.map(({ psnr }) => decibels(psnr)),
     ]);
     for (const line of table([...heads, ...flipped], cells)) io.out(line);
-    io.out(notes(files.length, scales[0]!.samples, options.trials));
-    io.err(`${seconds(took)} on ${adapter}\n`);
+    io.out(legend(files.length, scales[0]!.samples, options.trials));
+    note(io, `${seconds(took)} on ${adapter}`);
   }
   model.dispose();
   return 0;
 }
 
-/** All inputs as bits, in the scales of the first. @throws {InputError} one cannot be had in them. */
+/** Returns all inputs as bits, in the scales of the first. @throws {InputError} The scales of one differ. */
 async function encodeAll(
   model: InfinityModel,
   inputs: readonly Input[],
@@ -154,15 +150,15 @@ async function encodeAll(
   return images;
 }
 
-/** How to read the table. */
-function notes(images: number, samples: number, trials: number): string {
+/** Explains the table. */
+function legend(images: number, samples: number, trials: number): string {
   const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
   return `${count(images, "image")}; entropy per bit, too low where samples are few (` +
     `${count(samples, "sample")} a channel at scale 1); PSNR against the whole image: of the ` +
     `scales so far, and with a share of this scale's bits flipped (${count(trials, "trial")})`;
 }
 
-/** JSON has no infinity. */
+/** Replaces infinity, which JSON cannot hold. */
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }

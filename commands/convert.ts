@@ -1,36 +1,46 @@
 import { extname } from "../deps/@std/path.ts";
-import { help, oneOf, parseFlags, path, type Spec, text, UsageError } from "./flags/flags.ts";
+import { command } from "./command.ts";
+import { UsageError } from "./flags/flags.ts";
+import { oneOf, path, text } from "./flags/types.ts";
 import type { Io } from "./io/io.ts";
 import { checkWritable } from "./io/output.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";
-import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
+import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 
-const SPEC = {
-  name: "convert",
-  summary:
-    "Converts a PyTorch checkpoint (.pth) to safetensors, or a release to a model folder. Runs nothing of it.",
-  words: "FILE|DIR",
-  flags: {
-    "output": { alias: "o", type: path, help: "Safetensors file, or model folder, to write" },
-    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as they are)" },
-    "preset": {
-      type: { ...text, value: "NAME" },
-      help: "Which model is in DIR, such as 2b (known by its file names)",
+/** `bitwise convert`: a checkpoint to safetensors, or a release to a model folder. */
+export const convert = command(
+  {
+    name: "convert",
+    summary: "Converts a PyTorch checkpoint (.pth) to safetensors, or a release to a model folder.",
+    words: "FILE|DIR",
+    flags: {
+      "output": { alias: "o", type: path, help: "Safetensors file, or model folder, to write" },
+      "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as stored)" },
+      "preset": {
+        type: { ...text, value: "NAME" },
+        help: "Which model is in DIR, such as 2b (known by its file names)",
+      },
+      "key": { type: { ...text, value: "PATH" }, help: "Dict to take (where the model is found)" },
     },
-    "key": { type: { ...text, value: "PATH" }, help: "Dict to take (where the model is found)" },
+    notes: [
+      "No code of a checkpoint is run. FILE may also be safetensors, or the index of its shards, to",
+      "change the type. DIR holds the files of a published model: transformer, VAE, and flan-t5-xl",
+      "with tokenizer.json.",
+      "Example: bitwise convert infinity_2b_reg.pth -o transformer.safetensors --type f16",
+    ],
   },
-  notes: [
-    "FILE may also be safetensors, or the index of its shards, to change the type.",
-    "DIR holds the files of a published model: transformer, VAE, and flan-t5-xl with tokenizer.json.",
-    "Example: bitwise convert infinity_2b_reg.pth -o transformer.safetensors --type f16",
-  ],
-} as const satisfies Spec;
+  (given, words, io) => run(given, words, io),
+);
 
-/** `bitwise convert`: a checkpoint to Safetensors. */
-export async function convert(args: readonly string[], io: Io): Promise<number> {
-  const { values: given, words, help: asked } = parseFlags(SPEC, args);
-  if (asked) return io.out(help(SPEC)), 0;
+interface ConvertGiven {
+  readonly output?: string;
+  readonly type?: WeightType;
+  readonly preset?: string;
+  readonly key?: string;
+}
+
+async function run(given: ConvertGiven, words: readonly string[], io: Io): Promise<number> {
   const [source] = words;
   if (!source || words.length > 1) throw new UsageError("Cannot convert: give one checkpoint");
   const { output, type, key } = given;
@@ -44,7 +54,7 @@ export async function convert(args: readonly string[], io: Io): Promise<number> 
     return await convertFolder(source, output, given, io);
   }
   if (given.preset !== undefined) {
-    throw new UsageError("Cannot use --preset with a file: it says what is in a folder");
+    throw new UsageError("Cannot use --preset with a file: it names what is in a folder");
   }
   if (extname(output) !== ".safetensors") {
     throw new UsageError(`Cannot write "${output}": use a name in .safetensors`);
@@ -61,7 +71,7 @@ export async function convert(args: readonly string[], io: Io): Promise<number> 
       key,
       signal: io.signal,
       onProgress: ({ name, done, total }) =>
-        progress.show(`Converting ${done + 1}/${total}: ${quote(name)}`),
+        progress.show(`Converting ${done + 1}/${total}: ${quote(name)}`, done / total),
     },
   );
   progress[Symbol.dispose]();

@@ -20,7 +20,7 @@ export async function convertFolder(
     type,
     signal: io.signal,
     onProgress: ({ file, name, done, total }) =>
-      progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`),
+      progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`, done / total),
   });
   progress[Symbol.dispose]();
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);

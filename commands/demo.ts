@@ -1,16 +1,9 @@
-import {
-  drawnSeed,
-  help,
-  oneOf,
-  parseFlags,
-  path,
-  seed,
-  type Spec,
-  UsageError,
-} from "./flags/flags.ts";
-import { GPU_FLAG, implementation } from "./flags/gpu.ts";
-import { type Io, orAbort } from "./io/io.ts";
-import { checkWritable, outputPaths } from "./io/output.ts";
+import { command } from "./command.ts";
+import { GPU_FLAG } from "./flags/gpu.ts";
+import { MODEL_HELP, OVERWRITE_FLAG } from "./flags/output_flags.ts";
+import { chosenSeed, oneOf, path, seed, wholeFrom } from "./flags/types.ts";
+import { note, orAbort } from "./io/io.ts";
+import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { contactSheet } from "./io/sheet.ts";
 import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
@@ -27,60 +20,52 @@ const PROMPTS = [
 ];
 const COLUMNS = 4;
 
-const SPEC = {
-  name: "demo",
-  summary: `Draws ${PROMPTS.join(", ")} side by side.`,
-  words: "",
-  flags: {
-    "output": { alias: "o", type: path, help: "PNG to write (bitwise-demo.png)" },
-    "seed": { alias: "s", type: seed, help: "Seed of the first image, -1 for a random one" },
-    "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
-    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
-    ...GPU_FLAG,
-  },
-} as const satisfies Spec;
-
 /** `bitwise demo`: a few prompts as one PNG. */
-export async function demo(args: readonly string[], io: Io): Promise<number> {
-  const { values: given, help: asked } = parseFlags(SPEC, args);
-  if (asked) return io.out(help(SPEC)), 0;
-  if (given.output === "-") {
-    throw new UsageError("Cannot write the demo to stdout: give a name in .png");
-  }
-  const [output = ""] = outputPaths(given.output ?? "bitwise-demo.png", 1);
-  await checkWritable(output);
-
-  const { InfinityModel } = await import("../model/infinity.ts");
-  using progress = new ProgressLine(io);
-  const model = await orAbort(
-    io.signal,
-    InfinityModel.load(given.model, {
-      gpu: await implementation(given.gpu),
-      type: given.type,
-      onProgress: (what) => progress.show(`Loading ${what}`),
-    }),
-  );
-  const { images, seconds: took } = await orAbort(
-    io.signal,
-    model.generate({
-      prompt: PROMPTS,
-      seed: drawnSeed(given.seed),
-      signal: io.signal,
-      onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
-        progress.show(
-          stage === "decode"
-            ? `Decoded ${PROMPTS.length} images of ${width}x${height}, ${seconds(at)}`
-            : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
-        ),
-    }),
-  );
-  const { encodePng } = await import("../model/image/png.ts");
-  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
-  const { rgba, width, height } = contactSheet(images, COLUMNS);
-  await writeFileAtomic(output, encodePng(rgba, width, height), { signal: io.signal });
-  progress[Symbol.dispose]();
-  io.err(`${seconds(took.total)} on ${model.device.capabilities.adapter}\n`);
-  io.out(output);
-  model.dispose();
-  return 0;
-}
+export const demo = command(
+  {
+    name: "demo",
+    summary: `Generates ${PROMPTS.join(", ")} side by side.`,
+    words: "",
+    flags: {
+      "output": { alias: "o", type: path, help: "PNG to write; - is stdout (bitwise-demo.png)" },
+      ...OVERWRITE_FLAG,
+      "upscale": {
+        type: wholeFrom(1, 32),
+        help: "Enlarge images N times (as far as fits 128 pixels)",
+      },
+      "seed": { alias: "s", type: seed, help: "Seed of the first image, -1 for a random one" },
+      "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },
+      "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+      ...GPU_FLAG,
+    },
+  },
+  async (given, _words, io) => {
+    const output = new Output(io, given);
+    const target = await output.chooseOne(given.output ?? "bitwise-demo.png");
+    const { chooseModel, loadModel } = await import("./io/model.ts");
+    using progress = new ProgressLine(io);
+    const model = await loadModel(await chooseModel(given), given, io, progress);
+    const { images, seconds: took } = await orAbort(
+      io.signal,
+      model.generate({
+        prompt: PROMPTS,
+        seed: chosenSeed(given.seed),
+        signal: io.signal,
+        onProgress: ({ stage, scale, scales, height, width, seconds: at }) =>
+          progress.show(
+            stage === "decode"
+              ? `Decoded ${PROMPTS.length} images of ${width}x${height}, ${seconds(at)}`
+              : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`,
+            Math.min(1, (scale + 1) / (scales + 1)),
+          ),
+      }),
+    );
+    const { encodeImage } = await import("./io/enlarge.ts");
+    const { png } = await encodeImage(contactSheet(images, COLUMNS, given.upscale));
+    progress[Symbol.dispose]();
+    output.print(await output.write(target, png));
+    note(io, `${seconds(took.total)} on ${model.device.capabilities.adapter}`);
+    model.dispose();
+    return 0;
+  },
+);

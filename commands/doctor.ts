@@ -1,18 +1,10 @@
-import { help, on, parseFlags, path, type Spec } from "./flags/flags.ts";
+import { command } from "./command.ts";
 import { GPU_FLAG, implementation } from "./flags/gpu.ts";
-import { type Io, orAbort } from "./io/io.ts";
+import { MODEL_HELP } from "./flags/output_flags.ts";
+import { on, path } from "./flags/types.ts";
+import { adviseOn } from "./hints.ts";
+import { orAbort } from "./io/io.ts";
 import { formatBytes } from "../engine/mod.ts";
-
-const SPEC = {
-  name: "doctor",
-  summary: "Checks the GPU and the model, and says what is missing. Ends with 0 if all can run.",
-  words: "",
-  flags: {
-    "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
-    ...GPU_FLAG,
-    "json": { type: on, help: "Print one JSON object" },
-  },
-} as const satisfies Spec;
 
 /** One finding. */
 interface Finding {
@@ -21,23 +13,33 @@ interface Finding {
 }
 
 /** `bitwise doctor`: adapter, features, limits, and what to do about what is missing. */
-export async function doctor(args: readonly string[], io: Io): Promise<number> {
-  const { values: given, help: asked } = parseFlags(SPEC, args);
-  if (asked) return io.out(help(SPEC)), 0;
-  const gpu = await orAbort(io.signal, checkGpu(given.gpu));
-  const findings = [...gpu.findings, await checkModel(given.model)];
-  const usable = findings.every(({ level }) => level !== "missing");
-  if (given.json) {
-    const { capabilities = null } = gpu;
-    io.out(JSON.stringify({ usable, deno: Deno.version.deno, capabilities, findings }));
+export const doctor = command(
+  {
+    name: "doctor",
+    summary: "Checks the GPU and the model, and names what is missing. Ends with 0 if all can run.",
+    words: "",
+    flags: {
+      "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },
+      ...GPU_FLAG,
+      "json": { type: on, help: "Print one JSON object" },
+    },
+  },
+  async (given, _words, io) => {
+    const gpu = await orAbort(io.signal, checkGpu(given.gpu));
+    const findings = [...gpu.findings, await checkModel(given.model)];
+    const usable = findings.every(({ level }) => level !== "missing");
+    if (given.json) {
+      const { capabilities = null } = gpu;
+      io.out(JSON.stringify({ usable, deno: Deno.version.deno, capabilities, findings }));
+      return usable ? 0 : 1;
+    }
+    io.out(`Deno         ${Deno.version.deno} on ${Deno.build.os} ${Deno.build.arch}`);
+    for (const line of gpu.lines) io.out(line);
+    io.out("");
+    for (const { level, text } of findings) io.out(`${level.padEnd(8)} ${text}`);
     return usable ? 0 : 1;
-  }
-  io.out(`Deno         ${Deno.version.deno} on ${Deno.build.os} ${Deno.build.arch}`);
-  for (const line of gpu.lines) io.out(line);
-  io.out("");
-  for (const { level, text } of findings) io.out(`${level.padEnd(8)} ${text}`);
-  return usable ? 0 : 1;
-}
+  },
+);
 
 async function checkGpu(name: "wgpu" | "dawn" | undefined) {
   const { Device } = await import("../engine/mod.ts");
@@ -46,7 +48,7 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
   try {
     device = await Device.open({ gpu: await implementation(name) });
   } catch (error) {
-    findings.push({ level: "missing", text: (error as Error).message });
+    findings.push({ level: "missing", text: adviseOn(error) });
     return { lines: ["Adapter      none"], findings };
   }
   const { capabilities } = device;
@@ -83,7 +85,7 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
         : { level: "missing", text: `The GPU computes wrongly (${answer}): update its driver` },
     );
   } catch (error) {
-    findings.push({ level: "missing", text: (error as Error).message });
+    findings.push({ level: "missing", text: adviseOn(error) });
   }
   if (capabilities.class === "cpu") {
     findings.push({
@@ -126,6 +128,6 @@ async function checkModel(folder: string | undefined): Promise<Finding> {
     }
     return { level: "ok", text: `The model ${config.name} is complete` };
   } catch (error) {
-    return { level: "missing", text: (error as Error).message };
+    return { level: "missing", text: adviseOn(error) };
   }
 }

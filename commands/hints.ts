@@ -1,7 +1,7 @@
 import { BitwiseError } from "../engine/mod.ts";
 
 /** What to type, by the code of a hint. The library names no flags; this table does. */
-export const HINTS: Readonly<Record<string, string>> = {
+export const HINTS: Readonly<Record<string, string | ((message: string) => string)>> = {
   "use-f16": "use --type f16",
   "use-f32": "use --type f32",
   "smaller-type": "choose it with --type",
@@ -10,15 +10,17 @@ export const HINTS: Readonly<Record<string, string>> = {
   "allow-read-write": "run Deno with --allow-read and --allow-write",
   "allow-net": "run deno task pull, or Deno with --allow-net",
   "choose-preset": "name it with --preset",
-  "pull-model": "download it with bitwise pull",
+  "pull-model": (message) => `run bitwise pull ${/"([^"]+)"/.exec(message)?.[1] ?? "NAME"}`,
   "encode-image": "make one with bitwise encode",
   "tune-again": "measure again with deno task bench --tune",
 };
 
-/** Returns an error's message, followed by the advice that its hint stands for. */
+/** Returns an error's message in one line, followed by the advice that its hint stands for. */
 export function adviseOn(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.trim().replace(/\s*\n\s*/g, " ");
   const { hint } = error instanceof BitwiseError ? error : {};
-  const advice = hint !== undefined && Object.hasOwn(HINTS, hint) ? `; ${HINTS[hint]}` : "";
-  return message.trim().replace(/\s*\n\s*/g, " ") + advice;
+  if (hint === undefined || !Object.hasOwn(HINTS, hint)) return message;
+  const advice = HINTS[hint]!;
+  return `${message}; ${typeof advice === "string" ? advice : advice(message)}`;
 }

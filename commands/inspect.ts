@@ -1,12 +1,24 @@
-import { help, on, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
+import { command } from "./command.ts";
+import { UsageError } from "./flags/flags.ts";
 import { GPU_FLAG } from "./flags/gpu.ts";
-import type { ModelGiven } from "./io/images.ts";
+import { OVERWRITE_FLAG } from "./flags/output_flags.ts";
+import { on, path } from "./flags/types.ts";
+import { readSource, type Source } from "./io/input.ts";
 import { type Io, orAbort } from "./io/io.ts";
-import { checkWritable, outputPaths } from "./io/output.ts";
+import type { LoadGiven, ModelGiven } from "./io/model.ts";
+import { Output } from "./io/output.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { contactSheet } from "./io/sheet.ts";
 import { table } from "./io/table.ts";
-import { dtypeBytes, formatBytes, isDtype, quote, type TensorFile } from "../engine/mod.ts";
+import {
+  bytesSource,
+  dtypeBytes,
+  formatBytes,
+  isDtype,
+  quote,
+  Safetensors,
+  type TensorFile,
+} from "../engine/mod.ts";
 import { holdsBits, readBits } from "../model/bits/bits_file.ts";
 import { bitCount, type ImageBits, takeScales } from "../model/bits/image_bits.ts";
 import { scalesOf, storedBlocks } from "../model/checkpoint/quantised_blocks.ts";
@@ -16,18 +28,51 @@ import type { ModelConfig } from "../model/config/types.ts";
 /** Images in a row of a sheet. */
 const COLUMNS = 7;
 
-const SPEC = {
-  name: "inspect",
-  summary: "Shows what is in a model folder, a safetensors or bits file, or a PNG.",
-  words: "FILE|MODEL",
-  flags: {
-    "json": { type: on, help: "Print one JSON object" },
-    "sheet": { type: path, help: "Of bits: write the image after each scale, side by side" },
-    "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model of a sheet (emoji-nano)" },
-    ...GPU_FLAG,
+/** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
+export const inspect = command(
+  {
+    name: "inspect",
+    summary: "Shows what is in a model folder, a safetensors or bits file, or a PNG.",
+    words: "FILE|MODEL",
+    flags: {
+      "json": { type: on, help: "Print one JSON object" },
+      "sheet": { type: path, help: "Of bits: write the image after each scale, side by side" },
+      ...OVERWRITE_FLAG,
+      "model": {
+        alias: "m",
+        type: { ...path, value: "NAME|DIR" },
+        help: "Model that decodes a sheet (emoji-nano)",
+      },
+      ...GPU_FLAG,
+    },
+    notes: ["FILE may be - for stdin. Only a sheet needs a GPU."],
   },
-  notes: ["Needs no GPU, but for a sheet."],
-} as const satisfies Spec;
+  async (given, words, io) => {
+    const [target] = words;
+    if (!target || words.length > 1) {
+      throw new UsageError("Cannot inspect: give one safetensors file, PNG or model folder");
+    }
+    if (given.sheet !== undefined) return await writeSheet(target, given.sheet, given, io);
+    const { lines, report } = await inspectTarget(target, io);
+    for (const line of given.json ? [JSON.stringify(report)] : lines) io.out(line);
+    return 0;
+  },
+);
+
+/** Inspects a folder or a file by its name, and a pipe by what it begins with. */
+async function inspectTarget(target: string, io: Io): Promise<Inspection> {
+  const info = await Deno.stat(target).catch(() => null);
+  if (info?.isDirectory) return await inspectModel(target);
+  if (/\.png$/i.test(target)) return await inspectPng(target, await readSource(target, io));
+  const { openTensorFile } = await import("../model/checkpoint/files.ts");
+  if (target !== "-" && (info === null || info.isFile)) {
+    return await inspectFile(target, await openTensorFile(target));
+  }
+  const source = await readSource(target, io);
+  if (source.bytes[0] === 0x89) return await inspectPng(source.name, source);
+  const { name, bytes } = source;
+  return await inspectFile(name, await Safetensors.open(bytesSource(name, bytes)));
+}
 
 interface FileReport {
   readonly file: string;
@@ -38,33 +83,12 @@ interface FileReport {
   readonly tensors: readonly { name: string; dtype: string; shape: readonly number[] }[];
 }
 
-/** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
-export async function inspect(args: readonly string[], io: Io): Promise<number> {
-  const { values: given, words, help: asked } = parseFlags(SPEC, args);
-  if (asked) return io.out(help(SPEC)), 0;
-  const [target] = words;
-  if (!target || words.length > 1) {
-    throw new UsageError("Cannot inspect: give one safetensors file, PNG or model folder");
-  }
-  if (given.sheet !== undefined) return await drawSheet(target, given.sheet, given, io);
-  const isFolder = await Deno.stat(target).then((info) => info.isDirectory, () => false);
-  const { lines, report } = isFolder
-    ? await inspectModel(target)
-    : /\.png$/i.test(target)
-    ? await inspectPng(target)
-    : await inspectFile(target);
-  for (const line of given.json ? [JSON.stringify(report)] : lines) io.out(line);
-  return 0;
-}
-
 interface Inspection {
   readonly lines: readonly string[];
   readonly report: unknown;
 }
 
-async function inspectFile(path: string): Promise<Inspection> {
-  const { openTensorFile } = await import("../model/checkpoint/files.ts");
-  const file = await openTensorFile(path);
+async function inspectFile(path: string, file: TensorFile): Promise<Inspection> {
   try {
     if (holdsBits(file)) return await inspectBits(await readBits(file), reportOf(file).bytes, path);
     const report = reportOf(file);
@@ -112,38 +136,39 @@ async function inspectBits(bits: ImageBits, bytes: number, path: string): Promis
 }
 
 /** Writes what an image looks like after each scale. */
-async function drawSheet(
+async function writeSheet(
   path: string,
-  output: string,
-  { json, ...given }: ModelGiven & { readonly json?: boolean },
+  sheet: string,
+  given: ModelGiven & LoadGiven & { readonly json?: boolean; readonly overwrite?: boolean },
   io: Io,
 ): Promise<number> {
-  const { loadModel, readInput } = await import("./io/images.ts");
-  const bits = await readInput(path);
+  const { openModel } = await import("./io/model.ts");
+  const { encodeImage } = await import("./io/enlarge.ts");
+  const { readInput } = await import("./io/images.ts");
+  const bits = await readInput(path, io);
   if (!("scales" in bits)) {
     throw new UsageError(`Cannot make a sheet of "${path}": it holds no bits; encode it first`);
   }
-  const [file = ""] = outputPaths(output, 1);
-  await checkWritable(file);
+  const output = new Output(io, given);
+  const target = await output.chooseOne(sheet);
   using progress = new ProgressLine(io);
-  const model = await loadModel(given, io, progress);
+  const model = await openModel(given, io, progress);
   const { signal } = io;
-  const so = bits.schedule.map((_, s) => takeScales(bits, s + 1));
-  const images = await orAbort(signal, model.decode(so, { signal }));
-  const { encodePng } = await import("../model/image/png.ts");
-  const { writeFileAtomic } = await import("../model/checkpoint/files.ts");
-  const { rgba, width, height } = contactSheet(images, Math.min(COLUMNS, images.length));
+  const soFar = bits.schedule.map((_, s) => takeScales(bits, s + 1));
+  const images = await orAbort(signal, model.decode(soFar, { signal }));
+  const made = contactSheet(images, Math.min(COLUMNS, images.length));
+  const { png, width, height } = await encodeImage(made);
   progress[Symbol.dispose]();
-  await writeFileAtomic(file, encodePng(rgba, width, height), { signal });
-  io.out(json ? JSON.stringify({ path: file, width, height, scales: images.length }) : file);
+  const file = await output.write(target, png);
+  const report = { path: file, width, height, scales: images.length };
+  if (given.json) io.out(JSON.stringify(report));
+  else output.print(file);
   model.dispose();
   return 0;
 }
 
-async function inspectPng(path: string): Promise<Inspection> {
-  const { readFile } = await import("./io/images.ts");
+async function inspectPng(path: string, { bytes }: Source): Promise<Inspection> {
   const { decodePng, readPngText } = await import("../model/image/png.ts");
-  const bytes = await readFile(path);
   const { width, height } = decodePng(bytes);
   const text = readPngText(bytes);
   const lines = Object.entries(text).flatMap(([key, value]) => [`${key}:`, value]);

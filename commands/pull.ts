@@ -1,31 +1,12 @@
 import { dirname, join } from "../deps/@std/path.ts";
-import { help, on, oneOf, parseFlags, path, type Spec, UsageError } from "./flags/flags.ts";
-import type { Io } from "./io/io.ts";
+import { command } from "./command.ts";
+import { UsageError } from "./flags/flags.ts";
+import { on, oneOf, path } from "./flags/types.ts";
+import { type Io, note } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { FileError, formatBytes, quote } from "../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Preset } from "../model/config/presets.ts";
-
-const SPEC = {
-  name: "pull",
-  summary: "Downloads a published model from the Hugging Face hub, and makes a model folder of it.",
-  words: "NAME",
-  flags: {
-    "output": {
-      alias: "o",
-      type: { ...path, value: "DIR" },
-      help: "Model folder to make (models/NAME)",
-    },
-    "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as they are)" },
-    "list": { type: on, help: "Show the models there are, and their sizes" },
-  },
-  notes: [
-    "Run it as: deno task pull 2b --type f16",
-    "Downloads are kept in the cache of Hugging Face, ~/.cache/huggingface/hub. HF_HOME or HF_HUB_CACHE",
-    "name another folder, HF_ENDPOINT another hub, HF_TOKEN a token of your account, where one is needed.",
-    "Interrupted, or with a lost connection, the same command goes on where it was.",
-  ],
-} as const satisfies Spec;
 
 /** Options of {@linkcode pullModel}. */
 export interface PullModelOptions {
@@ -36,20 +17,41 @@ export interface PullModelOptions {
 }
 
 /** `bitwise pull`: a model from the hub to a model folder. */
-export async function pull(args: readonly string[], io: Io): Promise<number> {
-  const { values: given, words, help: asked } = parseFlags(SPEC, args);
-  if (asked) return io.out(help(SPEC)), 0;
-  if (given.list) return await list(io), 0;
-  const [name] = words;
-  if (!name || words.length > 1) {
-    throw new UsageError("Cannot pull: give one model, such as 2b; --list shows them");
-  }
-  const { findPreset } = await import("../model/config/presets.ts");
-  const { pulledFolder } = await import("../model/checkpoint/find_model.ts");
-  const preset = findPreset(name);
-  const { output = pulledFolder(preset), type } = given;
-  return await pullModel(preset, { output, type }, io, readEnv);
-}
+export const pull = command(
+  {
+    name: "pull",
+    summary:
+      "Downloads a published model from the Hugging Face hub, and makes a model folder of it.",
+    words: "NAME",
+    flags: {
+      "output": {
+        alias: "o",
+        type: { ...path, value: "DIR" },
+        help: "Model folder to make (models/NAME)",
+      },
+      "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as published)" },
+      "list": { type: on, help: "List the published models and their sizes" },
+    },
+    notes: [
+      "Run it as: deno task pull 2b --type f16",
+      "Downloads stay in the cache of Hugging Face, ~/.cache/huggingface/hub. HF_HOME or HF_HUB_CACHE",
+      "name another folder, HF_ENDPOINT another hub, HF_TOKEN the token of your account if needed.",
+      "After an interruption or a lost connection, the same command continues where it stopped.",
+    ],
+  },
+  async (given, words, io) => {
+    if (given.list) return await list(io), 0;
+    const [name] = words;
+    if (!name || words.length > 1) {
+      throw new UsageError("Cannot pull: give one model, such as 2b; --list shows them");
+    }
+    const { findPreset } = await import("../model/config/presets.ts");
+    const { pulledFolder } = await import("../model/checkpoint/find_model.ts");
+    const preset = findPreset(name);
+    const { output = pulledFolder(preset), type } = given;
+    return await pullModel(preset, { output, type }, io, readEnv);
+  },
+);
 
 /**
  * Downloads a model and converts it.
@@ -65,7 +67,7 @@ export async function pullModel(
   const { publishedFile, pullRelease } = await import("../model/release/pull.ts");
   publishedFile(preset);
   if (await isMade(output, preset)) {
-    io.out(`${output}: ${preset.name} is there already`);
+    io.out(`${output}: ${preset.name} exists already`);
     return 0;
   }
   const { Hub } = await import("../model/release/hub.ts");
@@ -83,16 +85,18 @@ export async function pullModel(
       pause,
       onPlan: ({ files, bytes, missing }) => {
         planned = true;
-        const left = missing < bytes ? `, ${formatBytes(bytes - missing)} of it there` : "";
+        const left = missing < bytes ? `, ${formatBytes(bytes - missing)} downloaded already` : "";
         progress[Symbol.dispose]();
-        io.err(`${preset.name}: ${files} files, ${formatBytes(bytes)}${left}, in ${cache}\n`);
+        note(io, `${preset.name}: ${files} files, ${formatBytes(bytes)}${left}, in ${cache}`);
       },
       onProgress: ({ path, done, before, total }) => {
         const rate = shown(path, done - before, done / total);
         if (rate === undefined) return;
         const percent = Math.floor(100 * done / total);
         const of = `${formatBytes(done)} of ${formatBytes(total)}`;
-        progress.show(`Downloading ${quote(path)}: ${percent} %, ${of}, ${formatBytes(rate)}/s`);
+        const text = `Downloading ${quote(path)}`;
+        if (io.errIsTerminal) progress.show(`${text}, ${of}, ${formatBytes(rate)}/s`, done / total);
+        else progress.show(`${text}: ${percent} %, ${of}, ${formatBytes(rate)}/s`);
       },
     });
     await convert(release, preset, { output, type }, io, progress);
@@ -100,7 +104,7 @@ export async function pullModel(
   } catch (error) {
     progress[Symbol.dispose]();
     if (planned && io.signal.aborted && error === io.signal.reason) {
-      io.err("What was downloaded is kept: run the same command to go on\n");
+      note(io, "What was downloaded is kept: run the same command to continue");
     }
     throw error;
   }
@@ -119,7 +123,7 @@ async function convert(
     type,
     signal: io.signal,
     onProgress: ({ file, name, done, total }) =>
-      progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`),
+      progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`, done / total),
   });
   progress[Symbol.dispose]();
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
@@ -165,7 +169,7 @@ function throttle(
   };
 }
 
-/** Reads a variable if that is allowed without asking. */
+/** Reads an environment variable if Deno allows it without asking. */
 function readEnv(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;

@@ -30,7 +30,7 @@ function dryBuffer({ size, usage, label = "" }: GPUBufferDescriptor): unknown {
   };
 }
 
-function dryDevice(features: Set<string>): unknown {
+function dryDevice(features: Set<string>, limits: object): unknown {
   const pass = inert(["setPipeline", "setBindGroup", "dispatchWorkgroups", "end"]);
   const encoder = {
     beginComputePass: () => pass,
@@ -38,7 +38,7 @@ function dryDevice(features: Set<string>): unknown {
   };
   return {
     features,
-    limits: LIMITS,
+    limits,
     lost: new Promise(() => {}),
     queue: {
       onSubmittedWorkDone: () => Promise.resolve(),
@@ -71,6 +71,9 @@ function dryDevice(features: Set<string>): unknown {
  * it as usual, and its account of memory tells what a real GPU, or a `software` adapter, would hold. Read-backs return
  * zeros.
  *
+ * @param software Whether to look like a software adapter.
+ * @param maxBindingBytes What one binding of the adapter holds.
+ *
  * @example
  * ```ts ignore
  * using device = await Device.open({ gpu: dryGpu() });
@@ -78,11 +81,15 @@ function dryDevice(features: Set<string>): unknown {
  * console.log(device.memory.peakBytes);
  * ```
  */
-export function dryGpu(software: boolean = false): GPU {
+export function dryGpu(
+  software: boolean = false,
+  maxBindingBytes: number = LIMITS.maxStorageBufferBindingSize,
+): GPU {
+  const limits = { ...LIMITS, maxStorageBufferBindingSize: maxBindingBytes };
   const features = new Set(["shader-f16", ...software ? ["subgroups"] : []]);
   const adapter = {
     features,
-    limits: LIMITS,
+    limits,
     info: {
       description: software ? "software dry run" : "dry run",
       vendor: "",
@@ -91,7 +98,7 @@ export function dryGpu(software: boolean = false): GPU {
       subgroupMinSize: 8,
       subgroupMaxSize: 8,
     },
-    requestDevice: () => Promise.resolve(dryDevice(features)),
+    requestDevice: () => Promise.resolve(dryDevice(features, limits)),
   };
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
 }

@@ -15,6 +15,8 @@ export interface MemoryOptions extends SamplingOptions {
   readonly edit?: boolean;
   /** Class of the adapter, which decides the layout of weights; `gpu` if absent. */
   readonly adapter?: "cpu" | "gpu";
+  /** Bytes that one binding of the adapter holds; those of a large GPU if absent. */
+  readonly maxBindingBytes?: number;
   /** Prompts; one if absent. */
   readonly prompts?: number;
   /** Tokens of each prompt including `</s>`; the most that the model accepts if absent. */
@@ -101,10 +103,12 @@ export async function planMemory(
     prompts = 1,
     promptTokens = config.tokenizer.max_length,
     adapter,
+    maxBindingBytes,
     edit,
     ...sampling
   } = options;
-  using device = await Device.open({ gpu: dryGpu(adapter === "cpu"), debug: { level: 0 } });
+  const gpu = dryGpu(adapter === "cpu", maxBindingBytes);
+  using device = await Device.open({ gpu, debug: { level: 0 } });
   const ledger = new Ledger();
   device.memory.observer = ledger.observe;
   using model = await InfinityModel.synthetic(config, { device, type, staged });

@@ -11,7 +11,8 @@
 
 import process from "node:process";
 import { digits, median, table } from "../measure.ts";
-import { help, on, parseFlags, type Spec, text, UsageError } from "../../commands/flags/flags.ts";
+import { help, parseFlags, type Spec, UsageError } from "../../commands/flags/flags.ts";
+import { on, text } from "../../commands/flags/types.ts";
 import { Bitwise } from "./bitwise.ts";
 import { type Case, CASES } from "./cases.ts";
 import type { Peer, Prepared } from "./engine.ts";

@@ -1,45 +1,36 @@
 import { parseArgs } from "../../deps/@std/cli/parse-args.ts";
 import { nearest } from "../../model/config/nearest.ts";
+import { type FlagType, on } from "./types.ts";
 
-/** The command line cannot be understood; the process ends with 2. */
+/** The command line is not understood; the process ends with 2. */
 export class UsageError extends Error {
   /** Always `"UsageError"`. */
   override readonly name: string = "UsageError";
 }
 
-/** How the text of a flag becomes its value. */
-export interface FlagType<T> {
-  /** What stands for the value in the help; absent for a switch. */
-  readonly value?: string;
-  /** What it must be, for messages. */
-  readonly need: string;
-  /** The value, or `undefined` if the text is none. */
-  read(text: string): T | undefined;
-}
-
-/** One flag: what parsing, help and suggestions know of it. */
+/** One flag, as parsing, help and suggestions know it. */
 export interface Flag<T = unknown> {
   /** One letter. */
   readonly alias?: string;
   /** How its value is read. */
   readonly type: FlagType<T>;
-  /** One line for the help. */
+  /** One line of help. */
   readonly help: string;
-  /** May be given several times. */
+  /** Whether it may be given several times. */
   readonly many?: boolean;
 }
 
-/** A command's flags by name. */
+/** The flags of a command by name. */
 export type Flags = Readonly<Record<string, Flag>>;
 
-/** What was given, by name. */
+/** The values that were given, by name. */
 export type Values<F extends Flags> = {
   readonly [K in keyof F]?: F[K] extends { type: FlagType<infer T> }
     ? F[K] extends { many: true } ? readonly T[] : T
     : never;
 };
 
-/** A command, as its help tells it. */
+/** A command, as its help describes it. */
 export interface Spec<F extends Flags = Flags> {
   /** The word that calls it. */
   readonly name: string;
@@ -53,104 +44,34 @@ export interface Spec<F extends Flags = Flags> {
   readonly notes?: readonly string[];
 }
 
-/** A command line, read. */
+/** A command line that was parsed. */
 export interface Parsed<F extends Flags> {
   /** Flags by name. */
   readonly values: Values<F>;
   /** The words that are not flags. */
   readonly words: readonly string[];
-  /** Whether help was asked for; then nothing else was checked. */
+  /** Whether help was asked for; if so, nothing else was checked. */
   readonly help: boolean;
-}
-
-/** Text as it is. */
-export const text: FlagType<string> = { value: "TEXT", need: "text", read: (given) => given };
-
-/** The name of a file or folder. */
-export const path: FlagType<string> = {
-  value: "FILE",
-  need: "a file name",
-  read: (given) => given || undefined,
-};
-
-/** A whole number. */
-export const whole: FlagType<number> = {
-  value: "N",
-  need: "a whole number",
-  read: (given) => /^-?\d{1,15}$/.test(given) ? Number(given) : undefined,
-};
-
-/** A number. */
-export const number: FlagType<number> = {
-  value: "N",
-  need: "a number",
-  read: (given) => given.trim() && Number.isFinite(Number(given)) ? Number(given) : undefined,
-};
-
-/** A number, or one for each scale. */
-export const numbers: FlagType<number | number[]> = {
-  value: "N[,N…]",
-  need: "a number, or a comma-separated list of one per scale",
-  read(given) {
-    const list = given.split(",").map(number.read);
-    if (list.includes(undefined)) return undefined;
-    return list.length === 1 ? list[0] : list as number[];
-  },
-};
-
-/** A seed of 64 bits, or −1. */
-export const seed: FlagType<bigint> = {
-  value: "N",
-  need: "a whole number from 0 to 2^64 - 1, or -1 for a random one",
-  read: (given) =>
-    /^-1$|^\d{1,20}$/.test(given) && BigInt(given) < 2n ** 64n ? BigInt(given) : undefined,
-};
-
-/** The seed that {@link seed} stands for: −1 is one drawn now. */
-export function drawnSeed(given: bigint | undefined): bigint | undefined {
-  return given === -1n ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!) : given;
-}
-
-/** A seed in JSON: what a number there cannot hold is a string. */
-export function jsonSeed(value: bigint): number | string {
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `${value}`;
-}
-
-/** Bytes, in decimal units. */
-export const bytes: FlagType<number> = {
-  value: "SIZE",
-  need: "a size, such as 8G or 500M",
-  read(given) {
-    const [, count = "", unit = ""] = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/i.exec(given) ?? [];
-    const power = ["", "k", "m", "g", "t"].indexOf(unit.toLowerCase());
-    return Number(count) > 0 ? Number(count) * 1000 ** power : undefined;
-  },
-};
-
-/** True by being there. */
-export const on: FlagType<boolean> = { need: "true or false", read: (given) => given === "true" };
-
-/** One of a few words. */
-export function oneOf<const T extends string>(...words: T[]): FlagType<T> {
-  return {
-    value: words.join("|"),
-    need: words.join(" or "),
-    read: (given) => words.find((word) => word === given),
-  };
 }
 
 const HELP: Flag = { alias: "h", type: on, help: "Show this help" };
 
+/** All flags of a command, `--help` included. */
+export function flagsOf({ flags }: Spec): Flags {
+  return { ...flags, help: HELP };
+}
+
 /**
  * Reads the arguments of a command.
  *
- * @throws {UsageError} one line that names the flag, and the nearest one if there is none of that name.
+ * @throws {UsageError} One line that names the flag and, if it is unknown, the nearest one.
  */
 export function parseFlags<const F extends Flags>(
-  { name: command, flags, words: wanted }: Spec<F>,
+  spec: Spec<F>,
   args: readonly string[],
 ): Parsed<F> {
-  const table: Flags = { ...flags, help: HELP };
+  const { name: command, words: wanted } = spec;
+  const table = flagsOf(spec);
   const entries = Object.entries(table);
   const isSwitch = ({ type }: Flag) => type.value === undefined;
   const parsed: Record<string, unknown> = parseArgs<string, string, string>(
@@ -220,15 +141,58 @@ function isFlag(flags: Flags, arg: string): boolean {
   return Object.values(flags).some(({ alias }) => alias && arg === `-${alias}`);
 }
 
+/** Flags of other tools, and what stands in their place here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "cfg": "cfg-scale",
+  "guidance": "cfg-scale",
+  "guidance-scale": "cfg-scale",
+  "temperature": "tau",
+  "negative": "negative-prompt",
+  "batch": "batch-count",
+  "batch-size": "batch-count",
+  "n": "batch-count",
+  "num-images": "batch-count",
+  "init": "init-img",
+  "image": "init-img",
+  "denoise": "strength",
+  "denoising-strength": "strength",
+  "force": "overwrite",
+  "dtype": "type",
+  "device": "gpu",
+  "vae-scales": "scales",
+};
+
+/** Flags of diffusion models that cannot mean anything here, and why. */
+const MEANINGLESS: Readonly<Record<string, string>> = {
+  "steps": "the number of scales follows from the size, or from --schedule",
+  "sampling-method": "bits are sampled with --tau, --top-k and --top-p",
+  "sampler": "bits are sampled with --tau, --top-k and --top-p",
+  "scheduler": "the scales follow from the size, or from --schedule",
+};
+
 function refuseUnknown(arg: string, flags: Flags, command: string): never {
-  const word = nearest(arg.replace(/^-+/, ""), Object.keys(flags));
-  const advice = word ? `did you mean --${word}?` : "see --help";
-  throw new UsageError(`Unknown flag ${arg} for ${command}: ${advice}`);
+  const name = arg.replace(/^-+/, "");
+  const start = `Unknown flag ${arg} for ${command}`;
+  if (Object.hasOwn(MEANINGLESS, name) && Object.hasOwn(flags, "schedule")) {
+    throw new UsageError(`${start}: ${MEANINGLESS[name]}`);
+  }
+  const word = suggestFlag(name, Object.keys(flags));
+  throw new UsageError(`${start}: ${word ? `did you mean --${word}?` : "see --help"}`);
+}
+
+/** The flag that was meant: another tool's word for it, one with a slip, or one that was cut short. */
+function suggestFlag(name: string, flags: readonly string[]): string | undefined {
+  const known = Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name]! : undefined;
+  if (known !== undefined && flags.includes(known)) return known;
+  const begun = flags.filter((flag) => name.length > 2 && flag.startsWith(name))
+    .sort((a, b) => a.length - b.length);
+  return begun[0] ?? nearest(name, flags);
 }
 
 /** The help of a command. */
-export function help({ name, summary, words, flags, notes = [] }: Spec): string {
-  const rows = Object.entries({ ...flags, help: HELP }).map(([key, { alias, type, help }]) => {
+export function help(spec: Spec): string {
+  const { name, summary, words, notes = [] } = spec;
+  const rows = Object.entries(flagsOf(spec)).map(([key, { alias, type, help }]) => {
     const flag = `${alias ? `-${alias}, ` : "    "}--${key}${type.value ? ` ${type.value}` : ""}`;
     return [flag, help] as const;
   });

@@ -1,4 +1,4 @@
-import { oneOf } from "./flags.ts";
+import { oneOf } from "./types.ts";
 import { dawn, DAWN_PACKAGE } from "../../engine/mod.ts";
 
 /** The flag of commands that open a GPU. */

@@ -1,28 +1,34 @@
-import { on, oneOf, path, UsageError, whole } from "./flags.ts";
+import { UsageError } from "./flags.ts";
 import { schedule } from "./generate_flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
+import { MODEL_HELP } from "./output_flags.ts";
+import { on, oneOf, path, whole } from "./types.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 
-/** Flags of commands that use a model. */
+/** The flags of commands that use a model. */
 export const MODEL_FLAGS = {
-  "model": { alias: "m", type: { ...path, value: "DIR" }, help: "Model folder (emoji-nano)" },
-  "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights (f32, or as quantised)" },
+  "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },
+  "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights (f32, or as stored)" },
   ...GPU_FLAG,
   "json": { type: on, help: "Print one JSON object" },
 } as const;
 
-/** Flags of commands that encode images. */
+/** The flags of commands that encode images. */
 export const ENCODE_FLAGS = {
-  "width": { alias: "W", type: whole, help: "Pixels across, with --height (as the model's shape)" },
-  "height": { alias: "H", type: whole, help: "Pixels down, with --width" },
+  "width": {
+    alias: "W",
+    type: whole,
+    help: "Width in pixels, with --height (nearest shape of the model)",
+  },
+  "height": { alias: "H", type: whole, help: "Height in pixels, with --width" },
   "vae-schedule": {
     type: { ...schedule, need: "grids of the VAE's positions, such as 1x1,2x2,4x4" },
-    help: "Grids of the scales in positions of the VAE, in place of a size",
+    help: "Grids of the scales in positions of the VAE, instead of a size",
   },
-  "scales": { type: whole, help: "Take the first N scales alone" },
+  "scales": { type: whole, help: "Use the first N scales only" },
 } as const;
 
-/** What {@link ENCODE_FLAGS} were given. */
+/** The values that were given for {@link ENCODE_FLAGS}. */
 interface EncodeGiven {
   readonly width?: number;
   readonly height?: number;
@@ -30,7 +36,7 @@ interface EncodeGiven {
   readonly scales?: number;
 }
 
-/** {@link ENCODE_FLAGS} as options. @throws {UsageError} two that say the same. */
+/** Returns {@link ENCODE_FLAGS} as options. @throws {UsageError} Two of them say the same thing. */
 export function encodeOptions({ width, height, "vae-schedule": grids, scales }: EncodeGiven) {
   if (grids && (width !== undefined || height !== undefined)) {
     throw new UsageError("Cannot use --vae-schedule and a size together: give one of them");
@@ -38,7 +44,7 @@ export function encodeOptions({ width, height, "vae-schedule": grids, scales }: 
   return { width, height, schedule: grids, scales };
 }
 
-/** The one file that a command takes. @throws {UsageError} for none or several. */
+/** Returns the one file that a command takes. @throws {UsageError} There is none, or several. */
 export function onlyFile(words: readonly string[], command: string, what: string): string {
   if (words.length === 1 && words[0]) return words[0];
   const found = words.length > 1 ? `${words.length} files` : "nothing";

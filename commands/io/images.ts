@@ -4,61 +4,68 @@
  * @module
  */
 
-import { implementation } from "../flags/gpu.ts";
+import { readSource, type Source } from "./input.ts";
 import { type Io, orAbort } from "./io.ts";
-import type { ProgressLine } from "./progress.ts";
-import { InputError, quote, type TensorFile } from "../../engine/mod.ts";
+import { bytesSource, InputError, quote, Safetensors, type TensorFile } from "../../engine/mod.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
-import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { holdsBits, readBits } from "../../model/bits/bits_file.ts";
 import type { ImageBits } from "../../model/bits/image_bits.ts";
 import type { EncodeOptions, FloatImage } from "../../model/generate/image_input.ts";
 import type { Image } from "../../model/image/png.ts";
 
-/** What a file holds that shows an image. */
+/** What shows an image: pixels or bits. */
 export type Input = Image | FloatImage | ImageBits;
 
 /**
  * Reads a PNG, JPEG or WebP file, bits that `encode` wrote, or a safetensors file with `image` f32 [3, H, W] from −1 to
- * 1.
+ * 1. `-` is stdin.
  *
- * @throws {FileError} it cannot be read, or is none of them.
+ * @throws {FileError} It cannot be read, or is none of them.
  * @throws {InputError} `bad-bits`, `bad-file`: a safetensors file without bits or an image.
  */
-export async function readInput(path: string): Promise<Input> {
+export async function readInput(path: string, io: Io): Promise<Input> {
+  // a large file of weights, given by mistake, is not read into memory
   if (/\.safetensors$/i.test(path)) {
     const { openTensorFile } = await import("../../model/checkpoint/files.ts");
-    const file = await openTensorFile(path);
-    try {
-      return holdsBits(file) || !file.tensors.has("image")
-        ? { ...await readBits(file), name: path }
-        : await readImage(file);
-    } finally {
-      file.close();
-    }
+    return await readTensors(await openTensorFile(path));
   }
-  return await readImageFile(path);
+  return await inputOf(await readSource(path, io));
 }
 
-/** Reads a PNG, JPEG or WebP file. @throws {FileError} it is none. */
-export async function readImageFile(path: string): Promise<Image> {
+/** Decodes what was read, as {@link readInput} does. */
+export async function inputOf(source: Source): Promise<Input> {
+  if (!isSafetensors(source.bytes)) return await imageOf(source);
+  return await readTensors(await Safetensors.open(bytesSource(source.name, source.bytes)));
+}
+
+/** Reads a PNG, JPEG or WebP file; `-` is stdin. @throws {FileError} It is none of them. */
+export async function readImageFile(path: string, io: Io): Promise<Image> {
+  return await imageOf(await readSource(path, io));
+}
+
+async function imageOf({ name, bytes }: Source): Promise<Image> {
   const { readImage } = await import("../../model/image/read_image.ts");
-  return await readImage(await readFile(path), path);
+  return await readImage(bytes, name);
 }
 
-/** Reads a whole file. @throws {FileError} */
-export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { fileSource } = await import("../../model/checkpoint/files.ts");
-  const source = await fileSource(path);
+/** Whether bytes begin as a safetensors file does: with the length of its header, and the header's brace. */
+export function isSafetensors(bytes: Uint8Array<ArrayBuffer>): boolean {
+  if (bytes.length < 10 || bytes[8] !== 0x7b) return false;
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true) <= bytes.length - 8;
+}
+
+async function readTensors(file: TensorFile): Promise<Input> {
   try {
-    return await source.read(0, source.size) as Uint8Array<ArrayBuffer>;
+    return holdsBits(file) || !file.tensors.has("image")
+      ? { ...await readBits(file), name: file.name }
+      : await readFloats(file);
   } finally {
-    source.close();
+    file.close();
   }
 }
 
 /** `image` f32 [3, H, W] or [1, 3, H, W]. */
-async function readImage(file: TensorFile): Promise<FloatImage> {
+async function readFloats(file: TensorFile): Promise<FloatImage> {
   const { dtype, shape } = file.get("image");
   const [channels, height = 0, width = 0] = shape.length === 4 && shape[0] === 1
     ? shape.slice(1)
@@ -73,7 +80,7 @@ async function readImage(file: TensorFile): Promise<FloatImage> {
   return { width, height, rgb: await file.readFloat32("image") };
 }
 
-/** An image as bits: encoded, if it is not already. */
+/** Returns an image as bits: encodes it, unless it is bits already. */
 export async function asBits(
   model: InfinityModel,
   input: Input,
@@ -82,23 +89,4 @@ export async function asBits(
 ): Promise<ImageBits> {
   if ("scales" in input) return input;
   return await orAbort(io.signal, model.encode(input, { ...options, signal: io.signal }));
-}
-
-/** What says which model is meant, and how to run it. */
-export interface ModelGiven {
-  readonly model?: string;
-  readonly type?: WeightType;
-  readonly gpu?: "wgpu" | "dawn";
-}
-
-/** Loads a model folder, each part when it is used, and tells what is being loaded. */
-export async function loadModel(
-  { model, type, gpu: name }: ModelGiven,
-  io: Io,
-  progress: ProgressLine,
-): Promise<InfinityModel> {
-  const { InfinityModel } = await import("../../model/infinity.ts");
-  const onProgress = (what: string) => progress.show(`Loading ${what}`);
-  const gpu = await implementation(name);
-  return await orAbort(io.signal, InfinityModel.load(model, { gpu, type, lazy: true, onProgress }));
 }

@@ -1,11 +1,67 @@
+import { implementation } from "../flags/gpu.ts";
+import { UsageError } from "../flags/flags.ts";
+import { detail, type Io, orAbort } from "./io.ts";
+import type { ProgressLine } from "./progress.ts";
+import { formatBytes } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
+import type { InfinityModel } from "../../model/infinity.ts";
+
+/** What says which model is meant. */
+export interface ModelGiven {
+  /** A folder, a URL, or the name of a model in the box; that one if absent. */
+  readonly model?: string;
+  /** A preset, to be filled with random weights. */
+  readonly synthetic?: string;
+}
+
+/** A model that is known but not loaded. */
+export interface ModelChoice {
+  /** Its hyper-parameters and defaults, read once. */
+  readonly config: ModelConfig;
+  /** Its folder; absent for a preset. */
+  readonly folder?: string | URL;
+  /** The type that its file stores matrices in, if they are quantised. */
+  readonly storedType?: WeightType;
+}
+
+/** How to load a model. */
+export interface LoadGiven {
+  readonly type?: WeightType;
+  readonly gpu?: "wgpu" | "dawn";
+  readonly staged?: boolean;
+  readonly lazy?: boolean;
+}
 
 /**
- * A preset's config by name.
+ * Finds a model and reads its config.
  *
+ * @throws {UsageError} Both a model and a preset were given.
  * @throws {InputError} `unknown-preset`: names those there are.
  */
+export async function chooseModel({ model, synthetic }: ModelGiven): Promise<ModelChoice> {
+  if (synthetic === undefined) return await chooseFolder(model);
+  if (model === undefined) return { config: await presetConfig(synthetic) };
+  throw new UsageError("Cannot use --model and --synthetic together: give one of them");
+}
+
+/** Finds a model folder; the model in the box if absent. */
+async function chooseFolder(model: string | undefined): Promise<ModelChoice> {
+  const { findModel } = await import("../../model/checkpoint/find_model.ts");
+  const { openFolder } = await import("../../model/checkpoint/folder.ts");
+  const { parseConfig } = await import("../../model/config/config.ts");
+  const { quantisationOf } = await import("../../model/checkpoint/quantised_blocks.ts");
+  const folder = await findModel(model);
+  const files = openFolder(folder);
+  const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+  const { transformer } = config.files;
+  if (!await files.exists(transformer)) return { config, folder };
+  const file = await files.tensors(transformer);
+  file.close();
+  return { config, folder, storedType: quantisationOf(file.metadata) };
+}
+
+/** Returns a preset's config. @throws {InputError} `unknown-preset`: names those there are. */
 export async function presetConfig(name: string): Promise<ModelConfig> {
   const { findPreset } = await import("../../model/config/presets.ts");
   const { parseConfig } = await import("../../model/config/config.ts");
@@ -18,24 +74,39 @@ export async function isPreset(name: string): Promise<boolean> {
   return await presetConfig(name).then(() => true, () => false);
 }
 
-/** The config of a model folder; the model in the box if absent. */
-export async function folderConfig(folder: string | undefined): Promise<ModelConfig> {
-  const { findModel } = await import("../../model/checkpoint/find_model.ts");
-  const { openFolder } = await import("../../model/checkpoint/folder.ts");
-  const { parseConfig } = await import("../../model/config/config.ts");
-  const files = openFolder(await findModel(folder));
-  return parseConfig(await files.json("config.json"), files.path("config.json"));
+/** Loads a model, and reports what is being loaded. */
+export async function loadModel(
+  { config, folder }: ModelChoice,
+  { type, gpu: name, staged, lazy }: LoadGiven,
+  io: Io,
+  progress: ProgressLine,
+): Promise<InfinityModel> {
+  const { InfinityModel } = await import("../../model/infinity.ts");
+  const options = {
+    gpu: await implementation(name),
+    type,
+    staged,
+    lazy,
+    onProgress: (what: string) => progress.show(`Loading ${what}`),
+  };
+  const model = await orAbort(
+    io.signal,
+    folder === undefined
+      ? InfinityModel.synthetic(config, options)
+      : InfinityModel.load(folder, options),
+  );
+  if (io.style.verbose) progress[Symbol.dispose]();
+  const { capabilities, memory } = model.device;
+  detail(io, `Model ${config.name} as ${model.type}${staged ? ", in stages" : ""}`);
+  detail(io, `GPU ${capabilities.adapter}, ${formatBytes(memory.liveBytes)} of weights`);
+  return model;
 }
 
-/** How a model folder is loaded if no type is asked for: in the blocks of its file, if it has any. */
-export async function folderType(folder: string | undefined): Promise<WeightType | undefined> {
-  const { findModel } = await import("../../model/checkpoint/find_model.ts");
-  const { openFolder } = await import("../../model/checkpoint/folder.ts");
-  const { quantisationOf } = await import("../../model/checkpoint/quantised_blocks.ts");
-  const { files: { transformer } } = await folderConfig(folder);
-  const files = openFolder(await findModel(folder));
-  if (!await files.exists(transformer)) return undefined;
-  const file = await files.tensors(transformer);
-  file.close();
-  return quantisationOf(file.metadata);
+/** Loads a model for a command that works on images: each part when it is first used. */
+export async function openModel(
+  given: ModelGiven & LoadGiven,
+  io: Io,
+  progress: ProgressLine,
+): Promise<InfinityModel> {
+  return await loadModel(await chooseModel(given), { ...given, lazy: true }, io, progress);
 }

@@ -1,8 +1,171 @@
-import { extname } from "../../deps/@std/path.ts";
+/**
+ * Where results go: files that replace nothing unless asked to, pipes and devices, or stdout.
+ *
+ * @module
+ */
+
+import { extname, resolve } from "../../deps/@std/path.ts";
+import { type Io, note, orAbort } from "./io.ts";
+import { standardStream } from "./standard_stream.ts";
 import { UsageError } from "../flags/flags.ts";
+import { FileError, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 
-/** Refuses a file that could not be written, before any work is done for it; writes nothing. */
+/** A file to be written. */
+export interface Target {
+  /** Its path; `-` is stdout. */
+  readonly path: string;
+  /** Other paths to take if it exists by the time it is written, in their order. */
+  readonly others: Iterable<string>;
+}
+
+/** How files are named. */
+export interface Naming {
+  /** Number of files; 1 if absent. */
+  readonly count?: number;
+  /** Number of the first; 1 if absent, 0 for a pattern such as `%03d`. */
+  readonly begin?: number;
+  /** What it holds; an image if absent. */
+  readonly kind?: Kind;
+}
+
+/** What a file holds, which decides how it may be named: tensors have any name. */
+export type Kind = "image" | "bits" | "tensors";
+
+/** Names such as `cat-%03d.png`. */
+const PATTERN = /%0?(\d*)d/;
+
+/** What one command writes. */
+export class Output {
+  /** Paths that are promised to a file. */
+  readonly #promised: Set<string> = new Set();
+
+  /** What to say of names that were taken, once the first file is written. */
+  #moved: string[] = [];
+  #toStdout = false;
+  readonly #overwrite: boolean;
+  readonly #json: boolean;
+
+  /** Replaces files if `overwrite`; with `json`, stdout is not free. */
+  constructor(
+    private readonly io: Io,
+    { overwrite = false, json = false }: { readonly overwrite?: boolean; readonly json?: boolean },
+  ) {
+    this.#overwrite = overwrite;
+    this.#json = json;
+  }
+
+  /** Prints a line of results, unless stdout is taken by a file. */
+  print(line: string): void {
+    if (!this.#toStdout) this.io.out(line);
+  }
+
+  /**
+   * Chooses the names of files, and refuses names that could not be written, before any work is done for them. Writes
+   * nothing.
+   *
+   * @throws {UsageError} A name has the wrong extension, or was given twice.
+   * @throws {FileError} A name cannot be written.
+   */
+  async choose(name: string, naming: Naming = {}): Promise<Target[]> {
+    const { count = 1, kind = "image" } = naming;
+    if (await isStream(name)) {
+      if (count > 1 && !await isDevice(name)) {
+        throw new UsageError(
+          `Cannot write ${count} images to ${name === "-" ? "stdout" : quote(name)}: name a file`,
+        );
+      }
+      if (await isStdout(name)) this.#takeStdout();
+      return Array<Target>(count).fill({ path: name, others: [] });
+    }
+    checkExtension(name, kind);
+    const nameOf = namer(name, count, naming.begin);
+    // a file of an earlier command is stepped over, but a name that this command uses twice is a mistake
+    const first = this.#overwrite ? 0 : await firstFree(nameOf, count);
+    const targets = Array.from({ length: count }, (_, i): Target => ({
+      path: nameOf(first + i),
+      others: after(nameOf, first + count),
+    }));
+    for (const { path } of targets) {
+      if (this.#promised.has(resolve(path))) {
+        throw new UsageError(`Cannot write "${path}" twice: give each file a name of its own`);
+      }
+      this.#promised.add(resolve(path));
+    }
+    await checkWritable(targets[0]!.path);
+    if (first > 0) this.#moved.push(moved(nameOf, first, count));
+    return targets;
+  }
+
+  /** {@link Output.choose} for one file. */
+  async chooseOne(name: string, naming: Naming = {}): Promise<Target> {
+    return (await this.choose(name, naming))[0]!;
+  }
+
+  /**
+   * Writes a file, and returns the path that it has.
+   *
+   * @throws {FileError} It cannot be written.
+   */
+  async write({ path, others }: Target, bytes: Uint8Array): Promise<string> {
+    const { signal } = this.io;
+    for (const line of this.#moved.splice(0)) note(this.io, line);
+    if (await isStdout(path)) return this.#writeStdout(path, bytes);
+    if (await isStream(path)) {
+      // opening a pipe waits for its reader
+      await orAbort(signal, writeFileAtomic(path, bytes, { signal }));
+      return path;
+    }
+    const replace = this.#overwrite;
+    for (const at of [path, ...replace ? [] : take(others, 10_000)]) {
+      try {
+        await writeFileAtomic(at, bytes, { signal, replace });
+        if (at !== path) note(this.io, `${path} was made by another program: wrote ${at}`);
+        return at;
+      } catch (error) {
+        if (!(error instanceof FileError) || error.code !== "exists") throw error;
+      }
+    }
+    throw new FileError(
+      "exists",
+      `Cannot write ${quote(path)}: it exists, and so do the next names`,
+    );
+  }
+
+  #takeStdout(): void {
+    if (this.#json) throw new UsageError("Cannot use --json with -o -: both write to stdout");
+    if (this.#toStdout) throw new UsageError("Cannot write two files to stdout: name one of them");
+    if (this.io.outIsTerminal) {
+      throw new UsageError("Cannot write a file to a terminal: redirect it, or use --output");
+    }
+    this.#toStdout = true;
+  }
+
+  #writeStdout(path: string, bytes: Uint8Array): string {
+    try {
+      this.io.outBytes(bytes);
+    } catch (cause) {
+      const full = (cause as { code?: string }).code === "ENOSPC";
+      const why = cause instanceof Deno.errors.BrokenPipe
+        ? "the program that reads it has ended"
+        : full
+        ? "no space is left on the device"
+        : (cause as Error).message;
+      throw new FileError("write-failed", `Cannot write to stdout: ${why}`, { cause });
+    }
+    return path;
+  }
+}
+
+/** Says which names were taken, and which are used instead. */
+function moved(nameOf: (i: number) => string, first: number, count: number): string {
+  const range = (from: number) =>
+    count === 1 ? nameOf(from) : `${nameOf(from)} to ${nameOf(from + count - 1)}`;
+  const what = count === 1 ? `${nameOf(0)} exists` : `Files of ${range(0)} exist`;
+  return `${what}: writing ${range(first)} instead (--overwrite replaces)`;
+}
+
+/** Refuses a file that could not be written; writes nothing. @throws {FileError} */
 export async function checkWritable(path: string): Promise<void> {
   const unwritten = new Error("nothing to write yet");
   // deno-lint-ignore require-yield -- it fails where the first bytes are due, with the file open
@@ -10,20 +173,76 @@ export async function checkWritable(path: string): Promise<void> {
     await Promise.resolve();
     throw unwritten;
   }
+  if (await isStream(path)) return;
   await writeFileAtomic(path, nothing()).catch((error) => {
     if (error !== unwritten) throw error;
   });
 }
 
-/** The files of a batch: `cat.png`, or `cat-1.png`, `cat-2.png`, … of several. */
-export function outputPaths(output: string, count: number): string[] {
-  const extension = extname(output);
-  if (extension && extension.toLowerCase() !== ".png") {
-    throw new UsageError(
-      `Cannot write "${output}": images are PNG files, use a name in .png`,
-    );
+/** Whether a path is stdout, a pipe or a device: written as it is, and never replaced. */
+export async function isStream(path: string): Promise<boolean> {
+  if (path === "-" || await standardStream(path) !== undefined) return true;
+  const info = await Deno.stat(path).catch(() => null);
+  return info !== null && !info.isFile && !info.isDirectory;
+}
+
+async function isStdout(path: string): Promise<boolean> {
+  return path === "-" || await standardStream(path) === 1;
+}
+
+/** Whether a path is a device such as `/dev/null`, which takes any number of files. */
+async function isDevice(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isCharDevice }) => isCharDevice === true, () => false);
+}
+
+function checkExtension(name: string, kind: Kind): void {
+  const given = extname(name).toLowerCase();
+  if (kind === "tensors" || (kind === "image" && given === "")) return;
+  const [extension, what] = kind === "image"
+    ? [".png", "images are PNG files"]
+    : [".safetensors", "bits are safetensors files"];
+  if (given === extension) return;
+  throw new UsageError(`Cannot write "${name}": ${what}, use a name in ${extension}`);
+}
+
+/**
+ * Names of files by their index: `cat.png`, then `cat-2.png`, … for one; `cat-1.png`, … for several, padded so that
+ * they sort; or what a pattern such as `cat-%03d.png` makes.
+ */
+export function namer(name: string, count: number, begin?: number): (index: number) => string {
+  const pattern = PATTERN.exec(name);
+  if (pattern) {
+    const [text, width] = pattern;
+    const numbered = (i: number) => `${i + (begin ?? 0)}`.padStart(Number(width), "0");
+    return (i) => name.replace(text, () => numbered(i));
   }
-  if (count === 1) return [output];
-  const stem = output.slice(0, output.length - extension.length);
-  return Array.from({ length: count }, (_, i) => `${stem}-${i + 1}${extension}`);
+  const extension = extname(name);
+  const stem = name.slice(0, name.length - extension.length);
+  if (count === 1 && begin === undefined) {
+    return (i) => i === 0 ? name : `${stem}-${i + 1}${extension}`;
+  }
+  const first = begin ?? 1;
+  const width = `${first + count - 1}`.length;
+  return (i) => `${stem}-${`${first + i}`.padStart(width, "0")}${extension}`;
+}
+
+/** The first index from which `count` names are free. */
+async function firstFree(nameOf: (i: number) => string, count: number): Promise<number> {
+  let first = 0;
+  for (let i = 0; i < first + count; i++) {
+    if (await Deno.stat(nameOf(i)).then((info) => !info.isDirectory, () => false)) first = i + 1;
+  }
+  return first;
+}
+
+/** Names from an index on. */
+function* after(nameOf: (i: number) => string, index: number): Generator<string> {
+  for (let i = index;; i++) yield nameOf(i);
+}
+
+function* take<T>(values: Iterable<T>, count: number): Generator<T> {
+  for (const value of values) {
+    if (count-- <= 0) return;
+    yield value;
+  }
 }

@@ -1,26 +1,67 @@
 import type { Io } from "./io.ts";
 
-/** Tells on stderr what is going on: one line that changes on a terminal, else a line for each step. */
+/** Characters of the bar. */
+const BAR = 24;
+/** Seconds before the time left can be told. */
+const WARM = 1;
+
+/** Reports progress on stderr: one line with a bar on a terminal, else one line per step; nothing with `-q`. */
 export class ProgressLine {
   #shown = false;
+  #began: { readonly at: number; readonly part: number } | undefined;
 
-  /** Writes to `io`. */
-  constructor(private readonly io: Io) {}
+  /** Writes to `io`; `now` is the clock in milliseconds. */
+  constructor(
+    private readonly io: Io,
+    private readonly now: () => number = performance.now.bind(performance),
+  ) {}
 
-  /** Says what has been done. */
-  show(text: string): void {
-    this.io.err(this.io.errIsTerminal ? `\r\x1b[K${text}` : `${text}\n`);
+  /**
+   * Says what was done.
+   *
+   * @param part How much of the work is done, from 0 to 1; absent if nobody knows.
+   */
+  show(text: string, part?: number): void {
+    if (this.io.style.quiet) return;
+    if (!this.io.errIsTerminal) return this.io.err(`${text}\n`);
+    const line = part === undefined ? text : `${this.#bar(part)} ${text}`;
+    this.io.err(`\r\x1b[K${[...line].slice(0, this.io.columns() - 1).join("")}`);
     this.#shown = true;
   }
 
   /** Ends the line, so that other output may follow. */
   [Symbol.dispose](): void {
-    if (this.#shown && this.io.errIsTerminal) this.io.err("\r\x1b[K");
+    if (this.#shown) this.io.err("\r\x1b[K");
     this.#shown = false;
+  }
+
+  #bar(part: number): string {
+    this.#began ??= { at: this.now(), part };
+    const filled = Math.floor(part * BAR);
+    const bar = "=".repeat(filled) + (filled < BAR ? ">" : "");
+    const percent = `${Math.floor(100 * part)}`.padStart(3);
+    return `[${bar.padEnd(BAR)}] ${percent} %${this.#timeLeft(part)}`;
+  }
+
+  /** The time left if the work goes on as it went since the first report. */
+  #timeLeft(part: number): string {
+    const { at, part: first } = this.#began!;
+    const spent = (this.now() - at) / 1000;
+    if (spent < WARM || part <= first || part >= 1) return "";
+    return `, ${duration(spent * (1 - part) / (part - first))} left`;
   }
 }
 
-/** Seconds for people. */
+/** Formats a time that is still to come. */
+export function duration(seconds: number): string {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (n: number) => `${n}`.padStart(2, "0");
+  return hours > 0 ? `${hours}:${two(minutes)} h` : `${minutes}:${two(whole % 60)} min`;
+}
+
+/** Formats a time that was measured. */
 export function seconds(value: number): string {
   return `${value.toFixed(value < 10 ? 2 : 1)} s`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join } from "../../deps/@std/path.ts";
+import { dirname, join, resolve } from "../../deps/@std/path.ts";
 import {
   type ByteSource,
   checkRange,
@@ -126,53 +126,98 @@ export type FileContent = Uint8Array | AsyncIterable<Uint8Array>;
 export interface WriteFileOptions {
   /** Stops the write, and leaves what was there before. */
   readonly signal?: AbortSignal;
+  /** Whether a file that exists is replaced; true if absent. */
+  readonly replace?: boolean;
 }
 
 /**
- * Writes a file as a whole or not at all: into a temporary file beside it, then renamed. If it
- * fails, what was there before stays, and nothing else is left.
+ * Writes a file completely or not at all: into a temporary file beside it, which is then renamed. If that fails, what
+ * was there before stays, and nothing else is left. Links are followed, and a file that is replaced keeps its mode. What
+ * is not a regular file, such as a pipe or a device, is written into as it is.
  *
  * @example
  * ```ts ignore
  * await writeFileAtomic("cat.png", png, { signal });
  * ```
  *
- * @param path The path of the file, which is replaced if it exists.
+ * @param path The path of the file.
  * @param content The bytes. What the pieces throw is passed on.
- * @throws {FileError} `folder-missing`, `not-writable`, `not-a-file`, `disk-full` or
- * `write-failed`.
+ * @throws {FileError} `folder-missing`, `not-writable`, `not-a-file`, `exists`, `disk-full` or `write-failed`.
  * @throws {DOMException} `AbortError`: the signal was aborted.
  */
 export async function writeFileAtomic(
   path: string,
   content: FileContent,
-  { signal }: WriteFileOptions = {},
+  { signal, replace = true }: WriteFileOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
+  const pieces = content instanceof Uint8Array ? [content] : content;
   const target = await resolveTarget(path);
-  const temp = join(dirname(target), `.bitwise-${crypto.randomUUID()}.tmp`);
-  const attempt = <T>(step: Promise<T>): Promise<T> =>
-    step.catch((error) => {
-      throw writeError(path, error);
-    });
-
-  const file = await attempt(Deno.open(temp, { write: true, createNew: true }));
+  if (target.info && !target.info.isFile) {
+    const file = await attempt(path, Deno.open(path, { write: true }));
+    return await writeAll(path, file, pieces, signal);
+  }
+  if (target.info && !replace) throw writeError(path, new Deno.errors.AlreadyExists());
+  const temp = join(dirname(target.path), `.bitwise-${crypto.randomUUID()}.tmp`);
+  const file = await attempt(path, Deno.open(temp, { write: true, createNew: true }));
   let renamed = false;
   try {
-    try {
-      for await (const bytes of content instanceof Uint8Array ? [content] : content) {
-        signal?.throwIfAborted();
-        for (let at = 0; at < bytes.length;) at += await attempt(file.write(bytes.subarray(at)));
-      }
-    } finally {
-      file.close();
-    }
+    await writeAll(path, file, pieces, signal);
     signal?.throwIfAborted();
-    await attempt(Deno.rename(temp, target));
-    renamed = true;
+    const mode = target.info?.mode;
+    if (typeof mode === "number" && Deno.build.os !== "windows") {
+      await attempt(path, Deno.chmod(temp, mode & 0o7777));
+    }
+    renamed = await attempt(path, replace ? rename(temp, target.path) : claim(temp, target.path));
   } finally {
     // The error that led here says more than one of the clean-up.
     if (!renamed) await Deno.remove(temp).catch(() => {});
+  }
+}
+
+/** Writes pieces as they come, and closes the file. */
+async function writeAll(
+  path: string,
+  file: Deno.FsFile,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    for await (const bytes of pieces) {
+      signal?.throwIfAborted();
+      for (let at = 0; at < bytes.length;) {
+        at += await attempt(path, file.write(bytes.subarray(at)));
+      }
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/** Waits for a step of a write, and names the path if it fails. */
+function attempt<T>(path: string, step: Promise<T>): Promise<T> {
+  return step.catch((error) => {
+    throw writeError(path, error);
+  });
+}
+
+async function rename(temp: string, target: string): Promise<true> {
+  await Deno.rename(temp, target);
+  return true;
+}
+
+/** Gives a file its name unless another program took it meanwhile; returns whether the temporary name is gone. */
+async function claim(temp: string, target: string): Promise<boolean> {
+  try {
+    await Deno.link(temp, target);
+    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw error;
+    // the file system has no hard links
+    if (await Deno.lstat(target).then(() => true, () => false)) {
+      throw new Deno.errors.AlreadyExists();
+    }
+    return await rename(temp, target);
   }
 }
 
@@ -187,19 +232,33 @@ function isMissing(error: unknown): boolean {
   return error instanceof FileError && error.code === "file-not-found";
 }
 
-/** Follows links, and refuses what a rename would destroy, such as a folder or a device. */
-async function resolveTarget(path: string): Promise<string> {
-  let isFile = false;
+/** More links than a system follows. */
+const MAX_LINKS = 40;
+
+/** Follows links to the end, which may not exist yet. @throws {FileError} `not-a-file`: it is a folder. */
+async function resolveTarget(
+  path: string,
+): Promise<{ readonly path: string; readonly info: Deno.FileInfo | null }> {
+  const refuse = (): never => {
+    throw new FileError("not-a-file", `Cannot write ${quote(path)}: it is not a file; add a name`);
+  };
   let target = path;
   try {
-    target = await Deno.realPath(path);
-    isFile = (await Deno.stat(target)).isFile;
+    const info = await Deno.stat(path);
+    if (info.isDirectory) return refuse();
+    return { path: info.isFile ? await Deno.realPath(path) : path, info };
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw writeError(path, error);
-    isFile = /[^/\\]$/.test(path);
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw error instanceof FileError ? error : writeError(path, error);
+    }
   }
-  if (isFile) return target;
-  throw new FileError("not-a-file", `Cannot write ${quote(path)}: it is not a file; add a name`);
+  if (!/[^/\\]$/.test(path)) return refuse();
+  for (let i = 0; i < MAX_LINKS; i++) {
+    const next = await Deno.readLink(target).catch(() => null);
+    if (next === null) return { path: target, info: null };
+    target = resolve(dirname(target), next);
+  }
+  throw writeError(path, new Error("too many levels of links"));
 }
 
 function readError(path: string, cause: unknown): FileError {
@@ -217,6 +276,9 @@ function readError(path: string, cause: unknown): FileError {
 function writeError(path: string, cause: unknown): FileError {
   const start = `Cannot write ${quote(path)}: `;
   const folder = quote(dirname(path));
+  if (cause instanceof Deno.errors.AlreadyExists) {
+    return new FileError("exists", `${start}it exists already`, { cause });
+  }
   if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
     const message = `${start}folder ${folder} does not exist; create it first`;
     return new FileError("folder-missing", message, { cause });

@@ -7,7 +7,7 @@ import { decodePng, readPngText } from "../../model/image/png.ts";
 import { ended, filesIn, inFolder, start } from "./process.ts";
 
 /** Runs the command line where nothing should go wrong. */
-async function draw(cwd: string, ...args: string[]): Promise<string> {
+async function run(cwd: string, ...args: string[]): Promise<string> {
   const { code, out, err, said } = await ended(start(["generate", ...args], { cwd }));
   assertEquals([code, said], [0, []], err);
   return out;
@@ -16,7 +16,7 @@ async function draw(cwd: string, ...args: string[]): Promise<string> {
 Deno.test("generate: a batch, its trace, and each image again from its own parameters", () =>
   inFolder(async (cwd) => {
     const report = JSON.parse(
-      await draw(
+      await run(
         cwd,
         ...["Red Apple", "-n", "pizza, cut", "-b", "2", "-s", "6", "--cfg-scale", "3,2.5,2,9"],
         ...["--cfg-until", "3", "--fast", "prune,kv"],
@@ -33,7 +33,7 @@ Deno.test("generate: a batch, its trace, and each image again from its own param
     const of = parseParameters(readPngText(file).parameters!);
     assertEquals(report.images[1].parameters, readPngText(file).parameters);
     assertEquals([of.cfgScale, of.fast], [[3, 2.5, 2, 1], ["kv", "prune"]]);
-    await draw(
+    await run(
       cwd,
       ...["-p", of.prompt!, `-n${of.negativePrompt}`, "-s", `${of.seed}`],
       ...["--cfg-scale", `${of.cfgScale}`, "--tau", `${of.tau}`, "--top-p", `${of.topP}`],
@@ -43,7 +43,7 @@ Deno.test("generate: a batch, its trace, and each image again from its own param
     assertEquals(await Deno.readFile(join(cwd, "output.png")), file);
 
     // the bits of the trace make the same images, whatever the seed
-    await draw(cwd, "pizza", "-b", "2", "-s", "-1", "--force-bits", "t.safetensors", "-o", "f.png");
+    await run(cwd, "pizza", "-b", "2", "-s", "-1", "--force-bits", "t.safetensors", "-o", "f.png");
     const pixels = async (name: string) => decodePng(await Deno.readFile(join(cwd, name))).rgba;
     assertEquals(await pixels("f-2.png"), await pixels("x-2.png"));
     const names = ["f-1.png", "f-2.png", "output.png", "t.safetensors", "x-1.png", "x-2.png"];
@@ -70,7 +70,7 @@ Deno.test("generate: features and uniforms from files", () =>
     }));
     await Deno.writeFile(join(cwd, "u.safetensors"), encodeSafetensors(uniforms));
     const files = ["--text-features", "f.safetensors", "--sampler-uniforms", "u.safetensors"];
-    const out = await draw(cwd, ...files, "--trace", "t.safetensors");
+    const out = await run(cwd, ...files, "--trace", "t.safetensors");
     assertEquals(out, "output-1.png\noutput-2.png\n");
     const trace = await openTensorFile(join(cwd, "t.safetensors"));
     assertEquals(await trace.readFloat32("text.features"), features);

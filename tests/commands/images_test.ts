@@ -288,7 +288,11 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["encode"], 2, "Cannot encode nothing: give one image"],
       [["encode", at("ok.png"), at("ok.png")], 2, "Cannot encode 2 files: give one image"],
       [["encode", at("ok.bits.safetensors")], 2, "it is bits already"],
-      [["encode", at("ok.png"), "-o", x], 2, "bits are a file in .bits.safetensors"],
+      [
+        ["encode", at("ok.png"), "-o", x],
+        2,
+        "bits are safetensors files, use a name in .safetensors",
+      ],
       [["encode", at("ok.png"), "--scales", "9"], 2, "Cannot take 9 scales: the image has 4"],
       [
         ["encode", at("ok.png"), "-W", "64", "-H", "64", "--vae-schedule", "1x1"],
@@ -297,7 +301,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       ],
       [["encode", at("ok.png"), "--vae-schedule", "1x1,a"], 2, '"a" is no scale'],
       [["encode", at("ok.png"), "-o", "no/x.bits.safetensors"], 1, 'folder "no" does not exist'],
-      [["decode", at("ok.png")], 2, "it is an image; encode it, or reconstruct it"],
+      [["decode", at("ok.png")], 2, "it is an image; encode or reconstruct it"],
       [["decode", at("d16.safetensors")], 2, "it has 16 bits a position"],
       [["decode", join(MODEL, "vae.safetensors")], 2, "it is not a bits file"],
       [["reconstruct", at("ok.bits.safetensors")], 2, "it is bits; decode them"],
@@ -325,15 +329,23 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["generate", "cat", "--animate", "output.png"], 2, 'Cannot write "output.png" twice'],
       [["generate", "cat", "--animate", "x.gif"], 2, "images are PNG files"],
     ];
-    for (const [args, code, message] of cases) {
-      const io = fakeIo();
-      assertEquals(await main(args, io), code, io.errors());
-      const lines = io.errors().trim().split("\n").filter((line) => !line.startsWith("Loading "));
-      assertEquals(lines.length, 1, io.errors());
-      assert(lines[0]!.startsWith("error: ") && lines[0]!.includes(message), io.errors());
-      assertEquals(io.text(), "");
+    // relative names lie in a folder of the test's own
+    const before = filesIn(folder);
+    const cwd = Deno.cwd();
+    try {
+      Deno.chdir(folder);
+      for (const [args, code, message] of cases) {
+        const io = fakeIo();
+        assertEquals(await main(args, io), code, io.errors());
+        const lines = io.errors().trim().split("\n").filter((line) => !line.startsWith("Loading "));
+        assertEquals(lines.length, 1, io.errors());
+        assert(lines[0]!.startsWith("error: ") && lines[0]!.includes(message), io.errors());
+        assertEquals(io.text(), "");
+      }
+    } finally {
+      Deno.chdir(cwd);
     }
-    assertEquals(filesIn(Deno.cwd()).filter((name) => /^(x|output)\./.test(name)), []);
+    assertEquals(filesIn(folder), before);
     // the same once as users see it
     await refuses(["encode", at("cmyk")], 1, "convert it to RGB");
     await refuses(["generate", "cat", "-i", at("ok.png"), "--strength", "-1"], 2, "from 0 to 1");

@@ -27,7 +27,9 @@ Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", (
     assertStringIncludes(own.out, "emoji-nano as f32, all parts in memory");
     assert(/^Peak \d+ MB\nWith --staged \d+ MB$/m.test(own.out), own.out);
     assert(
-      /^Transformer 0\.0\d+ TFLOP of linear layers, 0\.0\d+ of attention$/m.test(own.out),
+      /^Transformer 0\.0\d+ TFLOP of linear layers, 0\.0\d+ of attention, per image$/m.test(
+        own.out,
+      ),
       own.out,
     );
   }));
@@ -58,16 +60,16 @@ Deno.test("plan: stages what does not fit, and says in one line what would", () 
     }
   }));
 
-Deno.test("generate: --max-vram draws the same image in stages, or leaves no file", () =>
+Deno.test("generate: --max-vram generates the same image in stages, or leaves no file", () =>
   inFolder(async (cwd) => {
-    const draw = (...args: string[]) =>
+    const run = (...args: string[]) =>
       ended(start(["generate", "red apple", "-s", "3", ...args], { cwd }));
-    assertEquals((await draw("-o", "whole.png")).code, 0);
-    const staged = await draw("-o", "staged.png", "--max-vram", "32M");
+    assertEquals((await run("-o", "whole.png")).code, 0);
+    const staged = await run("-o", "staged.png", "--max-vram", "32M");
     assertEquals(staged.code, 0, staged.err);
     const read = (name: string) => Deno.readFile(join(cwd, name));
     assertEquals(await read("staged.png"), await read("whole.png"));
-    const none = await draw("-o", "none.png", "--max-vram", "1M");
+    const none = await run("-o", "none.png", "--max-vram", "1M");
     assertEquals([none.code, none.said.length], [1, 1]);
     assertStringIncludes(none.err, "error: Cannot fit emoji-nano into 1 MB");
     assertEquals(filesIn(cwd), ["staged.png", "whole.png"]);

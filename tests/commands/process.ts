@@ -102,17 +102,25 @@ export async function refuses(
 }
 
 /** A terminal that remembers. */
-export function fakeIo(): Io & { text(): string; errors(): string } {
+export function fakeIo(
+  stdin = new Uint8Array(),
+): Io & { text(): string; errors(): string; bytes(): Uint8Array<ArrayBuffer> } {
   const out: string[] = [];
   const err: string[] = [];
+  const files: Uint8Array<ArrayBuffer>[] = [];
   return {
     out: (line) => void out.push(`${line}\n`),
-    outBytes: () => {},
+    outBytes: (bytes) => void files.push(bytes.slice()),
     err: (text) => void err.push(text),
+    stdin: () => ReadableStream.from([stdin]),
+    inIsTerminal: false,
     outIsTerminal: false,
     errIsTerminal: false,
+    columns: () => 80,
+    style: { quiet: false, verbose: false, colour: false },
     signal: new AbortController().signal,
     text: () => out.join(""),
     errors: () => err.join(""),
+    bytes: () => files[0] ?? new Uint8Array(),
   };
 }

@@ -79,7 +79,7 @@ Deno.test("pull downloads a model and converts it, once", () =>
     const requests = hub.tokens.length;
     assertEquals(await pullTiny(hub, folder), {
       code: 0,
-      out: `${model}: tiny is there already\n`,
+      out: `${model}: tiny exists already\n`,
       err: "",
     });
     assertEquals(hub.tokens.length, requests);
@@ -169,7 +169,7 @@ Deno.test("pull tells failures in one line", () =>
   }));
 
 Deno.test({
-  name: "pull keeps what it has at Ctrl-C, and says how to go on",
+  name: "pull keeps what it has at Ctrl-C, and says how to continue",
   ignore: Deno.build.os === "windows", // a child cannot be sent Ctrl-C
   fn: () =>
     inFolder(async (cwd) => {
@@ -194,7 +194,7 @@ Deno.test({
       process.kill("SIGINT");
       const { code, err } = await ended(process);
       assertEquals(code, 130, err);
-      const end = "What was downloaded is kept: run the same command to go on\nInterrupted\n";
+      const end = "What was downloaded is kept: run the same command to continue\nInterrupted\n";
       assert(err.endsWith(end), err);
       assertEquals(await size(), 20_000);
       assertEquals(filesIn(cwd), ["hf"]);

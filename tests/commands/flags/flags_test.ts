@@ -1,23 +1,13 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  help,
-  numbers,
-  on,
-  oneOf,
-  parseFlags,
-  path,
-  seed,
-  text,
-  UsageError,
-  whole,
-} from "../../../commands/flags/flags.ts";
+import { help, parseFlags, UsageError } from "../../../commands/flags/flags.ts";
+import { numbers, on, oneOf, path, seed, text, whole } from "../../../commands/flags/types.ts";
 
 const SPEC = {
-  name: "draw",
-  summary: "Draws.",
+  name: "paint",
+  summary: "Paints.",
   words: "[WORDS]",
   flags: {
-    "prompt": { alias: "p", type: text, many: true, help: "What to draw" },
+    "prompt": { alias: "p", type: text, many: true, help: "What to paint" },
     "seed": { alias: "s", type: seed, help: "Seed" },
     "width": { alias: "W", type: whole, help: "Width" },
     "tau": { type: numbers, help: "Temperature" },
@@ -54,14 +44,17 @@ Deno.test("parseFlags() lets the last of several values count", () => {
 Deno.test("parseFlags() refuses with one line", () => {
   const refuses = (args: string[], message: string) =>
     assertEquals(assertThrows(() => parse(...args), UsageError).message, message);
-  refuses(["--sed", "3"], "Unknown flag --sed for draw: did you mean --seed?");
-  refuses(["--tua=3"], "Unknown flag --tua for draw: did you mean --tau?");
-  refuses(["-x"], "Unknown flag -x for draw: see --help");
-  refuses(["-x5"], "Unknown flag -x for draw: see --help");
-  refuses(["--toString", "3"], "Unknown flag --toString for draw: see --help");
-  refuses(["--secre"], "Unknown flag --secre for draw: see --help");
-  refuses(["--seed"], `Flag --seed for draw needs a value: ${seed.need}`);
-  refuses(["-p", "--seed", "3"], "Flag -p for draw needs a value: text");
+  refuses(["--sed", "3"], "Unknown flag --sed for paint: did you mean --seed?");
+  refuses(["--tua=3"], "Unknown flag --tua for paint: did you mean --tau?");
+  refuses(["--out", "x"], "Unknown flag --out for paint: did you mean --output?");
+  refuses(["--temperature", "1"], "Unknown flag --temperature for paint: did you mean --tau?");
+  refuses(["--cfg", "2"], "Unknown flag --cfg for paint: see --help");
+  refuses(["-x"], "Unknown flag -x for paint: see --help");
+  refuses(["-x5"], "Unknown flag -x for paint: see --help");
+  refuses(["--toString", "3"], "Unknown flag --toString for paint: see --help");
+  refuses(["--secre"], "Unknown flag --secre for paint: see --help");
+  refuses(["--seed"], `Flag --seed for paint needs a value: ${seed.need}`);
+  refuses(["-p", "--seed", "3"], "Flag -p for paint needs a value: text");
   refuses(["-W", "1.5"], 'Cannot read --width "1.5": it must be a whole number');
   refuses(["-s", "-2"], `Cannot read --seed "-2": it must be ${seed.need}`);
   refuses(["-s", `${2n ** 64n}`], `Cannot read --seed "${2n ** 64n}": it must be ${seed.need}`);
@@ -75,13 +68,13 @@ Deno.test("parseFlags() refuses words where a command takes none", () => {
     () => parseFlags({ ...SPEC, words: "" }, ["apple"]),
     UsageError,
   );
-  assertEquals(error.message, 'Cannot use "apple": draw takes flags only, see --help');
+  assertEquals(error.message, 'Cannot use "apple": paint takes flags only, see --help');
 });
 
 Deno.test("help() shows each flag", () => {
   assertEquals(parse("--help", "-W", "x").help, true);
   const shown = help({ ...SPEC, notes: ["Note"] });
-  assertStringIncludes(shown, "Usage: bitwise draw [FLAGS] [WORDS]");
+  assertStringIncludes(shown, "Usage: bitwise paint [FLAGS] [WORDS]");
   assertStringIncludes(shown, "  -p, --prompt TEXT   ");
   assertStringIncludes(shown, "      --tau N[,N…]    ");
 });

@@ -1,0 +1,114 @@
+/**
+ * How the text of a flag becomes its value.
+ *
+ * @module
+ */
+
+/** How the text of a flag becomes its value. */
+export interface FlagType<T> {
+  /** What stands for the value in the help; absent for a switch. */
+  readonly value?: string;
+  /** What the text must be, for messages. */
+  readonly need: string;
+  /** Returns the value, or `undefined` if the text is not one. */
+  read(text: string): T | undefined;
+}
+
+/** Any text. */
+export const text: FlagType<string> = { value: "TEXT", need: "text", read: (given) => given };
+
+/** The name of a file or folder. */
+export const path: FlagType<string> = {
+  value: "FILE",
+  need: "a file name",
+  read: (given) => given || undefined,
+};
+
+/** A whole number. */
+export const whole: FlagType<number> = {
+  value: "N",
+  need: "a whole number",
+  read: (given) => /^-?\d{1,15}$/.test(given) ? Number(given) : undefined,
+};
+
+/** A whole number within limits. */
+export function wholeFrom(least: number, most: number): FlagType<number> {
+  return {
+    value: "N",
+    need: `a whole number from ${least} to ${most}`,
+    read(given) {
+      const value = whole.read(given);
+      return value !== undefined && value >= least && value <= most ? value : undefined;
+    },
+  };
+}
+
+/** A number. */
+export const number: FlagType<number> = {
+  value: "N",
+  need: "a number",
+  read: (given) => given.trim() && Number.isFinite(Number(given)) ? Number(given) : undefined,
+};
+
+/** A whole number, or several. */
+export const wholes: FlagType<number | number[]> = {
+  value: "N[,N…]",
+  need: "a whole number, or a comma-separated list",
+  read(given) {
+    const list = given.split(",").map(whole.read);
+    if (list.includes(undefined)) return undefined;
+    return list.length === 1 ? list[0] : list as number[];
+  },
+};
+
+/** A number, or one for each scale. */
+export const numbers: FlagType<number | number[]> = {
+  value: "N[,N…]",
+  need: "a number, or a comma-separated list of one per scale",
+  read(given) {
+    const list = given.split(",").map(number.read);
+    if (list.includes(undefined)) return undefined;
+    return list.length === 1 ? list[0] : list as number[];
+  },
+};
+
+/** A seed of 64 bits, or −1. */
+export const seed: FlagType<bigint> = {
+  value: "N",
+  need: "a whole number from 0 to 2^64 - 1, or -1 for a random one",
+  read: (given) =>
+    /^-1$|^\d{1,20}$/.test(given) && BigInt(given) < 2n ** 64n ? BigInt(given) : undefined,
+};
+
+/** Returns the seed that {@link seed} stands for: a random one for −1. */
+export function chosenSeed(given: bigint | undefined): bigint | undefined {
+  return given === -1n ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!) : given;
+}
+
+/** Returns a seed for JSON: a string if it is too large for a number. */
+export function jsonSeed(value: bigint): number | string {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `${value}`;
+}
+
+/** A number of bytes, in decimal units. */
+export const bytes: FlagType<number> = {
+  value: "SIZE",
+  need: "a size, such as 8G or 500M",
+  read(given) {
+    const [, count = "", unit = ""] = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/i.exec(given) ?? [];
+    const power = ["", "k", "m", "g", "t"].indexOf(unit.toLowerCase());
+    return Number(count) > 0 ? Number(count) * 1000 ** power : undefined;
+  },
+};
+
+/** A switch: true if it is there. */
+export const on: FlagType<boolean> = { need: "true or false", read: (given) => given === "true" };
+
+/** One of a few words. */
+export function oneOf<const T extends string>(...words: T[]): FlagType<T> {
+  return {
+    value: words.join("|"),
+    need: words.join(" or "),
+    read: (given) => words.find((word) => word === given),
+  };
+}

@@ -1,0 +1,193 @@
+import { readNegativePrompt, readPrompts } from "./prompts.ts";
+import { Previews } from "./previews.ts";
+import { UsageError } from "../flags/flags.ts";
+import type { Given } from "../flags/generate_flags.ts";
+import { chosenSeed } from "../flags/types.ts";
+import { type Input, readImageFile, readInput } from "../io/images.ts";
+import type { Io } from "../io/io.ts";
+import { chooseModel, type ModelChoice } from "../io/model.ts";
+import { Output, type Target } from "../io/output.ts";
+import { checkScales, readBits, readFeatures, readUniforms } from "../io/tensor_files.ts";
+import type { EditOptions } from "../../model/generate/editing.ts";
+import { makePlan, type Plan, type SamplingOptions } from "../../model/generate/plan.ts";
+
+/** Flags that say the same thing in two ways. */
+const EXCLUSIVE = [
+  ["negative-prompt", "negative-features"],
+  ["negative-prompt", "negative-prompt-file"],
+  ["negative-prompt-file", "negative-features"],
+  ["schedule", "width"],
+  ["schedule", "height"],
+  ["strength", "keep-scales"],
+  ["init-img", "force-bits"],
+] as const;
+
+/** Flags that mean nothing without an image to start from. */
+const EDITING = ["mask", "strength", "keep-scales"] as const;
+
+/** The most images of a command: a mistyped number is refused at once. */
+const MAX_IMAGES = 99_999;
+
+/** All that is known, and checked, before the model is loaded. */
+export interface Request {
+  readonly given: Given;
+  readonly choice: ModelChoice;
+  readonly prompts: readonly string[];
+  readonly negativePrompt?: string;
+  /** Images of each prompt. */
+  readonly batchCount: number;
+  /** Number of images. */
+  readonly count: number;
+  /** Seed of the first image. */
+  readonly seed: bigint;
+  readonly sampling: SamplingOptions;
+  readonly edit: EditOptions;
+  readonly tensors: Tensors;
+  /** The plan of one image of each prompt. */
+  readonly plan: Plan;
+  /** Whether the parts of the model take turns in memory. */
+  readonly staged: boolean;
+  readonly output: Output;
+  readonly targets: readonly Target[];
+  readonly trace: Target | null;
+  readonly previews: Previews | null;
+}
+
+type Tensors = Awaited<ReturnType<typeof readTensors>>;
+
+/**
+ * Checks everything that can be checked without the model, cheapest first.
+ *
+ * @param init An image that was read already, in place of `--init-img`.
+ */
+export async function prepare(
+  given: Given,
+  words: readonly string[],
+  io: Io,
+  init?: Input,
+): Promise<Request> {
+  const { "batch-count": batchCount = 1 } = given;
+  checkFlags(given, init, batchCount);
+  const prompts = await readPrompts(given, words, io);
+  const negativePrompt = await readNegativePrompt(given, io);
+  const tensors = await readTensors(given);
+  const edit = await readEdit(given, io, init);
+  const texts = tensors.textFeatures?.lens.length ?? prompts.length;
+  const count = texts * batchCount;
+  if (count > MAX_IMAGES) {
+    throw new UsageError(`Cannot generate ${count} images: at most ${MAX_IMAGES}`);
+  }
+  const output = new Output(io, given);
+  const { output: name = "output.png", "output-begin-idx": begin, trace } = given;
+  const targets = await output.choose(name, { count, begin });
+  const previews = await Previews.open(given, count, output);
+  const traced = trace === undefined ? null : await output.chooseOne(trace, { kind: "tensors" });
+  const choice = await chooseModel(given);
+  const sampling = samplingOf(given);
+  const plan = makePlan(choice.config, { ...sampling, batchCount }, texts);
+  await checkTensors(choice, tensors, plan);
+  await checkEdit(choice, sampling, edit);
+  const staged = await mustStage(given, choice, sampling, edit);
+  const seed = chosenSeed(given.seed) ?? BigInt(choice.config.defaults.seed);
+  return {
+    ...{ given, choice, prompts, negativePrompt, batchCount, count, seed, sampling, edit, tensors },
+    ...{ plan, staged, output, targets, trace: traced, previews },
+  };
+}
+
+function checkFlags(given: Given, init: Input | undefined, batchCount: number): void {
+  for (const [one, other] of EXCLUSIVE) {
+    if (given[one] === undefined || given[other] === undefined) continue;
+    throw new UsageError(`Cannot use --${one} and --${other} together: give one of them`);
+  }
+  if (batchCount < 1 || batchCount > MAX_IMAGES) {
+    throw new UsageError(
+      `Cannot generate ${batchCount} images: --batch-count must be 1 to ${MAX_IMAGES}`,
+    );
+  }
+  const alone = EDITING.find((name) => given[name] !== undefined);
+  if (alone && !init && given["init-img"] === undefined) {
+    throw new UsageError(`Cannot use --${alone} alone: give an image with --init-img`);
+  }
+}
+
+async function readTensors(given: Given) {
+  const read = <T>(file: string | undefined, reader: (path: string) => Promise<T>) =>
+    file === undefined ? undefined : reader(file);
+  return {
+    textFeatures: await read(given["text-features"], readFeatures),
+    negativeFeatures: await read(given["negative-features"], readFeatures),
+    uniforms: await read(given["sampler-uniforms"], readUniforms),
+    forceBits: await read(given["force-bits"], readBits),
+  };
+}
+
+/** The image to edit, and which part of it may change. */
+async function readEdit(given: Given, io: Io, init: Input | undefined): Promise<EditOptions> {
+  const { "init-img": path, mask, strength, "keep-scales": keepScales } = given;
+  if (path === undefined && init === undefined) return {};
+  return {
+    init: init ?? await readInput(path!, io),
+    ...mask !== undefined && { mask: await readImageFile(mask, io) },
+    strength,
+    keepScales,
+  };
+}
+
+function samplingOf(given: Given): SamplingOptions {
+  return {
+    cfgScale: given["cfg-scale"],
+    cfgUntil: given["cfg-until"],
+    fast: given.fast,
+    tau: given.tau,
+    topK: given["top-k"],
+    topP: given["top-p"],
+    greedy: given.greedy,
+    cfgInsertionLayer: given["cfg-insertion-layer"],
+    schedule: given.schedule,
+    width: given.width,
+    height: given.height,
+    trace: given.trace !== undefined,
+  };
+}
+
+/** Checks the shapes of files against the plan. @throws {InputError} They do not fit. */
+function checkTensors(
+  { config }: ModelChoice,
+  { uniforms, forceBits }: Tensors,
+  { schedule, images }: Plan,
+): void {
+  for (const scales of [uniforms, forceBits]) {
+    if (scales) checkScales(scales, schedule, images, config.transformer.d_vae);
+  }
+}
+
+/** Checks an edit before the model is loaded. @throws {InputError} It cannot be made. */
+async function checkEdit(
+  { config }: ModelChoice,
+  sampling: SamplingOptions,
+  edit: EditOptions,
+): Promise<void> {
+  if (!edit.init) return;
+  const { planEdit } = await import("../../model/generate/editing.ts");
+  await planEdit(config, { ...sampling, ...edit });
+}
+
+/**
+ * Whether the parts of the model must take turns within `--max-vram`.
+ *
+ * @throws {OutOfMemoryError} Even that is not enough for one image.
+ */
+async function mustStage(
+  given: Given,
+  { config, storedType }: ModelChoice,
+  sampling: SamplingOptions,
+  edit: EditOptions,
+): Promise<boolean> {
+  const limit = given["max-vram"];
+  if (limit === undefined) return false;
+  const { fitMemory } = await import("../../model/memory_plan.ts");
+  const type = given.type ?? storedType;
+  const options = { ...sampling, type, edit: edit.init !== undefined };
+  return (await fitMemory(config, options, limit)).staged;
+}

@@ -1,0 +1,65 @@
+import type { Command } from "./command.ts";
+
+/** A command by its name: one line about it, and its code, which is loaded when it is called. */
+export interface Entry {
+  /** What it does, in one line. */
+  readonly summary: string;
+  /** Loads it: help needs no GPU, inspection no model. */
+  readonly load: () => Promise<Command>;
+}
+
+/** The commands in the order of the help. */
+export const COMMANDS: Readonly<Record<string, Entry>> = {
+  generate: {
+    summary: "Generate images from a prompt",
+    load: async () => (await import("./generate.ts")).generate,
+  },
+  demo: {
+    summary: "Generate a few prompts side by side",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+  encode: {
+    summary: "Encode an image as bits",
+    load: async () => (await import("./encode.ts")).encode,
+  },
+  decode: {
+    summary: "Decode bits to an image",
+    load: async () => (await import("./decode.ts")).decode,
+  },
+  reconstruct: {
+    summary: "Encode and decode an image, and measure what is lost",
+    load: async () => (await import("./reconstruct.ts")).reconstruct,
+  },
+  variations: {
+    summary: "Keep an image's first scales and generate the others anew",
+    load: async () => (await import("./variations.ts")).variations,
+  },
+  interpolate: {
+    summary: "Decode images between two images",
+    load: async () => (await import("./interpolate.ts")).interpolate,
+  },
+  analyze: {
+    summary: "Measure which scales of images matter, bit by bit",
+    load: async () => (await import("./analyze.ts")).analyze,
+  },
+  inspect: {
+    summary: "Show what is in a model folder, a safetensors or bits file, or a PNG",
+    load: async () => (await import("./inspect.ts")).inspect,
+  },
+  convert: {
+    summary: "Convert a PyTorch checkpoint to safetensors, or a release to a model folder",
+    load: async () => (await import("./convert.ts")).convert,
+  },
+  pull: {
+    summary: "Download a published model and convert it",
+    load: async () => (await import("./pull.ts")).pull,
+  },
+  plan: {
+    summary: "Compute the memory and arithmetic of a generation",
+    load: async () => (await import("./plan.ts")).plan,
+  },
+  doctor: {
+    summary: "Check the GPU and the model, and name what is missing",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+};
