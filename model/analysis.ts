@@ -12,6 +12,9 @@ import type { Grid } from "./config/grid.ts";
 import { decibels, squaredError } from "./image/metrics.ts";
 import type { Image } from "./image/png.ts";
 
+export type { EditPlan, GenerationPlan } from "./generate/editing.ts";
+export type { Plan } from "./generate/plan.ts";
+export { planGeneration } from "./generate/plan_generation.ts";
 export { psnr, ssim } from "./image/metrics.ts";
 export {
   fitMemory,

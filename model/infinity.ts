@@ -6,17 +6,18 @@ import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/check_tensors.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { checkGenerateOptions, checkLoadOptions } from "./generate/check_options.ts";
+import { checkLoadOptions } from "./generate/check_options.ts";
 import { DecodedImage } from "./generate/decoded_image.ts";
-import { type Encode, planDrawing } from "./generate/editing.ts";
+import { type Encode, forceInit } from "./generate/editing.ts";
 import { generate, outcome, type SampledScale, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import { imageBitsOf, imagesOf, Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { FolderSource, type Lease, Parts, type PartSource } from "./generate/parts.ts";
 import type { Plan } from "./generate/plan.ts";
+import { planGeneration } from "./generate/plan_generation.ts";
 import { SyntheticSource, WordTokenizer } from "./generate/synthetic.ts";
-import { promptsOf, TextSide } from "./generate/text_side.ts";
+import { TextSide } from "./generate/text_side.ts";
 import { savedTuning } from "./generate/tuning.ts";
 import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
@@ -325,7 +326,7 @@ export class InfinityModel {
     this.#last = promise;
     await before;
     try {
-      return yield* this.#draw(options, steps);
+      return yield* this.#generate(options, steps);
     } catch (error) {
       if (error instanceof OutOfMemoryError) this.device.recover();
       throw error;
@@ -334,20 +335,19 @@ export class InfinityModel {
     }
   }
 
-  async *#draw(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
-    checkGenerateOptions(options);
-    options.signal?.throwIfAborted();
-    options.onStage?.("text");
-    const began = performance.now();
+  async *#generate(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+    const { signal, onStage, batchCount = 1 } = options;
     const { config, device } = this;
-    const { batchCount = 1 } = options;
-    const sources = options.textFeatures?.lens.length ?? promptsOf(options).length;
+    const began = performance.now();
+    const planned = options.plan ?? await planGeneration(config, options);
+    signal?.throwIfAborted();
+    onStage?.("text");
     const encode: Encode = (image, how) => this.encode(image, how);
-    const plan = await planDrawing(config, options, sources, encode);
+    const plan = await forceInit(config, planned, encode, signal);
     const warnings = [...plan.warnings];
     const guided = plan.guidedScales > 0;
     const warn = (line: string) => warnings.push(line);
-    const batch = { batchCount, guided, warn, onStage: options.onStage };
+    const batch = { batchCount, guided, warn, onStage };
     const { text, prompts, transformer } = await this.#text.texts(options, batch);
     const textDone = performance.now();
     let vae: Lease<VaeDecoder> | undefined;
@@ -355,19 +355,19 @@ export class InfinityModel {
       const preview = async () => (vae ??= await this.parts.lease("vae")).part;
       const final = () => {
         transformer.end();
-        options.onStage?.("vae");
+        onStage?.("vae");
         return preview();
       };
       const decoder = { preview, final };
-      const drawing = generate(device, transformer.part, decoder, text, plan, options, steps);
-      let next = await drawing.next();
+      const run = generate(device, transformer.part, decoder, text, plan, options, steps);
+      let next = await run.next();
       try {
-        for (; !next.done; next = await drawing.next()) {
+        for (; !next.done; next = await run.next()) {
           yield this.#step(plan, next.value);
         }
       } finally {
         // frees what it holds where the caller has left the loop
-        if (!next.done) await drawing.return(undefined as never);
+        if (!next.done) await run.return(undefined as never);
       }
       const images = imagesOf(next.value, plan, {
         config,
@@ -375,7 +375,7 @@ export class InfinityModel {
         prompts,
         negativePrompt: options.negativePrompt,
         cfgInsertionLayer: options.cfgInsertionLayer,
-        keepScales: plan.keepScales,
+        keepScales: planned.edit?.keepScales,
         masked: options.mask !== undefined,
       });
       const ended = performance.now();

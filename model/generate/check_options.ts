@@ -80,6 +80,7 @@ const GENERATE = {
   strength: number,
   keepScales: number,
   preview: flag,
+  plan: object,
   onProgress: callback,
   onStage: callback,
   signal,

@@ -19,7 +19,7 @@ import {
   isBits,
   planEncode,
 } from "./image_input.ts";
-import { makePlan, type Plan, type SamplingOptions } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import type { Image } from "../image/png.ts";
 import { readImage } from "../image/read_image.ts";
 import { fitMask } from "../image/resize.ts";
@@ -116,30 +116,32 @@ export async function planEdit(
 /** Turns an image into bits: {@link InfinityModel.encode}. */
 export type Encode = (image: ImageInput, options: EncodeOptions) => Promise<ImageBits>;
 
+/** A generation that was checked against a model's config. */
+export interface GenerationPlan {
+  /** Options with all defaults filled in. */
+  readonly plan: Plan;
+  /** The edit, if there is an image to start from. */
+  readonly edit: EditPlan | null;
+}
+
 /**
- * Checks all options of a drawing and, if an image is edited, reads it: its bits are those that are forced.
+ * Encodes the image that an edit starts from, unless it is bits already, and forces what is kept of it.
  *
- * @throws {InputError} as {@link makePlan} and {@link planEdit} do.
+ * @returns The plan with the bits to force.
  */
-export async function planDrawing(
+export async function forceInit(
   config: ModelConfig,
-  options: EditOptions & SamplingOptions & Pick<EncodeOptions, "signal">,
-  prompts: number,
+  { plan, edit }: GenerationPlan,
   encode: Encode,
-): Promise<Plan & { readonly keepScales?: number }> {
-  const edit = await planEdit(config, options);
-  if (!edit) return makePlan(config, options, prompts);
-  if (options.forceBits) {
-    refuse("bad-value", "Cannot force bits and edit an image: give one of them");
-  }
-  const { init, schedule, keepScales } = edit;
-  const { width: _, height: __, ...rest } = options;
-  const plan = makePlan(config, { ...rest, schedule }, prompts);
-  // nothing of it stays: it need not be read
-  if (keepScales === 0 && !edit.free) return { ...plan, keepScales };
-  const whole = { schedule: vaeSchedule(config, schedule), signal: options.signal };
-  const bits = "scales" in init ? init : await encode(init, whole);
-  return { ...plan, forceBits: forcedBits(config, edit, bits, plan.images), keepScales };
+  signal?: AbortSignal,
+): Promise<Plan> {
+  // where nothing is kept, the image need not be encoded
+  if (!edit || (edit.keepScales === 0 && !edit.free)) return plan;
+  const { init, schedule } = edit;
+  const bits = isBits(init)
+    ? init
+    : await encode(init, { schedule: vaeSchedule(config, schedule), signal });
+  return { ...plan, forceBits: forcedBits(config, edit, bits, plan.images) };
 }
 
 /**

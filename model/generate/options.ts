@@ -1,7 +1,7 @@
 import type { Device } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ImageBits } from "../bits/image_bits.ts";
-import type { EditOptions } from "./editing.ts";
+import type { EditOptions, GenerationPlan } from "./editing.ts";
 import type { SamplingOptions } from "./plan.ts";
 import type { Hooks } from "./progress.ts";
 import type { TextOptions } from "./text_side.ts";
@@ -36,6 +36,8 @@ export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptio
    * {@link Step.image} need not. A model in stages then holds its VAE beside the transformer.
    */
   readonly preview?: boolean;
+  /** What {@link planGeneration} returned for the same options, which are then not checked again. */
+  readonly plan?: GenerationPlan;
 }
 
 /** A scale of an image that is being drawn. */

@@ -5,6 +5,7 @@ import { type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { Result } from "../../../model/generate/images.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
+import { planGeneration } from "../../../model/generate/plan_generation.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../kernels/harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
@@ -199,4 +200,20 @@ Deno.test("edit() refuses in one line", async () => {
     assert(!error.message.includes("\n"), error.message);
   }
   assertEquals(device.memory.liveBytes, live);
+});
+
+Deno.test("generate({ plan }) takes what planGeneration() checked, and decodes no image twice", async () => {
+  const { images: [apple] } = await model.generate("red apple", { seed: 3 });
+  const file = apple!.toPng();
+  const options = { prompt: "green apple", init: file, strength: 0.5, seed: -1 };
+  const plan = await planGeneration(model.config, options);
+  file.fill(0); // nobody reads it again
+  const { images: [edited] } = await model.generate({ ...options, plan });
+  assertEquals(edited!.seed, plan.plan.seeds[0]);
+  const again = await model.edit(apple!.toPng(), {
+    prompt: "green apple",
+    strength: 0.5,
+    seed: edited!.seed,
+  });
+  assertEquals(again.images[0]!.rgba, edited!.rgba);
 });

@@ -1,0 +1,41 @@
+import { InputError } from "../../engine/mod.ts";
+import type { ModelConfig } from "../config/types.ts";
+import { checkGenerateOptions } from "./check_options.ts";
+import { type GenerationPlan, planEdit } from "./editing.ts";
+import type { GenerateOptions } from "./options.ts";
+import { makePlan } from "./plan.ts";
+import { promptsOf } from "./text_side.ts";
+
+/**
+ * Checks all options of a generation against a model's config, without a GPU or weights. `generate` accepts the result
+ * as its option `plan` and then checks nothing twice.
+ *
+ * @example
+ * ```ts
+ * import { InfinityModel } from "@bitwise/infinity";
+ * import { planGeneration } from "@bitwise/infinity/analysis";
+ *
+ * using model = await InfinityModel.load();
+ * const options = { prompt: "red apple", seed: -1 };
+ * const plan = await planGeneration(model.config, options);
+ * const { images: [apple] } = await model.generate({ ...options, plan });
+ * console.log(apple!.seed === plan.plan.seeds[0]); // true
+ * ```
+ *
+ * @throws {InputError} one line that names the option, its value and what is allowed.
+ * @throws {FileError} the bytes of an image or a mask cannot be decoded.
+ */
+export async function planGeneration(
+  config: ModelConfig,
+  options: Omit<GenerateOptions, "plan">,
+): Promise<GenerationPlan> {
+  checkGenerateOptions(options);
+  const texts = options.textFeatures?.lens.length ?? promptsOf(options).length;
+  const edit = await planEdit(config, options);
+  if (!edit) return { plan: makePlan(config, options, texts), edit };
+  if (options.forceBits) {
+    throw new InputError("bad-value", "Cannot force bits and edit an image: give one of them");
+  }
+  const { width: _, height: __, ...rest } = options;
+  return { plan: makePlan(config, { ...rest, schedule: edit.schedule }, texts), edit };
+}
