@@ -1,5 +1,5 @@
 /**
- * Whether a file is the checkpoint that config.json speaks of: known from its header, before a weight is read.
+ * Checks from its header alone, before any weight is read, that a file is the checkpoint that config.json describes.
  *
  * @module
  */
@@ -10,40 +10,40 @@ import { checkVaeMatch } from "./vae_match.ts";
 import { type NamedShape, parameterShapes, t5Shapes, vaeShapes } from "./tensor_shapes.ts";
 import type { ModelConfig } from "../config/types.ts";
 
-/** The files of a model that hold tensors, as config.json calls them. */
+/** The files of a model that hold tensors, by their keys in config.json. */
 export type Part = "transformer" | "vae" | "text_encoder";
 
-/** What a file's header says. */
+/** The header of a file of tensors. */
 export type Header = Pick<TensorFile, "name" | "metadata" | "tensors">;
 
-/** What a part is used as: a VAE's file holds two networks. */
+/** The network that is read from a part: a VAE's file holds two. */
 export type Use = Part | "vae_encoder";
 
-/** What a part is called, which of its names tells it from others, and what else its file may hold. */
+/** Each network's title, the names that identify it, and the names that its file may hold besides. */
 const PARTS: Readonly<Record<Use, { title: string; mark: RegExp; harmless: RegExp }>> = {
   transformer: {
     title: "an Infinity transformer",
     mark: /^(word_embed|block_chunks\.|blocks\.|text_proj_for_sos\.)/,
-    // constant zeros, and buffers of training
+    // constant zeros, and training buffers
     harmless:
       /(^|\.)(zero_k_bias|lvl_1L|attn_bias_for_masking|Infinity_visible_kvlen|Infinity_invisible_qlen)$/,
   },
   vae: {
     title: "a VAE",
     mark: /^decoder\.(conv_in|up)\./,
-    // the encoder is for editing, the quantisers hold a constant mask; vae.py, load_cnn skips what it does not know
+    // the encoder, and the quantisers' constant mask; vae.py, load_cnn, ignores unknown names
     harmless: /^(?!decoder\.)/,
   },
   vae_encoder: { title: "a VAE", mark: /^encoder\.(conv_in|down)\./, harmless: /^(?!encoder\.)/ },
   text_encoder: {
     title: "a T5 encoder",
     mark: /^encoder\.block\./,
-    // the decoder, and further names of the embedding
+    // the decoder, and other names of the embedding
     harmless: /^(?!encoder\.(block|final_layer_norm)\.)/,
   },
 };
 
-/** The tensors that the loader needs. */
+/** Lists the tensors that the loader needs. */
 function* needed(config: ModelConfig, part: Use): Generator<NamedShape> {
   if (part === "transformer") yield* parameterShapes(config.transformer);
   else if (part === "text_encoder") {
@@ -54,7 +54,7 @@ function* needed(config: ModelConfig, part: Use): Generator<NamedShape> {
   }
 }
 
-/** Other names that the loader takes for a tensor. */
+/** Returns another name that the loader accepts for a tensor. */
 function otherName(name: string, part: Use): string | null {
   // older VAE files lack the inner name
   if (part === "vae" || part === "vae_encoder") {
@@ -63,7 +63,7 @@ function otherName(name: string, part: Use): string | null {
   return name === "shared.weight" ? "encoder.embed_tokens.weight" : null;
 }
 
-/** The first five, and how many more there are. */
+/** Lists the first five names, and the number of others. */
 function list(names: readonly string[]): string {
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   return names.slice(0, 5).map(quote).join(", ") + more;
@@ -73,16 +73,16 @@ function tensors(count: number): string {
   return count === 1 ? "1 tensor" : `${count} tensors`;
 }
 
-/** Leading ones carry no meaning: [1, 1, 6, C] is [6, C]. */
+/** Sizes of 1 carry no meaning: [1, 1, 6, C] equals [6, C]. */
 function squeezed(shape: readonly number[]): string {
   return shape.filter((size) => size !== 1).join();
 }
 
 /**
- * Checks the names and shapes of a part's tensors, and that the VAE is the transformer's.
+ * Checks the names and shapes of a part's tensors, and that a VAE matches the transformer.
  *
- * @throws {CheckpointError} one line: `wrong-vae`, `another-model`, `missing-tensor` or `extra-tensor` (the first five,
- * and the count), `no-encoder`, or `wrong-shape` with both shapes.
+ * @throws {CheckpointError} `wrong-vae`, `another-model`, `no-encoder`, `missing-tensor` or `extra-tensor` (with the
+ * first five names and the count), or `wrong-shape` (with both shapes).
  */
 export function checkTensors(config: ModelConfig, part: Use, file: Header): void {
   const { harmless } = PARTS[part];
@@ -132,7 +132,7 @@ export function checkTensors(config: ModelConfig, part: Use, file: Header): void
   if (part === "vae") checkVaeMatch(config, file);
   const lines = [
     missing.length && `${tensors(missing.length)} missing: ${list(missing)}`,
-    extra.length && `${tensors(extra.length)} that config.json knows nothing of: ${list(extra)}`,
+    extra.length && `${tensors(extra.length)} that config.json does not describe: ${list(extra)}`,
   ].filter((line) => line !== 0);
   if (lines.length) {
     refuse(missing.length ? "missing-tensor" : "extra-tensor", lines.join("; "));
@@ -143,11 +143,11 @@ export function checkTensors(config: ModelConfig, part: Use, file: Header): void
   }
 }
 
-/** What a file is that is not the checkpoint wanted. */
+/** Says what a file looks like that is not the checkpoint wanted. */
 function looksLike(file: Header, part: Use): string {
   const names = [...file.tensors.keys()];
   if (names.length === 0) return "holds no tensors";
-  // most telling first: a VAE's encoder could pass for a T5's
+  // the most distinctive first: a VAE's encoder could pass for a T5's
   for (const other of ["transformer", "text_encoder", "vae"] as const) {
     if (other === part || !names.some((name) => PARTS[other].mark.test(name))) continue;
     return `looks like ${PARTS[other].title}, not ${PARTS[part].title}`;

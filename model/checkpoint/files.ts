@@ -1,5 +1,5 @@
 /**
- * Files of the machine, for Deno: ranged reads of weights, and writes that leave all or nothing.
+ * Local files, through Deno: ranged reads of weights, and atomic writes.
  *
  * @module
  */
@@ -61,7 +61,7 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
     size,
     async read(offset, length, into) {
       checkRange(source, offset, length);
-      // The file has one position, so a seek and its read must not mix with another's.
+      // the file has one position: a seek and its read must not interleave with another's
       const mine = last.then(() => readRange(offset, length, into));
       last = mine.catch(() => {});
       return await mine;
@@ -75,7 +75,7 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
 }
 
 /**
- * Opens a Safetensors file, whole or in shards.
+ * Opens a Safetensors file, or its shards.
  *
  * @example
  * ```ts ignore
@@ -84,7 +84,7 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
  * file.close();
  * ```
  *
- * @param path The path of `X.safetensors`. If there is none, `X.safetensors.index.json` is tried.
+ * @param path The path of `X.safetensors`; if it does not exist, `X.safetensors.index.json` is opened.
  * @throws {FileError} `file-not-found`, `file-unreadable` or `not-a-file`.
  * @throws {SafetensorsError} A rule of the format is broken; the code says which.
  */
@@ -95,16 +95,16 @@ export async function openTensorFile(path: string): Promise<TensorFile> {
   } catch (error) {
     if (!isMissing(error)) throw error;
     return await openShards(`${path}.index.json`).catch((indexError) => {
-      // Nothing is there: the name that was asked for says more than that of the index.
+      // neither exists: the name that was asked for says more than that of the index
       throw isMissing(indexError) ? error : indexError;
     });
   }
 }
 
 /**
- * Tells a folder from a file of tensors, whose shards have an index instead of a file of that name.
+ * Tells a folder from a file of tensors; shards count as a file if their index exists.
  *
- * @throws {FileError} `file-not-found`: nothing is at `path`; `file-unreadable`: Deno or the system does not say.
+ * @throws {FileError} `file-not-found`: `path` does not exist; `file-unreadable`: it cannot be looked up.
  */
 export async function isFolder(path: string): Promise<boolean> {
   try {
@@ -119,21 +119,21 @@ export async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** What to write: bytes, or pieces that are written as they come. */
+/** What to write: bytes, or pieces that are written as they arrive. */
 export type FileContent = Uint8Array | AsyncIterable<Uint8Array>;
 
 /** Options of {@linkcode writeFileAtomic}. */
 export interface WriteFileOptions {
-  /** Stops the write, and leaves what was there before. */
+  /** Stops the write and leaves the previous file in place. */
   readonly signal?: AbortSignal;
   /** Whether a file that exists is replaced; true if absent. */
   readonly replace?: boolean;
 }
 
 /**
- * Writes a file completely or not at all: into a temporary file beside it, which is then renamed. If that fails, what
- * was there before stays, and nothing else is left. Links are followed, and a file that is replaced keeps its mode. What
- * is not a regular file, such as a pipe or a device, is written into as it is.
+ * Writes a file atomically: to a temporary file in the same folder, which is then renamed. If it fails, the previous
+ * file stays, and the temporary one is removed. Links are followed, and a replaced file keeps its mode. Anything but a
+ * regular file, such as a pipe or a device, is written to directly.
  *
  * @example
  * ```ts ignore
@@ -141,7 +141,7 @@ export interface WriteFileOptions {
  * ```
  *
  * @param path The path of the file.
- * @param content The bytes. What the pieces throw is passed on.
+ * @param content The bytes. An error that the pieces throw is passed on.
  * @throws {FileError} `folder-missing`, `not-writable`, `not-a-file`, `exists`, `disk-full` or `write-failed`.
  * @throws {DOMException} `AbortError`: the signal was aborted.
  */
@@ -170,7 +170,7 @@ export async function writeFileAtomic(
     }
     renamed = await attempt(path, replace ? rename(temp, target.path) : claim(temp, target.path));
   } finally {
-    // The error that led here says more than one of the clean-up.
+    // an error of the clean-up must not hide the one that led here
     if (!renamed) await Deno.remove(temp).catch(() => {});
   }
 }
@@ -303,7 +303,7 @@ function isNotAllowed(error: unknown): boolean {
   return error instanceof Deno.errors.NotCapable;
 }
 
-/** The reason of the system in one line, or what to do about it. */
+/** The system's reason in one line, or what to do about it. */
 function why(error: unknown): string {
   if (isNotAllowed(error)) return "Deno was not allowed to";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied; check its owner";

@@ -1,13 +1,13 @@
 import { bytesSource, CheckpointError, Safetensors, type TensorFile } from "../../engine/mod.ts";
 import { openTensorFile } from "./files.ts";
 
-/** A model's files, on disk or behind http(s). */
+/** A model's files, on disk or on a web server. */
 export interface Folder {
-  /** A file's full name, for messages. */
+  /** Returns a file's full name, for messages. */
   path(name: string): string;
-  /** Whether a file, or its `.index.json`, is there. */
+  /** Whether a file, or its `.index.json`, exists. */
   exists(name: string): Promise<boolean>;
-  /** Reads a JSON file. @throws {CheckpointError} one line if it is missing or broken. */
+  /** Reads a JSON file. @throws {CheckpointError} `unreadable` or `bad-json`. */
   json(name: string): Promise<unknown>;
   /** Opens a safetensors file or its shards. */
   tensors(name: string): Promise<TensorFile>;
@@ -72,7 +72,7 @@ function webFolder(folder: URL): Folder {
   };
 }
 
-/** Opens a model folder: a path, a `file:` URL, or an http(s) URL (where a package from JSR keeps its assets). */
+/** Opens a model folder by its path, `file:` URL or http(s) URL. */
 export function openFolder(folder: string | URL): Folder {
   if (typeof folder === "string" && !/^(https?|file):\/\//.test(folder)) return diskFolder(folder);
   const url = new URL(folder);

@@ -1,6 +1,6 @@
 /**
- * Weights in blocks of 32 that share one f16 scale, as files store them: `NAME`, I8 [N, K] (q8_0) or U8 [N, K/2] (q4_0,
- * the even k in the low nibble, plus 8), and `NAME.scales`, F16 [N, K/32].
+ * Quantised blocks as files store them: 32 weights share one f16 scale. Two tensors hold a weight [N, K]: `NAME`, I8
+ * [N, K] (q8_0) or U8 [N, K/2] (q4_0: even k in the low nibble, offset by 8), and `NAME.scales`, F16 [N, K/32].
  *
  * @module
  */
@@ -14,39 +14,39 @@ import {
   WEIGHT_FORMATS,
 } from "../../kernels/linear/weight_types.ts";
 
-/** The key of a file's metadata that tells its type of blocks. */
+/** The metadata key of a file that names its type of quantised blocks. */
 export const QUANTISATION = "quantisation";
 
-/** The large matrices. Not `sa.proj`: a sixteenth of a block's weights, a quarter of what q8_0 costs in logits. */
+/** The large matrices; not `sa.proj`, which has 1/16 of a block's weights but causes 1/4 of q8_0's error in logits. */
 const TRANSFORMER =
   /^(blocks|block_chunks\.\d+\.module)\.\d+\.(sa\.mat_qkv|ca\.mat_q|ca\.mat_kv|ca\.proj|ffn\.fc1|ffn\.fc2)\.weight$/;
 const T5 =
   /^encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|DenseReluDense\.(wi_0|wi_1|wo))\.weight$/;
 
 /**
- * Whether a tensor is kept in blocks when a model is quantised: the linear layers of transformer blocks. Outside of them
- * there is little to save, and every logit hangs on it.
+ * Whether a tensor is quantised when its model is: the linear layers of transformer blocks are. Other tensors are small,
+ * and every logit depends on them.
  */
 export function isQuantisable(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && shape[1]! % QUANTISED_BLOCK === 0 &&
     (TRANSFORMER.test(name) || T5.test(name));
 }
 
-/** The name of the tensor that holds the scales of `name`. */
+/** Returns the name of the tensor that holds the scales of `name`. */
 export function scalesOf(name: string): string {
   return `${name}.scales`;
 }
 
-/** A weight that a file holds in blocks. */
+/** A weight that a file holds in quantised blocks. */
 export interface StoredBlocks {
   readonly type: QuantisedType;
-  /** [N, K] of the weight. */
+  /** Shape of the weight. */
   readonly shape: readonly [N: number, K: number];
-  /** Its scales; null if the file has none. */
+  /** The tensor of its scales; null if the file lacks it. */
   readonly scales: Pick<TensorInfo, "dtype" | "shape"> | null;
 }
 
-/** How `name` is stored in blocks; null if it is not. */
+/** Describes how `name` is stored in quantised blocks; null if it is not. */
 export function storedBlocks(
   tensors: ReadonlyMap<string, Pick<TensorInfo, "dtype" | "shape">>,
   name: string,
@@ -60,7 +60,7 @@ export function storedBlocks(
   return { type, shape: [N, K], scales: tensors.get(scalesOf(name)) ?? null };
 }
 
-/** What is wrong with the scales of `name`; null if nothing is. */
+/** Says what is wrong with the scales of `name`; null if nothing is. */
 export function scalesFault(name: string, { type, shape, scales }: StoredBlocks): string | null {
   const [N, K] = shape;
   const is = scales ? `${scales.dtype} [${scales.shape.join(", ")}]` : "missing";
@@ -69,7 +69,7 @@ export function scalesFault(name: string, { type, shape, scales }: StoredBlocks)
   return `tensor "${scalesOf(name)}" is ${is}, ${type} blocks of [${N}, ${K}] need ${wanted}`;
 }
 
-/** The type of blocks that a file's metadata tell, if they do. */
+/** Returns the type of quantised blocks that a file's metadata names, if any. */
 export function quantisationOf(
   metadata: Readonly<Record<string, string>>,
 ): QuantisedType | undefined {
@@ -81,15 +81,17 @@ export function fileDtype(type: QuantisedType): Dtype {
   return WEIGHT_FORMATS[type].quantisation.file;
 }
 
-/** Adding and taking it away rounds to a whole number, ties to even, as WGSL's `round`. */
+/** Adding and subtracting this rounds to an integer, ties to even, like WGSL's `round`. */
 const ROUND = 1.5 * 2 ** 52;
 
 /**
- * Puts whole blocks of 32 values into bytes and scales, with the very numbers of kernels/linear/pack_quantised.wgsl. Values that
- * come out of blocks go back into the same ones, unless the scale is so small a subnormal that the largest weight missed
- * its end of the range: below 127² · 2⁻²⁴ ≈ 1e-3 (q8_0) or 64 · 2⁻²⁴ (q4_0) a scale may become its neighbour.
+ * Quantises values in blocks of 32, bit for bit as kernels/linear/pack_quantised.wgsl does. Quantising dequantised
+ * values gives the same blocks, except where the scale is a very small subnormal: below 127² · 2⁻²⁴ ≈ 1e-3 (q8_0) or
+ * 64 · 2⁻²⁴ (q4_0) a scale may become its neighbour.
  *
- * @returns also how many numbers no block can hold: infinite, or too large for an f16 scale.
+ * @param values A multiple of 32 values.
+ * @returns Bytes and scales, and in `overflows` how many values no block can hold: not finite, or too large for an f16
+ * scale.
  */
 export function quantise(
   values: Float32Array,
@@ -109,7 +111,7 @@ export function quantise(
       if (Math.abs(v) > Math.abs(largest)) largest = v;
       if (v !== v) overflows++;
     }
-    // step by step in f32, and the rounded scale is what divides
+    // each step in f32; the rounded scale is the divisor
     const wanted = (extreme < 0 ? largest : Math.abs(largest)) / extreme;
     const scale = Math.f16round(Math.fround(wanted));
     const inverse = scale === 0 ? 0 : Math.fround(1 / scale);

@@ -1,12 +1,12 @@
 /**
- * Names and shapes of a model's tensors: what its checkpoint must hold, known before any file is read.
+ * Names and shapes of the tensors that a model's checkpoint must hold, derived from its config alone.
  *
  * @module
  */
 
 import type { T5Config, TransformerConfig, VaeConfig } from "../config/types.ts";
 
-/** Where block `index` lies in the checkpoint. */
+/** Returns the prefix of block `index` in the checkpoint. */
 export function blockKey(config: TransformerConfig, index: number): string {
   if (config.block_chunks === 1) return `blocks.${index}`;
   const size = config.depth / config.block_chunks;
@@ -22,14 +22,14 @@ function* linear(name: string, N: number, K: number): Generator<NamedShape> {
   yield [`${name}.bias`, [N]];
 }
 
-/** Numbers in all of `shapes`. */
+/** Counts the parameters of all `shapes`. */
 export function countParameters(shapes: Iterable<NamedShape>): number {
   let sum = 0;
   for (const [, shape] of shapes) sum += shape.reduce((product, size) => product * size, 1);
   return sum;
 }
 
-/** The transformer's tensors (infinity/models/infinity.py, Infinity), without its constant buffers. */
+/** Lists the transformer's tensors (infinity/models/infinity.py, Infinity), without its constant buffers. */
 export function* parameterShapes(config: TransformerConfig): Generator<NamedShape> {
   const { embed_dim: C, text_channels: Ct, d_vae: d, ffn_hidden: F, num_heads: H } = config;
   const pool = config.text_attn_pool_heads;
@@ -67,7 +67,7 @@ export function* parameterShapes(config: TransformerConfig): Generator<NamedShap
   yield* linear("head", 2 * d, C);
 }
 
-/** A VAE's tensors, encoder and decoder (infinity/models/bsq_vae/flux_vqgan.py, AutoEncoder). */
+/** Lists a VAE's tensors, encoder and decoder (infinity/models/bsq_vae/flux_vqgan.py, AutoEncoder). */
 export function* vaeShapes(config: VaeConfig): Generator<NamedShape> {
   const { base_ch, encoder_ch_mult, decoder_ch_mult, num_res_blocks, codebook_dim: d } = config;
   const halvings = Math.log2(config.patch_size);
@@ -121,7 +121,7 @@ function* middle(name: string, C: number): Generator<NamedShape> {
   for (const block of ["block_1", "block_2"]) yield* resBlock(`${name}.mid.${block}`, C, C);
 }
 
-/** The text encoder's tensors by their Hugging Face names (T5EncoderModel). */
+/** Lists the text encoder's tensors by their Hugging Face names (T5EncoderModel). */
 export function* t5Shapes(config: T5Config): Generator<NamedShape> {
   const { d_model: C, d_ff: F, num_heads: H } = config;
   const inner = H * config.d_kv;

@@ -1,5 +1,6 @@
 /**
- * Which VAE belongs to which transformer. A wrong one draws noise, or, worse, poor images and no error.
+ * Checks that a VAE is the one that a transformer was trained with. A wrong one makes noise or, worse, poor images
+ * without an error.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import { CheckpointError, quote, type TensorFile } from "../../engine/mod.ts";
 import { PRESETS, type VaeName, VAES } from "../config/presets.ts";
 import type { ModelConfig } from "../config/types.ts";
 
-/** The official VAE that a file name speaks of, whatever its folder, ending or further words. */
+/** Returns the official VAE that a file name contains, whatever its folder and extension. */
 export function vaeOfName(path: string): VaeName | null {
   const name = path.split(/[/\\]/).at(-1)!.toLowerCase();
   const match = /infinity_vae_(d\d+)(_?reg|_f8_14_patchify)?(?![a-z0-9])/.exec(name);
@@ -18,7 +19,7 @@ export function vaeOfName(path: string): VaeName | null {
   return Object.hasOwn(VAES, vae) ? vae as VaeName : null;
 }
 
-/** The official VAEs of so many bits per token, by name. */
+/** Names the official VAEs with this many bits per token. */
 function namesFor(bits: number, patchify: boolean): string {
   return Object.values(VAES).flatMap(({ files, config }) => {
     const patches = config.patch_size === 8 ? 4 : 1;
@@ -28,7 +29,7 @@ function namesFor(bits: number, patchify: boolean): string {
   }).join(" or ");
 }
 
-/** What the decoder of a VAE's file takes and makes; null if it is none. */
+/** Reads bits per code and pixels per code from a VAE's decoder; null if the file has no decoder. */
 function decoderOf(file: Pick<TensorFile, "tensors">): { bits: number; patch: number } | null {
   const convIn = ["decoder.conv_in.conv.weight", "decoder.conv_in.weight"]
     .map((name) => file.tensors.get(name)).find((tensor) => tensor !== undefined);
@@ -42,10 +43,10 @@ function decoderOf(file: Pick<TensorFile, "tensors">): { bits: number; patch: nu
 }
 
 /**
- * Refuses a VAE whose codes are not those that the transformer predicts, and one of the right size that the model was
- * not trained with: d32 in place of d32reg differs in nothing but its name.
+ * Refuses a VAE whose codes differ from those that the transformer predicts, and a VAE of the right shapes that a
+ * published model was not trained with: d32 and d32reg differ in their file names only.
  *
- * @throws {CheckpointError} `wrong-vae`: names the right one.
+ * @throws {CheckpointError} `wrong-vae`: the message names the right one.
  */
 export function checkVaeMatch(
   config: ModelConfig,

@@ -24,30 +24,31 @@ import {
   storedBlocks,
 } from "./quantised_blocks.ts";
 
-/** Bytes of one part of a table, as f32. */
+/** Bytes of one part of a table, in f32. */
 export const PART = 64e6;
 
-/** Bytes that are read and uploaded at a time. */
+/** Bytes read and uploaded at a time. */
 const CHUNK = 4 * 1024 * 1024;
 
-/** Below this many bytes the host converts: a dispatch costs more. */
+/** The host converts tensors of fewer bytes: a dispatch costs more. */
 const SMALL = 64 * 1024;
 
 /**
- * A checkpoint's tensors on their way to the GPU: checked against the shape the model expects, streamed in bounded
- * chunks, widened there from F16, BF16 or blocks. It owns what it loads: a part of a model ends by disposing its weights.
+ * Loads a checkpoint's tensors to the GPU: checks them against the shape that the model expects, streams them in bounded
+ * chunks, and widens F16, BF16 and quantised blocks there. It owns what it loads: disposing it releases the part of the
+ * model.
  */
 export class Weights {
   #owned: { dispose(): void }[] = [];
   #scratch: Uint8Array<ArrayBuffer> | undefined;
-  /** Storage type of caches, of convolutions, and of matrices too small or too delicate for blocks. */
+  /** Storage type of caches, convolutions, and matrices that are too small or too sensitive to quantise. */
   readonly dtype: FloatType;
 
-  /** Reads `file`; linear layers are stored as `type`, vectors always as f32. */
+  /** Loads from `file`; stores linear layers as `type`, and vectors always as f32. */
   constructor(
-    /** Where the tensors go. */
+    /** The device to load to. */
     readonly device: Device,
-    /** Where they come from. */
+    /** The file to load from. */
     readonly file: TensorFile,
     /** Storage type of linear layers. */
     readonly type: WeightType,
@@ -61,7 +62,7 @@ export class Weights {
     return this.file.tensors.has(name);
   }
 
-  /** Shape of `name` in the file, or of the weight that is there in blocks. @throws {CheckpointError} `missing-tensor`. */
+  /** Returns the shape of a tensor, dequantised if it is in blocks. @throws {CheckpointError} `missing-tensor`. */
   shapeOf(name: string): readonly number[] {
     const info = this.file.tensors.get(name);
     if (info) return storedBlocks(this.file.tensors, name)?.shape ?? info.shape;
@@ -117,11 +118,11 @@ export class Weights {
     return y;
   }
 
-  /** A tensor's bytes as they are, in `raw` if it is given. */
+  /** Uploads a tensor's bytes as they are, to `raw` if it is given. */
   async #raw(name: string, raw?: Tensor): Promise<Tensor> {
     const words = [Math.ceil(this.file.get(name).byteLength / 4)];
     raw ??= this.keep(this.device.tensor("u32", words, `weight ${name}`, "weights"));
-    // taken while it is in use, so that tensors may load side by side
+    // taken while in use, so that tensors can load concurrently
     const scratch = this.#scratch ?? new Uint8Array(CHUNK);
     this.#scratch = undefined;
     for await (const { offset, bytes } of this.file.chunks(name, CHUNK, scratch)) {
@@ -145,7 +146,7 @@ export class Weights {
   }
 
   /**
-   * Loads a table [V, C] of the small storage type, in parts of at most 64 MB, so that a vocabulary fits any binding.
+   * Loads a table [V, C] in the small storage type, in parts of at most 64 MB, so that a vocabulary fits any binding.
    *
    * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
    */
@@ -172,7 +173,7 @@ export class Weights {
     return parts;
   }
 
-  /** A table as the small storage type; takes `table` over. */
+  /** Converts a table to the small storage type; takes ownership of `table`. */
   protected narrow(table: Tensor): Tensor {
     if (this.dtype === "f32") return this.keep(table);
     const { device } = this;
@@ -186,8 +187,7 @@ export class Weights {
 
   /**
    * Loads a linear layer packed for {@link matmul}: one weight [N, K], or several of the same K stacked along N
-   * (`shape` is that of the stack). `bias` is a name, values, or null for none. {@link isQuantisable} says whether it is
-   * quantised.
+   * (`shape` is that of the stack). It is quantised if {@link isQuantisable} allows.
    *
    * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
    */
@@ -206,7 +206,7 @@ export class Weights {
     return this.#packed(rows, values, type, list[0]!);
   }
 
-  /** {@link Weights.linear} of a weight [N, K] and bias [N] that were computed on the host; never in blocks. */
+  /** Packs a weight [N, K] and bias [N] that were computed on the host; never quantised. See {@link Weights.linear}. */
   pack(
     weight: Float32Array<ArrayBuffer>,
     shape: readonly [N: number, K: number],
@@ -230,7 +230,7 @@ export class Weights {
     return linear;
   }
 
-  /** Uploads values made on the host. */
+  /** Uploads values that were computed on the host. */
   upload(values: Float32Array<ArrayBuffer>, shape: readonly number[], label: string): Tensor {
     if (values.length !== elementCount(shape)) {
       throw new CheckpointError("wrong-shape", `${label} holds ${values.length} values`);
@@ -238,7 +238,7 @@ export class Weights {
     return this.keep(this.device.from("f32", shape, values, `weight ${label}`, "weights"));
   }
 
-  /** Makes something live as long as these weights. */
+  /** Makes these weights own an item, which they dispose of at their own end. */
   keep<T extends { dispose(): void }>(item: T): T {
     this.#owned.push(item);
     return item;

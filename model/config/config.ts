@@ -11,7 +11,7 @@ const PATHS = {
   tokenizer: "tokenizer.json",
 } as const;
 
-/** Names of files must stay inside the model's folder: a config may come from anywhere. */
+/** File names must stay inside the model's folder: a config may come from anywhere. */
 function parseFiles(files: ConfigReader): ModelConfig["files"] {
   const read = (key: keyof typeof PATHS): string => {
     const path = files.text(key, PATHS[key]);
@@ -47,7 +47,7 @@ function parseScales(root: ConfigReader): ModelConfig["scale_schedule"] {
 
 function parseBudgets(root: ConfigReader): readonly PixelBudget[] | undefined {
   const value = root.raw("pixel_budgets");
-  // a config without a schedule has that of Infinity-2B, which was trained on the 1M sizes
+  // without a schedule the config means Infinity-2B, which was trained on the 1M sizes
   if (value === undefined) return root.has("scale_schedule") ? undefined : ["1M"];
   const isBudget = (item: unknown) => (PIXEL_BUDGETS as readonly unknown[]).includes(item);
   if (Array.isArray(value) && value.length > 0 && value.every(isBudget)) return value;
@@ -60,8 +60,8 @@ function parseBudgets(root: ConfigReader): readonly PixelBudget[] | undefined {
  *
  * @param json What `JSON.parse` returned.
  * @param where What error messages call the file.
- * @throws {ConfigError} one line: which key, what value, what is allowed. The codes are
- * `wrong-type`, `bad-value` and `not-implemented`.
+ * @throws {ConfigError} `wrong-type`, `bad-value` or `not-implemented`: one line that names the key,
+ * its value, and what is allowed.
  */
 export function parseConfig(json: unknown, where: string): ModelConfig {
   if (json === undefined || json === null) {

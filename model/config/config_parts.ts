@@ -6,11 +6,11 @@ const POSITIVE = { min: 1 } as const;
 const POSITIVE_REAL = { above: 0, real: true } as const;
 
 /**
- * Reads the transformer's part of a config.json. The official arguments are understood too, where
- * RoPE's mode stands beside the rest.
+ * Reads the `transformer` object of a config.json. Also accepts the official arguments, which keep
+ * RoPE's settings at the top level instead of in `rope`.
  *
- * @param d The bits per token, if the VAE says so.
- * @throws {ConfigError} a value is of a wrong type, impossible, or of a variant that is not
+ * @param d Bits per token of the VAE, the default of `d_vae`.
+ * @throws {ConfigError} A value has the wrong type, is impossible, or selects a variant that is not
  * implemented.
  */
 export function parseTransformer(json: unknown, where: string, d = 32): TransformerConfig {
@@ -70,10 +70,10 @@ export function parseTransformer(json: unknown, where: string, d = 32): Transfor
   };
 }
 
-/** A head needs whole quarters for the kernels' vectors, and RoPE pairs for rows and columns. */
+/** Channels per head must be a multiple of 4: kernels read vec4, and RoPE rotates pairs for rows and for columns. */
 function checkHeads(t: ConfigReader, key: string, heads: number, embed_dim: number): void {
   const size = embed_dim / heads;
-  // the pooling's heads are filled up with zeros where that is needed
+  // heads of the text pooling are padded with zeros where necessary
   const step = key === "num_heads" ? 4 : 1;
   if (!Number.isInteger(size)) {
     t.refuse(key, heads, `a divisor of embed_dim ${embed_dim}`);
@@ -86,10 +86,10 @@ function checkHeads(t: ConfigReader, key: string, heads: number, embed_dim: numb
 }
 
 /**
- * Reads the VAE's part of a config.json.
+ * Reads the `vae` object of a config.json.
  *
- * @param patchify Whether the transformer's tokens stand for 2×2 positions.
- * @throws {ConfigError} as {@linkcode parseTransformer}.
+ * @param patchify Whether a token of the transformer stands for 2×2 positions.
+ * @throws {ConfigError} As {@linkcode parseTransformer}.
  */
 export function parseVae(json: unknown, where: string, patchify = false): VaeConfig {
   const v = new ConfigReader(json, where, "vae");
@@ -147,9 +147,9 @@ export function parseVae(json: unknown, where: string, patchify = false): VaeCon
 }
 
 /**
- * Reads the text encoder's part of a config.json, or a Hugging Face config.json of a T5.
+ * Reads the `text_encoder` object of a config.json, or the Hugging Face config.json of a T5.
  *
- * @throws {ConfigError} as {@linkcode parseTransformer}.
+ * @throws {ConfigError} As {@linkcode parseTransformer}.
  */
 export function parseT5(json: unknown, where: string): T5Config {
   const t = new ConfigReader(json, where, "text_encoder");
@@ -167,7 +167,7 @@ export function parseT5(json: unknown, where: string): T5Config {
     relative_attention_num_buckets: t.number("relative_attention_num_buckets", 32, { min: 4 }),
     relative_attention_max_distance: t.number("relative_attention_max_distance", 128, {
       min: 1,
-      max: 2 ** 20, // a table has an entry for each
+      max: 2 ** 20, // a table has an entry per distance
     }),
     layer_norm_epsilon: t.number("layer_norm_epsilon", 1e-6, POSITIVE_REAL),
   };

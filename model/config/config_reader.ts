@@ -1,16 +1,16 @@
 import { ConfigError } from "../../engine/mod.ts";
 
-/** What a number may be. */
+/** The range of a number. */
 export interface Range {
   readonly min?: number;
   readonly max?: number;
-  /** What it must exceed. */
+  /** The number must be greater than this. */
   readonly above?: number;
-  /** Any number; whole ones only, if absent. */
+  /** Whether fractions are allowed. */
   readonly real?: boolean;
 }
 
-/** One line of text per value, cut to a readable length. */
+/** Formats any value as one line, cut to a readable length. */
 export function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
@@ -18,7 +18,7 @@ export function show(value: unknown): string {
 
 /**
  * Reads an object of a parsed JSON file. Absent keys (and `null`) take their default, unknown keys
- * are ignored, and a value of a wrong type or out of range is refused with its path.
+ * are ignored, and a value of the wrong type or out of range is refused by its path.
  */
 export class ConfigReader {
   readonly #values: Readonly<Record<string, unknown>>;
@@ -26,7 +26,7 @@ export class ConfigReader {
   readonly #path: string;
 
   /**
-   * @param json What `JSON.parse` returned; absent is as good as empty.
+   * @param json What `JSON.parse` returned; `undefined` and `null` count as an empty object.
    * @param where What error messages call the file.
    * @param path The key of the object in the file; empty at the root.
    */
@@ -43,22 +43,22 @@ export class ConfigReader {
     this.#values = json as Record<string, unknown>;
   }
 
-  /** Whether the key is there and not `null`. */
+  /** Whether the key is present and not `null`. */
   has(key: string): boolean {
     return Object.hasOwn(this.#values, key) && this.#values[key] !== null;
   }
 
-  /** The value as it stands; `undefined` if absent. */
+  /** Returns the value unchecked; `undefined` if absent. */
   raw(key: string): unknown {
     return this.has(key) ? this.#values[key] : undefined;
   }
 
-  /** The path of a key, as messages give it. */
+  /** Returns the path of a key, for messages. */
   name(key: string): string {
     return this.#path ? `${this.#path}.${key}` : key;
   }
 
-  /** @throws {ConfigError} always: says which key, its value, and what is allowed. */
+  /** @throws {ConfigError} Always: names the key, its value, and what is allowed. */
   refuse(key: string, value: unknown, need: string, code = "bad-value"): never {
     throw new ConfigError(
       code,
@@ -66,24 +66,26 @@ export class ConfigReader {
     );
   }
 
+  /** Returns a reader of a nested object, empty if the key is absent. */
   object(key: string): ConfigReader {
     return new ConfigReader(this.raw(key), this.#where, this.name(key));
   }
 
+  /** Returns a number; `absent` if the key is absent. */
   number(key: string, absent: number, range: Range = {}): number {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
     return isWithin(value, range) ? value : this.refuse(key, value, describe(range));
   }
 
-  /** One number, or a list of them. */
+  /** Returns one number or a list of numbers. */
   numbers(key: string, absent: number, range: Range = {}): number | readonly number[] {
     return Array.isArray(this.raw(key))
       ? this.list(key, [], range)
       : this.number(key, absent, range);
   }
 
-  /** A list of at least one number. */
+  /** Returns a list of at least one number. */
   list(key: string, absent: readonly number[], range: Range = {}): readonly number[] {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
@@ -93,7 +95,7 @@ export class ConfigReader {
     return this.refuse(key, value, `a list, each ${describe(range)}`);
   }
 
-  /** `true`, `false`, or 1 or 0 in their place. */
+  /** Returns a boolean; 1 and 0 are accepted as well. */
   flag(key: string, absent: boolean): boolean {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
@@ -102,16 +104,17 @@ export class ConfigReader {
     return this.refuse(key, value, "true or false");
   }
 
+  /** Returns one line of text without control characters. */
   text(key: string, absent: string): string {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
-    // deno-lint-ignore no-control-regex -- it goes to terminals: nothing of it may move the cursor
+    // deno-lint-ignore no-control-regex -- it is printed on terminals, where it must not move the cursor
     return typeof value === "string" && /^[^\x00-\x1f\x7f-\x9f]+$/.test(value)
       ? value
       : this.refuse(key, value, "text in quotes, on one line");
   }
 
-  /** Refuses every value of `key` but one: the others are variants that are not implemented. */
+  /** Refuses every value of `key` except `value` and `same`: other variants are not implemented. */
   only(key: string, value: unknown, ...same: readonly unknown[]): void {
     const given = this.raw(key);
     if (given === undefined || [value, ...same].includes(given)) return;

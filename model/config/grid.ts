@@ -1,12 +1,12 @@
-/** A scale's size in tokens. */
+/** Size of a scale in tokens. */
 export type Grid = readonly [height: number, width: number];
 
-/** `rows x columns`. */
+/** Formats a grid as `rows x columns`, such as `4x6`. */
 export function gridText([h, w]: Grid): string {
   return `${h}x${w}`;
 }
 
-/** `1x1,2x2,…`, as {@link parseSchedule} reads it. */
+/** Formats a schedule as `1x1,2x2,…`, which {@link parseSchedule} reads. */
 export function scheduleText(schedule: readonly Grid[]): string {
   return schedule.map(gridText).join(",");
 }

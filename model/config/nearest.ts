@@ -1,5 +1,5 @@
 /**
- * Finds what a mistyped word was meant to be.
+ * Finds the word that a mistyped one was meant to be.
  *
  * @example
  * ```ts
@@ -9,12 +9,11 @@
  * nearest("banana", ["prompt", "output"]); // undefined
  * ```
  *
- * @returns the closest candidate, the first of equals, or `undefined` where none is close enough to
- * be worth offering.
+ * @returns The closest candidate, the first of equals; `undefined` if none is close enough to offer.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // A third of the letters may be wrong: beyond that a suggestion is a guess.
+  // at most a third of the letters may be wrong: beyond that a suggestion is a guess
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     const edits = distance(word.toLowerCase(), candidate.toLowerCase());
@@ -23,7 +22,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Damerau-Levenshtein distance: insert, delete, replace, or swap two neighbours (each pair once). */
+/** Damerau-Levenshtein distance: insertions, deletions, replacements, and swaps of neighbours (each pair once). */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -22,13 +22,13 @@ export interface VaePreset {
 
 /** A model that a checkpoint exists for, or that the official code can build. */
 export interface Preset {
-  /** What config.json calls it. */
+  /** Its name in config.json. */
   readonly name: string;
-  /** The VAE it was trained with. */
+  /** The VAE that the model was trained with. */
   readonly vae: VaeName;
   /** The transformer's file or index in {@linkcode REPOSITORY}; null if it was never published. */
   readonly file: string | null;
-  /** A whole config.json, which `parseConfig` accepts. */
+  /** A complete config.json for `parseConfig`. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 
@@ -98,7 +98,7 @@ const INFER = { cfg: 4, tau: 0.5, top_k: 900, top_p: 0.97, cfg_insertion_layer: 
 /** tools/interactive_infer_8b.ipynb and interactive_infer_8b_512x512.ipynb. */
 const INFER_8B = { ...INFER, cfg: 3, tau: 1 };
 
-/** What sets one model apart. */
+/** The values in which models differ. */
 interface Row {
   readonly depth: number;
   readonly width: number;
@@ -107,7 +107,7 @@ interface Row {
   /** Width of the FFN: infinity/models/basic.py, CrossAttnBlock: round(width · 4 / 256) · 256, halves to even. */
   readonly hidden: number;
   readonly vae: VaeName;
-  /** `--pn` that it was trained with last; the model's own images are square. */
+  /** The size (`--pn`) that the model was trained at last; its own images are square. */
   readonly pixels: PixelBudget;
   readonly file?: string;
   readonly defaults?: typeof INFER;
@@ -120,8 +120,8 @@ interface Row {
  * there: tools/run_infinity.py, load_transformer). Chunks: tools/run_infinity.py, load_transformer; 20b, which is not
  * in it: infinity/utils/load.py, 1 unless the model's name ends in cN. Pixels: README.md, model zoo (2b, 8b, 20b) and
  * training scripts (125m, 1b); the other layers as 1b. VAEs: scripts/infer.sh (2b), the notebooks (8b), scripts/train.sh,
- * --vae_type 32 (layers), get_params_num in infinity.py, 32 bits (20b). No official file names the VAE of 125m: those
- * who run it pair it with d16; a wrong one is refused by the shape of `word_embed`.
+ * --vae_type 32 (layers), get_params_num in infinity.py, 32 bits (20b). No official file names the VAE of 125m; users
+ * pair it with d16, and the shape of `word_embed` refuses a wrong one.
  */
 // deno-fmt-ignore
 const ROWS: Readonly<Record<string, Row>> = {
@@ -146,7 +146,7 @@ function preset(name: string, row: Row): Preset {
   const patchify = row.vae === "d56-patchify";
   const { config } = VAES[row.vae];
   const scales = schedules(1, row.pixels);
-  // a token is 16 pixels wide: patch 16, or 2 patches of 8
+  // a token is 16 pixels wide: one patch of 16, or two of 8
   const size = scales.at(-1)![0] * 16;
   const stem = VAES[row.vae].files[0]!.replace(/\.pth$/, "");
   return {
@@ -155,7 +155,7 @@ function preset(name: string, row: Row): Preset {
     file: row.file ?? null,
     config: {
       name,
-      // the VAE keeps its name: nothing else tells d32 from d32reg
+      // the VAE keeps its file name: nothing else tells d32 from d32reg
       files: {
         vae: `${stem}.safetensors`,
         transformer: "transformer.safetensors",
@@ -170,7 +170,7 @@ function preset(name: string, row: Row): Preset {
         embed_dim: row.width,
         depth: row.depth,
         num_heads: row.heads,
-        // infinity.py, infinity_2b and its like
+        // infinity.py, infinity_2b and the other sizes
         mlp_ratio: 4,
         ffn_hidden: row.hidden,
         block_chunks: row.chunks,
@@ -212,9 +212,9 @@ export const PRESETS: ReadonlyMap<string, Preset> = new Map(
 );
 
 /**
- * Finds a preset: `infinity-2b`, `2b`, `layer24`, also in capitals.
+ * Finds a preset by name: `infinity-2b`, `2b` or `layer24`, in any case.
  *
- * @throws {InputError} `unknown-preset`: names those there are.
+ * @throws {InputError} `unknown-preset`: the message lists all names.
  */
 export function findPreset(name: string): Preset {
   const short = name.toLowerCase().replace(/^infinity[-_]/, "");

@@ -2,7 +2,7 @@ import { InputError } from "../../engine/mod.ts";
 import type { Grid } from "./grid.ts";
 import type { ModelConfig, PixelBudget } from "./types.ts";
 
-/** Every shorter schedule is the beginning of its ratio's longest. */
+/** Number of scales by image size: a shorter schedule is the beginning of its ratio's longest. */
 const LENGTHS: Readonly<Record<PixelBudget, number>> = {
   "0.06M": 7,
   "0.25M": 10,
@@ -10,7 +10,7 @@ const LENGTHS: Readonly<Record<PixelBudget, number>> = {
   "1M": 13,
 };
 
-/** The official 1M schedules of upright images (infinity/utils/dynamic_resolution.py), (h, w). */
+/** The official 1M schedules of portrait images, (h, w): infinity/utils/dynamic_resolution.py. */
 const UPRIGHT: readonly (readonly [ratio: number, scales: string])[] = [
   [1, "1x1,2x2,4x4,6x6,8x8,12x12,16x16,20x20,24x24,32x32,40x40,48x48,64x64"],
   [1.25, "1x1,2x2,3x3,5x4,10x8,15x12,20x16,25x20,30x24,35x28,45x36,55x44,70x56"],
@@ -22,7 +22,7 @@ const UPRIGHT: readonly (readonly [ratio: number, scales: string])[] = [
   [3, "1x1,2x2,6x2,9x3,15x5,21x7,27x9,36x12,45x15,54x18,72x24,90x30,111x37"],
 ];
 
-/** By height over width; each ratio but 1 is followed by its inverse, cut to three digits. */
+/** The 1M schedules by height over width; each ratio except 1 is followed by its inverse, cut to three digits. */
 const LADDERS: ReadonlyMap<number, readonly Grid[]> = new Map(
   UPRIGHT.flatMap(([ratio, text]): [number, Grid[]][] => {
     const grids = parseSchedule(text);
@@ -32,17 +32,17 @@ const LADDERS: ReadonlyMap<number, readonly Grid[]> = new Map(
   }),
 );
 
-/** Heights over widths of the official schedules, as the official code names them. */
+/** Height over width of the official schedules, by the official code's names. */
 export const RATIOS: readonly number[] = [...LADDERS.keys()];
 
-/** Names of the official image sizes, small to large. */
+/** Names of the official image sizes, from small to large. */
 export const PIXEL_BUDGETS: readonly PixelBudget[] = Object.keys(LENGTHS) as PixelBudget[];
 
 /**
- * An official schedule.
+ * Returns an official schedule, in tokens.
  *
  * @param ratio One of {@linkcode RATIOS}; see {@linkcode nearestRatio}.
- * @throws {InputError} `bad-value`: there is no such schedule.
+ * @throws {InputError} `bad-value`: no schedule has this ratio or size.
  */
 export function schedules(ratio: number, pixels: PixelBudget): readonly Grid[] {
   const ladder = LADDERS.get(ratio);
@@ -62,7 +62,7 @@ export function schedules(ratio: number, pixels: PixelBudget): readonly Grid[] {
   return ladder.slice(0, length);
 }
 
-/** The official ratio nearest to a height over width; of two that are equally near, the first. */
+/** Returns the official ratio nearest to a height over width; the first of two that are equally near. */
 export function nearestRatio(ratio: number): number {
   if (!(ratio > 0 && ratio < Infinity)) {
     throw new InputError("bad-value", `Cannot use ratio ${ratio}: it must be above 0`);
@@ -73,7 +73,7 @@ export function nearestRatio(ratio: number): number {
 }
 
 /**
- * Reads a schedule of (height x width) in tokens, coarse to fine.
+ * Reads a schedule of `height x width` in tokens, from coarse to fine.
  *
  * @example
  * ```ts
@@ -82,7 +82,7 @@ export function nearestRatio(ratio: number): number {
  * parseSchedule("1x1,2x2,3x4"); // [[1, 1], [2, 2], [3, 4]]
  * ```
  *
- * @throws {InputError} `bad-schedule`: one line that names the part.
+ * @throws {InputError} `bad-schedule`: the message quotes the part that cannot be read.
  */
 export function parseSchedule(text: string): Grid[] {
   return text.split(",").map((part): Grid => {
@@ -90,7 +90,7 @@ export function parseSchedule(text: string): Grid[] {
     if (!match) {
       throw new InputError(
         "bad-schedule",
-        `Cannot read schedule ${JSON.stringify(text)}: ${JSON.stringify(part)} is no scale, ` +
+        `Cannot read schedule ${JSON.stringify(text)}: ${JSON.stringify(part)} is not a scale, ` +
           "write height x width in tokens, such as 1x1,2x2,4x4",
       );
     }
@@ -98,7 +98,7 @@ export function parseSchedule(text: string): Grid[] {
   });
 }
 
-/** Whether `schedule` begins like `ladder` does. */
+/** Whether `schedule` is the beginning of `ladder`. */
 function isStart(schedule: readonly Grid[], ladder: readonly Grid[]): boolean {
   return schedule.every(([h, w], i) =>
     i < ladder.length && ladder[i][0] === h && ladder[i][1] === w
@@ -106,8 +106,8 @@ function isStart(schedule: readonly Grid[], ladder: readonly Grid[]): boolean {
 }
 
 /**
- * The grid whose positions RoPE counts in: shorter official schedules use the positions of their
- * ratio's 1M schedule, others those of their own last scale.
+ * Returns the grid in whose positions RoPE counts: the last scale of the ratio's 1M schedule for an
+ * official schedule, else the schedule's own last scale.
  */
 export function referenceGrid(schedule: readonly Grid[]): Grid {
   const lengths = Object.values(LENGTHS);
@@ -119,7 +119,7 @@ export function referenceGrid(schedule: readonly Grid[]): Grid {
   return last;
 }
 
-/** @throws {InputError} `bad-value`: there is no scale, or one of no whole size. */
+/** @throws {InputError} `bad-value`: the schedule is empty, or a size is not a positive integer. */
 export function checkSchedule(schedule: readonly Grid[]): void {
   const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
   if (schedule.length > 0 && !odd) return;
@@ -127,15 +127,15 @@ export function checkSchedule(schedule: readonly Grid[]): void {
   throw new InputError("bad-value", `Cannot use ${what}: give whole numbers above 0`);
 }
 
-/** A schedule of tokens in positions of the VAE, of which a token may be a square of four. */
+/** Converts a schedule from tokens to positions of the VAE; with patchify a token is a square of four positions. */
 export function vaeSchedule({ transformer }: ModelConfig, schedule: readonly Grid[]): Grid[] {
   const p = transformer.apply_spatial_patchify ? 2 : 1;
   return schedule.map(([h, w]) => [h * p, w * p]);
 }
 
 /**
- * The schedule that an image of a size is encoded with: that of the nearest official shape, as large as the model's
- * own; of a model that takes no other, its own.
+ * Returns the schedule that encodes an image of a size: the official one of the nearest shape, as large as the model's
+ * own; the model's own if it was not trained on official sizes.
  *
  * @param width Pixels across, above 0.
  * @param height Pixels down.

@@ -1,23 +1,23 @@
 /**
- * The types of a model's config.json, for all that reads it.
+ * The types of a model's config.json.
  *
  * @module
  */
 
-/** Image sizes that the official schedules come in, in pixels. */
+/** Image sizes of the official schedules, in millions of pixels. */
 export type PixelBudget = "0.06M" | "0.25M" | "0.60M" | "1M";
 
 /** The `vae` object of a model's config.json: the names of the official arguments. */
 export interface VaeConfig {
-  /** Channels at full resolution are this times the first multiplier. */
+  /** Channels at full resolution, times the first multiplier. */
   readonly base_ch: number;
   /** Channel multipliers of the encoder, from full resolution down. */
   readonly encoder_ch_mult: readonly number[];
   /** Channel multipliers of the decoder, from full resolution down. */
   readonly decoder_ch_mult: readonly number[];
-  /** Residual blocks of an encoder level; decoder levels have one more. */
+  /** Residual blocks per encoder level; decoder levels have one more. */
   readonly num_res_blocks: number;
-  /** Pixels of the image along each side of a code: a power of two. */
+  /** Pixels along each side of a code: a power of two. */
   readonly patch_size: number;
   /** Channels of a code, which is its number of bits. */
   readonly codebook_dim: number;
@@ -43,7 +43,7 @@ export interface T5Config {
   readonly vocab_size: number;
   /** Buckets of relative positions, both directions together. */
   readonly relative_attention_num_buckets: number;
-  /** From this distance on all positions share the last bucket. */
+  /** All positions at this distance or more share the last bucket. */
   readonly relative_attention_max_distance: number;
   /** Added to the mean square in every norm. */
   readonly layer_norm_epsilon: number;
@@ -61,15 +61,15 @@ export interface TransformerConfig {
   readonly mlp_ratio: number;
   /** Width inside the feed-forward network. */
   readonly ffn_hidden: number;
-  /** How many lists the checkpoint keeps its blocks in. */
+  /** Number of lists that the checkpoint stores its blocks in. */
   readonly block_chunks: number;
   /** Added to the variance in every norm. */
   readonly norm_eps: number;
-  /** Whether self-attention compares directions only, with a learnt scale per head. */
+  /** Whether self-attention uses cosine similarity, with a learnt scale per head. */
   readonly cos_attn: boolean;
   /** Width of the text features. */
   readonly text_channels: number;
-  /** Rows of the unconditional text, and so the most tokens of a prompt. */
+  /** Rows of the unconditional text features, and so the most tokens of a prompt. */
   readonly text_maxlen: number;
   /** Heads of the text's attentive pooling. */
   readonly text_attn_pool_heads: number;
@@ -81,56 +81,56 @@ export interface TransformerConfig {
   readonly add_lvl_embeding_only_first_block: boolean;
   /** The most scales of a schedule. */
   readonly lvl_embed_rows: number;
-  /** Where cross-attention has a learnt gain: its initial value; negative if there is none. */
+  /** Initial value of cross-attention's learnt gain; negative if there is no gain. */
   readonly cross_attn_layer_scale: number;
-  /** Whether the head's norm is adaptive; it always is. */
+  /** Whether the head's norm is adaptive; always true. */
   readonly head_aln: boolean;
-  /** Whether blocks share AdaLN's linear layer; they always do. */
+  /** Whether blocks share AdaLN's linear layer; always true. */
   readonly shared_aln: boolean;
   /** Rotary position embedding in two dimensions. */
   readonly rope: {
     /** `rope2d_normalized_by_hw`: 0 counts positions, 1 interpolates the tables, 2 rounds positions. */
     readonly mode: 0 | 1 | 2;
-    /** What the wavelengths grow up to. */
+    /** Base of the frequencies: wavelengths grow geometrically up to 2π times this. */
     readonly base: number;
-    /** Grid (height, width) whose positions all scales share; of the schedule if absent. */
+    /** Grid (height, width) whose positions all scales share; chosen by the schedule if absent. */
     readonly reference_grid?: readonly [height: number, width: number];
   };
 }
 
-/** What the tokenizer's own file does not say. */
+/** Settings that are not in the tokenizer's own file. */
 export interface TokenizerConfig {
-  /** The most tokens of a prompt, with the end token. */
+  /** The most tokens of a prompt, including the end token. */
   readonly max_length: number;
-  /** What fills a batch behind shorter prompts. */
+  /** Token that pads shorter prompts of a batch. */
   readonly pad_id: number;
-  /** What ends a prompt. */
+  /** Token that ends a prompt. */
   readonly eos_id: number;
 }
 
-/** How to draw if nothing else is said. */
+/** Defaults of the sampling options. */
 export interface SamplingDefaults {
-  /** Strength of guidance, for all scales or for each. */
+  /** Classifier-free guidance, for all scales or for each. */
   readonly cfg: number | readonly number[];
   /** Temperature, for all scales or for each. */
   readonly tau: number | readonly number[];
-  /** 0 is off; 1 takes the likelier value of each bit. */
+  /** 0 is off; 1 takes the more likely value of each bit. */
   readonly top_k: number;
-  /** 0 is off; else a bit's unlikelier value is dropped where its probability is at most 1 − top_p. */
+  /** 0 is off; otherwise a bit's less likely value is dropped if its probability is at most 1 − top_p. */
   readonly top_p: number;
   /** 0 guides the logits, −k the output of block depth − k; one or a list of them. */
   readonly cfg_insertion_layer: number | readonly number[];
-  /** Of the first image. */
+  /** Seed of the first image. */
   readonly seed: number;
 }
 
-/** A model's config.json: checked, and complete with the values of the released models. */
+/** A model's config.json, checked and completed with the values of the released models. */
 export interface ModelConfig {
-  /** What the model is called. */
+  /** The model's name. */
   readonly name: string;
-  /** Names inside the model's folder. */
+  /** Paths inside the model's folder. */
   readonly files: {
-    /** Safetensors; shards are found by their index, `X.safetensors.index.json`. */
+    /** Safetensors file, or shards with an index `X.safetensors.index.json`. */
     readonly vae: string;
     /** Safetensors. */
     readonly transformer: string;
@@ -147,20 +147,20 @@ export interface ModelConfig {
     readonly height: number;
   };
   /**
-   * The official image sizes that the model was trained for: it then takes any size, of which the nearest official
-   * one is drawn. Absent from models of other schedules.
+   * The official image sizes that the model was trained at: it accepts any size and generates the nearest official
+   * one. If absent, the model generates its own size only.
    */
   readonly pixel_budgets?: readonly PixelBudget[];
-  /** What turns codes into images. */
+  /** The visual tokenizer, which turns codes into images and images into codes. */
   readonly vae: VaeConfig;
   /** The model's own schedule in tokens, (1, height, width) by scale. */
   readonly scale_schedule: readonly (readonly [t: 1, h: number, w: number])[];
-  /** What draws the codes. */
+  /** The transformer, which predicts the codes. */
   readonly transformer: TransformerConfig;
-  /** Absent if the model is fed text features. */
+  /** Absent if the model takes text features instead of prompts. */
   readonly text_encoder?: T5Config;
-  /** What turns prompts into tokens. */
+  /** Settings of the tokenizer. */
   readonly tokenizer: TokenizerConfig;
-  /** How it draws if nothing else is said. */
+  /** Defaults of the sampling options. */
   readonly defaults: SamplingDefaults;
 }

@@ -299,7 +299,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
         2,
         "a size together",
       ],
-      [["encode", at("ok.png"), "--vae-schedule", "1x1,a"], 2, '"a" is no scale'],
+      [["encode", at("ok.png"), "--vae-schedule", "1x1,a"], 2, '"a" is not a scale'],
       [["encode", at("ok.png"), "-o", "no/x.bits.safetensors"], 1, 'folder "no" does not exist'],
       [["decode", at("ok.png")], 2, "it is an image; encode or reconstruct it"],
       [["decode", at("d16.safetensors")], 2, "it has 16 bits a position"],

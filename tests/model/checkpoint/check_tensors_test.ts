@@ -13,7 +13,7 @@ import { parseVae } from "../../../model/config/config_parts.ts";
 import { findPreset, VAES } from "../../../model/config/presets.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
 
-/** A file of which only the header exists. */
+/** A file that consists of a header only. */
 function headers(
   name: string,
   shapes: Iterable<NamedShape>,
@@ -38,7 +38,7 @@ const t5 = [...t5Shapes(small.text_encoder!)];
 const vaeFile = (kind: keyof typeof VAES, name: string, metadata = {}) =>
   headers(name, vaeShapes(parseVae(VAES[kind].config, kind)), metadata);
 
-Deno.test("checkTensors() takes what belongs together, and extra tensors that do no harm", () => {
+Deno.test("checkTensors() accepts matching files, and harmless extra tensors", () => {
   const C = 768;
   checkTensors(small, "transformer", headers("t", transformer));
   checkTensors(
@@ -87,7 +87,7 @@ Deno.test("checkTensors() lists missing and extra tensors: the first five, and h
   assertEquals(refusal(small, "transformer", headers("t", renamed)), [
     "missing-tensor",
     'Cannot load "t": 1 tensor missing: "head.bias"; ' +
-    '1 tensor that config.json knows nothing of: "head.bais"',
+    '1 tensor that config.json does not describe: "head.bais"',
   ]);
   const deeper = [...parameterShapes({ ...small.transformer, depth: 16, block_chunks: 4 })];
   const [code, message] = refusal(
@@ -99,7 +99,7 @@ Deno.test("checkTensors() lists missing and extra tensors: the first five, and h
     ),
   );
   assertEquals(code, "extra-tensor");
-  assert(/knows nothing of: "blocks.3.ada_gss", .* and \d+ more$/.test(message), message);
+  assert(/does not describe: "blocks.3.ada_gss", .* and \d+ more$/.test(message), message);
 });
 
 Deno.test("checkTensors() says what another model's checkpoint looks like", () => {
@@ -114,7 +114,7 @@ Deno.test("checkTensors() says what another model's checkpoint looks like", () =
   assert(says("text_encoder", headers("v", vae)).includes("looks like a VAE, not a T5 encoder"));
   assert(says("vae", headers("x", [["x", [1]]])).includes("is the checkpoint of another model"));
   assert(says("vae", headers("x", [])).includes("it holds no tensors: it has none of"));
-  // of the official sizes, each is refused as any other
+  // each official size is refused as every other
   for (const other of ["layer16", "1b", "2b", "8b", "20b"]) {
     says("transformer", headers(other, parameterShapes(configOf(other).transformer)));
   }
@@ -132,7 +132,7 @@ Deno.test("checkTensors() shows both shapes", () => {
   ]);
 });
 
-Deno.test("checkTensors() refuses a VAE of another transformer, and names the right one", () => {
+Deno.test("checkTensors() refuses another transformer's VAE, and names the right one", () => {
   const message = (config: ModelConfig, file: TensorFile) => {
     const [code, text] = refusal(config, "vae", file);
     assertEquals(code, "wrong-vae");
@@ -177,7 +177,7 @@ Deno.test("checkTensors() tells d32reg from d32 by name", () => {
   checkTensors(big, "vae", vaeFile("d32reg", "infinity_vae_d32reg.safetensors"));
   checkTensors(named("infinity_vae_d32_reg.safetensors"), "vae", vaeFile("d32", "v"));
   checkTensors(named("vae.safetensors"), "vae", vaeFile("d32", "vae.safetensors"));
-  // a model of one's own may have been trained with either
+  // a model of another name may have been trained with either
   checkTensors({ ...named("infinity_vae_d32.safetensors"), name: "mine" }, "vae", plain);
 });
 

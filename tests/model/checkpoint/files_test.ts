@@ -36,7 +36,7 @@ async function refuses(step: Promise<unknown>, code: string, message: string): P
 const one = (name: string, value: number) =>
   encodeSafetensors([{ name, dtype: "F32", shape: [1], data: new Float32Array([value]) }]);
 
-Deno.test("fileSource() reads ranges, also at the same time", () =>
+Deno.test("fileSource() reads ranges, also concurrently", () =>
   inFolder(async (folder) => {
     const path = join(folder, "a");
     const data = crypto.getRandomValues(new Uint8Array(60_000));
@@ -154,7 +154,7 @@ Deno.test("writeFileAtomic() writes where a link points", () =>
     assert((await Deno.lstat(join(folder, "link"))).isSymlink);
   }));
 
-Deno.test("writeFileAtomic() refuses a missing folder, and what is no file", () =>
+Deno.test("writeFileAtomic() refuses a missing folder, and anything but a file", () =>
   inFolder(async (folder) => {
     const bytes = new Uint8Array([1]);
     const lost = join(folder, "lost", "a.png");
@@ -167,7 +167,7 @@ Deno.test("writeFileAtomic() refuses a missing folder, and what is no file", () 
     assertEquals(filesIn(folder), ["a"]);
   }));
 
-Deno.test("writeFileAtomic() leaves what was there when the disk is full", () =>
+Deno.test("writeFileAtomic() keeps the previous file when the disk is full", () =>
   inFolder(async (folder) => {
     const path = join(folder, "a");
     await Deno.writeFile(path, new Uint8Array([1]));

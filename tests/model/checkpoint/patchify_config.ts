@@ -1,7 +1,7 @@
 import { parseConfig } from "../../../model/config/config.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
 
-/** A tiny model whose tokens stand for squares of four positions, as those of the 8B model do. */
+/** A tiny model with patchify: a token is a square of four positions, as in the 8B model. */
 export const PATCHIFY: ModelConfig = parseConfig({
   name: "patched",
   scale_schedule: [[1, 1, 1], [1, 2, 2], [1, 2, 3]],

@@ -24,7 +24,7 @@ import { encode, TINY } from "../release/tiny_release.ts";
 const BOX = decodeURIComponent(DEFAULT_MODEL.pathname);
 const PARTS = ["transformer.safetensors", "vae.safetensors", "text_encoder/model.safetensors"];
 
-/** The model in the box as `type`, in a folder of its own. */
+/** Converts the model in the box to `type`, into a folder of its own. */
 async function quantisedBox(folder: string, type: WeightType): Promise<string> {
   await Deno.mkdir(join(folder, "text_encoder"));
   for (const name of ["config.json", "tokenizer.json"]) {
@@ -40,7 +40,7 @@ async function image(folder: string, type?: WeightType) {
   return { type: model.type, rgba: images[0]!.rgba };
 }
 
-Deno.test("a file in blocks draws what blocks made while loading draw", async () => {
+Deno.test("a quantised file generates the same bits as quantising while loading", async () => {
   const plain = await image(BOX);
   for (const type of ["q8_0", "q4_0"] as const) {
     await inFolder(async (folder) => {
@@ -54,7 +54,7 @@ Deno.test("a file in blocks draws what blocks made while loading draw", async ()
   }
 });
 
-Deno.test("isQuantisable() takes the linear layers of blocks, and nothing delicate", () => {
+Deno.test("isQuantisable() accepts the linear layers of blocks, and nothing sensitive", () => {
   const { transformer, text_encoder } = parseConfig(findPreset("2b").config, "2b");
   const kinds = (shapes: Iterable<readonly [string, readonly number[]]>) =>
     new Set(
@@ -88,7 +88,7 @@ const small = (...more: Parameters<typeof encodeSafetensors>[0][number][]) =>
     ...more,
   ]);
 
-Deno.test("convert --type q8_0 and q4_0 write blocks and scales, the rest as f16", async () => {
+Deno.test("convertFile() writes q8_0 and q4_0 blocks with their scales, and the rest as f16", async () => {
   await inFolder(async (folder) => {
     const [from, to, again] = ["a", "b", "c"].map((n) => join(folder, `${n}.safetensors`)) as [
       string,
@@ -129,7 +129,7 @@ Deno.test("convert --type q8_0 and q4_0 write blocks and scales, the rest as f16
   });
 });
 
-Deno.test("convert --type q8_0 refuses what blocks cannot hold, and leaves nothing", async () => {
+Deno.test("convertFile() refuses values that q8_0 cannot hold, and leaves nothing", async () => {
   await inFolder(async (folder) => {
     const [from, to] = [join(folder, "a.safetensors"), join(folder, "b.safetensors")];
     const data = new Float32Array(32).fill(1e9);
@@ -146,7 +146,7 @@ Deno.test("convert --type q8_0 refuses what blocks cannot hold, and leaves nothi
   });
 });
 
-Deno.test("checkTensors() knows blocks and their scales", () => {
+Deno.test("checkTensors() accepts quantised blocks with their scales", () => {
   const config = parseConfig(findPreset("125m").config, "125m");
   type Info = { dtype: string; shape: readonly number[] };
   const file = (change: (tensors: Map<string, Info>) => void, q4: boolean) => {
@@ -184,12 +184,12 @@ Deno.test("checkTensors() knows blocks and their scales", () => {
     );
     refuses(
       (t) => t.set("head.weight.scales", { dtype: "F16", shape: [1] }),
-      '1 tensor that config.json knows nothing of: "head.weight.scales"',
+      '1 tensor that config.json does not describe: "head.weight.scales"',
     );
   }
 });
 
-Deno.test("assembleFolder() puts transformer and text encoder in blocks, the rest as f16", async () => {
+Deno.test("assembleFolder() quantises transformer and text encoder, and writes the rest as f16", async () => {
   const config = parseConfig(TINY.config, "tiny");
   await inFolder(async (folder) => {
     const parts = {
@@ -210,7 +210,7 @@ Deno.test("assembleFolder() puts transformer and text encoder in blocks, the res
       checkTensors(made.config, part, file);
       assertEquals(file.metadata.quantisation, "q8_0");
       const blocks = [...file.tensors.values()].filter(({ dtype }) => dtype === "I8").length;
-      // of T5, rows of o and wo are half a block
+      // rows of T5's o and wo are half a block
       assertEquals(blocks, { transformer: 12, vae: 0, text_encoder: 5 }[part], part);
       file.close();
     }

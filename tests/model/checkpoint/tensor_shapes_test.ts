@@ -19,7 +19,7 @@ import { device } from "../../kernels/harness.ts";
 const folder = openFolder(new URL("../../../assets/models/emoji-nano/", import.meta.url));
 const config = parseConfig(await folder.json("config.json"), "config.json");
 
-/** Buffers without values of their own. */
+/** Constant buffers. */
 const CONSTANT = /zero_k_bias$|^quantizer?e?\.lfq\.mask$/;
 
 function assertSame(file: TensorFile, shapes: Iterable<NamedShape>): void {
@@ -30,14 +30,14 @@ function assertSame(file: TensorFile, shapes: Iterable<NamedShape>): void {
   assertEquals(sorted(made), sorted(held.filter(([name]) => !CONSTANT.test(name))));
 }
 
-Deno.test("golden: shapes are those of official checkpoints", async () => {
+Deno.test("golden: the shapes match official checkpoints", async () => {
   for (const name of ["transformer_tiny", "transformer_patchify"]) {
     const { config, file } = await golden(name);
     assertSame(file, parameterShapes(parseTransformer(config, name, config.d_vae)));
   }
   for (const name of ["vae_d16", "vae_patchify"]) {
     const { config, file } = await golden(name);
-    // the packed copies in tests/ hold the decoders alone
+    // the packed copies in tests/ hold the decoders only
     const whole = file.tensors.has("encoder.conv_in.conv.weight");
     const shapes = [...vaeShapes(parseVae(config, name))];
     assertSame(file, shapes.filter(([tensor]) => whole || tensor.startsWith("decoder.")));
@@ -46,7 +46,7 @@ Deno.test("golden: shapes are those of official checkpoints", async () => {
   assertSame(file, t5Shapes(parseT5(config, "t5_tiny")));
 });
 
-Deno.test("shapes are those of the model in the box, and what its loaders read", async () => {
+Deno.test("the shapes match the model in the box, and the tensors its loaders read", async () => {
   const parts = [
     [
       config.files.transformer,

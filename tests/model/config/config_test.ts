@@ -46,7 +46,7 @@ Deno.test("parseConfig() reads the model in the box", () => {
   assertEquals(config.defaults.top_p, 0);
 });
 
-Deno.test("parseConfig() gives what is absent the values of Infinity-2B", () => {
+Deno.test("parseConfig() gives absent keys the values of Infinity-2B", () => {
   const { transformer, vae, scale_schedule, image, defaults, text_encoder } = parseConfig({}, "x");
   assertEquals(transformer, {
     embed_dim: 2048,
@@ -84,7 +84,7 @@ Deno.test("parseConfig() derives the sizes of the 8B model and of the official p
   assertEquals([vae.patch_size, vae.codebook_dim, image.width], [8, 14, 1024]);
   const hidden = (embed_dim: number, num_heads: number) =>
     parseTransformer({ embed_dim, num_heads, text_attn_pool_heads: num_heads }, "x").ffn_hidden;
-  // 4 · 2080 / 256 = 32.5 and 4 · 3360 / 256 = 52.5: halves go to the even number
+  // 4 · 2080 / 256 = 32.5 and 4 · 3360 / 256 = 52.5: halves round to even
   assertEquals([hidden(2080, 20), hidden(2688, 24), hidden(3360, 28)], [8192, 10752, 13312]);
   assertEquals(parseTransformer({ embed_dim: 4608, num_heads: 36 }, "x").text_attn_pool_heads, 32);
 });
@@ -208,7 +208,7 @@ Deno.test("parseConfig() refuses variants that are not implemented", () => {
   }
 });
 
-Deno.test("parseConfig() refuses what is no object", () => {
+Deno.test("parseConfig() refuses anything but an object", () => {
   for (const json of [[], 3, "x", true]) {
     const need = `it is ${JSON.stringify(json)}, it must be an object`;
     assertEquals(refusal(json).message, `Cannot use config.json: ${need}`);

@@ -31,7 +31,7 @@ Deno.test("nearest() prefers the exact word, then the first of equals", () => {
   assertEquals(nearest("top-x", flags), "top-k");
 });
 
-Deno.test("nearest() stays silent where a suggestion would be a guess", () => {
+Deno.test("nearest() returns nothing if a suggestion would be a guess", () => {
   assertEquals(nearest("banana", flags), undefined);
   assertEquals(nearest("x", flags), undefined);
   assertEquals(nearest("", flags), undefined);

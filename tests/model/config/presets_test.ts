@@ -10,7 +10,7 @@ import { parseConfig } from "../../../model/config/config.ts";
 import { parseT5, parseVae } from "../../../model/config/config_parts.ts";
 import { findPreset, FLAN_T5_XL, PRESETS, VAES } from "../../../model/config/presets.ts";
 
-/** [depth, width, heads, head_dim, FFN, bits, pixels across, parameters, what the name or paper says]. */
+/** [depth, width, heads, head_dim, FFN, bits, pixels across, parameters, parameters by name or paper]. */
 const FACTS: Record<string, number[]> = {
   "infinity-125m": [12, 768, 8, 96, 3072, 16, 256, 125_148_800, 125e6],
   "infinity-layer16": [16, 1152, 12, 96, 4608, 32, 256, 361_633_792, 361e6],
@@ -34,7 +34,7 @@ Deno.test("PRESETS are configs of the published sizes", () => {
     assertEquals([depth, C, heads, C / heads, F, d, image.width, count], facts.slice(0, -1), name);
     const advertised = facts.at(-1)!;
     assert(Math.abs(count / advertised - 1) < 0.06, `${name}: ${count}`);
-    // counted once more, by hand
+    // counted independently
     const text = 2048 * (512 + 1) + 3 * C * 2048;
     const blocks = depth * (8 * C * C + 2 * C * F + F + 15 * C + heads);
     assertEquals(count, blocks + text + 10 * C * C + 3 * d * C + 2 * d + 30 * C, name);
@@ -43,7 +43,7 @@ Deno.test("PRESETS are configs of the published sizes", () => {
   }
 });
 
-Deno.test("PRESETS say every hyper-parameter that a config.json can hold", () => {
+Deno.test("PRESETS set every hyper-parameter that a config.json can hold", () => {
   const spelled = (name: string, json: Readonly<Record<string, unknown>>, parsed: object) => {
     for (const key of Object.keys(parsed)) assert(key in json, `${name}.${key}`);
   };
@@ -57,7 +57,7 @@ Deno.test("PRESETS say every hyper-parameter that a config.json can hold", () =>
   }
 });
 
-Deno.test("PRESETS draw as the official scripts do", () => {
+Deno.test("PRESETS sample as the official scripts do", () => {
   const defaults = (name: string) => {
     const { cfg, tau, top_k, top_p } = parseConfig(findPreset(name).config, name).defaults;
     return [cfg, tau, top_k, top_p];

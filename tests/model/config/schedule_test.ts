@@ -29,7 +29,7 @@ const cases: { ratio: number; pixels: string; pixel: Grid; grids: Grid[]; tokens
     }))
   );
 
-Deno.test("golden: schedules() gives the official dynamic resolutions", () => {
+Deno.test("golden: schedules() returns the official dynamic resolutions", () => {
   assertEquals(RATIOS, table.h_div_w_templates);
   assertEquals(cases.length, RATIOS.length * PIXEL_BUDGETS.length);
   for (const { ratio, pixels, grids, tokens } of cases) {
@@ -39,7 +39,7 @@ Deno.test("golden: schedules() gives the official dynamic resolutions", () => {
   }
 });
 
-Deno.test("golden: schedules() gives the official tokenizer's schedules", () => {
+Deno.test("golden: schedules() returns the official tokenizer's schedules", () => {
   const entries = Object.entries(table.predefined_HW_Scales_dynamic);
   assertEquals(entries.length, RATIOS.length * 3);
   for (const [size, expected] of entries) {
@@ -114,7 +114,7 @@ Deno.test("scheduleForSize() finds every official image size", () => {
   assertEquals(scheduleForSize(config), schedules(1, "1M"));
 });
 
-Deno.test("scheduleForSize() refuses other sizes than that of a model without official ones", () => {
+Deno.test("scheduleForSize() refuses every size but its own for a model trained at one size", () => {
   const scales = parseSchedule("1x1,2x2,3x3,4x4");
   const tiny = parseConfig({
     scale_schedule: scales.map(([h, w]) => [1, h, w]),
@@ -146,28 +146,28 @@ Deno.test("scheduleForSize() refuses other sizes than that of a model without of
   }
 });
 
-Deno.test("golden: scheduleForSize() draws the nearest official size, and says so", () => {
+Deno.test("golden: scheduleForSize() takes the nearest official size and says so", () => {
   const json = PRESETS.get("infinity-2b")!.config;
   const config = parseConfig({ ...json, pixel_budgets: PIXEL_BUDGETS }, "config.json");
-  const draw = (width: number, height: number) => {
+  const plan = (width: number, height: number) => {
     const warnings: string[] = [];
     const schedule = scheduleForSize(config, width, height, (line) => warnings.push(line));
     return { schedule, warnings };
   };
   assertEquals(cases.length, 60);
   for (const { pixel: [height, width], grids } of cases) {
-    assertEquals(draw(width, height), { schedule: grids, warnings: [] });
+    assertEquals(plan(width, height), { schedule: grids, warnings: [] });
     const size = `${width}x${height}`;
-    // half a token more or less is nearest to the same
+    // half a token more or less has the same nearest size
     for (const [dw, dh] of [[8, 8], [-7, -7], [3, -2]] as const) {
       const wanted = `${width + dw}x${height + dh}`;
-      assertEquals(draw(width + dw, height + dh), {
+      assertEquals(plan(width + dw, height + dh), {
         schedule: grids,
         warnings: [`Using ${size}, the nearest of the official sizes to ${wanted}`],
       });
     }
   }
-  const used = (width: number, height: number) => draw(width, height).warnings[0]!.split(",")[0];
+  const used = (width: number, height: number) => plan(width, height).warnings[0]!.split(",")[0];
   assertEquals(used(1000, 1000), "Using 1024x1024");
   assertEquals(used(1920, 1080), "Using 1344x768");
   assertEquals(used(1, 1), "Using 256x256");

@@ -94,7 +94,7 @@ Deno.test("InfinityModel.load() names extra tensors, and takes harmless ones", (
     const { message } = await assertRejects(() => InfinityModel.load(folder, { device })) as Error;
     assertEquals(
       message,
-      `Cannot load "${folder}/t.safetensors": 7 tensors that config.json knows nothing of: ` +
+      `Cannot load "${folder}/t.safetensors": 7 tensors that config.json does not describe: ` +
         '"x.1", "x.2", "x.3", "x.4", "x.5" and 2 more',
     );
   }));
