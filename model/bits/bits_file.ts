@@ -1,6 +1,6 @@
 /**
  * Files of bits: a safetensors file with one tensor `bits` U8 [⌈n/8⌉], the bits of all scales [rows, columns, d] one
- * after another, eight to a byte, the first the highest (as `numpy.unpackbits` reads them); the header says the rest.
+ * after another, eight to a byte, the first in the highest bit (as `numpy.unpackbits` reads them). The header has the rest.
  *
  * @module
  */
@@ -17,14 +17,14 @@ import { bitCount, type ImageBits } from "./image_bits.ts";
 import { gridText, scheduleText } from "../config/grid.ts";
 import { parseSchedule } from "../config/schedule.ts";
 
-/** What the header calls the format. */
+/** Name of the format in the header. */
 const FORMAT = "bitwise-bits-1";
 
-/** The most pixels along a side, and bits in all: a header of a few bytes may claim any number. */
+/** Most pixels along a side, and most bits in total: a small header can claim any number. */
 const MAX_SIDE = 2 ** 16;
 const MAX_BITS = 2 ** 30;
 
-/** Eight bits to a byte, the first the highest; zeros at the end. */
+/** Packs eight bits to a byte, the first in the highest bit; fills the last byte with zeros. */
 export function packBits(scales: ImageBits["scales"]): Uint8Array<ArrayBuffer> {
   const packed = new Uint8Array(Math.ceil(bitCount({ scales }) / 8));
   let at = 0;
@@ -35,7 +35,7 @@ export function packBits(scales: ImageBits["scales"]): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Makes a file of an image's bits: as small as they are, and a header of some 250 bytes.
+ * Encodes an image's bits as a file: the packed bits and a header of about 250 bytes.
  *
  * @example
  * ```ts
@@ -60,7 +60,7 @@ export function encodeBitsFile(bits: ImageBits): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Reads what {@link encodeBitsFile} wrote.
+ * Decodes a file made by {@link encodeBitsFile}.
  *
  * @example
  * ```ts
@@ -73,9 +73,9 @@ export function encodeBitsFile(bits: ImageBits): Uint8Array<ArrayBuffer> {
  * console.log(again.width);
  * ```
  *
- * @param name What messages call the file.
- * @throws {SafetensorsError} it is no safetensors file.
- * @throws {InputError} `bad-bits`: it holds no bits, or other than its header says.
+ * @param name Name of the file in messages.
+ * @throws {SafetensorsError} it is not a safetensors file.
+ * @throws {InputError} `bad-bits`: it holds no bits, or its header contradicts them.
  */
 export async function decodeBitsFile(
   bytes: Uint8Array<ArrayBuffer>,
@@ -85,7 +85,7 @@ export async function decodeBitsFile(
   return name === undefined ? bits : { ...bits, name };
 }
 
-/** Whether a file says that it holds an image's bits. */
+/** Whether a file's header claims to hold an image's bits. */
 export function holdsBits({ metadata }: Pick<TensorFile, "metadata">): boolean {
   return metadata.format === FORMAT;
 }

@@ -1,5 +1,5 @@
 /**
- * An image as what the model makes it of: bits, scale by scale. Plain data, without a GPU.
+ * An image in the form that the model generates: bits, scale by scale. Plain data, without a GPU.
  *
  * @module
  */
@@ -14,27 +14,27 @@ export interface ImageBits {
   readonly width: number;
   /** Pixels down. */
   readonly height: number;
-  /** Bits of a position; 1 stands for the code +1/√d, 0 for −1/√d. */
+  /** Bits per position; 1 stands for the code +1/√d, 0 for −1/√d. */
   readonly d: number;
-  /** Positions (rows, columns) of the whole image: the grid that every scale is resized to. */
+  /** Positions (rows, columns) of the full image: the grid that every scale is resized to. */
   readonly latent: Grid;
-  /** Grids (rows, columns) of the scales that are there, in positions of the VAE. */
+  /** Grids (rows, columns) of the scales present, in positions of the VAE. */
   readonly schedule: readonly Grid[];
   /** Bits by scale, [rows, columns, d] of 0 or 1. */
   readonly scales: readonly Uint8Array<ArrayBuffer>[];
-  /** Name of the model, if it is known. */
+  /** Name of the model, if known. */
   readonly model?: string;
-  /** What messages call it: the file it was read from. */
+  /** Name in messages: the file it was read from. */
   readonly name?: string;
 }
 
-/** Number of bits. */
+/** Counts the bits. */
 export function bitCount({ scales }: Pick<ImageBits, "scales">): number {
   return scales.reduce((sum, bits) => sum + bits.length, 0);
 }
 
 /**
- * The first scales alone: a coarser image of the same size.
+ * Keeps only the first scales: a coarser image of the same size.
  *
  * @example
  * ```ts
@@ -46,7 +46,7 @@ export function bitCount({ scales }: Pick<ImageBits, "scales">): number {
  * console.log(coarse.width); // as wide as before
  * ```
  *
- * @throws {InputError} `bad-value`: there are not so many scales, or none is left.
+ * @throws {InputError} `bad-value`: there are fewer scales, or `count` is not a whole number above 0.
  */
 export function takeScales(bits: ImageBits, count: number): ImageBits {
   checkScaleCount(count, bits.scales.length);
@@ -54,7 +54,7 @@ export function takeScales(bits: ImageBits, count: number): ImageBits {
   return { ...bits, schedule, scales };
 }
 
-/** @throws {InputError} `bad-value`: not 1 to `there`. */
+/** Checks a number of scales to keep. @throws {InputError} `bad-value`: it is not 1 to `there`. */
 export function checkScaleCount(count: number, there: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= there) return;
   throw new InputError(
@@ -64,8 +64,8 @@ export function checkScaleCount(count: number, there: number): void {
 }
 
 /**
- * An image between two: of the bits in which they differ, the share `t` is taken from `to`, at every scale the same
- * share. 0 gives `from`, 1 gives `to`, and no bit turns back as `t` grows.
+ * Interpolates between two images: takes the share `t` of the bits in which they differ from `to`, at every scale. 0 gives
+ * `from`, 1 gives `to`, and no bit turns back as `t` grows.
  *
  * @example
  * ```ts
@@ -78,8 +78,8 @@ export function checkScaleCount(count: number, there: number): void {
  * ```
  *
  * @param t From 0 to 1.
- * @param seed Of the order in which bits turn.
- * @throws {InputError} `other-bits`: the two have other scales; `bad-value`: `t` is out of range.
+ * @param seed Seed of the order in which bits turn.
+ * @throws {InputError} `other-bits`: their scales differ; `bad-value`: `t` is out of range.
  */
 export function interpolateBits(
   from: ImageBits,
@@ -105,7 +105,7 @@ export function interpolateBits(
   return { ...rest, scales };
 }
 
-/** Why two images' bits do not lie over each other, in words; `null` if they do. */
+/** Says in words why two images' bits do not correspond; `null` if they do. */
 export function otherScales(a: ImageBits, b: ImageBits): string | null {
   if (a.d !== b.d) return `one has ${a.d} bits a position, the other ${b.d}`;
   if (a.latent.join() !== b.latent.join()) {
@@ -118,8 +118,8 @@ export function otherScales(a: ImageBits, b: ImageBits): string | null {
 }
 
 /**
- * One image's bits of a scale of tokens [B, h/p · w/p, d·p²], in positions of the VAE [h, w, d]: p is 2 where a token
- * stands for a square (`pixel_shuffle`; channel 4c + 2dy + dx), else 1.
+ * Reorders one image's bits from tokens [B, h/p · w/p, d·p²] to positions of the VAE [h, w, d]. p is 2 where a token
+ * stands for a 2 × 2 square (`pixel_shuffle`: channel 4c + 2dy + dx), else 1.
  */
 export function bitsOfTokens(
   tokens: ArrayLike<number>,
@@ -146,7 +146,7 @@ export function tokensOfBits(
   return tokens;
 }
 
-/** Visits the place of every bit among tokens, and among positions. */
+/** Visits every bit with its index among tokens and its index among positions. */
 function forEachBit(
   [h, w]: Grid,
   d: number,
@@ -158,8 +158,8 @@ function forEachBit(
   for (let y = 0; y < h; y++) {
     for (let x = 0; x < w; x++) {
       const token = (Math.floor(y / p) * (w / p) + Math.floor(x / p)) * d * p * p;
-      const place = y % p * p + x % p;
-      for (let c = 0; c < d; c++) visit(token + c * p * p + place, at++);
+      const corner = y % p * p + x % p;
+      for (let c = 0; c < d; c++) visit(token + c * p * p + corner, at++);
     }
   }
 }

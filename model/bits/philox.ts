@@ -1,16 +1,16 @@
 /**
- * Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) on the CPU: the numbers of
- * kernels/shared/philox.wgsl, for what is chosen on the host.
+ * Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) on the CPU, with the same numbers as
+ * kernels/shared/philox.wgsl.
  *
  * @module
  */
 
-/** The high word of a product of two 32-bit words, by halves of `b` so that doubles hold every step. */
+/** High word of a product of two 32-bit words, by halves of `b` so that doubles are exact. */
 function multiplyHigh(a: number, b: number): number {
   return Math.floor((a * (b >>> 16) + Math.floor(a * (b & 0xffff) / 65536)) / 65536);
 }
 
-/** Four random words of a counter of four words and a 64-bit key. */
+/** Returns four random words for a counter of four words and a 64-bit key. */
 export function philox(
   [x0, x1, x2, x3]: readonly [number, number, number, number],
   key: bigint,
@@ -27,8 +27,8 @@ export function philox(
   return [x0, x1, x2, x3];
 }
 
-/** The items in a random order: an item's place depends on the seed, the stream, the item, and the others' draws. */
+/** Sorts the items by a random number that depends on seed, stream and item alone. */
 export function shuffled(items: readonly number[], seed: bigint, stream: number): number[] {
-  const draw = new Map(items.map((item) => [item, philox([1, stream, item, 0], seed)[0]]));
-  return items.toSorted((a, b) => draw.get(a)! - draw.get(b)! || a - b);
+  const random = new Map(items.map((item) => [item, philox([1, stream, item, 0], seed)[0]]));
+  return items.toSorted((a, b) => random.get(a)! - random.get(b)! || a - b);
 }

@@ -1,6 +1,6 @@
 /**
  * Multi-scale residual binary spherical quantisation (arXiv 2412.04431, section 3.2; `MultiScaleBSQ` in
- * infinity/models/bsq_vae/multiscale_bsq.py): features to bits, scale by scale, and bits back to the sum of their codes.
+ * infinity/models/bsq_vae/multiscale_bsq.py): features to bits, scale by scale, and back to the sum of their codes.
  *
  * @module
  */
@@ -11,11 +11,12 @@ import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
 import type { Grid } from "../config/grid.ts";
 
 /**
- * Quantises features, by scale [B, height·width, d] u32: each scale tells what the scales before it have left, resized
- * by area; its codes ±1/√d, resized linearly, are taken away before the next. All in f32.
+ * Quantises features, in f32. Each scale encodes the signs of the residual, resized by area; its codes ±1/√d, resized
+ * linearly, are subtracted from the residual before the next scale.
  *
- * @param features [B, h, w, d] f32, which stay the caller's.
+ * @param features [B, h, w, d] f32; they stay the caller's.
  * @param schedule Grids of the scales in positions of the VAE, of any size; the last is usually h × w.
+ * @returns Bits by scale [B, height·width, d] u32, which the caller owns.
  */
 export function quantiseFeatures(
   device: Device,
@@ -29,7 +30,7 @@ export function quantiseFeatures(
     return schedule.map(([height, width], s) => {
       const bits = device.tensor("u32", [B, height * width, d], "bits");
       quantiseBits(device, { x: residual, bits, height, width });
-      // nothing asks for what the last scale leaves
+      // the residual of the last scale is not needed
       if (s + 1 < schedule.length) {
         const less = { sum: residual, first: false, subtract: true, patchify: false };
         accumulateCodes(device, { bits, height, width, ...less });
@@ -40,10 +41,10 @@ export function quantiseFeatures(
 }
 
 /**
- * The sum of the codes of some scales, [B, h, w, d] f32, as a new tensor.
+ * Sums the codes of some scales, resized to the latent grid, in a new tensor [B, h, w, d] f32.
  *
- * @param bits By scale, [B, height·width, d] u32 each; at least one.
- * @param latent h × w: the grid that all scales are resized to.
+ * @param bits Bits by scale, [B, height·width, d] u32; at least one scale.
+ * @param latent The grid h × w that all scales are resized to.
  */
 export function sumCodes(
   device: Device,

@@ -12,22 +12,22 @@ import type { T5Config } from "../config/types.ts";
 interface T5Block {
   /** `layer.0.layer_norm.weight` [d_model]. */
   readonly attentionNorm: Tensor;
-  /** `layer.0.SelfAttention.q`, `k`, `v` [3 · heads · d_kv, d_model]. */
+  /** `layer.0.SelfAttention.q`, `k`, `v`, stacked [3 · heads · d_kv, d_model]. */
   readonly qkv: Linear;
   /** `layer.0.SelfAttention.o` [d_model, heads · d_kv]. */
   readonly o: Linear;
   /** `layer.1.layer_norm.weight` [d_model]. */
   readonly feedForwardNorm: Tensor;
-  /** `layer.1.DenseReluDense.wi_0`, `wi_1` [2 · d_ff, d_model]. */
+  /** `layer.1.DenseReluDense.wi_0`, `wi_1`, stacked [2 · d_ff, d_model]. */
   readonly wi: Linear;
   /** `layer.1.DenseReluDense.wo` [d_model, d_ff]. */
   readonly wo: Linear;
 }
 
 interface T5Weights {
-  /** `shared.weight` [vocab_size, d_model], in parts. */
+  /** `shared.weight` [vocab_size, d_model], split by rows. */
   readonly shared: readonly Tensor[];
-  /** Block 0's `relative_attention_bias`, which all blocks share. */
+  /** `relative_attention_bias` of block 0, which all blocks use. */
   readonly bias: RelativeBias;
   readonly blocks: readonly T5Block[];
   /** `encoder.final_layer_norm.weight` [d_model]. */
@@ -35,8 +35,9 @@ interface T5Weights {
 }
 
 /**
- * Bucket of a relative position, key minus query (`_relative_position_bucket` of T5, bidirectional): half of the
- * buckets for each direction; the first half of those one position each, the rest logarithmic up to the largest distance.
+ * Returns the bucket of a relative position, key minus query (`_relative_position_bucket` of T5, bidirectional). Each
+ * direction has half of the buckets: the first half of these hold one position each, the others grow logarithmically up
+ * to the largest distance.
  */
 export function relativePositionBucket(
   position: number,
@@ -50,7 +51,7 @@ export function relativePositionBucket(
   const distance = Math.abs(position);
   const exact = Math.floor(buckets / 2);
   if (distance < exact) return direction + distance;
-  // in f32 as the original, which decides the bucket at powers of two
+  // the original computes in f32, which decides the bucket at powers of two
   const f = Math.fround;
   const log = f(Math.log(f(distance / exact)));
   const span = f(Math.log(config.relative_attention_max_distance / exact));
@@ -69,20 +70,20 @@ export class T5Encoder {
   ) {}
 
   /**
-   * Loads an encoder by its Hugging Face names. Tensors of a decoder are left alone.
+   * Loads an encoder by its Hugging Face names. Ignores the tensors of a decoder.
    *
-   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   * @throws {CheckpointError} `missing-tensor`; `wrong-shape`, naming both shapes.
    */
   static async load(weights: Weights, config: T5Config): Promise<T5Encoder> {
     return new T5Encoder(weights.device, config, await load(weights, config), weights);
   }
 
   /**
-   * Encodes token ids of several prompts, each as if alone: they are packed without padding.
+   * Encodes token ids of several prompts, packed without padding; each prompt attends only to itself.
    *
-   * @param ids Tokens of each prompt, at least one, with `</s>`.
-   * @param observe Is shown the residual stream [ΣT, d_model] after each half of each block, for tests.
-   * @returns Features [ΣT, d_model] f32, which the caller disposes, and the tokens of each prompt.
+   * @param ids Tokens of each prompt, at least one, including `</s>`.
+   * @param observe Called with the residual stream [ΣT, d_model] after each half of each block, for tests.
+   * @returns Features [ΣT, d_model] f32, which the caller owns, and the number of tokens of each prompt.
    * @throws {InputError} `bad-token-ids`: a prompt without tokens, or an id outside the vocabulary.
    */
   encode(
@@ -143,7 +144,7 @@ export class T5Encoder {
       matmul(device, { x: gated, linear: block.wo, y: x, epilogue: "add" });
       observe(`layer${i}.out`, x);
     }
-    // the normed tensor is free by now: it becomes the features
+    // reuse the normed tensor, which is no longer needed
     layerNorm(device, { x, y: normed, eps, rms: true, weight: weights.finalNorm });
     for (const t of [tokens, spans, x, qkv, attended, hidden, gated]) t.dispose();
     return { features: normed, lens };
@@ -159,17 +160,17 @@ export class T5Encoder {
     throw new InputError(
       "bad-token-ids",
       `Cannot encode token ${bad}: the text encoder knows 0 to ${vocab_size - 1}; ` +
-        "is tokenizer.json of another model?",
+        "is tokenizer.json from another model?",
     );
   }
 
-  /** Releases the weights. */
+  /** Frees the weights. */
   dispose(): void {
     this.owner.dispose();
   }
 }
 
-/** Spans for attention of each prompt to itself. */
+/** Attention spans [prompts, 4] by which each prompt attends to itself. */
 function spansOf(lens: readonly number[]): Uint32Array<ArrayBuffer> {
   let start = 0;
   const rows = lens.flatMap((n) => {
@@ -205,7 +206,7 @@ async function load(weights: Weights, config: T5Config): Promise<T5Weights> {
   const buckets = config.relative_attention_num_buckets;
   const biasName = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
   const biasTable = await weights.tensor(biasName, [buckets, heads]);
-  // longer distances share the last bucket, so one table serves prompts of every length
+  // all longer distances are in the last bucket, so one table serves prompts of any length
   const centre = config.relative_attention_max_distance;
   const bucketOf = weights.keep(weights.device.from(
     "u32",

@@ -1,20 +1,20 @@
 import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
 
-/** Text features of a batch on the GPU: conditional images, then unconditional ones where there is guidance. */
+/** Text features of a batch on the GPU: of the conditional half, then with guidance of the unconditional half. */
 export interface TextFeatures {
   /** [ΣT, Ct5] f32. */
   readonly features: Tensor;
-  /** Tokens of each image. */
+  /** Number of tokens of each sequence. */
   readonly lens: readonly number[];
 }
 
-/** Text features given in place of a prompt. */
+/** Text features given instead of a prompt. */
 export interface FeatureRows {
-  /** Rows of all images one after another [ΣT, width]. */
+  /** Rows of all images, concatenated [ΣT, width]. */
   readonly features: Float32Array;
-  /** Channels of a row. */
+  /** Channels per row. */
   readonly width: number;
-  /** Rows of each image. */
+  /** Number of rows of each image. */
   readonly lens: readonly number[];
 }
 
@@ -24,18 +24,18 @@ export interface RowRange {
   readonly tensor: Tensor;
   /** First row of this text. */
   readonly start: number;
-  /** Its rows. */
+  /** Number of rows. */
   readonly count: number;
 }
 
-/** Collects text features from encoder, files and cfg_uncond into one packed tensor. */
+/** Collects text features from the encoder, from files and from `cfg_uncond` into one packed tensor. */
 export class TextRows {
   #owned: Tensor[] = [];
 
-  /** Collects rows of `width` channels. */
+  /** Collects rows of `width` channels on `device`. */
   constructor(private readonly device: Device, private readonly width: number) {}
 
-  /** `count` texts of what the encoder made, from text `first` on. */
+  /** Returns the rows of `count` encoded texts, starting with text `first`. */
   range(encoded: TextFeatures, first: number, count: number): RowRange[] {
     const starts = encoded.lens.map((_, i) => encoded.lens.slice(0, i).reduce((a, n) => a + n, 0));
     return encoded.lens.slice(first, first + count).map((n, i) => ({
@@ -45,13 +45,13 @@ export class TextRows {
     }));
   }
 
-  /** Texts as long as those of `like`, in a tensor that is disposed with this object. */
+  /** Takes over a tensor of texts as long as those of `like`, and returns their rows. */
   own(tensor: Tensor, like: readonly RowRange[]): RowRange[] {
     this.#owned.push(tensor);
     return this.range({ features: tensor, lens: like.map((r) => r.count) }, 0, like.length);
   }
 
-  /** Texts from the caller. @throws {InputError} `wrong-shape`. */
+  /** Uploads texts from the caller. @throws {InputError} `wrong-shape`; `bad-value`: a length is not a whole number above 0. */
   upload({ features, width, lens }: FeatureRows): RowRange[] {
     const rows = lens.reduce((sum, n) => sum + n, 0);
     const bad = lens.find((n) => !Number.isInteger(n) || n < 1);
@@ -89,7 +89,7 @@ export class TextRows {
     return { features, lens };
   }
 
-  /** Releases what was uploaded or handed over. */
+  /** Frees the tensors that were uploaded or taken over. */
   dispose(): void {
     for (const tensor of this.#owned) tensor.dispose();
   }

@@ -1,14 +1,14 @@
 import { Tokenizer as HuggingFaceTokenizer } from "../../deps/@huggingface/tokenizers.ts";
 import { CheckpointError, ConfigError } from "../../engine/mod.ts";
 
-/** What T5 ends every text with. */
+/** Token at the end of every text of T5. */
 const END = "</s>";
 
 /** How to tokenise. */
 export interface TokenizerOptions {
-  /** Most tokens of a prompt, `</s>` included. */
+  /** Most tokens of a prompt, including `</s>`. */
   readonly maxLength: number;
-  /** What error messages call the file; `tokenizer.json` if absent. */
+  /** Name of the file in error messages; `tokenizer.json` if absent. */
   readonly name?: string;
 }
 
@@ -16,7 +16,7 @@ export interface TokenizerOptions {
 export interface Tokens {
   /** Token ids; the last is `</s>`. */
   readonly ids: number[];
-  /** Whether the prompt was longer than allowed and lost its end. */
+  /** Whether the prompt was too long and was cut. */
   readonly truncated: boolean;
 }
 
@@ -25,12 +25,12 @@ export class Tokenizer {
   private constructor(
     private readonly tokenizer: HuggingFaceTokenizer,
     private readonly end: number,
-    /** Most tokens of a prompt, `</s>` included. */
+    /** Most tokens of a prompt, including `</s>`. */
     readonly maxLength: number,
   ) {}
 
   /**
-   * Makes a tokenizer of a parsed `tokenizer.json`.
+   * Builds a tokenizer from a parsed `tokenizer.json`.
    *
    * @throws {CheckpointError} `bad-tokenizer`: the file is not a Unigram tokenizer with `</s>`.
    * @throws {ConfigError} `bad-max-length`: `maxLength` is not a whole number of at least 1.
@@ -58,7 +58,7 @@ export class Tokenizer {
     return new Tokenizer(tokenizer, end, maxLength);
   }
 
-  /** Turns a prompt into token ids, `</s>` at the end exactly once, also where the prompt says it or is cut. */
+  /** Turns a prompt into token ids. The last is `</s>`, exactly once, even if the prompt contains it or is cut. */
   encode(text: string): Tokens {
     const { ids } = this.tokenizer.encode(text, { add_special_tokens: false });
     while (ids.at(-1) === this.end) ids.pop();
@@ -67,7 +67,7 @@ export class Tokenizer {
   }
 }
 
-/** What is wrong with a parsed tokenizer.json, as far as the package would only notice later; null if nothing. */
+/** Returns what is wrong with a parsed tokenizer.json where the package would not say so; null if nothing is. */
 function faultOf(json: unknown): string | null {
   const isObject = (value: unknown): value is Record<string, unknown> =>
     typeof value === "object" && value !== null;

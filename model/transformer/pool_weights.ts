@@ -5,18 +5,18 @@ import type { TransformerConfig } from "../config/types.ts";
 
 /** Weights of the text's attentive pooling, `text_proj_for_sos.ca` (infinity.py, TextAttentivePool). */
 export interface PoolWeights {
-  /** `mat_q`, one learnt query [heads · headDim]. */
+  /** `mat_q`, one learnt query [heads, headDim]. */
   readonly query: Tensor;
   /** `mat_kv` [2 · heads · headDim, Ct5] with bias 0 | v_bias. */
   readonly kv: Linear;
   /** `proj` [C, heads · headDim]. */
   readonly proj: Linear;
-  /** Channels per head, filled up with zeros to a multiple of 4: 130 of layer32 become 132. */
+  /** Channels per head, padded with zeros to a multiple of 4: the 130 of layer32 become 132. */
   readonly headDim: number;
 }
 
 /**
- * Loads the pooling. Zeros in queries, keys, values and the columns that read them change no sum.
+ * Loads the pooling. Padding is exact: the zeros in queries, keys, values and the columns that read them add nothing.
  *
  * @throws {CheckpointError} for a missing tensor or a shape that config.json contradicts.
  */
@@ -49,7 +49,7 @@ export async function loadPool(weights: Weights, config: TransformerConfig): Pro
   };
 }
 
-/** Follows every `from` values by zeros, up to `to`. */
+/** Pads every group of `from` values with zeros to `to`. */
 function padGroups(values: Float32Array, from: number, to: number): Float32Array<ArrayBuffer> {
   const padded = new Float32Array(values.length / from * to);
   for (let at = 0, i = 0; at < values.length; at += from, i++) {

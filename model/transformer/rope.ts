@@ -4,26 +4,27 @@ import { roundHalfEven } from "../config/round_half_even.ts";
 /** A scale's size in tokens. */
 type Grid = readonly [height: number, width: number];
 
-/** What positions count in: 0 tokens of the scale, 1 the reference's tables stretched, 2 tokens of the reference. */
+/** Units of positions: 0 tokens of the scale, 1 the reference's stretched tables, 2 tokens of the reference. */
 export type RopeMode = 0 | 1 | 2;
 
-/** Tables of 2-D RoPE, one row per token of a schedule. */
+/** Tables of 2-D RoPE with one row per token of a schedule. */
 export interface RopeTables {
   /** [rows, width]. */
   readonly cos: Float32Array<ArrayBuffer>;
   /** [rows, width]. */
   readonly sin: Float32Array<ArrayBuffer>;
-  /** Tokens of all scales. */
+  /** Number of rows: tokens of all scales. */
   readonly rows: number;
-  /** Pairs of a head: headDim / 2; the first half of them turns with the token's row, the second with its column. */
+  /** Channel pairs of a head, headDim / 2: the first half rotates by the token's row, the second by its column. */
   readonly width: number;
 }
 
-/** Edge of the official tables, to which mode 1 stretches the reference's longer edge. */
+/** Edge of the official tables; mode 1 stretches the reference's longer edge to it. */
 const MAX_EDGE = 128;
 
 /**
- * The cos and sin tables of a schedule: `precompute_rope2d_freqs_grid` of the official `basic.py`, in its float32.
+ * Computes the cos and sin tables of a schedule, in float32 as the official code does (`precompute_rope2d_freqs_grid` in
+ * infinity/models/basic.py).
  *
  * @example
  * ```ts
@@ -37,7 +38,7 @@ const MAX_EDGE = 128;
  * @param referenceGrid Last scale of the longest schedule of this shape (the ratio's 1M schedule); mode 0 ignores it.
  * @param headDim Channels of a head, divisible by 4.
  * @param mode The checkpoint's `rope2d_normalized_by_hw`.
- * @param base Of the geometric series of angles.
+ * @param base Base of the geometric series of frequencies.
  * @throws {InputError} `bad-value`: headDim is not divisible by 4.
  */
 export function ropeTables(
@@ -78,14 +79,14 @@ export function ropeTables(
   return { cos: fill(Math.cos), sin: fill(Math.sin), rows, width };
 }
 
-/** The part of the official tables that mode 1 shrinks to each scale: the reference's shape at full length. */
+/** The part of the official tables that mode 1 shrinks to each scale: the reference's aspect ratio at full length. */
 function stretched([h, w]: Grid): Grid {
   return h >= w
     ? [MAX_EDGE, Math.trunc(MAX_EDGE / h * w)]
     : [Math.trunc(MAX_EDGE / w * h), MAX_EDGE];
 }
 
-/** f(position · frequency) for each of `count` tokens along one edge. */
+/** Computes f(position · frequency) for each of `count` tokens along one edge. */
 function axis(
   f: (angle: number) => number,
   frequencies: Float32Array,
@@ -97,8 +98,8 @@ function axis(
   return Array.from({ length: count }, (_, i) => {
     if (mode === 0) return at(i);
     if (mode === 2) return at(roundHalfEven(Math.fround(i * Math.fround(edge / count))));
-    // bilinear with align_corners; the tables of an edge are constant along the other one. As torch's fma has it, the
-    // step is float32 and its product exact
+    // bilinear with align_corners, which is linear here: the tables of an edge do not vary along the other one.
+    // torch uses fma: the step is float32, its product exact
     const step = count > 1 ? Math.fround((edge - 1) / (count - 1)) : 0;
     const position = i * step;
     const low = Math.min(Math.floor(position), edge - 1);

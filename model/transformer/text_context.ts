@@ -10,9 +10,9 @@ import type { Weights } from "../checkpoint/weights.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import type { TransformerWeights } from "./transformer_weights.ts";
 
-/** The text side of a batch, computed once: what every block and every scale reads. */
+/** The text side of a batch: computed once, read by every block at every scale. */
 export interface TextContext {
-  /** Attentively pooled text [B, C], the AdaLN condition and the start token. */
+  /** Attentively pooled text [B, C]: the condition of AdaLN, and the start token. */
   readonly pooled: Tensor;
   /** AdaLN's six vectors of each block [depth, B, 6·C]. */
   readonly ada: Tensor;
@@ -22,18 +22,22 @@ export interface TextContext {
   readonly crossKv: readonly Tensor[];
   /** Text tokens of each image. */
   readonly lens: readonly number[];
-  /** Releases everything. */
+  /** Frees the tensors. */
   dispose(): void;
 }
 
-/** A function that releases all of them. */
+/** Returns a function that disposes all of them. */
 export function disposer(tensors: Iterable<Tensor>): () => void {
   return () => {
     for (const tensor of tensors) tensor.dispose();
   };
 }
 
-/** Computes the text side of a batch from features [ΣT, Ct5] of `lens` tokens each. */
+/**
+ * Computes the text side of a batch from features [ΣT, Ct5], `lens` tokens for each image.
+ *
+ * @throws {OutOfMemoryError} keeping what it allocated: call it inside `device.allOrNothing`.
+ */
 export function textContext(
   owner: Weights,
   weights: TransformerWeights,

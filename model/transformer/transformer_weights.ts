@@ -21,7 +21,7 @@ export interface BlockWeights {
   readonly crossKv: Linear;
   /** `ca.proj` [C, C]. */
   readonly crossProj: Linear;
-  /** `ca_gamma` [C], null where the layer has no scale. */
+  /** `ca_gamma` [C], null without layer scale. */
   readonly crossGamma: Tensor | null;
   /** `ffn.fc1` [F, C]. */
   readonly fc1: Linear;
@@ -29,7 +29,7 @@ export interface BlockWeights {
   readonly fc2: Linear;
 }
 
-/** Weights of the Infinity transformer, named after the checkpoint's keys. */
+/** Weights of the Infinity transformer, described by the checkpoint's keys. */
 export interface TransformerWeights {
   /** `cfg_uncond` [text_maxlen, Ct5]. */
   readonly cfgUncond: Tensor;
@@ -51,13 +51,13 @@ export interface TransformerWeights {
   readonly adaGss: Tensor;
   /** `head_nm.ada_lin.1` [2C, C]: scale, shift. */
   readonly headAda: Linear;
-  /** `head` as logit differences [d, C]: row k is logit 1 minus logit 0 of bit k. */
+  /** `head` as logit differences [d, C]: row k gives logit 1 minus logit 0 of bit k. */
   readonly head: Linear;
   /** All blocks in order. */
   readonly blocks: readonly BlockWeights[];
 }
 
-/** The parts one after another, each `width` long; null is zeros. */
+/** Concatenates parts of `width` values each; null stands for zeros. */
 function join(
   parts: readonly (Float32Array | null)[],
   width: number,
@@ -67,7 +67,7 @@ function join(
   return joined;
 }
 
-/** odd rows − even rows: two logits of a bit become their difference, all that a two-way softmax needs. */
+/** Subtracts even rows from odd rows: a two-way softmax needs only the difference of a bit's two logits. */
 function rowDifferences(values: Float32Array, width: number): Float32Array<ArrayBuffer> {
   const difference = new Float32Array(values.length / 2);
   for (let i = 0; i < difference.length; i++) {
@@ -108,7 +108,7 @@ async function loadBlock(
 }
 
 /**
- * Loads the transformer from official names.
+ * Loads the transformer by the official names.
  *
  * @throws {CheckpointError} for a missing tensor or a shape that config.json contradicts.
  */
@@ -121,7 +121,7 @@ export async function loadTransformer(
     weights.linear(`${name}.weight`, [N, K], `${name}.bias`);
   const gss: Float32Array[] = [];
   const blocks: BlockWeights[] = [];
-  // the shapes that tell models apart come first, so that a wrong checkpoint is refused early
+  // load the weights whose shapes differ between models first: a wrong checkpoint fails early
   const wordEmbed = await linear("word_embed", C, d);
   for (let i = 0; i < depth; i++) {
     const key = blockKey(config, i);

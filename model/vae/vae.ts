@@ -21,13 +21,13 @@ import {
 } from "./vae_layers.ts";
 import { decoderBlocks, doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
 
-/** One resolution: its residual blocks, and the convolution after doubling, if it doubles. */
+/** One resolution: its residual blocks, and the convolution after doubling the size; null if it does not. */
 interface Level {
   readonly blocks: readonly ResBlock[];
   readonly upsample: Conv | null;
 }
 
-/** What turns the codes of the last scale into images. */
+/** Decodes the sum of codes to images. */
 export class VaeDecoder {
   private constructor(
     private readonly weights: Weights,
@@ -40,9 +40,9 @@ export class VaeDecoder {
   ) {}
 
   /**
-   * Loads `decoder.*` of a VAE checkpoint. Convolutions are stored as `weights.dtype`.
+   * Loads `decoder.*` of a VAE checkpoint. Stores convolutions as `weights.dtype`.
    *
-   * @throws {CheckpointError} a tensor is missing or has another shape than `config` makes it.
+   * @throws {CheckpointError} a tensor is missing, or its shape contradicts `config`.
    */
   static async load(weights: Weights, config: VaeConfig): Promise<VaeDecoder> {
     const { base_ch, decoder_ch_mult, num_res_blocks, codebook_dim } = config;
@@ -71,14 +71,14 @@ export class VaeDecoder {
   }
 
   /**
-   * Decodes codes to images: [B, h, w, d] f32 (the sum over the scales, ±1/√d each) to
-   * [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, not clamped. `codes` stays the caller's.
+   * Decodes codes to images: [B, h, w, d] f32 (the sum over the scales, ±1/√d each) to [B, h·patch, w·patch, 3] f32,
+   * where −1 is black and 1 is white, not clamped.
    *
-   * @param codes The codes, channels last.
-   * @param imagesPerPass How many images go through at once, which never changes a bit of them; as many as fit 512 MiB
-   * per activation if absent.
-   * @param rowsPerStrip Decodes in strips of so many rows, which never changes a bit either. If absent, images with an
-   * activation of more than 256 MiB are, in strips of 64 MiB: it takes a third of the memory.
+   * @param codes The codes, channels last; they stay the caller's.
+   * @param imagesPerPass Images to decode at once, which does not change a bit of them; if absent, as many as fit 512
+   * MiB per activation.
+   * @param rowsPerStrip Rows of a strip, which does not change a bit either. If absent, images with an activation of
+   * more than 256 MiB are decoded in strips of 64 MiB, which takes a third of the memory.
    * @throws {InputError} `codes-shape`: the codes have another number of channels.
    */
   decode(
@@ -114,7 +114,7 @@ export class VaeDecoder {
     return convolve(device, this.convOut, h);
   }
 
-  /** The same as {@link VaeDecoder.#pass}, with two whole activations and a strip in memory instead of four. */
+  /** {@link VaeDecoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations. */
   #passInStrips(codes: Tensor, rowsPerStrip?: number): Tensor {
     const { device } = this.weights;
     using memory = new StripMemory(device, decoderBlocks(this.config), codes.shape, rowsPerStrip);

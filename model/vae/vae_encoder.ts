@@ -1,5 +1,5 @@
 /**
- * The encoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): an image in, features out, whose signs become
+ * The encoder of Infinity's VAE (infinity/models/bsq_vae/flux_vqgan.py): an image in, features out. Their signs become
  * bits.
  *
  * @module
@@ -22,13 +22,13 @@ import {
 } from "./vae_layers.ts";
 import { doubles, encoderBlocks, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
 
-/** One resolution: its residual blocks, and the convolution that halves it, if it is halved. */
+/** One resolution: its residual blocks, and the convolution that halves it; null at the last. */
 interface Level {
   readonly blocks: readonly ResBlock[];
   readonly downsample: Conv | null;
 }
 
-/** What turns images into the features that are quantised. */
+/** Encodes images to the features that are quantised. */
 export class VaeEncoder {
   private constructor(
     private readonly weights: Weights,
@@ -41,9 +41,9 @@ export class VaeEncoder {
   ) {}
 
   /**
-   * Loads `encoder.*` of a VAE checkpoint. Convolutions are stored as `weights.dtype`.
+   * Loads `encoder.*` of a VAE checkpoint. Stores convolutions as `weights.dtype`.
    *
-   * @throws {CheckpointError} a tensor is missing or has another shape than `config` makes it.
+   * @throws {CheckpointError} a tensor is missing, or its shape contradicts `config`.
    */
   static async load(weights: Weights, config: VaeConfig): Promise<VaeEncoder> {
     const { base_ch, encoder_ch_mult, num_res_blocks, codebook_dim } = config;
@@ -71,13 +71,13 @@ export class VaeEncoder {
   }
 
   /**
-   * Encodes images to features: [B, h·patch, w·patch, 3] f32, black at -1 and white at 1, to [B, h, w, d] f32, not
-   * normalised. `images` stays the caller's.
+   * Encodes images to features: [B, h·patch, w·patch, 3] f32, where −1 is black and 1 is white, to [B, h, w, d] f32, not
+   * normalised.
    *
-   * @param images The images, channels last.
-   * @param rowsPerStrip Encodes in strips of so many rows, which never changes a bit. If absent, images with an
-   * activation of more than 256 MiB are, in strips of 64 MiB: it takes little more than a third of the memory.
-   * @throws {InputError} `image-shape`: the sides are no multiples of the patch, or there are not three channels.
+   * @param images The images, channels last; they stay the caller's.
+   * @param rowsPerStrip Rows of a strip, which does not change a bit. If absent, images with an activation of more than
+   * 256 MiB are encoded in strips of 64 MiB, which takes little more than a third of the memory.
+   * @throws {InputError} `image-shape`: a side is not a multiple of the patch, or there are not three channels.
    */
   encode(images: Tensor, rowsPerStrip?: number): Tensor {
     const { patch_size: patch } = this.config;
@@ -112,7 +112,7 @@ export class VaeEncoder {
     return convolve(device, this.convOut, h);
   }
 
-  /** The same as {@link VaeEncoder.#pass}, with two whole activations and a strip in memory instead of four. */
+  /** {@link VaeEncoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations. */
   #passInStrips(images: Tensor, rowsPerStrip?: number): Tensor {
     const { device } = this.weights;
     const { patch_size: patch, codebook_dim } = this.config;

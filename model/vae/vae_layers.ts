@@ -1,7 +1,7 @@
 /**
- * The layers the VAE's encoder and decoder are made of, and how they take on a batch.
+ * The layers of the VAE's encoder and decoder, and their way through a batch.
  *
- * Each takes its input over: it disposes it, or returns it as its output.
+ * Each layer takes its input over: it disposes it, or returns it as its output.
  *
  * @module
  */
@@ -14,27 +14,27 @@ import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
 import type { StripMemory } from "./vae_memory.ts";
 
-/** Newer checkpoints wrap each layer once more: `conv1.conv.weight`, where older ones say `conv1.weight`. */
+/** Newer checkpoints wrap each layer once more: `conv1.conv.weight` instead of `conv1.weight`. */
 function innerName(weights: Weights, name: string, inner: "conv" | "norm"): string {
   return !weights.has(`${name}.${inner}.weight`) && weights.has(`${name}.weight`)
     ? name
     : `${name}.${inner}`;
 }
 
-/** How every norm of a VAE is built. */
+/** What all norms of a VAE have in common. */
 export interface NormOptions {
-  /** Groups of channels; 24 where this does not divide them, as in the official code. */
+  /** Groups of channels; 24 if this does not divide the channels, as in the official code. */
   readonly groups: number;
   /** Added to the variance. */
   readonly eps: number;
 }
 
-/** How a VAE's config says its norms are built. */
+/** Reads the options of norms from a VAE's config. */
 export function normOptions({ norm_groups = 32, norm_eps = 1e-6 }: VaeConfig): NormOptions {
   return { groups: norm_groups, eps: norm_eps };
 }
 
-/** Bytes of the largest activation that a kernel can bind, or on software adapters copy to a texture. */
+/** Bytes of the largest activation that a kernel can bind, or copy to a texture on software adapters. */
 export function largestBinding(device: Device): number {
   const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = device.capabilities.limits;
   const texture = usesTexture(device) ? 16 * textureTexels(device) : Infinity;
@@ -60,7 +60,7 @@ export async function loadConv(
 
 /**
  * Runs a 3 × 3 or 1 × 1 convolution into a new tensor; disposes `x`. `resample` doubles or halves the size as the
- * official Upsample and Downsample do, the latter with zeros below and right only.
+ * official Upsample and Downsample do; the latter pads with zeros on the bottom and right only.
  */
 export function convolve(
   device: Device,
@@ -83,7 +83,7 @@ const RESAMPLE = {
   down: { stride: 2, padding: "after" },
 } as const;
 
-/** {@link convolve} of the current activation of `memory`, which the result replaces there. */
+/** {@link convolve} of the current activation of `memory`; the result takes its place. */
 export function resampleInStrips(
   memory: StripMemory,
   conv: Conv,
@@ -133,7 +133,7 @@ export class NormSwish {
     return new NormSwish(weight, bias, groups, options.eps);
   }
 
-  /** swish(norm(x)) as a new tensor; leaves `x` alone. */
+  /** Computes swish(norm(x)) as a new tensor; `x` stays the caller's. */
   run(device: Device, x: Tensor): Tensor {
     const y = device.tensor("f32", x.shape, "VAE activations");
     const { weight, bias, groups, eps } = this;
@@ -142,8 +142,8 @@ export class NormSwish {
   }
 
   /**
-   * y = conv(swish(norm(x))), or added to y: strip by strip, with the statistics of whole images. A strip holds the
-   * rows above and below that a 3 × 3 kernel reaches, so every row has the bits it has without strips.
+   * Computes y = conv(swish(norm(x))), or adds it to y, strip by strip with the statistics of whole images. A strip
+   * includes the rows above and below that a 3 × 3 kernel reads, so every row has the same bits as without strips.
    */
   convolve(
     memory: StripMemory,
@@ -204,7 +204,7 @@ export class ResBlock {
     );
   }
 
-  /** Takes `x` over; without a shortcut the sum is made in its memory. */
+  /** Runs the block; takes `x` over, and without a shortcut adds in its memory. */
   run(device: Device, x: Tensor): Tensor {
     const hidden = convolve(device, this.conv1, this.norm1.run(device, x));
     const h = this.norm2.run(device, hidden);
@@ -215,7 +215,7 @@ export class ResBlock {
     return y;
   }
 
-  /** The same bits in the memory of `memory`: `x` is its current activation, and so is the output. */
+  /** Runs the block in `memory`, with the same bits: `x` is its current activation, and so is the result. */
   runInStrips(memory: StripMemory, x: Tensor): Tensor {
     const hidden = memory.hidden([...x.shape.slice(0, 3), this.conv1.N]);
     this.norm1.convolve(memory, x, this.conv1, hidden);
@@ -225,7 +225,7 @@ export class ResBlock {
   }
 }
 
-/** Replaces the current activation by its 1 × 1 convolution, through strips. */
+/** Replaces the current activation by its 1 × 1 convolution, strip by strip. */
 function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
   const { device } = memory;
   const [B = 0, H = 0, W = 0, C = 0] = x.shape;
@@ -233,7 +233,7 @@ function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
   const from = x.reshape(B * H, 1, W, C);
   const rows = memory.alignedRows(W, conv.N);
   const starts = Array.from({ length: Math.ceil(B * H / rows) }, (_, i) => i * rows);
-  // wider rows than those they replace are made from the end, so that none is overwritten before it was read
+  // results wider than their inputs are written from the end, so that no input is overwritten before it is read
   if (conv.N > C) starts.reverse();
   for (const start of starts) {
     const count = Math.min(rows, B * H - start);
@@ -245,8 +245,8 @@ function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
 }
 
 /**
- * Runs `pass` over a batch [B, …] in parts of `perPass` images, which never changes a bit of them; `x` stays the
- * caller's, and is handed on whole where it fits.
+ * Runs `pass` over a batch [B, …] in parts of `perPass` images, which does not change a bit of them. `x` stays the
+ * caller's; a batch that fits is passed on as it is.
  */
 export function inParts(
   device: Device,
@@ -259,7 +259,7 @@ export function inParts(
   let y: Tensor | undefined;
   for (let at = 0; at < B; at += perPass) {
     const view = x.rows(at, Math.min(perPass, B - at));
-    // copies, because a view of any image of a batch may not be aligned for a kernel
+    // a copy, because a view that starts at any image may not be aligned for a kernel
     const part = device.tensor(x.dtype, view.shape, "part of a batch");
     device.copy(view, part);
     const made = pass(part);
@@ -271,7 +271,7 @@ export function inParts(
   return y!;
 }
 
-/** Loads the two residual blocks below the encoder's or decoder's levels. */
+/** Loads the two residual blocks in the middle of the encoder or decoder. */
 export async function loadMiddle(
   weights: Weights,
   side: "encoder" | "decoder",

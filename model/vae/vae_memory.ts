@@ -1,5 +1,5 @@
 /**
- * How much of a batch of images the VAE takes on at once, and the memory of a pass in strips.
+ * How many images of a batch the VAE processes at once, and the memory of a pass in strips.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { Device, Tensor } from "../../engine/mod.ts";
 import type { VaeConfig } from "../config/types.ts";
 
-/** Bytes of activations beyond which a batch goes through in parts: a GPU is full by then. */
+/** Bytes per activation above which a batch is split: a GPU is fully used by then. */
 const PASS_BYTES = 512 * 1024 * 1024;
 
-/** Bytes of one image's largest activation beyond which it goes through in strips. */
+/** Bytes of one image's largest activation above which it is processed in strips. */
 const WHOLE_BYTES = 256 * 1024 * 1024;
 
 /** Bytes of a strip. */
@@ -26,16 +26,16 @@ export interface BlockSize {
   readonly N: number;
 }
 
-/** Whether level `i`, counted from full resolution, begins (encoder: ends) at half the resolution. */
+/** Whether level `i`, counted from full resolution, changes the resolution by 2 to the next finer level. */
 export function doubles({ patch_size }: VaeConfig, i: number): boolean {
   return i >= 1 && i <= Math.log2(patch_size);
 }
 
-/** The decoder's residual blocks in order, as far as their sizes differ. */
+/** The decoder's residual blocks in order, leaving out repeated sizes. */
 export function decoderBlocks(config: VaeConfig): BlockSize[] {
   const { base_ch, decoder_ch_mult, num_res_blocks } = config;
   let C = base_ch * decoder_ch_mult.at(-1)!;
-  const list: BlockSize[] = [{ scale: 1, C, N: C }]; // those of the middle are alike
+  const list: BlockSize[] = [{ scale: 1, C, N: C }]; // both blocks of the middle
   let scale = 1;
   for (let i = decoder_ch_mult.length - 1; i >= 0; i--) {
     const N = base_ch * decoder_ch_mult[i]!;
@@ -48,7 +48,7 @@ export function decoderBlocks(config: VaeConfig): BlockSize[] {
   return list;
 }
 
-/** The encoder's residual blocks in order, as far as their sizes differ. */
+/** The encoder's residual blocks in order, leaving out repeated sizes. */
 export function encoderBlocks(config: VaeConfig): BlockSize[] {
   const { base_ch, encoder_ch_mult, num_res_blocks, patch_size } = config;
   let C = base_ch;
@@ -61,7 +61,7 @@ export function encoderBlocks(config: VaeConfig): BlockSize[] {
     }
     if (doubles(config, i + 1)) scale /= 2;
   }
-  list.push({ scale, C, N: C }); // those of the middle are alike
+  list.push({ scale, C, N: C }); // both blocks of the middle
   return list;
 }
 
@@ -71,7 +71,7 @@ function largestActivation(blocks: readonly BlockSize[], h: number, w: number): 
   return Math.max(...sizes) * h * w * 4;
 }
 
-/** How many images of h × w codes go through at once: so many that an activation fits {@link PASS_BYTES} and `limit`. */
+/** How many images of h × w codes to process at once, so that an activation fits {@link PASS_BYTES} and `limit`. */
 export function imagesPerPass(
   blocks: readonly BlockSize[],
   h: number,
@@ -82,12 +82,12 @@ export function imagesPerPass(
   return Math.max(1, Math.floor(Math.min(PASS_BYTES, limit) / bytes));
 }
 
-/** Whether an image of h × w codes is so large that it goes through in strips. */
+/** Whether an image of h × w codes is large enough to be processed in strips. */
 export function needsStrips(blocks: readonly BlockSize[], h: number, w: number): boolean {
   return largestActivation(blocks, h, w) > WHOLE_BYTES;
 }
 
-/** Elements of the three tensors of {@link StripMemory}. */
+/** Number of elements of the three tensors of {@link StripMemory}. */
 function stripSizes(
   blocks: readonly BlockSize[],
   [B = 0, h = 0, w = 0]: readonly number[],
@@ -108,19 +108,19 @@ function stripSizes(
   return size;
 }
 
-/** Rows that a strip makes; what it reads is one row more on either side. */
+/** Rows that a strip produces; it reads one more on either side. */
 function stripRows(W: number, C: number, rowsPerStrip: number | undefined): number {
   return rowsPerStrip ?? Math.max(1, Math.floor(STRIP_BYTES / (W * C * 4)) - 2);
 }
 
-/** Rows of a strip that is bound as it lies: 16 rows of whole vec4s are a multiple of any adapter's alignment. */
+/** Rows of a strip that is bound in place: 16 rows of vec4s are a multiple of any adapter's alignment. */
 function alignedRows(W: number, C: number, rowsPerStrip: number | undefined): number {
   return Math.max(1, Math.floor(stripRows(W, C, rowsPerStrip) / 16)) * 16;
 }
 
 /**
- * All memory of a pass in strips: two whole activations, the current one and a residual block's hidden one, and a
- * strip of rows. Every layer's tensors are views of these, so nothing is left behind for reuse in sizes of its own.
+ * All memory of a pass in strips: two activations, the current one and a residual block's hidden one, and a strip of
+ * rows. Every layer's tensors are views of these, so the pool does not fill up with buffers of many sizes.
  */
 export class StripMemory {
   #x: Tensor;
@@ -128,9 +128,9 @@ export class StripMemory {
   #strip: Tensor;
   #rowsPerStrip: number | undefined;
 
-  /** Memory for codes of [B, h, w] to or from images, in strips of so many rows or of {@link STRIP_BYTES}. */
+  /** Allocates memory for codes [B, h, w], in strips of `rowsPerStrip` rows or else of {@link STRIP_BYTES}. */
   constructor(
-    /** Where the memory is. */
+    /** The device that holds the memory. */
     readonly device: Device,
     blocks: readonly BlockSize[],
     codes: readonly number[],
@@ -143,32 +143,32 @@ export class StripMemory {
     this.#rowsPerStrip = rowsPerStrip;
   }
 
-  /** The current activation. Another shape is another view of the same memory. */
+  /** The current activation; every shape is a view of the same memory. */
   x(shape: readonly number[]): Tensor {
     return view(this.#x, shape);
   }
 
-  /** A whole activation besides the current one. */
+  /** The hidden activation of a residual block. */
   hidden(shape: readonly number[]): Tensor {
     return view(this.#hidden, shape);
   }
 
-  /** Some rows [1, rows, W, C]. */
+  /** A strip of rows [1, rows, W, C]. */
   strip(shape: readonly number[]): Tensor {
     return view(this.#strip, shape);
   }
 
-  /** Rows that a strip of an image of this width makes. */
+  /** Rows that a strip of an image of this width produces. */
   rows(W: number, C: number): number {
     return stripRows(W, C, this.#rowsPerStrip);
   }
 
-  /** Rows of a strip that can be bound where it lies in an activation: a multiple of 16. */
+  /** Rows of a strip that can be bound inside an activation: a multiple of 16. */
   alignedRows(W: number, C: number): number {
     return alignedRows(W, C, this.#rowsPerStrip);
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   dispose(): void {
     for (const tensor of [this.#x, this.#hidden, this.#strip]) tensor.dispose();
   }
