@@ -8,7 +8,7 @@ import { type Device, KernelError, memoised, type Specialisation } from "../../e
 import { matrixShape, TILE_K } from "../shared/matrix.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
 import source from "./attention_matrix.wgsl" with { type: "text" };
-import half from "../shared/half.wgsl" with { type: "text" };
+import toF16 from "../shared/to_f16.wgsl" with { type: "text" };
 
 const kernel = defineAttention("attention_matrix", "buffers", source);
 
@@ -113,10 +113,10 @@ const attentionLines = memoised(
         j * N / 4
       }, ${name}, PITCH_S);`;
     return [
-      half,
+      toF16,
       kv === "f16"
         ? "fn unpack(x: KV) -> Loaded { return x; }"
-        : "fn unpack(x: KV) -> Loaded { return half(x); }",
+        : "fn unpack(x: KV) -> Loaded { return to_f16(x); }",
       `struct Queries { ${queries.map(({ name }) => `${name}: Left`).join(", ")} }`,
       `struct Output { ${output.map(({ name }) => `${name}: Result`).join(", ")} }`,
       "fn load_queries(at: u32) -> Queries {",

@@ -9,7 +9,7 @@
 //
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_matrix.ts): Left, Right, Result, WG,
 // QUERIES, ROWS, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), the pitches and sizes of arrays in
-// workgroup memory; structs Queries and Output; fns half, load_queries, score, weigh, finish_all.
+// workgroup memory; structs Queries and Output; fns to_f16, load_queries, score, weigh, finish_all.
 
 var<private> lane: u32; // of the workgroup
 var<private> row: u32; // the query of the tile that this lane shares with SPLIT - 1 others
@@ -30,7 +30,7 @@ fn keep_queries() {
     let c = i % WIDTH;
     let r = span.x + min(first + i / WIDTH, span.y - 1);
     let x = vec4<f32>(q[r * params.q_stride + params.q_offset + head * VECTORS + min(c, VECTORS - 1)]);
-    tile[i / WIDTH * PITCH + c] = select(vec4<f16>(), half(x), c < VECTORS);
+    tile[i / WIDTH * PITCH + c] = select(vec4<f16>(), to_f16(x), c < VECTORS);
   }
 }
 

@@ -49,9 +49,9 @@ const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
 /** Invocations of a workgroup. */
 const WG = 64;
 
-/** A convolution's weight and bias, packed once for {@link conv2d}. */
+/** The weight and bias of a convolution, packed once for {@link conv2d}. */
 export interface Conv {
-  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4]; zeros where C and N were padded; on software adapters strips in a texture. */
+  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4], with zeros where C and N were padded; on software adapters strips in a texture. */
   readonly weight: Tensor | Texture;
   /** Storage type of the weight. */
   readonly dtype: FloatType;
@@ -67,11 +67,11 @@ export interface Conv {
 
 /**
  * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
- * The result owns `bias` ([N] f32) and its own copy of the weight; the given weight may be disposed afterwards.
- * `texture` chooses between conv2d.wgsl and matmul_texture.wgsl; left out, the adapter's class decides. What is too
- * large for a texture stays a tensor.
+ * The result owns `bias` ([N] f32) and a copy of the weight; the given weight may be disposed afterwards.
+ * `texture` chooses between conv2d.wgsl and matmul_texture.wgsl; the default is what is fast on this adapter. A weight
+ * that no texture can hold stays a tensor.
  *
- * @throws {KernelError} if the weight is not a square kernel of size 1 or 3, or the bias is not [N].
+ * @throws {KernelError} `bad-shape`: the weight is not a square kernel of odd size, or the bias is not [N].
  */
 export function packConv(
   device: Device,
@@ -119,31 +119,31 @@ export interface Conv2dArgs {
   readonly y: Tensor;
   /** Step between output pixels; 1 if absent. */
   readonly stride?: 1 | 2;
-  /** Reads x as if it were twice as high and wide (nearest). */
+  /** Whether to read x as if it were twice as high and wide (nearest). */
   readonly upsample?: boolean;
-  /** `same` (if absent): zeros on all sides; `after`: below and right only (the official `Downsample`). */
+  /** `same` (the default): zeros on all sides; `after`: only below and on the right (the official `Downsample`). */
   readonly padding?: "same" | "after";
-  /** `add`: y += the convolution; `none` if absent. */
+  /** `add` adds the convolution to y; `none` if absent. */
   readonly epilogue?: "none" | "add";
-  /** x is [1, rows, W, C], some rows of an image, and some rows of an image of y are made; the others stay. */
+  /** If present, x is [1, rows, W, C], some rows of an image, and only some rows of an image of y are made. */
   readonly strip?: ConvStrip;
-  /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
+  /** How to multiply by a weight in a buffer; chosen by the adapter if absent. */
   readonly variant?: MatrixVariant;
 }
 
-/** Rows of an image: what {@link Conv2dArgs.x} holds and what is made of {@link Conv2dArgs.y}. */
+/** Rows of an image: those that {@link Conv2dArgs.x} holds, and those of {@link Conv2dArgs.y} to make. */
 export interface ConvStrip {
   /** Image of y. */
   readonly image: number;
-  /** Row of the image that x begins at; it must hold all rows of the image the kernel reaches. */
+  /** Row of the image where x begins. x must hold all rows of the image that the kernel reaches. */
   readonly begin: number;
-  /** First row of y that is made. */
+  /** First row of y to make. */
   readonly first: number;
-  /** Number of rows of y that are made. */
+  /** Number of rows of y to make. */
   readonly count: number;
 }
 
-/** Shape of y for an x of [B, H, W, C]. */
+/** Returns the shape of y for an x of [B, H, W, C]. */
 function outputShape(args: Conv2dArgs): number[] {
   const { x, conv, stride = 1, upsample = false, padding = "same" } = args;
   const zeros = padding === "same" ? conv.size - 1 : Math.floor(conv.size / 2);
@@ -153,7 +153,7 @@ function outputShape(args: Conv2dArgs): number[] {
   return [B, along(H), along(W), conv.N];
 }
 
-/** Checks a strip against the image that y is. Beyond its edges are zeros, beyond those of x nothing is read. */
+/** Checks a strip against the image. Beyond the image are zeros; beyond x nothing may be read. */
 function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void {
   const { image, begin, first, count } = strip;
   const [images = 0, rows = 0, W = 0, C = 0] = x.shape;
@@ -174,11 +174,11 @@ function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void 
 }
 
 /**
- * y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, f32 accumulation; with `upsample` and
- * `padding: "after"` the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row has the same
- * bits whether it is made with all others or in a `strip`.
+ * Computes y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, with f32 sums. `upsample` and
+ * `padding: "after"` make it the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row has the
+ * same bits whether it is made with all others or in a `strip`.
  *
- * @throws {KernelError} if shapes disagree, or x lacks rows that the strip needs.
+ * @throws {KernelError} `bad-shape`: shapes do not match. `bad-strip`: x lacks rows that the strip needs.
  */
 export function conv2d(device: Device, args: Conv2dArgs): void {
   const { x, conv, y, stride = 1, upsample = false, padding = "same", strip } = args;
@@ -248,21 +248,21 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       workgroups: grid(Math.ceil(Math.ceil(pixels / 8) * Math.ceil(N / 4) / WG)),
     });
   }
-  const { specialise: constants, cut, workgroups } = matrices(device, variant, pixels, N);
+  const { specialise: constants, lineArgs, workgroups } = matrices(device, variant, pixels, N);
   device.run(matrixKernel, {
     specialise: { ...specialise, ...constants },
-    functions: matrixPrelude(read.lines, access.lines, ...cut),
+    functions: matrixPrelude(read.lines, access.lines, ...lineArgs),
     ...operands,
     workgroups,
   });
 }
 
-/** All prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
+/** Return all prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
 const prelude = memoised((read: string, access: string): string =>
   [pixelsSource, read, access].join("\n")
 );
 const matrixPrelude = memoised((
   read: string,
   access: string,
-  ...cut: Parameters<typeof matrixLines>
-): string => [matrixLines(...cut), read, access].join("\n"));
+  ...lineArgs: Parameters<typeof matrixLines>
+): string => [matrixLines(...lineArgs), read, access].join("\n"));

@@ -1,17 +1,17 @@
 // y[p, n] = bias[n] + sum over taps (ky, kx) and channels c of x[source(p, ky, kx), c] · w[tap, c, n] (+ y[p, n]):
-// a 2-D convolution, channels last, as an implicit matrix product: no unfolded copy of x is ever made.
+// a 2-D convolution, channels last, as an implicit matrix product, without an unfolded copy of x.
 //
-// One invocation makes 8 consecutive pixels × 4 channels in registers, so each weight it loads is used 8 times; pixels
-// are counted through rows and images, so small images waste nothing. Neighbouring invocations share the pixels and
-// read neighbouring vec4s of the weights. Kernel size, stride, padding and nearest-2x up-sampling are parameters: one
-// pipeline serves them all. Sums run over taps, then channels, in order with fma: bits do not depend on the batch.
+// One invocation makes 8 consecutive pixels × 4 channels in registers, so it uses each loaded weight 8 times. Pixels are
+// counted through rows and images, so small images waste nothing. Neighbouring invocations share their pixels and read
+// neighbouring vec4s of weights. Kernel size, stride, padding and nearest-2x up-sampling are parameters: one pipeline
+// serves them all. Sums run over taps, then channels, in order with fma, so the bits do not depend on the batch.
 //
 // Prelude (conv2d.ts): X, Y (element types as bound: scalar or vec4), W, WG; pixels.wgsl; fns load_x,
 // load_y, store_y.
 
 struct Params {
-  pixels: u32, // of y that are made: images · height · width
-  height: u32, // of y, or rows of its strip
+  pixels: u32, // to make: images · height · width
+  height: u32, // of y, or of its strip
   width: u32,
   in_height: u32, // of x as stored
   in_width: u32,
@@ -19,11 +19,11 @@ struct Params {
   N: u32, // channels of y
   size: u32, // of the kernel, along both axes
   stride: u32,
-  pad_y: i32, // zeros above; below follow from the height. Negative where a strip of x begins further up
-  pad_x: i32, // zeros on the left
+  pad_y: i32, // rows of zeros above x; negative if a strip of x begins above what y needs
+  pad_x: i32, // columns of zeros to the left of x
   upsample: u32, // 1: x is read as if each pixel were 2 × 2
   accumulate: u32, // 1: added to y
-  first: u32, // pixel of y that counts as the first
+  first: u32, // pixel of y to begin with
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

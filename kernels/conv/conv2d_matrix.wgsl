@@ -1,8 +1,8 @@
-// conv2d.wgsl's convolution on tensor cores (subgroup matrices): an implicit matrix product whose rows are pixels of y
+// The convolution of conv2d.wgsl on tensor cores (subgroup matrices): an implicit matrix product whose rows are pixels of y
 // and whose common axis runs over taps, then channels in vec4s.
 //
-// Tiles and sums are those of matmul_matrix.wgsl; only the way into x_tile differs. Where each pixel of the tile begins
-// to read x is found once and kept in workgroup memory. Bits of a pixel depend on nothing but what its kernel covers.
+// Tiles and sums are those of matmul_matrix.wgsl; only loads into x_tile differ. Where each pixel of the tile begins to
+// read x is computed once and kept in workgroup memory. The bits of a pixel depend only on what its kernel covers.
 //
 // Prelude (conv2d.ts): X, Y, W; fns load_x, load_y, store_y. matrix.ts and matrix.wgsl, see
 // matmul_matrix.wgsl.
@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<Y>;
 
-var<workgroup> corners: array<vec3<i32>, TILE_M>; // row of x that its image begins with; y, x of the kernel's corner
+var<workgroup> corners: array<vec3<i32>, TILE_M>; // first row of the image in x; y and x of the corner of the kernel
 
 fn corner(pixel: u32) -> vec3<i32> {
   let area = params.height * params.width;

@@ -1,21 +1,21 @@
 import type { Tensor } from "../../engine/mod.ts";
 
-/** What happens to a sum before it is stored; `add` and `gate` accumulate into y, which must be f32. */
+/** What is done to a sum before it is stored. `add` and `gate` accumulate into y, which must be f32. */
 export type Epilogue = "none" | "gelu" | "silu" | "add" | "gate";
 
-/** y += gate[m / rows] · value. */
+/** The gate of the epilogue `gate`: y += gate[m / rows] · sum. */
 export interface Gate {
-  /** f32, rows as wide as y. */
+  /** f32, with rows as wide as those of y. */
   readonly tensor: Tensor;
   /** Elements before the first row. */
   readonly offset: number;
   /** Elements between rows. */
   readonly stride: number;
-  /** Rows of y that share one. */
+  /** Rows of y that share one row. */
   readonly rows: number;
 }
 
-/** WGSL that returns what is stored at vec4 `n` of row `m` for the sum `v`. */
+/** Bodies of WGSL functions that return what to store at vec4 `n` of row `m` for the sum `v`. */
 export const EPILOGUES: Readonly<Record<Epilogue, string>> = {
   none: "return v;",
   gelu:

@@ -116,10 +116,10 @@ export function packLinear(
         workgroups,
       });
     } else {
-      const whole = K % 4 === 0;
+      const vectors = K % 4 === 0;
       device.run(floatKernel, {
-        specialise: { W: format.dtype, R: whole ? "vec4<f32>" : "f32" },
-        functions: `${index}\n${whole ? LOAD.vec4 : LOAD.scalar}`,
+        specialise: { W: format.dtype, R: vectors ? "vec4<f32>" : "f32" },
+        functions: `${index}\n${vectors ? LOAD.vec4 : LOAD.scalar}`,
         bind: { w, packed },
         params,
         workgroups,

@@ -29,17 +29,17 @@ const kernel = defineKernel("matmul", source, BINDINGS, PARAMS);
 const matrixKernel = defineKernel("matmul_matrix", matrixSource, BINDINGS, PARAMS);
 const tilesKernel = defineKernel("matmul_tiles", tilesSource, BINDINGS, PARAMS);
 
-/** Rows of y that one invocation makes. */
+/** Rows of y that one invocation of matmul.wgsl makes. */
 const ROWS = 8;
 /** Invocations of a workgroup. */
 const WG = 64;
 
-/** Beside how matrices are multiplied in general, `vector` in workgroup memory by tiles of 64 × 64 and 128 × 128. */
+/** Also `tiles64` and `tiles128`: like `vector`, but by tiles in workgroup memory. */
 export type MatmulVariant = MatrixVariant | TilesVariant;
 
 /** Arguments of {@link matmul}. */
 export interface MatmulArgs {
-  /** [M, K] f32 or f16 (leading axes may be many). */
+  /** [M, K] f32 or f16; M may be several axes. */
   readonly x: Tensor;
   /** Packed weight and bias. */
   readonly linear: Linear;
@@ -47,16 +47,16 @@ export interface MatmulArgs {
   readonly y: Tensor;
   /** `none` if absent. */
   readonly epilogue?: Epilogue;
-  /** For the epilogue `gate`; offset, stride and N are divisible by 4. */
+  /** For the epilogue `gate`. Offset, stride and N are divisible by 4. */
   readonly gate?: Gate;
-  /** For a weight in a buffer; chosen by the adapter if absent. Tests name it. */
+  /** How to multiply by a weight in a buffer; chosen by the adapter if absent. */
   readonly variant?: MatmulVariant;
 }
 
 /**
- * y = epilogue(x · Wᵀ + b): every linear layer (`torch.nn.Linear`), f32 accumulation.
+ * Computes y = epilogue(x · Wᵀ + b), every linear layer (`torch.nn.Linear`), with f32 sums.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes do not match.
  */
 export function matmul(device: Device, args: MatmulArgs): void {
   const { x, linear, y, epilogue = "none", gate } = args;
@@ -77,10 +77,10 @@ export function matmul(device: Device, args: MatmulArgs): void {
   const specialise = { X: read.type, Y: access.type, W: WEIGHT_FORMATS[linear.dtype].element };
   const lines = prelude(read.lines, access.lines, linear.bias !== null, epilogue, linear.dtype);
   const variant = args.variant ?? matmulVariant(device, linear.dtype, M, N);
-  const way = multiplication(device, variant, lines, M, N);
-  device.run(way.kernel, {
-    specialise: { ...specialise, ...way.specialise },
-    functions: way.functions,
+  const launch = launchOf(device, variant, lines, M, N);
+  device.run(launch.kernel, {
+    specialise: { ...specialise, ...launch.specialise },
+    functions: launch.functions,
     bind: {
       x,
       w: linear.weight,
@@ -97,12 +97,12 @@ export function matmul(device: Device, args: MatmulArgs): void {
       gate_stride: (gate?.stride ?? 0) / 4,
       gate_offset: (gate?.offset ?? 0) / 4,
     },
-    workgroups: way.workgroups,
+    workgroups: launch.workgroups,
     work: { shape: [M, K, N], flops: 2 * M * K * N },
   });
 }
 
-/** How to multiply by weights in a buffer. */
+/** Chooses how to multiply by a weight in a buffer. */
 function matmulVariant(device: Device, dtype: WeightType, M: number, N: number): MatmulVariant {
   const variant = matrixVariant(device, "matmul", WEIGHT_FORMATS[dtype].float, M, N);
   if (variant !== "vector") return variant;
@@ -110,8 +110,8 @@ function matmulVariant(device: Device, dtype: WeightType, M: number, N: number):
   return side === "registers" ? "vector" : `tiles${side}`;
 }
 
-/** What a variant runs. */
-function multiplication(
+/** Returns the kernel of a variant, with its prelude and workgroups. */
+function launchOf(
   device: Device,
   variant: MatmulVariant,
   lines: string,
@@ -139,18 +139,18 @@ function multiplication(
         ...tiles(variant, M, N),
       };
     default: {
-      const { specialise, cut, workgroups } = matrices(device, variant, M, N);
+      const { specialise, lineArgs, workgroups } = matrices(device, variant, M, N);
       return {
         kernel: matrixKernel,
         specialise,
-        functions: matrixPrelude(lines, ...cut),
+        functions: matrixPrelude(lines, ...lineArgs),
         workgroups,
       };
     }
   }
 }
 
-/** On software adapters: a matrix is an image of one pixel per row, as many rows at a time as a texture holds. */
+/** Multiplies on software adapters: x is an image of one pixel per row, as many rows at a time as a texture holds. */
 function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight: Texture): void {
   const { x, linear, y, epilogue = "none", gate } = args;
   const { K, N, dtype, scales, bias } = linear;
@@ -177,17 +177,18 @@ function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight:
   }
 }
 
-/** All prelude lines of matmul_matrix.wgsl. */
-const matrixPrelude = memoised((lines: string, ...cut: Parameters<typeof matrixLines>): string =>
-  `${matrixLines(...cut)}\n${lines}`
-);
+/** Returns all prelude lines of matmul_matrix.wgsl. */
+const matrixPrelude = memoised((
+  lines: string,
+  ...lineArgs: Parameters<typeof matrixLines>
+): string => `${matrixLines(...lineArgs)}\n${lines}`);
 
-/** All prelude lines of matmul_tiles.wgsl. */
+/** Returns all prelude lines of matmul_tiles.wgsl. */
 const tilesPrelude = memoised((lines: string, variant: TilesVariant): string =>
   `${tileLines(variant)}\n${lines}`
 );
 
-/** All prelude lines. */
+/** Returns all prelude lines of matmul.wgsl, which the others share. */
 const prelude = memoised((
   read: string,
   access: string,
@@ -211,7 +212,7 @@ const LOAD_FLOATS = `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
   return mat4x4(vec4<f32>(w[at]), vec4<f32>(w[at + columns]), vec4<f32>(w[at + 2 * columns]), vec4<f32>(w[at + 3 * columns]));
 }`;
 
-/** matmul.wgsl's 4 rows of weights from row 4k on. */
+/** WGSL that loads 4 columns of 4 rows of weights, from row 4k on, by storage type. */
 const LOAD_W: Readonly<Record<WeightType, string>> = {
   f32: LOAD_FLOATS,
   f16: LOAD_FLOATS,
@@ -230,7 +231,7 @@ const LOAD_W: Readonly<Record<WeightType, string>> = {
 fn nibbles(v: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(v & 0x0f0f0f0f)) - 8; }`,
 };
 
-/** Scales of 4 columns in a block of 32 k. */
+/** WGSL that loads the scales of 4 columns in a block of 32 k. */
 const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
   let halves = scales[block * ((params.N + 3) / 4) + n];
   return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));

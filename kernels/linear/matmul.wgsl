@@ -1,9 +1,9 @@
 // y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]): every linear layer.
 //
-// One invocation makes 8 rows × 4 columns in registers. Weights are packed [K, N] (see pack_weight.wgsl), so
-// neighbouring invocations read neighbouring vec4s; the rows of x are the same for all of them and stay in cache.
-// Quantised weights are widened on the way in: load_w gives 4 rows of k, whatever the storage.
-// Sums run over k in order with fma: the bits of a row never depend on how many rows there are.
+// One invocation makes 8 rows × 4 columns in registers. Weights are packed [K, N] (see pack_weight.wgsl), so that
+// neighbouring invocations read neighbouring vec4s. They all read the same rows of x, which stay in the cache.
+// load_w returns 4 rows of k as f32, whatever the storage type. Sums run over k in order with fma, so the bits of a row
+// do not depend on the number of rows.
 //
 // Prelude (matmul.ts): X, Y (element types of x and y as bound: scalar or vec4), W (an element
 // of w as bound); fns load_x, load_w, store_y, epilogue.

@@ -1,10 +1,10 @@
 // y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) on tensor cores (subgroup matrices).
 //
-// A workgroup makes TILE_M × TILE_N of y. It takes TILE_K columns of x and rows of w at a time into workgroup memory, as
-// f16 whatever they are stored as (the loads below are matmul.wgsl's), so that edges are padded there and tensor cores
-// never read beyond a tensor. A subgroup makes SUBGROUP_M × SUBGROUP_N of the tile in registers. Elements of a subgroup
-// matrix cannot be addressed: the epilogue goes through workgroup memory, one matrix after the other.
-// Sums are f32, over k in order: the bits of a row never depend on how many rows there are, or on the tile.
+// A workgroup makes TILE_M × TILE_N of y. It loads TILE_K columns of x and rows of w at a time into workgroup memory as
+// f16, whatever their storage type (by the functions of matmul.wgsl). Edges are padded there, so tensor cores never read
+// beyond a tensor. A subgroup makes SUBGROUP_M × SUBGROUP_N of the tile in registers. Elements of a subgroup matrix
+// cannot be addressed, so the epilogue goes through workgroup memory, one matrix after the other.
+// Sums are f32 and run over k in order: the bits of a row depend neither on the number of rows nor on the tile.
 //
 // Prelude (matmul.ts): X, Y, W; fns load_x, load_w, store_y, epilogue. matrix.ts: LANES, WG, TILE_M, TILE_N, TILE_K,
 // SUBGROUP_M, SUBGROUP_N, PITCH_X; struct Sums; fns multiply and finish_all. matrix.wgsl.
@@ -37,7 +37,7 @@ fn main(
   let m = (group.z * groups.y + group.y) * TILE_M;
   let n = group.x * TILE_N / 4;
   if (m >= params.M) { return; }
-  let row = subgroup / (TILE_N / SUBGROUP_N) * SUBGROUP_M; // of the tile, where this subgroup's part begins
+  let row = subgroup / (TILE_N / SUBGROUP_N) * SUBGROUP_M; // of the tile, where the part of this subgroup begins
   let column = subgroup % (TILE_N / SUBGROUP_N) * SUBGROUP_N / 4;
   let columns = (params.N + 3) / 4;
   let steps = (params.K + 3) / 4;
@@ -52,7 +52,7 @@ fn main(
     for (var i = index; i < TILE_K / 4 * TILE_N / 4; i += WG) {
       let r = i / (TILE_N / 4);
       let c = i % (TILE_N / 4);
-      keep_w(r, c, load_w(min(k + r, steps - 1), min(n + c, columns - 1), columns)); // what is beyond K meets zeros of x
+      keep_w(r, c, load_w(min(k + r, steps - 1), min(n + c, columns - 1), columns)); // rows beyond K meet zeros of x
     }
     workgroupBarrier();
     sums = multiply(sums, row * PITCH_X, column);

@@ -40,26 +40,26 @@ const kernel = defineKernel("matmul_texture", source, ["x", "w", "scales", "bias
   "gate_offset",
 ]);
 
-/** Bytes of weights that stay in a core's cache while rows stream by. */
-const CACHE = 1 << 20;
+/** Bytes of weights that stay in the cache of a core while rows stream by. */
+const CACHE_BYTES = 1 << 20;
 
-/** How rows lie in x: row m is the patch under pixel m. */
+/** How the rows of a product lie in x: row m is the patch under pixel m. */
 export interface Rows {
-  /** Pixels of y down … */
+  /** Height of y in pixels. */
   readonly height: number;
-  /** … and across. */
+  /** Width of y in pixels. */
   readonly width: number;
-  /** Pixels of x down … */
+  /** Height of x in pixels. */
   readonly inHeight: number;
-  /** … and across. */
+  /** Width of x in pixels. */
   readonly inWidth: number;
-  /** Taps along both axes. */
+  /** Number of taps along both axes. */
   readonly size: number;
-  /** Pixels of x from one to the next of y. */
+  /** Step in x, in pixels, from one pixel of y to the next. */
   readonly stride: number;
-  /** Zeros above x; rows of it that are left out if negative. */
+  /** Rows of zeros above x; if negative, rows of x that are left out. */
   readonly padY: number;
-  /** Zeros before each of its rows. */
+  /** Zeros to the left of each row of x. */
   readonly padX: number;
   /** Whether x is read as if twice as high and wide (nearest). */
   readonly upsample: boolean;
@@ -67,41 +67,41 @@ export interface Rows {
 
 /** Arguments of {@link matmulTexture}. */
 export interface MatmulTextureArgs {
-  /** Pixels of `channels` f32 or f16. */
+  /** Pixels of `channels` f32 or f16 each. */
   readonly x: Tensor;
   /** Channels of a pixel of x. */
   readonly channels: number;
-  /** Where rows are in it. */
+  /** Where the rows are in x. */
   readonly rows: Rows;
   /** Number of rows. */
   readonly M: number;
   /** Columns of y. */
   readonly N: number;
-  /** In strips, see {@link packedIndex}. */
+  /** Weight in strips, see {@link packedIndex}. */
   readonly weight: Texture;
   /** Storage type of the weight. */
   readonly dtype: WeightType;
-  /** Of quantised weights. */
+  /** Scales of a quantised weight. */
   readonly scales: Tensor | null;
-  /** [⌈N/4⌉·4] f32. */
+  /** [⌈N/4⌉·4] f32, or null. */
   readonly bias: Tensor | null;
-  /** Rows of N, f32 or f16. */
+  /** Rows of N f32 or f16. */
   readonly y: Tensor;
-  /** Row of y that row 0 goes to. */
+  /** Row of y where row 0 is stored. */
   readonly first: number;
-  /** What happens to a sum. */
+  /** What is done to a sum before it is stored. */
   readonly epilogue: Epilogue;
   /** For the epilogue `gate`. */
   readonly gate?: Gate;
 }
 
-/** Rows · weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
+/** Multiplies rows by weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
 export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const { rows, M, N, weight, dtype, bias, y, gate } = args;
   const lanes = device.capabilities.subgroupSize;
   const vectors = Math.ceil(args.channels / 4);
   const K = rows.size * rows.size * vectors;
-  const taps = rows.size * rows.size * args.channels; // without what vec4s are padded with
+  const taps = rows.size * rows.size * args.channels; // without the padding of vec4s
   using owned = padRows(device, args.x, args.channels);
   using x = device.stage(owned ?? args.x, "staged rows");
   const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
@@ -109,9 +109,9 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   device.debug?.variant("matmul_texture", dtype, "a software adapter reads textures fast");
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / WEIGHT_FORMATS[dtype].rowsPerElement;
-  // without a gate it is 1: one pipeline for both
+  // without a gate the factor is 1: one pipeline for both
   const adds = args.epilogue === "add" || args.epilogue === "gate";
-  // a CPU stores scalars anyhow: there one pipeline, half a second of compilation, serves every N
+  // a CPU stores scalars anyway, so one pipeline (half a second of compilation) serves every N
   const access = accessY(y.dtype, false);
   device.run(kernel, {
     specialise: {
@@ -121,7 +121,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       LANES: lanes,
       ROWS: tile,
       STEP: step,
-      // small ones share the convolutions' pipeline
+      // few rows share the pipeline of convolutions
       PLAIN: M === rows.inWidth && rows.inHeight === 1 && rows.size === 1 && tile > 16,
     },
     functions: prelude(access.lines, adds ? "add" : args.epilogue, dtype, lanes, tile),
@@ -142,7 +142,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       upsample: rows.upsample ? 1 : 0,
       first: args.first,
       strips,
-      rows_first: 16 * N * K > CACHE ? 1 : 0,
+      rows_first: 16 * N * K > CACHE_BYTES ? 1 : 0,
       has_bias: bias ? 1 : 0,
       has_gate: args.epilogue === "gate" ? 1 : 0,
       rows_per_gate: gate?.rows ?? 1,
@@ -154,7 +154,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   });
 }
 
-/** All prelude lines. Loops over rows are unrolled: shuffles want constant lanes, and Naga's loops cost checks. */
+/** Returns all prelude lines. Loops over rows are unrolled: shuffles need constant lanes, and Naga adds checks to loops. */
 const prelude = memoised((
   access: string,
   epilogue: Epilogue,
@@ -185,7 +185,7 @@ const prelude = memoised((
   ${each((r) => `a.r${r} = load(at.r${r}, tap);`).join("\n  ")}
   return a;
 }`,
-    `fn take(rows: Rows) -> Rows {
+    `fn drop_first(rows: Rows) -> Rows {
   var a = rows;
   ${each((r) => r + 1 < rows ? `a.r${r} = a.r${r + 1};` : "").join(" ")}
   return a;

@@ -1,14 +1,14 @@
 /**
- * Tiles in workgroup memory, multiplied by ordinary arithmetic: the constants and the lines of matmul_tiles.wgsl.
+ * Products by tiles in workgroup memory, without tensor cores: the constants and lines of matmul_tiles.wgsl.
  *
  * @module
  */
 
 import { grid, type Specialisation } from "../../engine/mod.ts";
 
-/** What a workgroup makes, and how its invocations share it. */
+/** The part of a product that a workgroup makes, and how its invocations share it. */
 interface Tile {
-  /** Rows and columns of the tile. */
+  /** Number of rows, and of columns. */
   readonly side: number;
   /** Vec4s of rows that one invocation makes. */
   readonly rows: number;
@@ -16,24 +16,24 @@ interface Tile {
   readonly columns: number;
 }
 
-/** The same sums by either. An invocation brings one block of 4 × 4: `side · TILE_K / 8` of them are a workgroup. */
+/** Tiles to choose from; both give the same sums. An invocation loads one block of 4 × 4: a workgroup has `side · TILE_K / 8`. */
 const TILES = {
   /** 128 invocations, 8 KiB. */
   tiles64: { side: 64, rows: 2, columns: 1 },
-  /** 256 invocations, 16 KiB: loads half as much for the same work. */
+  /** 256 invocations, 16 KiB: half the loads for the same work. */
   tiles128: { side: 128, rows: 2, columns: 2 },
 } as const satisfies Record<string, Tile>;
 
-/** The tile, by its name. */
+/** Name of a tile. */
 export type TilesVariant = keyof typeof TILES;
 
-/** What a tile takes of the common axis at a time: all of it is unrolled. */
+/** Length of the common axis that a tile takes at a time. It is unrolled. */
 const TILE_K = 16;
 
-/** Invocations of a part, down and across. */
+/** Invocations of a part of a tile, down and across. */
 const [DOWN, ACROSS] = [4, 8];
 
-/** Constants of a tile, and workgroups along x, y, z for M × N of them. */
+/** Returns the constants of a tile, and the workgroups along x, y and z that make M × N. */
 export function tiles(
   variant: TilesVariant,
   M: number,
@@ -54,9 +54,9 @@ export function tiles(
 }
 
 /**
- * `Sums`, what an invocation makes; `multiply(sums, a, b)`, which adds the products of the tile's vec4s from `a` and from `b` on;
- * `finish_all(sums, m, n)`, which hands each sum to `finish`, from (m, 4n) on. Unrolled: sums stay in registers only
- * under names of their own.
+ * Returns WGSL: `Sums`, what an invocation makes; `multiply(sums, a, b)`, which adds the products of the vec4s of the tile
+ * from `a` and from `b` on; `finish_all(sums, m, n)`, which passes each sum to `finish`, from (m, 4n) on. All of it is
+ * unrolled: sums stay in registers only if each has a name.
  */
 export function tileLines(variant: TilesVariant): string {
   const { rows, columns } = TILES[variant];
@@ -67,7 +67,7 @@ export function tileLines(variant: TilesVariant): string {
   const factors = [...as.map((i) => `a${i}`), ...bs.map((j) => `b${j}`)];
   return [
     `struct Sums { ${sums.map(({ name }) => `${name}: vec4<f32>`).join(", ")} }`,
-    // what one k adds
+    // adds the products of one k
     `fn add(s: Sums, ${factors.map((name) => `${name}: vec4<f32>`).join(", ")}) -> Sums {`,
     "  return Sums(",
     ...sums.map(({ i, r, j, name }) => `    fma(vec4(a${i}[${r}]), b${j}, s.${name}),`),

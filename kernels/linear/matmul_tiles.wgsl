@@ -1,12 +1,12 @@
 // y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) by tiles in workgroup memory, for GPUs without tensor cores.
 //
-// A workgroup makes TILE_M × TILE_N of y. It takes TILE_K columns of x and rows of w at a time into workgroup memory as
-// f32 (the loads are matmul.wgsl's), x transposed, so that what is multiplied by one k lies side by side. An invocation
-// brings one block of 4 × 4, of x or of w, and has the next one on its way while it multiplies. Edges are padded with
-// zeros along k and by repetition elsewhere. Sums run over k in order with fma: matmul.wgsl's bits, whatever the tile.
+// A workgroup makes TILE_M × TILE_N of y. It loads TILE_K columns of x and rows of w at a time into workgroup memory as
+// f32 (by the functions of matmul.wgsl), with x transposed, so that the factors of one k lie side by side. An invocation
+// loads one block of 4 × 4, of x or of w, and fetches the next one while it multiplies. Edges are padded with zeros along
+// k and by repetition elsewhere. Sums run over k in order with fma, so the bits are those of matmul.wgsl for any tile.
 //
-// 32 invocations, 4 down and 8 across, make PART_M × PART_N: what they read side by side lies in different banks, and
-// what they store are whole lines. 8 × 4 blocks are brought likewise.
+// 32 invocations, 4 down and 8 across, make PART_M × PART_N: their reads fall into different banks, and their stores are
+// whole lines. Blocks are loaded 8 × 4 at a time for the same reason.
 //
 // Prelude (matmul.ts): X, Y, W; fns load_x, load_w, store_y, epilogue. matmul_tiles.ts: WG, TILE_M, TILE_N, TILE_K,
 // PART_M, PART_N; struct Sums; fns multiply and finish_all.
@@ -28,7 +28,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> gate: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
 
-// by k: TILE_M of x, then TILE_N of w. Of two dimensions: a constant k needs no check of bounds, and the rest but one
+// for each k TILE_M of x, then TILE_N of w. With two dimensions a constant k needs no bounds check
 var<workgroup> tile: array<array<vec4<f32>, (TILE_M + TILE_N) / 4>, TILE_K>;
 
 @compute @workgroup_size(WG)
@@ -43,7 +43,7 @@ fn main(
   let part = index / 32;
   let row = part / (TILE_N / PART_N) * (PART_M / 4) + index % 32 / 8; // in vec4s, of the tile
   let column = part % (TILE_N / PART_N) * (PART_N / 4) + index % 8;
-  let across = index / (2 * TILE_K) * 8 + index % 8; // where this invocation's block goes
+  let across = index / (2 * TILE_K) * 8 + index % 8; // where the block of this invocation goes
   let down = index / 8 % (TILE_K / 4);
   let steps = (params.K + 3) / 4;
   var sums = Sums();

@@ -1,18 +1,18 @@
-/** How rows of a tensor are bound: by vec4s, or by scalars where their width is not divisible by 4. */
+/** How rows of a tensor are bound: as vec4s, or as scalars where their width is not divisible by 4. */
 export interface Access {
   /** Element type of the binding. */
   readonly type: string;
-  /** WGSL functions. */
+  /** WGSL functions that load, and store, vec4s of rows. */
   readonly lines: string;
 }
 
-/** Vec4 `i` of row `r`, made of scalars that `at(r, column)` gives. */
+/** Returns a WGSL function that makes vec4 `i` of row `r` of four scalars. */
 function gather(name: string): string {
   const columns = [0, 1, 2, 3].map((k) => `at_${name}(r, 4 * i${k ? ` + ${k}` : ""})`);
   return `fn load_${name}(r: u32, i: u32) -> vec4<f32> { return vec4(${columns.join(", ")}); }`;
 }
 
-/** `load_x(r, i)`: vec4 `i` of row `r` of x, whose width is a parameter; zeros beyond it. */
+/** Returns `load_x(r, i)`: vec4 `i` of row `r` of x, whose width is the parameter `param`; zeros beyond it. */
 export function readX(dtype: string, width: number, param: string): Access {
   if (width % 4 === 0) {
     return {
@@ -31,7 +31,7 @@ ${gather("x")}`,
   };
 }
 
-/** `load_y(r, i)` and `store_y(r, i, v)`: vec4 `i` of row `r` of y, params.N wide; nothing is stored beyond it. */
+/** Returns `load_y(r, i)` and `store_y(r, i, v)`: vec4 `i` of row `r` of y, params.N wide. Stores nothing beyond it. */
 export function accessY(dtype: string, vectors: boolean): Access {
   if (vectors) {
     return {

@@ -1,5 +1,6 @@
 /**
- * Subgroup matrices (tensor cores): which shape to use, and the lines that multiply tiles in workgroup memory by them.
+ * Products by subgroup matrices (tensor cores): the choice of a shape, and the lines that multiply tiles in workgroup
+ * memory.
  *
  * @module
  */
@@ -12,10 +13,10 @@ import {
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
 import { variantOf } from "./variants.ts";
-import half from "./half.wgsl" with { type: "text" };
+import toF16 from "./to_f16.wgsl" with { type: "text" };
 import source from "./matrix.wgsl" with { type: "text" };
 
-/** What a workgroup makes, and how its subgroups share it. */
+/** The part of a product that a workgroup makes, and how its subgroups share it. */
 export interface Tile {
   /** Rows of the tile. */
   readonly m: number;
@@ -27,24 +28,24 @@ export interface Tile {
   readonly subgroupN: number;
 }
 
-/** The same sums by either, so only time depends on the choice. */
+/** Tiles to choose from. Both give the same sums, so only time depends on the choice. */
 export const TILES: Readonly<Record<"small" | "large", Tile>> = {
-  /** 4 subgroups: for few rows, or where large tiles would leave cores without work. */
+  /** 4 subgroups: for few rows, and where large tiles would leave cores idle. */
   small: { m: 64, n: 64, subgroupM: 32, subgroupN: 32 },
-  /** 8 subgroups: loads half as much for the same work. */
+  /** 8 subgroups: half the loads for the same work. */
   large: { m: 128, n: 128, subgroupM: 64, subgroupN: 32 },
 };
 
-/** What a tile takes of the common axis at a time: two matrices of most GPUs. */
+/** Length of the common axis that a tile takes at a time: two matrices on most GPUs. */
 export const TILE_K = 32;
 
-/** Added to the rows of a tile, in vec4s of f16, so that the rows of a matrix lie in different banks. */
+/** Vec4s of f16 added to each row of a tile, so that the rows of a matrix lie in different banks. */
 const PAD = 2;
 
-/** Bytes of workgroup memory that a large tile may take. */
-const ROOM = 32768;
+/** Most bytes of workgroup memory that a large tile takes. */
+const TILE_BYTES = 32768;
 
-/** `vector`: any adapter. `small` and `large`: tensor cores, by tiles of 64 × 64 and 128 × 128. */
+/** `vector` runs on any adapter; `small` and `large` need tensor cores and make tiles of 64 × 64 and 128 × 128. */
 export type MatrixVariant = "vector" | keyof typeof TILES;
 
 /**
@@ -74,12 +75,12 @@ export function matrixVariant(
   return variant;
 }
 
-/** The shape that multiplies f16 into f32 and fits the tiles, or null: the largest, which does most at once. */
+/** Returns the largest shape that multiplies f16 into f32 and divides the tiles; null if there is none. */
 export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
   const { subgroupMatrices, subgroupSize, f16, limits } = capabilities;
   const { maxComputeInvocationsPerWorkgroup: most = 0, maxComputeWorkgroupStorageSize: room = 0 } =
     limits;
-  if (!f16 || !subgroupSize || 8 * subgroupSize > most || room < ROOM) return null;
+  if (!f16 || !subgroupSize || 8 * subgroupSize > most || room < TILE_BYTES) return null;
   const [largest = null] = subgroupMatrices
     .filter(({ componentType, resultComponentType, M, N, K }) =>
       componentType === "f16" && resultComponentType === "f32" &&
@@ -89,17 +90,21 @@ export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
   return largest;
 }
 
-/** What a kernel needs to make M × N by subgroup matrices; see matmul_matrix.wgsl. */
+/** How a kernel makes M × N by subgroup matrices; see matmul_matrix.wgsl. */
 export interface Matrices {
   /** Constants and types. */
   readonly specialise: Specialisation;
-  /** Functions, for {@link matrixLines}. */
-  readonly cut: Parameters<typeof matrixLines>;
+  /** Arguments of {@link matrixLines}. */
+  readonly lineArgs: Parameters<typeof matrixLines>;
   /** Workgroups along x, y, z. */
   readonly workgroups: [number, number, number];
 }
 
-/** @throws {KernelError} `no-matrices`: the adapter has none that fit. */
+/**
+ * Returns how to make rows × columns of a product by tiles of a variant.
+ *
+ * @throws {KernelError} `no-matrices`: the adapter has no tensor cores, or none that fit.
+ */
 export function matrices(
   device: Device,
   variant: keyof typeof TILES,
@@ -114,7 +119,7 @@ export function matrices(
   const tile = TILES[variant];
   return {
     specialise: constants(shape, tile, subgroupSize),
-    cut: [shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN],
+    lineArgs: [shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN],
     workgroups: [Math.ceil(columns / tile.n), ...grid(Math.ceil(rows / tile.m))],
   };
 }
@@ -147,10 +152,11 @@ function constants(
 }
 
 /**
- * `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows of x_tile, from
- * vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which hands each to
- * `finish`; half.wgsl and matrix.wgsl.
- * Unrolled: matrices stay in registers only under names of their own.
+ * Returns WGSL: `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows of
+ * x_tile, from vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which
+ * passes each to `finish`; to_f16.wgsl and matrix.wgsl.
+ *
+ * All of it is unrolled: matrices stay in registers only if each has a name.
  */
 export function matrixLines(
   M: number,
@@ -195,7 +201,7 @@ export function matrixLines(
     "  let at = subgroup * (MATRIX_M * MATRIX_N / 4);",
     ...finish,
     "}",
-    half,
+    toF16,
     source,
   ].join("\n");
 }
