@@ -87,17 +87,12 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
     return 130;
   }
   const known = error instanceof UsageError || error instanceof BitwiseError;
-  const debug = debugLevel(env) >= 1;
+  const debug = Number(env("BITWISE_DEBUG") || 0) >= 1;
   const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
   io.err(`${coloured(io, 31, "error:")} ${adviseOn(error)}${hint}\n`);
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);
   // an argument that cannot be right is usage, whoever noticed
   return error instanceof UsageError || error instanceof InputError ? 2 : 1;
-}
-
-/** The level of BITWISE_DEBUG; 0 if it is not set. */
-function debugLevel(env: (name: string) => string | undefined): number {
-  return Number(env("BITWISE_DEBUG") ?? 0) || 0;
 }
 
 /** Reads an environment variable if Deno allows it without asking. */

@@ -50,7 +50,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
   if (files.length === 0) {
     throw new UsageError("Cannot analyze nothing: give images, or bits files");
   }
-  const { openModel } = await import("./io/model.ts");
+  const { closeModel, openModel } = await import("./io/model.ts");
   const { readInput } = await import("./io/images.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
   const { gridText } = await import("../model/config/grid.ts");
@@ -121,7 +121,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
     io.out(legend(files.length, scales[0]!.samples, options.trials));
     note(io, `${seconds(took)} on ${adapter}`);
   }
-  model.dispose();
+  await closeModel(model, io);
   return 0;
 }
 

@@ -26,7 +26,7 @@ export const decode = command(
     ],
   },
   async (given, words, io) => {
-    const { openModel } = await import("./io/model.ts");
+    const { closeModel, openModel } = await import("./io/model.ts");
     const { encodeImage } = await import("./io/enlarge.ts");
     const { readInput } = await import("./io/images.ts");
     const { takeScales } = await import("../model/bits/image_bits.ts");
@@ -57,7 +57,7 @@ export const decode = command(
       output.print(written);
       note(io, `${width}x${height} pixels in ${seconds(took)} on ${adapter}`);
     }
-    model.dispose();
+    await closeModel(model, io);
     return 0;
   },
 );

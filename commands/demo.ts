@@ -42,7 +42,7 @@ export const demo = command(
   async (given, _words, io) => {
     const output = new Output(io, given);
     const target = await output.chooseOne(given.output ?? "bitwise-demo.png");
-    const { chooseModel, loadModel } = await import("./io/model.ts");
+    const { chooseModel, closeModel, loadModel } = await import("./io/model.ts");
     using progress = new ProgressLine(io);
     const model = await loadModel(await chooseModel(given), given, io, progress);
     const { images, seconds: took } = await orAbort(
@@ -65,7 +65,7 @@ export const demo = command(
     progress[Symbol.dispose]();
     output.print(await output.write(target, png));
     note(io, `${seconds(took.total)} on ${model.device.capabilities.adapter}`);
-    model.dispose();
+    await closeModel(model, io);
     return 0;
   },
 );

@@ -33,7 +33,7 @@ export const encode = command(
   },
   async (given, words, io) => {
     const options = encodeOptions(given);
-    const { openModel } = await import("./io/model.ts");
+    const { closeModel, openModel } = await import("./io/model.ts");
     const { readInput } = await import("./io/images.ts");
     const file = onlyFile(words, "encode", "image");
     const output = new Output(io, given);
@@ -95,7 +95,7 @@ export const encode = command(
           `pixels, ${formatBytes(bytes.length)}; ${seconds(took)} on ${adapter}`,
       );
     }
-    model.dispose();
+    await closeModel(model, io);
     return 0;
   },
 );

@@ -142,7 +142,7 @@ async function writeSheet(
   given: ModelGiven & LoadGiven & { readonly json?: boolean; readonly overwrite?: boolean },
   io: Io,
 ): Promise<number> {
-  const { openModel } = await import("./io/model.ts");
+  const { closeModel, openModel } = await import("./io/model.ts");
   const { encodeImage } = await import("./io/enlarge.ts");
   const { readInput } = await import("./io/images.ts");
   const bits = await readInput(path, io);
@@ -163,7 +163,7 @@ async function writeSheet(
   const report = { path: file, width, height, scales: images.length };
   if (given.json) io.out(JSON.stringify(report));
   else output.print(file);
-  model.dispose();
+  await closeModel(model, io);
   return 0;
 }
 

@@ -60,7 +60,7 @@ export const interpolate = command(
     const animateTarget = given.animate === undefined
       ? null
       : await output.chooseOne(given.animate);
-    const { openModel } = await import("./io/model.ts");
+    const { closeModel, openModel } = await import("./io/model.ts");
     const { encodeImage } = await import("./io/enlarge.ts");
     const { asBits, readInput } = await import("./io/images.ts");
     const inputs = [await readInput(from, io), await readInput(to, io)] as const;
@@ -113,7 +113,7 @@ export const interpolate = command(
       for (const file of [...paths, sheet, animation]) if (file) output.print(file);
       note(io, `${steps} images in ${seconds(took)} on ${adapter}`);
     }
-    model.dispose();
+    await closeModel(model, io);
     return 0;
   },
 );

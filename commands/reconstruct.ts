@@ -40,7 +40,7 @@ export const reconstruct = command(
   },
   async (given, words, io) => {
     const options = encodeOptions(given);
-    const { openModel } = await import("./io/model.ts");
+    const { closeModel, openModel } = await import("./io/model.ts");
     const { encodeImage } = await import("./io/enlarge.ts");
     const { readInput } = await import("./io/images.ts");
     const file = onlyFile(words, "reconstruct", "image");
@@ -91,7 +91,7 @@ export const reconstruct = command(
       for (const line of describe(rows)) output.print(line);
       note(io, `${width}x${height} pixels in ${seconds(took)} on ${adapter}`);
     }
-    model.dispose();
+    await closeModel(model, io);
     return 0;
   },
 );

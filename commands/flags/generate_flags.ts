@@ -12,6 +12,7 @@ import {
   seed,
   text,
   whole,
+  wholes,
 } from "./types.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseSchedule } from "../../model/config/schedule.ts";
@@ -57,8 +58,8 @@ export const FLAGS = {
   "top-k": { type: whole, help: "1 takes the likelier value of each bit; 0 is off" },
   "top-p": { type: number, help: "Drop a value of a bit of probability 1 - N or less; 0 is off" },
   "cfg-insertion-layer": {
-    type: whole,
-    help: "Where guidance acts: 0 on the logits, -K after the K-th last block",
+    type: wholes,
+    help: "Where guidance acts: 0 on the logits, -K after the K-th last block, or a list",
   },
   "greedy": { type: on, help: "Take the likelier value of each bit" },
   "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },

@@ -5,7 +5,7 @@ import { jsonSeed } from "../flags/types.ts";
 import { enlarge } from "../io/enlarge.ts";
 import type { Input } from "../io/images.ts";
 import { detail, type Io, note, orAbort, warn } from "../io/io.ts";
-import { loadModel } from "../io/model.ts";
+import { closeModel, loadModel } from "../io/model.ts";
 import { ProgressLine, seconds } from "../io/progress.ts";
 import { formatBytes } from "../../engine/mod.ts";
 import { gridText, scheduleText } from "../../model/config/grid.ts";
@@ -69,7 +69,7 @@ export async function generateImages(
   }
   progress[Symbol.dispose]();
   report(request, model, run, loaded, io);
-  model.dispose();
+  await closeModel(model, io);
   return 0;
 }
 

@@ -2,7 +2,8 @@ import { implementation } from "../flags/gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { detail, type Io, orAbort } from "./io.ts";
 import type { ProgressLine } from "./progress.ts";
-import { formatBytes } from "../../engine/mod.ts";
+import { table } from "./table.ts";
+import { debugLevel, formatBytes } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
@@ -109,4 +110,34 @@ export async function openModel(
   progress: ProgressLine,
 ): Promise<InfinityModel> {
   return await loadModel(await chooseModel(given), { ...given, lazy: true }, io, progress);
+}
+
+/** Ends the use of a model; with `BITWISE_DEBUG=2` or more, prints the time of each kernel first. */
+export async function closeModel(model: InfinityModel, io: Io): Promise<void> {
+  if (debugLevel() >= 2) { for (const line of await kernelTimes(model)) io.err(`${line}\n`); }
+  model.dispose();
+}
+
+/** A table of the time that each kernel took on the GPU, longest first. */
+async function kernelTimes({ device }: InfinityModel): Promise<string[]> {
+  device.flush();
+  const times = await device.profiler?.report();
+  if (!times) return [`No times of kernels: ${device.capabilities.adapter} has no timestamps`];
+  const kernels = new Map<string, { count: number; milliseconds: number }>();
+  for (const { name, count, milliseconds } of times) {
+    const sum = kernels.get(name) ?? { count: 0, milliseconds: 0 };
+    kernels.set(name, {
+      count: sum.count + count,
+      milliseconds: sum.milliseconds + milliseconds,
+    });
+  }
+  const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const rows = [...kernels].sort(([, a], [, b]) => b.milliseconds - a.milliseconds)
+    .map(([name, { count, milliseconds }]) => [
+      `${count}`,
+      milliseconds.toFixed(2),
+      (100 * milliseconds / total).toFixed(1),
+      name,
+    ]);
+  return table(["calls", "ms", "%", "kernel"], [...rows, [``, total.toFixed(2), "", "all"]]);
 }
