@@ -8,12 +8,12 @@ const kernel = defineKernel(
   ["count", "rows", "heads", "vectors", "rope_start", "cache_start", "cache_rows"],
 );
 
-/** Invocations per workgroup: few on a CPU, where small batches must fill all cores. */
+/** Invocations per workgroup. Few on a CPU, so that small batches still fill all cores. */
 const WORKGROUP = { cpu: 8, gpu: 64 } as const;
 
-/** Arguments of {@link qkvRope}. C = heads · headDim; every tensor has a buffer of its own. */
+/** Arguments of {@link qkvRope}, where C = heads · headDim. No two tensors may share a buffer. */
 export interface QkvRopeArgs {
-  /** [batch · rows, 3C] f32 or f16: q, k, v. */
+  /** [batch · rows, 3C] f32 or f16: q, then k, then v. */
   readonly qkv: Tensor;
   /** [batch · rows, C] f32 or f16. */
   readonly q: Tensor;
@@ -23,26 +23,26 @@ export interface QkvRopeArgs {
   readonly vCache: Tensor;
   /** Tables [positions, headDim / 2] f32. */
   readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
-  /** [heads] f32, the checkpoint's logarithms; `null` where attention is not cosine. */
+  /** [heads] f32, the checkpoint's logarithms; `null` if attention is not cosine attention. */
   readonly scaleMul: Tensor | null;
   /** Number of sequences. */
   readonly batch: number;
-  /** Tokens of each in this call. */
+  /** Tokens of each sequence in this call. */
   readonly rows: number;
   /** Number of heads. */
   readonly heads: number;
   /** Channels per head: divisible by 4. */
   readonly headDim: number;
-  /** Row of the tables of the first token. */
+  /** Row of the tables for the first token. */
   readonly ropeStart: number;
-  /** Row of the caches of the first token. */
+  /** Row of the caches for the first token. */
   readonly cacheStart: number;
 }
 
 /**
- * q = rope(normalize(q) · exp(min(scaleMul, ln 100))); k = rope(normalize(k)) and v go to their caches: what
- * `SelfAttention.forward` of the official `basic.py` does between its projection and its attention.
- * Without `scaleMul` q and k are turned only.
+ * Splits a joint projection: q = rope(normalize(q) · exp(min(scaleMul, ln 100))), while k = rope(normalize(k)) and v go to
+ * their caches. This is what `SelfAttention.forward` of infinity/models/basic.py does between projection and attention.
+ * Without `scaleMul` q and k are rotated, but not normalised.
  *
  * @throws {KernelError} if shapes disagree.
  */

@@ -1,8 +1,8 @@
-// Splits the rows of a self-attention's joint projection into q, and k and v in their cache, and turns q and k by RoPE:
-// q = rope(normalize(q) · exp(min(scale_mul, ln 100))), k = rope(normalize(k)) with cosine attention, else without the
-// norms. Interleaved pairs (2i, 2i + 1) turn by the angle whose cos and sin are row rope_start + l of the tables.
+// Splits the rows of a self-attention's joint projection into q, and k and v in their caches, and rotates q and k by RoPE:
+// q = rope(normalize(q) · exp(min(scale_mul, ln 100))), k = rope(normalize(k)) with cosine attention, otherwise without
+// norms. Interleaved pairs (2i, 2i + 1) rotate by the angle whose cos and sin are in row rope_start + l of the tables.
 //
-// One invocation does one head of one row, so the norm needs no help of its neighbours. Norms are f32.
+// One invocation handles one head of one row, so norms need no exchange between invocations. Norms are f32.
 //
 // Prelude (qkv_rope.ts): QKV, Q, CACHE (vec4 element types), COSINE.
 
@@ -32,7 +32,7 @@ fn squares(sum: f32, x: vec4<f32>) -> f32 {
   return fma(x.w, x.w, fma(x.z, x.z, fma(x.y, x.y, fma(x.x, x.x, sum))));
 }
 
-fn turn(x: vec4<f32>, c: vec2<f32>, s: vec2<f32>) -> vec4<f32> {
+fn rotate(x: vec4<f32>, c: vec2<f32>, s: vec2<f32>) -> vec4<f32> {
   return vec4(c.x * x.x - s.x * x.y, s.x * x.x + c.x * x.y, c.y * x.z - s.y * x.w, s.y * x.z + c.y * x.w);
 }
 
@@ -66,8 +66,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   for (var d = 0u; d < params.vectors; d++) {
     let c = cos_table[angles + d];
     let s = sin_table[angles + d];
-    q[to_q + d] = Q(turn(scale_q * vec4<f32>(qkv[from_q + d]), c, s));
-    k_cache[to_cache + d] = CACHE(turn(scale_k * vec4<f32>(qkv[from_k + d]), c, s));
+    q[to_q + d] = Q(rotate(scale_q * vec4<f32>(qkv[from_q + d]), c, s));
+    k_cache[to_cache + d] = CACHE(rotate(scale_k * vec4<f32>(qkv[from_k + d]), c, s));
     v_cache[to_cache + d] = CACHE(vec4<f32>(qkv[from_v + d]));
   }
 }

@@ -17,7 +17,7 @@ const kernel = defineKernel("accumulate_codes", source, ["bits", "sum"], [
 
 /** Arguments of {@link accumulateCodes}. */
 export interface AccumulateCodesArgs {
-  /** Bits of a scale's tokens, [B, height·width, d] u32; d is dv, or 4·dv with patches. */
+  /** Bits of a scale's tokens, [B, height·width, d] u32, where d is dv, or 4·dv with patches. */
   readonly bits: Tensor;
   /** [B, H, W, dv] f32. */
   readonly sum: Tensor;
@@ -25,16 +25,16 @@ export interface AccumulateCodesArgs {
   readonly height: number;
   /** Columns of tokens. */
   readonly width: number;
-  /** Overwrites sum instead of adding to it. */
+  /** Whether this is the first scale, which overwrites sum instead of adding to it. */
   readonly first: boolean;
-  /** Takes the codes away from sum: what a scale leaves of the features. */
+  /** Subtracts the codes, which leaves what the scale does not explain; false if absent. */
   readonly subtract?: boolean;
   /** Whether a token holds a 2 × 2 square of codes. */
   readonly patchify: boolean;
 }
 
 /**
- * Adds a scale's codes ±1/√dv, resized linearly, to the sum of codes, or takes them away (`autoregressive_infer_cfg` in
+ * Adds a scale's codes ±1/√dv, resized linearly, to the sum of codes, or subtracts them (`autoregressive_infer_cfg` in
  * infinity/models/infinity.py; multi-scale BSQ, section 3.2 of the paper).
  *
  * @throws {KernelError} if shapes disagree.

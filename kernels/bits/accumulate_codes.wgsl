@@ -1,8 +1,8 @@
 // sum[b, row, col, c] (+)= code(bits), resized linearly from the scale's grid to sum's: one step of the residual sum
-// that becomes the image. Codes are ±value; they exist only in registers.
+// that the image is decoded from. Codes are ±value and exist in registers only.
 //
-// One invocation per element of sum; equal sizes add the codes exactly. With patches a token's bits are those of a 2 × 2
-// square of codes, bit 4·c + 2·dy + dx: reading them so is pixel_shuffle.
+// One invocation per element of sum; equal sizes add the codes exactly. With patches a token holds the bits of a
+// 2 × 2 square of codes, as bit 4·c + 2·dy + dx: reading them in this order is pixel_shuffle.
 //
 // Prelude (accumulate_codes.ts): T (f32), fn divide, resize_linear.wgsl.
 
@@ -14,15 +14,15 @@ struct Params {
   columns: u32,
   C: u32, // channels of sum
   side: u32, // 2 where a token is a square of codes, else 1
-  first: u32, // 1: overwrite sum
-  value: f32, // below 0 to take codes away
+  first: u32, // 1 to overwrite sum
+  value: f32, // negative to subtract codes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bits: array<u32>;
 @group(0) @binding(2) var<storage, read_write> sum: array<f32>;
 
-// the code at a row and column of channel and image `at`
+// the code at a row and a column; `at` is the channel and the image
 fn load(at: vec2<u32>, row: u32, col: u32) -> f32 {
   let P = params.side;
   let token = (at.y * (params.rows / P) + row / P) * (params.columns / P) + col / P;
@@ -38,8 +38,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let line = divide(cell, params.width);
   let image = divide(line, params.height);
   let at = vec2(i - cell * params.C, image);
-  let place = vec2(line - image * params.height, cell - line * params.width);
+  let position = vec2(line - image * params.height, cell - line * params.width);
   let cells = vec2(params.rows, params.columns);
-  let code = resize_linear(at, place, cells, vec2(params.height, params.width));
+  let code = resize_linear(at, position, cells, vec2(params.height, params.width));
   sum[i] = select(sum[i], 0.0, params.first == 1) + code;
 }

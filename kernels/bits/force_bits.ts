@@ -3,7 +3,7 @@ import source from "./force_bits.wgsl" with { type: "text" };
 
 const kernel = defineKernel("force_bits", source, ["forced", "bits"], ["count"]);
 
-/** In {@link ForceBitsArgs.forced}: the bit stays as it was drawn. */
+/** Value in {@link ForceBitsArgs.forced} of a bit that stays as it was sampled. */
 export const FREE = 2;
 
 /** Arguments of {@link forceBits}. */
@@ -15,8 +15,8 @@ export interface ForceBitsArgs {
 }
 
 /**
- * Replaces drawn bits by given ones where there are some (`gt_leak` in `autoregressive_infer_cfg`,
- * infinity/models/infinity.py, bit by bit).
+ * Replaces sampled bits by the given ones, if they are not {@link FREE} (`gt_leak` of `autoregressive_infer_cfg` in
+ * infinity/models/infinity.py, but bit by bit).
  *
  * @throws {KernelError} if shapes disagree.
  */

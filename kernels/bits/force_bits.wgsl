@@ -1,4 +1,4 @@
-// bits[i] = forced[i], except where that is neither 0 nor 1: those bits stay as drawn.
+// bits[i] = forced[i] if that is 0 or 1; other bits stay as they were sampled.
 
 struct Params {
   count: u32,

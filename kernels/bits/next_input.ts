@@ -3,9 +3,9 @@ import { resample } from "./resample.ts";
 
 /** Arguments of {@link nextInput}. */
 export interface NextInputArgs {
-  /** Sum of codes so far, [B, H, W, dv] f32. */
+  /** Sum of the codes so far, [B, H, W, dv] f32. */
   readonly sum: Tensor;
-  /** Codes of the next scale's tokens, [B, height·width, d] f32 or f16; d is dv, or 4·dv with patches. */
+  /** Input of the next scale's tokens, [B, height·width, d] f32 or f16, where d is dv, or 4·dv with patches. */
   readonly y: Tensor;
   /** Rows of tokens. */
   readonly height: number;
@@ -16,8 +16,8 @@ export interface NextInputArgs {
 }
 
 /**
- * What the next scale sees of the scales before it: the sum of codes, resized linearly to the next scale's grid even
- * where that shrinks it (`autoregressive_infer_cfg` in infinity/models/infinity.py).
+ * What the next scale sees of the scales before it: the sum of codes, resized linearly to the grid of the next scale, even
+ * if that is smaller (`autoregressive_infer_cfg` in infinity/models/infinity.py).
  *
  * @throws {KernelError} if shapes disagree.
  */

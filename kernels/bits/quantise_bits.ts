@@ -3,7 +3,7 @@ import { resample } from "./resample.ts";
 
 /** Arguments of {@link quantiseBits}. */
 export interface QuantiseBitsArgs {
-  /** What is left to be told, [B, H, W, d] f32. */
+  /** The residual: features less the codes of earlier scales, [B, H, W, d] f32. */
   readonly x: Tensor;
   /** [B, height·width, d] u32, 0 or 1. */
   readonly bits: Tensor;
@@ -14,9 +14,9 @@ export interface QuantiseBitsArgs {
 }
 
 /**
- * The bits of one scale: the residual resized by area, each value's sign, 1 above zero (binary spherical quantisation,
- * section 3.2 of the paper; `MultiScaleBSQ` in infinity/models/bsq_vae/multiscale_bsq.py). Dividing by a vector's length
- * changes no sign, so the sphere needs no arithmetic.
+ * Computes the bits of one scale: resizes the residual by area and takes the sign of each value, 1 above zero (binary
+ * spherical quantisation, section 3.2 of the paper; `MultiScaleBSQ` in infinity/models/bsq_vae/multiscale_bsq.py).
+ * Projecting a vector onto the sphere changes no sign, so it is left out.
  *
  * @throws {KernelError} if shapes disagree.
  */

@@ -25,17 +25,17 @@ const kernel = defineKernel("resample", source, ["x", "y"], [
 export interface ResampleArgs {
   /** [B, H, W, C] f32. */
   readonly x: Tensor;
-  /** [B, h, w, C] f32 or f16; or u32, which takes signs: 1 above zero, else 0. */
+  /** [B, h, w, C] f32 or f16; or u32, which stores signs: 1 above zero, otherwise 0. */
   readonly y: Tensor;
-  /** `area`: the mean of the cells a cell touches; `linear`: between two cells each way, also when shrinking. */
+  /** `area`: the mean of all cells that a cell touches. `linear`: between two cells per axis, also when shrinking. */
   readonly mode: "area" | "linear";
-  /** Resizes to (2h, 2w) and stacks squares: y is [B, h, w, 4·C], channel 4·c + 2·dy + dx. */
+  /** Resizes to (2h, 2w) and stacks 2 × 2 squares: y is [B, h, w, 4·C], channel 4·c + 2·dy + dx. */
   readonly unshuffle?: boolean;
 }
 
 const RESIZE = { area: resizeArea, linear: resizeLinear } as const;
 
-/** The kernel calls `resize`, whichever it is, and stores what `result` makes of it. */
+/** The kernel calls `resize` for the chosen mode, and stores what `result` makes of it. */
 const prelude = memoised((mode: keyof typeof RESIZE, signs: boolean, divide: string): string =>
   `${divide}
 ${RESIZE[mode]}
@@ -60,7 +60,7 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
   }
   const per = C % 4 === 0 && side === 1 ? 4 : 1;
   const count = y.elements / per;
-  // indices, and positions in units of half a cell of the result
+  // the largest number to divide: an index, or a position in units of half a cell of the result
   const most = Math.max(count, 2 * side * Math.max(h * H, w * W) + Math.max(H, W, h, w));
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
   device.run(kernel, {

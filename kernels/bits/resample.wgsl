@@ -1,11 +1,11 @@
 // y[b, row, col, c] = x[b] resized to (height, width), channels last; optionally with each 2 × 2 square of the result
 // stacked along the channels (pixel_unshuffle), so that patches need no second pass.
 //
-// Invocations follow y, so writes and the channels of a read are side by side. Without stacking, 4 channels go together
-// where there are whole vec4s of them.
+// One invocation per element of y, so writes are contiguous, and so are reads along the channels. Without stacking, an
+// element is a vec4 of channels if their number is divisible by 4.
 //
-// Prelude (resample.ts): T (f32, or vec4 of them), Y (the same as y stores it), fn divide, fn resize(at, cell, cells, size) -> T, and fn
-// result(value) -> Y.
+// Prelude (resample.ts): T (f32 or vec4<f32>), Y (the same as y stores it), fn divide, fn resize(at, cell, cells, size) -> T,
+// fn result(value) -> Y.
 
 struct Params {
   count: u32, // Ts of y
@@ -14,21 +14,21 @@ struct Params {
   in_height: u32,
   in_width: u32,
   C: u32, // Ts of a cell of x
-  side: u32, // 2 where squares are stacked, else 1
+  side: u32, // 2 if squares are stacked, otherwise 1
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<T>;
 @group(0) @binding(2) var<storage, read_write> y: array<Y>;
 
-// x at a row and column of channels and image `at`
+// x at a row and a column; `at` is the channel and the image
 fn load(at: vec2<u32>, row: u32, col: u32) -> T {
   return x[((at.y * params.in_height + row) * params.in_width + col) * params.C + at.x];
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  // spare invocations write the last one again: without a branch a CPU adapter stays vectorised
+  // surplus invocations repeat the last element: without a branch a CPU adapter stays vectorised
   let i = min(id.y * groups.x * 64 + id.x, params.count - 1);
   let P = params.side;
   let channels = params.C * P * P;
@@ -39,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let line = divide(cell, columns);
   let image = divide(line, rows);
   let at = vec2(k / P / P, image);
-  let place = vec2(line - image * rows, cell - line * columns) * P + vec2(k / P % P, k % P);
+  let position = vec2(line - image * rows, cell - line * columns) * P + vec2(k / P % P, k % P);
   let cells = vec2(params.in_height, params.in_width);
-  y[i] = result(resize(at, place, cells, vec2(params.height, params.width)));
+  y[i] = result(resize(at, position, cells, vec2(params.height, params.width)));
 }

@@ -1,7 +1,7 @@
-// Linear resizing without align_corners and antialiasing, between the two cells next to the result's cell each way.
-// Positions are fractions of whole numbers: rounding never picks another cell, and equal sizes copy exactly.
-// Not a kernel: text for preludes of kernels that have `alias T`, f32 or vec4<f32>, `fn load(at, row, col) -> T`, a cell
-// of the channels and image `at`, and `fn divide`.
+// Linear resizing without align_corners and antialiasing: between the two nearest cells along each axis. Positions are
+// fractions of integers, so rounding never picks another cell, and equal sizes copy exactly.
+// Not a kernel: text for preludes of kernels that have `alias T` (f32 or vec4<f32>), `fn load(at, row, col) -> T` (a cell;
+// `at` is the channel and the image), and `fn divide`.
 
 struct Taps {
   low: u32,
@@ -12,14 +12,14 @@ struct Taps {
 fn taps(i: u32, cells: u32, size: u32) -> Taps {
   // (i + 0.5) · cells / size − 0.5, at least 0, in units of 1 / (2 · size)
   let position = max((2 * i + 1) * cells, size) - size;
-  let whole = divide(position, 2 * size);
-  let low = min(whole, cells - 1);
-  return Taps(low, min(low + 1, cells - 1), f32(position - whole * 2 * size) / f32(2 * size));
+  let below = divide(position, 2 * size);
+  let low = min(below, cells - 1);
+  return Taps(low, min(low + 1, cells - 1), f32(position - below * 2 * size) / f32(2 * size));
 }
 
 fn blend(low: T, high: T, weight: f32) -> T { return fma(T(weight), high, (1 - weight) * low); }
 
-// the value at (row, column) `cell` of a grid of `size` made of a grid of `cells`
+// the value at (row, column) `cell`, when a grid of `cells` is resized to one of `size`
 fn resize_linear(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
   let v = taps(cell.x, cells.x, size.x);
   let h = taps(cell.y, cells.y, size.y);

@@ -15,8 +15,8 @@ const kernel = defineKernel("sample_bits", source, ["delta", "noise", "bits", "d
 ]);
 
 /**
- * Where the bits come from: `random` draws by seed, `uniforms` takes the caller's numbers in place of random ones,
- * `greedy` takes the likelier bit (0 on a tie).
+ * How a bit is chosen: `random` samples by seed, `uniforms` uses the caller's numbers in place of random ones, `greedy`
+ * takes the likelier bit (0 on a tie).
  */
 export type SampleMode = "random" | "greedy" | "uniforms";
 
@@ -28,61 +28,61 @@ export interface SampleBitsArgs {
   readonly bits: Tensor;
   /** B. */
   readonly batch: number;
-  /** Whether the halves of delta are mixed: cfg · cond + (1 − cfg) · uncond. */
+  /** Whether to mix the halves of delta: cfg · cond + (1 − cfg) · uncond. */
   readonly guided: boolean;
-  /** Guidance strength. */
+  /** Guidance scale. */
   readonly cfg: number;
   /** Temperature, which divides the logits before they are mixed. */
   readonly tau: number;
-  /** 1 keeps the likelier bit alone (of a tie, both); anything else keeps both. */
+  /** 1 keeps only the likelier bit (on a tie, both); anything else keeps both. */
   readonly topK: number;
-  /** Above 0: drops the less likely bit if its probability is at most 1 − topP (of a tie, bit 0). */
+  /** Above 0, drops the less likely bit if its probability is at most 1 − topP (on a tie, bit 0). */
   readonly topP: number;
   /** How a bit is chosen. */
   readonly mode: SampleMode;
   /** For `random`: [B, 2] u32, low and high word of each image's seed. */
   readonly seeds?: Tensor;
-  /** Index of the scale: scales of one seed draw different numbers. */
+  /** Index of the scale: each scale of a seed has random numbers of its own. */
   readonly scale: number;
-  /** For `uniforms`: [B, L, d] f32 in [0, 1); a bit is 1 where its number is below the bit's probability of being 1. */
+  /** For `uniforms`: [B, L, d] f32 in [0, 1); a bit is 1 if its number is below the probability of 1. */
   readonly uniforms?: Tensor;
   /** If given, [B, L, d] f32: receives the difference after temperature and guidance. */
   readonly deltaOut?: Tensor;
 }
 
-const DRAW: Record<SampleMode, string> = {
+const UNIFORM: Record<SampleMode, string> = {
   // the image is not in the counter: an image depends on its own seed alone
   random: `${philox}
-fn draw(i: u32) -> f32 {
+fn uniform_at(i: u32) -> f32 {
   let token = i / params.width;
   let seed = 2 * (token / params.rows);
   let counter = vec4(0u, params.scale, token % params.rows, i % params.width);
   return unit(philox(counter, vec2(noise[seed], noise[seed + 1])).x);
 }`,
-  uniforms: "fn draw(i: u32) -> f32 { return bitcast<f32>(noise[i]); }",
-  greedy: "fn draw(i: u32) -> f32 { return 0.0; }",
+  uniforms: "fn uniform_at(i: u32) -> f32 { return bitcast<f32>(noise[i]); }",
+  greedy: "fn uniform_at(i: u32) -> f32 { return 0.0; }",
 };
 
-/** Stands for no threshold; WGSL has no infinity. */
+/** Means no threshold: WGSL cannot write infinity. */
 const NEVER = 3.4e38;
-/** Any difference but a tie reaches it. */
+/** A threshold that every difference but a tie reaches. */
 const SMALLEST = 2 ** -126;
 
-/** The |logit difference| from which on the less likely bit is dropped. */
+/** The |logit difference| at which the less likely bit is dropped. */
 function cutOf(topK: number, topP: number): number {
   const byK = topK === 1 ? SMALLEST : NEVER;
-  // probability 1/(1 + e^|z|) ≤ 1 − topP; of two choices the likelier has at least 1/2
+  // 1/(1 + e^|z|) ≤ 1 − topP; for topP below 1/2 that is every |z|
   const byP = topP <= 0 || topP >= 1 ? NEVER : Math.log(topP / (1 - topP));
   return Math.max(0, Math.min(byK, byP));
 }
 
 /**
- * Draws the bits of a scale: temperature, guidance, top-k, top-p, two-way softmax and Philox4x32-10 draw
+ * Samples the bits of a scale: temperature, guidance, top-k, top-p, two-way softmax, and a random number of Philox4x32-10
  * (`autoregressive_infer_cfg` and `sample_with_top_k_top_p_also_inplace_modifying_logits_` in
  * infinity/models/infinity.py). Key = the image's seed, counter = (0, scale, token, bit), number = the first word's
  * high 24 bits.
  *
- * @throws {KernelError} if shapes disagree, or the mode lacks its seeds or uniforms.
+ * @throws {KernelError} if shapes disagree, or the mode's seeds or uniforms are missing.
  */
 export function sampleBits(device: Device, args: SampleBitsArgs): void {
   const { delta, bits, batch, guided, cfg, tau, topK, topP, mode, scale, deltaOut } = args;
@@ -98,7 +98,7 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
         `[${delta.shape}]`,
     );
   }
-  // one buffer cannot be bound as unused twice, once to be written: a mode without noise reads delta's
+  // the placeholder of an unused binding cannot be both read and written, so a mode without noise binds delta
   const noise = { random: args.seeds, uniforms: args.uniforms, greedy: delta }[mode];
   const size = { random: 2 * batch, uniforms: count, greedy: delta.elements }[mode];
   if (noise?.elements !== size) {
@@ -111,7 +111,7 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
   }
   device.run(kernel, {
     specialise: { X: delta.dtype, GREEDY: mode === "greedy", TRACE: deltaOut !== undefined },
-    functions: DRAW[mode],
+    functions: UNIFORM[mode],
     bind: { delta, noise, bits, delta_out: deltaOut ?? null },
     params: {
       count,

@@ -1,16 +1,16 @@
-// bits[b, l, k] = 1 where logit 1 wins over logit 0: temperature, guidance, top-k, top-p, sigmoid and draw in one pass
+// bits[b, l, k] = 1 where logit 1 wins over logit 0: temperature, guidance, top-k, top-p, sigmoid and sampling in one pass
 // over the logit differences, so neither guided logits nor probabilities are ever stored.
 //
-// Of two choices top-k and top-p can only drop the less likely one, and both do so where |z| is large enough: one
-// threshold, `cut`, stands for both (sample_bits.ts). Without guidance the weights are 1 and 0 and `uncond` is 0.
+// With two choices, top-k and top-p can only drop the less likely one, and both do so if |z| is large enough: one
+// threshold, `cut`, covers both (sample_bits.ts). Without guidance the weights are 1 and 0 and `uncond` is 0.
 //
-// Prelude (sample_bits.ts): X (element type of delta), GREEDY, TRACE; fn draw(i) -> f32 in [0, 1).
+// Prelude (sample_bits.ts): X (element type of delta), GREEDY, TRACE; fn uniform_at(i) -> f32 in [0, 1).
 
 struct Params {
   count: u32, // bits
   rows: u32, // tokens per image
   width: u32, // bits per token
-  uncond: u32, // where the unconditional half of delta begins
+  uncond: u32, // start of the unconditional half of delta
   cond_weight: f32,
   uncond_weight: f32,
   inverse_tau: f32,
@@ -28,7 +28,7 @@ fn is_one(z: f32, i: u32) -> bool {
   if (GREEDY) { return z > 0; }
   if (abs(z) >= params.cut) { return z >= 0; }
   let e = exp(-abs(z)); // at most 1: no overflow, whatever z
-  return draw(i) < select(e, 1.0, z >= 0) / (1 + e);
+  return uniform_at(i) < select(e, 1.0, z >= 0) / (1 + e);
 }
 
 @compute @workgroup_size(64)

@@ -12,7 +12,7 @@ export interface GatedGeluArgs {
 }
 
 /**
- * y = gelu(h[:, :F]) · h[:, F:] with the tanh form of GELU (T5 v1.1's `DenseReluDense`, Shazeer 2020's GEGLU).
+ * y = gelu(h[:, :F]) · h[:, F:], where GELU is the tanh form (T5 v1.1's `DenseReluDense`; GEGLU of Shazeer 2020).
  *
  * @throws {KernelError} if shapes disagree.
  */

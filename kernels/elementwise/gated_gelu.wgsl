@@ -1,5 +1,5 @@
-// y[t, f] = gelu(h[t, f]) · h[t, F + f]: T5's gated feed-forward, whose two inputs come side by side from one matmul.
-// GELU is the tanh form. One invocation makes one element (a vec4 where the width allows).
+// y[t, f] = gelu(h[t, f]) · h[t, F + f]: T5's gated feed-forward. One matmul makes both inputs, side by side. GELU
+// is the tanh form. One invocation makes one element (a vec4 where the width allows).
 //
 // Prelude (gated_gelu.ts): H, Y (elements as stored: scalar or vec4), V (the same in f32).
 

@@ -7,15 +7,15 @@ const kernel = defineKernel("guide", source, ["y"], ["half", "cfg"]);
 export interface GuideArgs {
   /** [2·B, L, C] f32, conditional images first; changed in place. */
   readonly y: Tensor;
-  /** Guidance strength; 1 is the conditional half alone. */
+  /** Guidance scale; 1 gives the conditional half alone. */
   readonly cfg: number;
 }
 
 /**
- * Classifier-free guidance of hidden states: both halves become cfg · cond + (1 − cfg) · uncond
+ * Applies classifier-free guidance to hidden states: both halves become cfg · cond + (1 − cfg) · uncond
  * (`cfg_insertion_layer` < 0 in infinity/models/infinity.py).
  *
- * @throws {KernelError} if a half is not a whole number of vec4s.
+ * @throws {KernelError} if the elements of a half are not divisible by 4.
  */
 export function guide(device: Device, { y, cfg }: GuideArgs): void {
   if (y.elements % 8) throw new KernelError("bad-shape", `Cannot guide [${y.shape}]`);

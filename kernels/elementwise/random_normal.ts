@@ -8,7 +8,7 @@ const kernel = defineKernel("random_normal", source, ["y"], ["count", "key", "me
 export interface RandomNormalArgs {
   /** f32, of any shape. */
   readonly y: Tensor;
-  /** Seed, 32 bits. */
+  /** Seed of 32 bits. */
   readonly key: number;
   /** 0 if absent. */
   readonly mean?: number;
@@ -16,10 +16,10 @@ export interface RandomNormalArgs {
   readonly deviation?: number;
 }
 
-/** Fills y with independent normal numbers, the same on every adapter up to the rounding of log, sin and cos. */
+/** Fills y with independent normal numbers. They are the same on every adapter but for the rounding of log, sin and cos. */
 export function randomNormal(device: Device, args: RandomNormalArgs): void {
   const { y, key, mean = 0, deviation = 1 } = args;
-  // buffers are whole vec4s, so an odd tail is harmless
+  // buffers end on a whole vec4, so it may write past an odd tail
   const count = Math.ceil(y.elements / 4);
   device.run(kernel, {
     functions: philox,

@@ -1,5 +1,5 @@
-// y[i] = mean + deviation · N(0, 1), drawn with Philox and the Box–Muller transform: weights of a synthetic model.
-// One draw of four words makes four numbers; the counter is their place, so the values do not depend on the grid.
+// y[i] = mean + deviation · N(0, 1), from Philox by the Box–Muller transform: weights of a synthetic model.
+// Four random words make four numbers. The counter is the index of their vec4, so values do not depend on the dispatch.
 //
 // Prelude (random_normal.ts): philox.wgsl.
 

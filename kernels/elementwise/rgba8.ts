@@ -5,15 +5,15 @@ const kernel = defineKernel("rgba8", source, ["x", "y"], ["pixels"]);
 
 /** Arguments of {@link rgba8}. */
 export interface Rgba8Args {
-  /** [B, H, W, 3] f32; -1 is black, 1 white, what lies beyond is clamped. */
+  /** [B, H, W, 3] f32: -1 is black, 1 is white; values beyond are clamped. */
   readonly x: Tensor;
   /** [B, H, W] u32: bytes R, G, B and 255 in memory order. */
   readonly y: Tensor;
 }
 
 /**
- * y = RGBA bytes of x: trunc((clamp(x, -1, 1) + 1) / 2 · 255), as the official code makes its images
- * (infinity/models/infinity.py, `autoregressive_infer_cfg`), but RGB where that flips to BGR.
+ * y = RGBA bytes of x: trunc((clamp(x, -1, 1) + 1) / 2 · 255), as the official code does it
+ * (`autoregressive_infer_cfg` in infinity/models/infinity.py), except that it then flips RGB to BGR.
  *
  * @throws {KernelError} if shapes disagree.
  */

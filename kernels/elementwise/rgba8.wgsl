@@ -1,7 +1,7 @@
-// y[p] = (r, g, b, 255) as bytes, r lowest, of x[p, 0..3] in [-1, 1]: the image as PNG encoders and canvases take it.
+// y[p] = (r, g, b, 255) as bytes, r lowest, from x[p, 0..2] in [-1, 1]: the format of PNG encoders and canvases.
 //
-// The official steps in their order: clamp, + 1, / 2, · 255, truncate. Halving is exact, so no compiler's rewriting of
-// the two products can change a bit.
+// The steps of the official code, in order: clamp, + 1, / 2, · 255, truncate. Halving is exact, so a compiler that
+// rewrites the two products cannot change a bit.
 
 struct Params {
   pixels: u32,

@@ -20,7 +20,7 @@ export function silu(device: Device, { x, y }: SiluArgs): void {
   if (x.elements !== y.elements) {
     throw new KernelError("bad-shape", `Cannot write SiLU of [${x.shape}] to [${y.shape}]`);
   }
-  // buffers are whole vec4s, so an odd tail is harmless
+  // buffers end on a whole vec4, so it may write past an odd tail
   const count = Math.ceil(x.elements / 4);
   device.run(kernel, {
     bind: { x, y },

@@ -1,4 +1,4 @@
-// y = x · sigmoid(x): in front of the AdaLN projections, on one row per image.
+// y = x · sigmoid(x): comes before the AdaLN projections, on one row per image.
 
 struct Params {
   count: u32, // vec4s

@@ -11,16 +11,16 @@ const UNPACK = {
 
 /** Arguments of {@link widen}. */
 export interface WidenArgs {
-  /** Raw bytes of 16-bit floats, two to a u32 word; an odd count leaves the last half unused. */
+  /** Raw bytes of 16-bit floats, two per u32 word; an odd count leaves the last half word unused. */
   readonly x: Tensor;
   /** f32. */
   readonly y: Tensor;
-  /** What the 16 bits are. */
+  /** Format of the 16 bits. */
   readonly from: keyof typeof UNPACK;
 }
 
 /**
- * y = f32(x): F16 or BF16 to f32, exactly.
+ * y = f32(x): converts F16 or BF16 to f32, exactly.
  *
  * @throws {KernelError} if x holds fewer elements than y.
  */
@@ -34,7 +34,7 @@ export function widen(device: Device, { x, y, from }: WidenArgs): void {
   device.run(kernel, {
     functions: UNPACK[from],
     bind: { x, y },
-    // buffers are whole vec4s, so the tail of the last is harmless
+    // buffers end on a whole vec4, so it may write past an odd tail
     params: { eights: Math.ceil(y.elements / 8), fours: Math.ceil(y.elements / 4) },
     workgroups: grid(Math.ceil(y.elements / 512)),
   });

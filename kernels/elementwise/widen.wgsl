@@ -1,11 +1,11 @@
-// y[i] = f32(x[i]) where x holds 16-bit floats, two to a word: a checkpoint's F16 or BF16 tensor on its way in.
+// y[i] = f32(x[i]) where x holds 16-bit floats, two per word: how an F16 or BF16 tensor of a checkpoint is loaded.
 //
-// One invocation widens eight. Spare ones repeat the last eight: without a branch a CPU adapter stays vectorised.
+// One invocation widens eight. Surplus ones repeat the last eight: without a branch a CPU adapter stays vectorised.
 // Prelude (widen.ts): fn unpack(word) -> vec2<f32>.
 
 struct Params {
-  eights: u32,
-  fours: u32,
+  eights: u32, // groups of eight elements
+  fours: u32, // vec4s of y
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,7 +19,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let low = vec4(unpack(words.x), unpack(words.y));
   let high = vec4(unpack(words.z), unpack(words.w));
   y[2 * i] = low;
-  // a tensor may end in its first four
+  // the last group may hold only four
   let last = 2 * i + 1 >= params.fours;
   y[select(2 * i + 1, 2 * i, last)] = select(high, low, last);
 }

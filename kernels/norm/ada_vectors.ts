@@ -13,14 +13,14 @@ export interface AdaVectorsArgs {
   readonly shared: Tensor;
   /** `ada_gss` of all blocks [depth, 6·C] f32. */
   readonly adaGss: Tensor;
-  /** [depth, B, 6·C] f32: gamma1, gamma2, scale1, scale2, shift1, shift2 of each block and image. */
+  /** [depth, B, 6·C] f32: gamma1, gamma2, scale1, scale2, shift1, shift2 for each block and image. */
   readonly y: Tensor;
 }
 
 /**
- * y = shared + ada_gss per block (`CrossAttnBlock.forward` in infinity/models/basic.py).
+ * y[d, b] = shared[b] + adaGss[d]: the AdaLN vectors of each block (`CrossAttnBlock.forward` in infinity/models/basic.py).
  *
- * @throws {KernelError} if shapes disagree or their last axis is not divisible by 4.
+ * @throws {KernelError} if shapes disagree or the last axis is not divisible by 4.
  */
 export function adaVectors(device: Device, { shared, adaGss, y }: AdaVectorsArgs): void {
   const [batch = 0, width = 0] = shared.shape;

@@ -1,4 +1,4 @@
-// y[d, b] = shared[b] + ada_gss[d]: the six AdaLN vectors of every block, made once per prompt.
+// y[d, b] = shared[b] + ada_gss[d]: the six AdaLN vectors of every block, computed once per prompt.
 
 struct Params {
   count: u32, // vec4s of y

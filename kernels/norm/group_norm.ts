@@ -23,7 +23,7 @@ const kernel = defineKernel("group_norm", source, ["x", "moments", "bias", "y"],
   "first",
 ]);
 
-/** Pixels of a chunk: at least enough to be worth an invocation, and at most 256 chunks to an image. */
+/** Pixels of a chunk: enough to be worth an invocation, and at most 256 chunks per image. */
 function chunkPixels(area: number): number {
   return Math.max(32, Math.ceil(area / 256));
 }
@@ -36,7 +36,7 @@ export interface GroupNormMomentsArgs {
   readonly x: Tensor;
   /** [C] f32. */
   readonly weight: Tensor;
-  /** Number of groups the channels form. */
+  /** Number of groups of channels. */
   readonly groups: number;
   /** Added to the variance. */
   readonly eps: number;
@@ -50,11 +50,11 @@ export interface ApplyGroupNormArgs {
   readonly moments: Tensor;
   /** [C] f32. */
   readonly bias: Tensor;
-  /** Shape of x, or with `strip` [1, rows, …, C], f32 or f16. */
+  /** f32 or f16, of the shape of x; with `strip` [1, rows, …, C]. */
   readonly y: Tensor;
-  /** What is applied afterwards; `none` if absent. */
+  /** Applied after normalising; `none` if absent. */
   readonly activation?: keyof typeof ACTIVATIONS;
-  /** y takes only some rows of one image of x: from row `begin` on as many as it holds. */
+  /** Normalises only some rows of one image of x: as many as y has, from row `begin` on. */
   readonly strip?: { readonly image: number; readonly begin: number };
 }
 
@@ -64,8 +64,8 @@ export type GroupNormArgs =
   & Omit<ApplyGroupNormArgs, "moments" | "strip">;
 
 /**
- * y = activation(GroupNorm(x)): `torch.nn.GroupNorm` on channels-last images, with the swish that follows it in the
- * official VAE (infinity/models/bsq_vae/flux_vqgan.py). Statistics are f32, per image.
+ * y = activation(GroupNorm(x)): `torch.nn.GroupNorm` on channels-last images, and the swish that follows it in the
+ * official VAE (infinity/models/bsq_vae/flux_vqgan.py). Statistics are per image, in f32.
  *
  * @throws {KernelError} if shapes disagree.
  */
@@ -85,8 +85,8 @@ export function groupNorm(device: Device, args: GroupNormArgs): void {
 }
 
 /**
- * The statistics of {@link groupNorm} over whole images, a new tensor [B, 2, C]: each channel's mean, and its weight
- * over the standard deviation.
+ * The statistics of {@link groupNorm} over whole images, as a new tensor [B, 2, C]: for each channel the mean of its group,
+ * and its weight divided by the group's standard deviation.
  *
  * @throws {KernelError} if shapes disagree.
  */
@@ -112,7 +112,7 @@ export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Te
     params: { area, columns, chunk, chunks, count: B * chunks * columns },
     workgroups: grid(Math.ceil(B * chunks * columns / 64)),
   });
-  const WG = device.capabilities.class === "cpu" ? 8 : 32; // few invocations: spread them over the cores
+  const WG = device.capabilities.class === "cpu" ? 8 : 32; // there are few invocations: spread them over the cores
   device.run(combineKernel, {
     specialise: { WG },
     bind: { partials, weight, moments },
@@ -124,9 +124,10 @@ export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Te
 }
 
 /**
- * The element-wise part of {@link groupNorm}, of all rows or of a strip of them, whose bits are then the same.
+ * The element-wise part of {@link groupNorm}, for all rows or for a strip of them. A strip has the same bits as the rows of
+ * the whole.
  *
- * @throws {KernelError} if shapes disagree, or the strip leaves x.
+ * @throws {KernelError} if shapes disagree, or the strip exceeds x.
  */
 export function applyGroupNorm(device: Device, args: ApplyGroupNormArgs): void {
   const { x, moments, bias, y, activation = "none", strip } = args;

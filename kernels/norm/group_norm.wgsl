@@ -1,5 +1,5 @@
-// y[b, p, c] = activation((x[b, p, c] − mean) · scale + bias[c]): the last third of GroupNorm, element-wise, with the
-// mean and scale that group_norm_combine.wgsl made for each image and channel. y may be a strip of x.
+// y[b, p, c] = activation((x[b, p, c] − mean) · scale + bias[c]): the last step of GroupNorm, element-wise, with the
+// mean and scale from group_norm_combine.wgsl for each image and channel. y may be a strip of x.
 //
 // One vec4 of channels per invocation.
 //
@@ -9,7 +9,7 @@ struct Params {
   area: u32, // pixels of an image
   columns: u32, // vec4s of channels
   count: u32, // invocations: vec4s of y
-  first: u32, // vec4 of x that y begins with
+  first: u32, // index of the vec4 of x that y starts with
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,8 +1,8 @@
 // moments[b, 0, c] = mean of c's group, moments[b, 1, c] = weight[c] / sqrt(variance of the group + eps): GroupNorm's
-// statistics from the partial ones of group_norm_stats.wgsl.
+// statistics, combined from the partial ones of group_norm_stats.wgsl.
 //
-// One invocation per image and group reads all its partials twice, first for the mean, then for the deviations from it:
-// no cancellation, and always in the same order.
+// One invocation per image and group reads its partial statistics twice, first for the mean, then for the deviations from
+// it: nothing cancels, and the order is always the same.
 
 struct Params {
   area: u32, // pixels of an image

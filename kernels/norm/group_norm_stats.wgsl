@@ -1,9 +1,10 @@
 // partial[b, k, c] = (mean, sum of squared deviations) of channel c over the k-th chunk of image b's pixels: the first
-// third of GroupNorm (then group_norm_combine.wgsl and group_norm.wgsl).
+// step of GroupNorm (then group_norm_combine.wgsl and group_norm.wgsl).
 //
-// One invocation walks 4 channels through a chunk; neighbours read neighbouring channels, so every row of x is read
-// whole. Sums are of differences to the chunk's first pixel: a large mean costs no digits. No workgroup memory: barriers
-// are slow on software adapters, and the chunks are enough work for a GPU. Chunks depend on the image size alone.
+// One invocation takes 4 channels of a chunk; neighbouring invocations read neighbouring channels, so reads are
+// contiguous. Sums are of differences to the chunk's first pixel, so a large mean costs no digits. There is no workgroup
+// memory, because barriers are slow on software adapters and chunks give a GPU enough work. Chunks depend on the size of
+// the image alone.
 //
 // Prelude (group_norm.ts): X (vec4 type of x).
 

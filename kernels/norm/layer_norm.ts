@@ -16,11 +16,11 @@ const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modul
 export interface Modulation {
   /** f32, of any shape. */
   readonly tensor: Tensor;
-  /** Before the first image's scale [C]. */
+  /** Start of the first image's scale [C]. */
   readonly scaleOffset: number;
-  /** Before the first image's shift [C]. */
+  /** Start of the first image's shift [C]. */
   readonly shiftOffset: number;
-  /** Between images. */
+  /** From one image to the next. */
   readonly stride: number;
   /** Rows of x per image. */
   readonly rows: number;
@@ -28,13 +28,13 @@ export interface Modulation {
 
 /** Arguments of {@link layerNorm}. */
 export interface LayerNormArgs {
-  /** [M, C] f32 or f16 (leading axes may be many). */
+  /** [M, C] f32 or f16 (M may be several axes). */
   readonly x: Tensor;
   /** [M, C] f32 or f16, not x. */
   readonly y: Tensor;
   /** Added to the variance. */
   readonly eps: number;
-  /** RMSNorm, which does not subtract the mean. */
+  /** Computes RMSNorm, which does not subtract the mean; false if absent. */
   readonly rms?: boolean;
   /** [C] f32; ones if absent. */
   readonly weight?: Tensor;
@@ -42,14 +42,14 @@ export interface LayerNormArgs {
   readonly bias?: Tensor;
   /** None if absent. */
   readonly modulation?: Modulation;
-  /** How a workgroup sums; chosen by the adapter if absent. Tests name it. */
+  /** How a workgroup sums; chosen by the adapter if absent. Tests set it. */
   readonly variant?: LayerNormVariant;
 }
 
-/** `subgroup`: a workgroup is one subgroup of a fixed size. `workgroup`: any adapter. */
+/** `subgroup`: a workgroup is one subgroup of a fixed size. `workgroup`: runs on any adapter. */
 export type LayerNormVariant = "subgroup" | "workgroup";
 
-/** Sum over a workgroup of any size: in a fixed tree. */
+/** Sums over a workgroup of any size, in a fixed tree. */
 const TOTAL_BY_TREE = `
 var<workgroup> partial: array<f32, WG>;
 fn total(lane: u32, mine: f32) -> f32 {
@@ -63,13 +63,13 @@ fn total(lane: u32, mine: f32) -> f32 {
   return partial[0];
 }`;
 
-/** Sum over a workgroup that is one subgroup: twice as fast on lavapipe, where barriers are slow. */
+/** Sums over a workgroup that is one subgroup: faster where barriers are slow, as on lavapipe. */
 function totalByShuffles(lanes: number): string {
   const terms = Array.from({ length: lanes }, (_, lane) => `subgroupShuffle(mine, ${lane}u)`);
   return `\nfn total(lane: u32, mine: f32) -> f32 { return ${terms.join(" + ")}; }`;
 }
 
-/** Elements that an invocation holds: of rows up to 2,048 by vec4s all, where a workgroup has 64. */
+/** Elements that an invocation holds: enough for rows of 2,048 as vec4s in workgroups of 64. */
 const HELD = 8;
 
 const HOLDING = ((): string => {
@@ -94,8 +94,8 @@ const ACROSS = {
 } as const;
 
 /**
- * y = norm(x) · weight + bias, then · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the
- * AdaLN of infinity/models/basic.py, statistics in f32.
+ * y = (norm(x) · weight + bias) · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the AdaLN of
+ * infinity/models/basic.py. Statistics are f32.
  *
  * @throws {KernelError} if shapes disagree.
  */

@@ -1,24 +1,24 @@
-// y[m] = norm(x[m]) · weight + bias, then · (1 + scale[image]) + shift[image]: LayerNorm or RMSNorm over a row.
+// y[m] = (norm(x[m]) · weight + bias) · (1 + scale[image]) + shift[image]: LayerNorm or RMSNorm over a row.
 //
-// A workgroup takes a row; each invocation holds HELD elements of it, WG apart (vec4s where the width allows), so that a
-// row of up to HELD · WG of them is read once. Longer ones are read twice: mean and squares about it are taken piece by
-// piece and combined, which does not cancel as a difference of sums would. Partial sums are added in a fixed order, so a
-// row's bits depend on nothing but the row.
+// A workgroup takes a row. Each invocation holds HELD elements of it, WG apart (vec4s where the width allows), so a row of
+// up to HELD · WG elements is read once. Longer rows are read twice: the mean, and the squares about it, are computed
+// piece by piece and combined, which does not cancel as a difference of sums would. Partial sums are added in a fixed
+// order, so the bits of a row depend on that row alone.
 //
 // Prelude (layer_norm.ts): X, Y (elements as stored), V (the same in f32: scalar or vec4), PER (elements of V), WG,
 // HELD, ONCE (a row is held), RMS, WEIGHT, BIAS, MODULATION; fns across(V) -> f32, the sum of its elements, and
-// total(lane, f32) -> f32, the sum over the workgroup; and unrolled, since arrays stay in registers only under constant
-// indices: struct Held, load_held, sum_held, squares_held, store_held.
+// total(lane, f32) -> f32, the sum over the workgroup; and, unrolled because arrays stay in registers only under
+// constant indices: struct Held, load_held, sum_held, squares_held, store_held.
 
 struct Params {
   M: u32,
   C: u32, // Vs in a row
   width: f32, // elements in a row
   eps: f32,
-  rows: u32, // of an image, which share one row of the modulation
+  rows: u32, // rows of an image: they share one row of the modulation
   stride: u32, // Vs between rows of the modulation
-  scale_offset: u32, // Vs before its first scale
-  shift_offset: u32,
+  scale_offset: u32, // Vs before the first scale
+  shift_offset: u32, // Vs before the first shift
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -29,7 +29,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<Y>;
 
 struct Row {
-  first: u32, // V of x and y
+  first: u32, // index of its first V in x and y
   modulation: u32,
   mean: V,
   inverse: f32,
@@ -67,7 +67,7 @@ fn main(
   var row = Row(m * params.C, m / params.rows * params.stride, V(), 0);
   var held: Held;
   var mean = 0.0;
-  var squares = 0.0; // about the mean
+  var squares = 0.0; // squared deviations from the mean
   for (var c = 0u; c < params.C; c += HELD * WG) {
     held = load_held(row, c + lane);
     let before = f32(c * PER);

@@ -18,7 +18,7 @@ export interface AddLevelArgs {
 }
 
 /**
- * y += level embedding (`add_lvl_embeding` in infinity/models/infinity.py).
+ * Adds the level embedding of each token's scale to y (`add_lvl_embeding` in infinity/models/infinity.py).
  *
  * @throws {KernelError} if shapes disagree or C is not divisible by 4.
  */

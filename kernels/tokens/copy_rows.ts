@@ -14,12 +14,12 @@ export interface CopyRowsArgs {
   readonly x: Tensor;
   /** [B, rows of y, C] of the same dtype. */
   readonly y: Tensor;
-  /** Rows to copy of each image. */
+  /** Number of rows to copy per image. */
   readonly rows: number;
 }
 
 /**
- * Copies the first rows of each image: what a KV cache holds, into a longer one.
+ * Copies the first rows of each image, as from a KV cache to a longer one.
  *
  * @throws {KernelError} if shapes or dtypes disagree or C is not divisible by 4.
  */

@@ -1,4 +1,4 @@
-// y[b, r] = x[b, r] for the first rows of each image: x and y differ in how many rows an image has.
+// y[b, r] = x[b, r] for the first rows of each image. An image may have different numbers of rows in x and y.
 
 struct Params {
   count: u32, // vec4s to copy

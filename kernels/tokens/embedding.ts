@@ -12,11 +12,11 @@ const kernel = defineKernel("embedding", source, ["ids", "table", "y"], [
 export interface EmbeddingArgs {
   /** [T] u32. */
   readonly ids: Tensor;
-  /** [V, C] f32 or f16: the rows of ids `first` to first + V − 1. */
+  /** [V, C] f32 or f16: the rows for ids `first` to first + V − 1. */
   readonly table: Tensor;
-  /** Id of the first row, where a table larger than a binding comes in parts; 0 if absent. */
+  /** Id of the first row, if a table larger than a binding is bound in parts; 0 if absent. */
   readonly first?: number;
-  /** [T, C] f32 or f16; rows of ids outside the table stay as they are. */
+  /** [T, C] f32 or f16; rows for ids outside the table keep their values. */
   readonly y: Tensor;
 }
 
@@ -40,6 +40,6 @@ export function embedding(device: Device, { ids, table, first = 0, y }: Embeddin
     bind: { ids, table, y },
     params: { count: y.elements / per, C: C / per, first, rows: V },
     workgroups: grid(Math.ceil(y.elements / per / 64)),
-    work: { bytes: ids.byteLength + 2 * y.byteLength }, // of the table the rows that are looked up
+    work: { bytes: ids.byteLength + 2 * y.byteLength }, // of the table, only the rows that are looked up
   });
 }

@@ -11,16 +11,16 @@ const kernel = defineKernel("token_input", source, ["pooled", "start", "words", 
 
 /** Arguments of {@link tokenInput}. */
 export interface TokenInputArgs {
-  /** The start token's part: pooled text [batch, C] and `pos_start` [C], f32; null for scales after the first. */
+  /** Of the start token: pooled text [batch, C] and `pos_start` [C], f32; null for scales after the first. */
   readonly start: { readonly pooled: Tensor; readonly position: Tensor } | null;
-  /** Embedded codes [images, rows (− 1 with a start token), C] f32; null if there is only the start token. */
+  /** Embedded codes [images, rows (less 1 with a start token), C] f32; null if there is only the start token. */
   readonly words: Tensor | null;
-  /** [batch, rows, C] f32; image b reads words of image b mod images. */
+  /** [batch, rows, C] f32; sequence b reads the words of image b mod images. */
   readonly y: Tensor;
 }
 
 /**
- * The input tokens of a pass: the start token and the embedded codes, repeated for the unconditional half
+ * Writes the input tokens of a pass: the start token and the embedded codes, repeated for the unconditional half
  * (`autoregressive_infer_cfg` and `forward` in infinity/models/infinity.py).
  *
  * @throws {KernelError} if shapes disagree or C is not divisible by 4.

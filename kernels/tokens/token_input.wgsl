@@ -1,12 +1,12 @@
-// y[b, l] = l == 0 and this is the first scale ? pooled[b] + start : words[b % images, l - skip]: a pass's input tokens.
+// y[b, l] = words[b % images, l - skip], or pooled[b] + start for the start token: the input tokens of a pass.
 // The unconditional half of a guided batch repeats the images of the conditional half.
 
 struct Params {
   batch: u32,
   rows: u32, // tokens per image
   width: u32, // vec4s
-  images: u32, // rows of words are those of this many images
-  skip: u32, // 1 where token 0 is the start token, else 0
+  images: u32, // images in words
+  skip: u32, // 1 if token 0 is the start token, otherwise 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
