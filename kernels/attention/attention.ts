@@ -59,14 +59,25 @@ function checkArgs(args: AttentionArgs): void {
 function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   const { k, v, heads, headDim, maxQueries } = args;
   const { subgroupSize, class: adapter, implementation } = device.capabilities;
+  const take = (variant: AttentionVariant, reason: string) => {
+    device.debug?.variant("attention", variant, reason);
+    return variant;
+  };
   // keys in f32 were asked for, so tensor cores, which round them, stay out
-  if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) return "matrix";
+  if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) {
+    return take("matrix", "f16 keys on tensor cores");
+  }
   // Dawn refuses shuffles in a loop whose length it cannot prove uniform
-  if (adapter !== "cpu" || implementation !== "wgpu" || subgroupSize === 0) return "workgroup";
+  if (adapter !== "cpu" || implementation !== "wgpu" || subgroupSize === 0) {
+    return take("workgroup", "needs no subgroups of a fixed size");
+  }
   const bytes = k.byteLength + (k === v ? 0 : v.byteLength);
   const texels = bytes / (k.dtype === "f16" ? 8 : 16);
-  if (texels > textureTexels(device)) return "subgroup";
+  if (texels > textureTexels(device)) {
+    return take("subgroup", "keys and values exceed the largest texture");
+  }
   const keys = k.elements / attentionLayout(args).kStride; // of all spans together
   // subgroup and texture add in the same order, so this choice may depend on the number of queries
-  return variantOf(device, "attention operands", 4 * heads * headDim * maxQueries * keys / bytes);
+  const flops = 4 * heads * headDim * maxQueries * keys;
+  return take(variantOf(device, "attention operands", flops / bytes), "a software adapter");
 }

@@ -123,6 +123,11 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
   const { subgroups, subgroupSize, class: adapter } = device.capabilities;
   const shuffles = adapter === "cpu" && subgroups && subgroupSize > 0;
   const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
+  device.debug?.variant(
+    "layer_norm",
+    variant,
+    args.variant ? "as asked" : shuffles ? "a software adapter" : "runs anywhere",
+  );
   const wg = variant === "subgroup" ? subgroupSize : 64;
   device.run(kernel, {
     specialise: {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { KernelError, type Tensor, type TensorDType } from "../../../engine/mod.ts";
+import { Device, dryGpu, KernelError, type Tensor, type TensorDType } from "../../../engine/mod.ts";
 import {
   attention,
   type AttentionArgs,
@@ -359,6 +359,15 @@ Deno.test("attention() mixes dtypes and strides of k and v in one tensor", async
     spans,
   });
   await assertTensor(y, expected, TOLERANCE.f32);
+});
+
+Deno.test("attention() logs the variant that it chooses, and why", async () => {
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
+  using own = await Device.open({ gpu: dryGpu(), debug: { level: 3, log } });
+  const [x, spans] = [own.tensor("f32", [4, 8]), own.tensor("u32", [1, 4])];
+  attention(own, { q: x, k: x, v: x, y: x, spans, maxQueries: 4, heads: 1, headDim: 8, scale: 1 });
+  assert(lines.some((line) => /^attention: \w+ \(.+\)$/.test(line)), `${lines}`);
 });
 
 Deno.test("attention() refuses what is not divisible by 4, and shapes that disagree", () => {
