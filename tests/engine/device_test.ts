@@ -24,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 }`;
 const scale = defineKernel("scale", SOURCE, ["x", "y"], ["count", "factor"]);
 
-Deno.test("Device.open() reports what it got", () => {
+Deno.test("Device.open() reports what the adapter granted", () => {
   const { capabilities } = device;
   assert(capabilities.adapter.length > 0);
   assert(["cpu", "gpu"].includes(capabilities.class));
@@ -111,7 +111,7 @@ Deno.test("Device.run() keeps the parameters of thousands of dispatches apart", 
   for (const t of [x, ...tensors]) t.dispose();
 });
 
-Deno.test("Device.allOrNothing() keeps what was made, or releases it where the rest fails", () => {
+Deno.test("Device.allOrNothing() keeps what was made, or disposes it if the rest fails", () => {
   const before = device.memory.liveBytes;
   const kept = device.allOrNothing(() => device.tensor("f32", [64]));
   assertEquals(device.memory.liveBytes, before + 256);
@@ -143,7 +143,7 @@ Deno.test("Device.run() drops a dispatch of no workgroups", () => {
   y.dispose();
 });
 
-Deno.test("Device.read() throws what the GPU refused, with the reason", async () => {
+Deno.test("Device.read() throws the error that the GPU reported, with the reason", async () => {
   using broken = await Device.open();
   const kernel = defineKernel("broken", SOURCE.replace("params.factor", "nonsense"), ["x", "y"], [
     "count",
@@ -173,7 +173,7 @@ Deno.test("defineKernel() refuses a launcher that disagrees with its WGSL", () =
   );
 });
 
-Deno.test("Memory counts live and peak bytes and gives everything back", async () => {
+Deno.test("Memory counts live and peak bytes, and frees everything", async () => {
   using own = await Device.open();
   const { memory } = own;
   assertEquals(memory.liveBytes, 0);
@@ -233,7 +233,7 @@ Deno.test("Device.upload() and Device.read() keep bytes of every dtype and odd s
   t.dispose();
 });
 
-Deno.test("Device.copy() copies into a place", async () => {
+Deno.test("Device.copy() copies to a byte offset", async () => {
   const a = device.from("f32", [2], Float32Array.of(5, 6));
   const b = device.from("f32", [5], new Float32Array(5));
   device.copy(a, b, 8);

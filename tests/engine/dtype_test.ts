@@ -29,7 +29,7 @@ Deno.test("isDtype() knows names, not properties of objects", () => {
   for (const value of ["bf16", "toString", "", 1, null, undefined]) assert(!isDtype(value));
 });
 
-Deno.test("f16ToFloat32() knows every number of f16", () => {
+Deno.test("f16ToFloat32() converts every number of f16", () => {
   const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const values = f16ToFloat32(bits);
   assertEquals(values[0x3c00], 1);
@@ -94,7 +94,7 @@ Deno.test("toFloat32() converts every dtype, at any alignment", () => {
   }
 });
 
-Deno.test("toFloat32() gives an array of its own", () => {
+Deno.test("toFloat32() returns a new array", () => {
   const data = new Float32Array([1]);
   toFloat32(bytesOf(data), "F32")[0] = 2;
   assertEquals(data[0], 1);

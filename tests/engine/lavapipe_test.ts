@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { device } from "../kernels/harness.ts";
 
-/** Lanes of a device opened by a process of its own, since Mesa reads its variables once. */
+/** Opens a device in a process of its own, since Mesa reads its variables once, and returns its lanes. */
 async function lanes(options: string, env: Record<string, string> = {}): Promise<number> {
   const engine = new URL("../../engine/mod.ts", import.meta.url).href;
   const script = `import { Device } from "${engine}";
@@ -23,7 +23,7 @@ const reason = lavapipe ? able ? "" : " (skipped: no AVX-512)" : " (skipped: not
 
 Deno.test({
   name:
-    `Device.open() takes 512-bit registers for wide layers alone, and a set variable as it is${reason}`,
+    `Device.open() uses 512-bit registers only for wide layers, and leaves a set variable${reason}`,
   ignore: reason !== "",
   async fn() {
     assertEquals(await lanes("{ wide: true }"), 16);

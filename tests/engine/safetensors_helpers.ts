@@ -6,7 +6,7 @@ import { Safetensors } from "../../engine/safetensors.ts";
 /** An entry of eight bytes. */
 export const F32x2 = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
 
-/** A file, byte by byte: the length, the header as it is given, the data. */
+/** Encodes a file: the length, the header as given, the data. */
 export function build(
   header: unknown,
   dataBytes = 0,
@@ -39,7 +39,7 @@ export async function refuses(
   assert(/^Cannot read "[^\n]*[^.\n]$/.test(error.message), error.message);
 }
 
-/** Counts what is read and closed. */
+/** A source of bytes that counts what is read and how often it is closed. */
 export class Spy implements ByteSource {
   readonly name: string;
   readonly size: number;

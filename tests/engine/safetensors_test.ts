@@ -4,7 +4,7 @@ import { Safetensors } from "../../engine/safetensors.ts";
 import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
 import { build, F32x2, open, refuses, Spy } from "./safetensors_helpers.ts";
 
-Deno.test("Safetensors.open() reads the header, and nothing else", async () => {
+Deno.test("Safetensors.open() reads only the header", async () => {
   const header = {
     __metadata__: { format: "pt" },
     b: { ...F32x2, data_offsets: [8, 16] },
@@ -100,7 +100,7 @@ Deno.test("Safetensors.get() names the file and the missing tensor", async () =>
   await assertRejects(() => file.chunks("b").next(), SafetensorsError, `no tensor "b"`);
 });
 
-Deno.test("Safetensors.read() gives the typed array of each dtype", async () => {
+Deno.test("Safetensors.read() returns the typed array of each dtype", async () => {
   const file = await open(encodeSafetensors([
     { name: "i64", dtype: "I64", shape: [1], data: new BigInt64Array([-5n]) },
     { name: "f16", dtype: "F16", shape: [2], data: new Float16Array([1, -2]) },
@@ -116,7 +116,7 @@ Deno.test("Safetensors.read() gives the typed array of each dtype", async () => 
   assertEquals(await file.readFloat32("bool"), new Float32Array([0, 1]));
 });
 
-Deno.test("Safetensors.read() refuses more than it should hold at once", async () => {
+Deno.test("Safetensors.read() refuses a tensor too large for one array", async () => {
   const n = 2 ** 32;
   const bytes = build({ a: { dtype: "U8", shape: [n], data_offsets: [0, n] } });
   const file = await Safetensors.open(new Spy(bytes, bytes.length + n));

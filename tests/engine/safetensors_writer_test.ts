@@ -45,7 +45,7 @@ Deno.test("encodeSafetensors() refuses what a reader would refuse", () => {
   }
 });
 
-Deno.test("safetensorsHeader() is padded to 8 bytes and keeps the given order", async () => {
+Deno.test("safetensorsHeader() pads to 8 bytes, and keeps the given order", async () => {
   const header = safetensorsHeader([
     { name: "z", dtype: "U8", shape: [1] },
     { name: "a", dtype: "F32", shape: [1] },

@@ -5,7 +5,7 @@ import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 
-/** One convolution: the shape of x, output channels, kernel size and how. */
+/** A convolution: the shape of x, output channels, kernel size and options. */
 interface Case extends Pick<Conv2dArgs, "stride" | "upsample" | "padding"> {
   x: [B: number, H: number, W: number, C: number];
   N: number;
@@ -61,7 +61,7 @@ const CASES: Case[] = [
   { x: [2, 1, 2, 5], N: 7, size: 3, upsample: true },
 ];
 
-/** Where the weights may live on this adapter: each is a kernel of its own. */
+/** Where weights can be on this adapter. Each has a kernel of its own. */
 const STORAGES = usesTexture(device) ? ["buffer", "texture"] : ["buffer"];
 
 for (
@@ -95,7 +95,7 @@ for (const variant of ["small", "large"] as const) {
     ignore: !MATRICES,
     fn: async () => {
       const next = random(7);
-      // more pixels than a tile; software adapters take long to compile, so large tiles get that case alone
+      // more pixels than a tile; software adapters take long to compile, so large tiles get only this case
       const many: Case = { x: [2, 9, 8, 36], N: 68, size: 3 };
       for (const c of variant === "small" ? [many, ...CASES] : [many]) {
         const { x: shape, N, size, stride, upsample, padding } = c;
@@ -129,7 +129,7 @@ Deno.test("conv2d() adds to y", async () => {
   }
 });
 
-Deno.test("conv2d() gives the same bits from a buffer and from a texture", async () => {
+Deno.test("conv2d() makes the same bits from a buffer and from a texture", async () => {
   if (!usesTexture(device)) return;
   const next = random(4);
   const x = upload("f32", [1, 7, 5, 36], values(next, 7 * 5 * 36));
@@ -144,7 +144,7 @@ Deno.test("conv2d() gives the same bits from a buffer and from a texture", async
   assertEquals(buffer, texture);
 });
 
-Deno.test("conv2d() takes a weight of more rows than a texture has", async () => {
+Deno.test("conv2d() convolves by a weight too large for a texture", async () => {
   const C = Math.ceil(device.gpu.limits.maxTextureDimension2D / 9) + 3;
   const next = random(6);
   const x = values(next, C), w = values(next, C * 9), b = values(next, 1);
@@ -155,7 +155,7 @@ Deno.test("conv2d() takes a weight of more rows than a texture has", async () =>
   await assertTensor(y, reference({ x: [1, 1, 1, C], N: 1, size: 3 }, x, w, b), TOLERANCE.f32);
 });
 
-Deno.test("conv2d() gives an image the same bits alone and in a batch", async () => {
+Deno.test("conv2d() makes an image of the same bits alone and in a batch", async () => {
   const next = random(3);
   for (const [H, W, C, N] of [[3, 5, 32, 32], [4, 4, 14, 3]] as const) {
     const x = values(next, 3 * H * W * C);
@@ -171,7 +171,7 @@ Deno.test("conv2d() gives an image the same bits alone and in a batch", async ()
 });
 
 Deno.test("conv2d() pads with zeros whatever lies outside the image", async () => {
-  // an infinite neighbour image must not leak in as 0 · ∞
+  // infinite numbers of a neighbouring image must not leak in as 0 · ∞
   const x = upload(
     "f32",
     [2, 2, 2, 4],
@@ -184,7 +184,7 @@ Deno.test("conv2d() pads with zeros whatever lies outside the image", async () =
   assertEquals([...(await device.read(y)).slice(0, 16)], new Array(16).fill(16));
 });
 
-Deno.test("conv2d() and packConv() refuse shapes that disagree", () => {
+Deno.test("conv2d() and packConv() refuse shapes that do not match", () => {
   const bias = upload("f32", [4], new Float64Array(4));
   const conv = packConv(device, upload("f32", [4, 8, 3, 3], new Float64Array(288)), bias);
   const x = upload("f32", [1, 4, 4, 8], new Float64Array(128));
@@ -200,7 +200,7 @@ Deno.test("conv2d() and packConv() refuse shapes that disagree", () => {
   );
 });
 
-/** Strips of 1, 2, 3 and all 7 rows; of images of odd size; C and N that are no whole vec4s too. */
+/** Strips of 1, 2, 3 and all 7 rows of images of odd size, also with C and N that are not whole vec4s. */
 for (const storage of [...STORAGES, ...MATRICES ? ["on tensor cores"] : []]) {
   Deno.test(`conv2d() makes the same bits in strips with a weight ${storage}`, async () => {
     const [type, variant] = storage === "on tensor cores"
@@ -224,7 +224,7 @@ for (const storage of [...STORAGES, ...MATRICES ? ["on tensor cores"] : []]) {
           const y = start();
           for (let image = 0; image < B; image++) {
             for (let first = 0; first < H; first += rows) {
-              // strips by other tiles than the whole
+              // strips and the whole image are made by different tiles
               device.tuning = {
                 "matmul_texture patches": [[0, "32"]],
                 "matmul_texture rows": [[0, "32"]],
@@ -261,7 +261,7 @@ Deno.test("conv2d() leaves the rows outside a strip and refuses one that lacks r
     const strip of [
       { image: 1, begin: 1, first: 1, count: 1 }, // row 0 is missing
       { image: 1, begin: 0, first: 1, count: 2 }, // row 3 is missing
-      { image: 1, begin: 2, first: 3, count: 1 }, // x goes on below the image
+      { image: 1, begin: 2, first: 3, count: 1 }, // x extends below the image
       { image: 2, begin: 1, first: 2, count: 1 },
     ]
   ) {

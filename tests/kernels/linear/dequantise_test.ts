@@ -12,7 +12,7 @@ import { device, poisoned, random, upload, values } from "../harness.ts";
 
 const SHAPES = [[1, 32], [3, 32], [5, 96], [33, 64], [7, 1056]] as const;
 
-/** Values of very different size, with a block of zeros, subnormal scales, and ties. */
+/** Values of very different magnitude, with a block of zeros, subnormal scales, and ties. */
 function weights(count: number, seed: number): Float32Array<ArrayBuffer> {
   const next = random(seed);
   const sizes = [1, 1e-2, 1e-5, 0, 30, 1e-7, 1e4];
@@ -22,7 +22,7 @@ function weights(count: number, seed: number): Float32Array<ArrayBuffer> {
   );
 }
 
-/** Bytes as words, the last one filled up. */
+/** Views bytes as words; pads the last one with zeros. */
 function words(bytes: ArrayBufferView): Uint32Array<ArrayBuffer> {
   const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
   padded.set(new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength));
@@ -59,13 +59,13 @@ Deno.test("dequantise() is exact for any bytes, odd N and counts of blocks inclu
         expected[i] = q * scales[i >> 5]!;
       }
       const y = await dequantised([N, K], type, bytes, scales);
-      // as numbers: 0 times a negative scale may be either zero
+      // compared as numbers: 0 times a negative scale may be either zero
       assertEquals(Float64Array.from(y, (v) => v + 0), expected.map((v) => v + 0), `${type} ${N}`);
     }
   }
 });
 
-Deno.test("quantise() on the host makes the blocks that packLinear() makes", async () => {
+Deno.test("quantise() makes the same blocks on the host as packLinear() on the GPU", async () => {
   for (const type of QUANTISED_TYPES) {
     for (const [N, K] of SHAPES) {
       const w = weights(N * K, 7);
@@ -89,10 +89,10 @@ Deno.test("quantise() on the host makes the blocks that packLinear() makes", asy
   }
 });
 
-Deno.test("quantise() of what was quantised changes nothing, but for tiny subnormal scales", async () => {
+Deno.test("quantise() changes nothing that was quantised before, except with tiny subnormal scales", async () => {
   for (const type of QUANTISED_TYPES) {
     const [N, K] = [64, 192] as const;
-    // 127² · 2⁻²⁴: below, the rounding of the scale shows
+    // below 127² · 2⁻²⁴ the rounding of the scale shows
     const w = weights(N * K, 11).map((v) => Math.abs(v) < 1e-3 ? 0 : v);
     const once = quantise(w, type);
     const back = await dequantised([N, K], type, once.bytes, once.scales);
@@ -113,7 +113,7 @@ Deno.test("quantise() counts what no block can hold", () => {
   }
 });
 
-Deno.test("dequantise() refuses rows that are not blocks, and too few bytes", () => {
+Deno.test("dequantise() refuses rows that are not whole blocks, and too few bytes", () => {
   const x = upload("u32", [8], new Uint32Array(8));
   const call = (shape: number[]) => () =>
     dequantise(device, { x, scales: x, y: poisoned("f32", shape), type: "q8_0" });

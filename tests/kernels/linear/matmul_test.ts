@@ -35,7 +35,7 @@ const SHAPES = [[1, 1, 1], [1, 4, 4], [3, 5, 7], [8, 16, 32], [9, 33, 34], [17, 
 ]] as const;
 
 const { subgroups, subgroupSize } = device.capabilities;
-/** From a texture wherever shuffles work, and from a buffer everywhere. */
+/** Where weights are: in a texture wherever shuffles work, and in a buffer everywhere. */
 const TEXTURE = subgroups && subgroupSize > 0 ? [true, false] : [false];
 const VARIANTS = TEXTURE.flatMap((t) => [["f32", t], ["f16", t]] as const);
 
@@ -53,7 +53,7 @@ for (const [dtype, texture] of VARIANTS) {
   });
 }
 
-Deno.test("matmul() takes a weight of more rows than a texture has", async () => {
+Deno.test("matmul() multiplies by a weight too large for a texture", async () => {
   const [M, K, N] = [1, device.gpu.limits.maxTextureDimension2D + 4, 4];
   const next = random(3);
   const x = values(next, M * K), w = values(next, N * K);
@@ -77,7 +77,7 @@ for (const [dtype, texture] of TEXTURE.flatMap((t) => [["q8_0", t], ["q4_0", t]]
     for (
       const [M, K, N] of [[1, 32, 4], [5, 64, 8], [9, 40, 6], [11, 96, 33], [3, 7, 1]] as const
     ) {
-      // rows of very different size, one of zeros: every block has a scale of its own
+      // rows of very different magnitude, one of zeros: every block has a scale of its own
       const w = values(next, N * K).map((v, i) =>
         Math.fround(Math.floor(i / K) === 2 ? 0 : v * 10 ** (Math.floor(i / K) % 5 - 2))
       );
@@ -97,7 +97,7 @@ for (const [dtype, texture] of TEXTURE.flatMap((t) => [["q8_0", t], ["q4_0", t]]
       stored.forEach((v, i) => {
         const step = blockMost(w, Math.floor(i / K), i % K, K) / (dtype === "q8_0" ? 127 : 8);
         const error = Math.abs(v - w[i]!);
-        // half a step; a whole one where q4_0 has no +8
+        // half a step; a whole one at +8, which q4_0 lacks
         assert(error <= step * (dtype === "q8_0" ? 0.502 : 1.002), `${i}: ${v} for ${w[i]}`);
       });
       const x = values(next, M * K);
@@ -170,7 +170,7 @@ for (const [variant, [M, K, N], dtype, type, epilogue] of TILED) {
       return y;
     });
     const [bits, same] = await device.readAll([expected!, y!]);
-    const different = bits!.findIndex((v, i) => v !== same![i]); // NaN is different, too
+    const different = bits!.findIndex((v, i) => v !== same![i]); // NaN differs from itself, too
     assert(different < 0, `${different}: ${same![different]}, not ${bits![different]}`);
   });
 }
@@ -185,7 +185,7 @@ for (const variant of ["small", "large"] as const) {
     fn: async () => {
       const next = random(6);
       const cases = [[133, 72, 140, "f32"], [65, 33, 7, "f16"]] as const;
-      // what is different in the second is not the tile, and software adapters take long to compile
+      // the second case is not about the tile, and software adapters take long to compile
       for (const [M, K, N, dtype] of variant === "small" ? cases : cases.slice(0, 1)) {
         const x = values(next, M * K, "f16"), w = values(next, N * K, "f16"), b = values(next, N);
         const rows = [upload("f32", [N, K], w)];
@@ -248,7 +248,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `matmul() on tensor cores takes what f16 cannot hold for its largest, and keeps NaN${NEED}`,
+  name: `matmul() on tensor cores clamps x to the range of f16, and keeps NaN${NEED}`,
   ignore: !MATRICES,
   fn: async () => {
     const linear = packLinear(
@@ -278,7 +278,7 @@ Deno.test("packLinear() stacks weights along N", async () => {
   await assertTensor(y, reference(x, stacked, null, M, K, 13), TOLERANCE.f32);
 });
 
-Deno.test("matmul() gives a row the same bits alone and among others", async () => {
+Deno.test("matmul() makes a row of the same bits alone and among others", async () => {
   const next = random(4);
   const M = 21, K = 48, N = 40, x = values(next, M * K), w = values(next, N * K);
   const linear = packLinear(device, [upload("f32", [N, K], w)], null);
@@ -290,7 +290,7 @@ Deno.test("matmul() gives a row the same bits alone and among others", async () 
 });
 
 Deno.test({
-  name: `matmul() gives the same bits by any number of rows per invocation${
+  name: `matmul() makes the same bits with any number of rows per invocation${
     TEXTURE[0] ? "" : " (skipped: no textures here)"
   }`,
   ignore: !TEXTURE[0],
@@ -311,7 +311,7 @@ Deno.test({
   },
 });
 
-Deno.test("matmul() refuses shapes that disagree", () => {
+Deno.test("matmul() refuses shapes that do not match", () => {
   const linear = packLinear(device, [upload("f32", [4, 8], new Float64Array(32))], null);
   const x = upload("f32", [3, 8], new Float64Array(24));
   assertThrows(

@@ -14,14 +14,14 @@ import { packLinear } from "../../../kernels/linear/linear.ts";
 import { matmul } from "../../../kernels/linear/matmul.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
 
-/** Tensor cores of GPUs as Dawn lists them, and lanes of a subgroup. */
+/** M, N and K of the tensor cores of GPUs, as Dawn lists them, and the lanes of a subgroup. */
 const GPUS: readonly [M: number, N: number, K: number, lanes: number][] = [
   [16, 16, 16, 32], // NVIDIA
-  [16, 8, 16, 32], // NVIDIA, its smaller ones
+  [16, 8, 16, 32], // NVIDIA, the smaller shape
   [8, 8, 8, 32], // Apple
 ];
 
-/** Dawn without a GPU, which checks shaders and runs nothing, as if it had these tensor cores. */
+/** Opens Dawn without a GPU, which checks shaders but runs nothing, and claims to have these tensor cores. */
 async function pretend(gpu: GPU, [M, N, K, lanes]: typeof GPUS[number]): Promise<Device> {
   const device = await Device.open({ gpu });
   const shape = { componentType: "f16", resultComponentType: "f32", M, N, K };
@@ -87,7 +87,7 @@ Deno.test({
           attend(t([9, 2 * headDim], "f32")); // stays f32
           await device.finish();
           attend(t([9, 2 * headDim], "f16"));
-          // counted after the text was accepted: this adapter has half of what every GPU has
+          // counted after the text was accepted: this adapter has half the workgroup memory of any GPU
           await assertRejects(() => device.finish(), DeviceError, "use of workgroup storage");
         }
       }
