@@ -211,10 +211,6 @@ async function main(): Promise<number> {
   return 0;
 }
 
-// Vulkan's loader complains on stderr if this is not set
-if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
-  Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
-}
 try {
   Deno.exitCode = await main();
 } catch (error) {

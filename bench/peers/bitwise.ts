@@ -11,13 +11,13 @@ import { matmul } from "../../kernels/linear/matmul.ts";
 import { groupNorm } from "../../kernels/norm/group_norm.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 
-/** What runs a problem once, and where the result is. */
+/** A function that runs a problem once, and the tensor of its result. */
 interface Work {
   readonly y: Tensor;
   readonly run: () => void;
 }
 
-/** Tensors that go when the problem goes. */
+/** Tensors that are disposed together with the problem. */
 class Tensors extends DisposableStack {
   constructor(readonly device: Device) {
     super();
@@ -113,7 +113,7 @@ function work(device: Device, t: Tensors, problem: Problem): Work {
     }
     case "gated_gelu": {
       const { M, C } = problem;
-      // the layout of the layer before: both halves of a row side by side
+      // the layout that the layer before writes: both halves of a row side by side
       const pair = new Float32Array(2 * M * C);
       for (let m = 0; m < M; m++) {
         pair.set(problem.x.subarray(m * C, (m + 1) * C), 2 * m * C);

@@ -78,7 +78,7 @@ interface Resize {
   readonly x: Float32Array<ArrayBuffer>;
 }
 
-/** Work and its numbers. Layouts are row-major; an engine may turn them into what it likes best, ahead of time. */
+/** Work and its numbers. Layouts are row-major; an engine may convert them ahead of time to what it prefers. */
 export type Problem =
   | Matmul
   | Attention
@@ -89,7 +89,7 @@ export type Problem =
   | Silu
   | Resize;
 
-/** A line of the table: its work is operations if arithmetic bounds it, else the bytes that must move. */
+/** A row of the table. Its work is operations if arithmetic bounds it, otherwise the bytes that must move. */
 export interface Case {
   readonly name: Problem["op"];
   readonly shape: string;
@@ -101,7 +101,7 @@ export interface Case {
 /** Added to variances. */
 export const EPS = 1e-6;
 
-/** Ordinary numbers: zeros and denormals may be faster or slower. */
+/** Makes ordinary numbers: zeros and denormals may be faster or slower. */
 function numbers(count: number, seed: number): Float32Array<ArrayBuffer> {
   return new Float32Array(count).map((_, i) => Math.sin(i * 1.7 + seed * i * i % 6.28));
 }
@@ -160,7 +160,7 @@ function conv2d(size: number, C: number, N: number): Case {
   };
 }
 
-/** Infinity-2B's and emoji-nano's shapes, and round ones others publish. */
+/** Shapes of Infinity-2B and emoji-nano, and round ones that others publish. */
 export const CASES: readonly Case[] = [
   matmul(256, 1024, 4096),
   matmul(1024, 1024, 1024),
@@ -189,7 +189,7 @@ export const CASES: readonly Case[] = [
     name: "group_norm",
     shape: "64x64x512, 32 groups",
     bound: "memory",
-    work: 3 * 4 * 64 * 64 * 512, // statistics first: x is read twice
+    work: 3 * 4 * 64 * 64 * 512, // x is read twice: for the statistics, then to normalise
     make() {
       const [size, C, groups] = [64, 512, 32];
       const [x, weight, bias] = [
@@ -259,7 +259,7 @@ export function resultLength(problem: Problem): number {
   }
 }
 
-/** Axes in another order: the result's axis i is `axes[i]` of `data`. */
+/** Reorders axes: axis i of the result is axis `axes[i]` of `data`. */
 export function transpose(
   data: Float32Array,
   shape: readonly number[],

@@ -3,7 +3,7 @@ import { load, type Peer, type Prepared, Unsupported } from "./engine.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
-/** What we use of jax-js. A function takes its arguments' ownership; `ref` gives it another. */
+/** The part of jax-js that is used here. A function takes ownership of its arguments; `ref` adds a reference. */
 interface Jax {
   init(device: "webgpu"): Promise<string[]>;
   defaultDevice(device: "webgpu"): string;
@@ -41,15 +41,15 @@ interface JaxArray {
   dispose(): void;
 }
 
-/** A function of arrays, and the arrays. */
+/** A function of arrays, and its arguments. */
 interface Operation {
   readonly f: (...args: JaxArray[]) => JaxArray;
   readonly args: readonly (readonly [data: Data, ...shape: number[]])[];
-  /** The result in the problem's layout, where the function's is another. */
+  /** Converts the result to the problem's layout, if it differs. */
   readonly layout?: (y: Float32Array) => Float32Array;
 }
 
-/** Results kept before the GPU is waited for: an array that is disposed of sooner is never computed. */
+/** Number of results to keep until the GPU has finished: an array that is disposed earlier is never computed. */
 const KEPT = 1 << 30;
 
 function operation({ numpy, lax, nn }: Jax, problem: Problem): Operation {
@@ -124,7 +124,7 @@ function operation({ numpy, lax, nn }: Jax, problem: Problem): Operation {
   }
 }
 
-/** jax-js: functions traced, fused and compiled by `jit`. */
+/** jax-js: `jit` traces, fuses and compiles functions. */
 export class JaxJs implements Peer {
   readonly name = "jax-js";
 

@@ -4,7 +4,7 @@ import { EPS, type Problem, transpose } from "./cases.ts";
 import { load, type Peer, type Prepared } from "./engine.ts";
 import { encodeTflite, type Step, type TfliteGraph } from "./tflite.ts";
 
-/** What we use of LiteRT.js. */
+/** The part of LiteRT.js that is used here. */
 interface LiteRt {
   loadLiteRt(path: string): Promise<unknown>;
   loadAndCompile(
@@ -27,12 +27,12 @@ interface LiteRtTensor {
 
 type Tensors = TfliteGraph["tensors"];
 
-/** Work as a graph: all tensors, those of `inputs` with the numbers to feed them; `y` is the result. */
+/** Work as a graph. `inputs` gives the tensors that are fed and their numbers; `y` is the result. */
 interface Operation {
   readonly tensors: Tensors;
   readonly inputs: readonly string[];
   readonly steps: readonly Step[];
-  /** The result in the problem's layout, where the graph's is another. */
+  /** Converts the result to the problem's layout, if it differs. */
   readonly layout?: (y: Float32Array) => Float32Array;
 }
 
@@ -142,7 +142,7 @@ function operation(problem: Problem): Operation {
       };
     }
     case "group_norm": {
-      // groups as images, which may be normalised whole; as rows they are too long for it
+      // a group is an image, which it can normalise as a whole; as rows they are too long
       const { size, C, groups, x, weight, bias } = problem;
       const [area, own] = [size * size, C / groups];
       const shape = [groups, size, size, own];
@@ -197,7 +197,7 @@ function operation(problem: Problem): Operation {
   }
 }
 
-/** LiteRT.js (TensorFlow Lite's successor): graphs compiled for WebGPU by WebAssembly. */
+/** LiteRT.js (TensorFlow Lite's successor): WebAssembly compiles graphs for WebGPU. */
 export class LiteRtJs implements Peer {
   readonly name = "litert";
 
@@ -227,7 +227,7 @@ export class LiteRtJs implements Peer {
     const bytes = await encodeTflite({ tensors: constants, steps, inputs, outputs: ["y"] });
     const options = { accelerator: "webgpu", gpuOptions: { precision: "fp32" } } as const;
     const model = await quietly(() => lite.loadAndCompile(bytes, options));
-    if (!model.isFullyAccelerated) throw new Error("it leaves some of this to the CPU");
+    if (!model.isFullyAccelerated) throw new Error("it leaves a part of this to the CPU");
     const feeds = await Promise.all(inputs.map((name) => {
       const { shape, data } = tensors[name]!;
       return new lite.Tensor(data as Float32Array, shape).moveTo("webgpu");
@@ -254,7 +254,7 @@ export class LiteRtJs implements Peer {
   }
 }
 
-/** What a CommonJS script exports: its package calls it a module, and it is loaded by pages and workers alone. */
+/** Loads a CommonJS script and returns its exports: its package declares it a module, and only pages and workers load it. */
 function commonJs(script: URL): unknown {
   const module = { exports: {} };
   const path = fromFileUrl(script);
@@ -275,7 +275,7 @@ function commonJs(script: URL): unknown {
   return module.exports;
 }
 
-/** It reads `device.adapterInfo`, over which Deno 2.9 panics once the adapter's object has been collected. */
+/** LiteRT.js reads `device.adapterInfo`, where Deno 2.9 panics if the adapter object has been collected. */
 function keepAdapters(): void {
   const request = GPU.prototype.requestAdapter;
   const kept: (GPUAdapter | null)[] = [];
@@ -286,7 +286,7 @@ function keepAdapters(): void {
   };
 }
 
-/** Keeps its log, which has no switch, out of ours. */
+/** Hides the log of LiteRT.js, which cannot be turned off. */
 async function quietly<T>(work: () => Promise<T>): Promise<T> {
   const { log, info, warn, error } = console;
   const mute = () => {};

@@ -1,10 +1,10 @@
 /**
- * The same work by other WebGPU engines that run in Deno and by this one's kernels, in one process, taking turns.
+ * Times the same work on other WebGPU engines that run in Deno and on this project's kernels, in one process, taking turns.
  *
- * Left out: taichi.js 0.0.36 (its bundle fails to load: `platform is not a function`), greed.js 3.1.3 (throws unless
+ * Not measured: taichi.js 0.0.36 (its bundle fails to load: `platform is not a function`), greed.js 3.1.3 (works only
  * in a browser), TVM's @mlc-ai/web-runtime (loads, but has no kernels of its own: a model compiled by TVM's Python
  * brings them), @ratchet-ml/ratchet-web and @mlc-ai/web-llm (whole language models only), @huggingface/transformers
- * (it is onnxruntime-web). A package of burn's or candle's kernels is not on npm.
+ * (it is onnxruntime-web). npm has no package with the kernels of burn or candle.
  *
  * @module
  */
@@ -23,14 +23,14 @@ import { Tfjs } from "./tfjs.ts";
 import { WebgpuTorch } from "./webgpu_torch.ts";
 
 const print = console.log;
-/** A sample holds at least this many milliseconds, so that waiting for the GPU weighs little. */
+/** Milliseconds that a sample takes at least, so that waiting for the GPU counts little. */
 const SAMPLE = 100;
 const SAMPLES = 7;
-/** An engine whose run takes more than this many milliseconds, and that many times bitwise's, is measured once. */
+/** An engine is measured only once if a run takes longer than this, and this many times as long as bitwise's. */
 const ENDLESS = { milliseconds: 3000, times: 16 };
-/** Most of the work in one sample. */
+/** Most runs in one sample. */
 const MAX_RUNS = 2048;
-/** Largest difference between two engines' results, in parts of the largest value. */
+/** Largest difference between the results of two engines, relative to the largest value. */
 const TOLERANCE = 1e-4;
 const NAMES = [...new Set(CASES.map(({ name }) => name))];
 const PEERS: Readonly<Record<string, () => Promise<Peer>>> = {
@@ -43,7 +43,7 @@ const PEERS: Readonly<Record<string, () => Promise<Peer>>> = {
 };
 const SPEC = {
   name: "bench:peers",
-  summary: "Times other WebGPU engines and this one at the same work, taking turns.",
+  summary: "Times other WebGPU engines and this one on the same work, taking turns.",
   words: "",
   flags: {
     "json": { type: on, help: "Print one JSON object" },
@@ -52,14 +52,14 @@ const SPEC = {
   notes: [`CASE is one of ${NAMES.join(", ")}.`],
 } as const satisfies Spec;
 
-/** One engine at one case: milliseconds per run, or why there are none. */
+/** One engine on one case: milliseconds per run, or why there are none. */
 interface Row {
   readonly case: string;
   readonly shape: string;
   readonly bound: Case["bound"];
   readonly engine: string;
   readonly wall?: number;
-  /** Of all threads, over the number of cores. */
+  /** CPU time of all threads, over the number of cores. */
   readonly cpu?: number;
   readonly rate?: number;
   readonly unit?: string;
@@ -74,7 +74,7 @@ interface Sample {
   readonly cpu: number;
 }
 
-/** An engine that has a case ready, or failed at it. */
+/** An engine that is ready for a case, or has failed. */
 interface Entry {
   readonly engine: string;
   prepared?: Prepared;
@@ -83,7 +83,7 @@ interface Entry {
   readonly samples: Sample[];
 }
 
-/** Time per run, of the process as a whole: nothing is subtracted. */
+/** Time of the whole process per run; nothing is subtracted. */
 async function sample(prepared: Prepared, runs: number): Promise<Sample> {
   const [began, before] = [performance.now(), process.cpuUsage()];
   await prepared.run(runs);
@@ -110,7 +110,7 @@ async function warmUp(
   const output = await prepared.output();
   const error = first ? difference(output, first.output) : 0;
   if (!(error <= TOLERANCE)) {
-    throw new Error(`another result, by ${error.toExponential(1)}`);
+    throw new Error(`the result differs by ${error.toExponential(1)}`);
   }
   const once = await sample(prepared, prepared.step);
   const wanted = Math.min(MAX_RUNS, Math.ceil(SAMPLE / once.wall));
@@ -133,7 +133,7 @@ function difference(output: Float32Array, expected: Float32Array): number {
   return most / largest;
 }
 
-/** All engines at one case, taking turns sample by sample. The first is the one compared with. */
+/** Measures all engines on one case, taking turns after each sample. The others are compared with the first. */
 async function measure(
   peers: readonly Peer[],
   { make }: Case,
@@ -163,7 +163,7 @@ async function measure(
   return entries;
 }
 
-/** Entries as rows; `software` adapters are rated by CPU time, since neighbours disturb the clock. */
+/** Turns entries into rows. `software` adapters are rated by CPU time, because other programs disturb wall time. */
 function rows(
   entries: readonly Entry[],
   { name, shape, bound, work }: Case,
@@ -187,7 +187,7 @@ function rows(
   });
 }
 
-/** Against the fastest peer of each case. */
+/** Compares with the fastest peer of each case. */
 function summarise(all: readonly Row[]) {
   const cases = new Map<string, { bound: string; ratio: number }>();
   for (const { case: name, shape, bound, engine, ratio } of all) {
@@ -226,9 +226,9 @@ function printRows(all: readonly Row[], software: boolean): void {
     return [row.case, row.shape, row.bound, row.engine, ...numbers];
   });
   print(`
-Milliseconds per run, medians of ${SAMPLES} samples taken in turns: "wall" by the clock, "cpu" of all threads over the
-number of cores. Rate and ratio are of the ${
-    software ? "CPU time, as the adapter is one" : "wall time"
+Milliseconds per run, medians of ${SAMPLES} samples taken in turns: "wall" is wall time, "cpu" the CPU time of all threads
+over the number of cores. Rate and ratio use ${
+    software ? "CPU time, because the adapter is a CPU" : "wall time"
   }; ratio is an engine's time over bitwise's.
 `);
   print(
@@ -310,12 +310,8 @@ async function main(): Promise<number> {
   return 0;
 }
 
-// Vulkan's loader complains on stderr where this is not set
-if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
-  Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
-}
 try {
-  Deno.exit(await main()); // engines leave timers and threads behind
+  Deno.exit(await main()); // engines leave timers and threads running
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   console.error(`error: ${error.message}`);

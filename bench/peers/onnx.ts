@@ -1,12 +1,12 @@
 /**
- * Writes ONNX models: the few messages of onnx.proto that a model of one operation needs, in protobuf's wire format.
+ * Writes ONNX models: those messages of onnx.proto that a model of one operation needs, in the wire format of protobuf.
  *
  * @module
  */
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A node of a graph; an attribute is a float, an integer, text or integers. */
+/** A node of a graph. An attribute is a float, an integer, a text, or several integers. */
 export interface Node {
   readonly op: string;
   readonly inputs: readonly string[];
@@ -19,7 +19,7 @@ export interface Node {
       }
     >
   >;
-  /** ONNX's own operations if absent. */
+  /** The domain of the operation; ONNX's own if absent. */
   readonly domain?: string;
 }
 
@@ -57,7 +57,7 @@ function varint(value: number): number[] {
   return [...bytes, value];
 }
 
-/** A field: a whole number, or bytes, text or a message under their length. */
+/** A field: an integer, or bytes, text or a message with a length prefix. */
 function field(number: number, value: number | string | Bytes): Bytes {
   if (typeof value === "number") {
     return Uint8Array.from([...varint(number * 8), ...varint(value)]);
@@ -110,7 +110,7 @@ function valueInfo([name, shape]: [string, readonly number[]]): Bytes {
   ]);
 }
 
-/** The bytes of a model. Opset 20, and version 1 of onnxruntime's own operations. */
+/** Encodes a model. Opset 20, and version 1 of onnxruntime's own operations. */
 export function encodeModel(
   { nodes, inputs, outputs, constants }: Graph,
 ): Bytes {

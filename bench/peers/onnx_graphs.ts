@@ -3,7 +3,7 @@ import type { Node } from "./onnx.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
-/** Work as a graph of one or a few nodes from inputs to `y`. */
+/** Work as a graph of one or several nodes from inputs to `y`. */
 export interface Operation {
   readonly nodes: readonly Node[];
   readonly inputs: Readonly<
@@ -16,12 +16,12 @@ export interface Operation {
     >
   >;
   readonly shape: readonly number[];
-  /** The result in the problem's layout, where the graph's is another. */
+  /** Converts the result to the problem's layout, if it differs. */
   readonly layout?: (y: Data) => Float32Array;
 }
 
 /**
- * Of the ways to write a problem, the fastest measured: JSEP's MultiHeadAttention takes six times as long as its parts,
+ * Writes a problem in the way that was measured to be the fastest: JSEP's MultiHeadAttention takes six times as long as its parts,
  * and InstanceNormalization up to five times as long as LayerNormalization of the same groups.
  */
 export function operation(problem: Problem, jsep: boolean): Operation {
@@ -78,7 +78,7 @@ export function operation(problem: Problem, jsep: boolean): Operation {
       };
     }
     case "conv2d": {
-      // channels last: the optimiser takes both transpositions out, as between the layers of a network
+      // channels last: the optimiser removes both transpositions, as it does between the layers of a network
       const { size, C, N, x, w, bias } = problem;
       const turn = (from: string, to: string, ...perm: number[]) => (
         {

@@ -6,7 +6,7 @@ import { type Operation, operation } from "./onnx_graphs.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
-/** What we use of onnxruntime-web. */
+/** The part of onnxruntime-web that is used here. */
 interface Ort {
   readonly env: {
     readonly wasm: { numThreads: number };
@@ -37,11 +37,11 @@ interface Session {
   release(): Promise<void>;
 }
 
-/** A session's call costs about a millisecond: work shorter than this many is in its graph several times. */
+/** A call of a session costs about a millisecond, so a graph repeats work that is shorter than this. */
 const SHORT = 20;
 const COPIES = 16;
 
-/** A model that does the same work several times, on inputs that it takes for different ones. */
+/** A model that does the same work several times, on inputs that it cannot know to be the same. */
 function model(
   { nodes, inputs, constants, shape }: Operation,
   copies: number,
@@ -89,7 +89,7 @@ export class OnnxRuntime implements Peer {
     const ort = await load<Ort>(
       `onnxruntime-web/${build === "jsep" ? "all" : build}`,
     );
-    ort.env.wasm.numThreads = 1; // of the CPU's operations, of which there are none here
+    ort.env.wasm.numThreads = 1; // threads for CPU operations, of which there are none here
     ort.env.logLevel = "error";
     return new OnnxRuntime(ort, build);
   }
@@ -178,7 +178,7 @@ async function readBuffer(
   return data;
 }
 
-/** JSEP uploads out of WebAssembly memory that may be shared, which Deno's `writeBuffer` refuses: copies it first. */
+/** Copies uploads first: JSEP uploads from shared WebAssembly memory, which Deno's `writeBuffer` refuses. */
 function acceptSharedMemory(): void {
   const write = GPUQueue.prototype.writeBuffer;
   GPUQueue.prototype.writeBuffer = function (

@@ -3,7 +3,7 @@ import { load, type Peer, type Prepared } from "./engine.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
-/** What we use of TensorFlow.js. */
+/** The part of TensorFlow.js that is used here. */
 interface Tf {
   setBackend(name: "webgpu"): Promise<boolean>;
   tensor(data: Data, shape: readonly number[]): TfTensor;
@@ -55,11 +55,11 @@ interface TfTensor {
   dispose(): void;
 }
 
-/** A function of tensors, and the tensors. */
+/** A function of tensors, and its arguments. */
 interface Operation {
   readonly f: (...args: TfTensor[]) => TfTensor;
   readonly args: readonly (readonly [data: Data, ...shape: number[]])[];
-  /** The result in the problem's layout, where the function's is another. */
+  /** Converts the result to the problem's layout, if it differs. */
   readonly layout?: (y: Float32Array) => Float32Array;
 }
 
@@ -162,7 +162,7 @@ function operation(tf: Tf, problem: Problem): Operation {
   }
 }
 
-/** TensorFlow.js, operation by operation as its users call it. */
+/** TensorFlow.js, which runs operation by operation. */
 export class Tfjs implements Peer {
   readonly name = "tfjs-backend-webgpu";
 
@@ -189,7 +189,7 @@ export class Tfjs implements Peer {
           last?.dispose();
           last = tf.tidy(() => f(...tensors));
         }
-        // the backend keeps some dispatches back until somebody reads: one element will do
+        // the backend holds some dispatches back until a result is read: one element is enough
         const { shape } = last!;
         const one = tf.slice(last!, shape.map(() => 0), shape.map(() => 1));
         await one.data();

@@ -1,12 +1,12 @@
 /**
- * Writes TensorFlow Lite models: the tables of TensorFlow's schema.fbs that a model of a few operations needs.
+ * Writes TensorFlow Lite models: those tables of TensorFlow's schema.fbs that a model of a few operations needs.
  *
  * @module
  */
 
 import { load } from "./engine.ts";
 
-/** What we use of the flatbuffers package. */
+/** The part of the flatbuffers package that is used here. */
 interface Builder {
   startObject(fields: number): void;
   addFieldInt8(slot: number, value: number, byDefault: number): void;
@@ -25,7 +25,7 @@ interface Builder {
   asUint8Array(): Uint8Array<ArrayBuffer>;
 }
 
-/** An operation's code, the kind of its options, and what they hold at which slot. */
+/** The code of an operation, the type of its options, and their values by slot. */
 interface Operation {
   readonly code: number;
   readonly options: number;
@@ -50,14 +50,14 @@ const OPERATIONS = {
   sub: { code: 41, options: 28 },
 } as const satisfies Record<string, Operation>;
 
-/** One operation, from tensors to a tensor. */
+/** One operation: reads tensors and makes one. */
 export interface Step {
   readonly op: keyof typeof OPERATIONS;
   readonly inputs: readonly string[];
   readonly output: string;
 }
 
-/** A graph. Tensors without data are its inputs and what steps make. */
+/** A graph. Tensors without data are inputs, or results of steps. */
 export interface TfliteGraph {
   readonly tensors: Readonly<
     Record<string, {
@@ -70,7 +70,7 @@ export interface TfliteGraph {
   readonly outputs: readonly string[];
 }
 
-/** The bytes of a model. */
+/** Encodes a model. */
 export async function encodeTflite(graph: TfliteGraph): Promise<Uint8Array<ArrayBuffer>> {
   const { Builder } = await load<{ Builder: new (bytes: number) => Builder }>("flatbuffers");
   const b = new Builder(1 << 20);
@@ -87,7 +87,7 @@ export async function encodeTflite(graph: TfliteGraph): Promise<Uint8Array<Array
   const names = Object.keys(graph.tensors);
   const indices = (list: readonly string[]) => ints(list.map((name) => names.indexOf(name)));
 
-  const empty = { shape: [], data: undefined }; // buffer 0 is the one of tensors without data
+  const empty = { shape: [], data: undefined }; // buffer 0 belongs to tensors without data
   const buffers = [empty, ...Object.values(graph.tensors)].map(({ data }) => {
     let bytes = 0;
     if (data) {

@@ -3,7 +3,7 @@ import { load, type Peer, type Prepared, Unsupported } from "./engine.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
-/** What we use of webgpu-torch. */
+/** The part of webgpu-torch that is used here. */
 interface Torch {
   initWebGPUAsync(): Promise<boolean>;
   tensor(data: number[]): TorchTensor;
@@ -19,7 +19,7 @@ interface TorchTensor {
 }
 type Deep = (number | Deep)[];
 
-/** A function of tensors, and the tensors. */
+/** A function of tensors, and its arguments. */
 interface Operation {
   readonly f: (...args: TorchTensor[]) => TorchTensor;
   readonly args: readonly (readonly [data: Data, ...shape: [number, number]])[];
@@ -33,7 +33,7 @@ function operation(torch: Torch, problem: Problem): Operation {
     }
     case "silu":
       throw new Unsupported(
-        "dispatches more than 65,535 workgroups for 4M elements, so nothing",
+        "dispatches more than 65,535 workgroups for 4M elements, which does nothing",
       );
     case "conv2d":
       throw new Unsupported("its convolution ignores padding");
@@ -44,7 +44,7 @@ function operation(torch: Torch, problem: Problem): Operation {
   }
 }
 
-/** webgpu-torch: eager, a submit per operation. */
+/** webgpu-torch, which runs eagerly, with one submit per operation. */
 export class WebgpuTorch implements Peer {
   readonly name = "webgpu-torch";
 
@@ -53,7 +53,7 @@ export class WebgpuTorch implements Peer {
   static async open(): Promise<WebgpuTorch> {
     const unmap = GPUBuffer.prototype.unmap;
     GPUBuffer.prototype.unmap = function () {
-      if (this.mapState === "mapped") unmap.call(this); // it also unmaps what is not mapped, which throws in Deno
+      if (this.mapState === "mapped") unmap.call(this); // it also unmaps buffers that are not mapped, which throws in Deno
     };
     const { default: torch } = await load<{ default: Torch }>("webgpu-torch");
     const log = console.log;

@@ -4,12 +4,12 @@ import { Device, type Tensor, type TensorDType } from "../../engine/mod.ts";
 
 export { random } from "../random.ts";
 
-/** One device for all tests of a file. Fails with the engine's own line where there is no adapter. */
+/** One device for all tests of a file. Without an adapter it fails with the engine's own error. */
 export const device: Device = await Device.open();
-// a device that outlives its isolate now and then corrupts the heap of Mesa's threads at process exit
+// a device that outlives its isolate sometimes corrupts the heap of Mesa's threads when the process exits
 globalThis.addEventListener("unload", () => device.dispose());
 
-/** Values in [-1, 1), rounded to what `dtype` can hold so that the reference sees the same numbers. */
+/** Random values in [-1, 1), rounded to `dtype` so that the reference sees the same numbers. */
 export function values(
   next: () => number,
   count: number,
@@ -33,14 +33,14 @@ export function upload(dtype: TensorDType, shape: number[], data: ArrayLike<numb
   return device.from(dtype, shape, array.from(data as ArrayLike<number>));
 }
 
-/** A tensor whose every byte is 0xff (NaN as f32 and f16): what a kernel fails to write shows. */
+/** A tensor whose bytes are all 0xff, NaN as f32 and f16: elements that a kernel fails to write show. */
 export function poisoned(dtype: TensorDType, shape: number[]): Tensor {
   const tensor = device.tensor(dtype, shape);
   device.upload(tensor, new Uint8Array(Math.ceil(tensor.byteLength / 4) * 4).fill(0xff));
   return tensor;
 }
 
-/** ‖a − b‖ / ‖b‖; NaN anywhere gives NaN. */
+/** Returns ‖actual − expected‖ / ‖expected‖, or NaN if there is a NaN anywhere. */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   assert(actual.length === expected.length, `lengths ${actual.length} and ${expected.length}`);
   let error = 0;
@@ -52,7 +52,7 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   return Math.sqrt(error / (norm || 1));
 }
 
-/** Fails unless the relative Frobenius error is at most `tolerance` (NaN fails). */
+/** Asserts that the relative Frobenius error is at most `tolerance`. NaN fails. */
 export function assertNear(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -63,7 +63,7 @@ export function assertNear(
   assert(error <= tolerance, `${what} relative error ${error.toExponential(2)} > ${tolerance}`);
 }
 
-/** Reads a tensor and compares it. */
+/** Reads a tensor and compares it with {@link assertNear}. */
 export async function assertTensor(
   tensor: Tensor,
   expected: ArrayLike<number>,
@@ -73,5 +73,5 @@ export async function assertTensor(
   assertNear((await device.read(tensor)) as ArrayLike<number>, expected, tolerance, what);
 }
 
-/** Tolerance of one kernel by its output's storage: f32 rounding of sums, or f16's 11 bits. */
+/** Tolerance of one kernel by the dtype of its output: f32 for the rounding of sums, f16 for its 11 bits. */
 export const TOLERANCE: { readonly f32: number; readonly f16: number } = { f32: 2e-6, f16: 1e-3 };

@@ -1,4 +1,4 @@
-/** Images on the CPU, in double precision: what the tests of resizing kernels compare with. */
+/** Images on the CPU in double precision, which the tests of resizing kernels compare with. */
 
 /** Values of [B, H, W, C], channels last. */
 export interface Image {
@@ -6,7 +6,7 @@ export interface Image {
   data: Float64Array;
 }
 
-/** An image whose values are `value(b, row, col, c)`. */
+/** Makes an image whose values are `value(b, row, col, c)`. */
 export function image(
   shape: number[],
   value: (b: number, row: number, col: number, c: number) => number,
@@ -19,13 +19,13 @@ export function image(
   return { shape, data };
 }
 
-/** The value of an image at a place. */
+/** The value of an image at a pixel and channel. */
 export function at({ shape, data }: Image, b: number, row: number, col: number, c: number): number {
   const [, H, W, C] = shape as [number, number, number, number];
   return data[((b * H + row) * W + col) * C + c]!;
 }
 
-/** [B, C, H, W] to channels last. */
+/** Turns [B, C, H, W] into channels last. */
 export function channelsLast(
   { shape, data }: { shape: readonly number[]; data: ArrayLike<number> },
 ): Image {
@@ -33,7 +33,7 @@ export function channelsLast(
   return image([B, H, W, C], (b, row, col, c) => data[((b * C + c) * H + row) * W + col]!);
 }
 
-/** `area` or `linear` resizing to h × w, as defined by torch.nn.functional.interpolate. */
+/** Resizes to h × w, as torch.nn.functional.interpolate defines it. */
 export function resize(mode: "area" | "linear", x: Image, h: number, w: number): Image {
   const [B, H, W, C] = x.shape as [number, number, number, number];
   const weights = mode === "area" ? areaWeights : linearWeights;
@@ -47,7 +47,7 @@ export function resize(mode: "area" | "linear", x: Image, h: number, w: number):
   });
 }
 
-/** For each of `size` cells, which of `from` cells make it, and their weights. */
+/** For each of `size` cells, the indices and weights of the cells, out of `from`, that make it. */
 type Weights = (from: number, size: number) => [number, number][][];
 
 const areaWeights: Weights = (from, size) =>

@@ -25,7 +25,7 @@ interface Case {
   bias?: (distance: number, head: number) => number;
 }
 
-/** In float64; rows outside all spans are NaN, as poisoned. */
+/** Computes in float64. Rows outside all spans are NaN, as if poisoned. */
 function reference(c: Case): Float64Array {
   const { heads, headDim } = c;
   const y = new Float64Array(c.rows * heads * headDim).fill(NaN);
@@ -59,7 +59,7 @@ function spansTensor(spans: Span[]): Tensor {
 
 const most = (spans: Span[]) => Math.max(...spans.map((s) => s[1]));
 
-/** Random q, k, v of their own, and what they give. */
+/** Random q, k and v in tensors of their own, and the expected result. */
 function separate(
   seed: number,
   {
@@ -118,7 +118,7 @@ function separate(
 const bits = (data: ArrayBufferView) =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-/** Lavapipe compiles the workgroup variant slowly: it gets the cases that differ for it. */
+/** Lavapipe compiles the workgroup variant slowly, so it gets only the cases that differ for it. */
 const VARIANTS: AttentionVariant[] =
   device.capabilities.implementation === "wgpu" && device.capabilities.subgroupSize
     ? ["subgroup", "texture", "workgroup"]
@@ -127,7 +127,7 @@ const VARIANTS: AttentionVariant[] =
 const MATRICES = attentionMatrices(device, 64) !== null;
 const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
 
-/** The variant that the adapter chooses for f32, and tensor cores; these hold f16, so that only sums are exact. */
+/** The variant that the adapter chooses for f32, and tensor cores, which round operands to f16. */
 const CHOSEN_AND_MATRIX = [
   { by: "", ignore: false, variant: undefined, dtype: "f32" },
   { by: ` by matrix${NEED}`, ignore: !MATRICES, variant: "matrix", dtype: "f16" },
@@ -162,7 +162,7 @@ for (const variant of [...VARIANTS, "matrix"] as const) {
   }
 
   Deno.test({
-    name: `attention() by ${by} reads q, k, v out of one tensor, with relative bias`,
+    name: `attention() by ${by} reads q, k and v from one tensor, with relative bias`,
     ignore,
     fn: async () => {
       const next = random(7), heads = 3, headDim = 32, C = heads * headDim, rows = 30, far = 6;
@@ -234,7 +234,7 @@ for (const { by, ignore, variant, dtype } of CHOSEN_AND_MATRIX) {
   });
 
   Deno.test({
-    name: `attention() stays finite and right for large logits${by}`,
+    name: `attention() stays finite and correct for large logits${by}`,
     ignore,
     fn: async () => {
       const { args, expected } = separate(9, {
@@ -284,7 +284,7 @@ for (const { by, ignore, variant, dtype } of CHOSEN_AND_MATRIX) {
 }
 
 Deno.test({
-  name: `attention() takes what f16 cannot hold for its largest, and keeps NaN, by matrix${NEED}`,
+  name: `attention() clamps what f16 cannot hold, and keeps NaN, by matrix${NEED}`,
   ignore: !MATRICES,
   fn: async () => {
     const k = upload("f32", [2, 4], [1, 0, 0, 0, 0.5, 0, 0, 0]);
@@ -307,7 +307,7 @@ Deno.test({
   },
 });
 
-Deno.test("attention() by texture gives many queries the bits that subgroup gives", async () => {
+Deno.test("attention() by texture gives many queries the same bits as by subgroup", async () => {
   if (!VARIANTS.includes("texture")) return;
   const shape = {
     heads: 1,

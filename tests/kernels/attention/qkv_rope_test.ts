@@ -40,7 +40,7 @@ function build(seed: number, c: Case) {
   return { args, qkv, cos, sin, scaleMul };
 }
 
-/** In float64: q, and k and v without the rest of their caches. */
+/** Computes in float64: q, and the new rows of the caches of k and v. */
 function reference(c: Case, { qkv, cos, sin, scaleMul }: ReturnType<typeof build>) {
   const { batch, rows, heads, headDim } = c, C = heads * headDim, half = headDim / 2;
   const [q, k, v] = [0, 1, 2].map((part) => {
@@ -68,7 +68,7 @@ function reference(c: Case, { qkv, cos, sin, scaleMul }: ReturnType<typeof build
   return { q: q!, k: k!, v: v! };
 }
 
-/** Checks one call, and that the caches' other rows are left alone. */
+/** Checks one call, and that it does not touch other rows of the caches. */
 async function check(seed: number, c: Case): Promise<void> {
   const built = build(seed, c);
   const expected = reference(c, built);
@@ -95,7 +95,7 @@ async function check(seed: number, c: Case): Promise<void> {
 
 for (const cosine of [true, false]) {
   for (const dtype of ["f32", "f16"] as const) {
-    Deno.test(`qkvRope() splits, turns and caches in ${dtype}, cosine ${cosine}`, async () => {
+    Deno.test(`qkvRope() splits, rotates and caches in ${dtype}, cosine ${cosine}`, async () => {
       const sizes = [
         [1, 1, 1, 4, 1, 0, 0],
         [2, 5, 3, 36, 9, 2, 3],

@@ -30,18 +30,18 @@ Deno.test("accumulateCodes() sums resized codes of tokens and of patches", async
     const total = new Float64Array(B * H * W * dv);
     const d = patchify ? 4 * dv : dv;
     grids.forEach(([h, w], s) => {
-      const drawn = Uint32Array.from({ length: B * h * w * d }, () => Number(next() < 0.5));
-      const bits = upload("u32", [B, h * w, d], drawn);
+      const sampled = Uint32Array.from({ length: B * h * w * d }, () => Number(next() < 0.5));
+      const bits = upload("u32", [B, h * w, d], sampled);
       accumulateCodes(device, { bits, sum, height: h, width: w, first: s === 0, patchify });
-      const data = Float64Array.from(drawn, (bit) => (2 * bit - 1) / Math.sqrt(dv));
+      const data = Float64Array.from(sampled, (bit) => (2 * bit - 1) / Math.sqrt(dv));
       const tokens = { shape: [B, h, w, d], data };
       resize("linear", patchify ? shuffle(tokens) : tokens, H, W).data.forEach((v, i) => {
         total[i]! += v;
       });
     });
     await assertTensor(sum, total, TOLERANCE.f32, `[${sum.shape}] patchify ${patchify}`);
-    const drawn = Uint32Array.from({ length: B * d }, () => Number(next() < 0.5));
-    const codes = { bits: upload("u32", [B, 1, d], drawn), height: 1, width: 1, patchify };
+    const sampled = Uint32Array.from({ length: B * d }, () => Number(next() < 0.5));
+    const codes = { bits: upload("u32", [B, 1, d], sampled), height: 1, width: 1, patchify };
     const before = await device.read(sum);
     accumulateCodes(device, { ...codes, sum, first: false, subtract: true });
     const less = await device.read(sum);
@@ -51,7 +51,7 @@ Deno.test("accumulateCodes() sums resized codes of tokens and of patches", async
   }
 });
 
-Deno.test("golden: accumulateCodes() and nextInput() are the official loop's", async () => {
+Deno.test("golden: accumulateCodes() and nextInput() equal the official loop", async () => {
   for (const name of ["transformer_tiny.golden", "transformer_patchify.golden"]) {
     const { config, has, tensor } = await golden(name);
     const patchify = Boolean(config.apply_spatial_patchify);
@@ -62,26 +62,26 @@ Deno.test("golden: accumulateCodes() and nextInput() are the official loop's", a
       const patch = patchify ? 2 : 1;
       const shape = [1, lastH * patch, lastW * patch, d / patch ** 2];
       const sum = poisoned("f32", shape);
-      const whole = poisoned("f32", shape); // the same of the VAE's bits, which need no patches
+      const unpatched = poisoned("f32", shape); // the same from the VAE's bits, which have no patches
       for (const [s, [, h, w]] of (schedule as [number, number, number][]).entries()) {
         const first = s === 0;
         const bits = upload("u32", [1, h * w, d], tensor<Bits>(`${run}.step${s}.bits`).data);
         const [, height = 0, width = 0] = schedule[s + 1] ?? [];
         const y = height ? poisoned("f32", [1, height * width, d]) : null;
-        // recorded together, as in a generation: no upload between the two
+        // recorded together, as when generating: no upload comes between the two
         accumulateCodes(device, { bits, sum, height: h, width: w, first, patchify });
         if (y) nextInput(device, { sum, y, height, width, patchify });
         if (patchify) {
           const { shape, data } = tensor<Bits>(`${run}.step${s}.vae_bits`);
           const [, height = 0, width = 0, dv = 0] = shape;
           const bits = upload("u32", [1, height * width, dv], data);
-          accumulateCodes(device, { bits, sum: whole, height, width, first, patchify: false });
+          accumulateCodes(device, { bits, sum: unpatched, height, width, first, patchify: false });
         }
         if (!y) break;
         const expected = tensor(`${run}.step${s}.next_input`).data;
         await assertTensor(y, expected, 1e-6, `${run} step ${s}`);
       }
-      if (patchify) assertEquals(await device.read(whole), await device.read(sum));
+      if (patchify) assertEquals(await device.read(unpatched), await device.read(sum));
       if (!has(`${run}.summed_codes`)) continue;
       const expected = channelsLast(tensor(`${run}.summed_codes`)).data;
       await assertTensor(sum, expected, 1e-6, `${run} summed codes`);

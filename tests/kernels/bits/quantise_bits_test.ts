@@ -4,7 +4,7 @@ import { quantiseBits } from "../../../kernels/bits/quantise_bits.ts";
 import { device, poisoned, random, upload, values } from "../harness.ts";
 import { resize } from "../images.ts";
 
-Deno.test("quantiseBits() takes the signs of area means, also where it enlarges", async () => {
+Deno.test("quantiseBits() takes the signs of area means, also when enlarging", async () => {
   const next = random(51);
   for (
     const [B, H, W, d, h, w] of [
@@ -23,7 +23,7 @@ Deno.test("quantiseBits() takes the signs of area means, also where it enlarges"
     const actual = await device.read(bits);
     const mean = resize("area", { shape: [B, H, W, d], data }, h, w).data;
     mean.forEach((v, i) => {
-      // a mean within f32's rounding of zero may fall on either side
+      // f32 may round a mean close to zero to either side
       const fits = Math.abs(v) < 1e-7 && v !== 0 ? actual[i]! <= 1 : actual[i] === Number(v > 0);
       assert(fits, `[${B},${H},${W},${d}] to ${h}x${w}: bit ${i} of ${v} is ${actual[i]}`);
     });

@@ -5,7 +5,7 @@ import { resample } from "../../../kernels/bits/resample.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 import { channelsLast, resize, unshuffle } from "../images.ts";
 
-Deno.test("resample() resizes each image and channel by both modes", async () => {
+Deno.test("resample() resizes each image and channel in both modes", async () => {
   const next = random(31);
   for (
     const [B, H, W, C, h, w] of [
@@ -38,7 +38,7 @@ Deno.test("resample() resizes each image and channel by both modes", async () =>
   }
 });
 
-Deno.test("resample() copies exactly where the size stays", async () => {
+Deno.test("resample() copies exactly if the size stays the same", async () => {
   const data = values(random(32), 2 * 7 * 5 * 3);
   const x = upload("f32", [2, 7, 5, 3], data);
   for (const mode of ["area", "linear"] as const) {
@@ -48,7 +48,7 @@ Deno.test("resample() copies exactly where the size stays", async () => {
   }
 });
 
-Deno.test("golden: resample() is interpolate() and pixel_unshuffle()", async () => {
+Deno.test("golden: resample() equals interpolate() and pixel_unshuffle()", async () => {
   const { file, tensor } = await golden("interp");
   for (const name of file.tensors.keys()) {
     const [, kind, from] = /^(area|trilinear)\.(\w+)\.to\./.exec(name) ?? [];

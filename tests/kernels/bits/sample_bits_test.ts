@@ -5,7 +5,7 @@ import { sampleBits, type SampleBitsArgs } from "../../../kernels/bits/sample_bi
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 import philoxText from "../../../kernels/shared/philox.wgsl" with { type: "text" };
 
-/** Philox4x32-10 in 64-bit arithmetic. */
+/** Computes Philox4x32-10 in 64-bit arithmetic. */
 function philox(counter: readonly number[], key: readonly number[]): number[] {
   let [a, b, c, d] = counter.map(BigInt) as [bigint, bigint, bigint, bigint];
   let [k, l] = key.map(BigInt) as [bigint, bigint];
@@ -20,7 +20,7 @@ function philox(counter: readonly number[], key: readonly number[]): number[] {
   return [a, b, c, d].map(Number);
 }
 
-/** counter[4], key[2] in; the four words out. */
+/** Reads counter[4] and key[2]; writes the four words. */
 const philoxKernel = defineKernel(
   "philox_test",
   `struct Params { count: u32 }
@@ -49,7 +49,7 @@ const KNOWN = [
   ]],
 ] as const;
 
-Deno.test("philox() gives the published words, and those of 64-bit arithmetic", async () => {
+Deno.test("philox() gives the published words, and the same as 64-bit arithmetic", async () => {
   const next = random(21);
   const inputs: number[][] = KNOWN.map(([counter, key]) => [...counter, ...key]);
   while (inputs.length < 70) {
@@ -69,7 +69,7 @@ Deno.test("philox() gives the published words, and those of 64-bit arithmetic", 
 
 type Options = Partial<Omit<SampleBitsArgs, "delta" | "bits" | "batch">>;
 
-/** Samples bits [B, L, d], with everything off unless `options` say otherwise. */
+/** Samples bits [B, L, d]; everything is off unless `options` turn it on. */
 async function sample(shape: number[], delta: Tensor, options: Options): Promise<Uint32Array> {
   const bits = poisoned("u32", shape);
   const off = {
@@ -85,13 +85,13 @@ async function sample(shape: number[], delta: Tensor, options: Options): Promise
   return (await device.read(bits)) as Uint32Array;
 }
 
-/** Seeds [B, 2] of 64-bit numbers. */
+/** Uploads 64-bit seeds as [B, 2] words. */
 function seeds(...list: bigint[]): Tensor {
   const words = list.flatMap((seed) => [Number(seed & 0xffffffffn), Number(seed >> 32n)]);
   return upload("u32", [list.length, 2], words);
 }
 
-Deno.test("sampleBits() mixes, divides, cuts and draws as the reference does", async () => {
+Deno.test("sampleBits() mixes, divides, cuts and samples like the reference", async () => {
   const next = random(22);
   const list = [5n, 0xfedcba9876543210n, 7n << 32n];
   for (
@@ -130,7 +130,7 @@ Deno.test("sampleBits() mixes, divides, cuts and draws as the reference does", a
   }
 });
 
-Deno.test("golden: sampleBits() has the probabilities of temperature, top-k and top-p", async () => {
+Deno.test("golden: sampleBits() applies temperature, top-k and top-p to probabilities", async () => {
   const { config, tensor } = await golden("sampling");
   const { shape: [L, d], data: logits } = tensor("logits");
   const shape = [1, L!, d!];
@@ -140,7 +140,7 @@ Deno.test("golden: sampleBits() has the probabilities of temperature, top-k and 
     const [name, { tau, top_k, top_p }] of Object.entries<Record<string, number>>(config.cases)
   ) {
     const p = tensor(name).data;
-    // a number a little below the probability makes 1, a little above 0; none reaches 1
+    // a number just below the probability gives 1, just above it 0; no number reaches 1
     const below = p.map((v) => Math.min(v * (1 - 2e-6), 1 - 1e-6));
     const above = p.map((v) => v * (1 + 2e-6));
     for (const [u, bit] of [[below, 1], [above, 0]] as const) {
@@ -155,7 +155,7 @@ Deno.test("golden: sampleBits() has the probabilities of temperature, top-k and 
   }
 });
 
-Deno.test("golden: sampleBits() draws the bits of the official loop", async () => {
+Deno.test("golden: sampleBits() samples the bits of the official loop", async () => {
   for (const name of ["transformer_tiny.golden", "transformer_patchify.golden"]) {
     const { config, has, tensor } = await golden(name);
     for (
@@ -179,7 +179,7 @@ Deno.test("golden: sampleBits() draws the bits of the official loop", async () =
   }
 });
 
-Deno.test("sampleBits() draws 1 as often as its probability, and each bit on its own", async () => {
+Deno.test("sampleBits() samples 1 as often as its probability says, and bits are independent", async () => {
   const shape = [1, 4096, 8];
   const count = 4096 * 8;
   const draw = (z: number, seed: bigint, scale = 0) =>
@@ -210,7 +210,7 @@ Deno.test("sampleBits() draws 1 as often as its probability, and each bit on its
   }
 });
 
-Deno.test("sampleBits() draws the same bits for an image alone as in a batch", async () => {
+Deno.test("sampleBits() samples the same bits for an image alone and in a batch", async () => {
   const next = random(23);
   const [B, L, d] = [3, 11, 6];
   const list = [8n, 9n, 1n << 63n];

@@ -20,6 +20,6 @@ for (const dtype of ["f32", "f16"] as const) {
   });
 }
 
-Deno.test("padRows() copies nothing if rows are whole vec4s already", () => {
+Deno.test("padRows() copies nothing if K is divisible by 4", () => {
   assertEquals(padRows(device, poisoned("f32", [3, 8]), 8), null);
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { randomNormal } from "../../../kernels/elementwise/random_normal.ts";
 import { device, poisoned } from "../harness.ts";
 
-Deno.test("randomNormal() draws normal numbers of the wanted mean and deviation", async () => {
+Deno.test("randomNormal() gives normal numbers of the given mean and deviation", async () => {
   for (const [count, mean, deviation] of [[100_001, 0, 1], [40_000, -3, 0.02]] as const) {
     const y = poisoned("f32", [count]);
     randomNormal(device, { y, key: 7, mean, deviation });
@@ -18,15 +18,15 @@ Deno.test("randomNormal() draws normal numbers of the wanted mean and deviation"
   }
 });
 
-Deno.test("randomNormal() depends on its key and on the place alone", async () => {
-  const draw = async (key: number, count: number) => {
+Deno.test("randomNormal() depends only on its key and on the index", async () => {
+  const fill = async (key: number, count: number) => {
     const y = poisoned("f32", [count]);
     randomNormal(device, { y, key });
     return Array.from(await device.read(y) as Float32Array);
   };
-  const long = await draw(1, 513);
-  assertEquals(await draw(1, 5), long.slice(0, 5));
-  const other = await draw(2, 513);
+  const long = await fill(1, 513);
+  assertEquals(await fill(1, 5), long.slice(0, 5));
+  const other = await fill(2, 513);
   assert(other.every((v, i) => v !== long[i]));
   // neighbours are not correlated
   const product = long.slice(1).reduce((sum, v, i) => sum + v * long[i]!, 0) / 512;

@@ -4,13 +4,13 @@ import { golden } from "../../goldens.ts";
 import { rgba8 } from "../../../kernels/elementwise/rgba8.ts";
 import { device, poisoned, random, upload } from "../harness.ts";
 
-/** The official steps, each rounded to f32. */
+/** The steps of the official code, each rounded to f32. */
 function level(value: number): number {
   const f = Math.fround;
   return Math.trunc(f(f(f(Math.min(1, Math.max(-1, value)) + 1) / 2) * 255));
 }
 
-Deno.test("rgba8() packs odd numbers of pixels, clamped and truncated", async () => {
+Deno.test("rgba8() packs odd numbers of pixels, and clamps and truncates values", async () => {
   const next = random(1);
   for (const shape of [[1, 1, 1], [2, 3, 5], [1, 65, 3], [1, 40, 40]]) {
     const pixels = shape.reduce((a, b) => a * b);
@@ -28,7 +28,7 @@ Deno.test("rgba8() packs odd numbers of pixels, clamped and truncated", async ()
 });
 
 Deno.test("rgba8() rounds like the official code around every level", async () => {
-  // each level's threshold and its neighbours in f32
+  // the threshold of each level, and its neighbours in f32
   const edges: number[] = [];
   for (let i = 0; i <= 255; i++) {
     const bits = new Int32Array(Float32Array.of(i / 127.5 - 1).buffer)[0]!;

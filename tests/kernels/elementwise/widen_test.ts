@@ -27,7 +27,7 @@ Deno.test("widen() is exact for F16 and BF16, odd counts included", async () => 
   }
 });
 
-Deno.test("widen() refuses fewer elements than it must write", () => {
+Deno.test("widen() refuses x if it holds fewer elements than y", () => {
   const x = upload("u32", [2], [0, 0]);
   assertThrows(
     () => widen(device, { x, y: poisoned("f32", [5]), from: "F16" }),

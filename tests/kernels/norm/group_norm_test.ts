@@ -31,7 +31,7 @@ function reference(
   return y;
 }
 
-/** Images, height, width, channels, groups. */
+/** Batch, height, width, channels, groups. */
 const CASES = [
   [1, 1, 1, 4, 1],
   [1, 1, 2, 4, 4],
@@ -68,7 +68,7 @@ for (const dtype of ["f32", "f16"] as const) {
   });
 }
 
-Deno.test("groupNorm() keeps its digits where the mean is far from zero", async () => {
+Deno.test("groupNorm() keeps its precision for values far from zero", async () => {
   const next = random(2);
   const [H, W, C, groups] = [60, 50, 8, 2];
   const x = values(next, H * W * C).map((v) => Math.fround(1000 + v));
@@ -82,7 +82,7 @@ Deno.test("groupNorm() keeps its digits where the mean is far from zero", async 
     groups,
     eps: EPS,
   });
-  // the mean itself is rounded to f32, half a unit of 1000 being 3e-5
+  // the mean itself is rounded to f32: half a unit in the last place of 1000 is 3e-5
   await assertTensor(y, reference(x, [1, H * W, C], groups, weight, bias, false), 1e-4);
 });
 
@@ -119,19 +119,19 @@ Deno.test("groupNorm() refuses shapes that disagree", () => {
   );
 });
 
-Deno.test("applyGroupNorm() gives rows the same bits in strips", async () => {
+Deno.test("applyGroupNorm() gives strips the same bits as whole images", async () => {
   const next = random(4);
   const [B, H, W, C, groups] = [2, 7, 5, 24, 3];
   const x = upload("f32", [B, H, W, C], values(next, B * H * W * C));
   const weight = upload("f32", [C], values(next, C)), bias = upload("f32", [C], values(next, C));
-  const whole = poisoned("f32", [B, H, W, C]);
-  groupNorm(device, { x, weight, bias, y: whole, groups, eps: EPS, activation: "silu" });
+  const complete = poisoned("f32", [B, H, W, C]);
+  groupNorm(device, { x, weight, bias, y: complete, groups, eps: EPS, activation: "silu" });
   const moments = groupNormMoments(device, { x, weight, groups, eps: EPS });
   for (const [image, begin, rows] of [[0, 0, 7], [0, 3, 1], [1, 0, 2], [1, 5, 2]] as const) {
     const y = poisoned("f32", [1, rows, W, C]);
     const strip = { image, begin };
     applyGroupNorm(device, { x, moments, bias, y, activation: "silu", strip });
-    const [part, all] = await device.readAll([y, whole]);
+    const [part, all] = await device.readAll([y, complete]);
     const at = (image * H + begin) * W * C;
     assertEquals(part, all!.slice(at, at + rows * W * C), `${[image, begin, rows]}`);
   }

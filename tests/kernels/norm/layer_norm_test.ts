@@ -64,7 +64,7 @@ for (
   });
 }
 
-Deno.test("layerNorm() goes without weight or bias", async () => {
+Deno.test("layerNorm() works without weight or bias", async () => {
   const next = random(2);
   const M = 5, C = 64, x = values(next, M * C), weight = values(next, C), bias = values(next, C);
   for (const given of [{}, { weight }, { bias }]) {
@@ -77,7 +77,7 @@ Deno.test("layerNorm() goes without weight or bias", async () => {
   }
 });
 
-Deno.test("layerNorm() modulates by the image of a row", async () => {
+Deno.test("layerNorm() modulates each row by its image", async () => {
   const next = random(3);
   for (const C of [24, 7]) {
     const images = 3, rows = 5, M = images * rows - 2;
@@ -103,7 +103,7 @@ Deno.test("layerNorm() modulates by the image of a row", async () => {
   }
 });
 
-Deno.test("layerNorm() keeps the variance of values far from zero", async () => {
+Deno.test("layerNorm() keeps its precision for values far from zero", async () => {
   const next = random(4);
   const x = values(next, 2 * 256).map((v) => Math.fround(1000 + v));
   const y = poisoned("f32", [2, 256]);

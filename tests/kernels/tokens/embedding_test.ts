@@ -19,7 +19,7 @@ for (
   });
 }
 
-Deno.test("embedding() looks up a table in parts, and leaves rows of other ids alone", async () => {
+Deno.test("embedding() looks up a table in parts, and does not touch rows for other ids", async () => {
   const ids = upload("u32", [5], [1, 4_000_000_000, 4, 0, 3]);
   const y = upload("f32", [5, 1], [-1, -2, -3, -4, -5]);
   embedding(device, { ids, table: upload("f32", [3, 1], [10, 20, 30]), y });
