@@ -83,8 +83,8 @@ export function blobSource(name: string, blob: Blob): ByteSource {
  * @throws {InputError} `range-invalid`: the range is not inside the source.
  */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
-  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
-  if (whole && offset >= 0 && length >= 0 && offset + length <= source.size) return;
+  const exact = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
+  if (exact && offset >= 0 && length >= 0 && offset + length <= source.size) return;
   throw new InputError(
     "range-invalid",
     `Cannot read ${quote(source.name)}: ${length} bytes at ${offset} are not inside its ` +

@@ -1,4 +1,19 @@
-/** The engine: a device, its memory, tensors, kernels and files of tensors. Knows nothing of models. */
+/**
+ * The compute engine under bitwise: a WebGPU device, its memory, tensors, kernels, and files of tensors. It knows nothing
+ * about models.
+ *
+ * @example
+ * ```ts
+ * import { Device } from "@bitwise/infinity/engine";
+ *
+ * using device = await Device.open();
+ * using x = device.from("f32", [3], Float32Array.of(1, 2, 3));
+ * console.log(await device.read(x));
+ * ```
+ *
+ * @module
+ */
+
 export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./adapter.ts";
 export * from "./byte_source.ts";
 export { dawn, DAWN_PACKAGE } from "./dawn.ts";

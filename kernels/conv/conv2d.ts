@@ -200,6 +200,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const first = strip ? (strip.image * H + strip.first) * width : 0;
   const padY = strip ? pad - (strip.first - strip.begin) : pad;
   if (conv.weight instanceof Texture) {
+    device.debug?.variant("conv2d", "texture", "a software adapter");
     const sizes = { height, width, inHeight: in_height, inWidth: in_width, size };
     return matmulTexture(device, {
       x,

@@ -154,6 +154,7 @@ function launchOf(
 function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight: Texture): void {
   const { x, linear, y, epilogue = "none", gate } = args;
   const { K, N, dtype, scales, bias } = linear;
+  device.debug?.variant("matmul", "texture", "a software adapter");
   // a multiple of 64, for the alignment of bindings
   const most = Math.floor(textureTexels(device) / Math.ceil(K / 4) / 64) * 64;
   for (let first = 0; first < M; first += most) {

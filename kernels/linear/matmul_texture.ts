@@ -106,7 +106,6 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   using x = device.stage(owned ?? args.x, "staged rows");
   const choice = rows.size > 1 ? "matmul_texture patches" : "matmul_texture rows";
   const tile = Number(variantOf(device, choice, M));
-  device.debug?.variant("matmul_texture", dtype, "a software adapter reads textures fast");
   const strips = Math.ceil(N / 4 / lanes);
   const step = 4 * lanes * lanes / WEIGHT_FORMATS[dtype].rowsPerElement;
   // without a gate the factor is 1: one pipeline for both
@@ -197,17 +196,17 @@ const prelude = memoised((
 const ADD = `let at = params.gate_offset + m / params.rows_per_gate * params.gate_stride + n;
   return fma(select(vec4(1.0), gate[at], params.has_gate != 0), v, load_y(m, n));`;
 
-/** Scales of 4 columns in a block of 32 k; the weights after the last block are zeros. */
+/** WGSL that loads the scales of 4 columns in a block of 32 k. The weights after the last block are zeros. */
 const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
   let halves = scales[min(block, (params.K - 1) / 8) * ((params.N + 3) / 4) + n];
   return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }`;
 
-/** How 4 rows of weights come out of texels. */
+/** How to unpack 4 rows of weights from texels. */
 interface Unpacking {
-  /** Multiplies the scale: what a normalised texel was divided by. */
+  /** What a normalised texel was divided by, which multiplies the scale; 1 if absent. */
   readonly factor?: number;
-  /** Lines that set `w${lane}_0` to `w${lane}_3` from `load(i)`, texel i of these rows, and `scale`. */
+  /** Returns lines that set `w${lane}_0` to `w${lane}_3` from `load(i)`, texel i of these rows, and `scale`. */
   readonly lines: (lane: number, load: (i: number) => string) => string[];
 }
 
@@ -224,7 +223,7 @@ function fourRows(lane: number, row: (i: number) => string): string[] {
   return [0, 1, 2, 3].map((i) => `  let w${lane}_${i} = ${row(i)};`);
 }
 
-/** Four rows of k from two texels of pairs of nibbles, normalised to [0, 1]. */
+/** Unpacks four rows of k from two texels of pairs of nibbles, normalised to [0, 1]. */
 function nibbleLines(lane: number, load: (i: number) => string): string[] {
   return [0, 1].flatMap((i) => {
     const name = `${lane}_${2 * i}`;
@@ -238,8 +237,8 @@ function nibbleLines(lane: number, load: (i: number) => string): string[] {
 }
 
 /**
- * `multiply`, the inner product over LANES vec4s of k: `at` is the first texel of the weights, `column` this lane's
- * column of y. A loop over lanes, where shuffles allow it, compiles in a third of the time, and its code stays in the
+ * Returns WGSL `multiply`, which adds the products of LANES vec4s of k: `at` is the first texel of the weights, `column`
+ * this lane's column of y. A loop over lanes, where shuffles allow it, compiles in a third of the time, and its code stays in the
  * first-level cache.
  */
 function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {

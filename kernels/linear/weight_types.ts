@@ -38,19 +38,19 @@ export interface Quantisation {
 interface Format {
   /** Elements of the packed tensor. */
   readonly dtype: TensorDType;
-  /** WGSL type of four weights along N, as a buffer of them is bound; where `rowsPerWord` is 2, of 2 × 4. */
+  /** WGSL type of one element of a buffer: four weights along N of each of `rowsPerElement` rows. */
   readonly element: string;
-  /** The same four as a texel. */
+  /** The same element as a texel. */
   readonly texel: TexelFormat;
   /** Rows of k that one element holds. */
   readonly rowsPerElement: number;
-  /** Stores what goes with such weights: caches, convolutions, and matrices that are never quantised. */
+  /** Type of what goes with such weights: caches, convolutions, and matrices that are never quantised. */
   readonly float: FloatType;
 }
 
 /**
- * Every storage type, largest first. What else must know each type is a `Record` by it, and fails to compile without:
- * how matmul.ts and matmul_texture.ts read it in WGSL.
+ * Every storage type, largest first. A new type fails to compile here and in the two other tables by type: how matmul.ts
+ * and matmul_texture.ts load its weights in WGSL.
  */
 export const WEIGHT_FORMATS:
   & Readonly<Record<FloatType, Format & { readonly quantisation: null }>>

@@ -55,7 +55,10 @@ export function variantOf<K extends keyof typeof CHOICES>(
   const defaults = DEFAULTS[adapter === "gpu" ? "gpu" : subgroupSize > 8 ? "wide" : "narrow"];
   const steps = device.tuning[kernel] ?? defaults[kernel] ?? [];
   const variant = steps.findLast(([least]) => size >= least)?.[1] ?? CHOICES[kernel].variants[0];
-  const measured = device.tuning[kernel] ? "measured on this adapter" : "default";
-  device.debug?.variant(kernel, variant, `${size} ${CHOICES[kernel].size}, ${measured}`);
+  device.debug?.variant(
+    kernel,
+    variant,
+    `${size} ${CHOICES[kernel].size}, ${device.tuning[kernel] ? "as measured here" : "by default"}`,
+  );
   return variant as (typeof CHOICES)[K]["variants"][number];
 }
