@@ -1,10 +1,10 @@
-/** Animated PNG files: frames as png.ts compresses them, and the chunks that time them. */
+/** Animated PNG files: png.ts compresses the frames, this file writes the chunks that time them. */
 
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/mod.ts";
 import { assemble, chunk, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
 
-/** The number of plays that stands for no end. */
+/** The number of plays that means endless. */
 const ENDLESS = 0;
 
 /**
@@ -17,7 +17,7 @@ const ENDLESS = 0;
  *
  * @param frames One or more images of one size.
  * @param delays How long to show each frame: whole milliseconds, 65535 at most.
- * @param text Text by keyword, written as `encodePng()` does.
+ * @param text Text by keyword, written as by `encodePng()`.
  * @returns The bytes of the file.
  *
  * @example
@@ -28,7 +28,7 @@ const ENDLESS = 0;
  * const file = encodeApng([dot(0), dot(255)], [500, 1000], { parameters: "a blinking dot" });
  * ```
  *
- * @throws {InputError} where there is no frame, sizes differ, or a delay cannot be stored.
+ * @throws {InputError} No frame is given, sizes differ, or a delay cannot be stored.
  */
 export function encodeApng(
   frames: readonly Image[],
@@ -38,7 +38,7 @@ export function encodeApng(
   checkFrames(frames, delays);
   const colorType = frames.every(({ rgba }) => isOpaque(rgba)) ? RGB : RGBA;
   const packed = frames.map((frame) => pack(frame, colorType));
-  let sequence = 0; // fcTL and fdAT count together
+  let sequence = 0; // fcTL and fdAT share one count
   const body = packed.flatMap(({ pixels }, i) => [
     frameControl(sequence++, frames[i]!, delays[i]!),
     chunk("fdAT", Buffer.concat([words(sequence++), pixels])),
@@ -71,7 +71,7 @@ function refusal(code: string, reason: string): InputError {
   return new InputError(code, `Cannot encode an animated PNG: ${reason}`);
 }
 
-/** The fcTL chunk of a whole frame that replaces the one before it. */
+/** Returns the fcTL chunk of a full frame that replaces the one before it. */
 function frameControl(sequence: number, { width, height }: Image, delay: number): Buffer {
   const [left, top, dispose, blend] = [0, 0, 0, 0];
   const seconds = Buffer.alloc(4);
@@ -81,7 +81,7 @@ function frameControl(sequence: number, { width, height }: Image, delay: number)
   return chunk("fcTL", Buffer.concat([region, seconds, Buffer.from([dispose, blend])]));
 }
 
-/** Numbers as 32 bits, the highest byte first. */
+/** Encodes numbers as 32 bits, big-endian. */
 function words(...values: number[]): Buffer {
   const out = Buffer.alloc(values.length * 4);
   values.forEach((value, i) => out.writeUInt32BE(value, i * 4));

@@ -1,20 +1,20 @@
-/** What an image file says of itself: the format, and why it cannot be decoded if it cannot. */
+/** Reads an image file's header: its format, or why it cannot be decoded. */
 
 import { type BitwiseErrorOptions, FileError, quote } from "../../engine/mod.ts";
 
-/** A format that images are read from. */
+/** A format that can be read. */
 export type ImageFormat = "PNG" | "JPEG" | "WebP";
 
-// A header of a few bytes may claim any size: the largest image we will make room for.
+// The largest image that memory is allocated for: a header of a few bytes may claim any size.
 const MAX_PIXELS = 2 ** 28;
 // The JPEG markers used here; SOF0 to SOF2 are baseline, extended and progressive Huffman coding.
 const [SOF0, SOF2, DHT, JPG, DAC, SOF15] = [0xc0, 0xc2, 0xc4, 0xc8, 0xcc, 0xcf];
 const [RST0, SOI, EOI, SOS] = [0xd0, 0xd8, 0xd9, 0xda];
 
-/** An image that the decoders may be tried on. */
+/** An image that the decoders may try. */
 export interface CheckedImage {
   readonly format: ImageFormat;
-  /** The file's bytes, less any behind the image's end. */
+  /** The file's bytes up to the image's end. */
   readonly bytes: Uint8Array;
 }
 
@@ -24,7 +24,7 @@ interface NamedBytes {
 }
 
 /**
- * Makes the error for an image that cannot be read.
+ * Returns the error for an image that cannot be read.
  *
  * @param name The file's name.
  * @param code A stable word in kebab-case.
@@ -41,13 +41,13 @@ export function unreadable(
 }
 
 /**
- * Recognises an image by its first bytes and refuses, before anything is decoded, what the
- * decoders would read wrongly, partly or not at all.
+ * Recognises an image by its first bytes. Refuses, before decoding, whatever the decoders would read
+ * wrongly, partly or not at all.
  *
- * @param bytes A whole file.
+ * @param bytes A complete file.
  * @param name The file's name, for messages only.
  *
- * @throws {FileError} where the file is no whole 8-bit still image of at most 2^28 pixels.
+ * @throws {FileError} The file is not a complete still image of 8 bits per channel and at most 2^28 pixels.
  */
 export function checkImage(bytes: Uint8Array, name: string): CheckedImage {
   const file = { bytes, name };
@@ -70,7 +70,7 @@ export function checkImage(bytes: Uint8Array, name: string): CheckedImage {
   );
 }
 
-/** Returns the place behind the last chunk; the same in the formats below. */
+/** Returns the offset after the last chunk; the functions for the other formats do the same. */
 function checkPng(file: NamedBytes): number {
   for (let at = 8;;) {
     const data = at + 8;
@@ -116,11 +116,11 @@ function checkJpeg(file: NamedBytes): number {
       }
       headed = true;
     }
-    at += length; // the coded bytes behind an SOS hold no marker but RSTn
+    at += length; // the coded bytes after an SOS contain no marker but RSTn
   }
 }
 
-/** The place behind the next marker's two bytes: 0xff, perhaps repeated, and neither 0 nor 0xff. */
+/** Returns the offset after the next marker: 0xff, possibly repeated, then neither 0 nor 0xff. */
 function nextMarker(file: NamedBytes, from: number): number {
   for (let at = from;;) {
     at = file.bytes.indexOf(0xff, at) + 1;
@@ -202,7 +202,7 @@ function headless({ name }: NamedBytes, format: ImageFormat): FileError {
   return unreadable(name, "bad-image", `the ${format} has no image in it; use another file`);
 }
 
-/** A whole number of `count` bytes, at most 6. */
+/** Reads an unsigned integer of `count` bytes, at most 6. */
 function number(
   file: NamedBytes,
   at: number,

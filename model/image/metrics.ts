@@ -1,4 +1,4 @@
-/** How close two images are, in numbers. */
+/** Measures how similar two images are. */
 
 import { InputError } from "../../engine/mod.ts";
 import type { Image } from "./png.ts";
@@ -10,10 +10,10 @@ const C1 = (0.01 * PEAK) ** 2;
 const C2 = (0.03 * PEAK) ** 2;
 
 /**
- * The peak signal-to-noise ratio of two images: 10 log10(255² / MSE), over red, green and blue.
+ * Computes the peak signal-to-noise ratio of two images: 10 log10(255² / MSE), over red, green and blue.
  *
- * @param a An image of one pixel or more; its alpha is ignored.
- * @param b One of the same size.
+ * @param a An image of one pixel or more; alpha is ignored.
+ * @param b An image of the same size.
  * @returns Decibels: 0 for black against white, `Infinity` for equal colours.
  *
  * @example
@@ -24,13 +24,13 @@ const C2 = (0.03 * PEAK) ** 2;
  * psnr(dot(10), dot(11)); // 52.9 dB
  * ```
  *
- * @throws {InputError} where the sizes differ.
+ * @throws {InputError} The sizes differ.
  */
 export function psnr(a: Image, b: Image): number {
   return decibels(squaredError(a, b));
 }
 
-/** The mean squared error over red, green and blue, in levels² of 0 to 255; see {@linkcode psnr}. */
+/** Computes the mean squared error over red, green and blue, in squared levels of 0 to 255; see {@linkcode psnr}. */
 export function squaredError(a: Image, b: Image): number {
   checkSizes(a, b, a.width, a.height);
   let sum = 0;
@@ -40,24 +40,22 @@ export function squaredError(a: Image, b: Image): number {
   return sum / (a.width * a.height * 3);
 }
 
-/** A mean squared error as a peak signal-to-noise ratio in dB. */
+/** Converts a mean squared error to a peak signal-to-noise ratio in dB. */
 export function decibels(squaredError: number): number {
   return 10 * Math.log10(PEAK ** 2 / squaredError);
 }
 
 /**
- * The structural similarity of two images, the mean over windows and over red, green and blue.
+ * Computes the structural similarity of two images, the mean over windows and over red, green and blue.
  *
  * Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
- * structural similarity", 2004: Gaussian windows of 11x11 with a sigma of 1.5 that lie within the
- * image, K1 = 0.01, K2 = 0.03, L = 255. A smaller image gets windows of the largest odd size
- * that fits it. No image is scaled down first, as some implementations do.
+ * structural similarity", 2004: Gaussian windows of 11x11 with a sigma of 1.5 inside the image,
+ * K1 = 0.01, K2 = 0.03, L = 255. A smaller image gets windows of the largest odd size that fits.
+ * Unlike in some implementations, images are not scaled down first.
  *
- * @param a An image of one pixel or more; its alpha is ignored.
- * @param b One of the same size.
- * @param width Pixels across that both must have.
- * @param height Pixels down that both must have.
- * @returns -1 to 1, which is for equal colours.
+ * @param a An image of one pixel or more; alpha is ignored.
+ * @param b An image of the same size.
+ * @returns A value from -1 to 1; 1 for equal colours.
  *
  * @example
  * ```ts
@@ -89,7 +87,7 @@ export function ssim(a: Image, b: Image, width = a.width, height = a.height): nu
   return sum / (3 * across * down);
 }
 
-/** Weights that add up to 1, of the largest odd number that is no more than `most`. */
+/** Returns Gaussian weights that add up to 1; their count is the largest odd number up to `most`. */
 function gaussian(most: number): Float64Array {
   const radius = Math.floor((most - 1) / 2);
   const bell = Float64Array.from(
@@ -100,7 +98,7 @@ function gaussian(most: number): Float64Array {
   return bell.map((weight) => weight / total);
 }
 
-/** Weighted sums along a row of pixels. */
+/** Weighted sums along a row of pixels: of a, b, a² + b² and ab. */
 interface Sums {
   a: Float64Array;
   b: Float64Array;
@@ -110,7 +108,7 @@ interface Sums {
   products: Float64Array;
 }
 
-/** Sums the columns of the windows whose first row begins with byte `start`. */
+/** Sums the columns of the windows whose first row begins at byte `start`. */
 function sumColumns(a: Image, b: Image, start: number, weights: Float64Array, out: Sums): void {
   for (let x = 0; x < a.width; x++) {
     let [sumA, sumB, squares, products] = [0, 0, 0, 0];
@@ -160,7 +158,7 @@ function checkSizes(a: Image, b: Image, width: number, height: number): void {
       );
     }
   }
-  if (!(width * height > 0)) throw refusal("image-size", `${size} is no pixel at all`);
+  if (!(width * height > 0)) throw refusal("image-size", `${size} has no pixels`);
 }
 
 function refusal(code: string, reason: string): InputError {

@@ -1,17 +1,17 @@
-/** PNG files with text chunks: pixels through pngjs, the chunks (which it drops) by hand. */
+/** PNG files with text chunks: pngjs codes the pixels, this file the chunks that it drops. */
 
 import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
 import { PNG } from "../../deps/pngjs.ts";
 import { BitwiseError, InputError } from "../../engine/mod.ts";
 
-/** A PNG that cannot be read, and why. */
+/** A PNG cannot be read. */
 export class PngError extends BitwiseError {
   /** Always `"PngError"`. */
   override readonly name: string = "PngError";
 
   /**
-   * Names the fault.
+   * Makes an error.
    *
    * @param code A stable word in kebab-case.
    * @param reason What is wrong with the file.
@@ -22,33 +22,33 @@ export class PngError extends BitwiseError {
   }
 }
 
-/** A decoded image: rows from the top, four bytes a pixel. */
+/** A decoded image: rows from top to bottom, four bytes per pixel. */
 export interface Image {
-  /** Pixels in a row. */
+  /** Pixels across. */
   width: number;
-  /** Rows. */
+  /** Pixels down. */
   height: number;
   /** width × height × 4 bytes: red, green, blue, alpha. */
   rgba: Uint8Array;
 }
 
-/** The colour type of IHDR for three bytes a pixel. */
+/** The colour type in IHDR for three bytes per pixel. */
 export const RGB = 2;
-/** The colour type of IHDR for four bytes a pixel. */
+/** The colour type in IHDR for four bytes per pixel. */
 export const RGBA = 6;
 
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
-// Where text goes: behind the signature and IHDR (length, type, 13 bytes, CRC), before the pixels.
+// Offset of the text chunks: after the signature and IHDR (length, type, 13 bytes, CRC), before the pixels.
 const AFTER_HEADER = SIGNATURE.length + 25;
-// A header of a few bytes may claim any size: the largest image and text we will make room for.
+// The largest image and text that memory is allocated for: a header of a few bytes may claim any size.
 const MAX_PIXELS = 2 ** 28;
 const MAX_TEXT = 2 ** 24;
 
 /**
- * Encodes 8-bit RGBA as a PNG, RGB where every pixel is opaque.
+ * Encodes 8-bit RGBA as a PNG, stored as RGB if every pixel is opaque.
  *
- * `text` becomes one chunk per entry: tEXt where Latin-1 holds it, else iTXt in UTF-8, as the
- * Stable Diffusion web UI writes and reads its `parameters`.
+ * Writes one text chunk per entry of `text`: tEXt if Latin-1 can hold it, else iTXt in UTF-8. The
+ * Stable Diffusion web UI writes and reads its `parameters` in the same way.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export function encodePng(
  * const { width, rgba } = decodePng(encodePng(new Uint8Array(16), 2, 2));
  * ```
  *
- * @throws {PngError} where the bytes are not a whole PNG.
+ * @throws {PngError} The bytes are not a complete PNG.
  */
 export function decodePng(bytes: Uint8Array): Image {
   const header = chunks(bytes).next().value;
@@ -111,10 +111,10 @@ export function decodePng(bytes: Uint8Array): Image {
  * readPngText(file).parameters; // "猫 🐱"
  * ```
  *
- * @throws {PngError} where the bytes are not a whole PNG.
+ * @throws {PngError} The bytes are not a complete PNG.
  */
 export function readPngText(bytes: Uint8Array): Record<string, string> {
-  // No prototype: a keyword may be any word, "__proto__" too.
+  // no prototype: a keyword may be any word, even "__proto__"
   const text: Record<string, string> = Object.create(null);
   for (const { type, data } of chunks(bytes)) {
     if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") continue;
@@ -122,7 +122,7 @@ export function readPngText(bytes: Uint8Array): Record<string, string> {
     if (type === "tEXt") text[keyword] = rest.toString("latin1");
     else if (type === "zTXt") text[keyword] = inflate(rest.subarray(1)).toString("latin1");
     else {
-      const [, tagged] = cut(rest.subarray(2)); // behind the compression flag and method
+      const [, tagged] = cut(rest.subarray(2)); // after the compression flag and method
       const [, value] = cut(tagged);
       text[keyword] = (rest[0] === 1 ? inflate(value) : value).toString("utf8");
     }
@@ -135,8 +135,8 @@ export function readPngText(bytes: Uint8Array): Record<string, string> {
  *
  * @param image Any image; {@linkcode RGB} drops its alpha.
  * @param colorType The colour type to store.
- * @returns The signature and the IHDR chunk, and what its IDAT chunk holds.
- * @throws {InputError} where `rgba` is not of the image's size.
+ * @returns The signature with the IHDR chunk, and the content of the IDAT chunk.
+ * @throws {InputError} The length of `rgba` does not match the size.
  */
 export function pack(
   { width, height, rgba }: Image,
@@ -157,13 +157,13 @@ export function pack(
 }
 
 /**
- * Puts a file together, its text before all pixels.
+ * Assembles a file, with its text before all pixels.
  *
  * @param header What {@linkcode pack} returned.
- * @param body The chunks behind the text, but for IEND.
+ * @param body The chunks after the text, without IEND.
  * @param text One chunk per entry, as {@linkcode encodePng} writes it.
  * @returns The bytes of the file.
- * @throws {InputError} where a keyword is not one.
+ * @throws {InputError} A keyword is not allowed in a PNG.
  */
 export function assemble(
   header: Buffer,
@@ -189,19 +189,19 @@ function textChunk(keyword: string, value: string): Buffer {
       `Cannot write the PNG: "${keyword}" is not a keyword of 1 to 79 letters`,
     );
   }
-  const body = value.replaceAll("\0", ""); // the format allows it nowhere in a text
+  const body = value.replaceAll("\0", ""); // the format does not allow NUL in text
   const latin1 = Buffer.from(body, "latin1");
   return latin1.toString("latin1") === body
     ? chunk("tEXt", Buffer.concat([Buffer.from(`${keyword}\0`, "latin1"), latin1]))
-    // Uncompressed, no language tag, no translated keyword.
+    // uncompressed, without language tag or translated keyword
     : chunk("iTXt", Buffer.from(`${keyword}\0\0\0\0\0${body}`, "utf8"));
 }
 
 /**
- * Frames a chunk: its length, type, data, and CRC-32.
+ * Encodes a chunk: length, type, data and CRC-32.
  *
  * @param type Four letters.
- * @param data What the type says it holds.
+ * @param data The chunk's content.
  */
 export function chunk(type: string, data: Buffer): Buffer {
   const out = Buffer.alloc(data.length + 12);
@@ -231,7 +231,7 @@ function* chunks(bytes: Uint8Array): Generator<{ type: string; data: Buffer }> {
   }
 }
 
-/** Splits at the first NUL, which the format puts behind each of a text chunk's leading strings. */
+/** Splits at the first NUL, which ends each of a text chunk's leading strings. */
 function cut(data: Buffer): [before: string, after: Buffer] {
   const nul = data.indexOf(0);
   if (nul < 0) throw new PngError("bad-text", "a text chunk lacks its separator");

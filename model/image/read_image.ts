@@ -1,20 +1,20 @@
-/** Image files of any common format as 8-bit RGBA; the JPEG and WebP decoders load when needed. */
+/** Decodes image files of common formats to 8-bit RGBA; the JPEG and WebP decoders load when needed. */
 
 import type { FileError } from "../../engine/mod.ts";
 import { checkImage, type ImageFormat, unreadable } from "./image_header.ts";
 import { decodePng, type Image, PngError } from "./png.ts";
 
-// What the JPEG decoder says of pixels that are lost; it goes on, in grey, behind all of these.
+// Warnings of the JPEG decoder that mean lost pixels; it continues in grey after each of them.
 const LOST = /^(Corrupt JPEG data(?!.* extraneous bytes)|Premature end|Inconsistent progression)/;
-// The decoders have at most 2 GB: less than a large JPEG takes if it is progressive or turned.
+// The decoders have at most 2 GB: less than a large JPEG takes if it is progressive or rotated.
 const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
 
 /**
  * Decodes a PNG, JPEG or WebP file, recognised by its first bytes, to 8-bit RGBA.
  *
- * A JPEG is turned upright as its EXIF orientation says. Colour profiles are not applied.
+ * Rotates a JPEG upright by its EXIF orientation. Colour profiles are not applied.
  *
- * @param file Its bytes.
+ * @param file The file's bytes.
  * @param name The file's name, for messages only.
  *
  * @example
@@ -26,8 +26,8 @@ const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
  * const { width, height, rgba } = await readImage(file, "cat.png");
  * ```
  *
- * @throws {FileError} where the file is not a whole, still image of 8 bits per channel in
- * greys or RGB and of at most 2^28 pixels.
+ * @throws {FileError} The file is not a complete still image, in grey or RGB, of 8 bits per channel and
+ * at most 2^28 pixels.
  */
 export async function readImage(file: Uint8Array, name: string): Promise<Image> {
   const { format, bytes } = checkImage(file, name);
@@ -56,7 +56,7 @@ async function readCoded(
     const { default: decode, init } = format === "JPEG"
       ? await import("../../deps/@jsquash/jpeg.ts")
       : await import("../../deps/@jsquash/webp.ts");
-    // A fresh instance: the last one may hold gigabytes, or have stopped halfway in a bad file.
+    // a fresh instance: the last one may hold gigabytes, or have stopped inside a bad file
     keepingLocation(() => init({ print: say, printErr: say, onRuntimeInitialized }));
     const { width, height, data } = await decode(bytes, { preserveOrientation: true });
     const lost = said.find((line) => LOST.test(line));
@@ -88,7 +88,7 @@ function bad(
   return unreadable(name, "bad-image", why, { cause });
 }
 
-/** Runs a decoder's set-up, which may put a made-up `location` in place of an absent one. */
+/** Runs a decoder's set-up and undoes its change to `location`, which it may define if absent. */
 function keepingLocation(init: () => void): void {
   const before = Object.getOwnPropertyDescriptor(globalThis, "location");
   init();

@@ -1,15 +1,15 @@
-/** Images and masks scaled to cover a size, and cropped to it, with the arithmetic of Pillow. */
+/** Scales images and masks to cover a size, and crops them to it, with the arithmetic of Pillow. */
 
 import type { Image } from "./png.ts";
 
-/** A curve that weighs pixels by their distance, in pixels of the smaller image. */
+/** A resampling filter: weighs pixels by their distance, in pixels of the smaller image. */
 interface Filter {
-  /** The distance from which on it is 0. */
+  /** The distance at which it becomes 0. */
   readonly support: number;
   weigh(distance: number): number;
 }
 
-/** 8-bit pixels, a row at a time. */
+/** A source of 8-bit pixels, row by row. */
 interface Rows {
   readonly width: number;
   readonly height: number;
@@ -18,7 +18,7 @@ interface Rows {
   read(y: number, from: number, to: number, into: Uint8Array): void;
 }
 
-/** For each output pixel, the input pixels it is made of and their weights, which add up to 1. */
+/** For each output pixel: its input pixels and their weights, which add up to 1. */
 interface Taps {
   readonly first: Int32Array;
   readonly count: Int32Array;
@@ -27,7 +27,7 @@ interface Taps {
   readonly stride: number;
 }
 
-/** The part of a resized axis that is kept: `size` pixels from `offset` on, of `full`. */
+/** The part of a resized axis that is kept: `size` pixels from `offset`, of `full`. */
 interface Crop {
   readonly full: number;
   readonly offset: number;
@@ -39,21 +39,21 @@ const LANCZOS: Filter = {
   weigh: (x) => Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0,
 };
 const BOX: Filter = { support: 0.5, weigh: (x) => x > -0.5 && x <= 0.5 ? 1 : 0 };
-// Pillow keeps weights as whole multiples of this; doubles then add them without rounding.
+// Pillow stores weights as integer multiples of this; doubles add them without rounding.
 const UNIT = 2 ** -22;
 
-/** From a byte to [0, 1] in float32. */
+/** Maps a byte to [0, 1] in float32. */
 const UNSIGNED = Float32Array.from({ length: 256 }, (_, byte) => byte / 255);
-/** From a byte to [-1, 1] in float32, rounded as PyTorch rounds v + v - 1. */
+/** Maps a byte to [-1, 1] in float32, rounded as PyTorch rounds v + v - 1. */
 const SIGNED = UNSIGNED.map((value) => value + value - 1);
 
 /**
- * Makes an image the size of the model's: scaled with Lanczos to cover width × height, then
- * cropped at its centre. Where it is transparent, white shows. One of that size stays as it is.
+ * Fits an image to the model's size: scales it with Lanczos to cover width × height, then crops the
+ * centre. Transparent parts become white. An image of that size stays as it is.
  *
  * @param image 8-bit RGBA.
- * @param width Pixels in a row of the result.
- * @param height Rows of the result.
+ * @param width Pixels across of the result.
+ * @param height Pixels down of the result.
  * @returns RGB in [-1, 1], float32 [height, width, 3].
  *
  * @example
@@ -85,12 +85,12 @@ export function fitImage(
 }
 
 /**
- * Makes a mask the size of the model's and keeps it aligned with its image: scaled to cover
- * width × height and cropped as {@linkcode fitImage} does, but by the mean of each area.
+ * Fits a mask to the model's size, aligned with its image: scales it to cover width × height by area
+ * means, and crops it as {@linkcode fitImage} does.
  *
- * @param mask 8-bit RGBA; its luminance (Rec. 601) counts, and black where it is transparent.
- * @param width Pixels in a row of the result.
- * @param height Rows of the result.
+ * @param mask 8-bit RGBA; its luminance (Rec. 601) is used, and transparent parts are black.
+ * @param width Pixels across of the result.
+ * @param height Pixels down of the result.
  * @returns Coverage in [0, 1], float32 [height, width].
  *
  * @example
@@ -127,16 +127,16 @@ function look(table: Float32Array, bytes: Uint8Array): Float32Array<ArrayBuffer>
   return values;
 }
 
-/** A value 0 to 255 laid over another, rounded to a whole number. */
+/** Blends a value of 0 to 255 over another, rounded to an integer. */
 function over(value: number, alpha: number, below: number): number {
   return Math.round((value * alpha + below * (255 - alpha)) / 255);
 }
 
-/** Scales to cover width × height and crops the centre: bytes [height, width, channels]. */
+/** Scales to cover width × height and crops the centre. Returns bytes [height, width, channels]. */
 function cover(rows: Rows, width: number, height: number, filter: Filter): Uint8Array {
   const aspect = rows.width / rows.height;
   const narrow = aspect <= width / height;
-  // Rounding may leave the longer side a pixel short of the crop.
+  // rounding may leave the longer side a pixel short of the crop
   const full = narrow
     ? { width, height: Math.max(height, Math.trunc(width / aspect)) }
     : { width: Math.max(width, Math.trunc(aspect * height)), height };
@@ -147,7 +147,7 @@ function centre(full: number, size: number): Crop {
   return { full, offset: Math.floor((full - size) / 2), size };
 }
 
-/** Resizes across, then down, rounding to bytes each time; only what the crop keeps is made. */
+/** Resizes across, then down, rounding to bytes each time; computes the cropped part only. */
 function resize(rows: Rows, x: Crop, y: Crop, filter: Filter): Uint8Array {
   const { channels } = rows;
   const across = taps(rows.width, x, filter);
@@ -186,7 +186,7 @@ function resize(rows: Rows, x: Crop, y: Crop, filter: Filter): Uint8Array {
   return out;
 }
 
-/** The weights of a crop of an axis of `size` pixels that is resized to `full`. */
+/** Computes the weights for a crop of an axis that is resized from `size` to `full` pixels. */
 function taps(size: number, { full, offset, size: kept }: Crop, filter: Filter): Taps {
   const scale = size / full;
   const shrink = Math.max(scale, 1);
@@ -212,7 +212,7 @@ function taps(size: number, { full, offset, size: kept }: Crop, filter: Filter):
   return { first, count, weights, stride };
 }
 
-/** The input pixels [first, end) that any output is made of. */
+/** Returns the range [first, end) of input pixels that any output needs. */
 function span({ first, count }: Taps): [number, number] {
   const last = first.length - 1;
   return [first[0], first[last] + count[last]];

@@ -24,27 +24,27 @@ export interface AssembleOptions extends Pick<ConvertOptions, "type" | "signal">
   ) => void;
 }
 
-/** What {@linkcode assembleFolder} made. */
+/** Result of {@linkcode assembleFolder}. */
 export interface AssembleReport {
   /** The model's config.json. */
   readonly config: ModelConfig;
-  /** Files of weights, by their names in the folder. */
+  /** Files of weights, with their names in the folder. */
   readonly files: readonly { name: string; source: string; tensors: number; bytes: number }[];
 }
 
 /**
- * Makes a model folder: config.json, weights as Safetensors, tokenizer. It appears whole or not at all, and every file
- * is checked against the preset before anything is written.
+ * Makes a model folder: config.json, weights as Safetensors, tokenizer. Checks every file against the preset before
+ * anything is written. The folder appears complete or not at all.
  *
  * @example
  * ```ts ignore
  * await assembleFolder("weights", "models/infinity-2b", findPreset("2b"), { type: "f16" });
  * ```
  *
- * @param source The folder with the files as they were published, in any order of subfolders; or where each of them is.
- * @param target The folder to make, which must not be there, or be empty.
- * @throws {CheckpointError} A file is missing, or of another model; says which is needed.
- * @throws {FileError} `exists`: there is something at `target`; or a file cannot be read or written.
+ * @param source The folder of the published files, in any subfolders, or the path of each file.
+ * @param target The folder to make, which must not exist or be empty.
+ * @throws {CheckpointError} A file is missing or belongs to another model; the message says which is needed.
+ * @throws {FileError} `exists`: `target` is not empty; or a file cannot be read or written.
  * @throws {DOMException} `AbortError`: the signal was aborted.
  */
 export async function assembleFolder(
@@ -57,7 +57,7 @@ export async function assembleFolder(
   await checkTarget(target);
   const release = typeof source === "string" ? await findRelease(source, preset) : source;
   const config = parseConfig(preset.config, preset.name);
-  // a VAE of unknown name must not pass for the official one
+  // a VAE of unknown name must not be taken for the official one later
   const vae = vaeOfName(release.vae) === null ? "vae.safetensors" : config.files.vae;
   const files = { ...config.files, vae };
   const parts: [part: Part, from: string][] = [
@@ -89,18 +89,18 @@ export async function assembleFolder(
     const json = JSON.stringify({ ...preset.config, files }, null, 2);
     await writeFileAtomic(join(temp, "config.json"), new TextEncoder().encode(`${json}\n`));
     signal?.throwIfAborted();
-    // a folder is not renamed over another one everywhere
+    // not every system renames a folder over an empty one
     await Deno.remove(target).catch(() => {});
     await attempt(target, Deno.rename(temp, target));
     return { config: { ...config, files }, files: made };
   } catch (error) {
-    // the error that led here says more than one of the clean-up
+    // an error of the clean-up must not hide the one that led here
     await Deno.remove(temp, { recursive: true }).catch(() => {});
     throw error;
   }
 }
 
-/** Of a T5 the encoder is used: a third of the file. */
+/** Selects the encoder of a T5, the only half in use. */
 function isEncoder(name: string): boolean {
   return name === "shared.weight" || name.startsWith("encoder.");
 }
@@ -130,7 +130,7 @@ async function attempt<T>(target: string, step: Promise<T>): Promise<T> {
   }
 }
 
-/** Refuses the checkpoint of another model before an hour goes into its conversion. */
+/** Refuses another model's checkpoint before it is converted, which may take an hour. */
 async function checkSource(config: ModelConfig, part: Part, path: string): Promise<void> {
   const file = await openWeights(path);
   try {

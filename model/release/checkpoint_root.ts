@@ -1,5 +1,5 @@
 /**
- * Finds a model among what else a checkpoint holds: optimiser state, averages, other models.
+ * Finds the model in a checkpoint that also holds optimiser state, averages or other models.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { CheckpointError, quote, type TensorFile, type TensorInfo } from "../../
 
 /** A model's tensors in a checkpoint. */
 export interface CheckpointRoot {
-  /** What they are of; `unknown` if no Infinity model was recognised, or a key was asked for. */
+  /** The model; `unknown` if none was recognised, or if a key was given. */
   readonly model: "transformer" | "vae" | "unknown";
-  /** The key they are below, such as `trainer.gpt_fsdp`; empty at the top. */
+  /** The key above them, such as `trainer.gpt_fsdp`; empty at the top level. */
   readonly key: string;
   /** The tensors by their names in the model. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Names below the key that inference does not need, and that are not in `tensors`. */
+  /** Names below the key that inference does not need, left out of `tensors`. */
   readonly dropped: readonly string[];
 }
 
-// where trainer.py and utils/save_and_load.py save it, the sharded one first as tools/run_infinity.py has it
+// where trainer.py and utils/save_and_load.py save it; the sharded one first, as in tools/run_infinity.py
 const TRANSFORMER = [
   "trainer.gpt_fsdp",
   "trainer.gpt_wo_ddp",
@@ -31,7 +31,7 @@ const TRANSFORMER = [
 ];
 // models/bsq_vae/vae.py loads `vae` unless told to take `ema`
 const VAE = ["vae", "ema", "model", "state_dict", ""];
-/** Buffers that Infinity.load_state_dict makes anew. */
+/** Buffers that Infinity.load_state_dict recomputes. */
 const BUFFERS = [
   "lvl_1L",
   "attn_bias_for_masking",
@@ -40,18 +40,18 @@ const BUFFERS = [
 ];
 
 /**
- * Finds the transformer in a checkpoint, else the VAE, else takes all of it.
+ * Finds the transformer in a checkpoint, else the VAE, else takes all tensors.
  *
  * @param file The checkpoint.
  * @param key The dict to take instead, such as `trainer.gpt_ema_fsdp`.
- * @throws {CheckpointError} `key-missing`: there are no tensors below `key`; the message tells
- * which keys there are.
+ * @throws {CheckpointError} `key-missing`: no tensors are below `key`; the message lists the keys
+ * that exist.
  */
 export function checkpointRoot(file: TensorFile, key?: string): CheckpointRoot {
   if (key !== undefined) return takeKey(file, key);
   const has = (at: string, name: string) => file.tensors.has(at ? `${at}.${name}` : name);
   const isTransformer = (at: string) => has(at, "word_embed.weight") && has(at, "cfg_uncond");
-  // older files lack the inner name
+  // older files lack the inner ".conv"
   const isVae = (at: string) =>
     has(at, "decoder.conv_in.conv.weight") || has(at, "decoder.conv_in.weight");
   const transformer = TRANSFORMER.find(isTransformer);

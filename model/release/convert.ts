@@ -38,7 +38,7 @@ import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 
-/** What one read takes: of a checkpoint of any size this much is in memory. */
+/** Bytes per read, which bounds the memory for a checkpoint of any size. */
 const CHUNK_BYTES = 2 ** 24;
 const FLOAT_DTYPES = { f32: "F32", f16: "F16" } as const satisfies Record<FloatType, Dtype>;
 const FLOATS: readonly Dtype[] = ["F64", "F32", "F16", "BF16"];
@@ -46,35 +46,35 @@ const FLOATS: readonly Dtype[] = ["F64", "F32", "F16", "BF16"];
 /** Options of {@linkcode convertFile}. */
 export interface ConvertOptions {
   /**
-   * Storage of matrices; vectors become f32. `q8_0` and `q4_0` put the linear layers of transformers into blocks, other
-   * matrices become f16. Without it all types stay as they are.
+   * Storage of matrices; vectors become f32. `q8_0` and `q4_0` quantise the linear layers of transformer blocks, and
+   * store other matrices as f16. If absent, every tensor keeps its type.
    */
   readonly type?: WeightType;
-  /** The dict of the checkpoint to take, such as `trainer.gpt_ema_fsdp`; else the model is found. */
+  /** The dict of the checkpoint to convert, such as `trainer.gpt_ema_fsdp`; the model is found if absent. */
   readonly key?: string;
-  /** Which of the model's tensors to take; all if absent. */
+  /** Selects tensors of the model by name; all if absent. */
   readonly keep?: (name: string) => boolean;
-  /** Stops the conversion, and leaves what was there before. */
+  /** Stops the conversion and leaves the previous file in place. */
   readonly signal?: AbortSignal;
   /** Called before each tensor. */
   readonly onProgress?: (progress: ConvertProgress) => void;
 }
 
-/** How far a conversion is. */
+/** Progress of a conversion. */
 export interface ConvertProgress {
-  /** The tensor that is next. */
+  /** The next tensor. */
   readonly name: string;
-  /** Tensors before it. */
+  /** Number of tensors before it. */
   readonly done: number;
-  /** All tensors. */
+  /** Number of all tensors. */
   readonly total: number;
 }
 
-/** What a conversion did. */
+/** Result of a conversion. */
 export interface ConvertReport extends Pick<CheckpointRoot, "model" | "key" | "dropped"> {
-  /** Tensors written; one in blocks and its scales count as one. */
+  /** Tensors written; a quantised one and its scales count as one. */
   readonly tensors: number;
-  /** Tensors of the file that were not taken. */
+  /** Tensors of the file that were left out. */
   readonly left: number;
   /** Numbers written. */
   readonly parameters: number;
@@ -83,26 +83,25 @@ export interface ConvertReport extends Pick<CheckpointRoot, "model" | "key" | "d
 }
 
 /**
- * Opens a PyTorch checkpoint or Safetensors, by what is in the file.
+ * Opens a PyTorch checkpoint or a Safetensors file, recognised by its content.
  *
  * @throws {FileError} It cannot be read.
- * @throws {CheckpointError} It is neither, or refused.
- * @throws {SafetensorsError} It is refused.
+ * @throws {CheckpointError} It is neither, or a malformed checkpoint.
+ * @throws {SafetensorsError} It is a malformed Safetensors file.
  */
 export async function openWeights(path: string): Promise<TensorFile> {
-  // openTensorFile also knows shards, which have no file of this name
+  // openTensorFile also opens shards, for which no file of this name exists
   const source = await fileSource(path).catch(() => undefined);
   if (!source || path.endsWith(".index.json")) return source?.close(), await openTensorFile(path);
   const head = await source.read(0, Math.min(9, source.size));
-  // eight bytes of length, then JSON
+  // Safetensors: eight bytes of length, then JSON
   if (head[7] !== 0 || head[8] !== 0x7b) return await openTorchCheckpoint(source);
   source.close();
   return await openTensorFile(path);
 }
 
 /**
- * Converts a PyTorch checkpoint or Safetensors to one Safetensors file, which appears whole or not
- * at all.
+ * Converts a PyTorch checkpoint or Safetensors to one Safetensors file, written atomically.
  *
  * @example
  * ```ts ignore
@@ -111,9 +110,9 @@ export async function openWeights(path: string): Promise<TensorFile> {
  *
  * @param source The file to read.
  * @param target The file to write.
- * @throws {CheckpointError} `overflow`: numbers are too large for `type`; `in-blocks`: the file is
- * of another quantisation; or the checkpoint is refused.
- * @throws {SafetensorsError} The Safetensors to read are refused.
+ * @throws {CheckpointError} `overflow`: values are too large for `type`; `in-blocks`: the file is
+ * quantised to another type; or the checkpoint is malformed.
+ * @throws {SafetensorsError} The Safetensors file is malformed.
  * @throws {FileError} A file cannot be read or written.
  * @throws {DOMException} `AbortError`: the signal was aborted.
  */
@@ -131,7 +130,7 @@ export async function convertFile(
     const quantisation = type === undefined ? before : isQuantised(type) ? type : undefined;
     const header = safetensorsHeader(plan.flatMap(entriesOf), {
       format: "pt",
-      // the name alone tells some VAEs apart
+      // some VAEs differ in their names only
       source: basename(source),
       ...metadata,
       ...quantisation === undefined ? {} : { [QUANTISATION]: quantisation },
@@ -143,7 +142,7 @@ export async function convertFile(
       yield header;
       for (const [done, { name, info, dtype, blocks }] of plan.entries()) {
         onProgress?.({ name, done, total: plan.length });
-        // a sixteenth of what they are of, which comes first
+        // scales are a sixteenth of their blocks, which come first
         const scales: Uint8Array<ArrayBuffer>[] = [];
         for await (const chunk of file.chunks(info.name, CHUNK_BYTES)) {
           signal?.throwIfAborted();
@@ -153,7 +152,7 @@ export async function convertFile(
           overflows += out.overflows;
           if (out.overflows > 0) first ||= name;
           bytes += out.bytes.length;
-          // once there is one, the rest is only counted
+          // after the first overflow, the rest is only counted
           if (overflows === 0) yield out.bytes;
           if (out.scales) scales.push(new Uint8Array(out.scales.buffer));
         }
@@ -181,7 +180,7 @@ export async function convertFile(
 /** A tensor to write. */
 interface Planned extends TensorEntry {
   readonly info: TensorInfo;
-  /** Blocks that it becomes. */
+  /** Type of quantised blocks to convert to. */
   readonly blocks?: QuantisedType;
 }
 
@@ -191,7 +190,7 @@ function planOf(
   source: string,
 ): Planned[] {
   const all = new Map(tensors);
-  // scales belong to their blocks, whose rounding is final
+  // quantised blocks stay as they are: their rounding is final
   const kept = new Set<string>();
   for (const [name] of tensors) {
     const stored = storedBlocks(all, name);
@@ -201,7 +200,7 @@ function planOf(
     throw new CheckpointError(
       "in-blocks",
       `Cannot convert ${quote(source)} to ${type}: it is in ${stored.type} already; ` +
-        "convert what it was made of",
+        "convert the original",
     );
   }
   const plan = tensors.map(([name, info]): Planned => {
@@ -211,7 +210,7 @@ function planOf(
     }
     return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };
   });
-  // wide types first, and every tensor is aligned; blocks have even sizes
+  // wide types first, so that every tensor is aligned; blocks have even sizes
   const rank = ({ name, blocks, dtype }: Planned) =>
     blocks || kept.has(name) ? 1.5 : dtypeBytes(dtype);
   return plan.sort((a, b) => rank(b) - rank(a));
@@ -226,14 +225,14 @@ function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
   ];
 }
 
-/** Matrices become `type`, or f16 among blocks; vectors are too small to save by it, and norms and biases need the bits. */
+/** Matrices become `type`, or f16 beside quantised blocks; vectors stay f32: they are small, and norms and biases need the precision. */
 function targetDtype({ dtype, shape }: TensorInfo, type: ConvertOptions["type"]): Dtype {
   if (type === undefined || !FLOATS.includes(dtype)) return dtype;
   const isMatrix = shape.filter((size) => size !== 1).length > 1;
   return FLOAT_DTYPES[isMatrix ? WEIGHT_FORMATS[type].float : "f32"];
 }
 
-/** Rounds once, to nearest even; counts what becomes infinite by it. */
+/** Rounds once, to nearest even; counts the values that become infinite. */
 function cast(
   bytes: Uint8Array<ArrayBuffer>,
   from: Dtype,

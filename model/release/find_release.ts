@@ -1,6 +1,5 @@
 /**
- * Finds the files of a published model in a folder, whether downloaded by hand or lying in the cache of
- * huggingface_hub.
+ * Finds the files of a published model in a folder, downloaded by hand or in the cache of huggingface_hub.
  *
  * @module
  */
@@ -10,7 +9,7 @@ import { CheckpointError, FileError, InputError, quote } from "../../engine/mod.
 import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
 
-/** Where the parts of a model lie: files, or the indices of shards. */
+/** Paths of a model's parts: files, or indices of shards. */
 export interface Release {
   readonly transformer: string;
   readonly vae: string;
@@ -18,12 +17,12 @@ export interface Release {
   readonly text: { readonly weights: string; readonly tokenizer: string } | null;
 }
 
-/** A hub's cache needs five: models--X/snapshots/HASH/infinity_8b_weights/model.safetensors. */
+/** A hub's cache is five levels deep: models--X/snapshots/HASH/infinity_8b_weights/model.safetensors. */
 const DEPTH = 5;
-/** A folder of more files is not a download. */
+/** A folder with more files than this is not a download. */
 const MOST = 10_000;
 
-/** Paths of the files below a folder; links are followed, since the hub's cache is made of them. */
+/** Lists the files below a folder. Follows links, which the hub's cache consists of. */
 async function filesBelow(folder: string): Promise<string[]> {
   const found: string[] = [];
   const visit = async (at: string, depth: number): Promise<void> => {
@@ -49,13 +48,13 @@ async function filesBelow(folder: string): Promise<string[]> {
   return found.sort();
 }
 
-/** Whether a path is a name of the hub, or the same after a conversion to one file. */
+/** Whether a path ends in a name of the hub, or in that name after a conversion to one file. */
 function isNamed(path: string, name: string): boolean {
   const plain = path.replaceAll("\\", "/");
   return [name, name.replace(/\.pth$/, ".safetensors")].some((n) => `/${plain}`.endsWith(`/${n}`));
 }
 
-/** Files of weights; shards are one with their index. */
+/** Selects files of weights; shards are represented by their index. */
 function checkpoints(paths: readonly string[]): string[] {
   return paths.filter((path) =>
     /\.(pth|pt|safetensors|safetensors\.index\.json)$/.test(path) &&
@@ -84,7 +83,7 @@ function findVae(paths: readonly string[], preset: Preset, folder: string): stri
   if (others.length === 0) return null;
   throw new CheckpointError(
     "wrong-vae",
-    `Cannot assemble ${quote(folder)}: of VAEs it has ${
+    `Cannot assemble ${quote(folder)}: its VAEs are ${
       others.map((p) => basename(p)).join(", ")
     }, ` +
       `${preset.name} needs ${files[0]} of huggingface.co/${REPOSITORY}`,
@@ -99,7 +98,7 @@ function findTransformer(
 ): string | null {
   const named = paths.find((path) => preset.file !== null && isNamed(path, preset.file));
   if (named !== undefined) return named;
-  // what someone trained bears any name
+  // a model trained by someone else may have any name
   const found = checkpoints(paths).filter((path) =>
     !/vae/i.test(basename(path)) && path !== text?.weights
   );
@@ -114,7 +113,8 @@ function findTransformer(
 /**
  * Finds the files of a model.
  *
- * @throws {CheckpointError} `file-missing`: says what, and where it can be had; `wrong-vae`; `ambiguous`.
+ * @throws {CheckpointError} `file-missing`: the message says what is missing and where to get it; `wrong-vae`;
+ * `ambiguous`.
  * @throws {FileError} `file-unreadable`.
  */
 export async function findRelease(folder: string, preset: Preset): Promise<Release> {
@@ -140,9 +140,9 @@ export async function findRelease(folder: string, preset: Preset): Promise<Relea
 }
 
 /**
- * The preset whose transformer lies in a folder.
+ * Returns the preset whose transformer is in a folder.
  *
- * @throws {InputError} `unknown-preset`: there is none, or more than one.
+ * @throws {InputError} `unknown-preset`: the folder has none, or more than one (hint `choose-preset`).
  */
 export async function presetOf(folder: string): Promise<Preset> {
   const paths = await filesBelow(folder);

@@ -1,6 +1,5 @@
 /**
- * Asks the Hugging Face hub what is in a repository, and reads files of it. Loaded by `pull` only: nothing else of
- * bitwise uses the network.
+ * Lists and reads the files of a repository on the Hugging Face hub. Loaded by `pull` only.
  *
  * @module
  */
@@ -10,15 +9,15 @@ import { BitwiseError, InputError, quote } from "../../engine/mod.ts";
 import { connectionLost, fetchFollowing, readBody } from "../download/fetch.ts";
 import { DownloadError, Patience } from "../download/patience.ts";
 
-/** Where the hub is, and who asks. */
+/** Options of a {@linkcode Hub}. */
 export interface HubOptions {
-  /** Such as `https://huggingface.co`. */
+  /** URL of the hub, such as `https://huggingface.co`. */
   readonly endpoint: string;
-  /** Sent to the endpoint, never to where it redirects. */
+  /** Access token: sent to the endpoint, never to where it redirects. */
   readonly token?: string;
-  /** Stops whatever is going on. */
+  /** Stops all requests. */
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte after which a connection counts as lost; a minute if absent. */
+  /** The most milliseconds to wait for the next bytes; a minute if absent. */
   readonly patience?: number;
 }
 
@@ -27,11 +26,11 @@ export interface HubFile {
   /** Its name in the repository, with `/`. */
   readonly path: string;
   readonly size: number;
-  /** SHA-256 of a large file, or what git calls a small one by. */
+  /** SHA-256 of a large file (64 hex digits), or git's blob SHA-1 of a small one (40). */
   readonly digest: string;
 }
 
-/** Bytes of a file and where they belong. */
+/** Bytes of a file, and their offset in it. */
 export interface Piece {
   readonly at: number;
   readonly bytes: Uint8Array;
@@ -39,9 +38,9 @@ export interface Piece {
 
 /** The Hugging Face hub, or a mirror. */
 export class Hub {
-  /** Without a slash at its end. */
+  /** URL of the hub, without a final slash. */
   readonly endpoint: string;
-  /** Stops whatever is going on. */
+  /** Stops all requests. */
   readonly signal: AbortSignal | undefined;
   readonly #token: string | undefined;
   readonly #patience: number;
@@ -57,7 +56,10 @@ export class Hub {
       );
     }
     if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
-      throw new InputError("bad-token", "Cannot use HF_TOKEN: it has characters no token has");
+      throw new InputError(
+        "bad-token",
+        "Cannot use HF_TOKEN: it has characters that a token cannot have",
+      );
     }
     this.endpoint = endpoint.replace(/\/+$/, "");
     this.signal = signal;
@@ -65,7 +67,7 @@ export class Hub {
     this.#patience = patience;
   }
 
-  /** The commit that a branch is at. */
+  /** Returns the commit that a branch points to. */
   async commit(repository: string, revision = "main"): Promise<string> {
     const { sha } = await this.#ask(
       repository,
@@ -78,12 +80,12 @@ export class Hub {
           fetch,
         }),
     );
-    // it becomes the name of a folder
+    // it will name a folder
     if (!/^[0-9a-f]{40}$/.test(sha)) throw this.#nonsense(repository);
     return sha;
   }
 
-  /** Those of `paths` that are there. */
+  /** Describes the files among `paths` that exist. */
   async files(repository: string, commit: string, paths: readonly string[]): Promise<HubFile[]> {
     const found = await this.#ask(
       repository,
@@ -108,7 +110,7 @@ export class Hub {
       });
   }
 
-  /** Reads a file from `offset` on, or from its begin if the server cannot do that. */
+  /** Reads a file from `offset`, or from its beginning if the server does not support ranges. */
   async *read(
     repository: string,
     commit: string,
@@ -117,7 +119,7 @@ export class Hub {
   ): AsyncGenerator<Piece> {
     const name = path.split("/").map(encodeURIComponent).join("/");
     const url = `${this.endpoint}/${repository}/resolve/${commit}/${name}`;
-    // bytes of the file, not of a packed form of it
+    // the file's own bytes, not compressed ones
     const headers = new Headers({ "accept-encoding": "identity" });
     if (offset > 0) headers.set("range", `bytes=${offset}-`);
     using patience = new Patience(this.#patience, this.signal);
@@ -133,7 +135,7 @@ export class Hub {
     }
   }
 
-  /** Has the package ask, over our fetch: it throws what is wrong, so that the package only sees answers. */
+  /** Lets the package ask through our own fetch, which throws on failures: the package sees good answers only. */
   async #ask<T>(repository: string, question: (via: typeof fetch) => Promise<T>): Promise<T> {
     using patience = new Patience(this.#patience, this.signal);
     try {
@@ -151,7 +153,7 @@ export class Hub {
     }
   }
 
-  /** The endpoint gets the token; where it redirects does not. */
+  /** Fetches with the token for the endpoint, and without it for hosts that the endpoint redirects to. */
   async #fetch(
     url: string,
     init: RequestInit,
@@ -179,7 +181,7 @@ export class Hub {
     if (status === 401 || status === 403) {
       const whose = this.#token === undefined
         ? "and set HF_TOKEN to a token of your account"
-        : "with the account that HF_TOKEN is of";
+        : "with the account of HF_TOKEN";
       return new DownloadError(
         "no-access",
         `${start}the hub refuses access (${status}); accept its licence at ` +
@@ -203,7 +205,7 @@ export class Hub {
   #nonsense(repository: string, cause?: unknown): DownloadError {
     return new DownloadError(
       "bad-answer",
-      `Cannot use what ${this.endpoint} says of ${repository}: it is not as a hub speaks; check HF_ENDPOINT`,
+      `Cannot use the answer of ${this.endpoint} about ${repository}: it is not that of a hub; check HF_ENDPOINT`,
       { cause },
     );
   }

@@ -1,7 +1,7 @@
 /**
- * Downloads files into the cache that all programs of Hugging Face share:
- * `models--ORG--NAME/{blobs/DIGEST, refs/main, snapshots/COMMIT/PATH}`. What was downloaded once, by whichever program,
- * is used; what was begun is gone on with.
+ * Downloads files into the cache that all Hugging Face programs share:
+ * `models--ORG--NAME/{blobs/DIGEST, refs/main, snapshots/COMMIT/PATH}`. Files that any of them has downloaded are used,
+ * and partial downloads are continued.
  *
  * @module
  */
@@ -13,29 +13,29 @@ import { writeFileAtomic } from "../checkpoint/files.ts";
 import type { Hub, HubFile } from "./hub.ts";
 import { DownloadError } from "../download/patience.ts";
 
-/** How far a download is. */
+/** Progress of a download. */
 export interface DownloadProgress {
   /** The file's name in its repository. */
   readonly path: string;
-  /** Bytes that are there. */
+  /** Bytes on disk. */
   readonly done: number;
-  /** Bytes that were there at first. */
+  /** Bytes that were on disk at the start. */
   readonly before: number;
   readonly total: number;
 }
 
 /** Options of {@linkcode downloadFile}. */
 export interface DownloadOptions {
-  /** Called with each piece that arrived. */
+  /** Called with each piece that arrives. */
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** How often a lost connection is made again without getting any further; 4 if absent. */
+  /** How often to retry without receiving anything new; 4 if absent. */
   readonly retries?: number;
-  /** Milliseconds before the first retry; twice as long before each further one. */
+  /** Milliseconds before the first retry; doubles with each further one. */
   readonly pause?: number;
 }
 
 /**
- * The folder of the cache, as huggingface_hub finds it.
+ * Returns the folder of the cache, found as huggingface_hub does.
  *
  * @param env Reads an environment variable.
  * @throws {InputError} `no-home`.
@@ -45,7 +45,7 @@ export function hubCache(env: (name: string) => string | undefined): string {
   return cache || join(hubHome(env), "hub");
 }
 
-/** The folder that the cache and the token are in. */
+/** Returns the folder that holds the cache and the token. */
 export function hubHome(env: (name: string) => string | undefined): string {
   if (env("HF_HOME")) return env("HF_HOME")!;
   if (env("XDG_CACHE_HOME")) return join(env("XDG_CACHE_HOME")!, "huggingface");
@@ -58,7 +58,7 @@ function folderOf(cache: string, repository: string): string {
   return join(cache, `models--${repository.replaceAll("/", "--")}`);
 }
 
-/** Notes which commit `main` is, as others that use the cache expect. */
+/** Records the commit of `main`, which other users of the cache expect. */
 export async function writeRef(cache: string, repository: string, commit: string): Promise<void> {
   const path = join(folderOf(cache, repository), "refs", "main");
   if (await Deno.readTextFile(path).catch(() => "") === commit) return;
@@ -66,7 +66,7 @@ export async function writeRef(cache: string, repository: string, commit: string
   await writeFileAtomic(path, new TextEncoder().encode(commit));
 }
 
-/** Where a file of a commit goes. */
+/** Returns the paths of a file's blob and of the link to it. */
 function placesOf(
   cache: string,
   repository: string,
@@ -80,7 +80,7 @@ function placesOf(
   };
 }
 
-/** Whether a file is in the cache; then it need not be downloaded. */
+/** Whether a file is in the cache already. */
 export async function isCached(
   cache: string,
   repository: string,
@@ -92,12 +92,12 @@ export async function isCached(
 }
 
 /**
- * Downloads a file, unless it is there, and checks it against the hub's digest.
+ * Downloads a file unless it is in the cache, and checks it against the hub's digest.
  *
  * @returns Its path in the snapshot of the commit.
- * @throws {DownloadError} `wrong-digest`: what arrived was removed; or the hub refuses, or the connection is lost: what
- * arrived is kept, and the next call goes on with it.
- * @throws {FileError} `disk-full`: what arrived is kept; `locked`; `not-writable`; `write-failed`.
+ * @throws {DownloadError} `wrong-digest`: the file was removed; or the hub refuses, or the connection was lost: the
+ * partial file is kept, and the next call continues it.
+ * @throws {FileError} `disk-full`: the partial file is kept; `locked`; `not-writable`; `write-failed`.
  */
 export async function downloadFile(
   hub: Hub,
@@ -108,7 +108,7 @@ export async function downloadFile(
   options: DownloadOptions = {},
 ): Promise<string> {
   const { blob, link } = placesOf(cache, repository, commit, file);
-  // without links, as on some Windows, it is the file itself
+  // where links are not possible, as on some Windows, it is the file itself
   if (await sizeOf(link) === file.size) return link;
   for (const path of [blob, link]) {
     await attempt(path, Deno.mkdir(dirname(path), { recursive: true }));
@@ -122,7 +122,7 @@ export async function downloadFile(
   return link;
 }
 
-/** Brings a partial file up to its size, and checks it. */
+/** Completes a partial file, and checks it. */
 async function fetchInto(
   path: string,
   hub: Hub,
@@ -133,7 +133,8 @@ async function fetchInto(
 ): Promise<void> {
   using file = await attempt(path, Deno.open(path, { read: true, write: true, create: true }));
   if (!await attempt(path, file.tryLock(true))) {
-    const message = `Cannot download ${name}: another process is at it; wait for it to end`;
+    const message =
+      `Cannot download ${name}: another process is downloading it; wait for it to end`;
     throw new FileError("locked", message);
   }
   const open = { path, file, name, size, digest };
@@ -144,7 +145,7 @@ async function fetchInto(
     try {
       for await (const { at, bytes } of hub.read(repository, commit, name, done)) {
         if (at !== done) {
-          // the server does not know ranges
+          // the server does not support ranges
           await restart(open);
           [done, before, hash] = [0, 0, newHash(open)];
         }
@@ -181,12 +182,12 @@ interface Open {
   readonly digest: string;
 }
 
-/** Git puts a header before what it hashes. */
+/** Starts a hash; git hashes a header before the content. */
 function newHash({ digest, size }: Open): Hash {
   return digest.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 }
 
-/** Hashes what is there: the check is of the whole file, also if it came in parts. */
+/** Hashes the bytes on disk: the check covers the whole file, also if it arrives in several calls. */
 async function resume(open: Open, signal?: AbortSignal): Promise<{ done: number; hash: Hash }> {
   const { size } = await attempt(open.path, open.file.stat());
   const hash = newHash(open);
@@ -223,16 +224,16 @@ async function write(
   }
 }
 
-/** What arrived is not the file: it is removed, since nothing can be made of it. */
+/** Removes a file of wrong content, which cannot be continued, and returns the error. */
 async function wrong({ path, file, name }: Open, why: string): Promise<DownloadError> {
-  // Windows removes no open file, and an empty one is as good
+  // Windows does not remove open files; an empty one is as good
   await file.truncate(0).catch(() => {});
   await Deno.remove(path).catch(() => {});
-  const message = `Cannot use ${name}: ${why}; it was removed, run it again to download it anew`;
+  const message = `Cannot use ${name}: ${why}; it was removed; run it again to download it anew`;
   return new DownloadError("wrong-digest", message);
 }
 
-/** A relative link, so that the cache can be moved; Windows makes links for administrators only. */
+/** Links relatively, so that the cache can be moved; Windows lets administrators only make links. */
 async function place(blob: string, path: string): Promise<void> {
   await Deno.remove(path).catch(() => {});
   await Deno.symlink(relative(dirname(path), blob), path)

@@ -1,6 +1,6 @@
 /**
- * Reads the pickles of PyTorch checkpoints without running them: a stack machine of the opcodes
- * that `torch.save` writes, over the names of `pickle_values.ts`. Everything else is refused.
+ * Reads the pickles of PyTorch checkpoints without running them: a stack machine for the opcodes
+ * that `torch.save` writes and the names in `pickle_values.ts`. Everything else is refused.
  *
  * @module
  */
@@ -19,27 +19,27 @@ import {
   Tuple,
 } from "./pickle_values.ts";
 
-/** Values that a pickle may make, and remember: each takes memory. That of 20B has half as many. */
+/** The most values that a pickle may create: each takes memory. A 20B checkpoint has half as many. */
 const VALUE_LIMIT = 2 ** 19;
 
-/** A pickle's value, and where it ended. */
+/** A pickle's value, and where the pickle ends. */
 export interface Unpickled {
-  /** What it holds. */
+  /** The value. */
   readonly value: PickleValue;
-  /** The byte after its last. */
+  /** Offset of the byte after the pickle. */
   readonly end: number;
-  /** The storages it refers to, by key; also those within what is opaque. */
+  /** The storages it refers to, by key, including those inside opaque values. */
   readonly storages: ReadonlyMap<string, StorageRef>;
 }
 
 /**
  * Reads one pickle.
  *
- * @param bytes Bytes that hold it.
- * @param file What error messages call the file.
- * @param start Its first byte.
- * @throws {CheckpointError} `pickle-opcode` or `pickle-global`: one that is not on the allow-list;
- * `pickle-limit`, `pickle-truncated` or `pickle-malformed`. All tell the byte.
+ * @param bytes Bytes that contain it.
+ * @param file The file's name in error messages.
+ * @param start Offset of its first byte.
+ * @throws {CheckpointError} `pickle-opcode` or `pickle-global`: not on the allow-list; `pickle-limit`,
+ * `pickle-truncated` or `pickle-malformed`. Every message gives the byte.
  */
 export function unpickle(bytes: Uint8Array, file: string, start = 0): Unpickled {
   return new Machine(new PickleReader(bytes, file, start)).run();
@@ -170,10 +170,10 @@ class Machine {
 
   #storage(): void {
     const storage = storageOf(this.#pop());
-    if (!storage) throw this.#in.malformed("is no reference to a storage");
+    if (!storage) throw this.#in.malformed("is not a reference to a storage");
     const known = this.#storages.get(storage.key) ?? storage;
     if (known.dtype !== storage.dtype || known.elements !== storage.elements) {
-      throw this.#in.malformed(`tells otherwise of storage ${quote(storage.key)} than before`);
+      throw this.#in.malformed(`describes storage ${quote(storage.key)} differently than before`);
     }
     this.#storages.set(storage.key, known);
     this.#push(storage);
@@ -182,7 +182,7 @@ class Machine {
   #reduce(op: number): void {
     const [args, callee] = [this.#pop(), this.#pop()];
     if (!(callee instanceof Global) || !(args instanceof Tuple)) {
-      throw this.#in.malformed("applies what is no name");
+      throw this.#in.malformed("calls a value that is not a name");
     }
     const allowed = op === OP.REDUCE || callee.use.kind === "opaque";
     const value = allowed ? reduce(callee, args.items) : undefined;
@@ -190,7 +190,7 @@ class Machine {
     this.#push(value);
   }
 
-  /** Sets attributes, such as `_metadata` of a state dict: none matters here. */
+  /** Skips attributes, such as `_metadata` of a state dict: none is needed here. */
   #build(): void {
     this.#pop();
     const target = this.#top();
@@ -201,13 +201,15 @@ class Machine {
 
   #append(values: readonly PickleValue[]): void {
     const list = this.#top();
-    if (!Array.isArray(list)) throw this.#in.malformed("appends to what is no list");
+    if (!Array.isArray(list)) throw this.#in.malformed("appends to a value that is not a list");
     for (const value of values) list.push(value);
   }
 
   #set(items: readonly PickleValue[]): void {
     const dict = this.#top();
-    if (!(dict instanceof Map)) throw this.#in.malformed("sets items of what is no dict");
+    if (!(dict instanceof Map)) {
+      throw this.#in.malformed("sets items of a value that is not a dict");
+    }
     if (items.length % 2) throw this.#in.malformed("has a key without a value");
     for (let i = 0; i < items.length; i += 2) dict.set(items[i]!, items[i + 1]!);
   }
@@ -236,7 +238,7 @@ class Machine {
     this.#stack.push(value);
   }
 
-  /** The top of the stack, which must lie above the last mark. */
+  /** Returns the top of the stack, which must be above the last mark. */
   #top(): PickleValue {
     if (this.#stack.length > (this.#marks.at(-1) ?? 0)) return this.#stack.at(-1)!;
     throw this.#in.malformed("finds the stack empty");

@@ -1,4 +1,4 @@
-/** Every opcode of pickle protocols 0 to 5 by its name in Python's `pickletools`. */
+/** All opcodes of pickle protocols 0 to 5, by their names in Python's `pickletools`. */
 export const OP = {
   MARK: 0x28,
   STOP: 0x2e,
@@ -72,7 +72,7 @@ export const OP = {
 
 const NAMES = new Map<number, string>(Object.entries(OP).map(([name, code]) => [code, name]));
 
-/** The name of an opcode, or its byte if it is none. */
+/** Returns the name of an opcode; its byte if it is not one. */
 export function opcodeName(code: number): string {
   return NAMES.get(code) ?? `0x${code.toString(16).padStart(2, "0")}`;
 }

@@ -1,23 +1,23 @@
-/** The bytes of a pickle: opcodes, their arguments, and refusals that tell where. */
+/** Reads opcodes and arguments from the bytes of a pickle; errors give the byte. */
 import { CheckpointError, formatBytes, quote } from "../../engine/mod.ts";
 import { opcodeName } from "./pickle_opcodes.ts";
 
-/** The largest pickle that is read; that of a 20B training checkpoint has 2 MB. */
+/** The largest pickle that is accepted; a 20B training checkpoint has 2 MB. */
 export const PICKLE_LIMIT = 2 ** 24;
-/** The longest line: a Python name. */
+/** The longest line, which holds a Python name. */
 export const NAME_LIMIT = 256;
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads a pickle from byte to byte. */
+/** A cursor over the bytes of a pickle. */
 export class PickleReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #file: string;
   #at: number;
-  /** Where the present opcode is. */
+  /** Offset of the current opcode. */
   #opAt: number;
 
-  /** Starts at byte `start`; messages call the file `file`. */
+  /** Starts at byte `start`; `file` is the file's name in messages. */
   constructor(bytes: Uint8Array, file: string, start: number) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -25,18 +25,18 @@ export class PickleReader {
     this.#at = this.#opAt = start;
   }
 
-  /** The byte that is next. */
+  /** Offset of the next byte. */
   get at(): number {
     return this.#at;
   }
 
-  /** The next opcode, which later refusals refer to. */
+  /** Reads the next opcode, which later errors refer to. */
   opcode(): number {
     this.#opAt = this.#at;
     return this.u8();
   }
 
-  /** Moves beyond `length` bytes, and returns where they start. */
+  /** Skips `length` bytes, and returns their offset. */
   skip(length: number): number {
     const start = this.#at;
     if (length > this.#bytes.length - start) {
@@ -49,38 +49,38 @@ export class PickleReader {
     return start;
   }
 
-  /** A byte. */
+  /** Reads a byte. */
   u8(): number {
     return this.#view.getUint8(this.skip(1));
   }
 
-  /** A whole number of four bytes. */
+  /** Reads an unsigned integer of 4 bytes. */
   u32(): number {
     return this.#view.getUint32(this.skip(4), true);
   }
 
-  /** A signed whole number of four bytes. */
+  /** Reads a signed integer of 4 bytes. */
   i32(): number {
     return this.#view.getInt32(this.skip(4), true);
   }
 
-  /** A whole number of two bytes. */
+  /** Reads an unsigned integer of 2 bytes. */
   u16(): number {
     return this.#view.getUint16(this.skip(2), true);
   }
 
-  /** A number of eight bytes, big-endian. */
+  /** Reads a double, big-endian. */
   f64(): number {
     return this.#view.getFloat64(this.skip(8));
   }
 
-  /** Bytes as they are. */
+  /** Reads bytes. */
   raw(length: number): Uint8Array {
     const start = this.skip(length);
     return this.#bytes.slice(start, start + length);
   }
 
-  /** UTF-8. */
+  /** Reads UTF-8. */
   text(length: number): string {
     const start = this.skip(length);
     try {
@@ -90,7 +90,7 @@ export class PickleReader {
     }
   }
 
-  /** Text up to the end of the line. */
+  /** Reads text up to the end of the line. */
   line(): string {
     const start = this.#at;
     const length = this.#bytes.subarray(start, start + NAME_LIMIT).indexOf(0x0a);
@@ -100,7 +100,7 @@ export class PickleReader {
     return text;
   }
 
-  /** A whole number of any size. */
+  /** Reads a signed integer of any length. */
   long(length: number): number | bigint {
     let value = 0n;
     const start = this.skip(length);
@@ -110,12 +110,12 @@ export class PickleReader {
     return Number.isSafeInteger(small) ? small : value;
   }
 
-  /** The error of an opcode that cannot be. */
+  /** Returns the error for a malformed opcode. */
   malformed(why: string): CheckpointError {
     return this.refuse("malformed", `pickle opcode ${opcodeName(this.#bytes[this.#opAt]!)}`, why);
   }
 
-  /** The error of what is not read, at the present opcode. */
+  /** Returns the error for anything that is refused at the current opcode. */
   refuse(code: string, what: string, why: string): CheckpointError {
     const message = `Cannot read ${quote(this.#file)}: ${what} at byte ${this.#opAt} ${why}`;
     return new CheckpointError(`pickle-${code}`, message);

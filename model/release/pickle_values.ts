@@ -1,6 +1,6 @@
 /**
- * What a PyTorch checkpoint may hold: the allow-list of Python names, and what stands for them
- * here. Nothing of a file is ever called; a name that is not listed is refused.
+ * The values that a PyTorch checkpoint may hold: the allow-list of Python names, and their
+ * counterparts here. No code of a file is ever called; a name that is not listed is refused.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export type PickleValue =
 
 /** A tuple, which unlike a list cannot change. */
 export class Tuple {
-  /** Holds `items`. */
+  /** Makes a tuple. */
   constructor(
     /** The values. */
     readonly items: readonly PickleValue[],
@@ -34,46 +34,46 @@ export class Tuple {
 
 /** A Python name of the allow-list. */
 export class Global {
-  /** Stands for `name`. */
+  /** Makes a reference to `name`. */
   constructor(
-    /** Such as `torch._utils._rebuild_tensor_v2`. */
+    /** The full name, such as `torch._utils._rebuild_tensor_v2`. */
     readonly name: string,
-    /** What it means here. */
+    /** Its meaning here. */
     readonly use: Use,
   ) {}
 }
 
-/** Something harmless whose content is of no interest, such as the arguments of a training run. */
+/** A harmless value whose content is not needed, such as the arguments of a training run. */
 export class Opaque {}
 
-/** Numbers that lie outside the pickle. */
+/** A storage: numbers outside the pickle. */
 export interface StorageRef {
   /** Its name in the file. */
   readonly key: string;
-  /** Type of its numbers. */
+  /** Type of the numbers. */
   readonly dtype: Dtype;
-  /** How many they are. */
+  /** Number of elements. */
   readonly elements: number;
-  /** Where a view into it begins, in elements; 0 in all but old files. */
+  /** Offset of a view into it, in elements; 0 except in old files. */
   readonly viewOffset: number;
 }
 
 /** A tensor: a view of a storage. */
 export class TensorRef {
-  /** Views `storage`. */
+  /** Makes a view of `storage`. */
   constructor(
-    /** Where its numbers are. */
+    /** The storage of its numbers. */
     readonly storage: StorageRef,
-    /** First element. */
+    /** Offset of the first element. */
     readonly offset: number,
     /** Sizes of the dimensions. */
     readonly shape: readonly number[],
-    /** Elements from one index of a dimension to the next. */
+    /** Distance in elements between neighbouring indices, per dimension. */
     readonly strides: readonly number[],
   ) {}
 }
 
-/** What a name of the allow-list means when a pickle "calls" it. */
+/** The meaning of a name on the allow-list when a pickle "calls" it. */
 export type Use =
   | { readonly kind: "dict" | "tensor" | "parameter" | "tuple" | "opaque" }
   | { readonly kind: "storage"; readonly dtype: Dtype };
@@ -118,13 +118,13 @@ const GLOBALS: ReadonlyMap<string, Use> = new Map<string, Use>([
   ]),
 ]);
 
-/** What a Python name stands for, or `undefined` if it is not on the allow-list. */
+/** Returns the meaning of a Python name; `undefined` if it is not on the allow-list. */
 export function findGlobal(name: string): Global | undefined {
   const use = GLOBALS.get(name);
   return use && new Global(name, use);
 }
 
-/** What comes of applying a name to arguments, or `undefined` if it takes none such. */
+/** Returns the result of calling a name with arguments; `undefined` if it does not accept them. */
 export function reduce({ use }: Global, args: readonly PickleValue[]): PickleValue | undefined {
   switch (use.kind) {
     case "dict":
@@ -154,8 +154,8 @@ function rebuildTensor(
 }
 
 /**
- * Reads a persistent id, the only kind that checkpoints have:
- * `("storage", type, key, location, elements)`, and in old files `(key, offset, elements)` of a view.
+ * Reads a persistent id of the only kind in checkpoints:
+ * `("storage", type, key, location, elements)`, in old files with `(key, offset, elements)` of a view.
  */
 export function storageOf(id: PickleValue): StorageRef | undefined {
   if (!(id instanceof Tuple)) return undefined;

@@ -1,9 +1,9 @@
 /**
- * Brings the files of a published model from the Hugging Face hub.
+ * Downloads the files of a published model from the Hugging Face hub.
  *
- * Tested against a mock hub on 127.0.0.1 (tests/model/release/hub_test.ts, tests/commands/pull_test.ts): redirects to storage of
- * another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The real hub could not be
- * reached where this was written; what it answers was taken from the sources of `@huggingface/hub`.
+ * Tested against a mock hub on 127.0.0.1 only (tests/model/release/hub_test.ts, tests/commands/pull_test.ts): redirects
+ * to another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The mock's answers follow
+ * the sources of `@huggingface/hub`.
  *
  * @module
  */
@@ -22,30 +22,30 @@ export interface PullOptions extends DownloadOptions {
   readonly onPlan?: (plan: PullPlan) => void;
 }
 
-/** What a model takes. */
+/** Size of a model's download. */
 export interface PullPlan {
-  /** Files of the model. */
+  /** Number of files. */
   readonly files: number;
-  /** Their bytes. */
+  /** Bytes of all files. */
   readonly bytes: number;
-  /** Bytes of those that are not in the cache. */
+  /** Bytes of the files that are not in the cache. */
   readonly missing: number;
 }
 
-/** A file and where it is had. */
+/** A file, and the commit of the repository that has it. */
 interface Wanted {
   readonly repository: string;
   readonly commit: string;
   readonly file: HubFile;
 }
 
-/** Names of shards: files beside their index. */
+/** Names of shards, which are in the same folder as their index. */
 const SHARD = /^[\w][\w.-]*\.safetensors$/;
 
 /**
- * The transformer's file on the hub.
+ * Returns the transformer's file on the hub.
  *
- * @throws {InputError} `unpublished`: says which have.
+ * @throws {InputError} `unpublished`: the message lists the models that were published.
  */
 export function publishedFile(preset: Preset): string {
   if (preset.file !== null) return preset.file;
@@ -53,16 +53,16 @@ export function publishedFile(preset: Preset): string {
     .map(({ name }) => name.replace("infinity-", ""));
   throw new InputError(
     "unpublished",
-    `Cannot pull ${preset.name}: it was never published; there are ${names.join(", ")}`,
+    `Cannot pull ${preset.name}: it was never published; published models are ${names.join(", ")}`,
   );
 }
 
 /**
- * Downloads the files of a model: transformer, VAE, text encoder and tokenizer. Everything is asked for before the
- * first large file, so that what is refused is refused at once.
+ * Downloads the files of a model: transformer, VAE, text encoder and tokenizer. Looks all of them up before the first
+ * large file, so that a refusal comes at once.
  *
  * @param cache The folder of the hub's cache.
- * @returns Where the files are.
+ * @returns Paths of the files.
  * @throws {InputError} `unpublished`.
  * @throws {DownloadError} See {@linkcode downloadFile}.
  * @throws {FileError} See {@linkcode downloadFile}.
@@ -108,7 +108,7 @@ export async function pullRelease(
   };
 }
 
-/** Looks files up at what `main` is now. */
+/** Looks files up at the current commit of `main`. */
 async function ask(
   hub: Hub,
   cache: string,
@@ -133,7 +133,7 @@ function absent(hub: Hub, path: string, repository: string): DownloadError {
   return new DownloadError("not-found", message);
 }
 
-/** The shards that an index names; none of other files. */
+/** Returns the shards that an index names; none for other files. */
 async function shardsOf(
   hub: Hub,
   index: Wanted,
@@ -159,7 +159,7 @@ function shardNames(json: string, path: string): string[] {
     if (names.length && names.every((name) => SHARD.test(name))) return names;
     throw new BitwiseError("bad-index", "no shards");
   } catch (cause) {
-    const message = `Cannot use ${path}: ${basename(path)} must list shards that lie beside it`;
+    const message = `Cannot use ${path}: ${basename(path)} must list shards in its own folder`;
     throw new DownloadError("bad-index", message, { cause });
   }
 }

@@ -1,39 +1,39 @@
 /**
- * Reads strided views of a storage (transposed, expanded, cut out) in the order of their
- * elements, in bounded pieces.
+ * Reads strided views of a storage (transposed, expanded or sliced) in the order of their elements,
+ * in bounded pieces.
  *
  * @module
  */
 
 import { type ByteSource, readExactly } from "../../engine/mod.ts";
 
-/** The most that one read takes, in bytes. */
+/** The most bytes per read. */
 const PIECE_BYTES = 2 ** 25;
 
 /** A dimension of a view. */
 interface Dim {
   readonly count: number;
-  /** Elements of the storage from one index to the next. */
+  /** Distance in the storage between neighbouring indices, in elements. */
   readonly stride: number;
-  /** Elements of the output from one index to the next. */
+  /** Distance in the output between neighbouring indices, in elements. */
   readonly step: number;
 }
 
-/** A view of numbers that lie in a source one after the other. */
+/** A view of numbers that are contiguous in a source. */
 export interface View {
-  /** Where they are. */
+  /** The source of the numbers. */
   readonly source: ByteSource;
-  /** The byte of the view's first element. */
+  /** Offset of the view's first element, in bytes. */
   readonly start: number;
   /** Bytes of an element: 1, 2, 4 or 8. */
   readonly itemBytes: number;
   /** Sizes of the dimensions, outermost first. */
   readonly shape: readonly number[];
-  /** Elements from one index of a dimension to the next. */
+  /** Distance in elements between neighbouring indices, per dimension. */
   readonly strides: readonly number[];
 }
 
-/** Merges dimensions that lie one after the other, and drops those of one index. */
+/** Merges contiguous dimensions, and drops those of size 1. */
 function merge({ shape, strides }: View): Dim[] {
   const dims: Dim[] = [];
   let step = 1;
@@ -48,13 +48,13 @@ function merge({ shape, strides }: View): Dim[] {
   return dims;
 }
 
-/** Elements of the storage between the first and the last of a box, both included. */
+/** Counts the elements of the storage from the first to the last of a box, both included. */
 function spanOf(dims: readonly Dim[]): number {
   return dims.reduce((span, { count, stride }) => span + (count - 1) * stride, 1);
 }
 
 /**
- * The elements that a view needs of its storage, from its first one on.
+ * Counts the elements of the storage that a view spans, from its first one.
  *
  * @returns 0 if the view is empty.
  */
@@ -66,7 +66,7 @@ export function viewSpan(shape: readonly number[], strides: readonly number[]): 
 /**
  * Reads the bytes of elements `from` to `to` of a view.
  *
- * @param maxBytes The most that one read takes.
+ * @param maxBytes The most bytes per read.
  */
 export async function readStrided(
   view: View,
@@ -95,15 +95,15 @@ export async function readStrided(
 }
 
 interface Box {
-  /** Its first element in the storage. */
+  /** Offset of its first element in the storage. */
   readonly position: number;
   readonly box: readonly Dim[];
 }
 
-/** Cuts a range of elements into boxes, in their order. */
+/** Cuts a range of elements into boxes, in order. */
 function* boxes(dims: readonly Dim[], from: number, to: number, position = 0): Generator<Box> {
   const [{ stride, step }, ...inner] = dims as [Dim, ...Dim[]];
-  // rows of the inner dimensions: a part of one, whole ones, a part of one
+  // rows of the inner dimensions: the end of one, complete ones, the beginning of one
   const first = Math.floor(from / step);
   const last = Math.floor(to / step);
   const [head, tail] = [from - first * step, to - last * step];
@@ -118,11 +118,11 @@ function* boxes(dims: readonly Dim[], from: number, to: number, position = 0): G
 }
 
 interface Piece extends Box {
-  /** Its first element in the output of the box. */
+  /** Offset of its first element in the output of the box. */
   readonly out: number;
 }
 
-/** Cuts a box along its longest strides until each piece spans few enough elements. */
+/** Cuts a box along its longest strides until every piece spans few enough elements. */
 function* pieces(box: readonly Dim[], position: number, limit: number, out = 0): Generator<Piece> {
   if (spanOf(box) <= limit) return yield { position, box, out };
   const longest = Math.max(...box.map(({ stride }) => stride));
@@ -138,7 +138,7 @@ function* pieces(box: readonly Dim[], position: number, limit: number, out = 0):
 
 type Words = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
 
-/** Whole elements, so that no bit of a NaN is lost. */
+/** Copies elements as integers, so that the bits of NaNs survive. */
 function words(bytes: Uint8Array<ArrayBuffer>, itemBytes: number): Words {
   const kind = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[itemBytes]!;
   return new kind(bytes.buffer, bytes.byteOffset, bytes.length / itemBytes);

@@ -26,15 +26,15 @@ import { readSavedObject } from "./torch_storages.ts";
 const DEPTH_LIMIT = 64;
 const VISIT_LIMIT = 2 ** 19;
 const NAME_LIMIT = 512;
-/** The most that is read as one array, as for Safetensors. */
+/** The largest tensor that is read as one array, as for Safetensors. */
 const READ_LIMIT = 2 ** 31;
-/** Views may repeat a file's numbers; beyond this many times it is a trap. */
+/** Views may repeat a file's numbers, but not more often than this: the file would be a trap. */
 const REPEAT_LIMIT = 8;
 
 /**
- * Opens a checkpoint: reads its pickle, and nothing of its tensors. Tensors in dicts and lists are
- * named by their keys with dots between, such as `trainer.gpt_fsdp.head.weight`. The result owns
- * the source, and closes it if the file is refused.
+ * Opens a checkpoint: reads its pickle, but no tensor. Tensors in dicts and lists are named by their
+ * keys, joined by dots, such as `trainer.gpt_fsdp.head.weight`. Takes ownership of the source, and
+ * closes it if the file is refused.
  *
  * @example
  * ```ts ignore
@@ -42,7 +42,7 @@ const REPEAT_LIMIT = 8;
  * for await (const { bytes } of file.chunks("head.weight")) await target.write(bytes);
  * ```
  *
- * @throws {CheckpointError} It is no checkpoint, broken, or holds more than tensors and plain
+ * @throws {CheckpointError} It is not a checkpoint, is malformed, or holds more than tensors and plain
  * values; the code says which.
  */
 export async function openTorchCheckpoint(source: ByteSource): Promise<TensorFile> {
@@ -57,7 +57,9 @@ export async function openTorchCheckpoint(source: ByteSource): Promise<TensorFil
       const info = describe(name, tensor, source, starts.get(tensor.storage.key)!);
       total += info.byteLength;
       if (total > REPEAT_LIMIT * source.size) {
-        const detail = `its tensors have ${formatBytes(total)}, itself ${formatBytes(source.size)}`;
+        const detail = `its tensors have ${formatBytes(total)}, the file ${
+          formatBytes(source.size)
+        }`;
         throw refuse(source.name, "too-large", detail);
       }
       tensors.set(name, info);
@@ -119,7 +121,7 @@ class TorchCheckpoint implements TensorFile {
   }
 }
 
-/** Finds the tensors in dicts and lists, without recursion: a file may nest as deep as it likes. */
+/** Finds the tensors in dicts and lists, without recursion: a file may be nested very deeply. */
 function* flatten(root: PickleValue, file: string): Generator<[string, TensorRef]> {
   const pending: { name: string; value: PickleValue; depth: number }[] = [
     { name: "", value: root, depth: 0 },
@@ -140,7 +142,7 @@ function* flatten(root: PickleValue, file: string): Generator<[string, TensorRef
     const entries = entriesOf(value);
     visited += entries.length;
     if (visited > VISIT_LIMIT) {
-      throw refuse(file, "nesting", "its dicts hold too much, or each other");
+      throw refuse(file, "nesting", "its dicts hold too many values, or contain each other");
     }
     for (const [key, inner] of entries.reverse()) {
       pending.push({ name: name ? `${name}.${key}` : key, value: inner, depth: depth + 1 });
@@ -148,7 +150,7 @@ function* flatten(root: PickleValue, file: string): Generator<[string, TensorRef
   }
 }
 
-/** The members of a container that may themselves hold tensors. */
+/** Lists the members of a container that may hold tensors. */
 function entriesOf(value: PickleValue): [string, PickleValue][] {
   const entries: [PickleValue, PickleValue][] = value instanceof Map
     ? [...value]
@@ -173,7 +175,7 @@ function describe(
 ): TensorInfo {
   const elements = countElements(shape);
   const itemBytes = dtypeBytes(storage.dtype);
-  // what is no safe number compares as too large
+  // an unsafe integer compares as too large
   const fits = elements !== undefined && offset + viewSpan(shape, strides) <= storage.elements;
   if (!fits) {
     const detail = `tensor ${quote(name)} [${shape}] reaches beyond its storage`;
@@ -186,7 +188,7 @@ function describe(
   return { name, dtype: storage.dtype, shape, offset: 0, byteLength, elements, source };
 }
 
-/** The bytes of a view in the order of its elements, as if they lay so in a file. */
+/** Presents a view as a source of bytes in the order of its elements. */
 function viewSource(view: View, size: number): ByteSource {
   const { source: { name }, itemBytes } = view;
   return {

@@ -1,5 +1,5 @@
 /**
- * The two containers of `torch.save`: the zip archive, and the sequence of pickles before it
+ * Reads the two containers of `torch.save`: the zip archive, and the older sequence of pickles
  * (`_use_new_zipfile_serialization=False`).
  *
  * @module
@@ -20,16 +20,16 @@ import { TorchZip } from "./torch_zip.ts";
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_VERSION = 1001;
 
-/** The object that was saved, and where its numbers are. */
+/** The object that was saved, and the offsets of its numbers. */
 export interface SavedObject {
-  /** The object. */
+  /** The saved object. */
   readonly value: PickleValue;
-  /** The first byte of each storage by key; its numbers lie in the file one after the other. */
+  /** Offset of each storage by key; its numbers are contiguous in the file. */
   readonly starts: ReadonlyMap<string, number>;
 }
 
 /**
- * Reads all of a checkpoint but its tensors' numbers.
+ * Reads a checkpoint except the numbers of its tensors.
  *
  * @throws {CheckpointError} A code of the zip reader or the unpickler, or `not-a-checkpoint`,
  * `big-endian`, `storage-missing`, `storage-size`.
@@ -65,7 +65,9 @@ async function readZip(source: ByteSource): Promise<SavedObject> {
     const entry = zip.entries.get(name);
     if (!entry) throw missing(source, key);
     if (entry.size !== elements * dtypeBytes(dtype)) {
-      const detail = `${quote(name)} has ${entry.size} bytes, but ${elements} ${dtype} are told of`;
+      const detail = `${
+        quote(name)
+      } has ${entry.size} bytes, not the ${elements} ${dtype} that its pickle declares`;
       throw refuse(source, "storage-size", detail);
     }
     starts.set(key, await zip.locate(name));
@@ -73,7 +75,7 @@ async function readZip(source: ByteSource): Promise<SavedObject> {
   return { value, starts };
 }
 
-/** Five pickles (magic, version, system, object, keys of the storages), then the storages. */
+/** Reads the older format: five pickles (magic, version, system, object, storage keys), then the storages. */
 async function readLegacy(source: ByteSource): Promise<SavedObject> {
   const bytes = await readBytes(source, 0, Math.min(source.size, PICKLE_LIMIT));
   if (bytes[0] !== 0x80) {
@@ -87,23 +89,29 @@ async function readLegacy(source: ByteSource): Promise<SavedObject> {
     return read;
   };
   if (next().value !== LEGACY_MAGIC || next().value !== LEGACY_VERSION) {
-    throw refuse(source, "not-a-checkpoint", "it is a pickle, but not one of PyTorch");
+    throw refuse(source, "not-a-checkpoint", "it is a pickle, but not PyTorch's");
   }
   const system = next().value;
   if (!(system instanceof Map) || system.get("little_endian") !== true) throw bigEndian(source);
   const { value, storages } = next();
   const keys = next().value;
   const starts = new Map<string, number>();
-  // each is found by way of all before it
+  // each storage follows the one before
   for (const key of Array.isArray(keys) ? keys : []) {
     const storage = typeof key === "string" ? storages.get(key) : undefined;
     if (!storage || starts.has(storage.key)) {
-      throw refuse(source, "not-a-checkpoint", "its storages are not those of its object");
+      throw refuse(
+        source,
+        "not-a-checkpoint",
+        "its storages differ from those that its object uses",
+      );
     }
     const count = new DataView((await readBytes(source, at, 8)).buffer).getBigInt64(0, true);
     const end = at + 8 + storage.elements * dtypeBytes(storage.dtype);
     if (count !== BigInt(storage.elements) || end > source.size) {
-      const detail = `storage ${quote(storage.key)} is not as long as told; is the file whole?`;
+      const detail = `storage ${
+        quote(storage.key)
+      } is shorter than declared; is the file complete?`;
       throw refuse(source, "storage-size", detail);
     }
     starts.set(storage.key, at + 8);
@@ -120,7 +128,7 @@ async function readBytes(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = offset + length <= source.size ? await source.read(offset, length) : undefined;
   if (bytes?.length === length) return bytes;
-  throw refuse(source, "storage-size", `it ends before byte ${offset + length}; is it whole?`);
+  throw refuse(source, "storage-size", `it ends before byte ${offset + length}; is it complete?`);
 }
 
 function missing(source: ByteSource, key: string): CheckpointError {
@@ -128,7 +136,7 @@ function missing(source: ByteSource, key: string): CheckpointError {
 }
 
 function bigEndian(source: ByteSource): CheckpointError {
-  const detail = "it is of a big-endian machine; save it again on a little-endian one";
+  const detail = "it was saved on a big-endian machine; save it again on a little-endian one";
   return refuse(source, "big-endian", detail);
 }
 

@@ -1,13 +1,13 @@
 /**
- * Reads the zip archives of `torch.save`: stored entries only, with zip64 for what is beyond
- * 4 GB. Nothing is unpacked; an entry is a range of the file.
+ * Reads the zip archives of `torch.save`: stored entries only, with zip64 beyond 4 GB. Nothing is
+ * unpacked; an entry is a range of the file.
  *
  * @module
  */
 
 import { type ByteSource, CheckpointError, formatBytes, quote } from "../../engine/mod.ts";
 
-/** A directory of a thousand tensors has 0.1 MB. */
+/** The largest directory; one of a thousand tensors has 0.1 MB. */
 const DIRECTORY_LIMIT = 2 ** 24;
 const LOCAL_HEADER = 30;
 
@@ -15,14 +15,14 @@ const LOCAL_HEADER = 30;
 export interface ZipEntry {
   /** Its name, such as `archive/data/0`. */
   readonly name: string;
-  /** Its bytes. */
+  /** Its size in bytes. */
   readonly size: number;
 }
 
 interface Entry extends ZipEntry {
-  /** Where its local header is. */
+  /** Offset of its local header. */
   readonly header: number;
-  /** The local header of the next, or the directory: it must end before. */
+  /** Offset of the next local header or of the directory: the entry must end before. */
   readonly limit: number;
 }
 
@@ -37,7 +37,7 @@ export class TorchZip {
   }
 
   /**
-   * Reads the directory of an archive, and nothing else.
+   * Reads the directory of an archive only.
    *
    * @throws {CheckpointError} `zip-malformed`, `zip-truncated`, `zip-limit`, `zip-compressed`,
    * `zip-encrypted`, `zip-unsafe-name` or `zip-overlap`.
@@ -57,7 +57,7 @@ export class TorchZip {
     const entries = new Map<string, Entry>();
     for (const [i, { name, size, header }] of found.entries()) {
       const limit = found[i + 1]?.header ?? offset;
-      // its local header repeats the name
+      // the local header repeats the name
       if (header + LOCAL_HEADER + size > limit) {
         throw refuse(source, "overlap", `entry ${quote(name)} overlaps what follows it`);
       }
@@ -69,15 +69,15 @@ export class TorchZip {
     return new TorchZip(source, entries);
   }
 
-  /** The entries by name, in the order of their bytes. */
+  /** The entries by name, in the order of their offsets. */
   get entries(): ReadonlyMap<string, ZipEntry> {
     return this.#entries;
   }
 
   /**
-   * Finds where the bytes of an entry begin.
+   * Returns the offset of an entry's bytes.
    *
-   * @throws {CheckpointError} `zip-malformed`: its own header tells otherwise than the directory.
+   * @throws {CheckpointError} `zip-malformed`: the local header contradicts the directory.
    */
   async locate(name: string): Promise<number> {
     const { header, size, limit } = this.#entries.get(name)!;
@@ -85,7 +85,11 @@ export class TorchZip {
     const start = header + LOCAL_HEADER + view.getUint16(26, true) + view.getUint16(28, true);
     const stored = view.getUint32(0, true) === 0x04034b50 && view.getUint16(8, true) === 0;
     if (stored && start + size <= limit) return start;
-    throw refuse(this.#source, "malformed", `the header of entry ${quote(name)} is not its own`);
+    throw refuse(
+      this.#source,
+      "malformed",
+      `the header of entry ${quote(name)} contradicts the directory`,
+    );
   }
 }
 
@@ -163,18 +167,18 @@ function parseDirectory(source: ByteSource, view: DataView, count: number): Omit
       throw refuse(source, "encrypted", `entry ${quote(name)} is encrypted`);
     }
     if (method !== 0 || packed !== size) {
-      const advice = "PyTorch stores them as they are; unpack the archive, and zip it with -0";
+      const advice = "PyTorch stores entries uncompressed; unpack the archive, and zip it with -0";
       throw refuse(source, "compressed", `entry ${quote(name)} is compressed; ${advice}`);
     }
     entries.push({ name, size, header });
     at = next;
   }
   if (entries.length === count) return entries;
-  const detail = `the zip archive has ${entries.length} entries, its end tells of ${count}`;
+  const detail = `the zip archive has ${entries.length} entries, its end record says ${count}`;
   throw refuse(source, "malformed", detail);
 }
 
-/** Replaces fields that are all ones by those of the zip64 extra field. */
+/** Replaces fields of all ones with those of the zip64 extra field. */
 function readWide(extra: DataView, fields: readonly number[]): number[] | undefined {
   if (!fields.includes(0xffffffff)) return [...fields];
   for (let at = 0; at + 4 <= extra.byteLength;) {
@@ -199,7 +203,7 @@ function readWide(extra: DataView, fields: readonly number[]): number[] | undefi
 function readName(source: ByteSource, bytes: Uint8Array): string {
   const name = new TextDecoder().decode(bytes);
   const parts = name.split("/");
-  // deno-lint-ignore no-control-regex -- they have no place in a name
+  // deno-lint-ignore no-control-regex -- names must not contain them
   const plain = !/[\x00-\x1f\\:\ufffd]/.test(name);
   if (plain && parts.every((part) => part && part !== "." && part !== "..")) return name;
   throw refuse(source, "unsafe-name", `the zip archive has an entry named ${quote(name)}`);
@@ -209,7 +213,7 @@ function bytesAt(view: DataView, at: number, length: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + at, length);
 }
 
-/** A number that no file reaches is infinite, so that every check fails. */
+/** Returns infinity for a number beyond any file, so that every check fails. */
 function u64(view: DataView, at: number): number {
   const value = Number(view.getBigUint64(at, true));
   return Number.isSafeInteger(value) ? value : Infinity;
@@ -221,7 +225,11 @@ async function readView(source: ByteSource, offset: number, length: number): Pro
   }
   const bytes = await source.read(offset, length);
   if (bytes.length === length) return new DataView(bytes.buffer, bytes.byteOffset, length);
-  throw refuse(source, "truncated", `it gave ${bytes.length} of ${length} bytes; did it change?`);
+  throw refuse(
+    source,
+    "truncated",
+    `it returned ${bytes.length} of ${length} bytes; did the file change?`,
+  );
 }
 
 function refuse(source: ByteSource, code: string, detail: string): CheckpointError {

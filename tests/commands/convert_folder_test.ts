@@ -24,7 +24,7 @@ Deno.test("convert DIR says which model it takes DIR for, and what it lacks", ()
     await fails(
       [],
       1,
-      "of VAEs it has infinity_vae_d32.pth, infinity-2b needs infinity_vae_d32reg",
+      "its VAEs are infinity_vae_d32.pth, infinity-2b needs infinity_vae_d32reg",
     );
     await Deno.rename(
       join(weights, "infinity_vae_d32.pth"),

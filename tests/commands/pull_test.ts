@@ -117,10 +117,14 @@ Deno.test("pull refuses before it downloads", () =>
       assertStringIncludes(error.message, message);
       assert(hub.asked.every(({ path }) => path.endsWith(".json")));
     };
-    await fails("unpublished", "Cannot pull tiny: it was never published; there are 125m, 2b, 8b", {
-      ...TINY,
-      file: null,
-    });
+    await fails(
+      "unpublished",
+      "Cannot pull tiny: it was never published; published models are 125m, 2b, 8b",
+      {
+        ...TINY,
+        file: null,
+      },
+    );
     const file = (path: string, repository: string) => `Cannot download ${path} of ${repository}: `;
     const missing = { [REPOSITORY]: { "infinity_vae_d16.pth": undefined } };
     await fails("not-found", file("infinity_vae_d16.pth", REPOSITORY), TINY, missing);
@@ -130,7 +134,7 @@ Deno.test("pull refuses before it downloads", () =>
     for (const name of ["../x.safetensors", "/x.safetensors", "x.py", 1]) {
       const index = JSON.stringify({ weight_map: { a: name } });
       const change = { [TEXT_ENCODER.repository]: { [TEXT_ENCODER.weights]: index } };
-      await fails("bad-index", "must list shards that lie beside it", TINY, change);
+      await fails("bad-index", "must list shards in its own folder", TINY, change);
     }
     await Deno.mkdir(join(folder, "tiny"));
     await Deno.writeTextFile(join(folder, "tiny", "diary.txt"), "");

@@ -123,7 +123,7 @@ Deno.test("convertFile() writes q8_0 and q4_0 blocks with their scales, and the 
       await assertRejects(
         () => convertFile(to, again, { type: "f16" }),
         CheckpointError,
-        `b.safetensors" to f16: it is in ${type} already; convert what it was made of`,
+        `b.safetensors" to f16: it is in ${type} already; convert the original`,
       );
     }
   });

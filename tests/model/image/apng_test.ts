@@ -12,7 +12,7 @@ interface Chunk {
   view: DataView;
 }
 
-/** A reader that shares nothing with the code under test but the CRC of node:zlib. */
+/** A reader that shares only node:zlib's CRC with the code under test. */
 function walk(file: Uint8Array): Chunk[] {
   assertEquals([...file.subarray(0, 8)], SIGNATURE);
   const whole = new DataView(file.buffer, file.byteOffset, file.byteLength);
@@ -29,7 +29,7 @@ function walk(file: Uint8Array): Chunk[] {
   return found;
 }
 
-/** The file of one frame: header, its compressed pixels, end. */
+/** Makes a PNG of one frame: header, compressed pixels, end. */
 function still(header: Uint8Array, pixels: Uint8Array): Uint8Array {
   const word = (n: number) => [n >>> 24, n >>> 16, n >>> 8, n].map((b) => b & 255);
   const framed = (type: string, data: Uint8Array) => {
@@ -52,7 +52,7 @@ function noise(width: number, height: number, seed: number, alpha?: number): Ima
   return { width, height, rgba };
 }
 
-Deno.test("encodeApng() stores every frame, its size and its delay", () => {
+Deno.test("encodeApng() stores every frame with its size and delay, and the last one as the default image", () => {
   for (const [width, height, count] of [[1, 1, 1], [7, 3, 2], [33, 64, 5]] as const) {
     for (const alpha of [255, undefined]) {
       const frames = Array.from({ length: count }, (_, i) => noise(width, height, i, alpha));
@@ -68,7 +68,7 @@ Deno.test("encodeApng() stores every frame, its size and its delay", () => {
       const [header, animation] = chunks as [Chunk, Chunk];
       assertEquals([header.view.getUint32(0), header.view.getUint32(4)], [width, height]);
       assertEquals(header.data[9], alpha === 255 ? 2 : 6);
-      assertEquals([...animation.data], [0, 0, 0, count, 0, 0, 0, 0]); // no number of plays
+      assertEquals([...animation.data], [0, 0, 0, count, 0, 0, 0, 0]); // endless
 
       const numbered = chunks.filter(({ type }) => type === "fcTL" || type === "fdAT");
       assertEquals(numbered.map(({ view }) => view.getUint32(0)), [...numbered.keys()]);
@@ -77,7 +77,7 @@ Deno.test("encodeApng() stores every frame, its size and its delay", () => {
         assertEquals(data.length, 26);
         assertEquals([4, 8, 12, 16].map((at) => view.getUint32(at)), [width, height, 0, 0]);
         assertEquals([view.getUint16(20), view.getUint16(22)], [delays[i], 1000]);
-        assertEquals([data[24], data[25]], [0, 0]); // disposes of nothing, blends nothing
+        assertEquals([data[24], data[25]], [0, 0]); // no disposal, no blending
       }
       const pixels = chunks.filter(({ type }) => type === "fdAT").map(({ data }) =>
         data.subarray(4)
@@ -88,7 +88,7 @@ Deno.test("encodeApng() stores every frame, its size and its delay", () => {
   }
 });
 
-Deno.test("encodeApng() stores alpha in all frames where one has it", () => {
+Deno.test("encodeApng() stores alpha in all frames if one has it", () => {
   for (const clear of [0, 1, 2]) {
     const frames = [0, 1, 2].map((i) => noise(4, 4, i, i === clear ? undefined : 255));
     const chunks = walk(encodeApng(frames, [1, 2, 3]));

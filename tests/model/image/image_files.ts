@@ -1,4 +1,4 @@
-// Images that Pillow 9.4 wrote, and what it made of them.
+// Images that Pillow 9.4 wrote, and what it decoded from them.
 
 import type { Image } from "../../../model/image/png.ts";
 
@@ -7,10 +7,10 @@ function bytes(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64.replaceAll(/\s/g, "")), (char) => char.charCodeAt(0));
 }
 
-/** The size of the images below, where not said otherwise. */
+/** The size of the images below, unless stated otherwise. */
 export const [WIDTH, HEIGHT] = [19, 11];
 
-/** An image by formula: RGBA, each modulo 256. */
+/** An image computed by a formula: RGBA, each modulo 256. */
 export function paint(
   width: number,
   height: number,
@@ -20,7 +20,7 @@ export function paint(
   return new Uint8Array(places.flatMap((i) => pixel(i % width, Math.floor(i / width))));
 }
 
-/** What Pillow was given. */
+/** The image that Pillow encoded. */
 export const PIXELS = paint(WIDTH, HEIGHT, (x, y) => [
   x * 13 + y * 7,
   Math.floor(x * x / 2) + 3 * y,
@@ -75,7 +75,7 @@ export const JPEG_GREY = bytes(`
   PwWumPzj/9k=
 `);
 
-/** What Pillow decodes `JPEG_GREY` to: one byte a pixel. */
+/** What Pillow decodes `JPEG_GREY` to: one byte per pixel. */
 export const JPEG_GREY_PIXELS = bytes(`
   AA0aJjVBTVtodoKOnam1xM3o5gcVIS08SFVjb32KlqWwvcvW4vENGyg0Q09baXaEkJyrt8PR2fH1FCIuOklVYnB8ipejsb
   3K2OT6/xwqN0NSXWp4hZOfq7rG0uDt6QQjMT1JWGRwf4uZprHAzNnn8xMKKTdEUF9qd4WRoKy4x9Pf7foAFjE/S1dmcn6M
@@ -118,7 +118,7 @@ export const WEBP_ALPHA = bytes(`
   qf/nv+6+n/4voLwHHz/jiFfA/0X/cOf02b9MWAAAA=
 `);
 
-/** A lossless WebP with alpha, each pixel kept. */
+/** A lossless WebP with alpha. */
 export const WEBP_LOSSLESS = bytes(`
   UklGRpgAAABXRUJQVlA4TIwAAAAvEoACEAmAIAb8D5uI6H9qoSBtA2bPv+IyHcMf/Q/sQcTAoJEkRX33zOBfLv8b6GXcto
   3kFOd+aZcg2xavpznjNpIUB2sZ6rXHYDZtG2VK2kvwQJmjZYw62kb7GGN0jrFG92bxLOBB/sPjPagMkP8OBOG6LdBgAUzw
@@ -140,7 +140,7 @@ export const PNG_ANIMATED = bytes(`
   GqcT6yAAAAAElFTkSuQmCC
 `);
 
-/** A grey PNG of 16 bits a pixel. */
+/** A grey PNG of 16 bits per pixel. */
 export const PNG_16 = bytes(`
   iVBORw0KGgoAAAANSUhEUgAAABMAAAALEAAAAADoLjWlAAAAFklEQVR42mNkYOAlAjCxEwVGldFUGQDpqAxOfXwjpQAAAA
   BJRU5ErkJggg==
@@ -185,7 +185,7 @@ export function resizableMask([width, height]: number[]): Image {
   return { width, height, rgba };
 }
 
-/** `resizable(from, transparent)` on white, as Pillow's Lanczos makes it cover `to`: its centre. */
+/** `resizable(from, transparent)` on white, scaled by Pillow's Lanczos to cover `to`, then its centre. */
 export const RESIZED = [
   {
     from: [37, 21],
@@ -265,7 +265,7 @@ export const RESIZED = [
   },
 ];
 
-/** `resizableMask(from)` as Pillow's box filter makes it cover `to`: its centre. */
+/** `resizableMask(from)` scaled by Pillow's box filter to cover `to`, then its centre. */
 export const MASKS = [
   {
     from: [37, 21],

@@ -12,19 +12,19 @@ function plain(width: number, height: number, ...colour: number[]): Image {
   return { width, height, rgba: Uint8Array.from({ length }, (_, i) => colour[i % 4] ?? 255) };
 }
 
-/** An image of noise, by a generator that gives the same for the same seed. */
+/** An image of noise that depends on the seed only. */
 function noise(width: number, height: number, seed: number): Image {
   let state = seed;
   const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
   return { width, height, rgba: Uint8Array.from({ length: width * height * 4 }, next) };
 }
 
-/** The image with a part of another mixed in. */
+/** Mixes a part of another image into an image. */
 function mixed(a: Image, b: Image, share: number): Image {
   return { ...a, rgba: a.rgba.map((v, i) => v * (1 - share) + b.rgba[i]! * share) };
 }
 
-/** SSIM by its definition: each window on its own, in two dimensions, moments about the mean. */
+/** SSIM by its definition: each window separately, in two dimensions, moments about the mean. */
 function bruteSsim(a: Image, b: Image): number {
   const { width, height } = a;
   const least = Math.min(11, width, height);
@@ -56,7 +56,7 @@ function bruteSsim(a: Image, b: Image): number {
   return values.reduce((x, y) => x + y) / values.length;
 }
 
-Deno.test("psnr() is what a hand computes", () => {
+Deno.test("psnr() matches values computed by hand", () => {
   const black = plain(5, 3, 0, 0, 0);
   assertEquals(psnr(black, plain(5, 3, 255, 255, 255)), 0);
   assertEquals(psnr(black, black), Infinity);
@@ -69,7 +69,7 @@ Deno.test("psnr() is what a hand computes", () => {
   assertEquals(psnr(a, b), psnr(b, a));
 });
 
-Deno.test("ssim() is what a hand computes where nothing varies", () => {
+Deno.test("ssim() matches values computed by hand for constant images", () => {
   const levels = (p: number, q: number) => (2 * p * q + C1) / (p * p + q * q + C1);
   for (const [width, height] of [[1, 1], [2, 5], [11, 11], [16, 12]] as const) {
     const same = (value: number) => plain(width, height, value, value, value);
@@ -80,7 +80,7 @@ Deno.test("ssim() is what a hand computes where nothing varies", () => {
   }
 });
 
-Deno.test("ssim() is what a hand computes in one window of 3x3", () => {
+Deno.test("ssim() matches a value computed by hand in one window of 3x3", () => {
   // A bright middle against a dark one: the middle weighs w, so p has mean 255w and variance
   // 255²w(1 - w), q = 255 - p, and the covariance is minus the variance.
   const p = plain(3, 3, 0, 0, 0);
@@ -96,7 +96,7 @@ Deno.test("ssim() is what a hand computes in one window of 3x3", () => {
   assertAlmostEquals(ssim(p, q), expected, 1e-12);
 });
 
-Deno.test("ssim() is its definition, window by window", () => {
+Deno.test("ssim() matches its definition, window by window", () => {
   const sizes = [[1, 1], [3, 3], [2, 9], [10, 13], [11, 11], [13, 11], [15, 23], [12, 27]] as const;
   for (const [i, [width, height]] of sizes.entries()) {
     const [a, b] = [noise(width, height, i + 1), noise(width, height, i + 101)];
@@ -116,7 +116,7 @@ Deno.test("ssim() is 1 for equal images and symmetric", () => {
   }
 });
 
-Deno.test("psnr() and ssim() ignore alpha, and change neither image", () => {
+Deno.test("psnr() and ssim() ignore alpha and leave both images unchanged", () => {
   const [a, b] = [noise(12, 12, 1), noise(12, 12, 2)];
   const opaque = { ...b, rgba: b.rgba.map((v, i) => i % 4 === 3 ? 255 : v) };
   const before = [a.rgba.slice(), b.rgba.slice()];

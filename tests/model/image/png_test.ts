@@ -8,7 +8,7 @@ import { decodePng, encodePng, PngError, readPngText } from "../../../model/imag
 const utf8 = new TextDecoder();
 const latin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
-/** A reader that shares nothing with the one under test: bitwise CRC, DataView, no node:zlib. */
+/** A reader independent of the code under test: bitwise CRC, DataView, no node:zlib. */
 function walk(file: Uint8Array): { type: string; data: Uint8Array }[] {
   assertEquals(latin1(file.subarray(0, 8)), "\x89PNG\r\n\x1a\n");
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
@@ -38,7 +38,7 @@ function noise(pixels: number, alpha?: number): Uint8Array {
   return rgba;
 }
 
-/** The file with one more chunk behind its header. */
+/** Inserts a chunk after a file's header. */
 function withChunk(file: Uint8Array, type: string, data: Uint8Array): Uint8Array {
   const body = new Uint8Array([...new TextEncoder().encode(type), ...data]);
   const word = (n: number) => [n >>> 24, n >>> 16, n >>> 8, n].map((b) => b & 255);
@@ -56,7 +56,7 @@ Deno.test("encodePng() keeps every pixel", () => {
       assertEquals(rgba, before);
       const [header] = walk(file);
       assertEquals(header.type, "IHDR");
-      assertEquals(header.data[9], alpha === 255 ? 2 : 6); // RGB where nothing is transparent
+      assertEquals(header.data[9], alpha === 255 ? 2 : 6); // RGB if nothing is transparent
     }
   }
 });
@@ -85,7 +85,7 @@ Deno.test("encodePng() writes all other text as iTXt", () => {
   assertEquals({ ...readPngText(file) }, { parameters, Software: "bitwise" });
 });
 
-Deno.test("encodePng() leaves a file that pngjs opens", () => {
+Deno.test("encodePng() writes a file that pngjs opens", () => {
   const rgba = noise(20);
   const png = PNG.sync.read(Buffer.from(encodePng(rgba, 5, 4, { parameters: "🐱" })));
   assertEquals([png.width, png.height], [5, 4]);
@@ -116,14 +116,14 @@ Deno.test("readPngText() reads compressed text and any keyword", () => {
   assertEquals(Object.keys(readPngText(plain)), []);
 });
 
-Deno.test("readPngText() and decodePng() refuse a broken file", () => {
+Deno.test("readPngText() and decodePng() refuse a corrupt file", () => {
   const file = encodePng(noise(16), 4, 4, { parameters: "cat" });
   for (const read of [readPngText, decodePng]) {
     assertThrows(() => read(new Uint8Array()), PngError, "first 8 bytes");
     assertThrows(() => read(file.map((b, i) => i === 0 ? b ^ 1 : b)), PngError, "first 8 bytes");
     assertThrows(() => read(file.map((b, i) => i === 20 ? b ^ 1 : b)), PngError, "IHDR");
   }
-  // Cut anywhere, or one bit flipped anywhere: our error, never another's.
+  // truncated or with one bit flipped, anywhere: a PngError and no other
   for (let i = 0; i < file.length; i++) {
     assertThrows(() => readPngText(file.subarray(0, i)), PngError);
     assertThrows(() => decodePng(file.subarray(0, i)), PngError);
@@ -131,7 +131,7 @@ Deno.test("readPngText() and decodePng() refuse a broken file", () => {
   }
 });
 
-Deno.test("decodePng() makes no room for a size that is only claimed", () => {
+Deno.test("decodePng() allocates nothing for a size that is only claimed", () => {
   const file = encodePng(noise(1), 1, 1);
   const view = new DataView(file.buffer);
   view.setUint32(16, 100_000);

@@ -9,21 +9,21 @@ const { WIDTH, HEIGHT, PIXELS } = files;
 const ascii = (text: string) => new TextEncoder().encode(text);
 const join = (...parts: Iterable<number>[]) => new Uint8Array(parts.flatMap((p) => [...p]));
 
-/** The file with other bytes at a place. */
+/** Replaces bytes at an offset. */
 function patched(file: Uint8Array, at: number, ...bytes: number[]): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(file);
   copy.set(bytes, at);
   return copy;
 }
 
-/** The place of a JPEG's first marker of a kind. */
+/** Returns the offset of a JPEG's first marker of a kind. */
 function markerAt(file: Uint8Array, marker: number): number {
   const at = file.findIndex((byte, i) => byte === 0xff && file[i + 1] === marker);
   assert(at > 0);
   return at;
 }
 
-/** A PNG whose header says this size, under a right checksum. */
+/** A PNG whose header claims this size, with a valid checksum. */
 function sizedPng(width: number, height: number): Uint8Array {
   const file = encodePng(new Uint8Array(4), 1, 1);
   const view = new DataView(file.buffer);
@@ -33,22 +33,22 @@ function sizedPng(width: number, height: number): Uint8Array {
   return file;
 }
 
-/** The JPEG with its height and width in place of the true ones. */
+/** The JPEG with a false height and width. */
 function sizedJpeg(width: number, height: number): Uint8Array {
   const size = [height >> 8, height & 255, width >> 8, width & 255];
   return patched(files.JPEG, markerAt(files.JPEG, 0xc0) + 5, ...size);
 }
 
-/** A JPEG with an EXIF segment that holds its orientation only. */
+/** A JPEG with an EXIF segment that holds the orientation only. */
 function turnedJpeg(orientation: number, order: "II" | "MM"): Uint8Array {
   const little = order === "II";
   const view = new DataView(new ArrayBuffer(26));
   view.setUint16(0, little ? 0x4949 : 0x4d4d);
   view.setUint16(2, 42, little);
-  view.setUint32(4, 8, little); // where the one directory begins
+  view.setUint32(4, 8, little); // offset of the only directory
   view.setUint16(8, 1, little);
   view.setUint16(10, 0x112, little);
-  view.setUint16(12, 3, little); // a short
+  view.setUint16(12, 3, little); // type: short
   view.setUint32(14, 1, little);
   view.setUint16(18, orientation, little);
   const exif = join(ascii("Exif\0\0"), new Uint8Array(view.buffer));
@@ -64,7 +64,7 @@ function alphaOf(rgba: Uint8Array): Uint8Array {
   return rgba.filter((_, i) => i % 4 === 3);
 }
 
-/** The largest and the mean difference of two lists of bytes. */
+/** Returns the largest and the mean difference of two lists of bytes. */
 function difference(a: Uint8Array, b: Uint8Array): { most: number; mean: number } {
   assertEquals(a.length, b.length);
   const each = [...a].map((value, i) => Math.abs(value - b[i]));
@@ -117,7 +117,7 @@ Deno.test("readImage() reads a WebP as Pillow does: lossy, lossless, with alpha"
   assertLess(difference(seen(rgba), seen(PIXELS)).mean, 16);
 });
 
-Deno.test("readImage() turns a JPEG upright by its EXIF orientation", async () => {
+Deno.test("readImage() rotates a JPEG upright by its EXIF orientation", async () => {
   const stored = await readImage(files.JPEG, "a");
   const [right, bottom] = [WIDTH - 1, HEIGHT - 1];
   const source: ((x: number, y: number) => [x: number, y: number])[] = [
@@ -145,7 +145,7 @@ Deno.test("readImage() turns a JPEG upright by its EXIF orientation", async () =
   assertEquals(await readImage(turnedJpeg(9, "II"), "a"), stored); // no orientation
 });
 
-Deno.test("readImage() goes by the bytes, and takes a view into a larger buffer", async () => {
+Deno.test("readImage() recognises a file by its bytes, and accepts a view into a larger buffer", async () => {
   for (const file of [files.PNG, files.JPEG, files.WEBP]) {
     const before = await readImage(file, "cat.txt");
     const view = join([7], file, [7, 7]).subarray(1, -2);
@@ -153,7 +153,7 @@ Deno.test("readImage() goes by the bytes, and takes a view into a larger buffer"
   }
 });
 
-Deno.test("readImage() reads several files at a time, good and bad", async () => {
+Deno.test("readImage() reads several files concurrently, good and bad", async () => {
   const bad = patched(files.JPEG, markerAt(files.JPEG, 0xda) + 16, 0xff, 0xd0, 0xff, 0xd1);
   const alone = await readImage(files.JPEG, "a");
   const all = await Promise.allSettled(
@@ -164,7 +164,7 @@ Deno.test("readImage() reads several files at a time, good and bad", async () =>
   for (const i of [0, 3, 5]) assertEquals(all[i], { status: read, value: alone });
 });
 
-Deno.test("readImage() refuses what is no image", async () => {
+Deno.test("readImage() refuses a file that is not an image", async () => {
   await assertRefused(
     new Uint8Array(),
     "empty-file",
@@ -182,7 +182,7 @@ Deno.test("readImage() refuses an animated image", async () => {
   await assertRefused(files.PNG_ANIMATED, "animated-image", png);
   const webp = "it is an animated WebP; save one frame of it as an image";
   await assertRefused(files.WEBP_ANIMATED, "animated-image", webp);
-  const { WEBP_ANIMATED } = files; // the flag unset: its frames show it still
+  const { WEBP_ANIMATED } = files; // without the flag, its frames still show that it is animated
   await assertRefused(
     patched(WEBP_ANIMATED, 20, WEBP_ANIMATED[20] & ~2),
     "animated-image",
@@ -206,7 +206,7 @@ Deno.test("readImage() refuses CMYK and more than 8 bits", async () => {
   await assertRefused(jpeg, "deep-image", deep(12));
 });
 
-Deno.test("readImage() refuses a JPEG coded in a way that is not decoded", async () => {
+Deno.test("readImage() refuses a JPEG of an unsupported coding", async () => {
   const why = "it is a lossless, hierarchical or arithmetic-coded JPEG; save it as an ordinary one";
   for (const sof of [0xc3, 0xc5, 0xc7, 0xc9, 0xca, 0xcf]) {
     const file = patched(files.JPEG, markerAt(files.JPEG, 0xc0) + 1, sof);
@@ -214,7 +214,7 @@ Deno.test("readImage() refuses a JPEG coded in a way that is not decoded", async
   }
 });
 
-Deno.test("readImage() refuses a size that is claimed, making no room for it", async () => {
+Deno.test("readImage() refuses a large claimed size without allocating it", async () => {
   const large = (size: string) =>
     `${size} is more than the 268435456 pixels allowed; make it smaller`;
   await assertRefused(sizedPng(100_000, 100_000), "image-too-large", large("100000x100000"));
@@ -230,7 +230,7 @@ Deno.test("readImage() refuses a size of zero", async () => {
   await assertRefused(patched(files.WEBP, 26, 0, 0), "empty-image", none("0x11"));
 });
 
-Deno.test("readImage() refuses a file cut anywhere", async () => {
+Deno.test("readImage() refuses a file truncated anywhere", async () => {
   const why = "the file ends before the image does; copy or download it again";
   const { PNG, JPEG, JPEG_PROGRESSIVE, WEBP, WEBP_ALPHA, WEBP_LOSSLESS } = files;
   for (const file of [PNG, JPEG, JPEG_PROGRESSIVE, WEBP, WEBP_ALPHA, WEBP_LOSSLESS]) {
@@ -238,7 +238,7 @@ Deno.test("readImage() refuses a file cut anywhere", async () => {
       await assertRefused(file.subarray(0, length), "truncated-image", why);
     }
   }
-  // An image of which the end is there, but not the middle.
+  // an image with its end, but without its middle
   const scan = markerAt(JPEG, 0xda) + 14;
   await assertRefused(
     join(JPEG.subarray(0, scan + 20), [0xff, 0xd9]),
@@ -268,7 +268,7 @@ Deno.test("readImage() refuses a corrupt file in one line", async () => {
   await assertRefused(webp, "bad-image", "the WebP is corrupt; use another file");
 });
 
-Deno.test("readImage() reads an image with stray bytes behind it or between JPEG segments", async () => {
+Deno.test("readImage() reads an image with stray bytes after it or between JPEG segments", async () => {
   const { JPEG } = files;
   for (const file of [files.PNG, JPEG, files.WEBP, files.WEBP_ALPHA]) {
     const behind = join(file, [0, 0xff, 0xd8, 9]);
@@ -284,7 +284,7 @@ Deno.test("readImage() reads an image with stray bytes behind it or between JPEG
   ) assertEquals(await readImage(file, "a"), whole);
 });
 
-Deno.test("readImage() makes one error or an image of any damage, and says nothing", async () => {
+Deno.test("readImage() returns an image or one error for any damage, and prints nothing", async () => {
   const { log, warn, error } = console;
   let printed = 0;
   console.log = console.warn = console.error = () => void printed++;
@@ -316,7 +316,7 @@ Deno.test("readImage() makes one error or an image of any damage, and says nothi
   assert(read > 300 && refused > 300, `${read} read, ${refused} refused`);
 });
 
-Deno.test("readImage() needs --allow-read alone, prints nothing and leaves no global", async () => {
+Deno.test("readImage() needs read permission only, prints nothing and leaves no global", async () => {
   const code = `
     import { readImage } from ${
     JSON.stringify(import.meta.resolve("../../../model/image/read_image.ts"))
@@ -348,6 +348,6 @@ Deno.test("readImage() needs --allow-read alone, prints nothing and leaves no gl
     ["read", jpeg, webp, cut, torn, "cmyk-image", "true", ""].join("\n");
   const bad = "bad-image";
   assertEquals(await run("--allow-read"), [outcomes("read", "read", bad, bad), ""]);
-  const none = "allow-read"; // what would help
+  const none = "allow-read"; // the hint
   assertEquals(await run(), [outcomes(none, none, none, none), ""]);
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { fitImage, fitMask } from "../../../model/image/resize.ts";
 import { MASKS, paint, resizable, resizableMask, RESIZED } from "./image_files.ts";
 
-/** The bytes that these values of [-1, 1] came from; each must have come from one. */
+/** Maps values of [-1, 1] back to bytes; every value must belong to a byte. */
 function bytesOf(values: Float32Array): Uint8Array {
   return Uint8Array.from(values, (value) => {
     const byte = Math.round((value + 1) * 127.5);
@@ -11,7 +11,7 @@ function bytesOf(values: Float32Array): Uint8Array {
   });
 }
 
-/** The largest and the mean difference of two lists of bytes. */
+/** Returns the largest and the mean difference of two lists of bytes. */
 function difference(a: Uint8Array, b: Uint8Array): { most: number; mean: number } {
   assertEquals(a.length, b.length);
   const each = [...a].map((value, i) => Math.abs(value - b[i]));
@@ -32,7 +32,7 @@ Deno.test("fitImage() resizes and crops as Pillow does", () => {
   }
 });
 
-Deno.test("fitImage() takes an image of that size as it is", () => {
+Deno.test("fitImage() leaves an image of that size unchanged", () => {
   const image = resizable([16, 9], false);
   const rgb = image.rgba.filter((_, i) => i % 4 < 3);
   assertEquals(bytesOf(fitImage(image, 16, 9)), rgb);
@@ -47,14 +47,14 @@ Deno.test("fitImage() maps black to -1 and white to 1, at any size", () => {
   }
 });
 
-Deno.test("fitImage() lays a transparent image on white", () => {
+Deno.test("fitImage() blends a transparent image with white", () => {
   const pixels = [[10, 20, 30, 0], [10, 20, 30, 51], [10, 20, 30, 255]];
   const image = { width: 3, height: 1, rgba: paint(3, 1, (x) => pixels[x]) };
   const expected = [255, 255, 255, 206, 208, 210, 10, 20, 30]; // 0.2 of it, and 0.8 × 255
   assertEquals(bytesOf(fitImage(image, 3, 1)), new Uint8Array(expected));
 });
 
-Deno.test("fitImage() crops the centre, the odd pixel from the far side", () => {
+Deno.test("fitImage() crops the centre, and an odd pixel from the far side", () => {
   const bytes = (image: Float32Array) => [...bytesOf(image)].filter((_, i) => i % 3 === 0);
   const row = { width: 7, height: 2, rgba: paint(7, 2, (x) => [x, x, x, 255]) };
   assertEquals(bytes(fitImage(row, 2, 2)), [2, 3, 2, 3]);
@@ -75,8 +75,8 @@ Deno.test("fitImage() covers every size from every shape", () => {
   }
 });
 
-Deno.test("fitImage() and fitMask() make no more of a long image than is kept", () => {
-  // Resized whole, these would take 20 GB.
+Deno.test("fitImage() and fitMask() compute only the part of a long image that is kept", () => {
+  // resized completely, these would take 20 GB
   for (const [width, height] of [[100_000, 1], [1, 100_000]]) {
     const image = plain(width, height, 255, 255, 255, 255);
     assert(fitImage(image, 256, 256).every((value) => value === 1));
@@ -92,7 +92,7 @@ Deno.test("fitMask() resizes and crops as Pillow does", () => {
   }
 });
 
-Deno.test("fitMask() takes the luminance, and black where nothing is", () => {
+Deno.test("fitMask() takes the luminance, and black for transparent parts", () => {
   const value = (...rgba: number[]) => fitMask(plain(2, 2, ...rgba), 1, 1)[0];
   assertEquals(value(255, 0, 0, 255), Math.fround(76 / 255));
   assertEquals(value(0, 255, 0, 255), Math.fround(150 / 255));
@@ -103,7 +103,7 @@ Deno.test("fitMask() takes the luminance, and black where nothing is", () => {
 });
 
 Deno.test("fitMask() stays aligned with its image", () => {
-  // A bright block, off the centre: where the mask is 1 the image is white, where it is 0 black.
+  // a bright block off the centre: the image is white where the mask is 1, and black where it is 0
   const block = (x: number, y: number) => x >= 24 && x < 48 && y >= 8 && y < 20 ? 255 : 0;
   const rgba = paint(96, 32, (x, y) => [block(x, y), block(x, y), block(x, y), 255]);
   for (const [width, height] of [[16, 16], [64, 48], [40, 8]]) {

@@ -32,7 +32,7 @@ async function write(folder: string, files: Record<string, Uint8Array | string>)
   }
 }
 
-/** As the VAEs are published. */
+/** The VAE in the form in which it is published. */
 function vaePth(): Uint8Array<ArrayBuffer> {
   const storages = VAE.map(([, shape], i) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i / 8);
@@ -52,7 +52,7 @@ const RELEASE: Record<string, Uint8Array | string> = {
   ...TEXT,
 };
 
-/** RELEASE without some files, and with others. */
+/** RELEASE without some files and with others. */
 function changed(
   drop: RegExp,
   add: Record<string, Uint8Array | string> = {},
@@ -63,7 +63,7 @@ function changed(
   };
 }
 
-Deno.test("assembleFolder() makes a model folder of a release", () =>
+Deno.test("assembleFolder() makes a model folder from a release", () =>
   inFolder(async (folder) => {
     const [from, to] = [join(folder, "weights"), join(folder, "model")];
     await write(from, { ...RELEASE, "README.md": "x", ".cache/infinity_vae_d16.pth": "broken" });
@@ -102,7 +102,7 @@ Deno.test("assembleFolder() makes a model folder of a release", () =>
     }
   }));
 
-Deno.test("assembleFolder() finds files in a hub's cache, and weights of another name", () =>
+Deno.test("assembleFolder() finds files in a hub's cache, and weights under another name", () =>
   inFolder(async (folder) => {
     const hub = join(folder, "hub");
     const [model, t5] = ["models--FoundationVision--Infinity", "models--google--flan-t5-xl"];
@@ -127,7 +127,7 @@ Deno.test("assembleFolder() finds files in a hub's cache, and weights of another
       }),
     );
     await assembleFolder(own, join(folder, "b"), TINY);
-    // no official name for what may not be the official VAE
+    // a VAE that may not be the official one gets no official name
     assertEquals(filesIn(join(folder, "b")), [
       "config.json",
       "text_encoder",
@@ -137,7 +137,7 @@ Deno.test("assembleFolder() finds files in a hub's cache, and weights of another
     ]);
   }));
 
-Deno.test("assembleFolder() refuses in one line, and leaves nothing", async () => {
+Deno.test("assembleFolder() refuses in one line and leaves nothing", async () => {
   const hub = "see huggingface.co/FoundationVision/Infinity";
   const cases: [Record<string, Uint8Array | string>, string, string][] = [
     [changed(/tiny_weights/), "file-missing", `it lacks ${TINY.file}; ${hub}`],
@@ -153,7 +153,7 @@ Deno.test("assembleFolder() refuses in one line, and leaves nothing", async () =
     [
       changed(/vae/, { "infinity_vae_d32.pth": "" }),
       "wrong-vae",
-      "of VAEs it has infinity_vae_d32.pth, tiny needs infinity_vae_d16.pth of huggingface.co/",
+      "its VAEs are infinity_vae_d32.pth, tiny needs infinity_vae_d16.pth of huggingface.co/",
     ],
     [
       changed(/tiny_weights/, { "a.pth": "", "b.pth": "" }),
@@ -188,7 +188,7 @@ Deno.test("assembleFolder() refuses in one line, and leaves nothing", async () =
   }
 });
 
-Deno.test("assembleFolder() never overwrites, and takes its work back", () =>
+Deno.test("assembleFolder() never overwrites, and removes its work if it fails", () =>
   inFolder(async (folder) => {
     const from = join(folder, "weights");
     await write(from, RELEASE);
@@ -213,7 +213,7 @@ Deno.test("assembleFolder() never overwrites, and takes its work back", () =>
     assertEquals(filesIn(join(folder, "empty")).length, 5);
   }));
 
-Deno.test("presetOf() knows published models by their files", () =>
+Deno.test("presetOf() recognises published models by their files", () =>
   inFolder(async (folder) => {
     const none = await assertRejects(() => presetOf(folder), InputError);
     assert(none.message.endsWith("no file in it has the name of a published model"), none.message);

@@ -1,5 +1,5 @@
-// Checkpoints that mean harm, each with the code it must be refused with. As a program, opens
-// one of them, and prints what it took.
+// Hostile checkpoints, each with the code that it must be refused with. As a program, opens
+// one of them and prints the time and memory it took.
 import { bytesSource } from "../../../engine/mod.ts";
 import { openTorchCheckpoint } from "../../../model/release/torch_checkpoint.ts";
 import {
@@ -16,7 +16,7 @@ import {
   zip,
 } from "./torch_files.ts";
 
-/** A file, and what its refusal must say. */
+/** A file, and the refusal expected. */
 export interface Hostile {
   readonly name: string;
   readonly file: () => Uint8Array;
@@ -25,7 +25,7 @@ export interface Hostile {
 }
 
 const s0 = storage("0", "Float", new Float32Array([1, 2, 3, 4, 5, 6]));
-/** A good checkpoint, whose parts the others change. */
+/** A valid checkpoint; the others change parts of it. */
 export const GOOD = py.dict({ w: tensor(s0, [2, 3]) });
 const good = entriesOf(GOOD, [s0]);
 const repeat = (code: Code, times: number): Uint8Array => {
@@ -113,11 +113,11 @@ const misuse: Hostile[] = [
   pickled("APPEND to a tuple", "pickle-malformed", undefined, c(")Na.")),
   pickled("SETITEM of a list", "pickle-malformed", undefined, c("]NNs.")),
   pickled("SETITEMS of three", "pickle-malformed", undefined, c("}(NNNu.")),
-  pickled("a module", "pickle-malformed", "no reference to a storage", [
+  pickled("a module", "pickle-malformed", "not a reference to a storage", [
     ...py.tuple(py.text("module"), dict, py.text("m.py"), py.text("import os")),
   ], c("Q.")),
   pickled("a number as a reference", "pickle-malformed", undefined, py.int(3), c("Q.")),
-  pickled("a storage told of twice", "pickle-malformed", 'storage "0"', [
+  pickled("a storage declared twice", "pickle-malformed", 'storage "0"', [
     ...persistent(s0),
     ...persistent({ ...s0, elements: 99 }),
   ], c(".")),
@@ -142,7 +142,11 @@ const misuse: Hostile[] = [
     code: "pickle-malformed",
   },
   { name: "one number expanded to a petabyte", file: view([2 ** 48], [0]), code: "too-large" },
-  { name: "a size beyond counting", file: view([2 ** 40, 2 ** 40], [0, 0]), code: "bad-tensor" },
+  {
+    name: "a size beyond safe integers",
+    file: view([2 ** 40, 2 ** 40], [0, 0]),
+    code: "bad-tensor",
+  },
   {
     name: "a storage outside the archive",
     file: () => pth(tensor({ ...s0, key: "../../etc/passwd" }, [1])),
@@ -156,7 +160,7 @@ const misuse: Hostile[] = [
 ];
 
 const N = 250_000;
-/** One value, remembered again and again. */
+/** One value, memoised again and again. */
 const memos = (count: number): Uint8Array => {
   const view = new DataView(new ArrayBuffer(5 * count + 1));
   view.setUint8(0, 0x4e);
@@ -181,7 +185,7 @@ const wide = (parts: () => (Code | Uint8Array)[], name: string, code: string): H
   file: () => pth(raw(...parts())),
   code,
 });
-/** Those that would take much. */
+/** Files that would take much time or memory. */
 export const BOMBS: readonly Hostile[] = [
   wide(() => [repeat(c("]"), N), repeat(c("a"), N - 1), c(".")], "deep lists", "nesting"),
   wide(() => [c("}"), repeat([...c("N}")], N), repeat(c("s"), N), c(".")], "deep dicts", "nesting"),
@@ -279,7 +283,7 @@ const legacy: Hostile[] = [
   { name: "an empty file", file: () => new Uint8Array(), code: "not-a-checkpoint" },
 ];
 
-/** All of them. */
+/** All hostile files. */
 export const HOSTILE: readonly Hostile[] = [
   ...globals,
   ...opcodes,

@@ -38,7 +38,7 @@ Deno.test({
   },
 });
 
-Deno.test("openTorchCheckpoint() refuses a file that was cut off, wherever", async () => {
+Deno.test("openTorchCheckpoint() refuses a file truncated anywhere", async () => {
   const data = storage("0", "Float", new Float32Array(600));
   for (const whole of [pth(GOOD, [data]), legacyPth(GOOD, [data])]) {
     const lengths = Array.from({ length: 20 }, (_, i) => Math.floor(whole.length * i / 20));

@@ -1,4 +1,4 @@
-// Downloads from a hub on 127.0.0.1, which breaks in all the ways that a hub and a disk can.
+// Downloads from a hub on 127.0.0.1 that fails in the ways in which hubs and disks fail.
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { BitwiseError, FileError, InputError } from "../../../engine/mod.ts";
@@ -15,11 +15,11 @@ const BLOB = digestOf(BYTES);
 interface Bench {
   readonly hub: MockHub;
   readonly cache: string;
-  /** Where blobs go. */
+  /** The folder of the blobs. */
   readonly blobs: string;
-  /** Downloads NAME; by default a lost connection is not made again. */
+  /** Downloads NAME; by default without retries. */
   get(options?: DownloadOptions & Partial<HubOptions>): Promise<string>;
-  /** The same, to fail; the message. */
+  /** Downloads NAME, expects the error `code`, and returns its message. */
   fails(code: string, options?: DownloadOptions & Partial<HubOptions>): Promise<string>;
 }
 
@@ -62,7 +62,7 @@ bench("downloadFile() fills the cache as huggingface_hub does", {}, async (bench
 
   await get();
   assertEquals(hub.asked.length, 1);
-  // the blob alone is enough, and so is the file alone
+  // the blob alone is enough, as is the file alone
   await Deno.remove(path);
   await get();
   await Deno.remove(path);
@@ -71,23 +71,27 @@ bench("downloadFile() fills the cache as huggingface_hub does", {}, async (bench
   assertEquals(hub.asked.length, 1);
 });
 
-bench("downloadFile() goes on after a lost connection", { after: 30_000, times: 1 }, async (it) => {
-  const message = await it.fails("connection-lost");
-  assertEquals(
-    message,
-    `Cannot download ${NAME}: the connection was lost; run it again to go on`,
-  );
-  assertEquals(filesIn(it.blobs), [`${BLOB}.incomplete`]);
-  assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 30_000);
-  const before = new Set<number>();
-  assertEquals(
-    await Deno.readFile(await it.get({ onProgress: (p) => before.add(p.before) })),
-    BYTES,
-  );
-  assertEquals(it.hub.asked.map(({ range }) => range), [null, "bytes=30000-"]);
-  assertEquals([...before], [30_000]);
-  assertEquals(filesIn(it.blobs), [BLOB]);
-});
+bench(
+  "downloadFile() continues after a lost connection",
+  { after: 30_000, times: 1 },
+  async (it) => {
+    const message = await it.fails("connection-lost");
+    assertEquals(
+      message,
+      `Cannot download ${NAME}: the connection was lost; run it again to go on`,
+    );
+    assertEquals(filesIn(it.blobs), [`${BLOB}.incomplete`]);
+    assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 30_000);
+    const before = new Set<number>();
+    assertEquals(
+      await Deno.readFile(await it.get({ onProgress: (p) => before.add(p.before) })),
+      BYTES,
+    );
+    assertEquals(it.hub.asked.map(({ range }) => range), [null, "bytes=30000-"]);
+    assertEquals([...before], [30_000]);
+    assertEquals(filesIn(it.blobs), [BLOB]);
+  },
+);
 
 bench(
   "downloadFile() tries again by itself as long as it gets on",
@@ -99,17 +103,21 @@ bench(
   },
 );
 
-bench("downloadFile() gives up where nothing comes", { status: 503 }, async (it) => {
+bench("downloadFile() gives up if nothing arrives", { status: 503 }, async (it) => {
   assertStringIncludes(await it.fails("refused", { retries: 2 }), "503; try again later");
   assertEquals(it.hub.asked.length, 3);
 });
 
-bench("downloadFile() starts over where ranges are not known", { noRange: true }, async (it) => {
-  await Deno.mkdir(it.blobs, { recursive: true });
-  await Deno.writeFile(join(it.blobs, `${BLOB}.incomplete`), BYTES.subarray(0, 500));
-  assertEquals(await Deno.readFile(await it.get()), BYTES);
-  assertEquals(it.hub.asked.map(({ range }) => range), ["bytes=500-"]);
-});
+bench(
+  "downloadFile() starts over if the server does not support ranges",
+  { noRange: true },
+  async (it) => {
+    await Deno.mkdir(it.blobs, { recursive: true });
+    await Deno.writeFile(join(it.blobs, `${BLOB}.incomplete`), BYTES.subarray(0, 500));
+    assertEquals(await Deno.readFile(await it.get()), BYTES);
+    assertEquals(it.hub.asked.map(({ range }) => range), ["bytes=500-"]);
+  },
+);
 
 bench(
   "downloadFile() uses what is whole but for its name, not what is too long",
@@ -133,14 +141,14 @@ bench("downloadFile() refuses a wrong digest", { bytes: WRONG }, async (it) => {
   assertEquals(
     await it.fails("wrong-digest"),
     `Cannot use ${NAME}: its SHA-256 is ${digestOf(WRONG).slice(0, 12)}…, not ` +
-      `${BLOB.slice(0, 12)}…; it was removed, run it again to download it anew`,
+      `${BLOB.slice(0, 12)}…; it was removed; run it again to download it anew`,
   );
   assertEquals(filesIn(it.blobs), []);
   assertEquals(filesIn(join(it.cache, "models--a--b", "snapshots", COMMIT, "sub dir")), []);
 });
 
 const LONG = new Uint8Array(BYTES.length + 1);
-bench("downloadFile() refuses more than the file has", { bytes: LONG }, async (it) => {
+bench("downloadFile() refuses more bytes than the file has", { bytes: LONG }, async (it) => {
   assertStringIncludes(await it.fails("wrong-digest"), "it is longer than it should be");
   assertEquals(filesIn(it.blobs), []);
 });
@@ -151,7 +159,7 @@ bench("downloadFile() hangs up on silence", { after: 1000, hang: true }, async (
   assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
 });
 
-bench("downloadFile() stops when told to", { after: 1000, hang: true }, async (it) => {
+bench("downloadFile() stops when aborted", { after: 1000, hang: true }, async (it) => {
   const stop = new AbortController();
   const onProgress = () => stop.abort();
   const error = await assertRejects(() => it.get({ signal: stop.signal, onProgress, retries: 4 }));
@@ -159,12 +167,12 @@ bench("downloadFile() stops when told to", { after: 1000, hang: true }, async (i
   assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
 });
 
-bench("downloadFile() does not meddle with another download", {}, async (it) => {
+bench("downloadFile() leaves another process's download alone", {}, async (it) => {
   await Deno.mkdir(it.blobs, { recursive: true });
   const path = join(it.blobs, `${BLOB}.incomplete`);
   using file = await Deno.open(path, { create: true, write: true });
   await file.lock(true);
-  assertStringIncludes(await it.fails("locked"), "another process is at it");
+  assertStringIncludes(await it.fails("locked"), "another process is downloading it");
 });
 
 bench("downloadFile() keeps what fits on a full disk", {}, async (it) => {
@@ -178,7 +186,7 @@ bench("downloadFile() keeps what fits on a full disk", {}, async (it) => {
   assertEquals(it.hub.asked.at(-1)!.range, kept ? `bytes=${kept}-` : null);
 });
 
-/** A disk of `size` bytes where mounting is allowed, else a `write` that says so. */
+/** Mounts a disk of `size` bytes if allowed, else makes `write` fail as on a full disk. */
 async function fullDisk(
   folder: string,
   size: number,
@@ -208,7 +216,7 @@ async function fullDisk(
   return { enlarge: restore, [Symbol.asyncDispose]: restore };
 }
 
-Deno.test("Hub refuses what no hub says", async () => {
+Deno.test("Hub refuses answers that a hub would not give", async () => {
   await using mock = new MockHub({ "a/b": {} });
   const hub = new Hub({ endpoint: `${mock.endpoint}/` });
   const says = async (answer: () => Response, message: string) => {
@@ -217,7 +225,7 @@ Deno.test("Hub refuses what no hub says", async () => {
     assertStringIncludes(error.message, message);
     assertEquals(error.message.includes("\n"), false);
   };
-  const wrong = `Cannot use what ${mock.endpoint} says of a/b: it is not as a hub speaks`;
+  const wrong = `Cannot use the answer of ${mock.endpoint} about a/b: it is not that of a hub`;
   await says(() => new Response("<html>"), wrong);
   await says(() => Response.json(null), wrong);
   await says(() => Response.json({ sha: "../../../../../../../../../../../../../evil" }), wrong);
@@ -234,7 +242,7 @@ Deno.test("Hub refuses what no hub says", async () => {
   assertEquals(await hub.files("a/b", COMMIT, ["x"]), []);
 });
 
-Deno.test("Hub says what to do where it is refused", async () => {
+Deno.test("Hub says what to do when access is refused", async () => {
   await using mock = new MockHub({ "a/b": {} });
   const says = async (status: number, token: string | undefined, message: string) => {
     mock.answer = () => Response.json({ error: "no" }, { status });
@@ -245,13 +253,13 @@ Deno.test("Hub says what to do where it is refused", async () => {
   const licence = `accept its licence at ${mock.endpoint}/a/b`;
   const none = "and set HF_TOKEN to a token of your account";
   await says(401, undefined, `the hub refuses access (401); ${licence} ${none}`);
-  const other = "with the account that HF_TOKEN is of";
+  const other = "with the account of HF_TOKEN";
   await says(403, "hf_x", `the hub refuses access (403); ${licence} ${other}`);
   await says(404, undefined, `${mock.endpoint} has no such repository (404)`);
   await says(429, undefined, "the hub answers 429; try again later");
 });
 
-Deno.test("Hub refuses settings that cannot be", () => {
+Deno.test("Hub refuses impossible settings", () => {
   for (const endpoint of ["", "huggingface.co", "file:///x"]) {
     assertThrows(() => new Hub({ endpoint }), InputError, "Cannot use HF_ENDPOINT");
   }
@@ -259,7 +267,7 @@ Deno.test("Hub refuses settings that cannot be", () => {
   assertThrows(() => new Hub({ endpoint: "http://a", token }), InputError, "Cannot use HF_TOKEN");
 });
 
-Deno.test("hubCache() is where huggingface_hub has it", () => {
+Deno.test("hubCache() finds the cache as huggingface_hub does", () => {
   const of = (env: Record<string, string>) => hubCache((name) => env[name]);
   assertEquals(of({ HOME: "/h" }), join("/h", ".cache", "huggingface", "hub"));
   assertEquals(of({ HOME: "/h", XDG_CACHE_HOME: "/x" }), join("/x", "huggingface", "hub"));
@@ -268,7 +276,7 @@ Deno.test("hubCache() is where huggingface_hub has it", () => {
   assertThrows(() => of({}), InputError, "set HF_HOME");
 });
 
-Deno.test("downloadFile() says where it cannot write", () =>
+Deno.test("downloadFile() names the path that it cannot write", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "cache"), "");
     const hub = new Hub({ endpoint: "http://127.0.0.1" });

@@ -1,4 +1,4 @@
-// A Hugging Face hub on 127.0.0.1: what @huggingface/hub and downloads ask of the real one, and its failures.
+// A Hugging Face hub on 127.0.0.1: answers the requests of @huggingface/hub and of downloads, and can fail.
 import { createHash } from "node:crypto";
 
 /** A request for bytes of a file. */
@@ -7,30 +7,30 @@ export interface Asked {
   readonly range: string | null;
 }
 
-/** How the hub misbehaves with a file. */
+/** How the hub fails for a file. */
 export interface Fault {
-  /** Bytes after which the connection is lost, or nothing more comes. */
+  /** Bytes after which the connection is lost, or nothing more arrives. */
   readonly after?: number;
-  /** Stays silent in the end, instead of hanging up. */
+  /** Falls silent instead of hanging up. */
   readonly hang?: boolean;
-  /** Sends all of the file whatever the range. */
+  /** Ignores ranges and sends the complete file. */
   readonly noRange?: boolean;
-  /** Sends other bytes than the hub has told the digest of. */
+  /** Sends bytes that do not match the digest. */
   readonly bytes?: Uint8Array<ArrayBuffer>;
   /** Answers with this status. */
   readonly status?: number;
-  /** Happens only that often. */
+  /** Fails only this many times. */
   times?: number;
 }
 
-/** The commit that every branch is at. */
+/** The commit of every branch. */
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
 type Content = Uint8Array<ArrayBuffer> | string;
 const bytesOf = (content: Content) =>
   typeof content === "string" ? new TextEncoder().encode(content) : content;
 
-/** What a file is called in the cache: text lies in git, the rest in its large file storage. */
+/** Returns a file's digest, its name in the cache: text is in git, the rest in its large file storage. */
 export function digestOf(content: Content): string {
   const bytes = bytesOf(content);
   return typeof content === "string"
@@ -38,17 +38,17 @@ export function digestOf(content: Content): string {
     : createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Serves repositories; the files themselves come from another origin, as those of the real hub. */
+/** Serves repositories; files come from another origin, as with the real hub. */
 export class MockHub implements AsyncDisposable {
   /** Requests for files. */
   readonly asked: Asked[] = [];
-  /** All requests, with the token they bore. */
+  /** The token of each request. */
   readonly tokens: (string | null)[] = [];
-  /** Tokens that the storage was given. */
+  /** Tokens that reached the storage, which should get none. */
   readonly leaked: string[] = [];
-  /** By path. */
+  /** Faults by path. */
   readonly faults = new Map<string, Fault>();
-  /** Instead of an answer about repositories. */
+  /** Replaces the answers about repositories. */
   answer: (() => Response) | undefined;
   readonly #hub: Deno.HttpServer<Deno.NetAddr>;
   readonly #storage: Deno.HttpServer<Deno.NetAddr>;
@@ -70,7 +70,7 @@ export class MockHub implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // hanging connections would keep a gentle shutdown waiting
+    // a graceful shutdown would wait for hanging connections
     this.#gone.abort();
     await Promise.all([this.#hub.finished, this.#storage.finished]);
   }
@@ -130,14 +130,14 @@ export class MockHub implements AsyncDisposable {
   }
 }
 
-/** Sends bytes, then breaks or falls silent. */
+/** Sends bytes, then hangs up or falls silent. */
 function breaking(bytes: Uint8Array, hang = false): ReadableStream<Uint8Array> {
   let sent = false;
   return new ReadableStream({
     async pull(controller) {
       if (!sent) return sent = true, controller.enqueue(bytes);
       if (hang) return await new Promise<never>(() => {});
-      // short of its content-length: Deno hangs up
+      // shorter than its content-length: Deno hangs up
       controller.close();
     },
   });

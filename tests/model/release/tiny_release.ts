@@ -1,4 +1,4 @@
-// The files of a published model, but small, by their repositories on the hub.
+// The files of a small model in the form of a published one, by their repositories on the hub.
 import { encodeSafetensors } from "../../../engine/mod.ts";
 import {
   type NamedShape,
@@ -9,7 +9,7 @@ import {
 import { parseConfig } from "../../../model/config/config.ts";
 import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../../model/config/presets.ts";
 
-/** As the published models, but small. */
+/** A preset like those of the published models, but small. */
 export const TINY: Preset = {
   name: "tiny",
   vae: "d16",
@@ -28,7 +28,7 @@ export const TINY: Preset = {
 
 type Files = Record<string, Uint8Array<ArrayBuffer> | string>;
 
-/** A file of small numbers, other ones in each tensor. */
+/** A file of small numbers, which differ between tensors. */
 export function encode(shapes: readonly NamedShape[]): Uint8Array<ArrayBuffer> {
   return encodeSafetensors(shapes.map(([name, shape], i) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i / 8);
@@ -51,7 +51,7 @@ export function sharded(index: string, shapes: readonly NamedShape[]): Files {
   };
 }
 
-/** Repositories with all that TINY needs, and more. */
+/** Repositories with all files of TINY, and others. */
 export function tinyRepositories(): Record<string, Files> {
   const config = parseConfig(TINY.config, "tiny");
   return {

@@ -18,7 +18,7 @@ const s = storage("0", "Float", Float32Array.from({ length: 12 }, (_, i) => i));
 const one = tensor(s, [1]);
 
 for (const [format, write] of [["zip", pth], ["legacy", legacyPth]] as const) {
-  Deno.test(`openTorchCheckpoint() reads all types of numbers (${format})`, async () => {
+  Deno.test(`openTorchCheckpoint() reads all number types (${format})`, async () => {
     const types = {
       Float: ["F32", new Float32Array([1.5, -2])],
       Half: ["F16", new Float16Array([1.5, -2])],
@@ -69,7 +69,7 @@ for (const [format, write] of [["zip", pth], ["legacy", legacyPth]] as const) {
   });
 }
 
-Deno.test("openTorchCheckpoint() names nested tensors, and skips what is none", async () => {
+Deno.test("openTorchCheckpoint() names nested tensors and skips other values", async () => {
   const plain = py.call("argparse", "Namespace");
   const file = await open(pth(
     py.dict({
@@ -116,10 +116,10 @@ Deno.test("openTorchCheckpoint() reads memo, protocol 4 and views of old files",
   assertEquals([...await file.readFloat32("tensor")], [5, 6]);
   const beyond = [py.tuple(py.text("9"), py.int(4), py.int(9))];
   const bad = legacyPth([...persistent(s, beyond)], [s]);
-  await assertRejects(() => open(bad), CheckpointError, "is no reference to a storage");
+  await assertRejects(() => open(bad), CheckpointError, "is not a reference to a storage");
 });
 
-Deno.test("openTorchCheckpoint() refuses two tensors of a name, and closes the file", async () => {
+Deno.test("openTorchCheckpoint() refuses two tensors of one name, and closes the file", async () => {
   let closed = 0;
   const source = (value: Code): ByteSource => ({
     ...bytesSource("x.pth", pth(value, [s])),
@@ -171,7 +171,7 @@ for (const [value, model, key, count] of roots) {
   });
 }
 
-Deno.test("checkpointRoot() takes a key, and tells which there are", async () => {
+Deno.test("checkpointRoot() takes a key, and lists the keys that exist", async () => {
   const file = await open(pth(roots[0]![0], [s]));
   const root = checkpointRoot(file, "trainer.gpt_ema_fsdp");
   assertEquals([...root.tensors.keys()], ["word_embed.weight", "cfg_uncond", "head.weight"]);

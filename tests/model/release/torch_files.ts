@@ -50,7 +50,7 @@ export interface FakeStorage {
   /** Such as `Float`. */
   readonly type: string;
   readonly elements: number;
-  /** Absent in what is written as a hole. */
+  /** Absent if it is written as a hole. */
   readonly bytes?: Uint8Array;
 }
 
@@ -61,7 +61,7 @@ export function storage(key: string, type: string, data: ArrayBufferView): FakeS
   return { key, type, elements: data.byteLength / size, bytes };
 }
 
-/** What names a storage; `view` is what old files have after it. */
+/** The persistent id of a storage; old files add `view`. */
 export function persistent(
   { key, type, elements }: FakeStorage,
   view: readonly Code[] = [],
@@ -77,7 +77,7 @@ export function persistent(
   return [...py.tuple(...id), ...py.code("Q")];
 }
 
-/** A tensor; contiguous unless told. */
+/** A tensor, contiguous by default. */
 export function tensor(
   from: FakeStorage,
   shape: readonly number[],
@@ -100,13 +100,13 @@ export function tensor(
   );
 }
 
-/** As nn.Parameter is saved. */
+/** An nn.Parameter as torch.save writes it. */
 export function parameter(of: Code): Code {
   const hooks = py.call("collections", "OrderedDict");
   return py.call("torch._utils", "_rebuild_parameter", of, [0x88], hooks);
 }
 
-/** Strides of a tensor without gaps. */
+/** Strides of a contiguous tensor. */
 export function contiguous(shape: readonly number[]): number[] {
   return shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1));
 }
@@ -116,7 +116,7 @@ export interface FakeEntry {
   readonly name: string;
   readonly bytes?: Uint8Array;
   readonly size?: number;
-  /** Fields that lie. */
+  /** Fields with false values. */
   readonly method?: number;
   readonly flags?: number;
   readonly packed?: number;
@@ -198,7 +198,7 @@ export function zipPieces(entries: readonly FakeEntry[]): Pieces {
   return { pieces, size: at + directory.length + end.length };
 }
 
-/** The archive as a whole. */
+/** The complete archive. */
 export function zip(entries: readonly FakeEntry[]): Uint8Array<ArrayBuffer> {
   const { pieces, size } = zipPieces(entries);
   const file = new Uint8Array(size);

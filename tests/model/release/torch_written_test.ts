@@ -1,4 +1,4 @@
-// Files of PyTorch itself, where Debian's python3-torch (or another) is at hand.
+// Files that PyTorch itself wrote, if it is installed, such as Debian's python3-torch.
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
@@ -44,7 +44,7 @@ text = json.dumps(header).encode()
 open(folder + '/expected.safetensors', 'wb').write(struct.pack('<Q', len(text)) + text + data)
 `;
 
-/** A Python with PyTorch, if there is one. */
+/** A Python with PyTorch, if one is installed. */
 function findPython(): string | undefined {
   return ["python3", "/usr/bin/python3"].find((python) => {
     try {
