@@ -102,6 +102,7 @@ export function quantise(
   const { bits, least, most, extreme, zero } = WEIGHT_FORMATS[type].quantisation;
   const mask = 2 ** bits - 1;
   const perByte = 8 / bits;
+  let next = 0;
   let overflows = 0;
   for (let block = 0; block < scales.length; block++) {
     const from = block * QUANTISED_BLOCK;
@@ -117,10 +118,13 @@ export function quantise(
     const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
     scales[block] = scale;
     if (Math.abs(scale) === Infinity) overflows++;
-    for (let i = from; i < from + QUANTISED_BLOCK; i++) {
-      const q = Math.fround(values[i]! * inverse) + ROUND - ROUND;
-      const stored = Math.max(least, Math.min(most, q)) + zero & mask;
-      bytes[Math.floor(i / perByte)]! |= stored << bits * (i % perByte);
+    for (let i = from; i < from + QUANTISED_BLOCK; i += perByte) {
+      let byte = 0;
+      for (let j = 0; j < perByte; j++) {
+        const q = Math.fround(values[i + j]! * inverse) + ROUND - ROUND | 0;
+        byte |= ((q < least ? least : q > most ? most : q) + zero & mask) << bits * j;
+      }
+      bytes[next++] = byte;
     }
   }
   return { bytes, scales, overflows };
