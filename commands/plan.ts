@@ -59,9 +59,8 @@ export const plan = command(
     for (const line of describe(name, made)) io.out(line);
     if (images > 1) {
       const batches = Math.ceil(images / made.batch);
-      io.out(
-        `${images} images in ${batches === 1 ? "1 batch" : `${batches} batches`} of ${made.batch}`,
-      );
+      const how = batches === 1 ? "in one batch" : `in ${batches} batches of at most ${made.batch}`;
+      io.out(`${images} images ${how}`);
     }
     if (!made.staged && maxBytes === undefined) {
       const { planMemory } = await import("../model/memory_plan.ts");

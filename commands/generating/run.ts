@@ -8,7 +8,7 @@ import { detail, type Io, note, orAbort, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";
 import { ProgressLine, seconds } from "../io/progress.ts";
 import { formatBytes } from "../../engine/mod.ts";
-import { gridText, scheduleText } from "../../model/config/grid.ts";
+import { scheduleText } from "../../model/config/grid.ts";
 import type { Result } from "../../model/generate/images.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import type { Progress } from "../../model/generate/progress.ts";
@@ -216,10 +216,7 @@ function tellSettings(request: Request, batches: readonly Batch[], io: Io, progr
   progress[Symbol.dispose]();
   const list = (values: readonly number[]) =>
     values.every((value) => value === values[0]) ? `${values[0]}` : values.join(",");
-  detail(
-    io,
-    `Schedule ${scheduleText(plan.schedule)}, the last scale ${gridText(plan.schedule.at(-1)!)}`,
-  );
+  detail(io, `Schedule ${scheduleText(plan.schedule)}`);
   detail(io, `Guidance ${list(plan.cfg)}, temperature ${list(plan.tau)}, seed ${seed}`);
   if (batches.length > 1) {
     detail(io, `${count} images in ${batches.length} batches of at most ${batches[0]!.images}`);

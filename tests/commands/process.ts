@@ -4,7 +4,8 @@ import manifest from "../../deno.json" with { type: "json" };
 import type { Io } from "../../commands/io/io.ts";
 import { DAWN } from "../backend.ts";
 
-const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
+/** The command line. */
+export const CLI: string = fromFileUrl(new URL("../../cli.ts", import.meta.url));
 /** The model in the box. */
 export const MODEL = fromFileUrl(new URL("../../assets/models/emoji-nano", import.meta.url));
 /** What makes the Vulkan loader find nothing. */
@@ -62,7 +63,7 @@ const DAWN_SAYS = /^Warning: .*\n( {4}at .*\n)?\n?/gm;
 /** Sorts out stderr. */
 export function summary(code: number, out: string, stderr: string): Ended {
   const err = DAWN ? stderr.replace(DAWN_SAYS, "") : stderr;
-  const progress = /^(Loading |Scale \d|Decoded |\d+\.\d+ s on )/;
+  const progress = /^(?:Images .* of .*: )?(Loading |Scale \d|Decoded |\d+\.\d+ s on )/;
   const said = err.split("\n").filter((line) => line && !progress.test(line));
   return { code, out, err, said };
 }
