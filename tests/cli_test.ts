@@ -83,7 +83,7 @@ Deno.test("cli refuses flags that contradict each other, and counts beyond all m
       ["-o", "a.png", "--trace", "./a.png"],
       'Cannot write "./a.png" twice: give each file a name of its own',
     ],
-    [["-b", "999999999999999"], "--batch-count must be 1 to 99999"],
+    [["-b", "999999999999999"], "--batch-count must be 1 to 32767"],
   ];
   for (const [args, message] of cases) await refuses(["generate", "cat", ...args], 2, message);
 });

@@ -8,8 +8,10 @@ import type { Io } from "../io/io.ts";
 import { chooseModel, type ModelChoice } from "../io/model.ts";
 import { Output, type Target } from "../io/output.ts";
 import { checkScales, readBits, readFeatures, readUniforms } from "../io/tensor_files.ts";
-import type { EditOptions } from "../../model/generate/editing.ts";
-import { makePlan, type Plan, type SamplingOptions } from "../../model/generate/plan.ts";
+import type { EditOptions, GenerationPlan } from "../../model/generate/editing.ts";
+import type { GenerateOptions } from "../../model/generate/options.ts";
+import type { Plan, SamplingOptions } from "../../model/generate/plan.ts";
+import { planGeneration } from "../../model/generate/plan_generation.ts";
 
 /** Flags that say the same thing in two ways. */
 const EXCLUSIVE = [
@@ -26,25 +28,29 @@ const EXCLUSIVE = [
 const EDITING = ["mask", "strength", "keep-scales"] as const;
 
 /** The most images of a command: a mistyped number is refused at once. */
-const MAX_IMAGES = 99_999;
+const MAX_IMAGES = 32_767;
 
-/** All that is known, and checked, before the model is loaded. */
-export interface Request {
-  readonly given: Given;
-  readonly choice: ModelChoice;
+/** What to generate. */
+export interface What {
   readonly prompts: readonly string[];
   readonly negativePrompt?: string;
   /** Images of each prompt. */
   readonly batchCount: number;
-  /** Number of images. */
-  readonly count: number;
   /** Seed of the first image. */
   readonly seed: bigint;
   readonly sampling: SamplingOptions;
   readonly edit: EditOptions;
   readonly tensors: Tensors;
-  /** The plan of one image of each prompt. */
-  readonly plan: Plan;
+}
+
+/** All that is known, and checked, before the model is loaded. */
+export interface Request extends What {
+  readonly given: Given;
+  readonly choice: ModelChoice;
+  /** Number of images. */
+  readonly count: number;
+  /** All images, checked against the model's config. */
+  readonly planned: GenerationPlan;
   /** Whether the parts of the model take turns in memory. */
   readonly staged: boolean;
   readonly output: Output;
@@ -84,15 +90,13 @@ export async function prepare(
   const traced = trace === undefined ? null : await output.chooseOne(trace, { kind: "tensors" });
   const choice = await chooseModel(given);
   const sampling = samplingOf(given);
-  const plan = makePlan(choice.config, { ...sampling, batchCount }, texts);
-  await checkTensors(choice, tensors, plan);
-  await checkEdit(choice, sampling, edit);
-  const staged = await mustStage(given, choice, sampling, edit);
   const seed = chosenSeed(given.seed) ?? BigInt(choice.config.defaults.seed);
-  return {
-    ...{ given, choice, prompts, negativePrompt, batchCount, count, seed, sampling, edit, tensors },
-    ...{ plan, staged, output, targets, trace: traced, previews },
-  };
+  const what = { prompts, negativePrompt, batchCount, seed, sampling, edit, tensors };
+  const planned = await planGeneration(choice.config, generateOptions(what));
+  checkTensors(choice, tensors, planned.plan);
+  const staged = await mustStage(given, choice, sampling, edit);
+  const files = { output, targets, trace: traced, previews };
+  return { given, choice, count, planned, staged, ...what, ...files };
 }
 
 function checkFlags(given: Given, init: Input | undefined, batchCount: number): void {
@@ -162,15 +166,22 @@ function checkTensors(
   }
 }
 
-/** Checks an edit before the model is loaded. @throws {InputError} It cannot be made. */
-async function checkEdit(
-  { config }: ModelChoice,
-  sampling: SamplingOptions,
-  edit: EditOptions,
-): Promise<void> {
-  if (!edit.init) return;
-  const { planEdit } = await import("../../model/generate/editing.ts");
-  await planEdit(config, { ...sampling, ...edit });
+/** Returns what to generate as options of the library. */
+export function generateOptions(
+  { prompts, negativePrompt, batchCount, seed, sampling, edit, tensors }: What,
+): GenerateOptions {
+  const { textFeatures, negativeFeatures, uniforms, forceBits } = tensors;
+  return {
+    ...textFeatures ? { textFeatures } : { prompt: prompts },
+    negativePrompt,
+    negativeFeatures,
+    uniforms: uniforms?.values,
+    forceBits: forceBits?.values,
+    ...sampling,
+    ...edit,
+    batchCount,
+    seed,
+  };
 }
 
 /**

@@ -1,39 +1,18 @@
 import { type Batch, batchesOf, batchSize } from "./batches.ts";
-import { prepare, type Request } from "./request.ts";
+import { reportRest, reportRun, reportSettings, type Run, showProgress } from "./report.ts";
+import { generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
 import { jsonSeed } from "../flags/types.ts";
 import { enlarge } from "../io/enlarge.ts";
 import type { Input } from "../io/images.ts";
-import { detail, type Io, note, orAbort, warn } from "../io/io.ts";
+import { type Io, orAbort, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";
-import { ProgressLine, seconds } from "../io/progress.ts";
-import { formatBytes } from "../../engine/mod.ts";
-import { scheduleText } from "../../model/config/grid.ts";
+import { ProgressLine } from "../io/progress.ts";
 import type { Result } from "../../model/generate/images.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import type { Progress } from "../../model/generate/progress.ts";
 import { encodePng } from "../../model/image/png.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
-
-/** The share of a batch's time that is expected for the VAE. */
-const DECODING = 0.15;
-
-/** What is told of an image that was written. */
-interface Written {
-  readonly path?: string;
-  readonly prompt?: string;
-  readonly seed: number | string;
-  readonly width: number;
-  readonly height: number;
-  readonly parameters: string;
-}
-
-/** What is known of a run, so far. */
-interface Run {
-  readonly images: Written[];
-  readonly warnings: Set<string>;
-  readonly took: { text: number; images: number; total: number };
-}
 
 /**
  * Generates the images that flags describe, and writes them as they are finished.
@@ -54,7 +33,7 @@ export async function generateImages(
   const model = await loadModel(choice, load, io, progress);
   const loaded = (performance.now() - began) / 1000;
   const batches = await planBatches(request, model);
-  tellSettings(request, batches, io, progress);
+  reportSettings(request, batches, io, progress);
   const run: Run = {
     images: [],
     warnings: new Set(),
@@ -64,11 +43,11 @@ export async function generateImages(
     for (const batch of batches) await runBatch(request, model, batch, run, io, progress);
   } catch (error) {
     progress[Symbol.dispose]();
-    tellRest(request, run, io);
+    reportRest(request, run, io);
     throw error;
   }
   progress[Symbol.dispose]();
-  report(request, model, run, loaded, io);
+  reportRun(request, model, run, loaded, io);
   await closeModel(model, io);
   return 0;
 }
@@ -166,101 +145,17 @@ async function resultOf(
 }
 
 function optionsOf(
-  { prompts, negativePrompt, tensors, sampling, edit, seed }: Request,
-  { firstPrompt, prompts: count, batchCount, first }: Batch,
+  request: Request,
+  { firstPrompt, prompts: count, batchCount, first, images }: Batch,
   { signal }: Io,
   onProgress: (progress: Progress) => void,
 ): GenerateOptions {
-  const { textFeatures, negativeFeatures, uniforms, forceBits } = tensors;
-  return {
-    textFeatures,
-    negativeFeatures,
-    uniforms: uniforms?.values,
-    forceBits: forceBits?.values,
-    ...textFeatures ? {} : { prompt: prompts.slice(firstPrompt, firstPrompt + count) },
-    negativePrompt,
-    ...sampling,
-    ...edit,
+  const all = images === request.count;
+  const options = generateOptions({
+    ...request,
+    prompts: request.prompts.slice(firstPrompt, firstPrompt + count),
     batchCount,
-    seed: BigInt.asUintN(64, seed + BigInt(first)),
-    signal,
-    onProgress,
-  };
-}
-
-/** Shows how far a batch is, and with it the run; a scale's time goes with its tokens. */
-function showProgress(
-  { plan: { schedule }, count }: Request,
-  { first, images }: Batch,
-  { stage, scale, scales, height, width, seconds: at }: Progress,
-  progress: ProgressLine,
-): void {
-  const tokens = schedule.map(([h, w]) => h * w);
-  const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
-  const done = stage === "decode"
-    ? 1
-    : (1 - DECODING) * sum(tokens.slice(0, scale + 1)) / sum(tokens);
-  const what = stage === "decode"
-    ? `Decoded ${width}x${height} pixels, ${seconds(at)}`
-    : `Scale ${scale + 1}/${scales}: ${height}x${width} tokens, ${seconds(at)}`;
-  const several = images < count
-    ? `Images ${first + 1} to ${first + images} of ${count}: ${what}`
-    : what;
-  progress.show(several, (first + images * done) / count);
-}
-
-/** Prints what `-v` asks for, before the first image. */
-function tellSettings(request: Request, batches: readonly Batch[], io: Io, progress: ProgressLine) {
-  const { plan, seed, count } = request;
-  if (!io.style.verbose) return;
-  progress[Symbol.dispose]();
-  const list = (values: readonly number[]) =>
-    values.every((value) => value === values[0]) ? `${values[0]}` : values.join(",");
-  detail(io, `Schedule ${scheduleText(plan.schedule)}`);
-  detail(io, `Guidance ${list(plan.cfg)}, temperature ${list(plan.tau)}, seed ${seed}`);
-  if (batches.length > 1) {
-    detail(io, `${count} images in ${batches.length} batches of at most ${batches[0]!.images}`);
-  }
-}
-
-/** After Ctrl-C or an error: says what is kept, and how to go on. */
-function tellRest({ count, seed, prompts, given }: Request, { images }: Run, io: Io): void {
-  const { length: done } = images;
-  if (done === 0) return;
-  const begin = (given["output-begin-idx"] ?? 1) + done;
-  const goOn = prompts.length === 1
-    ? `; go on with -s ${BigInt.asUintN(64, seed + BigInt(done))} -b ${count - done} ` +
-      `--output-begin-idx ${begin}`
-    : "";
-  note(io, `${done} of ${count} images are written${goOn}`);
-}
-
-function report(
-  { given, trace, previews }: Request,
-  model: InfinityModel,
-  { images, warnings, took }: Run,
-  loaded: number,
-  io: Io,
-): void {
-  const { adapter } = model.device.capabilities;
-  const { peakBytes } = model.device.memory;
-  if (given.json) {
-    io.out(JSON.stringify({
-      images,
-      trace: trace?.path,
-      previews: previews?.files,
-      animations: previews?.animations,
-      model: model.config.name,
-      adapter,
-      peakBytes,
-      seconds: { load: loaded, ...took },
-      warnings: [...warnings],
-    }));
-    return;
-  }
-  detail(
-    io,
-    `Text ${seconds(took.text)}, images ${seconds(took.images)}, peak ${formatBytes(peakBytes)}`,
-  );
-  note(io, `${seconds(took.total)} on ${adapter}, loaded in ${seconds(loaded)}`);
+    seed: BigInt.asUintN(64, request.seed + BigInt(first)),
+  });
+  return { ...options, ...all && { plan: request.planned }, signal, onProgress };
 }

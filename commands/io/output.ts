@@ -6,6 +6,7 @@
 
 import { extname, resolve } from "../../deps/@std/path.ts";
 import { type Io, note, orAbort } from "./io.ts";
+import { firstFree, movedText, namer, namesFrom, take } from "./naming.ts";
 import { standardStream } from "./standard_stream.ts";
 import { UsageError } from "../flags/flags.ts";
 import { FileError, quote } from "../../engine/mod.ts";
@@ -31,9 +32,6 @@ export interface Naming {
 
 /** What a file holds, which decides how it may be named: tensors have any name. */
 export type Kind = "image" | "bits" | "tensors";
-
-/** Names such as `cat-%03d.png`. */
-const PATTERN = /%0?(\d*)d/;
 
 /** What one command writes. */
 export class Output {
@@ -84,7 +82,7 @@ export class Output {
     const first = this.#overwrite ? 0 : await firstFree(nameOf, count);
     const targets = Array.from({ length: count }, (_, i): Target => ({
       path: nameOf(first + i),
-      others: after(nameOf, first + count),
+      others: namesFrom(nameOf, first + count),
     }));
     for (const { path } of targets) {
       if (this.#promised.has(resolve(path))) {
@@ -93,7 +91,7 @@ export class Output {
       this.#promised.add(resolve(path));
     }
     await checkWritable(targets[0]!.path);
-    if (first > 0) this.#moved.push(moved(nameOf, first, count));
+    if (first > 0) this.#moved.push(movedText(nameOf, first, count));
     return targets;
   }
 
@@ -157,14 +155,6 @@ export class Output {
   }
 }
 
-/** Says which names were taken, and which are used instead. */
-function moved(nameOf: (i: number) => string, first: number, count: number): string {
-  const range = (from: number) =>
-    count === 1 ? nameOf(from) : `${nameOf(from)} to ${nameOf(from + count - 1)}`;
-  const what = count === 1 ? `${nameOf(0)} exists` : `Files of ${range(0)} exist`;
-  return `${what}: writing ${range(first)} instead (--overwrite replaces)`;
-}
-
 /** Refuses a file that could not be written; writes nothing. @throws {FileError} */
 export async function checkWritable(path: string): Promise<void> {
   const unwritten = new Error("nothing to write yet");
@@ -203,46 +193,4 @@ function checkExtension(name: string, kind: Kind): void {
     : [".safetensors", "bits are safetensors files"];
   if (given === extension) return;
   throw new UsageError(`Cannot write "${name}": ${what}, use a name in ${extension}`);
-}
-
-/**
- * Names of files by their index: `cat.png`, then `cat-2.png`, … for one; `cat-1.png`, … for several, padded so that
- * they sort; or what a pattern such as `cat-%03d.png` makes.
- */
-export function namer(name: string, count: number, begin?: number): (index: number) => string {
-  const pattern = PATTERN.exec(name);
-  if (pattern) {
-    const [text, width] = pattern;
-    const numbered = (i: number) => `${i + (begin ?? 0)}`.padStart(Number(width), "0");
-    return (i) => name.replace(text, () => numbered(i));
-  }
-  const extension = extname(name);
-  const stem = name.slice(0, name.length - extension.length);
-  if (count === 1 && begin === undefined) {
-    return (i) => i === 0 ? name : `${stem}-${i + 1}${extension}`;
-  }
-  const first = begin ?? 1;
-  const width = `${first + count - 1}`.length;
-  return (i) => `${stem}-${`${first + i}`.padStart(width, "0")}${extension}`;
-}
-
-/** The first index from which `count` names are free. */
-async function firstFree(nameOf: (i: number) => string, count: number): Promise<number> {
-  let first = 0;
-  for (let i = 0; i < first + count; i++) {
-    if (await Deno.stat(nameOf(i)).then((info) => !info.isDirectory, () => false)) first = i + 1;
-  }
-  return first;
-}
-
-/** Names from an index on. */
-function* after(nameOf: (i: number) => string, index: number): Generator<string> {
-  for (let i = index;; i++) yield nameOf(i);
-}
-
-function* take<T>(values: Iterable<T>, count: number): Generator<T> {
-  for (const value of values) {
-    if (count-- <= 0) return;
-    yield value;
-  }
 }

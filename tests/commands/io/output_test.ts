@@ -6,7 +6,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { basename, join } from "@std/path";
-import { checkWritable, namer, Output } from "../../../commands/io/output.ts";
+import { namer } from "../../../commands/io/naming.ts";
+import { checkWritable, Output } from "../../../commands/io/output.ts";
 import { ProgressLine } from "../../../commands/io/progress.ts";
 import { contactSheet } from "../../../commands/io/sheet.ts";
 import {

@@ -1,0 +1,61 @@
+/**
+ * Names of output files: numbered, and free.
+ *
+ * @module
+ */
+
+import { extname } from "../../deps/@std/path.ts";
+
+/** Names such as `cat-%03d.png`. */
+const PATTERN = /%0?(\d*)d/;
+
+/**
+ * Names of files by their index: `cat.png`, then `cat-2.png`, … for one; `cat-1.png`, … for several, padded so that
+ * they sort; or what a pattern such as `cat-%03d.png` makes.
+ */
+export function namer(name: string, count: number, begin?: number): (index: number) => string {
+  const pattern = PATTERN.exec(name);
+  if (pattern) {
+    const [text, width] = pattern;
+    const numbered = (i: number) => `${i + (begin ?? 0)}`.padStart(Number(width), "0");
+    return (i) => name.replace(text, () => numbered(i));
+  }
+  const extension = extname(name);
+  const stem = name.slice(0, name.length - extension.length);
+  if (count === 1 && begin === undefined) {
+    return (i) => i === 0 ? name : `${stem}-${i + 1}${extension}`;
+  }
+  const first = begin ?? 1;
+  const width = `${first + count - 1}`.length;
+  return (i) => `${stem}-${`${first + i}`.padStart(width, "0")}${extension}`;
+}
+
+/** Returns the first index from which `count` names are free. */
+export async function firstFree(nameOf: (i: number) => string, count: number): Promise<number> {
+  let first = 0;
+  for (let i = 0; i < first + count; i++) {
+    if (await Deno.stat(nameOf(i)).then((info) => !info.isDirectory, () => false)) first = i + 1;
+  }
+  return first;
+}
+
+/** Yields the names from an index on. */
+export function* namesFrom(nameOf: (i: number) => string, index: number): Generator<string> {
+  for (let i = index;; i++) yield nameOf(i);
+}
+
+/** Yields the first values. */
+export function* take<T>(values: Iterable<T>, count: number): Generator<T> {
+  for (const value of values) {
+    if (count-- <= 0) return;
+    yield value;
+  }
+}
+
+/** Tells which names were taken, and which are used instead. */
+export function movedText(nameOf: (i: number) => string, first: number, count: number): string {
+  const range = (from: number) =>
+    count === 1 ? nameOf(from) : `${nameOf(from)} to ${nameOf(from + count - 1)}`;
+  const what = count === 1 ? `${nameOf(0)} exists` : `Files of ${range(0)} exist`;
+  return `${what}: writing ${range(first)} instead (--overwrite replaces)`;
+}
