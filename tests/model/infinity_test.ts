@@ -23,14 +23,14 @@ Deno.test("golden: emoji-nano on the kernels of the other class of adapter", asy
 });
 
 Deno.test("generate() gives the same bytes for the same seed, and others for another", async () => {
-  const draw = async (seed: number) =>
+  const run = async (seed: number) =>
     (await model.generate({ prompt: "a smiling thing", seed, tau: 2 })).images[0]!.rgba;
-  assertEquals(await draw(3), await draw(3));
-  const [a, b] = [await draw(3), await draw(4)];
+  assertEquals(await run(3), await run(3));
+  const [a, b] = [await run(3), await run(4)];
   assert(a.some((v, i) => v !== b[i]), "another seed must give another image");
 });
 
-Deno.test("generate() gives an image of a batch the bytes it has alone", async () => {
+Deno.test("generate() gives an image the same bytes alone and in a batch", async () => {
   const prompt = ["red apple", "a cute dog face emoji", "rocket", "blue car"];
   const seed = [11, 5, 2 ** 40 + 1, 7];
   for (const cfgScale of [2, [1, 3, 2, 1], 1]) {
@@ -67,7 +67,7 @@ Deno.test("generate(prompt, options) does what generate({ prompt, ...options }) 
   ]]);
 });
 
-Deno.test("generate() chooses a seed at random for -1, and tells it", async () => {
+Deno.test("generate() chooses a random seed for -1, and returns it", async () => {
   const options = { prompt: "a smiling thing", tau: 2 };
   const made = [];
   for (const seed of [-1, -1n, [-1]]) {
@@ -85,7 +85,7 @@ Deno.test("generate() reads back once, whatever the number of scales and images"
   assertEquals(device.readBacks - before, 1);
 });
 
-Deno.test("generate() leaves no memory behind", async () => {
+Deno.test("generate() frees its memory", async () => {
   await model.generate({ prompt: "pizza" });
   const live = device.memory.liveBytes;
   await model.generate({ prompt: ["red apple", "pizza"], negativePrompt: "blue", trace: true });
@@ -102,7 +102,7 @@ Deno.test("generate() computes no unconditional half once no later scale is guid
     return device.memory.peakBytes - before;
   };
   assert(await dispatched([1, 1, 1, 1]) < await dispatched([1, 1, 1, 2]));
-  // dropping the half is exact: the first scales do not change when a later one is guided
+  // dropping the half is exact: the first scales do not change if a later one is guided
   const bits = async (cfgScale: number[]) => {
     const at = traced(
       await model.generate({ prompt: "red apple", cfgScale, greedy: true, trace: true }),
@@ -112,15 +112,15 @@ Deno.test("generate() computes no unconditional half once no later scale is guid
   assertEquals(await bits([2, 2, 1, 1]), await bits([2, 2, 1, 4]));
 });
 
-Deno.test("generate() draws the same without the unconditional half as with it, to the last scale", async () => {
-  // 1 + ε is 1 in f32 and not 1 to the loop: the half is computed, and weighs nothing
+Deno.test("generate() gives the same images without the unconditional half as with it", async () => {
+  // 1 + ε is 1 in f32 but not in the plan: the half is computed, and has no weight
   const kept = 1 + Number.EPSILON;
   for (const scales of [1, 2, 3]) {
     const list = (end: number) => Array.from({ length: SCALES }, (_, s) => s < scales ? 3 : end);
     const prompt = ["red apple", "a cute dog face emoji"];
-    const draw = (cfgScale: number[]) =>
+    const run = (cfgScale: number[]) =>
       model.generate({ prompt, seed: 5, tau: 1.5, cfgScale, trace: true });
-    const [with_, without] = [await draw(list(kept)), await draw(list(1))];
+    const [with_, without] = [await run(list(kept)), await run(list(1))];
     assertEquals(without.trace.map(({ name }) => name), with_.trace.map(({ name }) => name));
     for (let s = 0; s < SCALES; s++) {
       for (const name of [`scale${s}.logit_delta`, `scale${s}.bits`]) {
@@ -131,8 +131,8 @@ Deno.test("generate() draws the same without the unconditional half as with it, 
   }
 });
 
-Deno.test("cfgUntil guides the first scales as given, and its image is made again from its parameters", async () => {
-  const draw = async (options: SamplingOptions) =>
+Deno.test("cfgUntil guides only the first scales, and the parameters reproduce its image", async () => {
+  const run = async (options: SamplingOptions) =>
     (await model.generate({ prompt: "pizza", seed: 8, tau: 1.5, ...options })).images[0]!;
   for (
     const [options, cfgScale] of [
@@ -143,23 +143,23 @@ Deno.test("cfgUntil guides the first scales as given, and its image is made agai
       [{ cfgScale: [5, 4, 3, 2], cfgUntil: 3 }, [5, 4, 3, 1]],
     ] as const
   ) {
-    const image = await draw(options);
+    const image = await run(options);
     const of = parseParameters(readPngText(image.toPng()).parameters!);
     assertEquals(of.cfgScale, cfgScale);
-    assertEquals((await draw({ cfgScale: of.cfgScale })).rgba, image.rgba);
+    assertEquals((await run({ cfgScale: of.cfgScale })).rgba, image.rgba);
   }
 });
 
-Deno.test("generate() takes text features in place of prompts", async () => {
+Deno.test("generate() takes text features instead of prompts", async () => {
   const options: GenerateOptions = { seed: 4, tau: 1 };
   const prompt = ["red apple", "a cute dog face emoji"];
-  const drawn = await model.generate({ ...options, prompt, trace: true });
-  const rows = drawn.trace.find((t) => t.name === "text.features")!;
+  const encoded = await model.generate({ ...options, prompt, trace: true });
+  const rows = encoded.trace.find((t) => t.name === "text.features")!;
   const lens = [3, 6];
   const features = Float32Array.from(rows.data as Float32Array);
   const width = rows.shape[1]!;
   const given = await model.generate({ ...options, textFeatures: { features, width, lens } });
-  assertEquals(given.images.map((i) => i.rgba), drawn.images.map((i) => i.rgba));
+  assertEquals(given.images.map((i) => i.rgba), encoded.images.map((i) => i.rgba));
 
   const negative = await model.generate({ ...options, prompt, negativePrompt: "red apple" });
   const negativeFeatures = { features: features.slice(0, 3 * width), width, lens: [3] };
@@ -176,7 +176,7 @@ Deno.test("generate() takes text features in place of prompts", async () => {
   );
 });
 
-Deno.test("generate() draws with given uniforms, and keeps forced bits", async () => {
+Deno.test("generate() samples with given uniforms, and keeps forced bits", async () => {
   const d = model.config.transformer.d_vae;
   const tokens = [1, 4, 9, 16];
   const uniforms = tokens.map((n, s) =>
@@ -236,7 +236,7 @@ Deno.test("generate() reports each scale and ends at an abort between two", asyn
 });
 
 Deno.test({
-  name: "generate() hears an abort within a long scale (a CPU adapter's: a GPU's scales are short)",
+  name: "generate() aborts within a long scale (CPU adapters only: a GPU's scales are short)",
   ignore: device.capabilities.class !== "cpu",
   async fn() {
     const controller = new AbortController();
@@ -256,12 +256,12 @@ Deno.test({
     assertEquals((error as Error).name, "AbortError");
     const { depth } = model.config.transformer;
     const made = device.counters.dispatches - before;
-    // a block is about 15 dispatches: one was made, the others were not
+    // a block is about 15 dispatches: one ran, the others did not
     assert(made < 15 * depth / 2, `${made} dispatches after the abort`);
   },
 });
 
-Deno.test("generate() guides hidden states at -k as official runs do, and refuses other layers", async () => {
+Deno.test("generate() guides logits and blocks by cfgInsertionLayer, and refuses other layers", async () => {
   const logits = async (cfgInsertionLayer: number | number[]) =>
     traced(await model.generate({ prompt: "cat", cfgInsertionLayer, greedy: true, trace: true }))(
       "scale3.logit_delta",
@@ -327,7 +327,7 @@ Deno.test("generate() refuses bad options in one line that names them", async ()
 });
 
 Deno.test({
-  name: "generate() gives back all memory where some is refused",
+  name: "generate() frees all memory if an allocation is refused",
   ignore: device.gpu.limits.maxStorageBufferBindingSize > 2 ** 28, // a real GPU may well do it
   async fn() {
     const live = device.memory.liveBytes;
@@ -348,7 +348,7 @@ Deno.test({
   },
 });
 
-Deno.test("generate() fails where the GPU runs out of memory, and works again afterwards", async () => {
+Deno.test("generate() fails if the GPU runs out of memory, and works again afterwards", async () => {
   const live = device.memory.liveBytes;
   const runOut = () => {
     const error = new GPUOutOfMemoryError("no room");
@@ -363,7 +363,7 @@ Deno.test("generate() fails where the GPU runs out of memory, and works again af
   assertEquals((await model.generate({ prompt: "cat" })).images.length, 1);
 });
 
-Deno.test("generate() warns of a prompt that was cut", async () => {
+Deno.test("generate() warns about a prompt that is cut", async () => {
   const prompt = "very ".repeat(10_000) + "red apple";
   const { warnings, images } = await model.generate({ prompt });
   assertEquals(warnings, ["Prompt cut to its first 64 tokens"]);
@@ -381,7 +381,7 @@ Deno.test("InfinityModel stores f16 where asked, within f16's error", async () =
   const half = await InfinityModel.load(DEFAULT_MODEL, { device, type: "f16" });
   const options = { prompt: "red apple", greedy: true, trace: true };
   const at = traced(await model.generate(options));
-  // the same bits go in, so that one bit that f16 tips over does not hide the error of the rest
+  // force the same bits, so that a bit that f16 flips does not hide the error of the rest
   const forceBits = [0, 1, 2, 3].map((s) => Uint8Array.from(at(`scale${s}.bits`)));
   const halfAt = traced(await half.generate({ ...options, forceBits }));
   for (let s = 0; s < SCALES; s++) {

@@ -13,7 +13,7 @@ const config = parseConfig(
   "config.json",
 );
 
-/** Most bytes that a real load and generation hold. */
+/** Most bytes held by a real load and generation. */
 async function measured(
   load: Parameters<typeof InfinityModel.load>[1],
   options: GenerateOptions,
@@ -28,7 +28,7 @@ async function measured(
   return { peak, rgba: images.map((image) => image.rgba) };
 }
 
-Deno.test("planMemory() plans what a generation really holds, within 5 %", async () => {
+Deno.test("planMemory() is within 5 % of what a generation holds", async () => {
   for (const type of WEIGHT_TYPES) {
     for (const staged of [false, true]) {
       const options = { batchCount: 3, cfgScale: staged ? 1 : 2 };
@@ -51,19 +51,19 @@ Deno.test("planMemory() counts the encoder of an edit", async () => {
   const adapter = device.capabilities.class;
   const resident = await planMemory(config, { edit: true, adapter });
   const without = await planMemory(config, { adapter });
-  // the encoder's weights stay with the others
+  // the encoder's weights stay in memory with the others
   assert(resident.peak > without.peak, `${resident.peak}, ${without.peak}`);
 });
 
-Deno.test("InfinityModel draws the same image in stages, with less memory", async () => {
+Deno.test("InfinityModel generates the same image in stages, with less memory", async () => {
   const options = { prompt: "red apple", negativePrompt: "blue", seed: 3 };
-  const whole = await measured({}, options);
+  const resident = await measured({}, options);
   const staged = await measured({ staged: true }, options);
-  assertEquals(staged.rgba, whole.rgba);
-  assert(staged.peak < 0.75 * whole.peak, `${staged.peak} of ${whole.peak}`);
+  assertEquals(staged.rgba, resident.rgba);
+  assert(staged.peak < 0.75 * resident.peak, `${staged.peak} of ${resident.peak}`);
 });
 
-Deno.test("InfinityModel in stages draws again and again, and gives all memory back", async () => {
+Deno.test("InfinityModel in stages generates repeatedly, and frees all memory", async () => {
   const before = device.memory.liveBytes;
   const model = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
   const calls = [1, 2].map((seed) => model.generate({ prompt: "red apple", seed }));
@@ -103,16 +103,16 @@ Deno.test("planMemory() counts a KV cache without the last scale", async () => {
     promptTokens: 1,
   });
   const { cache } = stages.find(({ stage }) => stage === "transformer")!;
-  // two halves, keys and values, 2 bytes: 32 blocks of 6,425 tokens, and one place of 10,521
+  // 2 halves, keys and values, 2 bytes: 32 blocks of 6,425 tokens, and scratch of 10,521
   const tokens = 32 * 6425 + 10521;
   const expected = 2 * 2 * 2 * 2048 * tokens;
   assert(Math.abs(cache / expected - 1) < 0.03, `${cache} for ${expected}`);
 });
 
-Deno.test("fitMemory() stages what does not fit, and says what would", async () => {
-  const whole = await planMemory(config);
+Deno.test("fitMemory() stages what does not fit, and names the types that would fit", async () => {
+  const resident = await planMemory(config);
   const staged = await planMemory(config, { staged: true });
-  assertEquals((await fitMemory(config, {}, whole.peak)).staged, false);
+  assertEquals((await fitMemory(config, {}, resident.peak)).staged, false);
   assertEquals((await fitMemory(config, {}, staged.peak)).staged, true);
   const error = await assertRejects(
     () => fitMemory(config, {}, staged.peak - 1),
@@ -129,16 +129,17 @@ Deno.test("fitMemory() stages what does not fit, and says what would", async () 
   assert(none.message.endsWith("use a smaller size, batch or model"), none.message);
 });
 
-Deno.test("InfinityModel.synthetic() runs the whole pipeline on random weights", async () => {
+Deno.test("InfinityModel.synthetic() runs the full pipeline on random weights", async () => {
   const before = device.memory.liveBytes;
   const model = await InfinityModel.synthetic(config, { device });
-  const draw = async (seed: number) => (await model.generate({ prompt: "a b c", seed })).images[0]!;
-  const [a, b, c] = [await draw(1), await draw(1), await draw(2)];
+  const rgbaOf = async (seed: number) =>
+    (await model.generate({ prompt: "a b c", seed })).images[0]!;
+  const [a, b, c] = [await rgbaOf(1), await rgbaOf(1), await rgbaOf(2)];
   assertEquals([a.width, a.height], [config.image.width, config.image.height]);
   assertEquals(a.rgba, b.rgba);
   assert(a.rgba.some((v, i) => v !== c.rgba[i]));
   const colours = new Set(a.rgba.filter((_, i) => i % 4 !== 3));
-  assert(colours.size > 32, `well-scaled weights draw many colours, not ${colours.size}`);
+  assert(colours.size > 32, `well-scaled weights give many colours, not ${colours.size}`);
   model.dispose();
   assertEquals(device.memory.liveBytes, before);
 });

@@ -20,7 +20,7 @@ import type { Grid } from "../../../model/config/grid.ts";
 import { parseSchedule, schedules } from "../../../model/config/schedule.ts";
 import { build } from "../../engine/safetensors_helpers.ts";
 
-/** An image of random bits, 16 pixels to a position of the last scale. */
+/** An image of random bits, 16 pixels per position of the last scale. */
 function image(schedule: readonly Grid[], d: number, seed: number, model?: string): ImageBits {
   const next = random(seed);
   const latent = schedule.at(-1)!;
@@ -37,7 +37,7 @@ function image(schedule: readonly Grid[], d: number, seed: number, model?: strin
 
 const APPLE = image(parseSchedule("1x1,2x3,5x7"), 3, 1, "emoji-nano"); // 126 bits: 16 bytes
 
-/** Images of odd numbers of bits, of other shapes, and of a part of their scales. */
+/** Images with odd numbers of bits, other shapes, and only some of their scales. */
 const IMAGES: ImageBits[] = [
   APPLE,
   image([[1, 1]], 1, 2),
@@ -74,14 +74,14 @@ Deno.test("encodeBitsFile() adds little to the bits", () => {
     assertEquals(file.length, 8 + headerBytes(file) + Math.ceil(bitCount(bits) / 8));
   }
   for (const ratio of [1, 3, 0.333]) {
-    const whole = image(schedules(ratio, "1M"), 32, 8, "infinity-2b");
-    assertEquals(whole.schedule.length, 13);
-    const bytes = headerBytes(encodeBitsFile(whole));
+    const large = image(schedules(ratio, "1M"), 32, 8, "infinity-2b");
+    assertEquals(large.schedule.length, 13);
+    const bytes = headerBytes(encodeBitsFile(large));
     assert(bytes < 400, `${bytes} bytes`);
   }
 });
 
-Deno.test("encodeBitsFile() writes a safetensors file that says what it holds", async () => {
+Deno.test("encodeBitsFile() writes a safetensors file that describes itself", async () => {
   const file = await Safetensors.open(bytesSource("apple.bits", encodeBitsFile(APPLE)));
   assertEquals({ ...file.metadata }, {
     format: "bitwise-bits-1",
@@ -99,9 +99,9 @@ Deno.test("encodeBitsFile() writes a safetensors file that says what it holds", 
   assert(!holdsBits({ metadata: { format: "pt" } }));
 });
 
-Deno.test("packBits() puts the first bit highest, as numpy.unpackbits reads it", () => {
+Deno.test("packBits() puts the first bit into the highest, as numpy.unpackbits reads it", () => {
   assertEquals([...packBits([Uint8Array.of(1)])], [0x80]);
-  // scales follow one another within a byte
+  // the next scale starts within a byte
   assertEquals([...packBits([Uint8Array.of(1, 0, 0), Uint8Array.of(0, 0, 1, 1, 0, 0, 1)])], [
     0b1000_0110,
     0b0100_0000,
@@ -125,7 +125,7 @@ const METADATA = {
 
 const BITS: TensorToWrite = { name: "bits", dtype: "U8", shape: [16], data: new Uint8Array(16) };
 
-/** A file of bits with another header; `undefined` takes a key away. */
+/** A file of bits with another header; `undefined` removes a key. */
 function wrong(metadata: Record<string, string | undefined>, tensors: TensorToWrite[] = [BITS]) {
   const said = Object.entries({ ...METADATA, ...metadata }).filter(([, text]) =>
     text !== undefined
@@ -185,7 +185,7 @@ Deno.test("decodeBitsFile() names the key that is missing or wrong", async () =>
   }
 });
 
-Deno.test("decodeBitsFile() names another tensor than the header asks for", async () => {
+Deno.test("decodeBitsFile() names a tensor that does not match the header", async () => {
   const data = (length: number) => new Uint8Array(length);
   const tensors: [TensorToWrite[], string][] = [
     [[], "tensor bits is missing, 126 bits need U8 [16]"],
@@ -200,7 +200,7 @@ Deno.test("decodeBitsFile() names another tensor than the header asks for", asyn
   ];
   for (const [list, says] of tensors) await refuses(wrong({}, list), says);
   await refuses(wrong({ d: "4" }), "tensor bits is U8 [16], 168 bits need U8 [21]");
-  // claims of nearly anything cost nothing
+  // huge claims are refused without allocating
   const huge = Array.from({ length: 1000 }, () => "9999x9999").join();
   await refuses(wrong({ d: "9999", schedule: huge }), " bits, the limit is 1073741824");
 });
@@ -222,7 +222,7 @@ Deno.test("decodeBitsFile() refuses other files", async () => {
   }
 });
 
-Deno.test("decodeBitsFile() refuses a file that was cut off, wherever, or goes on", async () => {
+Deno.test("decodeBitsFile() refuses a file that is cut anywhere or too long", async () => {
   const file = encodeBitsFile(APPLE);
   const cut = Array.from({ length: file.length }, (_, length) => file.slice(0, length));
   for (const bytes of [...cut, Uint8Array.of(...file, 0)]) {
@@ -232,15 +232,15 @@ Deno.test("decodeBitsFile() refuses a file that was cut off, wherever, or goes o
 });
 
 Deno.test("decodeBitsFile() throws nothing but BitwiseError on damaged headers", async () => {
-  const whole = encodeBitsFile(APPLE);
-  const header = 8 + headerBytes(whole);
+  const file = encodeBitsFile(APPLE);
+  const header = 8 + headerBytes(file);
   const next = random(9);
   const codes = new Map<string, number>();
   for (let round = 0; round < 6000; round++) {
-    const bytes = whole.slice();
+    const bytes = file.slice();
     for (let i = next(3); i >= 0; i--) {
-      // any byte, or one of the header's own, which JSON survives more often
-      bytes[next(header)] = round % 2 ? next(256) : whole[8 + next(header - 8)]!;
+      // any byte, or one from the header, which more often leaves valid JSON
+      bytes[next(header)] = round % 2 ? next(256) : file[8 + next(header - 8)]!;
     }
     let code = "read";
     try {

@@ -14,7 +14,7 @@ import { scheduleText } from "../../../model/config/grid.ts";
 import { parseSchedule } from "../../../model/config/schedule.ts";
 import { type Image, shuffle, unshuffle } from "../../kernels/images.ts";
 
-/** An image of random bits, 8 pixels to a position of the last scale. */
+/** An image of random bits, 8 pixels per position of the last scale. */
 function image(schedule: string, d: number, seed: number): ImageBits {
   const next = random(seed);
   const grids = parseSchedule(schedule);
@@ -30,7 +30,7 @@ function image(schedule: string, d: number, seed: number): ImageBits {
   };
 }
 
-/** Where two scales differ. */
+/** Indices at which two scales differ. */
 function differences(a: Uint8Array, b: Uint8Array): number[] {
   assertEquals(a.length, b.length);
   return [...a.keys()].filter((i) => a[i] !== b[i]);
@@ -41,7 +41,7 @@ function refuses(make: () => unknown, code: string, message: string): void {
   assertEquals([error.code, error.message], [code, message]);
 }
 
-Deno.test("takeScales() keeps the first scales and all else", () => {
+Deno.test("takeScales() keeps the first scales and everything else", () => {
   const bits = image("1x1,2x3,3x4,6x8", 5, 1);
   const before = structuredClone(bits);
   for (const count of [1, 2, 3, 4]) {
@@ -55,7 +55,7 @@ Deno.test("takeScales() keeps the first scales and all else", () => {
   assertEquals(takeScales(takeScales(bits, 3), 2), takeScales(bits, 2));
 });
 
-Deno.test("takeScales() refuses what is not there", () => {
+Deno.test("takeScales() refuses counts out of range", () => {
   const bits = image("1x1,2x3,3x4,6x8", 5, 1);
   for (const count of [0, -1, 5, 1.5, NaN, Infinity]) {
     refuses(
@@ -71,7 +71,7 @@ Deno.test("takeScales() refuses what is not there", () => {
   );
 });
 
-Deno.test("bitCount() counts d bits to a position", () => {
+Deno.test("bitCount() counts d bits per position", () => {
   assertEquals(bitCount(image("1x1,2x3,3x4", 5, 1)), (1 + 6 + 12) * 5);
   assertEquals(bitCount(image("7x1", 1, 1)), 7);
   assertEquals(bitCount(takeScales(image("1x1,2x3,3x4", 5, 1), 2)), (1 + 6) * 5);
@@ -86,7 +86,7 @@ Deno.test("interpolateBits() ends at its two images", () => {
     assertEquals(interpolateBits(from, to, 1, seed), { ...from, scales: to.scales });
     assertEquals(interpolateBits(from, from, 0.5, seed), from);
   }
-  // what comes out is the caller's own
+  // the result is a copy, which the caller may change
   for (const t of [0, 0.5, 1]) interpolateBits(from, to, t).scales.forEach((bits) => bits.fill(3));
   assertEquals([from, to], before);
 });
@@ -103,7 +103,7 @@ Deno.test("interpolateBits() turns the same share of each scale, and no bit back
         const all = differences(from.scales[s]!, to.scales[s]!).length;
         const share = Math.round(t * all);
         assertEquals(now[s]!.length, share);
-        // nothing turned that is the same in both
+        // bits that are the same in both do not turn
         assertEquals(differences(bits, to.scales[s]!).length, all - share);
         const still = new Set(now[s]);
         assert(turned[s]!.every((i) => still.has(i)), `scale ${s}, t ${t}`);
@@ -113,7 +113,7 @@ Deno.test("interpolateBits() turns the same share of each scale, and no bit back
   }
 });
 
-Deno.test("interpolateBits() turns other bits for other seeds and scales, spread evenly", () => {
+Deno.test("interpolateBits() turns different bits for different seeds and scales, spread evenly", () => {
   const one = image("16x16", 8, 5), other = image("16x16", 8, 6);
   const twice = (bits: ImageBits): ImageBits => ({
     ...bits,
@@ -132,7 +132,7 @@ Deno.test("interpolateBits() turns other bits for other seeds and scales, spread
   for (const bits of scales) {
     const turned = new Set(differences(from.scales[0]!, bits));
     const early = all.slice(0, all.length / 2).filter((i) => turned.has(i)).length;
-    // a quarter of about 1000, with a deviation of 11
+    // a quarter of about 1000, standard deviation 11
     assert(Math.abs(early - all.length / 4) < 60, `${early} of ${all.length}`);
   }
 });
@@ -168,7 +168,7 @@ Deno.test("interpolateBits() refuses t out of range", () => {
   }
 });
 
-Deno.test("otherScales() does not mind other bits, or another model", () => {
+Deno.test("otherScales() accepts other bits and another model", () => {
   const bits = image("1x1,2x3,3x4", 5, 1);
   assertEquals(otherScales(bits, bits), null);
   assertEquals(otherScales(bits, image("1x1,2x3,3x4", 5, 2)), null);

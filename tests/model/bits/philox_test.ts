@@ -19,7 +19,7 @@ Deno.test("philox() gives the published words", () => {
   }
 });
 
-Deno.test("shuffled() orders by seed and stream, and loses nothing", () => {
+Deno.test("shuffled() orders by seed and stream, and keeps all items", () => {
   const items = Array.from({ length: 100 }, (_, i) => 3 * i);
   const order = shuffled(items, 5n, 1);
   assertEquals(shuffled(items, 5n, 1), order);
@@ -27,6 +27,6 @@ Deno.test("shuffled() orders by seed and stream, and loses nothing", () => {
   for (const other of [items, shuffled(items, 6n, 1), shuffled(items, 5n, 2)]) {
     assert(other.some((item, i) => item !== order[i]));
   }
-  // one item less leaves the others' order alone
+  // removing an item keeps the order of the others
   assertEquals(shuffled(items.slice(1), 5n, 1), order.filter((item) => item !== 0));
 });

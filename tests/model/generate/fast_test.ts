@@ -24,7 +24,7 @@ function traced(result: Result, name: string): Float32Array {
   return result.trace.find((entry) => entry.name === name)!.data as Float32Array;
 }
 
-/** Draws while blocks of scales of some numbers of tokens are left out; how many ran? */
+/** Generates without the blocks of scales of some numbers of tokens, and returns how many blocks ran. */
 async function without(rows: number[], options: GenerateOptions) {
   const { block } = Transformer.prototype;
   const ran: Record<number, number> = {};
@@ -40,7 +40,7 @@ async function without(rows: number[], options: GenerateOptions) {
   }
 }
 
-Deno.test("fastScales() keeps a sixteenth of the last scale's tokens in the cache, and runs a quarter", () => {
+Deno.test("fastScales() caches scales up to a sixteenth of the last one's tokens, and runs those up to a quarter", () => {
   const of = (schedule: string, ...modes: FastMode[]) => {
     const { cachedScales, restoredFrom } = fastScales(parseSchedule(schedule), modes);
     return [cachedScales, restoredFrom];
@@ -53,7 +53,7 @@ Deno.test("fastScales() keeps a sixteenth of the last scale's tokens in the cach
   assertEquals(fastScales(large, ["prune", "kv"]), { cachedScales: 7, restoredFrom: 10 });
   assertEquals(of("1x1,2x2,3x3,4x4", ...ALL), [1, 2]);
   assertEquals(of("1x1,3x3,4x4", ...ALL), [1, 1]);
-  // the first scale is never left out, and the last one always drawn
+  // the first scale is never skipped, and the last one is always run
   assertEquals(of("1x1", ...ALL), [0, 0]);
   assertEquals(of("1x1,1x2", ...ALL), [1, 1]);
   assertEquals(of("1x1,1x1,1x2", ...ALL), [1, 1]);
@@ -65,7 +65,7 @@ Deno.test("fastScales() keeps a sixteenth of the last scale's tokens in the cach
   );
 });
 
-Deno.test("transformerFlops() counts what is known of the 2B at 1024x1024", () => {
+Deno.test("transformerFlops() counts the 2B at 1024x1024", () => {
   const config = parseConfig(findPreset("2b").config, "2b");
   const tera = (options: SamplingOptions, text = 0) => {
     const scales = transformerFlops(config.transformer, makePlan(config, options, 1), text);
@@ -79,10 +79,10 @@ Deno.test("transformerFlops() counts what is known of the 2B at 1024x1024", () =
   assertEquals(tera({ batchCount: 2 }, 512), [158, 72, 6]);
 });
 
-Deno.test("kv: later scales attend to nothing of the scales that are not cached", async () => {
+Deno.test("kv: later scales do not attend to scales that are not cached", async () => {
   const { images: [image] } = await model.generate({ prompt: "pizza", seed: 1 });
   const { scales } = image!.bits;
-  // bits are given, so that what scales 2x2 and 3x3 compute reaches the last through the cache alone
+  // bits are forced, so that scales 2x2 and 3x3 reach the last one only through the cache
   const options = { prompt: "pizza", forceBits: scales.slice(0, 3), trace: true };
   const last = async (rows: number[], fast: FastMode[]) =>
     traced((await without(rows, { ...options, fast })).result, "scale3.logit_delta");
@@ -97,14 +97,14 @@ Deno.test("kv: later scales attend to nothing of the scales that are not cached"
   );
 });
 
-Deno.test("kv: is exact where nothing can be left out", async () => {
+Deno.test("kv: is exact where nothing can be skipped", async () => {
   const options = { prompt: "cat", seed: 2, schedule: parseSchedule("1x1,4x4") };
-  const draw = async (fast: FastMode[]) =>
+  const rgbaWith = async (fast: FastMode[]) =>
     (await model.generate({ ...options, fast })).images[0]!.rgba;
-  assertEquals(await draw(ALL), await draw([]));
+  assertEquals(await rgbaWith(ALL), await rgbaWith([]));
 });
 
-Deno.test("prune: a scale before the last takes the hidden states of the one before, resized", async () => {
+Deno.test("prune: a skipped scale takes the resized hidden states of the one before", async () => {
   for (const options of [{}, { cfgScale: [2, 2, 1, 1] }, { cfgInsertionLayer: -2 }]) {
     const { ran, result } = await without([], {
       prompt: PROMPTS,
@@ -128,9 +128,9 @@ Deno.test("prune: a scale before the last takes the hidden states of the one bef
   }
 });
 
-Deno.test("fast images are near the exact ones, alone or in a batch, and again from their parameters", async () => {
+Deno.test("fast images are close to the exact ones, alone, in a batch, and reproduced from their parameters", async () => {
   const exact = (await model.generate({ prompt: PROMPTS, seed: 3 })).images;
-  // measured: see model/generate/fast.ts
+  // measured: see bench/NOTES.md
   for (const [fast, least] of [[["kv"], 0.97], [["prune"], 0.85], [ALL, 0.85]] as const) {
     const { images } = await model.generate({ prompt: PROMPTS, seed: 3, fast });
     for (const [i, image] of images.entries()) {
@@ -145,7 +145,7 @@ Deno.test("fast images are near the exact ones, alone or in a batch, and again f
   assertEquals(exact[0]!.parameters.includes("Fast"), false);
 });
 
-Deno.test("fast modes go with edits, streams and the model's decoder", async () => {
+Deno.test("fast modes combine with edits, streams and the model's decoder", async () => {
   const { images: [image] } = await model.generate({ prompt: "blue car", seed: 3 });
   const { bits } = image!;
   for (const keepScales of [1, 3]) {
@@ -154,10 +154,10 @@ Deno.test("fast modes go with edits, streams and the model's decoder", async () 
     assertEquals(edited!.bits.scales.slice(0, keepScales), bits.scales.slice(0, keepScales));
     assertEquals((await model.decode(edited!.bits)).rgba, edited!.rgba);
   }
-  const whole = (await model.generate({ prompt: "sun", fast: ALL })).images[0]!.bits;
+  const sun = (await model.generate({ prompt: "sun", fast: ALL })).images[0]!.bits;
   const steps: number[] = [];
   for await (const step of model.stream({ prompt: "sun", fast: ALL })) {
-    assertEquals(step.bits[0]!.scales, whole.scales.slice(0, step.scale + 1));
+    assertEquals(step.bits[0]!.scales, sun.scales.slice(0, step.scale + 1));
     steps.push(step.scale);
   }
   assertEquals(steps, [0, 1, 2, 3]);
@@ -177,12 +177,12 @@ Deno.test("kv takes less memory, as planned", async () => {
   assert(kv < exact / 5, `${kv} of ${exact} bytes`);
 });
 
-Deno.test("fast: a mode that is none is refused", async () => {
+Deno.test("fast: an unknown mode is refused", async () => {
   const options = { prompt: "cat", fast: ["local" as FastMode] };
   await assertRejects(() => model.generate(options), InputError, 'Cannot use fast "local"');
 });
 
-Deno.test("fast: no memory stays", () => {
+Deno.test("fast: all memory is freed", () => {
   model.dispose();
   assertEquals(device.memory.liveBytes, 0);
 });

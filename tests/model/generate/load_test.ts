@@ -18,7 +18,7 @@ async function makeModel(folder: string, config: unknown, files: Record<string, 
   await Deno.writeTextFile(join(folder, "config.json"), JSON.stringify(config));
 }
 
-Deno.test("InfinityModel.load() refuses files of another model before it reads a weight", async () => {
+Deno.test("InfinityModel.load() refuses files of another model before reading weights", async () => {
   const cases: [config: unknown, files: Record<string, string>, code: string, message: string][] = [
     [CONFIG, { "vae.safetensors": "transformer.safetensors" }, "another-model", "not a VAE"],
     [
@@ -70,7 +70,7 @@ Deno.test("InfinityModel.load() refuses files of another model before it reads a
   assertEquals(device.memory.liveBytes, 0);
 });
 
-Deno.test("InfinityModel.load() names extra tensors, and takes harmless ones", () =>
+Deno.test("InfinityModel.load() names extra tensors, and ignores harmless ones", () =>
   inFolder(async (folder) => {
     const file = await openTensorFile(join(BOX, "transformer.safetensors"));
     const tensors = await Promise.all(
@@ -99,7 +99,7 @@ Deno.test("InfinityModel.load() names extra tensors, and takes harmless ones", (
     );
   }));
 
-Deno.test("generate() draws the nearest official size where the model knows them, and warns", () =>
+Deno.test("generate() takes the nearest official size if the model has some, and warns", () =>
   inFolder(async (folder) => {
     await makeModel(folder, { ...CONFIG, pixel_budgets: ["0.25M"] });
     const model = await InfinityModel.load(folder, { device });

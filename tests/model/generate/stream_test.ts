@@ -8,16 +8,16 @@ import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 
-Deno.test("stream() yields the bits of each scale, and at the end what generate() makes", async () => {
+Deno.test("stream() yields the bits of each scale, and returns what generate() returns", async () => {
   const patched = await InfinityModel.synthetic(PATCHIFY, { device });
   for (const [of, prompt] of [[model, ["rocket", "pizza"]], [patched, ["a", "b"]]] as const) {
     const { images } = await of.generate({ prompt, seed: 5 });
     const scales = images[0]!.bits.schedule.length;
     for (const preview of [false, true]) {
       const steps: Step[] = [];
-      const drawing = of.stream({ prompt, seed: 5, preview });
-      let next = await drawing.next();
-      for (; !next.done; next = await drawing.next()) steps.push(next.value);
+      const stream = of.stream({ prompt, seed: 5, preview });
+      let next = await stream.next();
+      for (; !next.done; next = await stream.next()) steps.push(next.value);
       assertEquals(steps.map(({ scale }) => scale), [...Array(scales).keys()]);
       for (const [i, image] of images.entries()) {
         assertEquals(next.value.images[i]!.rgba, image.rgba);
@@ -26,7 +26,7 @@ Deno.test("stream() yields the bits of each scale, and at the end what generate(
           assertEquals(bits[i], takeScales(image.bits, scale + 1));
           assertEquals(all, scales);
         }
-        // lazily, long after the scale was drawn
+        // lazily, long after the scale was sampled
         assertEquals((await steps.at(-1)!.image(i)).rgba, image.rgba);
         const coarse = await of.decode(takeScales(image.bits, 2));
         assertEquals((await steps[1]!.image(i)).rgba, coarse.rgba);
@@ -36,7 +36,7 @@ Deno.test("stream() yields the bits of each scale, and at the end what generate(
   patched.dispose();
 });
 
-Deno.test("stream() reads back once a scale, and each image costs one more, with preview none", async () => {
+Deno.test("stream() reads back once per scale, and once per image unless previews come with the scales", async () => {
   const count = async (preview: boolean, show: boolean) => {
     const before = device.readBacks;
     for await (const step of model.stream({ prompt: "dog face", preview })) {
@@ -49,7 +49,7 @@ Deno.test("stream() reads back once a scale, and each image costs one more, with
   assertEquals(await count(true, true), 4 + 1);
 });
 
-Deno.test("stream() can be left, and then others may draw", async () => {
+Deno.test("stream() can be left early; then other calls proceed", async () => {
   await model.generate({ prompt: "pizza" });
   const live = device.memory.liveBytes;
   let last: Step | undefined;
@@ -64,10 +64,10 @@ Deno.test("stream() can be left, and then others may draw", async () => {
 
 Deno.test("stream() lets the loop decode and encode, while generate() waits for its end", async () => {
   const order: string[] = [];
-  const drawing = model.stream("red apple");
-  await drawing.next();
+  const stream = model.stream("red apple");
+  await stream.next();
   const other = model.generate({ prompt: "pizza" }).then(() => order.push("generate"));
-  for await (const step of drawing) {
+  for await (const step of stream) {
     const image = await model.decode(step.bits[0]!);
     await model.encode(image);
     order.push("step");
@@ -101,7 +101,7 @@ Deno.test("stream() ends at an abort, and says what is wrong as generate() does"
   assertEquals(device.memory.liveBytes, live);
 });
 
-Deno.test("stream() draws in stages as well, the VAE beside the transformer only for previews", async () => {
+Deno.test("stream() works in stages, and loads the VAE beside the transformer only for previews", async () => {
   const { images } = await model.generate({ prompt: "rocket", seed: 2 });
   using staged = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
   const live = device.memory.liveBytes;

@@ -30,7 +30,7 @@ async function packed(name: string, lens: readonly number[]): Promise<Float32Arr
   ]));
 }
 
-Deno.test("golden: relativePositionBucket() is T5's", async () => {
+Deno.test("golden: relativePositionBucket() gives T5's buckets", async () => {
   const { tensor } = await golden("t5_tiny.golden");
   const config = { relative_attention_num_buckets: 32, relative_attention_max_distance: 128 };
   const positions = tensor<Int32Array<ArrayBuffer>>("bucket.rel").data;
@@ -51,7 +51,7 @@ for (const [dtype, tolerance] of [["f32", 2e-5], ["f16", 3e-3]] as const) {
   });
 }
 
-Deno.test("golden: T5Encoder agrees after each half of each block", async () => {
+Deno.test("golden: T5Encoder matches after each half of each block", async () => {
   const encoder = await tiny();
   const seen: [string, Tensor][] = [];
   const { features, lens } = encoder.encode(await prompts(), (name, x) => {
@@ -93,7 +93,7 @@ Deno.test("T5Encoder gives a prompt the same bits alone and in a batch", async (
   encoder.dispose();
 });
 
-Deno.test("T5Encoder reads nothing back and leaves no memory", async () => {
+Deno.test("T5Encoder reads nothing back and frees its memory", async () => {
   const before = device.memory.liveBytes;
   const encoder = await tiny("f16");
   const { readBacks } = device;
@@ -104,7 +104,7 @@ Deno.test("T5Encoder reads nothing back and leaves no memory", async () => {
   assertEquals(device.memory.liveBytes, before);
 });
 
-Deno.test("T5Encoder refuses ids that are none of its own", async () => {
+Deno.test("T5Encoder refuses ids outside its vocabulary", async () => {
   const encoder = await tiny();
   assertThrows(
     () => encoder.encode([[3, 512, 1]]),
@@ -135,7 +135,7 @@ Deno.test("T5Encoder refuses the checkpoint of another model", async () => {
   assertEquals(device.memory.liveBytes, before);
 });
 
-Deno.test("golden: T5Encoder makes emoji-nano's text features", async () => {
+Deno.test("golden: T5Encoder computes emoji-nano's text features", async () => {
   const config = JSON.parse(await Deno.readTextFile(`${MODEL}config.json`)).text_encoder;
   const file = await openTensorFile(`${MODEL}text_encoder/model.safetensors`);
   const expected = await openTensorFile(`${MODEL}expected.safetensors`);

@@ -47,17 +47,17 @@ Deno.test("Tokenizer ends every prompt with </s> exactly once", async () => {
 
 Deno.test("Tokenizer cuts long prompts and keeps </s>", async () => {
   const long = "red apple ".repeat(50);
-  const whole = (await emoji(1000)).encode(long);
-  assertEquals(whole.truncated, false);
+  const uncut = (await emoji(1000)).encode(long);
+  assertEquals(uncut.truncated, false);
   const cut = (await emoji()).encode(long);
-  assertEquals(cut, { ids: [...whole.ids.slice(0, 63), END], truncated: true });
-  const { length } = whole.ids;
-  assertEquals((await emoji(length)).encode(long), whole);
+  assertEquals(cut, { ids: [...uncut.ids.slice(0, 63), END], truncated: true });
+  const { length } = uncut.ids;
+  assertEquals((await emoji(length)).encode(long), uncut);
   assertEquals((await emoji(length - 1)).encode(long).truncated, true);
   assertEquals((await emoji(1)).encode("cat"), { ids: [END], truncated: true });
 });
 
-Deno.test("Tokenizer takes any text", async () => {
+Deno.test("Tokenizer accepts any text", async () => {
   const tokenizer = await emoji();
   const known = (await json()).model.vocab.length;
   for (const text of ["🍎 苹果", "\ud800", "\0\u0001", "__proto__ constructor", "<pad><unk>"]) {
@@ -77,7 +77,7 @@ Deno.test("Tokenizer reads 10,000 words in well under ten seconds", async () => 
   assert(performance.now() - start < 10_000);
 });
 
-Deno.test("Tokenizer refuses what is no T5 tokenizer", async () => {
+Deno.test("Tokenizer refuses files that are not T5 tokenizers", async () => {
   const good = await json();
   const model = (change: object) => ({ ...good, model: { ...good.model, ...change } });
   const without = (key: string) =>

@@ -6,7 +6,7 @@ import { parseTransformer } from "../../../model/config/config_parts.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { assertNear, device, random, upload, values } from "../../kernels/harness.ts";
 
-/** The official pooling in f64: one learnt query, each head over `size` channels, whatever they divide by. */
+/** The official pooling in f64: one learnt query, heads of any number of channels. */
 function pooled(
   at: (name: string) => ArrayLike<number>,
   features: Float64Array,
@@ -49,8 +49,8 @@ function pooled(
   return out;
 }
 
-Deno.test("loadPool() fills up heads that 4 does not divide", async () => {
-  // 44 / 2 = 22 channels a head become 24; 48 / 2 = 24 stay
+Deno.test("loadPool() pads heads whose channels are not divisible by 4", async () => {
+  // 44 / 2 = 22 channels per head become 24; 48 / 2 = 24 stay
   for (const embed_dim of [44, 48]) {
     const config = parseTransformer(
       {

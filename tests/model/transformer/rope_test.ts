@@ -20,7 +20,7 @@ function everyRow(table: Float32Array, width: number, step: number): Float32Arra
   return out;
 }
 
-Deno.test("golden: ropeTables() makes the official tables in each mode", async () => {
+Deno.test("golden: ropeTables() computes the official tables in each mode", async () => {
   const { tensor, has } = await golden("transformer_rope_variants.golden");
   let compared = 0;
   for (const ratio of [1, 0.75]) {
@@ -42,7 +42,7 @@ Deno.test("golden: ropeTables() makes the official tables in each mode", async (
   assertEquals(compared, 10);
 });
 
-Deno.test("golden: ropeTables() makes the tiny transformer's tables", async () => {
+Deno.test("golden: ropeTables() computes the tiny transformer's tables", async () => {
   const { tensor } = await golden("transformer_tiny.golden");
   const tables = ropeTables(schedules(1, "0.06M"), [64, 64], 64, 2);
   assertEquals([tables.rows, tables.width], tensor("rope_cos").shape);
@@ -50,7 +50,7 @@ Deno.test("golden: ropeTables() makes the tiny transformer's tables", async () =
   assertClose(tables.sin, tensor("rope_sin").data, "sin");
 });
 
-Deno.test("ropeTables() rounds half to even, and counts rows of the grid in the first half", () => {
+Deno.test("ropeTables() rounds half to even, and rotates the first half by the row", () => {
   // positions 0, 2.5, 5, 7.5 become 0, 2, 5, 8
   const { cos, rows, width } = ropeTables([[4, 1]], [10, 1], 4, 2, 100);
   assertEquals([rows, width], [4, 2]);

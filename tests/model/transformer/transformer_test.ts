@@ -29,7 +29,7 @@ function configOf(transformer: Golden, vae: Golden, changes: object = {}): Model
   }, transformer.name);
 }
 
-/** logits [.., 2] to differences. */
+/** Logits [.., 2] to differences. */
 function deltas(logits: Float32Array): Float64Array {
   return Float64Array.from(
     { length: logits.length / 2 },
@@ -119,7 +119,7 @@ for (const [variant, changes] of Object.entries(VARIANTS)) {
     const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16", changes);
     const { delta } = await teacherForced(transformer, config, inputs);
     assertNear(delta, deltas(expected.data), FEATURES, variant);
-    // the variant must differ from the plain model, or this test would show nothing
+    // the variant must differ from the plain model, or this test could not fail
     assert(relativeError(delta, deltas(inputs.tensor("tf.logits").data)) > 1e-3);
     transformer.dispose();
   });
@@ -195,7 +195,7 @@ async function reproduce(
   const text = { features, lens };
   const plan = makePlan(config, options, run.B);
   const made = await outcome(generate(device, transformer, { preview: final, final }, text, plan));
-  assertEquals(device.readBacks - before, 1, "one read-back for the whole run");
+  assertEquals(device.readBacks - before, 1, "one read-back for the run");
   features.dispose();
 
   const traced = new Map(made.trace.entries.map((entry) => [entry.name, entry]));
@@ -235,7 +235,7 @@ Deno.test("golden: transformer_tiny sampling runs ar1 to ar4, bits identical", a
   vae.dispose();
 });
 
-Deno.test("generate() guides a block's output and the logits, as both in a row on the CPU", async () => {
+Deno.test("generate() with cfgInsertionLayer [-2, 0] guides a block's output, then the logits", async () => {
   const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16");
   const inputs = await golden("transformer_tiny.golden");
   const [cfg, tau, blocks] = [3, 0.5, config.transformer.depth];
@@ -253,7 +253,7 @@ Deno.test("generate() guides a block's output and the logits, as both in a row o
     );
   };
 
-  // the first scale by hand, guidance in float64
+  // the first scale step by step, with guidance on the CPU
   const lens = [n!, n!];
   const { referenceGrid } = makePlan(config, {}, 1);
   const schedule: Grid[] = [[1, 1]];
@@ -297,7 +297,7 @@ Deno.test("golden: transformer_patchify sampling run ar1, bits identical", async
   vae.dispose();
 });
 
-Deno.test("Transformer.plan() keeps nothing where there is no memory for all of it", async () => {
+Deno.test("Transformer.plan() frees what it allocated if memory runs out", async () => {
   const { transformer } = await loadTiny("transformer_tiny", "vae_d16");
   const live = device.memory.liveBytes;
   const { memory } = device;
@@ -322,6 +322,6 @@ Deno.test("Transformer.plan() keeps nothing where there is no memory for all of 
   transformer.dispose();
 });
 
-Deno.test("Transformer and VAE give all memory back", () => {
+Deno.test("Transformer and VAE free all memory", () => {
   assertEquals(device.memory.liveBytes, 0);
 });

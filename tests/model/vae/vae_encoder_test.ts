@@ -53,7 +53,7 @@ function seen(
   });
 }
 
-/** Bits must be the reference's, but where what it took the sign of is below 1e-5. */
+/** Bits must match the reference's, except where the value whose sign it took is below 1e-5. */
 function assertBits(
   actual: readonly ArrayLike<number>[],
   expected: readonly ArrayLike<number>[],
@@ -69,7 +69,7 @@ function assertBits(
   });
 }
 
-/** Checks all that an encoder makes of an image: features, bits, and the sum of codes. */
+/** Checks an encoder's features, bits and sum of codes for an image. */
 async function assertEncodes(
   encoder: VaeEncoder,
   schedule: readonly Grid[],
@@ -128,7 +128,7 @@ Deno.test("golden: VaeEncoder and quantiseFeatures() encode as emoji-nano's refe
   expected.close();
 });
 
-Deno.test("golden: quantiseFeatures() gives the bits of real schedules, 16 to 64 a position", async () => {
+Deno.test("golden: quantiseFeatures() gives the bits of real schedules, 16 to 64 per position", async () => {
   const { config, has, tensor } = await golden("bsq_only");
   type Case = { d: number; schedule: number[][] };
   const cases = Object.entries<Case>(config).filter(([name]) => has(`${name}x`));
@@ -143,17 +143,17 @@ Deno.test("golden: quantiseFeatures() gives the bits of real schedules, 16 to 64
     const { data } = tensor<Bits>(`${name}bits`);
     let begin = 0;
     const expected = schedule.map(([h, w]) => data.subarray(begin, begin += h * w * d));
-    // the goldens' own margins are above 1e-5: no bit may differ
+    // all margins of the goldens are above 1e-5: no bit may differ
     actual.forEach((scale, s) =>
       assertEquals(Uint8Array.from(scale), Uint8Array.from(expected[s]!), `${name} scale ${s}`)
     );
-    const whole = channelsLast(tensor(has(`${name}z`) ? `${name}z` : `${name}z.first4ch`));
-    assertNear(z!.filter((_, i) => i % d < whole.shape[3]!), whole.data, 1e-6, name);
+    const latent = channelsLast(tensor(has(`${name}z`) ? `${name}z` : `${name}z.first4ch`));
+    assertNear(z!.filter((_, i) => i % d < latent.shape[3]!), latent.data, 1e-6, name);
     for (const owner of [sum, ...bits]) owner.dispose();
   }
 });
 
-Deno.test("quantiseFeatures() and sumCodes() take any schedule, also one that ends beside the latent", async () => {
+Deno.test("quantiseFeatures() and sumCodes() accept any schedule, even one that does not end at the latent grid", async () => {
   const next = random(61);
   for (
     const [shape, schedule] of [
@@ -199,15 +199,15 @@ Deno.test("VaeEncoder gives the same bits in strips, alone and in a batch", asyn
     const shape = [2, h * patch_size, w * patch_size, 3];
     const data = values(random(3), shape.reduce((product, n) => product * n, 1));
     const images = upload("f32", shape, data);
-    const whole = await device.read(encoder.encode(images));
-    assert(whole.every(Number.isFinite));
-    assertEquals(whole.length, 2 * h * w * 6);
+    const unsplit = await device.read(encoder.encode(images));
+    assert(unsplit.every(Number.isFinite));
+    assertEquals(unsplit.length, 2 * h * w * 6);
     for (const rows of [1, 2, 5, 1000]) {
-      assertEquals(await device.read(encoder.encode(images, rows)), whole, `${rows} rows`);
+      assertEquals(await device.read(encoder.encode(images, rows)), unsplit, `${rows} rows`);
     }
     const second = upload("f32", [1, ...shape.slice(1)], data.subarray(data.length / 2));
     const alone = await device.read(encoder.encode(second));
-    assertEquals(whole.slice(whole.length / 2), alone);
+    assertEquals(unsplit.slice(unsplit.length / 2), alone);
     encoder.dispose();
   }
 });
@@ -233,12 +233,12 @@ Deno.test("VaeEncoder holds two activations and a strip at 1024 x 1024", async (
   };
   // 128 channels twice, a strip, the image; then features and statistics
   const least = 512 + 512 + 64 + 12;
-  const [one, whole] = [peak(1024), peak(512)];
+  const [one, unsplit] = [peak(1024), peak(512)];
   assert(one >= least && one < least + 8, `${one} MiB`);
-  assert(4 * whole > 2.5 * one, `${whole} MiB, without strips four times as much at 1024`);
+  assert(4 * unsplit > 2.5 * one, `${unsplit} MiB, without strips four times as much at 1024`);
 });
 
-Deno.test("VaeEncoder leaves no memory behind, and refuses other shapes and checkpoints", async () => {
+Deno.test("VaeEncoder frees its memory, and refuses other shapes and checkpoints", async () => {
   const before = device.memory.liveBytes;
   const { config, file } = await golden("vae_patchify");
   const encoder = await VaeEncoder.load(new Weights(device, file, "f32"), config);

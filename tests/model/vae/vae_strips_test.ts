@@ -35,12 +35,12 @@ for (
   Deno.test(`VaeDecoder gives the same bits in strips: ${name}`, async () => {
     const decoder = await synthetic(config);
     const codes = upload("f32", [2, h, w, 6], values(random(2), 2 * h * w * 6));
-    const whole = await device.read(decoder.decode(codes));
-    assert(whole.every(Number.isFinite));
+    const unsplit = await device.read(decoder.decode(codes));
+    assert(unsplit.every(Number.isFinite));
     for (const rows of [1, 2, 3, 5, 16, 1000]) {
       for (const imagesPerPass of [1, 2]) {
         const strips = await device.read(decoder.decode(codes, imagesPerPass, rows));
-        assertEquals(strips, whole, `${rows} rows, ${imagesPerPass} images`);
+        assertEquals(strips, unsplit, `${rows} rows, ${imagesPerPass} images`);
       }
     }
     decoder.dispose();
@@ -57,7 +57,7 @@ const OFFICIAL: VaeConfig = {
   codebook_dim: 32,
 };
 
-/** MiB that decoding [batch, size / 16, size / 16, 32] holds at most besides weights, on a GPU that computes nothing. */
+/** MiB that decoding [batch, size / 16, size / 16, 32] holds at most without weights, on a GPU that computes nothing. */
 async function decodePeak(batch: number, size: number, rowsPerStrip?: number): Promise<number> {
   using dry = await Device.open({ gpu: dryGpu() });
   const decoder = await synthetic(OFFICIAL, dry);
@@ -75,13 +75,13 @@ Deno.test("VaeDecoder holds two activations and a strip at 1024 x 1024", async (
   const least = 1024 + 512 + 64 + 12;
   const one = await decodePeak(1, 1024);
   assert(one >= least && one < least + 8, `${one} MiB`);
-  const whole = await decodePeak(1, 512);
-  assert(4 * whole > 3 * one, "a whole decode would hold three times as much");
+  const unsplit = await decodePeak(1, 512);
+  assert(4 * unsplit > 3 * one, "a decode without strips would hold three times as much");
   const three = await decodePeak(3, 1024);
   assert(three >= one + 3 * 12 && three < one + 3 * 12 + 8, `${three} MiB`);
 });
 
-Deno.test("VaeDecoder holds on a GPU what it holds on one that computes nothing", async () => {
+Deno.test("VaeDecoder holds as much on a GPU as on one that computes nothing", async () => {
   const config = { ...OFFICIAL, base_ch: 32 };
   const peaks: number[] = [];
   using dry = await Device.open({ gpu: dryGpu(device.capabilities.class === "cpu") });
@@ -99,11 +99,11 @@ Deno.test("VaeDecoder holds on a GPU what it holds on one that computes nothing"
     }
     decoder.dispose();
   }
-  const [whole = 0, strips = 0, dryWhole = 0, dryStrips = 0] = peaks;
+  const [unsplit = 0, strips = 0, dryUnsplit = 0, dryStrips = 0] = peaks;
   // kernel parameters are aligned differently
   assert(
-    Math.abs(dryWhole / whole - 1) < 0.01 && Math.abs(dryStrips / strips - 1) < 0.01,
+    Math.abs(dryUnsplit / unsplit - 1) < 0.01 && Math.abs(dryStrips / strips - 1) < 0.01,
     `${peaks}`,
   );
-  assert(strips < whole / 2, `${strips} bytes in strips, ${whole} without`);
+  assert(strips < unsplit / 2, `${strips} bytes in strips, ${unsplit} without`);
 });

@@ -78,7 +78,7 @@ Deno.test("VaeDecoder gives an image the same bits alone and in a batch", async 
   decoder.dispose();
 });
 
-Deno.test("golden: VaeDecoder makes emoji-nano's images", async () => {
+Deno.test("golden: VaeDecoder decodes emoji-nano's images", async () => {
   const config: VaeConfig = JSON.parse(await Deno.readTextFile(`${NANO}config.json`)).vae;
   const file = await openTensorFile(`${NANO}vae.safetensors`);
   const decoder = await VaeDecoder.load(new Weights(device, file, "f32"), config);
@@ -101,7 +101,7 @@ Deno.test("golden: VaeDecoder makes emoji-nano's images", async () => {
   expected.close();
 });
 
-Deno.test("VaeDecoder leaves no memory behind", async () => {
+Deno.test("VaeDecoder frees its memory", async () => {
   const before = device.memory.liveBytes;
   const { decoder } = await load("vae_patchify");
   const codes = poisoned("f32", [1, 2, 3, 14]);
