@@ -1,4 +1,12 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+} from "../../engine/mod.ts";
+import { divideLines } from "../shared/divide.ts";
 import source from "./group_norm.wgsl" with { type: "text" };
 import combineSource from "./group_norm_combine.wgsl" with { type: "text" };
 import statsSource from "./group_norm_stats.wgsl" with { type: "text" };
@@ -29,6 +37,11 @@ function chunkPixels(area: number): number {
 }
 
 const ACTIVATIONS = { none: "return v;", silu: "return v / (1 + exp(-v));" } as const;
+
+/** All prelude lines of group_norm.wgsl. */
+const prelude = memoised((divide: string, activation: keyof typeof ACTIVATIONS): string =>
+  `${divide}\nfn activation(v: vec4<f32>) -> vec4<f32> { ${ACTIVATIONS[activation]} }`
+);
 
 /** Arguments of {@link groupNormMoments}. */
 export interface GroupNormMomentsArgs {
@@ -151,7 +164,7 @@ export function applyGroupNorm(device: Device, args: ApplyGroupNormArgs): void {
   const count = y.elements / 4;
   device.run(kernel, {
     specialise: { X: `vec4<${x.dtype}>`, Y: `vec4<${y.dtype}>` },
-    functions: `fn activation(v: vec4<f32>) -> vec4<f32> { ${ACTIVATIONS[activation]} }`,
+    functions: prelude(divideLines(device, x.elements / 4), activation),
     bind: { x, moments, bias, y },
     params: { area, columns, count, first },
     workgroups: grid(Math.ceil(count / 64)),

@@ -3,7 +3,7 @@
 //
 // One vec4 of channels per invocation.
 //
-// Prelude (group_norm.ts): X, Y (vec4 types of x and y); fn activation.
+// Prelude (group_norm.ts): X, Y (vec4 types of x and y); fn activation, divide.
 
 struct Params {
   area: u32, // pixels of an image
@@ -22,9 +22,9 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * 64 + id.x;
   if (i >= params.count) { return; }
-  let c = i % params.columns;
   let at_x = params.first + i;
-  let image = at_x / params.columns / params.area;
-  let at = image * 2 * params.columns + c;
+  let pixel = divide(at_x, params.columns);
+  let c = at_x - pixel * params.columns;
+  let at = divide(pixel, params.area) * 2 * params.columns + c;
   y[i] = Y(activation(fma(vec4<f32>(x[at_x]) - moments[at], moments[at + params.columns], bias[c])));
 }
