@@ -58,7 +58,10 @@ export interface DeviceOptions {
   readonly powerPreference?: GPUPowerPreference;
   /** Class of adapter to choose kernel variants for, in tests and comparisons; the adapter's own if absent. */
   readonly class?: Capabilities["class"];
-  /** Whether layers are wide, so that a software adapter should use the CPU's widest registers, see `engine/lavapipe.ts`. */
+  /**
+   * Whether layers are wide, so that a software adapter should use the CPU's widest registers, see
+   * `engine/lavapipe.ts`.
+   */
   readonly wide?: boolean;
   /** What to log; if absent, what the environment variable `BITWISE_DEBUG` asks for, on stderr. */
   readonly debug?: DebugOptions;

@@ -56,8 +56,9 @@ const timed: typeof setImmediate = (callback, ...args) =>
     : setImmediate(callback, ...args);
 
 /**
- * While the GPU works, Dawn polls it by `setImmediate`, each time with a new native function. Deno 2.9 takes time in the
- * square of their number to collect them, so seconds of waiting would cost minutes. Polls once a millisecond instead.
+ * While the GPU works, Dawn polls it by `setImmediate`, each time with a new native function. Deno 2.9 takes time in
+ * the square of their number to collect them, so seconds of waiting would cost minutes. Polls once a millisecond
+ * instead.
  */
 function pollGently(): void {
   host.setImmediate = timed;

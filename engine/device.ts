@@ -202,8 +202,8 @@ export class Device {
   }
 
   /**
-   * Copies a tensor of whole vec4s of f32 or f16 to a texture, in the order of dispatches. A disposed texture is kept for
-   * reuse; work recorded before still runs.
+   * Copies a tensor of whole vec4s of f32 or f16 to a texture, in the order of dispatches. A disposed texture is kept
+   * for reuse; work recorded before still runs.
    *
    * @throws {KernelError} `bad-shape`: no texture is large enough.
    */
@@ -330,7 +330,8 @@ export class Device {
   }
 
   /**
-   * Throws the first error that the GPU has reported, if any, now and at every later call. Errors arrive asynchronously.
+   * Throws the first error that the GPU has reported, if any, now and at every later call. Errors arrive
+   * asynchronously.
    *
    * @throws {DeviceError | OutOfMemoryError} That error.
    */
@@ -339,15 +340,17 @@ export class Device {
   }
 
   /**
-   * Makes the device usable again after an {@link OutOfMemoryError}, once what failed is disposed. Forgets the error, and
-   * frees the memory kept for reuse, parts of which may never have been allocated.
+   * Makes the device usable again after an {@link OutOfMemoryError}, once what failed is disposed. Forgets the error,
+   * and frees the memory kept for reuse, parts of which may never have been allocated.
    */
   recover(): void {
     this.trim();
     if (this.#error instanceof OutOfMemoryError) this.#error = null;
   }
 
-  /** What times every dispatch since {@link Device.profile}, or since the beginning at debug level 2; otherwise null. */
+  /**
+   * What times every dispatch since {@link Device.profile}, or since the beginning at debug level 2; otherwise null.
+   */
   get profiler(): Profiler | null {
     return this.#recorder.profiler;
   }

@@ -67,9 +67,9 @@ function dryDevice(features: Set<string>, limits: object): unknown {
 }
 
 /**
- * Makes a WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}. The engine runs on
- * it as usual, and its account of memory tells what a real GPU, or a `software` adapter, would hold. Read-backs return
- * zeros.
+ * Makes a WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}. The engine runs
+ * on it as usual, and its account of memory tells what a real GPU, or a `software` adapter, would hold. Read-backs
+ * return zeros.
  *
  * @param software Whether to look like a software adapter.
  * @param maxBindingBytes What one binding of the adapter holds.

@@ -93,8 +93,8 @@ export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): FileData {
 }
 
 /**
- * Converts stored values to f32. `BOOL` becomes 0 or 1. Wider types are rounded to the nearest, ties to even, and become
- * infinite beyond the range of f32.
+ * Converts stored values to f32. `BOOL` becomes 0 or 1. Wider types are rounded to the nearest, ties to even, and
+ * become infinite beyond the range of f32.
  *
  * @example
  * ```ts ignore

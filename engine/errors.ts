@@ -25,7 +25,9 @@ export class BitwiseError extends Error {
   override readonly name: string = "BitwiseError";
   /** What went wrong, for programs: a stable code in kebab-case, such as `"header-too-large"`. */
   readonly code: string;
-  /** What may help, for programs, in kebab-case. The command line turns `"use-f16"`, for instance, into its own flag. */
+  /**
+   * What may help, for programs, in kebab-case. The command line turns `"use-f16"`, for instance, into its own flag.
+   */
   readonly hint?: string;
 
   /**

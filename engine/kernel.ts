@@ -26,8 +26,8 @@ export interface Param {
  * A compute kernel: WGSL source whose bindings and parameters are read from the source itself.
  *
  * A kernel file follows these conventions: everything is in group 0; binding 0 is `var<uniform> params: Params`, whose
- * members are scalars of 4 bytes; the other bindings are storage arrays or read-only storage textures, numbered 1, 2, …;
- * the entry point is `main`. A dispatch puts a prelude of `const`, `alias` and `fn` lines in front of it.
+ * members are scalars of 4 bytes; the other bindings are storage arrays or read-only storage textures, numbered 1, 2,
+ * …; the entry point is `main`. A dispatch puts a prelude of `const`, `alias` and `fn` lines in front of it.
  */
 export interface Kernel<B extends string = string, P extends string = string> {
   /** Name in profiles and messages: that of the file. */
@@ -136,8 +136,8 @@ export function defineKernel<const B extends string, const P extends string>(
 }
 
 /**
- * Splits a number of workgroups over x and y where it exceeds the limit of one dimension, 65,535. The product may exceed
- * `count`: a kernel skips what is beyond.
+ * Splits a number of workgroups over x and y where it exceeds the limit of one dimension, 65,535. The product may
+ * exceed `count`: a kernel skips what is beyond.
  *
  * @example
  * ```ts
@@ -198,7 +198,9 @@ export class PipelineCache {
   #pipelines: Map<string, Map<string, Map<string, GPUComputePipeline>>> = new Map();
   #size = 0;
 
-  /** `enableSubgroups`: whether the implementation requires the `enable subgroups;` line (Dawn) or rejects it (wgpu). */
+  /**
+   * `enableSubgroups`: whether the implementation requires the `enable subgroups;` line (Dawn) or rejects it (wgpu).
+   */
   constructor(device: GPUDevice, enableSubgroups: boolean, debug: Debug | null = null) {
     this.#debug = debug;
     this.#device = device;

@@ -150,7 +150,10 @@ export class Memory {
     this.observer?.(role, bytes, held);
   }
 
-  /** Destroys all buffers and textures not in use. {@link Device.trim} makes sure that recorded work needs none of them. */
+  /**
+   * Destroys all buffers and textures not in use. {@link Device.trim} makes sure that recorded work needs none of
+   * them.
+   */
   trim(): void {
     for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();
     this.#pool.clear();

@@ -1,6 +1,6 @@
 /**
- * The compute engine under bitwise: a WebGPU device, its memory, tensors, kernels, and files of tensors. It knows nothing
- * about models.
+ * The compute engine under bitwise: a WebGPU device, its memory, tensors, kernels, and files of tensors. It knows
+ * nothing about models.
  *
  * @example
  * ```ts

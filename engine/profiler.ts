@@ -80,7 +80,10 @@ export class Profiler {
     this.#done = [];
   }
 
-  /** Returns the times since the last report, longest first. Waits for submitted work; call {@link Device.flush} before. */
+  /**
+   * Returns the times since the last report, longest first. Waits for submitted work; call {@link Device.flush}
+   * before.
+   */
   async report(): Promise<KernelTime[]> {
     const times = new Map<string, KernelTime>();
     for (const { done, section, buffer } of this.#resolved) {

@@ -40,8 +40,8 @@ interface Dispatched {
 /**
  * Records dispatches and submits them in one compute pass.
  *
- * WebGPU orders the dispatches of a pass and makes the writes of each visible to the next, so one pass is enough for any
- * chain of kernels. The parameters of all dispatches are uploaded in one write.
+ * WebGPU orders the dispatches of a pass and makes the writes of each visible to the next, so one pass is enough for
+ * any chain of kernels. The parameters of all dispatches are uploaded in one write.
  */
 export class Recorder {
   #device: GPUDevice;

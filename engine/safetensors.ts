@@ -78,7 +78,8 @@ export interface TensorFile {
    *
    * @param name The tensor.
    * @param maxBytes Most bytes of a piece, at least 8; rounded down to a multiple of 8.
-   * @param scratch A buffer of `maxBytes` bytes that may be used for the pieces. Each is then valid only until the next.
+   * @param scratch A buffer of `maxBytes` bytes that may be used for the pieces. Each is then valid only until the
+   * next.
    * @throws {SafetensorsError} `tensor-missing`: no tensor has this name.
    * @throws {InputError} `chunk-size`: `maxBytes` is less than 8.
    */

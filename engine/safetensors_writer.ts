@@ -25,8 +25,9 @@ export interface TensorToWrite extends TensorEntry {
 }
 
 /**
- * Encodes the start of a file: the length prefix and the header, padded with spaces to a multiple of 8 bytes. The data of
- * the tensors must follow in the order of `entries`, without gaps. If wide types come first, every tensor is aligned.
+ * Encodes the start of a file: the length prefix and the header, padded with spaces to a multiple of 8 bytes. The data
+ * of the tensors must follow in the order of `entries`, without gaps. If wide types come first, every tensor is
+ * aligned.
  *
  * @example
  * ```ts ignore

@@ -18,7 +18,8 @@ export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
 const VIEWS = new WeakMap<GPUTexture, GPUTextureView>();
 
 /**
- * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}, which kernels bind as a read-only storage texture.
+ * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}, which kernels bind as a read-only storage
+ * texture.
  *
  * Inside loops, software adapters read texels far faster than storage buffers, so they keep the operands of products in
  * textures.

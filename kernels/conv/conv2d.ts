@@ -174,9 +174,9 @@ function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void 
 }
 
 /**
- * Computes y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, with f32 sums. `upsample` and
- * `padding: "after"` make it the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row has the
- * same bits whether it is made with all others or in a `strip`.
+ * Computes y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, with f32 sums. `upsample`
+ * and `padding: "after"` make it the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row
+ * has the same bits whether it is made with all others or in a `strip`.
  *
  * @throws {KernelError} `bad-shape`: shapes do not match. `bad-strip`: x lacks rows that the strip needs.
  */

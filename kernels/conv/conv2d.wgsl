@@ -1,10 +1,11 @@
 // y[p, n] = bias[n] + sum over taps (ky, kx) and channels c of x[source(p, ky, kx), c] · w[tap, c, n] (+ y[p, n]):
 // a 2-D convolution, channels last, as an implicit matrix product, without an unfolded copy of x.
 //
-// One invocation makes 8 consecutive pixels × 4 channels in registers, so it uses each loaded weight 8 times. Pixels are
-// counted through rows and images, so small images waste nothing. Neighbouring invocations share their pixels and read
-// neighbouring vec4s of weights. Kernel size, stride, padding and nearest-2x up-sampling are parameters: one pipeline
-// serves them all. Sums run over taps, then channels, in order with fma, so the bits do not depend on the batch.
+// One invocation makes 8 consecutive pixels × 4 channels in registers, so it uses each loaded weight 8 times. Pixels
+// are counted through rows and images, so small images waste nothing. Neighbouring invocations share their pixels and
+// read neighbouring vec4s of weights. Kernel size, stride, padding and nearest-2x up-sampling are parameters: one
+// pipeline serves them all. Sums run over taps, then channels, in order with fma, so the bits do not depend on the
+// batch.
 //
 // Prelude (conv2d.ts): X, Y (element types as bound: scalar or vec4), W, WG; pixels.wgsl; fns load_x,
 // load_y, store_y.

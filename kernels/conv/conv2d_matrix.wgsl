@@ -1,5 +1,5 @@
-// The convolution of conv2d.wgsl on tensor cores (subgroup matrices): an implicit matrix product whose rows are pixels of y
-// and whose common axis runs over taps, then channels in vec4s.
+// The convolution of conv2d.wgsl on tensor cores (subgroup matrices): an implicit matrix product whose rows are pixels
+// of y and whose common axis runs over taps, then channels in vec4s.
 //
 // Tiles and sums are those of matmul_matrix.wgsl; only loads into x_tile differ. Where each pixel of the tile begins to
 // read x is computed once and kept in workgroup memory. The bits of a pixel depend only on what its kernel covers.

@@ -1,5 +1,6 @@
 // packed[tap, c, n] = w[n, c, tap]: transposes the weight of a convolution, [N, C, size, size] in the checkpoint, for
-// conv2d.wgsl, or into strips for matmul_texture.wgsl. C and N are padded with zeros, so that the convolution needs no guards.
+// conv2d.wgsl, or into strips for matmul_texture.wgsl. C and N are padded with zeros, so that the convolution needs no
+// guards.
 //
 // Prelude (conv2d.ts): W (storage type of the packed weight), WG; fn packed_index.
 

@@ -1,10 +1,10 @@
 // y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) on tensor cores (subgroup matrices).
 //
-// A workgroup makes TILE_M × TILE_N of y. It loads TILE_K columns of x and rows of w at a time into workgroup memory as
-// f16, whatever their storage type (by the functions of matmul.wgsl). Edges are padded there, so tensor cores never read
-// beyond a tensor. A subgroup makes SUBGROUP_M × SUBGROUP_N of the tile in registers. Elements of a subgroup matrix
-// cannot be addressed, so the epilogue goes through workgroup memory, one matrix after the other.
-// Sums are f32 and run over k in order: the bits of a row depend neither on the number of rows nor on the tile.
+// A workgroup makes TILE_M × TILE_N of y. It loads TILE_K columns of x and rows of w at a time into workgroup memory
+// as f16, whatever their storage type (by the functions of matmul.wgsl). Edges are padded there, so tensor cores never
+// read beyond a tensor. A subgroup makes SUBGROUP_M × SUBGROUP_N of the tile in registers. Elements of a subgroup
+// matrix cannot be addressed, so the epilogue goes through workgroup memory, one matrix after the other. Sums are f32
+// and run over k in order: the bits of a row depend neither on the number of rows nor on the tile.
 //
 // Prelude (matmul.ts): X, Y, W; fns load_x, load_w, store_y, epilogue. matrix.ts: LANES, WG, TILE_M, TILE_N, TILE_K,
 // SUBGROUP_M, SUBGROUP_N, PITCH_X; struct Sums; fns multiply and finish_all. matrix.wgsl.

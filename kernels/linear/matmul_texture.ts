@@ -153,7 +153,10 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   });
 }
 
-/** Returns all prelude lines. Loops over rows are unrolled: shuffles need constant lanes, and Naga adds checks to loops. */
+/**
+ * Returns all prelude lines. Loops over rows are unrolled: shuffles need constant lanes, and Naga adds checks to
+ * loops.
+ */
 const prelude = memoised((
   access: string,
   epilogue: Epilogue,
@@ -237,9 +240,9 @@ function nibbleLines(lane: number, load: (i: number) => string): string[] {
 }
 
 /**
- * Returns WGSL `multiply`, which adds the products of LANES vec4s of k: `at` is the first texel of the weights, `column`
- * this lane's column of y. A loop over lanes, where shuffles allow it, compiles in a third of the time, and its code stays in the
- * first-level cache.
+ * Returns WGSL `multiply`, which adds the products of LANES vec4s of k: `at` is the first texel of the weights,
+ * `column` this lane's column of y. A loop over lanes, where shuffles allow it, compiles in a third of the time, and
+ * its code stays in the first-level cache.
  */
 function multiplyLines(lanes: number, rows: number, dtype: WeightType): string {
   const unrolled = lanes === ANY_LANE ? 1 : lanes;

@@ -1,15 +1,16 @@
-// y[m, n] = epilogue(sum_k x[row m, k] · w[k, n] + bias[n]) where a subgroup is one CPU vector register (lavapipe): linear
-// layers, and convolutions, whose row m is the patch under pixel m.
+// y[m, n] = epilogue(sum_k x[row m, k] · w[k, n] + bias[n]) where a subgroup is one CPU vector register (lavapipe):
+// linear layers, and convolutions, whose row m is the patch under pixel m.
 //
 // On such an adapter a storage load inside a loop is a scalar loop over the lanes, a sampled texture costs a hundred
 // instructions of addressing, a storage texture less than half of that, and a shuffle from a constant lane is one
-// instruction. Therefore a workgroup is one subgroup, both operands come from textures, and each lane loads one vec4 of
-// every row of x, which the lanes exchange. One invocation makes ROWS rows × 4 columns. Weights lie in strips as wide as
-// a subgroup, k by k, so that they stream. Sums run over k in order with fma, as in matmul.wgsl and conv2d.wgsl.
+// instruction. Therefore a workgroup is one subgroup, both operands come from textures, and each lane loads one vec4
+// of every row of x, which the lanes exchange. One invocation makes ROWS rows × 4 columns. Weights lie in strips as
+// wide as a subgroup, k by k, so that they stream. Sums run over k in order with fma, as in matmul.wgsl and
+// conv2d.wgsl.
 //
-// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k), PLAIN
-// (a matrix: no taps, no padding); pixels.wgsl, divide.wgsl; fns store_y, epilogue; unrolled over rows: struct Rows,
-// struct Pixels, pixels, load_rows, multiply, drop_first.
+// Prelude (matmul_texture.ts): X, W (the textures' types), Y, LANES, ROWS, STEP (texels of w in LANES vec4s of k),
+// PLAIN (a matrix: no taps, no padding); pixels.wgsl, divide.wgsl; fns store_y, epilogue; unrolled over rows: struct
+// Rows, struct Pixels, pixels, load_rows, multiply, drop_first.
 
 struct Params {
   M: u32,

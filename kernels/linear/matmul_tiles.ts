@@ -16,7 +16,10 @@ interface Tile {
   readonly columns: number;
 }
 
-/** Tiles to choose from; both give the same sums. An invocation loads one block of 4 × 4: a workgroup has `side · TILE_K / 8`. */
+/**
+ * Tiles to choose from; both give the same sums. An invocation loads one block of 4 × 4: a workgroup has `side ·
+ * TILE_K / 8`.
+ */
 const TILES = {
   /** 128 invocations, 8 KiB. */
   tiles64: { side: 64, rows: 2, columns: 1 },
@@ -54,9 +57,9 @@ export function tiles(
 }
 
 /**
- * Returns WGSL: `Sums`, what an invocation makes; `multiply(sums, a, b)`, which adds the products of the vec4s of the tile
- * from `a` and from `b` on; `finish_all(sums, m, n)`, which passes each sum to `finish`, from (m, 4n) on. All of it is
- * unrolled: sums stay in registers only if each has a name.
+ * Returns WGSL: `Sums`, what an invocation makes; `multiply(sums, a, b)`, which adds the products of the vec4s of the
+ * tile from `a` and from `b` on; `finish_all(sums, m, n)`, which passes each sum to `finish`, from (m, 4n) on. All of
+ * it is unrolled: sums stay in registers only if each has a name.
  */
 export function tileLines(variant: TilesVariant): string {
   const { rows, columns } = TILES[variant];

@@ -1,12 +1,13 @@
 // y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) by tiles in workgroup memory, for GPUs without tensor cores.
 //
-// A workgroup makes TILE_M × TILE_N of y. It loads TILE_K columns of x and rows of w at a time into workgroup memory as
-// f32 (by the functions of matmul.wgsl), with x transposed, so that the factors of one k lie side by side. An invocation
-// loads one block of 4 × 4, of x or of w, and fetches the next one while it multiplies. Edges are padded with zeros along
-// k and by repetition elsewhere. Sums run over k in order with fma, so the bits are those of matmul.wgsl for any tile.
+// A workgroup makes TILE_M × TILE_N of y. It loads TILE_K columns of x and rows of w at a time into workgroup memory
+// as f32 (by the functions of matmul.wgsl), with x transposed, so that the factors of one k lie side by side. An
+// invocation loads one block of 4 × 4, of x or of w, and fetches the next one while it multiplies. Edges are padded
+// with zeros along k and by repetition elsewhere. Sums run over k in order with fma, so the bits are those of
+// matmul.wgsl for any tile.
 //
-// 32 invocations, 4 down and 8 across, make PART_M × PART_N: their reads fall into different banks, and their stores are
-// whole lines. Blocks are loaded 8 × 4 at a time for the same reason.
+// 32 invocations, 4 down and 8 across, make PART_M × PART_N: their reads fall into different banks, and their stores
+// are whole lines. Blocks are loaded 8 × 4 at a time for the same reason.
 //
 // Prelude (matmul.ts): X, Y, W; fns load_x, load_w, store_y, epilogue. matmul_tiles.ts: WG, TILE_M, TILE_N, TILE_K,
 // PART_M, PART_N; struct Sums; fns multiply and finish_all.

@@ -1,5 +1,5 @@
-// Quantises w [N, K]: each block of 32 weights of a row becomes integers and one f16 scale, laid out for matmul.wgsl, or
-// in strips for matmul_texture.wgsl.
+// Quantises w [N, K]: each block of 32 weights of a row becomes integers and one f16 scale, laid out for matmul.wgsl,
+// or in strips for matmul_texture.wgsl.
 //
 // One invocation packs one block of 4 rows. It divides by the rounded scale, so that the error is at most half a step.
 // An integer plus ZERO takes BITS bits; a word holds 4 of n, and 8 / BITS rows of k in each byte, the first one lowest.

@@ -1,10 +1,10 @@
-// packed[k, n] = w[n, k]: transposes the weight of a linear layer, [N, K] in the checkpoint, for matmul.wgsl, or into strips
-// for matmul_texture.wgsl. K and N are padded with zeros, so that the product needs no guards.
+// packed[k, n] = w[n, k]: transposes the weight of a linear layer, [N, K] in the checkpoint, for matmul.wgsl, or into
+// strips for matmul_texture.wgsl. K and N are padded with zeros, so that the product needs no guards.
 //
-// One invocation transposes a block of 4 × 4, so that it reads and writes vec4s. Spare invocations repeat the last block:
-// without a branch a CPU adapter stays vectorised.
-// Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 if 4 divides K); fns
-// load and packed_index.
+// One invocation transposes a block of 4 × 4, so that it reads and writes vec4s. Spare invocations repeat the last
+// block: without a branch a CPU adapter stays vectorised.
+// Prelude (linear.ts): W (storage type of the packed weight), R (elements of w as bound: f32, or vec4 if 4 divides K);
+// fns load and packed_index.
 
 struct Params {
   K: u32,

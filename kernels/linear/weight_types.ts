@@ -49,8 +49,8 @@ interface Format {
 }
 
 /**
- * Every storage type, largest first. A new type fails to compile here and in the two other tables by type: how matmul.ts
- * and matmul_texture.ts load its weights in WGSL.
+ * Every storage type, largest first. A new type fails to compile here and in the two other tables by type: how
+ * matmul.ts and matmul_texture.ts load its weights in WGSL.
  */
 export const WEIGHT_FORMATS:
   & Readonly<Record<FloatType, Format & { readonly quantisation: null }>>

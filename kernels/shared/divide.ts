@@ -4,7 +4,10 @@ import source from "./divide.wgsl" with { type: "text" };
 /** divide.wgsl divides numbers below this, which f32 represents exactly. */
 const EXACT_BELOW = 2 ** 24;
 
-/** Returns WGSL `divide(a, b)` for `a` up to `most`: divide.wgsl on CPUs, the operator elsewhere and for larger numbers. */
+/**
+ * Returns WGSL `divide(a, b)` for `a` up to `most`: divide.wgsl on CPUs, the operator elsewhere and for larger
+ * numbers.
+ */
 export function divideLines({ capabilities }: Device, most: number): string {
   return capabilities.class === "cpu" && most < EXACT_BELOW
     ? source

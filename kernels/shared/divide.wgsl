@@ -1,4 +1,5 @@
-// Integer division for CPU adapters, where the operator is a scalar loop over the lanes. Not a kernel: text for preludes.
+// Integer division for CPU adapters, where the operator is a scalar loop over the lanes. Not a kernel: text for
+// preludes.
 
 // a / b for a below 2^24
 fn divide(a: u32, b: u32) -> u32 {

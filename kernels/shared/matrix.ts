@@ -49,9 +49,9 @@ const TILE_BYTES = 32768;
 export type MatrixVariant = "vector" | keyof typeof TILES;
 
 /**
- * Chooses how `kernel` makes M × N of a product by weights in a buffer whose precision is `float`. Tensor cores round to
- * f16, so they are not used where f32 was asked for. The number of rows decides only about the size of the tile, which
- * changes no sum: the bits of one row must not depend on the others.
+ * Chooses how `kernel` makes M × N of a product by weights in a buffer whose precision is `float`. Tensor cores round
+ * to f16, so they are not used where f32 was asked for. The number of rows decides only about the size of the tile,
+ * which changes no sum: the bits of one row must not depend on the others.
  */
 export function matrixVariant(
   device: Device,
@@ -152,9 +152,9 @@ function constants(
 }
 
 /**
- * Returns WGSL: `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows of
- * x_tile, from vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`, which
- * passes each to `finish`; to_f16.wgsl and matrix.wgsl.
+ * Returns WGSL: `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows
+ * of x_tile, from vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`,
+ * which passes each to `finish`; to_f16.wgsl and matrix.wgsl.
  *
  * All of it is unrolled: matrices stay in registers only if each has a name.
  */

@@ -1,5 +1,5 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): turns a counter and a key into four
-// random words, without state. Not a kernel: text for the preludes of kernels that need random numbers.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): turns a counter and a key into
+// four random words, without state. Not a kernel: text for the preludes of kernels that need random numbers.
 
 // a · b as (high, low) words, from halves: WGSL has no 64-bit product
 fn multiply_wide(a: u32, b: u32) -> vec2<u32> {

@@ -1,4 +1,5 @@
-// Steps from pixel to pixel through rows and images. Not a kernel: text for preludes with params.height and params.width.
+// Steps from pixel to pixel through rows and images. Not a kernel: text for preludes with params.height and
+// params.width.
 
 // the pixel after p = (image, row, column)
 fn next(p: vec3<u32>) -> vec3<u32> {
