@@ -14,7 +14,7 @@ import { COMMANDS } from "./commands/registry.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 
-export type { Io } from "./commands/io/io.ts";
+export type { Io, Style } from "./commands/io/io.ts";
 
 const SUMMARIES: readonly (readonly [string, string])[] = [
   ...Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const),

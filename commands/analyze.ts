@@ -1,7 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
-import { chosenSeed, type FlagType, jsonSeed, number, seed, wholeFrom } from "./flags/types.ts";
+import { chosenSeed, type FlagType, integerFrom, jsonSeed, number, seed } from "./flags/types.ts";
 import type { Input } from "./io/images.ts";
 import { type Io, note, orAbort } from "./io/io.ts";
 import type { LoadGiven, ModelGiven } from "./io/model.ts";
@@ -27,7 +27,7 @@ export const analyze = command(
     words: "FILE...",
     flags: {
       "flips": { type: shares, help: "Shares of a scale's bits to flip (0.01,0.05,0.25)" },
-      "trials": { type: wholeFrom(1, 9999), help: "Random sets of flips per image (2)" },
+      "trials": { type: integerFrom(1, 9999), help: "Random sets of flips per image (2)" },
       "seed": { alias: "s", type: seed, help: "Seed of the flips, -1 for a random one (0)" },
       ...MODEL_FLAGS,
     },
@@ -154,7 +154,7 @@ async function encodeAll(
 function legend(images: number, samples: number, trials: number): string {
   const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
   return `${count(images, "image")}; entropy per bit, too low where samples are few (` +
-    `${count(samples, "sample")} a channel at scale 1); PSNR against the whole image: of the ` +
+    `${count(samples, "sample")} a channel at scale 1); PSNR against the complete image: of the ` +
     `scales so far, and with a share of this scale's bits flipped (${count(trials, "trial")})`;
 }
 

@@ -1,7 +1,7 @@
 import { command } from "./command.ts";
 import { GPU_FLAG } from "./flags/gpu.ts";
 import { MODEL_HELP, OVERWRITE_FLAG } from "./flags/output_flags.ts";
-import { chosenSeed, oneOf, path, seed, wholeFrom } from "./flags/types.ts";
+import { chosenSeed, integerFrom, oneOf, path, seed } from "./flags/types.ts";
 import { note, orAbort } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
@@ -30,7 +30,7 @@ export const demo = command(
       "output": { alias: "o", type: path, help: "PNG to write; - is stdout (bitwise-demo.png)" },
       ...OVERWRITE_FLAG,
       "upscale": {
-        type: wholeFrom(1, 32),
+        type: integerFrom(1, 32),
         help: "Enlarge images N times (as far as fits 128 pixels)",
       },
       "seed": { alias: "s", type: seed, help: "Seed of the first image, -1 for a random one" },

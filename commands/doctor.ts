@@ -4,7 +4,7 @@ import { MODEL_HELP } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import { adviseOn } from "./hints.ts";
 import { orAbort } from "./io/io.ts";
-import { formatBytes } from "../engine/mod.ts";
+import { type Capabilities, type Device, formatBytes } from "../engine/mod.ts";
 
 /** One finding. */
 interface Finding {
@@ -43,22 +43,26 @@ export const doctor = command(
 
 async function checkGpu(name: "wgpu" | "dawn" | undefined) {
   const { Device } = await import("../engine/mod.ts");
-  const findings: Finding[] = [];
   let device;
   try {
     device = await Device.open({ gpu: await implementation(name) });
   } catch (error) {
-    findings.push({ level: "missing", text: adviseOn(error) });
+    const findings: Finding[] = [{ level: "missing", text: adviseOn(error) }];
     return { lines: ["Adapter      none"], findings };
   }
   const { capabilities } = device;
-  const { limits } = capabilities;
+  const findings = [await checkAnswer(device), ...notesOn(capabilities)];
+  device.dispose();
+  return { capabilities, lines: describe(capabilities), findings };
+}
+
+function describe({ limits, ...capabilities }: Capabilities): string[] {
   const yes = (value: boolean) => value ? "yes" : "no";
   const size = (name: string) => formatBytes(limits[name] ?? 0);
   const matrices = capabilities.subgroupMatrices.map(({ M, N, K, ...type }) =>
     `${M}x${N}x${K} ${type.componentType} to ${type.resultComponentType}`
   );
-  const lines = [
+  return [
     `Adapter      ${capabilities.adapter}`,
     `Class        ${capabilities.class} (through ${capabilities.implementation})`,
     `f16          ${yes(capabilities.f16)}`,
@@ -71,36 +75,32 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
     `Workgroups   ${limits.maxComputeInvocationsPerWorkgroup} invocations, ` +
     `${size("maxComputeWorkgroupStorageSize")} shared`,
   ];
+}
+
+/** Runs the smallest kernel on a number whose answer is known. */
+async function checkAnswer(device: Device): Promise<Finding> {
   try {
-    // the smallest kernel there is, on a number whose answer is known
     const { silu } = await import("../kernels/elementwise/silu.ts");
     using x = device.from("f32", [1], new Float32Array([1]));
     using y = device.tensor("f32", [1]);
     silu(device, { x, y });
     const [answer = NaN] = await device.read(y);
-    const right = Math.abs(answer - 1 / (1 + Math.exp(-1))) < 1e-5;
-    findings.push(
-      right
-        ? { level: "ok", text: "The GPU runs shaders and gives the right answer" }
-        : { level: "missing", text: `The GPU computes wrongly (${answer}): update its driver` },
-    );
+    return Math.abs(answer - 1 / (1 + Math.exp(-1))) < 1e-5
+      ? { level: "ok", text: "The GPU runs shaders and computes correctly" }
+      : { level: "missing", text: `The GPU computes wrongly (${answer}): update its driver` };
   } catch (error) {
-    findings.push({ level: "missing", text: adviseOn(error) });
+    return { level: "missing", text: adviseOn(error) };
   }
-  if (capabilities.class === "cpu") {
-    findings.push({
-      level: "note",
-      text: "This adapter is a CPU: slow. With a GPU, install its Vulkan driver",
-    });
-  }
-  if (!capabilities.f16) {
-    findings.push({ level: "note", text: "No shader-f16: --type f16 cannot be used" });
-  }
-  if (!capabilities.subgroups) {
-    findings.push({ level: "note", text: "No subgroups: slower kernels are used" });
-  }
-  device.dispose();
-  return { capabilities, lines, findings };
+}
+
+/** What works, but slowly or in part. */
+function notesOn(capabilities: Capabilities): Finding[] {
+  const notes = [
+    capabilities.class === "cpu" && "This adapter is a CPU and slow: install a GPU's Vulkan driver",
+    !capabilities.f16 && "No shader-f16: --type f16 cannot be used",
+    !capabilities.subgroups && "No subgroups: slower kernels are used",
+  ];
+  return notes.filter((text) => text !== false).map((text) => ({ level: "note", text }));
 }
 
 async function checkModel(folder: string | undefined): Promise<Finding> {
@@ -115,7 +115,7 @@ async function checkModel(folder: string | undefined): Promise<Finding> {
     }
     const { text_encoder, tokenizer } = config.files;
     if (config.text_encoder && !await files.exists(text_encoder)) {
-      const text = `${config.name} has no ${text_encoder}: it draws from --text-features alone`;
+      const text = `${config.name} has no ${text_encoder}: it generates from --text-features only`;
       return { level: "note", text };
     }
     if (config.text_encoder) {

@@ -2,7 +2,7 @@ import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./flags/image_flags.ts";
 import { NUMBER_FLAGS, UPSCALE_FLAG } from "./flags/output_flags.ts";
-import { chosenSeed, path, seed, whole } from "./flags/types.ts";
+import { chosenSeed, integer, path, seed } from "./flags/types.ts";
 import { enlarge, type Pixels } from "./io/enlarge.ts";
 import { note, orAbort } from "./io/io.ts";
 import { Output } from "./io/output.ts";
@@ -29,7 +29,7 @@ export const interpolate = command(
     words: "FROM TO",
     flags: {
       ...NUMBER_FLAGS,
-      "steps": { type: whole, help: "Number of images, both ends included (8)" },
+      "steps": { type: integer, help: "Number of images, both ends included (8)" },
       "seed": { alias: "s", type: seed, help: "Order in which bits change, -1 for random (0)" },
       "sheet": { type: path, help: "Write them side by side" },
       "animate": { type: path, help: "Write them as an animated PNG, there and back" },

@@ -1,6 +1,6 @@
 import { command } from "./command.ts";
 import { FLAGS } from "./flags/generate_flags.ts";
-import { bytes, on, path, whole } from "./flags/types.ts";
+import { bytes, integer, on, path } from "./flags/types.ts";
 import { plannedBatchSize } from "./generating/batches.ts";
 import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
@@ -22,12 +22,12 @@ export const plan = command(
       "width": FLAGS.width,
       "height": FLAGS.height,
       "schedule": FLAGS.schedule,
-      "batch-count": { alias: "b", type: whole, help: "Number of images (1)" },
+      "batch-count": { alias: "b", type: integer, help: "Number of images (1)" },
       "cfg-scale": FLAGS["cfg-scale"],
       "cfg-until": FLAGS["cfg-until"],
       "fast": FLAGS.fast,
       "edit": { type: on, help: "Encode an image first, as --init-img does" },
-      "prompt-tokens": { type: whole, help: "Tokens of the prompt (the most the model takes)" },
+      "prompt-tokens": { type: integer, help: "Tokens of the prompt (the most the model takes)" },
       "type": FLAGS.type,
       "staged": { type: on, help: "Keep only the working part of the model in memory" },
       "max-vram": { type: bytes, help: "Stay within SIZE: smaller batches, or one part at a time" },

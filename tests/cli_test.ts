@@ -1,5 +1,5 @@
 // Bad input, through the real process: one line, the right exit status, no file left.
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../cli.ts";
 import type { Io } from "../commands/io/io.ts";
@@ -67,6 +67,47 @@ Deno.test("cli refuses an unknown flag, and suggests the nearest", () =>
     2,
     "Unknown flag --cfg-scael for generate: did you mean --cfg-scale?",
   ));
+
+Deno.test("cli knows the flags of other tools, and says what stands in their place", async () => {
+  const refused: [string[], string][] = [
+    [["generate", "x", "--cfg", "2"], "Unknown flag --cfg for generate: did you mean --cfg-scale?"],
+    [["generate", "x", "--out", "y"], "Unknown flag --out for generate: did you mean --output?"],
+    [["generate", "x", "--steps", "20"], "the number of scales follows from the size, or from"],
+    [["generate", "x", "--prompt-f", "y"], "did you mean --prompt-file?"],
+    [["-v"], "Unknown flag -v: it follows a command; --version is the version"],
+  ];
+  for (const [args, message] of refused) {
+    const [code, text] = await says(args, fakeIo());
+    assertEquals([code, text.split("\n").length], [2, 2], text);
+    assertStringIncludes(text, message);
+  }
+});
+
+Deno.test("cli finds models by name, and refuses what a model cannot do before it is loaded", async () => {
+  await inFolder(async (cwd) => {
+    const args = ["plan", "-m", "emoji-nano"];
+    const { code, out } = await ended(start(args, { cwd, env: NO_GPU }));
+    assertEquals(code, 0);
+    assertStringIncludes(out, "emoji-nano as f32");
+  });
+  await refuses(["generate", "x", "-m", "2b"], 1, "; run bitwise pull 2b", NO_GPU);
+  const size = ["generate", "x", "-W", "64", "-H", "64"];
+  await refuses(size, 2, "emoji-nano was trained at 32x32 only", NO_GPU);
+});
+
+Deno.test("cli colours messages only where it may, and prints kernel times at BITWISE_DEBUG=2", () =>
+  inFolder(async (cwd) => {
+    const colour = "\x1b[1;31merror:\x1b[0m ";
+    const unset = { NO_COLOR: "" };
+    const line = async (...args: string[]) =>
+      (await ended(start(["generate", "", ...args], { cwd, env: unset }))).err;
+    assertEquals((await line("--color", "always")).slice(0, colour.length), colour);
+    assertEquals((await line()).slice(0, 7), "error: ");
+    const env = { BITWISE_DEBUG: "2" };
+    const { code, err } = await ended(start(["generate", "red apple", "-q"], { cwd, env }));
+    assertEquals(code, 0, err);
+    assertMatch(err, /calls +ms +% +kernel\n( +\d+ +[\d.]+ +[\d.]+ +\w+\n)+ +[\d.]+ +all\n$/);
+  }));
 
 Deno.test("cli refuses an empty prompt", async () => {
   const message = "Cannot generate from an empty prompt: describe the image";

@@ -10,9 +10,9 @@ export const GPU_FLAG = {
 } as const;
 
 /**
- * The implementation of that name, for `Device.open`; none is the runtime's own.
+ * Returns the implementation of that name for `Device.open`; undefined for the one of the runtime.
  *
- * @throws {DeviceError} `no-dawn`: it cannot be loaded; says what to do.
+ * @throws {DeviceError} `no-dawn`: It cannot be loaded; the message says what to do.
  */
 export async function implementation(name: "wgpu" | "dawn" | undefined): Promise<GPU | undefined> {
   return name === "dawn" ? await dawn() : undefined;

@@ -2,7 +2,7 @@ import { UsageError } from "./flags.ts";
 import { schedule } from "./generate_flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
 import { MODEL_HELP } from "./output_flags.ts";
-import { on, oneOf, path, whole } from "./types.ts";
+import { integer, on, oneOf, path } from "./types.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 
 /** The flags of commands that use a model. */
@@ -17,15 +17,15 @@ export const MODEL_FLAGS = {
 export const ENCODE_FLAGS = {
   "width": {
     alias: "W",
-    type: whole,
+    type: integer,
     help: "Width in pixels, with --height (nearest shape of the model)",
   },
-  "height": { alias: "H", type: whole, help: "Height in pixels, with --width" },
+  "height": { alias: "H", type: integer, help: "Height in pixels, with --width" },
   "vae-schedule": {
     type: { ...schedule, need: "grids of the VAE's positions, such as 1x1,2x2,4x4" },
     help: "Grids of the scales in positions of the VAE, instead of a size",
   },
-  "scales": { type: whole, help: "Use the first N scales only" },
+  "scales": { type: integer, help: "Use the first N scales only" },
 } as const;
 
 /** The values that were given for {@link ENCODE_FLAGS}. */

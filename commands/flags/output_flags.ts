@@ -1,4 +1,4 @@
-import { on, path, wholeFrom } from "./types.ts";
+import { integerFrom, on, path } from "./types.ts";
 
 /** The help of `--model`. */
 export const MODEL_HELP = "Name of a model, or its folder (emoji-nano)";
@@ -19,7 +19,7 @@ export const NUMBER_FLAGS = {
     help: "PNG to write (output.png); several are numbered, as %03d says; - is stdout",
   },
   "output-begin-idx": {
-    type: wholeFrom(0, 999_999),
+    type: integerFrom(0, 999_999),
     help: "Number of the first image (1; 0 with %d)",
   },
   ...OVERWRITE_FLAG,
@@ -27,5 +27,5 @@ export const NUMBER_FLAGS = {
 
 /** The flag of commands that write images. */
 export const UPSCALE_FLAG = {
-  "upscale": { type: wholeFrom(1, 32), help: "Enlarge PNGs N times, each pixel to NxN (1)" },
+  "upscale": { type: integerFrom(1, 32), help: "Enlarge PNGs N times, each pixel to NxN (1)" },
 } as const;

@@ -24,20 +24,20 @@ export const path: FlagType<string> = {
   read: (given) => given || undefined,
 };
 
-/** A whole number. */
-export const whole: FlagType<number> = {
+/** An integer. */
+export const integer: FlagType<number> = {
   value: "N",
   need: "a whole number",
   read: (given) => /^-?\d{1,15}$/.test(given) ? Number(given) : undefined,
 };
 
-/** A whole number within limits. */
-export function wholeFrom(least: number, most: number): FlagType<number> {
+/** An integer within limits. */
+export function integerFrom(least: number, most: number): FlagType<number> {
   return {
     value: "N",
     need: `a whole number from ${least} to ${most}`,
     read(given) {
-      const value = whole.read(given);
+      const value = integer.read(given);
       return value !== undefined && value >= least && value <= most ? value : undefined;
     },
   };
@@ -50,12 +50,12 @@ export const number: FlagType<number> = {
   read: (given) => given.trim() && Number.isFinite(Number(given)) ? Number(given) : undefined,
 };
 
-/** A whole number, or several. */
-export const wholes: FlagType<number | number[]> = {
+/** An integer, or a list of them. */
+export const integers: FlagType<number | number[]> = {
   value: "N[,N…]",
   need: "a whole number, or a comma-separated list",
   read(given) {
-    const list = given.split(",").map(whole.read);
+    const list = given.split(",").map(integer.read);
     if (list.includes(undefined)) return undefined;
     return list.length === 1 ? list[0] : list as number[];
   },

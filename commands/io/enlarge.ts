@@ -8,7 +8,7 @@ export interface Pixels {
   readonly rgba: Uint8Array;
 }
 
-/** Enlarges an image by a whole factor, each pixel to a square (nearest neighbour). */
+/** Enlarges an image by an integer factor, each pixel to a square (nearest neighbour). */
 export function enlarge({ width, height, rgba }: Pixels, factor: number): Pixels {
   if (factor <= 1) return { width, height, rgba };
   const source = new Uint32Array(rgba.slice().buffer);

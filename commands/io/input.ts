@@ -1,5 +1,5 @@
 /**
- * Reads whole inputs: files, pipes, devices and stdin, up to a limit.
+ * Reads inputs completely: files, pipes, devices and stdin, up to a limit.
  *
  * @module
  */

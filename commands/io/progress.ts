@@ -2,7 +2,7 @@ import type { Io } from "./io.ts";
 
 /** Characters of the bar. */
 const BAR = 24;
-/** Seconds before the time left can be told. */
+/** Seconds after which the time left can be estimated. */
 const WARM = 1;
 
 /** Reports progress on stderr: one line with a bar on a terminal, else one line per step; nothing with `-q`. */
@@ -19,7 +19,7 @@ export class ProgressLine {
   /**
    * Says what was done.
    *
-   * @param part How much of the work is done, from 0 to 1; absent if nobody knows.
+   * @param part How much of the work is done, from 0 to 1; absent if unknown.
    */
   show(text: string, part?: number): void {
     if (this.io.style.quiet) return;
@@ -43,7 +43,7 @@ export class ProgressLine {
     return `[${bar.padEnd(BAR)}] ${percent} %${this.#timeLeft(part)}`;
   }
 
-  /** The time left if the work goes on as it went since the first report. */
+  /** The time left if the work continues at the pace since the first report. */
   #timeLeft(part: number): string {
     const { at, part: first } = this.#began!;
     const spent = (this.now() - at) / 1000;
@@ -54,11 +54,11 @@ export class ProgressLine {
 
 /** Formats a time that is still to come. */
 export function duration(seconds: number): string {
-  const whole = Math.max(1, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const total = Math.max(1, Math.round(seconds));
+  if (total < 60) return `${total} s`;
+  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
   const two = (n: number) => `${n}`.padStart(2, "0");
-  return hours > 0 ? `${hours}:${two(minutes)} h` : `${minutes}:${two(whole % 60)} min`;
+  return hours > 0 ? `${hours}:${two(minutes)} h` : `${minutes}:${two(total % 60)} min`;
 }
 
 /** Formats a time that was measured. */

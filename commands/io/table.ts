@@ -1,4 +1,4 @@
-/** Lines of a table for people: columns as wide as their widest cell, numbers to the right. */
+/** Formats a table: columns are as wide as their widest cell, and aligned to the right. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = heads.map((head, c) =>
     Math.max(head.length, ...rows.map((row) => row[c]!.length))
@@ -6,7 +6,7 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
   return [heads, ...rows].map((row) => row.map((cell, c) => cell.padStart(widths[c]!)).join("  "));
 }
 
-/** A ratio in dB; `null` is that of two equal images. */
+/** Formats a ratio in dB; `null` is that of two equal images. */
 export function decibels(value: number | null): string {
   return value === null ? "equal" : value.toFixed(2);
 }

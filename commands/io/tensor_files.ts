@@ -15,7 +15,7 @@ function refuse(path: string, why: string): never {
   throw new InputError("bad-file", `Cannot use ${quote(path)}: ${why}`);
 }
 
-/** Reads `features` [ΣT, C] and `lens` [B], which says how many rows each text has; one text if absent. */
+/** Reads `features` [ΣT, C] and `lens` [B], the number of rows of each text; one text if `lens` is absent. */
 export function readFeatures(path: string): Promise<FeatureRows> {
   return withFile(path, async (file) => {
     const { shape } = file.get("features");
@@ -31,20 +31,20 @@ export function readFeatures(path: string): Promise<FeatureRows> {
   });
 }
 
-/** Values [B, h, w, d] of some scales, as a file holds them. */
+/** Values [B, h, w, d] of scales, read from a file. */
 export interface Scales<T> {
   /** The file. */
   readonly path: string;
-  /** By scale; none of scales that are not there. */
+  /** By scale; undefined for a scale that the file lacks. */
   readonly values: readonly (T | undefined)[];
   /** Their shapes. */
   readonly shapes: readonly (readonly number[] | undefined)[];
 }
 
 /**
- * Checks that values fit what will be drawn; those of scales beyond the schedule are left to the model to refuse.
+ * Checks that values fit what will be sampled. Scales beyond the schedule are not checked: the model refuses them.
  *
- * @throws {InputError} `bad-file`: a shape differs.
+ * @throws {InputError} `bad-file`: A shape differs.
  */
 export function checkScales(
   { path, shapes }: Scales<unknown>,

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { help, parseFlags, UsageError } from "../../../commands/flags/flags.ts";
-import { numbers, on, oneOf, path, seed, text, whole } from "../../../commands/flags/types.ts";
+import { integer, numbers, on, oneOf, path, seed, text } from "../../../commands/flags/types.ts";
 
 const SPEC = {
   name: "paint",
@@ -9,7 +9,7 @@ const SPEC = {
   flags: {
     "prompt": { alias: "p", type: text, many: true, help: "What to paint" },
     "seed": { alias: "s", type: seed, help: "Seed" },
-    "width": { alias: "W", type: whole, help: "Width" },
+    "width": { alias: "W", type: integer, help: "Width" },
     "tau": { type: numbers, help: "Temperature" },
     "output": { alias: "o", type: path, help: "File" },
     "type": { type: oneOf("f32", "f16"), help: "Storage" },
