@@ -24,67 +24,67 @@ export {
   type StageMemory,
 } from "./memory_plan.ts";
 
-/** Images that go through the decoder together, and their pixels; an image of more goes alone. */
+/** Limits of a batch for the decoder, in images and in pixels; a larger image forms a batch of its own. */
 const MOST_IMAGES = 16;
 const MOST_PIXELS = 2 ** 20;
 
-/** Shares of bits that are flipped if nothing else is said. */
+/** Default shares of bits to flip. */
 export const FLIP_SHARES: readonly number[] = [0.01, 0.05, 0.25];
 
 /** How the bits of a scale are distributed. */
 export interface ScaleEntropy {
-  /** Rows, columns. */
+  /** Rows and columns of the scale. */
   readonly grid: Grid;
-  /** Bits of one image. */
+  /** Number of bits in one image. */
   readonly bits: number;
-  /** What each channel's share of ones is estimated from: positions of all images. */
+  /** Number of values behind the estimate of each channel: positions times images. */
   readonly samples: number;
-  /** Share of ones among all bits, 0 to 1. */
+  /** Share of ones among all bits, from 0 to 1. */
   readonly ones: number;
-  /** Mean over the channels of the entropy of a bit, in bits: 0 if it is always the same, 1 if it is a coin. */
+  /** Entropy of a bit, mean over the channels, in bits: 0 if it never changes, 1 if both values are equally likely. */
   readonly entropy: number;
 }
 
-/** What the image loses when bits of a scale are wrong. */
+/** How the image changes when bits of a scale are missing or wrong. */
 export interface ScaleSensitivity {
-  /** Rows, columns. */
+  /** Rows and columns of the scale. */
   readonly grid: Grid;
-  /** PSNR in dB of the image after this scale against the whole one; `Infinity` after the last. */
+  /** PSNR in dB of the image of the scales up to this one against the complete image; `Infinity` for the last scale. */
   readonly upTo: number;
-  /** By share of flipped bits, in the order of the shares. */
+  /** One entry per share of flipped bits, in the given order. */
   readonly flips: readonly FlipSensitivity[];
 }
 
-/** What the image loses when a share of a scale's bits is wrong. */
+/** How the image changes when a share of a scale's bits is flipped. */
 export interface FlipSensitivity {
-  /** Share that was asked for, above 0, at most 1. */
+  /** The requested share, above 0 and at most 1. */
   readonly share: number;
-  /** Bits that were flipped in each image. */
+  /** Number of flipped bits in each image. */
   readonly flips: number;
-  /** PSNR in dB of the mean squared error, over images and trials, against the unflipped image. */
+  /** PSNR in dB against the unflipped image, from the mean squared error over images and trials. */
   readonly psnr: number;
-  /** √(mean squared error / flips): what one bit costs in levels of 0 to 255, if flips add up independently. */
+  /** √(mean squared error / flips): the cost of one bit in levels of 0 to 255, if errors add up independently. */
   readonly levelsPerFlip: number;
 }
 
-/** How {@link flipSensitivity} measures. */
+/** Options of {@link flipSensitivity}. */
 export interface SensitivityOptions {
-  /** Shares of a scale's bits to flip, above 0, at most 1 ({@link FLIP_SHARES}). */
+  /** Shares of a scale's bits to flip, above 0 and at most 1 ({@link FLIP_SHARES}). */
   readonly shares?: readonly number[];
-  /** Drawings of flips for each image, scale and share (2). */
+  /** Number of random choices of bits for each image, scale and share (2). */
   readonly trials?: number;
-  /** Of the flips of the first image; those after it have the numbers after it (0). */
+  /** Seed of the first image; image i uses seed + i (0). */
   readonly seed?: bigint;
-  /** Ends it between two batches by throwing its reason. */
+  /** Stops between two batches by throwing its reason. */
   readonly signal?: AbortSignal;
-  /** Called after each batch with the number of images that are decoded, and will be. */
+  /** Called after each batch with the number of decoded images, so far and in all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * The entropy of the bits of each scale: for each channel that of its share of ones over all positions and images
- * (the plain estimate, without the correction of Miller 1955: n samples understate it by about 0.72/n bits), then the
- * mean over the channels.
+ * Computes the entropy of the bits of each scale, as the mean over the channels. The entropy of a channel follows from
+ * its share of ones over all positions and images. This is the plain estimate, without the correction of Miller (1955):
+ * with n samples it is too low by about 0.72/n bits.
  *
  * @example
  * ```ts
@@ -95,7 +95,7 @@ export interface SensitivityOptions {
  * bitEntropy([{ ...bits, scales: [Uint8Array.of(0, 1, 1, 1)] }]); // entropy (1 + 0) / 2
  * ```
  *
- * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there is none.
+ * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there are no images.
  */
 export function bitEntropy(images: readonly ImageBits[]): ScaleEntropy[] {
   const { d, schedule } = alike(images);
@@ -119,9 +119,9 @@ function binaryEntropy(p: number): number {
 }
 
 /**
- * What the bits of each scale are worth: decodes images after each scale, and with shares of one scale's bits flipped
- * at random, and compares with the images as they are. Of one drawing, the flips of a larger share include those of a
- * smaller one. The same seed gives the same numbers.
+ * Measures what the bits of each scale contribute: decodes each image from its first scales alone, and with shares of
+ * one scale's bits flipped at random, and compares with the complete image. Within a trial, the flips of a larger share
+ * include those of a smaller one. The same seed gives the same numbers.
  *
  * @example
  * ```ts
@@ -135,10 +135,10 @@ function binaryEntropy(p: number): number {
  * console.log(scales.map(({ grid, upTo, flips }) => [grid, upTo, flips[0]!.psnr]));
  * ```
  *
- * @param decode Bits of the same scales to images, as `InfinityModel.decode` does; gets at most 16 at a time.
- * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there is none, or an option is
- * out of range.
- * @throws what `signal` was aborted with.
+ * @param decode Decodes bits with the same scales, as `InfinityModel.decode` does; receives at most 16 at a time.
+ * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there are no images, or an
+ * option is out of range.
+ * @throws the reason of `signal` once it is aborted.
  */
 export async function flipSensitivity(
   decode: (images: readonly ImageBits[]) => Promise<readonly Image[]>,
@@ -159,13 +159,13 @@ export async function flipSensitivity(
     return made;
   };
 
-  const whole: Image[] = [];
-  for (const batch of batches(images, size)) whole.push(...await decodeBatch(batch));
+  const originals: Image[] = [];
+  for (const batch of batches(images, size)) originals.push(...await decodeBatch(batch));
   const measure = async (variants: Iterable<Variant>) => {
     for (const batch of batches(variants, size)) {
       const made = await decodeBatch(batch.map(({ bits }) => bits));
       for (const [i, { of, errors }] of batch.entries()) {
-        errors.push(squaredError(made[i]!, whole[of]!));
+        errors.push(squaredError(made[i]!, originals[of]!));
       }
     }
   };
@@ -187,12 +187,12 @@ export async function flipSensitivity(
   }));
 }
 
-/** An image to decode, and to compare. */
+/** Changed bits, to decode and compare. */
 interface Variant {
-  /** Index of the image that it is made of. */
+  /** Index of the original image. */
   readonly of: number;
   readonly bits: ImageBits;
-  /** Takes its mean squared error. */
+  /** Receives the mean squared error. */
   readonly errors: number[];
 }
 
@@ -221,7 +221,7 @@ function* variants(
   }
 }
 
-/** Bits that a share is: rounded up, but for what the product of two doubles has too much. */
+/** Number of bits in a share: rounds up, except for a rounding error of the product. */
 function flipCount(share: number, bits: number): number {
   return Math.max(1, Math.ceil(share * bits - 1e-6));
 }
@@ -237,7 +237,7 @@ function* batches<T>(items: Iterable<T>, size: number): Generator<T[]> {
   if (batch.length > 0) yield batch;
 }
 
-/** Means of errors, not of decibels: one perfect image would make those infinite. */
+/** Mean of errors. The mean of decibels would be infinite for one perfect image. */
 function mean(errors: readonly number[]): number {
   return errors.length ? errors.reduce((sum, error) => sum + error, 0) / errors.length : 0;
 }
@@ -256,14 +256,14 @@ function checkOptions(shares: readonly number[], trials: number): void {
   }
 }
 
-/** The first image, if all have its scales. */
+/** The first image, if all others have the same scales. */
 function alike(images: readonly ImageBits[]): ImageBits {
   const [first, ...others] = images;
-  if (!first) throw new InputError("bad-value", "Cannot analyze no images: give one or more");
+  if (!first) throw new InputError("bad-value", "Cannot analyse no images: give one or more");
   for (const [i, other] of others.entries()) {
     const why = otherScales(first, other);
     if (!why) continue;
-    throw new InputError("other-bits", `Cannot analyze images 0 and ${i + 1} together: ${why}`);
+    throw new InputError("other-bits", `Cannot analyse images 0 and ${i + 1} together: ${why}`);
   }
   return first;
 }

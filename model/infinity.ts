@@ -6,7 +6,7 @@ import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/check_tensors.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { checkLoadOptions } from "./generate/check_options.ts";
+import { checkGenerateOptions, checkLoadOptions } from "./generate/check_options.ts";
 import { DecodedImage } from "./generate/decoded_image.ts";
 import { type Encode, forceInit } from "./generate/editing.ts";
 import { generate, outcome, type SampledScale, type Steps } from "./generate/generate.ts";
@@ -35,7 +35,7 @@ function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions 
     : first as GenerateOptions;
 }
 
-/** Channels from which 512-bit registers pay on a CPU. */
+/** Number of channels from which 512-bit registers are faster on a CPU. */
 const WIDE = 512;
 
 /**
@@ -46,8 +46,8 @@ const WIDE = 512;
  * import { InfinityModel } from "@bitwise/infinity";
  *
  * using model = await InfinityModel.load();
- * const { images } = await model.generate({ prompt: "red apple", seed: 7 });
- * const png = images[0].toPng(); // with the settings that make it again
+ * const { images } = await model.generate("red apple", { seed: 7 });
+ * const png = images[0].toPng(); // holds the settings that reproduce it
  * console.log(images[0].width, png.length);
  * ```
  */
@@ -57,7 +57,7 @@ export class InfinityModel {
   #visual: VisualTokenizer;
 
   private constructor(
-    /** The GPU it lives on. */
+    /** The device that holds its tensors. */
     readonly device: Device,
     /** Hyper-parameters and defaults. */
     readonly config: ModelConfig,
@@ -83,9 +83,9 @@ export class InfinityModel {
    * console.log(model.config.name, model.device.memory.liveBytes);
    * ```
    *
-   * @throws {DeviceError} without a WebGPU adapter.
+   * @throws {DeviceError} there is no WebGPU adapter.
    * @throws {FileError} `model-not-found` or `model-not-pulled`.
-   * @throws {ConfigError | CheckpointError | SafetensorsError} one line that says which file is wrong, and how.
+   * @throws {ConfigError | CheckpointError | SafetensorsError} one line that says what is wrong with which file.
    */
   static async load(
     nameOrPath?: string | URL,
@@ -104,20 +104,20 @@ export class InfinityModel {
   }
 
   /**
-   * Makes a model of any config without files: random weights, well scaled, drawn on the GPU. It draws noise, as fast
-   * and with as much memory as the real model draws images.
+   * Makes a model from a config alone, with random weights of suitable scale. Its images are noise; its speed and memory
+   * are those of a real model.
    *
    * @example
    * ```ts
-   * import { DEFAULT_MODEL, InfinityModel } from "@bitwise/infinity";
+   * import { InfinityModel } from "@bitwise/infinity";
    *
-   * using real = await InfinityModel.load(DEFAULT_MODEL);
+   * using real = await InfinityModel.load();
    * using model = await InfinityModel.synthetic(real.config, { type: "q8_0" });
-   * const { images } = await model.generate({ prompt: "noise" });
+   * const { images } = await model.generate("noise");
    * console.log(images[0].width, model.device.memory.peakBytes);
    * ```
    *
-   * @throws {DeviceError} without a WebGPU adapter.
+   * @throws {DeviceError} there is no WebGPU adapter.
    */
   static async synthetic(
     config: ModelConfig,
@@ -148,7 +148,8 @@ export class InfinityModel {
       if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
         throw new InputError(
           "no-f16",
-          `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16, use --type f32`,
+          `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16`,
+          { hint: "use-f32" },
         );
       }
       const { hasText } = await parts.open(options.lazy);
@@ -226,15 +227,15 @@ export class InfinityModel {
   }
 
   /**
-   * Draws parts of an image anew: its last scales (`strength`, `keepScales`), or what lies in a `mask`. The prompt says
-   * what the image is to show.
+   * Edits an image: generates its last scales (`strength`, `keepScales`) or the parts under a `mask` again, from a prompt
+   * for the whole image.
    *
    * @example
    * ```ts
    * import { InfinityModel } from "@bitwise/infinity";
    *
    * using model = await InfinityModel.load();
-   * const { images: [apple] } = await model.generate({ prompt: "red apple", seed: 7 });
+   * const { images: [apple] } = await model.generate("red apple", { seed: 7 });
    * const { images: [green] } = await model.edit(apple!, { prompt: "green apple", strength: 0.75 });
    *
    * const right = new Uint8Array(32 * 32 * 4).map((_, i) => i / 4 % 32 < 16 ? 0 : 255);
@@ -244,8 +245,8 @@ export class InfinityModel {
    * ```
    *
    * @param init The image, or its bits.
-   * @throws {InputError} as {@link InfinityModel.generate} does; a mask of another size, bits of another model.
-   * @throws {FileError} bytes that are no image.
+   * @throws {InputError} as {@link InfinityModel.generate} does; the mask has another size, or the bits another model.
+   * @throws {FileError} the bytes of the image or the mask cannot be decoded.
    */
   edit(
     init: ImageInput | ImageBits,
@@ -255,8 +256,8 @@ export class InfinityModel {
   }
 
   /**
-   * Turns an image into bits. It is resized to cover the size of a schedule of the model, and its middle cut out;
-   * transparent parts are white.
+   * Encodes an image as bits. The image is resized to cover the size of one of the model's schedules, then cropped to it
+   * around its centre. Transparent parts become white.
    *
    * @example
    * ```ts
@@ -269,33 +270,33 @@ export class InfinityModel {
    * console.log(bits.schedule, small.length);
    * ```
    *
-   * @throws {FileError} the bytes are no image that can be read.
+   * @throws {FileError} the bytes cannot be decoded as an image.
    * @throws {InputError} one line that names the option, its value and what is allowed.
-   * @throws {CheckpointError} `no-encoder`: the model's VAE can only decode.
+   * @throws {CheckpointError} `no-encoder`: the VAE of the model has no encoder.
    */
   encode(image: ImageInput, options?: EncodeOptions): Promise<ImageBits> {
     return this.#recovering(this.#visual.encode(image, options));
   }
 
   /**
-   * Turns bits into an image, also those of the first scales alone.
+   * Decodes bits, of all scales or of the first ones alone, to an image.
    *
    * @example
    * ```ts
    * import { InfinityModel, takeScales } from "@bitwise/infinity";
    *
    * using model = await InfinityModel.load();
-   * const { images: [apple] } = await model.generate({ prompt: "red apple" });
+   * const { images: [apple] } = await model.generate("red apple");
    * const same = await model.decode(apple!.bits); // apple, byte for byte
    * const coarse = await model.decode(takeScales(apple!.bits, 2));
    * await Deno.writeFile(await Deno.makeTempFile({ suffix: ".png" }), coarse.toPng());
    * console.log(same.width);
    * ```
    *
-   * @throws {InputError} the bits are another model's, or are not what their schedule says.
+   * @throws {InputError} the bits belong to another model, or do not match their schedule.
    */
   decode(bits: ImageBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedImage>;
-  /** Turns bits into images; those of the same scales go through the decoder together. */
+  /** Decodes several; bits with the same scales form one batch. */
   decode(
     bits: readonly ImageBits[],
     options?: { readonly signal?: AbortSignal },
@@ -309,7 +310,7 @@ export class InfinityModel {
     return Array.isArray(bits) ? made : made[0]!;
   }
 
-  /** Makes the device usable again where memory ran out. */
+  /** Makes the device usable again after it ran out of memory. */
   async #recovering<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
@@ -319,7 +320,7 @@ export class InfinityModel {
     }
   }
 
-  /** One call at a time. */
+  /** Waits for earlier calls, so that one runs at a time. */
   async *#inTurn(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const before = this.#last;
@@ -336,6 +337,7 @@ export class InfinityModel {
   }
 
   async *#generate(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+    checkGenerateOptions(options);
     const { signal, onStage, batchCount = 1 } = options;
     const { config, device } = this;
     const began = performance.now();
@@ -366,7 +368,7 @@ export class InfinityModel {
           yield this.#step(plan, next.value);
         }
       } finally {
-        // frees what it holds where the caller has left the loop
+        // frees its tensors if the caller left the loop
         if (!next.done) await run.return(undefined as never);
       }
       const images = imagesOf(next.value, plan, {

@@ -1,6 +1,6 @@
 /**
- * Editing with bits: some of an image's bits are forced while the rest is drawn (`gt_leak` in
- * infinity/models/infinity.py, scale by scale; masks as in VAR, arXiv 2404.02905, section 5.3, token by token).
+ * Editing: forces some bits of an image and samples the others. Whole scales are forced as `gt_leak` does in the
+ * official infinity/models/infinity.py, tokens under a mask as in VAR (arXiv 2404.02905, section 5.3).
  *
  * @module
  */
@@ -24,44 +24,44 @@ import type { Image } from "../image/png.ts";
 import { readImage } from "../image/read_image.ts";
 import { fitMask } from "../image/resize.ts";
 
-/** Which image to start from, and what may change of it. */
+/** The image to start from, and which parts of it may change. */
 export interface EditOptions {
   /** The image to edit, or its bits. */
   readonly init?: ImageInput | ImageBits;
   /**
-   * How much of it is drawn anew, from 0 (nothing: its reconstruction) to 1 (all): the last scales, rounded up. 0.75 if
-   * absent, or with a mask 1.
+   * Share of the scales that are sampled anew, counted from the last and rounded up: 0 reconstructs the image, 1 keeps
+   * nothing (0.75, or 1 with a mask).
    */
   readonly strength?: number;
-  /** How many of its first scales are kept, in place of `strength`. */
+  /** Number of scales to keep, counted from the first, in place of `strength`. */
   readonly keepScales?: number;
   /**
-   * What may change: white is drawn, black stays. As large as the image. A token is drawn where all that it reaches
-   * of the image's positions lies in the mask, so the codes outside are the image's, exactly.
+   * An image of the same size as `init`: white parts may change, black parts stay. A token is sampled only if all
+   * positions that it affects lie in the mask, so codes outside the mask are exactly those of `init`.
    */
   readonly mask?: Uint8Array | Image;
 }
 
-/** Sizes that a call may ask for. */
+/** Options that select a schedule. */
 interface Sizes {
   readonly width?: number;
   readonly height?: number;
   readonly schedule?: readonly Grid[];
 }
 
-/** An edit that was checked: what is known without a GPU. */
+/** A checked edit. */
 export interface EditPlan {
   /** The image, or its bits. */
   readonly init: Exclude<ImageInput, Uint8Array> | ImageBits;
   /** Grids of the scales in tokens. */
   readonly schedule: readonly Grid[];
-  /** How many of the first scales are kept whole. */
+  /** Number of scales of which all bits are kept, counted from the first. */
   readonly keepScales: number;
-  /** Tokens of each scale that are drawn behind those; all of them if absent. */
+  /** For each token of each scale, whether it may be sampled (all). */
   readonly free?: readonly (readonly boolean[])[];
 }
 
-/** What {@link EditOptions.strength} is if nothing is said: stable-diffusion.cpp's default. */
+/** Default of {@link EditOptions.strength}, as in stable-diffusion.cpp. */
 const STRENGTH = 0.75;
 
 function refuse(code: string, message: string): never {
@@ -69,10 +69,10 @@ function refuse(code: string, message: string): never {
 }
 
 /**
- * Checks an edit against the model, before anything is loaded; `null` if there is no image to edit.
+ * Checks an edit against the model's config, without weights. Returns null if there is no image to edit.
  *
- * @throws {InputError} one line: an option out of range, a mask of another size, bits of another model or schedule.
- * @throws {FileError} bytes that are no image.
+ * @throws {InputError} an option is out of range, the mask has another size, or the bits have another model or schedule.
+ * @throws {FileError} the bytes of the image or the mask cannot be decoded.
  */
 export async function planEdit(
   config: ModelConfig,
@@ -90,33 +90,39 @@ export async function planEdit(
   const init = options.init instanceof Uint8Array
     ? await readImage(options.init, "image")
     : options.init;
-  const p = config.transformer.apply_spatial_patchify ? 2 : 1;
-  let schedule: readonly Grid[];
-  if ("scales" in init) {
-    checkBits(config, init);
-    schedule = scheduleOf(config, init, options);
-  } else {
-    const whole = options.schedule && vaeSchedule(config, options.schedule);
-    const plan = planEncode(config, init, { ...options, schedule: whole });
-    schedule = plan.schedule.map(([h, w]): Grid => [h / p, w / p]);
-  }
-  const there = "scales" in init ? init.scales.length : schedule.length;
-  const keepScales = keptScales(options, schedule.length, there);
+  const schedule = isBits(init)
+    ? scheduleOfBits(config, init, options)
+    : scheduleOfImage(config, init, options);
+  const available = isBits(init) ? init.scales.length : schedule.length;
+  const keepScales = keptScales(options, schedule.length, available);
   if (!mask) return { init, schedule, keepScales };
   const latent = vaeSchedule(config, schedule).at(-1)!;
+  const patchify = Boolean(config.transformer.apply_spatial_patchify);
   const positions = await freePositions(mask, init, latent, config.vae.patch_size);
-  const free = schedule.map((grid) => freeTokens(positions, latent, grid, p === 2));
-  const draws = positions.includes(true) && free.slice(keepScales).flat().includes(true);
-  if (keepScales < schedule.length && !draws) {
-    refuse("empty-mask", "Cannot draw: the mask is white over no whole position of the image");
+  const free = schedule.map((grid) => freeTokens(positions, latent, grid, patchify));
+  const anyFree = positions.includes(true) && free.slice(keepScales).flat().includes(true);
+  if (keepScales < schedule.length && !anyFree) {
+    refuse("empty-mask", "Cannot edit: the white part of the mask covers no position of the image");
   }
   return { init, schedule, keepScales, free };
+}
+
+/** The schedule in tokens that an image is encoded with. */
+function scheduleOfImage(
+  config: ModelConfig,
+  image: Exclude<ImageInput, Uint8Array>,
+  options: Sizes,
+): readonly Grid[] {
+  const schedule = options.schedule && vaeSchedule(config, options.schedule);
+  const plan = planEncode(config, image, { ...options, schedule });
+  const positionsPerToken = config.transformer.apply_spatial_patchify ? 2 : 1;
+  return plan.schedule.map(([h, w]): Grid => [h / positionsPerToken, w / positionsPerToken]);
 }
 
 /** Turns an image into bits: {@link InfinityModel.encode}. */
 export type Encode = (image: ImageInput, options: EncodeOptions) => Promise<ImageBits>;
 
-/** A generation that was checked against a model's config. */
+/** A generation whose options were checked. */
 export interface GenerationPlan {
   /** Options with all defaults filled in. */
   readonly plan: Plan;
@@ -145,10 +151,10 @@ export async function forceInit(
 }
 
 /**
- * What is forced of an image, the same in each image: by scale [images, h, w, d] of tokens, {@link FREE} where bits
- * are drawn.
+ * The bits to force, the same in each image of the batch: by scale [images, h, w, d] of tokens, {@link FREE} where a
+ * bit is sampled.
  *
- * @param bits All that {@link EditPlan.init} has.
+ * @param bits The bits of {@link EditPlan.init}.
  */
 function forcedBits(
   config: ModelConfig,
@@ -160,9 +166,9 @@ function forcedBits(
   return vaeSchedule(config, schedule).map((grid, s) => {
     if (s >= keepScales && !free) return undefined;
     const tokens = tokensOfBits(bits.scales[s]!, grid, bits.d, patchify);
-    const drawn = s < keepScales ? [] : free![s]!;
-    const D = tokens.length / drawn.length;
-    drawn.forEach((isFree, token) => {
+    const freeTokens = s < keepScales ? [] : free![s]!;
+    const D = tokens.length / freeTokens.length;
+    freeTokens.forEach((isFree, token) => {
       if (isFree) tokens.fill(FREE, token * D, (token + 1) * D);
     });
     const all = new Uint8Array(images * tokens.length);
@@ -171,31 +177,37 @@ function forcedBits(
   });
 }
 
-/** The schedule in tokens whose first scales an image's bits are. */
-function scheduleOf(config: ModelConfig, bits: ImageBits, options: Sizes): readonly Grid[] {
-  const p = config.transformer.apply_spatial_patchify ? 2 : 1;
-  const whole = bits.schedule.at(-1)!.join() === bits.latent.join();
-  const asked = options.schedule ??
-    (options.width !== undefined || options.height !== undefined
-      ? scheduleForSize(config, options.width, options.height)
-      : whole
-      ? bits.schedule.map(([h, w]): Grid => [h / p, w / p])
-      : scheduleForSize(config, bits.width, bits.height));
-  const tokens = vaeSchedule(config, asked);
-  const begins = bits.schedule.every((grid, s) => tokens[s]?.join() === grid.join());
-  const size = tokens.at(-1)?.join() === bits.latent.join();
-  if (begins && size) return asked;
+/** The schedule in tokens that begins with the scales of an image's bits. */
+function scheduleOfBits(config: ModelConfig, bits: ImageBits, options: Sizes): readonly Grid[] {
+  checkBits(config, bits);
+  const requested = options.schedule ?? scheduleFor(config, bits, options);
+  const grids = vaeSchedule(config, requested);
+  const sameStart = bits.schedule.every((grid, s) => grids[s]?.join() === grid.join());
+  const sameSize = grids.at(-1)?.join() === bits.latent.join();
+  if (sameStart && sameSize) return requested;
   const has = `${scheduleText(bits.schedule)} of ${gridText(bits.latent)} positions`;
   return refuse(
     "other-bits",
-    `Cannot edit ${
-      quote(bits.name ?? "bits")
-    }: it has the scales ${has}, the schedule to draw is ` +
-      scheduleText(tokens),
+    `Cannot edit ${quote(bits.name ?? "bits")}: it has the scales ${has}, the requested schedule ` +
+      `is ${scheduleText(grids)}`,
   );
 }
 
-function keptScales({ strength, keepScales, mask }: EditOptions, scales: number, there: number) {
+/** The schedule of a requested size, or that of the bits, completed if they are the first scales alone. */
+function scheduleFor(config: ModelConfig, bits: ImageBits, { width, height }: Sizes) {
+  if (width !== undefined || height !== undefined) return scheduleForSize(config, width, height);
+  const complete = bits.schedule.at(-1)!.join() === bits.latent.join();
+  if (!complete) return scheduleForSize(config, bits.width, bits.height);
+  const positionsPerToken = config.transformer.apply_spatial_patchify ? 2 : 1;
+  return bits.schedule.map(([h, w]): Grid => [h / positionsPerToken, w / positionsPerToken]);
+}
+
+/** Number of scales to keep, of which `available` have bits. */
+function keptScales(
+  { strength, keepScales, mask }: EditOptions,
+  scales: number,
+  available: number,
+): number {
   if (strength !== undefined && keepScales !== undefined) {
     refuse("bad-value", "Cannot use both strength and keepScales: give one of them");
   }
@@ -208,17 +220,17 @@ function keptScales({ strength, keepScales, mask }: EditOptions, scales: number,
   if (keepScales !== undefined && !Number.isInteger(keepScales)) {
     refuse("bad-value", `Cannot keep ${keepScales} scales: give a whole number`);
   }
-  // what is a whole number but for rounding is that number
-  const drawn = Math.ceil((strength ?? (mask ? 1 : STRENGTH)) * scales - 1e-9);
-  const kept = keepScales ?? scales - drawn;
-  if (kept > there || (mask && there < scales)) {
-    const need = mask ? `a mask needs all ${scales}` : `${kept} are to be kept`;
-    refuse("too-few-scales", `Cannot edit: the image's bits have ${there} scales, ${need}`);
+  // rounds up, except for a rounding error of the product
+  const sampled = Math.ceil((strength ?? (mask ? 1 : STRENGTH)) * scales - 1e-9);
+  const kept = keepScales ?? scales - sampled;
+  if (kept > available || (mask && available < scales)) {
+    const need = mask ? `a mask needs all ${scales}` : `the edit keeps ${kept}`;
+    refuse("too-few-scales", `Cannot edit: the image's bits have ${available} scales, ${need}`);
   }
   return kept;
 }
 
-/** Which positions of the VAE may change: those that lie in the mask by half or more. */
+/** For each position of the VAE [H, W], whether at least half of its pixels lie in the mask. */
 async function freePositions(
   mask: Uint8Array | Image,
   init: EditPlan["init"],
@@ -235,8 +247,8 @@ async function freePositions(
     );
   }
   const covered = fitMask(image, W * patch, H * patch);
-  return Array.from({ length: H * W }, (_, at) => {
-    const [top, left] = [Math.floor(at / W) * patch, at % W * patch];
+  return Array.from({ length: H * W }, (_, position) => {
+    const [top, left] = [Math.floor(position / W) * patch, position % W * patch];
     let sum = 0;
     for (let y = top; y < top + patch; y++) {
       for (let x = left; x < left + patch; x++) sum += covered[y * W * patch + x]!;
@@ -246,7 +258,7 @@ async function freePositions(
 }
 
 /**
- * Which tokens of a scale are drawn: those whose codes, resized linearly, reach no position outside the mask.
+ * For each token of a scale, whether its codes, resized linearly, affect no position outside the mask.
  *
  * @param free Positions [H, W] of the VAE that may change.
  */
@@ -268,11 +280,11 @@ export function freeTokens(
   });
 }
 
-/** For each of `cells` cells, the first and the last of `size` that linear resizing makes with it. */
+/** For each of `cells` cells, the first and the last of `size` positions that linear resizing computes from it. */
 function reaches(cells: number, size: number): [first: number, last: number][] {
   const reach = Array.from({ length: cells }, (): [number, number] => [size, -1]);
   for (let i = 0; i < size; i++) {
-    // as kernels/bits/resize_linear.wgsl: whole numbers in units of 1 / (2 · size)
+    // as in kernels/bits/resize_linear.wgsl: integers in units of 1 / (2 · size)
     const position = Math.max((2 * i + 1) * cells, size) - size;
     const low = Math.min(Math.floor(position / (2 * size)), cells - 1);
     const high = position % (2 * size) ? Math.min(low + 1, cells - 1) : low;
@@ -283,7 +295,7 @@ function reaches(cells: number, size: number): [first: number, last: number][] {
   return reach;
 }
 
-/** All that `count` cells from `first` on reach. */
+/** The first and the last position that `count` cells from `first` affect. */
 function span(reach: readonly [number, number][], first: number, count: number): [number, number] {
   const some = reach.slice(first, first + count);
   return [Math.min(...some.map(([low]) => low)), Math.max(...some.map(([, high]) => high))];

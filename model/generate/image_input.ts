@@ -1,5 +1,5 @@
 /**
- * What can be encoded and decoded: images and bits as they come, checked against a model's config. No GPU.
+ * Checks images and bits against a model's config. Uses no GPU.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
 import type { ModelConfig } from "../config/types.ts";
 import type { Image } from "../image/png.ts";
 
-/** An image as numbers, as other implementations hand it over. */
+/** An image of floats, as other implementations use it. */
 export interface FloatImage {
   /** Pixels across. */
   readonly width: number;
@@ -26,22 +26,22 @@ export interface FloatImage {
   readonly rgb: Float32Array;
 }
 
-/** An image to encode: the bytes of a PNG, JPEG or WebP file, RGBA, or numbers, which are taken as they are. */
+/** An image to encode: the bytes of a PNG, JPEG or WebP file, 8-bit RGBA, or floats, which are not resized. */
 export type ImageInput = Uint8Array | Image | FloatImage;
 
-/** How to encode an image; its own shape decides what is not said. */
+/** How to encode an image. By default its aspect ratio selects the schedule. */
 export interface EncodeOptions {
-  /** Pixels across; picks a schedule together with `height`. The image is resized to cover it, and its middle cut out. */
+  /** Width in pixels; selects a schedule together with `height`. The image is resized to cover it and cropped. */
   readonly width?: number;
-  /** Pixels down. */
+  /** Height in pixels. */
   readonly height?: number;
   /** Grids of the scales in positions of the VAE, coarse to fine, in place of a size. */
   readonly schedule?: readonly Grid[];
-  /** Takes the first scales alone. */
+  /** Number of scales to return, counted from the first (all). */
   readonly scales?: number;
-  /** Is given `features` [1, d, h, w], `scale{i}.bits` u8 [1, h, w, d] and `z` [1, d, h, w], the sum of the codes. */
+  /** Receives `features` [1, d, h, w], `scale{i}.bits` u8 [1, h, w, d] and `z` [1, d, h, w], the sum of the codes. */
   readonly trace?: (tensors: TensorToWrite[]) => void;
-  /** Ends it by throwing its reason. */
+  /** Stops encoding by throwing its reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -58,8 +58,8 @@ export interface EncodePlan {
 /**
  * Checks that a value is an image, for callers without a type checker.
  *
- * @param verb What is to be done with it, for the message.
- * @throws {InputError} `not-an-image`, or `image-shape`: sizes and pixels do not go together.
+ * @param verb What the caller does with it, for the message.
+ * @throws {InputError} `not-an-image`, or `image-shape`: its size does not match its pixels.
  */
 export function checkInput(value: unknown, verb: string): asserts value is ImageInput {
   if (value instanceof Uint8Array) return;
@@ -95,7 +95,7 @@ export function isBits(value: unknown): value is ImageBits {
   return typeof value === "object" && value !== null && "scales" in value;
 }
 
-/** Decides in which size an image is encoded, and in which scales. @throws {InputError} one line. */
+/** Selects the size and the scales that an image is encoded in. @throws {InputError} they do not fit the model. */
 export function planEncode(
   config: ModelConfig,
   image: Image | FloatImage,
@@ -132,9 +132,10 @@ export function planEncode(
 }
 
 /**
- * Whether bits can be decoded with a model.
+ * Checks whether a model can decode bits.
  *
- * @throws {InputError} `other-bits`: they are another tokenizer's; `bad-bits`: scales are not what their schedule says.
+ * @throws {InputError} `not-bits`; `other-bits`: they belong to another tokenizer; `bad-bits`: a scale does not match the
+ * schedule, or holds other values than 0 and 1.
  */
 export function checkBits(config: ModelConfig, bits: ImageBits): void {
   if (!isBits(bits)) {
@@ -170,7 +171,7 @@ export function checkBits(config: ModelConfig, bits: ImageBits): void {
   }
 }
 
-/** Numbers from −1 to 1 as 8-bit RGBA, rounded: [height, width, 3], or in planes [3, height, width]. */
+/** Converts floats from −1 to 1 to 8-bit RGBA, rounded, from [height, width, 3] or planes [3, height, width]. */
 export function imageOf(
   rgb: Float32Array,
   { width, height }: { readonly width: number; readonly height: number },

@@ -68,21 +68,21 @@ export class Result {
   }
 }
 
-/** Settings that {@link Plan} does not hold. */
+/** Settings of a generation that {@link Plan} does not hold. */
 export interface Settings {
   readonly config: ModelConfig;
   readonly type: WeightType;
   readonly prompts: readonly string[] | null;
   readonly negativePrompt?: string;
   readonly cfgInsertionLayer?: number | readonly number[];
-  /** Scales kept of an image that was edited. */
+  /** Number of scales kept of an edited image. */
   readonly keepScales?: number;
-  /** Whether a mask said where. */
+  /** Whether the edit had a mask. */
   readonly masked: boolean;
 }
 
 /**
- * Bits of the tokens of the first scales [B, h·w, D] as images.
+ * Converts the bits of tokens [B, h·w, D] of the first scales to the bits of each image.
  *
  * @param schedule Grids of the scales in tokens.
  */
@@ -107,7 +107,7 @@ export function imageBitsOf(
   }));
 }
 
-/** The images of a run, with all that makes them again. */
+/** The images of a generation, with the settings that reproduce them. */
 export function imagesOf(made: Generated, plan: Plan, settings: Settings): GeneratedImage[] {
   const { config, prompts } = settings;
   const { width, height } = made;

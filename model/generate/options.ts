@@ -9,45 +9,46 @@ import type { DecodedImage } from "./decoded_image.ts";
 
 /** How to load a model. */
 export interface LoadOptions {
-  /** A WebGPU implementation, such as Dawn: `create([])` of `npm:webgpu`; Deno's own if absent. */
+  /** A WebGPU implementation (Deno's own), such as Dawn: `create([])` of `npm:webgpu`. */
   readonly gpu?: GPU;
-  /** A device that is already open and stays the caller's; overrides `gpu`. */
+  /** An open device, which the caller disposes; overrides `gpu`. */
   readonly device?: Device;
   /**
-   * Storage of weights and KV cache; if absent, the blocks that the files are in, else `f32`. `f16` halves the memory and needs `shader-f16`; `q8_0` and `q4_0`
-   * keep linear layers in blocks of 8.5 and 4.5 bits per weight, the rest as f16 where the adapter can.
+   * Storage of weights and KV cache; the quantised blocks of the files, if they have any, otherwise `f32`. `f16` halves
+   * the memory and needs the feature `shader-f16`. `q8_0` and `q4_0` keep linear layers in blocks of 8.5 and 4.5 bits
+   * per weight, and the rest as f16 where the adapter supports it.
    */
   readonly type?: WeightType;
   /**
-   * Keeps only the part in memory that works: text encoder, then transformer, then VAE, each loaded anew for every
-   * call. Slower, and as small as it gets; see {@link planMemory}.
+   * Keeps one part in memory at a time: text encoder, transformer or VAE. Each is loaded again for every call, which is
+   * slower and takes the least memory; see {@link planMemory}.
    */
   readonly staged?: boolean;
-  /** Loads each part when it is first used, and checks it no sooner: encoding and decoding need the VAE alone. */
+  /** Loads and checks each part when it is first used. Encoding and decoding need the VAE alone. */
   readonly lazy?: boolean;
-  /** Called with what is being loaded. */
+  /** Called with the name of each file before it is loaded. */
   readonly onProgress?: (what: string) => void;
 }
 
-/** What to draw, and how. */
+/** What to generate, and how. */
 export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptions, Hooks {
   /**
-   * For {@link InfinityModel.stream}: decodes the image at each scale and reads it back with the bits, so that
-   * {@link Step.image} need not. A model in stages then holds its VAE beside the transformer.
+   * For {@link InfinityModel.stream}: decodes the image of each scale and reads it back together with the bits, so that
+   * {@link Step.image} costs nothing. A staged model then holds the VAE and the transformer at the same time.
    */
   readonly preview?: boolean;
-  /** What {@link planGeneration} returned for the same options, which are then not checked again. */
+  /** The result of {@link planGeneration} for the same options, which are then not checked again. */
   readonly plan?: GenerationPlan;
 }
 
-/** A scale of an image that is being drawn. */
+/** One scale of a running generation. */
 export interface Step {
   /** Index of the scale, from 0. */
   readonly scale: number;
   /** Number of scales. */
   readonly scales: number;
-  /** Bits of this scale and all before, of each image. */
+  /** For each image, the bits of this scale and all before it. */
   readonly bits: readonly ImageBits[];
-  /** What the image is so far: decodes {@link Step.bits} of one image when it is called, at any time. */
+  /** Decodes {@link Step.bits} of one image (the first), now or later. */
   image(index?: number): Promise<DecodedImage>;
 }

@@ -9,50 +9,50 @@ import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/weight_types
 import type { Grid } from "../config/grid.ts";
 import { FAST_MODES, type FastMode } from "./fast.ts";
 
-/** What it takes to draw an image again. */
+/** The settings that reproduce an image. */
 export interface ImageParameters {
-  /** What was to be drawn; empty where text features took its place. */
+  /** The prompt; empty if there were text features. */
   readonly prompt: string;
-  /** What was to be kept away from; absent (which is not the same as empty) for the model's own unconditional text. */
+  /** The negative prompt; absent, which differs from empty, for the model's own unconditional text. */
   readonly negativePrompt?: string;
   /** Number of scales. */
   readonly scales: number;
-  /** Guidance, for all scales or for each. */
+  /** Guidance scale, for all scales or for each. */
   readonly cfgScale: number | readonly number[];
   /** Temperature, for all scales or for each. */
   readonly tau: number | readonly number[];
   /** Seed of this image. */
   readonly seed: bigint;
-  /** Pixels across. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Pixels down. */
+  /** Height in pixels. */
   readonly height: number;
   /** Name of the model. */
   readonly model: string;
-  /** Token grids, coarse to fine. */
+  /** Token grids [rows, columns], coarse to fine. */
   readonly schedule: readonly Grid[];
-  /** 0 is off. */
+  /** 0 if off. */
   readonly topK: number;
-  /** 0 is off. */
+  /** 0 if off. */
   readonly topP: number;
-  /** Whether the likelier value of each bit was taken. */
+  /** Whether each bit took its likelier value. */
   readonly greedy: boolean;
   /** Where guidance was applied: 0 is the logits, −k the output of block depth − k; one or a list of them. */
   readonly cfgInsertionLayer: number | readonly number[];
-  /** Approximations that were on; absent where there were none. */
+  /** Approximations, if any. */
   readonly fast?: readonly FastMode[];
-  /** Scales kept of the image that was edited; absent where none was. */
+  /** Number of scales kept of an edited image. */
   readonly keepScales?: number;
-  /** Whether a mask said what of it may change. */
+  /** Whether the edit had a mask. */
   readonly masked?: boolean;
-  /** Storage of the weights, where it was not f32. */
+  /** Storage of the weights, if not f32. */
   readonly type?: WeightType;
   /** Version of this package. */
   readonly version: string;
 }
 
 /**
- * Writes an image's settings as text that {@linkcode parseParameters} reads back without loss.
+ * Formats settings as text, which {@linkcode parseParameters} reads without loss.
  *
  * @example
  * ```ts ignore
@@ -91,7 +91,7 @@ export function imageParameters(of: ImageParameters): string {
       ].join(", "),
     ].join("\n");
   const text = write([]);
-  // the format trims lines and knows no escapes: what it would bend is repeated as JSON
+  // the format trims lines and has no escapes, so text that it would change is repeated as JSON
   const read = parseParameters(text);
   const texts = [["Prompt", "prompt"], ["Negative", "negativePrompt"]] as const;
   if (texts.every(([, key]) => of[key] === read[key] && !isFragile(of[key]))) return text;
@@ -103,14 +103,14 @@ export function imageParameters(of: ImageParameters): string {
 }
 
 /**
- * Reads the `parameters` text of an image, also one that another program wrote.
+ * Parses the `parameters` text of an image, whichever program wrote it.
  *
- * @returns What is there and understood.
+ * @returns The fields that are present and understood.
  */
 export function parseParameters(text: string): Partial<ImageParameters> {
   const lines = text.trim().split("\n").map((line) => line.trim());
   const fields = readFields(lines.at(-1)!);
-  // as the web UI does: a last line with fewer fields belongs to the prompt
+  // as in the web UI, a last line with fewer fields belongs to the prompt
   if (fields.size >= 3) lines.pop();
   else fields.clear();
   const negativeAt = lines.findIndex((line) => line.startsWith(NEGATIVE));
@@ -163,12 +163,12 @@ function grid(text: string): Grid {
   return [a, b];
 }
 
-/** As the web UI does, and where a bare value would be read as something else. */
+/** Quotes a value as the web UI does, and where it would otherwise be read differently. */
 function quoted(value: string): string {
   return /^["\s]|[,\n:]|\s$|^$/.test(value) ? JSON.stringify(value) : value;
 }
 
-/** Whether a PNG's text chunk would lose something. */
+/** Whether the text chunk of a PNG cannot hold a text. */
 function isFragile(text: string | undefined): boolean {
   return text !== undefined && (text.includes("\0") || !text.isWellFormed());
 }

@@ -4,43 +4,43 @@ import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedul
 import type { ModelConfig } from "../config/types.ts";
 import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 
-/** How to draw images; everything has a default from the model's config.json. */
+/** How to sample bits. The defaults are those of the model's config.json. */
 export interface SamplingOptions {
-  /** Images per prompt; 1 if absent. */
+  /** Number of images per prompt (1). */
   readonly batchCount?: number;
-  /** Seed of the first image (image i uses seed + i), or a list with one for each image; −1 chooses one at random. */
+  /** Seed of the first image (image i uses seed + i), or a list with one seed per image. −1 chooses one at random. */
   readonly seed?: number | bigint | readonly (number | bigint)[];
-  /** Strength of classifier-free guidance, for all scales or for each; 1 is none. */
+  /** Scale of classifier-free guidance, for all scales or for each; 1 turns it off. */
   readonly cfgScale?: number | readonly number[];
-  /** Scales that are guided: from this one on, counted from 0, guidance is 1; all if absent. */
+  /** Number of scales that are guided, counted from the first (all). */
   readonly cfgUntil?: number;
-  /** Temperature, for all scales or for each. */
+  /** Temperature of the bits' logits, for all scales or for each; above 0. */
   readonly tau?: number | readonly number[];
-  /** 1 takes the likelier value of each bit; other values change nothing, since a bit has two. */
+  /** 1 takes the likelier value of each bit. Other values change nothing, since a bit has two. */
   readonly topK?: number;
-  /** Drops the unlikelier value of a bit where its probability is at most 1 − topP; 0 is off. */
+  /** Excludes the unlikelier value of a bit where its probability is at most 1 − topP; 0 turns it off. */
   readonly topP?: number;
   /** Takes the likelier value of each bit. */
   readonly greedy?: boolean;
-  /** Where guidance is applied: 0 is the logits, −k the output of block depth − k; or a list of these. */
+  /** Where guidance is applied: 0 for the logits, −k for the output of block depth − k, or a list of these. */
   readonly cfgInsertionLayer?: number | readonly number[];
-  /** Approximations that save work, see {@link FastMode}; none if absent. */
+  /** Approximations that save work (none); see {@link FastMode}. */
   readonly fast?: readonly FastMode[];
-  /** Token grids of the scales, coarse to fine; the model's own if absent. */
+  /** Token grids [rows, columns] of the scales, coarse to fine, in place of a size. */
   readonly schedule?: readonly Grid[];
-  /** Pixels across; picks a schedule together with `height`. */
+  /** Width in pixels; selects a schedule together with `height`. */
   readonly width?: number;
-  /** Pixels down. */
+  /** Height in pixels. */
   readonly height?: number;
-  /** Numbers in [0, 1) to draw with, [B, h, w, d] by scale: a bit is 1 where its number is below its probability. */
+  /** Numbers in [0, 1) for sampling, by scale [B, h, w, d]: a bit is 1 where its number is below its probability. */
   readonly uniforms?: readonly (Float32Array | undefined)[];
-  /** Bits that are given, [B, h, w, d] by scale: 0, 1, or 2 for a bit that is sampled. */
+  /** Bits to force, by scale [B, h, w, d]: 0, 1, or 2 for a bit that is sampled. */
   readonly forceBits?: readonly (Uint8Array | undefined)[];
-  /** Keeps what happened on the way. */
+  /** Whether to return logits, bits and codes of each scale; see {@link Result.trace}. */
   readonly trace?: boolean;
 }
 
-/** {@link SamplingOptions} resolved and checked. */
+/** {@link SamplingOptions}, checked, with all defaults filled in. */
 export interface Plan {
   /** Number of images. */
   readonly images: number;
@@ -48,53 +48,53 @@ export interface Plan {
   readonly seeds: readonly bigint[];
   /** Token grids of the scales. */
   readonly schedule: readonly Grid[];
-  /** Grid that RoPE's positions refer to. */
+  /** Grid that the positions of RoPE refer to. */
   readonly referenceGrid: Grid;
-  /** Guidance by scale. */
+  /** Guidance scale of each scale. */
   readonly cfg: readonly number[];
-  /** Temperature by scale. */
+  /** Temperature of each scale. */
   readonly tau: readonly number[];
-  /** See {@link SamplingOptions}. */
+  /** See {@link SamplingOptions.topK}. */
   readonly topK: number;
-  /** See {@link SamplingOptions}. */
+  /** See {@link SamplingOptions.topP}. */
   readonly topP: number;
-  /** See {@link SamplingOptions}. */
+  /** See {@link SamplingOptions.greedy}. */
   readonly greedy: boolean;
   /** Blocks whose output is guided, counted from 0. */
   readonly guidedBlocks: readonly number[];
   /** Whether the logits are guided. */
   readonly guidesLogits: boolean;
-  /** How many of the first scales compute the unconditional half: those up to the last that is guided. */
+  /** Number of scales that compute the unconditional half: all up to the last guided one. */
   readonly guidedScales: number;
-  /** Approximations that are on, each once. */
+  /** Approximations that are on, without duplicates. */
   readonly fast: readonly FastMode[];
-  /** How many of the first scales later ones attend to; all but the last if nothing is approximated. */
+  /** Number of scales, from the first, whose keys and values are cached; all but the last without approximations. */
   readonly cachedScales: number;
-  /** From this scale to the one before the last, hidden states are restored, not computed; the last scale if none are. */
+  /** First scale whose hidden states are restored, not computed; the last scale if none are. The last one is computed. */
   readonly restoredFrom: number;
-  /** By scale. */
+  /** See {@link SamplingOptions.uniforms}. */
   readonly uniforms: readonly (Float32Array | undefined)[];
-  /** By scale. */
+  /** See {@link SamplingOptions.forceBits}. */
   readonly forceBits: readonly (Uint8Array | undefined)[];
-  /** Whether to keep a trace. */
+  /** See {@link SamplingOptions.trace}. */
   readonly trace: boolean;
-  /** What a user should know of the size, a line each. */
+  /** One line for each thing that a user should know about the size. */
   readonly warnings: readonly string[];
 }
 
-/** Attention's spans of a guided batch, two per image, are one dimension of a dispatch. */
+/** Limit on images: attention takes two spans per guided image along one dimension of a dispatch (65,535). */
 const MAX_IMAGES = 32767;
 
 function refuse(code: string, message: string): never {
   throw new InputError(code, message);
 }
 
-/** Whether the GPU's f32 holds a value: neither NaN nor too large. */
+/** Whether f32 holds a value as a finite number. */
 function isFloat(value: number): boolean {
   return Number.isFinite(Math.fround(value));
 }
 
-/** One value per scale. */
+/** One checked value per scale. */
 function perScale(
   name: string,
   given: number | readonly number[],
@@ -115,7 +115,7 @@ function perScale(
   return list;
 }
 
-/** Guidance by scale: behind the last that is not 1, the unconditional half costs nothing any more. */
+/** Guidance scale of each scale. */
 function guidance(config: ModelConfig, options: SamplingOptions, scales: number): number[] {
   const given = options.cfgScale ?? config.defaults.cfg;
   const cfg = perScale("cfg scale", given, scales, isFloat, "a number f32 can hold");
@@ -129,7 +129,7 @@ function guidance(config: ModelConfig, options: SamplingOptions, scales: number)
   return cfg.fill(1, cfgUntil);
 }
 
-/** A seed of 32 bits: short enough to be typed again. */
+/** A seed of 32 bits, which is short enough to type. */
 function randomSeed(): bigint {
   return BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!);
 }
@@ -212,7 +212,7 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     schedule,
     referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
     cfg,
-    // the half is needed as long as this or a later scale is guided: it fills the cache meanwhile
+    // scales before a guided one fill the cache of the unconditional half
     guidedScales: cfg.findLastIndex((strength) => strength !== 1) + 1,
     tau: perScale(
       "tau",

@@ -6,52 +6,55 @@ import { type FeatureRows, type RowRange, type TextFeatures, TextRows } from "..
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Transformer } from "../transformer/transformer.ts";
 
-/** What says what to draw. */
+/** What the images show. */
 export interface TextOptions {
-  /** What to draw; each prompt makes `batchCount` images. */
+  /** One prompt or several; each gives `batchCount` images. */
   readonly prompt?: string | readonly string[];
-  /** What to keep away from, in place of the model's learnt unconditional text. */
+  /** What guidance steers away from, in place of the model's learnt unconditional text. */
   readonly negativePrompt?: string;
   /** Text features in place of prompts. */
   readonly textFeatures?: FeatureRows;
-  /** Text features in place of a negative prompt; one set for all images, or one for each. */
+  /** Text features in place of a negative prompt: one for all images, or one for each. */
   readonly negativeFeatures?: FeatureRows;
 }
 
-/** Conditional and, where there is guidance, unconditional text of a batch. */
+/** The conditional text of a batch and, with guidance, the unconditional one. */
 export interface Texts {
-  /** Its features, which the caller disposes. */
+  /** Text features, which the caller disposes. */
   readonly text: TextFeatures;
   /** The prompt of each image, if there were prompts. */
   readonly prompts: readonly string[] | null;
-  /** The transformer, which lent its unconditional rows; the caller ends the lease. */
+  /** The transformer, whose learnt rows may be part of the features; the caller ends the lease. */
   readonly transformer: Lease<Transformer>;
 }
 
-/** How a batch is to be made of its texts. */
+/** How texts become a batch. */
 interface Batch {
-  /** Images of each text. */
+  /** Number of images per text. */
   readonly batchCount: number;
   /** Whether unconditional text is needed. */
   readonly guided: boolean;
-  /** Is told what a user should know, a line each. */
+  /** Receives a line for each thing that a user should know. */
   warn(line: string): void;
   /** See {@link Hooks}. */
   onStage?(stage: Stage): void;
 }
 
-/** The prompts of a call. @throws {InputError} `empty-prompt`. */
+/** The prompts of a call. @throws {InputError} `empty-prompt`: there is none, or one is blank. */
 export function promptsOf({ prompt }: TextOptions): readonly string[] {
   const prompts = typeof prompt === "string" ? [prompt] : prompt ?? [];
   if (prompts.length === 0 || prompts.some((p) => p.trim() === "")) {
-    throw new InputError("empty-prompt", "Cannot draw an empty prompt: say what to draw");
+    throw new InputError(
+      "empty-prompt",
+      "Cannot generate from an empty prompt: say what the image shows",
+    );
   }
   return prompts;
 }
 
 /** Turns prompts into the features that condition the transformer. */
 export class TextSide {
-  /** Reads prompts with `tokenizer`, if the model has one. */
+  /** Takes the tokenizer of the model, or null if it has none. */
   constructor(
     private readonly device: Device,
     private readonly config: ModelConfig,
@@ -59,7 +62,7 @@ export class TextSide {
     private readonly tokenizer: Pick<Tokenizer, "encode"> | null,
   ) {}
 
-  /** Features of every image: all conditional ones, then all unconditional ones if `guided`. */
+  /** The features of each image: all conditional ones, then, if `guided`, all unconditional ones. */
   async texts(options: TextOptions, batch: Batch): Promise<Texts> {
     const { batchCount, guided } = batch;
     const prompts = options.textFeatures ? null : promptsOf(options);
@@ -67,7 +70,7 @@ export class TextSide {
     const negativeIds = guided && options.negativePrompt !== undefined && !options.negativeFeatures
       ? [this.#tokenize(options.negativePrompt, batch)]
       : null;
-    // one pass through the encoder for both, then one copy of each row per image
+    // one pass encodes both; each image then gets its own copy
     const encoded = ids || negativeIds
       ? await this.#encode([...ids ?? [], ...negativeIds ?? []])
       : null;
@@ -81,8 +84,8 @@ export class TextSide {
         : rows.range(encoded!, 0, split);
       transformer = await this.parts.lease("transformer");
       const each = cond.flatMap((item) => Array<RowRange>(batchCount).fill(item));
-      const drawn = prompts && prompts.flatMap((p) => Array<string>(batchCount).fill(p));
-      if (!guided) return { text: rows.gather(each), prompts: drawn, transformer };
+      const imagePrompts = prompts && prompts.flatMap((p) => Array<string>(batchCount).fill(p));
+      if (!guided) return { text: rows.gather(each), prompts: imagePrompts, transformer };
       let uncond: RowRange[];
       if (options.negativeFeatures) uncond = rows.upload(options.negativeFeatures);
       else if (negativeIds) uncond = rows.range(encoded!, split, negativeIds.length);
@@ -95,7 +98,7 @@ export class TextSide {
             "all, or one for each",
         );
       }
-      return { text: rows.gather([...each, ...uncond]), prompts: drawn, transformer };
+      return { text: rows.gather([...each, ...uncond]), prompts: imagePrompts, transformer };
     } catch (error) {
       transformer?.end();
       throw error;
@@ -110,7 +113,7 @@ export class TextSide {
       throw new InputError(
         "no-text-encoder",
         `Cannot read a prompt: ${this.config.name} has no ${this.config.files.text_encoder}; ` +
-          "add it, or give text features",
+          "add the file, or give text features",
       );
     }
     const { ids, truncated } = this.tokenizer.encode(prompt);

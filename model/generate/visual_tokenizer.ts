@@ -25,9 +25,9 @@ import { channelsFirst } from "./trace.ts";
 import { readImage } from "../image/read_image.ts";
 import { fitImage } from "../image/resize.ts";
 
-/** Encodes and decodes images with a model's VAE. */
+/** Encodes and decodes images with the VAE of a model. */
 export class VisualTokenizer {
-  /** Uses the VAE of `parts`. */
+  /** Takes the VAE from `parts`. */
   constructor(
     private readonly device: Device,
     private readonly config: ModelConfig,
@@ -64,7 +64,8 @@ export class VisualTokenizer {
         throw new InputError(
           "not-finite",
           "Cannot encode: the VAE computed NaN or infinity; the image or the weights hold some, or " +
-            "overflow (--type f32 may help)",
+            "they overflow in half precision",
+          { hint: "use-f32" },
         );
       }
       const scales = schedule.map((grid, s) => bitsOfTokens(rest[s]!, 0, grid, d, false));
@@ -80,7 +81,7 @@ export class VisualTokenizer {
     }
   }
 
-  /** Decodes images; those of the same scales go through together. */
+  /** Decodes images; those with the same scales form one batch. */
   async decode(
     images: readonly ImageBits[],
     signal?: AbortSignal,
@@ -111,7 +112,7 @@ export class VisualTokenizer {
     return rgba.map((rgba) => new DecodedImage(rgba, width, height));
   }
 
-  /** The bits of each scale [B, h·w, d] u32. */
+  /** Uploads the bits of each scale as u32 [B, h·w, d]. */
   #upload(images: readonly ImageBits[]): Tensor[] {
     const { schedule, d } = images[0]!;
     return schedule.map(([h, w], s) => {
@@ -123,7 +124,7 @@ export class VisualTokenizer {
   }
 }
 
-/** [C, n] to [n, C]. */
+/** Transposes [C, n] to [n, C]. */
 function channelsLast(data: Float32Array, C: number): Float32Array<ArrayBuffer> {
   const n = data.length / C;
   return Float32Array.from({ length: data.length }, (_, i) => data[i % C * n + Math.floor(i / C)]!);

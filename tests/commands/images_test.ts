@@ -323,7 +323,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [
         ["generate", "cat", "-i", at("other.safetensors"), "--schedule", "1x1,2x2,3x3,4x4"],
         2,
-        "it has the scales 1x1,2x2,4x4 of 4x4 positions, the schedule to draw is 1x1,2x2,3x3,4x4",
+        "it has the scales 1x1,2x2,4x4 of 4x4 positions, the requested schedule is 1x1,2x2,3x3,4x4",
       ],
       [["generate", "cat", "--preview", at("ok.png")], 1, "Cannot write"],
       [["generate", "cat", "--animate", "output.png"], 2, 'Cannot write "output.png" twice'],

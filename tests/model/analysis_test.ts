@@ -164,10 +164,10 @@ Deno.test("bitEntropy() and flipSensitivity() refuse with one line", async () =>
   };
   for (
     const [images, line] of [
-      [[], "Cannot analyze no images: give one or more"],
+      [[], "Cannot analyse no images: give one or more"],
       [
         [ONE, TWO, square],
-        "Cannot analyze images 0 and 2 together: one has the scales 1x1,2x2, the other 1x1,1x2",
+        "Cannot analyse images 0 and 2 together: one has the scales 1x1,2x2, the other 1x1,1x2",
       ],
     ] as const
   ) {

@@ -283,9 +283,9 @@ Deno.test("generate() guides logits and blocks by cfgInsertionLayer, and refuses
 
 Deno.test("generate() refuses bad options in one line that names them", async () => {
   const cases: [GenerateOptions, string][] = [
-    [{}, "Cannot draw an empty prompt"],
-    [{ prompt: "  " }, "Cannot draw an empty prompt"],
-    [{ prompt: ["cat", ""] }, "Cannot draw an empty prompt"],
+    [{}, "Cannot generate from an empty prompt"],
+    [{ prompt: "  " }, "Cannot generate from an empty prompt"],
+    [{ prompt: ["cat", ""] }, "Cannot generate from an empty prompt"],
     [
       { prompt: "cat", cfgScale: [1, 2, 3] },
       "Cannot use 3 values of cfg scale: the schedule has 4 scales",

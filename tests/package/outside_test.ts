@@ -12,6 +12,9 @@ import { Buffer } from "node:buffer";
 const PACKAGE = fromFileUrl(new URL("../..", import.meta.url));
 const MODEL = join(PACKAGE, "assets", "models", "emoji-nano");
 
+const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+const DENO_DIR: string = JSON.parse(new TextDecoder().decode(info.stdout)).denoDir;
+
 /** Generates an image; the folder of the model is optional. */
 const MAIN = (entry: string) => `
 import { InfinityModel, type Result } from "${entry}";
@@ -51,8 +54,15 @@ async function makeProject(entry: string): Promise<string> {
 }
 
 /** Runs a program in a folder. */
-async function run(cwd: string, program: string, ...args: string[]) {
-  const env = { NO_COLOR: "1" };
+async function run(
+  cwd: string,
+  program: string,
+  args: string[],
+  extra?: Record<string, string>,
+) {
+  // a cache of its own for models, but that of Deno
+  const cache = join(cwd, "cache");
+  const env = { NO_COLOR: "1", DENO_DIR, XDG_CACHE_HOME: cache, LOCALAPPDATA: cache, ...extra };
   const output = await new Deno.Command(program, { args, cwd, env }).output();
   const [out, err] = [output.stdout, output.stderr].map((text) => new TextDecoder().decode(text));
   return { code: output.code, out: out!, err: err! };
@@ -60,7 +70,7 @@ async function run(cwd: string, program: string, ...args: string[]) {
 
 /** Runs `deno`, which must succeed. @returns What it wrote on stdout. */
 async function deno(cwd: string, ...args: string[]): Promise<string> {
-  const { code, out, err } = await run(cwd, Deno.execPath(), ...args);
+  const { code, out, err } = await run(cwd, Deno.execPath(), args);
   assertEquals(code, 0, `deno ${args.join(" ")}\n${out}${err}`);
   return out;
 }
@@ -85,18 +95,20 @@ Deno.test("A project that imports mod.ts by path", async (t) => {
     assertStringIncludes(await deno(cwd, "test", "-A"), "1 passed");
   });
   await t.step("deno bundle, with the model's folder", async () => {
-    await deno(cwd, "bundle", "--quiet", "-o", "dist/bundle.js", "main.ts");
-    await deno(cwd, "run", "-A", "dist/bundle.js", "bundled.png", MODEL);
+    await deno(cwd, "bundle", "--quiet", "-o", "dist/js/bundle.js", "main.ts");
+    await deno(cwd, "run", "-A", "dist/js/bundle.js", "bundled.png", MODEL);
     await assertApple(join(cwd, "bundled.png"));
   });
-  await t.step("deno bundle, without the model, says how to pass it", async () => {
-    const { code, err } = await run(cwd, Deno.execPath(), "run", "-A", "dist/bundle.js", "x.png");
+  await t.step("deno bundle, without the model and offline, says how to pass it", async () => {
+    const args = ["run", "-A", "dist/js/bundle.js", "x.png"];
+    const offline = { BITWISE_MODELS_URL: "http://localhost:1/" };
+    const { code, err } = await run(cwd, Deno.execPath(), args, offline);
     assertEquals(code, 1);
-    assertStringIncludes(err, "pass the folder or URL of a model to load()");
+    assertStringIncludes(err, "give the path of a model folder");
   });
 
   const compile = ["compile", "--quiet", "-A", "--include", MODEL, "-o", "program", "main.ts"];
-  const compiled = await run(cwd, Deno.execPath(), ...compile);
+  const compiled = await run(cwd, Deno.execPath(), compile);
   // the program it builds on is a download of its own, which a machine without internet lacks
   const ignore = compiled.err.includes("dl.deno.land");
   await t.step({
@@ -104,7 +116,7 @@ Deno.test("A project that imports mod.ts by path", async (t) => {
     ignore,
     async fn() {
       assertEquals(compiled.code, 0, compiled.err);
-      const { code, err } = await run(cwd, join(cwd, "program"), "compiled.png");
+      const { code, err } = await run(cwd, join(cwd, "program"), ["compiled.png"]);
       assertEquals(code, 0, err);
       await assertApple(join(cwd, "compiled.png"));
     },
@@ -138,7 +150,7 @@ Deno.test("deno install makes a command of cli.ts in a checkout", async () => {
   const cli = join(PACKAGE, "cli.ts");
   await deno(root, "install", "--quiet", "-g", "-A", "--root", root, "-n", "bitwise", cli);
   const command = join(root, "bin", Deno.build.os === "windows" ? "bitwise.cmd" : "bitwise");
-  const { code, err } = await run(root, command, "generate", "red apple", "-o", "apple.png");
+  const { code, err } = await run(root, command, ["generate", "red apple", "-o", "apple.png"]);
   assertEquals(code, 0, err);
   await assertApple(join(root, "apple.png"));
   await Deno.remove(root, { recursive: true });

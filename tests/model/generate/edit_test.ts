@@ -54,7 +54,7 @@ Deno.test("edit() at strength 0 gives the reconstruction, bit for bit", async ()
   }
 });
 
-Deno.test("edit() keeps the first scales, and draws the rest as the seed and the prompt say", async () => {
+Deno.test("edit() keeps the first scales and generates the others from the seed and the prompt", async () => {
   const bits = await model.encode(image);
   const options: GenerateOptions = { prompt: "blue car", seed: 4, tau: 2 };
   for (
@@ -62,7 +62,7 @@ Deno.test("edit() keeps the first scales, and draws the rest as the seed and the
       [{ keepScales: 0 }, 0],
       [{ keepScales: 3 }, 3],
       [{ strength: 0.25 }, 3],
-      [{ strength: 0.3 }, 2], // rounded up: two scales are drawn
+      [{ strength: 0.3 }, 2], // rounded up: two scales are sampled
       [{}, 1], // 0.75
       [{ strength: 1 }, 0],
     ] as const
@@ -80,10 +80,10 @@ Deno.test("edit() keeps the first scales, and draws the rest as the seed and the
   }
   const free = await model.generate(options);
   const all = await model.edit(bits, { ...options, strength: 1 });
-  assertEquals(all.images[0]!.rgba, free.images[0]!.rgba, "strength 1 is no edit");
+  assertEquals(all.images[0]!.rgba, free.images[0]!.rgba, "strength 1 keeps nothing");
 });
 
-Deno.test("edit() leaves the codes outside a mask as they are, exactly, and draws inside", async () => {
+Deno.test("edit() keeps the codes outside a mask exactly and samples those inside", async () => {
   const cases: [InfinityModel, Image | ImageBits, Image][] = [
     [model, image, mask(32, 32, (_, col) => col >= 16)],
     [model, image, mask(32, 32, (row, col) => row < 24 && col > 5 && col < 30)],
@@ -123,7 +123,7 @@ Deno.test("edit() leaves the codes outside a mask as they are, exactly, and draw
   }
 });
 
-Deno.test("edit() with a mask draws everything where it is white, and keeps what the scales keep", async () => {
+Deno.test("edit() samples everything under a white mask, except in the scales that are kept", async () => {
   const white = mask(32, 32, () => true);
   const options: GenerateOptions = { prompt: "dog face", seed: 8, tau: 2 };
   const { images: [all] } = await model.edit(image, { ...options, mask: white });
@@ -157,7 +157,7 @@ Deno.test("edit() streams, and spends nothing on what has no say", async () => {
     await dispatches({ init: bits, strength: 0.5 }),
     await dispatches({}),
   ];
-  assert(2 * none < all, `${none} of ${all}: no scale is drawn`);
+  assert(2 * none < all, `${none} of ${all}: no scale is sampled`);
   assertEquals(half, all + 2, "the bits of two scales are forced");
   // an image of which nothing stays is not encoded
   assertEquals(await dispatches({ init: image, strength: 1 }), all);
@@ -176,11 +176,17 @@ Deno.test("edit() refuses in one line", async () => {
     [{ mask: white }, "Cannot use mask without an image to start from"],
     [{ strength: 0.5 }, "Cannot use strength without an image to start from"],
     [{ init: image, mask: mask(31, 32, () => true) }, "Cannot use a mask of 31x32 pixels"],
-    [{ init: image, mask: mask(32, 32, () => false) }, "Cannot draw: the mask is white over no"],
-    [{ init: image, mask: mask(32, 32, (r, c) => r < 9 && c < 4 && r > 5) }, "the mask is white"],
+    [
+      { init: image, mask: mask(32, 32, () => false) },
+      "Cannot edit: the white part of the mask",
+    ],
+    [
+      { init: image, mask: mask(32, 32, (r, c) => r < 9 && c < 4 && r > 5) },
+      "the white part of the mask covers no position",
+    ],
     [{ init: image, forceBits: [] }, "Cannot force bits and edit an image"],
     [{ init: { ...bits, d: 16 } }, 'Cannot decode "bits" with emoji-nano'],
-    [{ init: takeScales(bits, 2), strength: 0.25 }, "have 2 scales, 3 are to be kept"],
+    [{ init: takeScales(bits, 2), strength: 0.25 }, "have 2 scales, the edit keeps 3"],
     [{ init: takeScales(bits, 3), mask: white }, "have 3 scales, a mask needs all 4"],
     [
       { init: { ...bits, name: "x", schedule: [[1, 1], [2, 2], [2, 2], [4, 4]] }, strength: 0 },
@@ -188,7 +194,7 @@ Deno.test("edit() refuses in one line", async () => {
     ],
     [
       { init: { ...takeScales(bits, 3), name: "x" }, schedule: [[1, 1], [2, 2], [4, 4]] },
-      'Cannot edit "x": it has the scales 1x1,2x2,3x3 of 4x4 positions, the schedule to draw is ' +
+      'Cannot edit "x": it has the scales 1x1,2x2,3x3 of 4x4 positions, the requested schedule is ' +
       "1x1,2x2,4x4",
     ],
   ];

@@ -111,12 +111,12 @@ Deno.test("freeTokens() leaves the sum of the codes outside the mask as it was",
       for (const grid of schedule) {
         const codes = image([1, ...grid, D], code);
         const free = freeTokens(mask, latent, grid, patchify);
-        const drawn = {
+        const sampled = {
           ...codes,
           data: codes.data.map((value, i) => free[Math.floor(i / D)] ? code() : value),
         };
         spread(codes, latent, patchify).data.forEach((value, i) => before[i]! += value);
-        spread(drawn, latent, patchify).data.forEach((value, i) => after[i]! += value);
+        spread(sampled, latent, patchify).data.forEach((value, i) => after[i]! += value);
       }
       for (const [i, value] of after.entries()) {
         const difference = Math.abs(value - before[i]!);

@@ -89,7 +89,11 @@ Deno.test("stream() ends at an abort, and says what is wrong as generate() does"
   };
   assertEquals(await assertRejects(run), reason);
   assertEquals(steps, [0, 1]);
-  await assertRejects(() => model.stream("").next(), InputError, "Cannot draw an empty prompt");
+  await assertRejects(
+    () => model.stream("").next(),
+    InputError,
+    "Cannot generate from an empty prompt",
+  );
   for await (const step of model.stream("cat")) {
     await assertRejects(
       () => step.image(1),

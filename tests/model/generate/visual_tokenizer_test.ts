@@ -71,7 +71,7 @@ Deno.test("golden: encode() gives the reference's bits, from pixels, a file, or 
   assertNear(trace[5]!.data as Float32Array, await expected.readFloat32("vae.codes"), 1e-6, "z");
 });
 
-Deno.test("decode() gives back the very image that bits were drawn for, alone and in a batch", async () => {
+Deno.test("decode() returns exactly the image that was generated with the bits, alone and in a batch", async () => {
   const synthetic = await InfinityModel.synthetic(PATCHIFY, { device });
   for (const [of, prompt] of [[model, ["pizza", "blue car"]], [synthetic, ["a", "b"]]] as const) {
     const { images } = await of.generate({ prompt, seed: 3 });
@@ -173,7 +173,7 @@ Deno.test("encode() and decode() load the VAE alone where they are told to, or f
   assertEquals(device.memory.liveBytes, live);
 });
 
-Deno.test("encode() and decode() refuse in one line, and hear an abort", async () => {
+Deno.test("encode() and decode() refuse bad input in one line and stop at an abort", async () => {
   const bits = await model.encode(reference);
   const refused: [() => Promise<unknown>, string][] = [
     [() => model.encode(reference, { scales: 5 }), "Cannot take 5 scales: the image has 4"],
