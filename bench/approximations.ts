@@ -18,7 +18,9 @@ const PROMPTS = [
 const SEEDS = 2;
 const SEED = 1;
 const TIMED = 15;
-/** Guided scales of the 2B at 1024x1024 for 0 to 3 of emoji-nano: those with a similar share of the last scale's tokens. */
+/**
+ * Guided scales of the 2B at 1024x1024 for 0 to 3 of emoji-nano: those with a similar share of the last scale's tokens.
+ */
 const LARGE = [0, 9, 10, 12];
 
 /** Flags of `bitwise generate`. */
@@ -237,8 +239,9 @@ export function approximationTables({ nano, large }: Approximations): string {
     percent(forced),
   ]);
   return `
-Approximations, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds, against the exact images. bits: share that stays the same;
-forced: the same for the likelier values after the exact image's bits; ms: CPU time of a warm image over the cores;
+Approximations, emoji-nano, ${PROMPTS.length} prompts x ${SEEDS} seeds, against the exact images.
+bits: share that stays the same; forced: the same for the likelier values after the exact image's bits;
+ms: CPU time of a warm image over the cores;
 TFLOP: the 2B's transformer at 1024x1024, with --cfg-until ${
     LARGE.slice(1).toReversed().join(", ")
   } for 3, 2, 1

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Measures everything on a machine with a GPU: bash bench/device.sh OUT
 #
-# It needs no network. The most important steps come first, each has a time limit, and all of
-# them end within 9 minutes. A step that fails or takes too long leaves its log, and the next one starts. SECONDS_EACH and
-# SECONDS_ALL lower the limits.
+# It needs no network. The most important steps come first, each has a time limit, and all of them end within 9 minutes.
+# A step that fails or takes too long leaves its log, and the next one starts. SECONDS_EACH and SECONDS_ALL lower the
+# limits.
 #
 # OUT/logs.tar.gz holds a log of each step, what bench --save wrote, and the tuning files; every step renews it. If
-# .offline/run exists, it runs the commands: a wrapper around a copy of Deno with its packages and Dawn, for machines that
-# have nothing installed. Otherwise the Deno on PATH runs them.
+# .offline/run exists, it runs the commands: a wrapper around a copy of Deno with its packages and Dawn, for machines
+# that have nothing installed. Otherwise the Deno on PATH runs them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?"name a folder for the logs"}

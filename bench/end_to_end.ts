@@ -23,7 +23,10 @@ export interface Share {
   readonly milliseconds: number;
 }
 
-/** Times of emoji-nano as a user sees them, and the GPU time of one image by kernel and by stage (null without timestamps). */
+/**
+ * Times of emoji-nano as a user sees them, and the GPU time of one image by kernel and by stage (null without
+ * timestamps).
+ */
 export interface EndToEnd {
   readonly figures: readonly Figure[];
   readonly families: readonly Share[] | null;

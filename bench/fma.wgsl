@@ -1,8 +1,8 @@
 // The FMA rate that a kernel on this adapter can reach: registers only, 384 FMAs per invocation and round.
 //
-// Three vec4s are twelve independent chains: enough to hide the latency of an FMA, few enough for the 16 registers of a CPU
-// (on lavapipe a fourth spills, and 128 steps outgrow the instruction cache). Nested calls unroll the steps, because Naga
-// adds guards to loops. `decay` and `step` are parameters, so the compiler cannot fold anything.
+// Three vec4s are twelve independent chains: enough to hide the latency of an FMA, few enough for the 16 registers of a
+// CPU (on lavapipe a fourth spills, and 128 steps outgrow the instruction cache). Nested calls unroll the steps,
+// because Naga adds guards to loops. `decay` and `step` are parameters, so the compiler cannot fold anything.
 //
 // Prelude (ceilings.ts): T (f32 or f16).
 

@@ -1,7 +1,7 @@
 // The rate that subgroup matrices on this adapter can reach: registers only, 16 products per subgroup and round.
 //
-// Two by two operands are four independent chains, and a workgroup is one subgroup, of which a core runs many: enough to
-// hide the latency of a product. The operands come from a buffer, so the compiler cannot fold anything.
+// Two by two operands are four independent chains, and a workgroup is one subgroup, of which a core runs many: enough
+// to hide the latency of a product. The operands come from a buffer, so the compiler cannot fold anything.
 //
 // Prelude (ceilings.ts): Left, Right, Result, LANES, M, N, K.
 

@@ -19,7 +19,9 @@ interface Case {
 
 /** One point: always planned, measured where it fits. */
 export interface GrowthRow extends Omit<Case, "options"> {
-  /** Why no adapter of this class can generate it; then only the transformer's operations count, and the peak is NaN. */
+  /**
+   * Why no adapter of this class can generate it; then only the transformer's operations count, and the peak is NaN.
+   */
   readonly refused?: string;
   /** Multiplications and additions of linear layers, convolutions and attention. */
   readonly flops: number;
@@ -119,8 +121,8 @@ function transformer({ model, options }: Case): number {
 }
 
 /**
- * Plans all cases, and measures those that should take less than `seconds` and fit into `bytes`. `rate`, in operations per
- * millisecond, is the first guess.
+ * Plans all cases, and measures those that should take less than `seconds` and fit into `bytes`. `rate`, in operations
+ * per millisecond, is the first guess.
  */
 export async function benchGrowth(
   device: Device,

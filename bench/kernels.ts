@@ -33,7 +33,10 @@ type Work =
   & { readonly run: () => void }
   & ({ readonly flops: number } | { readonly bytes: number });
 
-/** One row of the table: the file name of a launcher, a description of the shapes, and a function that makes the tensors. */
+/**
+ * One row of the table: the file name of a launcher, a description of the shapes, and a function that makes the
+ * tensors.
+ */
 interface Row {
   readonly name: string;
   readonly shape: string;
@@ -41,8 +44,8 @@ interface Row {
 }
 
 /**
- * A measured row: median and best GPU time of one run, CPU time per core, and the rate of work, over the median or, on a
- * CPU, over CPU time; `percent` compares the rate with the ceiling.
+ * A measured row: median and best GPU time of one run, CPU time per core, and the rate of work, over the median or, on
+ * a CPU, over CPU time; `percent` compares the rate with the ceiling.
  */
 export interface KernelResult {
   readonly name: string;

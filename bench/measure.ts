@@ -36,7 +36,9 @@ export async function wallTime(work: () => Promise<unknown>): Promise<number> {
   return (await timed(work)).wall;
 }
 
-/** Samples the GPU time of all that `run` dispatches, per run, after a warm-up; `cpu` is the CPU time of the process. */
+/**
+ * Samples the GPU time of all that `run` dispatches, per run, after a warm-up; `cpu` is the CPU time of the process.
+ */
 export async function gpuTimes(
   device: Device,
   profiler: Profiler,
@@ -62,7 +64,9 @@ export async function gpuTimes(
   return samples;
 }
 
-/** Formats a number with three significant digits, or as an integer if it is one or has more digits before the point. */
+/**
+ * Formats a number with three significant digits, or as an integer if it is one or has more digits before the point.
+ */
 export function digits(value: number): string {
   return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
 }

@@ -13,7 +13,9 @@ import { formatBytes } from "../engine/mod.ts";
 
 const print = console.log;
 
-/** What one run measured. A part that was not asked for is absent; one that cannot be measured is a text that says why. */
+/**
+ * What one run measured. A part that was not asked for is absent; one that cannot be measured is a text that says why.
+ */
 export interface Report {
   machine?: Readonly<Record<string, string>>;
   ceilings?: Ceilings;

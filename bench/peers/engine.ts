@@ -31,8 +31,8 @@ export class Unsupported extends Error {
 }
 
 /**
- * Imports a package by its name in bench/peers/deno.json; T is the part of it that is used. It is not a plain `import`, so
- * checks of the project neither need nor fetch the package.
+ * Imports a package by its name in bench/peers/deno.json; T is the part of it that is used. It is not a plain `import`,
+ * so checks of the project neither need nor fetch the package.
  */
 export async function load<T>(name: string): Promise<T> {
   return await import(name) as T;

@@ -254,7 +254,10 @@ export class LiteRtJs implements Peer {
   }
 }
 
-/** Loads a CommonJS script and returns its exports: its package declares it a module, and only pages and workers load it. */
+/**
+ * Loads a CommonJS script and returns its exports: its package declares it a module, and only pages and workers load
+ * it.
+ */
 function commonJs(script: URL): unknown {
   const module = { exports: {} };
   const path = fromFileUrl(script);

@@ -1,5 +1,6 @@
 /**
- * Times the same work on other WebGPU engines that run in Deno and on this project's kernels, in one process, taking turns.
+ * Times the same work on other WebGPU engines that run in Deno and on this project's kernels, in one process, taking
+ * turns.
  *
  * Not measured: taichi.js 0.0.36 (its bundle fails to load: `platform is not a function`), greed.js 3.1.3 (works only
  * in a browser), TVM's @mlc-ai/web-runtime (loads, but has no kernels of its own: a model compiled by TVM's Python
@@ -226,8 +227,8 @@ function printRows(all: readonly Row[], software: boolean): void {
     return [row.case, row.shape, row.bound, row.engine, ...numbers];
   });
   print(`
-Milliseconds per run, medians of ${SAMPLES} samples taken in turns: "wall" is wall time, "cpu" the CPU time of all threads
-over the number of cores. Rate and ratio use ${
+Milliseconds per run, medians of ${SAMPLES} samples taken in turns. "wall" is wall time,
+"cpu" the CPU time of all threads over the number of cores. Rate and ratio use ${
     software ? "CPU time, because the adapter is a CPU" : "wall time"
   }; ratio is an engine's time over bitwise's.
 `);

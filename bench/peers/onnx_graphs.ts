@@ -21,8 +21,8 @@ export interface Operation {
 }
 
 /**
- * Writes a problem in the way that was measured to be the fastest: JSEP's MultiHeadAttention takes six times as long as its parts,
- * and InstanceNormalization up to five times as long as LayerNormalization of the same groups.
+ * Writes a problem in the way that was measured to be the fastest: JSEP's MultiHeadAttention takes six times as long as
+ * its parts, and InstanceNormalization up to five times as long as LayerNormalization of the same groups.
  */
 export function operation(problem: Problem, jsep: boolean): Operation {
   const microsoft = { domain: "com.microsoft" };

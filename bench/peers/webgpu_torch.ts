@@ -53,7 +53,8 @@ export class WebgpuTorch implements Peer {
   static async open(): Promise<WebgpuTorch> {
     const unmap = GPUBuffer.prototype.unmap;
     GPUBuffer.prototype.unmap = function () {
-      if (this.mapState === "mapped") unmap.call(this); // it also unmaps buffers that are not mapped, which throws in Deno
+      // it also unmaps buffers that are not mapped, which throws in Deno
+      if (this.mapState === "mapped") unmap.call(this);
     };
     const { default: torch } = await load<{ default: Torch }>("webgpu-torch");
     const log = console.log;

@@ -19,7 +19,8 @@ const LAUNCHERS: Readonly<Record<AttentionVariant, typeof attentionWorkgroup>> =
  * y = softmax(scale · q · kᵀ + bias) · v, per head and span: every attention of the model.
  *
  * The queries of a span attend to exactly its keys: the images of a batch are spans, texts of different lengths are
- * spans, and so are the scales of block-causal teacher forcing. A span without keys gives zeros. Softmax and sums are f32.
+ * spans, and so are the scales of block-causal teacher forcing. A span without keys gives zeros. Softmax and sums are
+ * f32.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree, or something is not divisible by 4; `no-matrices`: the variant is
  * `matrix` and the adapter has no matrices for it.

@@ -21,7 +21,9 @@ const SUBGROUPS = 4;
 /** Wider heads would spill registers. */
 const WIDEST = 128;
 
-/** Padding of a row in workgroup memory, in vec4s of f16 and of f32: rows of a matrix then fall into different banks. */
+/**
+ * Padding of a row in workgroup memory, in vec4s of f16 and of f32: rows of a matrix then fall into different banks.
+ */
 const PAD = 2;
 const PAD_F32 = 1;
 

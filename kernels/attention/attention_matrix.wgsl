@@ -1,10 +1,11 @@
-// y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span, on tensor cores (subgroup matrices).
+// y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span, on tensor cores (subgroup
+// matrices).
 //
-// A workgroup takes QUERIES queries of one head and KEYS keys at a time. Each of its subgroups handles ROWS of the queries,
-// which stay in registers as f16, as do their weighted sums, as f32. Keys, values and weights pass through workgroup
-// memory as f16, logits as f32. Elements of a subgroup matrix cannot be addressed, so a sum cannot be rescaled when a
-// larger logit comes: a first pass over the keys finds the largest logits, a second one weighs the values. Computing
-// logits twice moves less data than passing the sums through workgroup memory at every step would.
+// A workgroup takes QUERIES queries of one head and KEYS keys at a time. Each of its subgroups handles ROWS of the
+// queries, which stay in registers as f16, as do their weighted sums, as f32. Keys, values and weights pass through
+// workgroup memory as f16, logits as f32. Elements of a subgroup matrix cannot be addressed, so a sum cannot be
+// rescaled when a larger logit comes: a first pass over the keys finds the largest logits, a second one weighs the
+// values. Computing logits twice moves less data than passing the sums through workgroup memory at every step would.
 // Keys are taken in steps of KEYS from the span's start, in order: the bits of a query depend on its span alone.
 //
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_matrix.ts): Left, Right, Result, WG,

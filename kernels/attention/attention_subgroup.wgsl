@@ -8,9 +8,9 @@
 // start, and each query has its own maximum and sum: its bits depend on its span alone. Statistics are f32.
 //
 // Before it: attention_buffers.wgsl or attention_textures.wgsl, and attention_bindings.wgsl. Prelude
-// (attention_subgroup.ts): LANES, TILE, PIECE (vec4s of a head that are unrolled together), PIECES, and the unrolled loops,
-// because arrays stay in registers only under constant indices: keep_queries, reset_maxima, reset_logits, score_all,
-// bias_all, softmax_all, weigh_all, divide_all, store_all.
+// (attention_subgroup.ts): LANES, TILE, PIECE (vec4s of a head that are unrolled together), PIECES, and the unrolled
+// loops, because arrays stay in registers only under constant indices: keep_queries, reset_maxima, reset_logits,
+// score_all, bias_all, softmax_all, weigh_all, divide_all, store_all.
 
 const WIDTH = PIECE * PIECES; // vec4s of a head, padded
 
@@ -47,8 +47,8 @@ fn score(a: vec4<f32>, b: vec4<f32>, so_far: f32) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, so_far))));
 }
 
-// Where the logit of key j starts: keys beyond the span's end get no weight. Choosing here costs nothing; a select on the
-// finished logit does.
+// Where the logit of key j starts: keys beyond the span's end get no weight. Choosing here costs nothing; a select on
+// the finished logit does.
 fn start(j: u32) -> f32 { return select(LOWEST, 0.0, step + j < span.w); }
 
 fn bias(i: u32, j: u32) -> f32 {

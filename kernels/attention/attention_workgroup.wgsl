@@ -3,13 +3,14 @@
 //
 // A workgroup takes QUERIES queries of one head, and LANES keys at a time. For the logits a lane is a key; for the
 // weighted sum a lane is 4 channels (CHUNKS times 4, LANES apart). So each vec4 of k or v that is loaded serves all
-// queries, and neighbouring lanes read neighbouring parts of a row of v.
-// Keys are taken in steps of LANES from the span's start, and each query has its own maximum and sum: the bits of a query
-// depend on its span alone. Statistics are f32; each lane keeps its own sum of weights until the end.
+// queries, and neighbouring lanes read neighbouring parts of a row of v. Keys are taken in steps of LANES from the
+// span's start, and each query has its own maximum and sum: the bits of a query depend on its span alone. Statistics
+// are f32; each lane keeps its own sum of weights until the end.
 //
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_workgroup.ts): LANES, QUERIES, CHUNKS,
 // and the loops over queries, unrolled because arrays stay in registers only under constant indices: largest, total,
-// rescale, reset_maxima, reset_logits, logit_all, softmax_all, sum_all, divide_all, next, score_all, weigh_all, share_all.
+// rescale, reset_maxima, reset_logits, logit_all, softmax_all, sum_all, divide_all, next, score_all, weigh_all,
+// share_all.
 
 var<private> lane: u32;
 var<private> head: u32;

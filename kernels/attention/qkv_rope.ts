@@ -40,9 +40,9 @@ export interface QkvRopeArgs {
 }
 
 /**
- * Splits a joint projection: q = rope(normalize(q) · exp(min(scaleMul, ln 100))), while k = rope(normalize(k)) and v go to
- * their caches. This is what `SelfAttention.forward` of infinity/models/basic.py does between projection and attention.
- * Without `scaleMul` q and k are rotated, but not normalised.
+ * Splits a joint projection: q = rope(normalize(q) · exp(min(scaleMul, ln 100))), while k = rope(normalize(k)) and v go
+ * to their caches. This is what `SelfAttention.forward` of infinity/models/basic.py does between projection and
+ * attention. Without `scaleMul` q and k are rotated, but not normalised.
  *
  * @throws {KernelError} if shapes disagree.
  */

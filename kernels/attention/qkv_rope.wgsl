@@ -1,6 +1,7 @@
-// Splits the rows of a self-attention's joint projection into q, and k and v in their caches, and rotates q and k by RoPE:
-// q = rope(normalize(q) · exp(min(scale_mul, ln 100))), k = rope(normalize(k)) with cosine attention, otherwise without
-// norms. Interleaved pairs (2i, 2i + 1) rotate by the angle whose cos and sin are in row rope_start + l of the tables.
+// Splits the rows of a self-attention's joint projection into q, and k and v in their caches, and rotates q and k by
+// RoPE: q = rope(normalize(q) · exp(min(scale_mul, ln 100))), k = rope(normalize(k)) with cosine attention, otherwise
+// without norms. Interleaved pairs (2i, 2i + 1) rotate by the angle whose cos and sin are in row rope_start + l of the
+// tables.
 //
 // One invocation handles one head of one row, so norms need no exchange between invocations. Norms are f32.
 //

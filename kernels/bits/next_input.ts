@@ -16,8 +16,8 @@ export interface NextInputArgs {
 }
 
 /**
- * What the next scale sees of the scales before it: the sum of codes, resized linearly to the grid of the next scale, even
- * if that is smaller (`autoregressive_infer_cfg` in infinity/models/infinity.py).
+ * What the next scale sees of the scales before it: the sum of codes, resized linearly to the grid of the next scale,
+ * even if that is smaller (`autoregressive_infer_cfg` in infinity/models/infinity.py).
  *
  * @throws {KernelError} if shapes disagree.
  */

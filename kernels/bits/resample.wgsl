@@ -4,8 +4,8 @@
 // One invocation per element of y, so writes are contiguous, and so are reads along the channels. Without stacking, an
 // element is a vec4 of channels if their number is divisible by 4.
 //
-// Prelude (resample.ts): T (f32 or vec4<f32>), Y (the same as y stores it), fn divide, fn resize(at, cell, cells, size) -> T,
-// fn result(value) -> Y.
+// Prelude (resample.ts): T (f32 or vec4<f32>), Y (the same as y stores it), fn divide, fn resize(at, cell, cells, size)
+// -> T, fn result(value) -> Y.
 
 struct Params {
   count: u32, // Ts of y

@@ -1,7 +1,8 @@
 // Linear resizing without align_corners and antialiasing: between the two nearest cells along each axis. Positions are
 // fractions of integers, so rounding never picks another cell, and equal sizes copy exactly.
-// Not a kernel: text for preludes of kernels that have `alias T` (f32 or vec4<f32>), `fn load(at, row, col) -> T` (a cell;
-// `at` is the channel and the image), and `fn divide`.
+//
+// Not a kernel: text for preludes of kernels that have `alias T` (f32 or vec4<f32>), `fn load(at, row, col) -> T` (a
+// cell; `at` is the channel and the image), and `fn divide`.
 
 struct Taps {
   low: u32,

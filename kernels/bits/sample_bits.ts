@@ -77,8 +77,8 @@ function cutOf(topK: number, topP: number): number {
 }
 
 /**
- * Samples the bits of a scale: temperature, guidance, top-k, top-p, two-way softmax, and a random number of Philox4x32-10
- * (`autoregressive_infer_cfg` and `sample_with_top_k_top_p_also_inplace_modifying_logits_` in
+ * Samples the bits of a scale: temperature, guidance, top-k, top-p, two-way softmax, and a random number of
+ * Philox4x32-10 (`autoregressive_infer_cfg` and `sample_with_top_k_top_p_also_inplace_modifying_logits_` in
  * infinity/models/infinity.py). Key = the image's seed, counter = (0, scale, token, bit), number = the first word's
  * high 24 bits.
  *

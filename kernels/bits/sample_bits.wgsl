@@ -1,5 +1,5 @@
-// bits[b, l, k] = 1 where logit 1 wins over logit 0: temperature, guidance, top-k, top-p, sigmoid and sampling in one pass
-// over the logit differences, so neither guided logits nor probabilities are ever stored.
+// bits[b, l, k] = 1 where logit 1 wins over logit 0: temperature, guidance, top-k, top-p, sigmoid and sampling in one
+// pass over the logit differences, so neither guided logits nor probabilities are ever stored.
 //
 // With two choices, top-k and top-p can only drop the less likely one, and both do so if |z| is large enough: one
 // threshold, `cut`, covers both (sample_bits.ts). Without guidance the weights are 1 and 0 and `uncond` is 0.

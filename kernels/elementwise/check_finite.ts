@@ -12,8 +12,8 @@ export interface CheckFiniteArgs {
 }
 
 /**
- * Sets `nonFinite` if an element of x is NaN or infinite. Without this check damaged weights would give an image like any
- * other.
+ * Sets `nonFinite` if an element of x is NaN or infinite. Without this check damaged weights would give an image like
+ * any other.
  *
  * @throws {KernelError} if dtypes or shapes disagree.
  */

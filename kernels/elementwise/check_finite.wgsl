@@ -1,4 +1,5 @@
-// non_finite[0] = 1 if an element of x is NaN or infinite; otherwise it keeps its value, so one word serves many checks.
+// non_finite[0] = 1 if an element of x is NaN or infinite; otherwise it keeps its value, so one word serves many
+// checks.
 //
 // Bits are compared, because compilers may assume that a float is a finite number.
 

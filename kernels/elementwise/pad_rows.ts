@@ -6,8 +6,8 @@ import source from "./pad_rows.wgsl" with { type: "text" };
 const kernel = defineKernel("pad_rows", source, ["x", "y"], ["count", "vectors", "K"]);
 
 /**
- * Copies the rows of x, [rows, K] f32 or f16, to a new f32 tensor [rows, ⌈K/4⌉·4], padded with zeros. The caller disposes
- * it. Returns null if K is divisible by 4, where no copy is needed.
+ * Copies the rows of x, [rows, K] f32 or f16, to a new f32 tensor [rows, ⌈K/4⌉·4], padded with zeros. The caller
+ * disposes it. Returns null if K is divisible by 4, where no copy is needed.
  */
 export function padRows(device: Device, x: Tensor, K: number): Tensor | null {
   if (K % 4 === 0) return null;

@@ -16,7 +16,9 @@ export interface RandomNormalArgs {
   readonly deviation?: number;
 }
 
-/** Fills y with independent normal numbers. They are the same on every adapter but for the rounding of log, sin and cos. */
+/**
+ * Fills y with independent normal numbers. They are the same on every adapter but for the rounding of log, sin and cos.
+ */
 export function randomNormal(device: Device, args: RandomNormalArgs): void {
   const { y, key, mean = 0, deviation = 1 } = args;
   // buffers end on a whole vec4, so it may write past an odd tail

@@ -18,7 +18,8 @@ export interface AdaVectorsArgs {
 }
 
 /**
- * y[d, b] = shared[b] + adaGss[d]: the AdaLN vectors of each block (`CrossAttnBlock.forward` in infinity/models/basic.py).
+ * y[d, b] = shared[b] + adaGss[d]: the AdaLN vectors of each block (`CrossAttnBlock.forward` in
+ * infinity/models/basic.py).
  *
  * @throws {KernelError} if shapes disagree or the last axis is not divisible by 4.
  */

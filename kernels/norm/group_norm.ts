@@ -98,8 +98,8 @@ export function groupNorm(device: Device, args: GroupNormArgs): void {
 }
 
 /**
- * The statistics of {@link groupNorm} over whole images, as a new tensor [B, 2, C]: for each channel the mean of its group,
- * and its weight divided by the group's standard deviation.
+ * The statistics of {@link groupNorm} over whole images, as a new tensor [B, 2, C]: for each channel the mean of its
+ * group, and its weight divided by the group's standard deviation.
  *
  * @throws {KernelError} if shapes disagree.
  */
@@ -137,8 +137,8 @@ export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Te
 }
 
 /**
- * The element-wise part of {@link groupNorm}, for all rows or for a strip of them. A strip has the same bits as the rows of
- * the whole.
+ * The element-wise part of {@link groupNorm}, for all rows or for a strip of them. A strip has the same bits as the
+ * rows of the whole.
  *
  * @throws {KernelError} if shapes disagree, or the strip exceeds x.
  */

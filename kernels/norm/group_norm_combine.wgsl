@@ -1,8 +1,8 @@
 // moments[b, 0, c] = mean of c's group, moments[b, 1, c] = weight[c] / sqrt(variance of the group + eps): GroupNorm's
 // statistics, combined from the partial ones of group_norm_stats.wgsl.
 //
-// One invocation per image and group reads its partial statistics twice, first for the mean, then for the deviations from
-// it: nothing cancels, and the order is always the same.
+// One invocation per image and group reads its partial statistics twice, first for the mean, then for the deviations
+// from it: nothing cancels, and the order is always the same.
 
 struct Params {
   area: u32, // pixels of an image

@@ -2,9 +2,9 @@
 // step of GroupNorm (then group_norm_combine.wgsl and group_norm.wgsl).
 //
 // One invocation takes 4 channels of a chunk; neighbouring invocations read neighbouring channels, so reads are
-// contiguous. Sums are of differences to the chunk's first pixel, so a large mean costs no digits. There is no workgroup
-// memory, because barriers are slow on software adapters and chunks give a GPU enough work. Chunks depend on the size of
-// the image alone.
+// contiguous. Sums are of differences to the chunk's first pixel, so a large mean costs no digits. There is no
+// workgroup memory, because barriers are slow on software adapters and chunks give a GPU enough work. Chunks depend on
+// the size of the image alone.
 //
 // Prelude (group_norm.ts): X (vec4 type of x).
 

@@ -1,9 +1,9 @@
 // y[m] = (norm(x[m]) · weight + bias) · (1 + scale[image]) + shift[image]: LayerNorm or RMSNorm over a row.
 //
-// A workgroup takes a row. Each invocation holds HELD elements of it, WG apart (vec4s where the width allows), so a row of
-// up to HELD · WG elements is read once. Longer rows are read twice: the mean, and the squares about it, are computed
-// piece by piece and combined, which does not cancel as a difference of sums would. Partial sums are added in a fixed
-// order, so the bits of a row depend on that row alone.
+// A workgroup takes a row. Each invocation holds HELD elements of it, WG apart (vec4s where the width allows), so a row
+// of up to HELD · WG elements is read once. Longer rows are read twice: the mean, and the squares about it, are
+// computed piece by piece and combined, which does not cancel as a difference of sums would. Partial sums are added in
+// a fixed order, so the bits of a row depend on that row alone.
 //
 // Prelude (layer_norm.ts): X, Y (elements as stored), V (the same in f32: scalar or vec4), PER (elements of V), WG,
 // HELD, ONCE (a row is held), RMS, WEIGHT, BIAS, MODULATION; fns across(V) -> f32, the sum of its elements, and

@@ -1,5 +1,5 @@
-// y[t] = table[ids[t]]: looks up rows of a table, or of the part of it that is bound; other rows of y keep their values.
-// One invocation copies one element (a vec4 where the width allows).
+// y[t] = table[ids[t]]: looks up rows of a table, or of the part of it that is bound; other rows of y keep their
+// values. One invocation copies one element (a vec4 where the width allows).
 //
 // Prelude (embedding.ts): TABLE, Y (elements as stored: scalar or vec4), V (the same in f32).
 

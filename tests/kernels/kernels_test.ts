@@ -39,7 +39,8 @@ for (const file of files) {
 }
 
 /**
- * A launcher exports a function that has the file's name, takes a device, and returns nothing or the tensor that it made.
+ * A launcher exports a function that has the file's name, takes a device, and returns nothing or the tensor that it
+ * made.
  */
 function launches(file: string): boolean {
   const name = camelCase(basename(file));

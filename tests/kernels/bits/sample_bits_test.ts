@@ -182,7 +182,7 @@ Deno.test("golden: sampleBits() samples the bits of the official loop", async ()
 Deno.test("sampleBits() samples 1 as often as its probability says, and bits are independent", async () => {
   const shape = [1, 4096, 8];
   const count = 4096 * 8;
-  const draw = (z: number, seed: bigint, scale = 0) =>
+  const sampleAt = (z: number, seed: bigint, scale = 0) =>
     sample(shape, upload("f32", shape, new Float32Array(count).fill(z)), {
       seeds: seeds(seed),
       scale,
@@ -191,16 +191,16 @@ Deno.test("sampleBits() samples 1 as often as its probability says, and bits are
   const same = (a: Uint32Array, b: Uint32Array) => share(a.map((bit, i) => Number(bit === b[i])));
   for (const p of [0.02, 0.3, 0.5, 0.9]) {
     const sigma = Math.sqrt(p * (1 - p) / count);
-    assert(Math.abs(share(await draw(Math.log(p / (1 - p)), 42n)) - p) < 4 * sigma, `p ${p}`);
+    assert(Math.abs(share(await sampleAt(Math.log(p / (1 - p)), 42n)) - p) < 4 * sigma, `p ${p}`);
   }
   const near = 4 * 0.5 / Math.sqrt(count);
-  const first = await draw(0, 1n);
+  const first = await sampleAt(0, 1n);
   for (
     const other of [
-      await draw(0, 0n),
-      await draw(0, 2n),
-      await draw(0, 1n << 32n),
-      await draw(0, 1n, 1),
+      await sampleAt(0, 0n),
+      await sampleAt(0, 2n),
+      await sampleAt(0, 1n << 32n),
+      await sampleAt(0, 1n, 1),
     ]
   ) {
     assert(Math.abs(same(first, other) - 0.5) < near, "another seed or scale gives unrelated bits");
