@@ -44,11 +44,12 @@ async function run(given: ConvertGiven, words: readonly string[], io: Io): Promi
   const [source] = words;
   if (!source || words.length > 1) throw new UsageError("Cannot convert: give one checkpoint");
   const { output, type, key } = given;
+  const { isFolder } = await import("../model/checkpoint/files.ts");
+  const folder = await isFolder(source);
   if (output === undefined) {
     throw new UsageError("Cannot convert: give the file to write with --output");
   }
-  const { isFolder } = await import("../model/checkpoint/files.ts");
-  if (await isFolder(source)) {
+  if (folder) {
     if (key !== undefined) throw new UsageError("Cannot use --key with a folder: convert its file");
     const { convertFolder } = await import("./convert_folder.ts");
     return await convertFolder(source, output, given, io);

@@ -191,14 +191,15 @@ Deno.test("convertFile() reads of a file of 17 GB only what it needs", () =>
 
 Deno.test("cli convert refuses in one line, and writes nothing", async () => {
   await refuses(["convert"], 2, "Cannot convert: give one checkpoint");
-  await refuses(["convert", "x.pth"], 2, "give the file to write with --output");
   const there = new URL(import.meta.url).pathname;
+  await refuses(["convert", there], 2, "give the file to write with --output");
   await refuses(["convert", there, "-o", "y.pth"], 2, 'Cannot write "y.pth": use a name in .saf');
   await refuses(
     ["convert", "x.pth", "-o", "y.safetensors"],
     1,
     'Cannot read "x.pth": it does not exist',
   );
+  await refuses(["convert", "x.pth"], 1, 'Cannot read "x.pth": it does not exist');
   await refuses(["convert", "x.pth", "-o", "folder"], 1, 'Cannot read "x.pth": it does not exist');
   await refuses(["convert", there, "-o", "no/y.safetensors"], 1, 'folder "no" does not exist');
 });
