@@ -139,21 +139,25 @@ export interface AttentionLaunch {
 }
 
 /** Dispatches a variant: workgroups are tiles of queries × heads × spans. */
-export function launchAttention(device: Device, args: AttentionArgs, way: AttentionLaunch): void {
+export function launchAttention(
+  device: Device,
+  args: AttentionArgs,
+  launch: AttentionLaunch,
+): void {
   const { q, y, spans, maxQueries, heads, headDim, bias, scale, scoreCount = 0 } = args;
   const layout = attentionLayout(args);
-  device.run(way.kernel, {
+  device.run(launch.kernel, {
     specialise: {
       Q: `vec4<${q.dtype}>`,
       Y: `vec4<${y.dtype}>`,
       VECTORS: headDim / 4,
       BIAS: bias !== undefined,
-      ...way.specialise,
+      ...launch.specialise,
     },
-    functions: way.functions,
+    functions: launch.functions,
     bind: {
-      k: way.k,
-      v: way.v,
+      k: launch.k,
+      v: launch.v,
       q,
       spans,
       bias_table: bias?.table ?? null,
@@ -172,7 +176,7 @@ export function launchAttention(device: Device, args: AttentionArgs, way: Attent
       bias_last: (bias?.bucketOf.elements ?? 1) - 1,
       scale,
     },
-    workgroups: [Math.ceil(maxQueries / way.queries), heads, spans.shape[0]!],
+    workgroups: [Math.ceil(maxQueries / launch.queries), heads, spans.shape[0]!],
     work: {
       shape: [heads, maxQueries, Math.round(scoreCount / maxQueries), headDim],
       flops: 4 * heads * headDim * scoreCount,
