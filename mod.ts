@@ -6,6 +6,7 @@
  * - `@bitwise/infinity/engine`: devices, kernels, tensors, safetensors files, and every class of error
  * - `@bitwise/infinity/analysis`: what images differ by, what bits hold, what memory a generation takes
  * - `@bitwise/infinity/types`: the types that options and configurations are made of
+ * - `@bitwise/infinity/node`: what a bundle needs on Node 24 and newer
  * - `@bitwise/infinity/cli`: the command line
  *
  * @example Generate an image

@@ -157,7 +157,9 @@ function capabilitiesOf(
     architecture: info.architecture,
     class: software || info.isFallbackAdapter ? "cpu" : "gpu",
     // wgpu rejects `enable subgroups;`, Dawn requires it
-    implementation: "Deno" in globalThis && adapter instanceof GPUAdapter ? "wgpu" : "dawn",
+    implementation: "Deno" in globalThis && "version" in Deno && adapter instanceof GPUAdapter
+      ? "wgpu"
+      : "dawn",
     features,
     f16: features.includes("shader-f16"),
     subgroups: features.includes("subgroups"),
