@@ -72,13 +72,17 @@ export async function batchSize(
   const options = { ...sampling, type: model.type, staged, edit, adapter };
   return await batchThatFits(config, options, {
     images: Math.min(images, MOST[adapter]),
-    maxBytes,
-    maxActivations: ACTIVATIONS,
+    ...bounds(maxBytes),
     maxBindingBytes: Math.min(
       limits.maxBufferSize ?? Infinity,
       limits.maxStorageBufferBindingSize ?? Infinity,
     ),
   });
+}
+
+/** `--max-vram` is what there is; without it, nobody knows, and batches stay small. */
+function bounds(maxBytes: number | undefined) {
+  return maxBytes === undefined ? { maxActivations: ACTIVATIONS } : { maxBytes };
 }
 
 /** The same for a large GPU, before a device is open. */
@@ -90,7 +94,6 @@ export async function plannedBatchSize(
   const { batchThatFits } = await import("../../model/batch.ts");
   return await batchThatFits(config, options, {
     images: Math.min(images, MOST.gpu),
-    maxBytes,
-    maxActivations: ACTIVATIONS,
+    ...bounds(maxBytes),
   });
 }

@@ -47,7 +47,8 @@ export function processIo(signal: AbortSignal, noColour: boolean): Io {
     inIsTerminal: Deno.stdin.isTerminal(),
     outIsTerminal: Deno.stdout.isTerminal(),
     errIsTerminal,
-    columns: () => errIsTerminal ? Deno.consoleSize().columns : 80,
+    // a pseudo-terminal may have no size
+    columns: () => errIsTerminal && Deno.consoleSize().columns || 80,
     style: { quiet: false, verbose: false, colour: errIsTerminal && !noColour },
     signal,
   };

@@ -24,7 +24,7 @@ export class ProgressLine {
   show(text: string, part?: number): void {
     if (this.io.style.quiet) return;
     if (!this.io.errIsTerminal) return this.io.err(`${text}\n`);
-    const line = part === undefined ? text : `${this.#bar(part)} ${text}`;
+    const line = part === undefined ? text : `${this.#bar(part)} | ${text}`;
     this.io.err(`\r\x1b[K${[...line].slice(0, this.io.columns() - 1).join("")}`);
     this.#shown = true;
   }

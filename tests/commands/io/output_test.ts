@@ -249,11 +249,11 @@ Deno.test("ProgressLine shows a bar and the time left, within the terminal's wid
     progress.show(text, part);
     return io.errors().slice(before).replace("\r\x1b[K", "");
   };
-  assertEquals(shown("Scale 1/4", 0), "[>                       ]   0 % Scale 1/4");
+  assertEquals(shown("Scale 1/4", 0), "[>                       ]   0 % | Scale 1/4");
   now = 10_000;
-  assertEquals(shown("Scale 2/4", 0.25), "[======>                 ]  25 %, 30 s left Scale 2/4");
+  assertEquals(shown("Scale 2/4", 0.25), "[======>                 ]  25 %, 30 s left | Scale 2/4");
   assertEquals(shown("x".repeat(99), 0.25).length, 59);
-  assertEquals(shown("Done", 1), `[${"=".repeat(24)}] 100 % Done`);
+  assertEquals(shown("Done", 1), `[${"=".repeat(24)}] 100 % | Done`);
 });
 
 Deno.test("ProgressLine is silent with -q", () => {
