@@ -119,7 +119,7 @@ export function checkTensors(config: ModelConfig, part: Use, file: Header): void
   }
   const extra = [...file.tensors.keys()].filter((name) => !known.has(name) && !harmless.test(name));
   if (part === "vae_encoder" && missing.length === count) {
-    refuse("no-encoder", "it has no encoder, so it cannot read images; use the whole VAE");
+    refuse("no-encoder", "it has no encoder, so it cannot read images; use the complete VAE");
   }
   if (missing.length > count / 2) {
     const of = missing.length === count ? "none" : `only ${count - missing.length}`;

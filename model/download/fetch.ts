@@ -80,7 +80,7 @@ export async function* readBody(
 
 /** The error for a connection that ended too soon. */
 export function connectionLost(what: string, cause?: unknown): DownloadError {
-  const message = `Cannot download ${what}: the connection was lost; run it again to go on`;
+  const message = `Cannot download ${what}: the connection was lost; run it again to continue`;
   return new DownloadError("connection-lost", message, { cause, passing: true });
 }
 

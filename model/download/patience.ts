@@ -46,12 +46,12 @@ export class Patience {
     return this.signal.aborted ? this.signal.reason : undefined;
   }
 
-  /** Starts the time anew. */
+  /** Restarts the time. */
   renew(): void {
     this.pause();
-    const message = `Cannot go on: the server has sent nothing for ${
+    const message = `Cannot continue: the server has sent nothing for ${
       this.ms / 1000
-    } s; run it again to go on`;
+    } s; run it again to continue`;
     const error = new DownloadError("stalled", message, { passing: true });
     this.#timer = setTimeout(() => this.#stop.abort(error), this.ms);
   }

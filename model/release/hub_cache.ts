@@ -156,7 +156,8 @@ async function fetchInto(
         onProgress?.({ path: name, done, before, total: size });
       }
       if (done < size) {
-        const message = `Cannot download ${name}: the connection was lost; run it again to go on`;
+        const message =
+          `Cannot download ${name}: the connection was lost; run it again to continue`;
         throw new DownloadError("connection-lost", message, { passing: true });
       }
     } catch (error) {
@@ -218,7 +219,7 @@ async function write(
       const message = `Cannot download ${name}: the disk is full; free ` +
         `${
           formatBytes(size - done)
-        } or set HF_HOME to a folder on another disk, then run it again to go on`;
+        } or set HF_HOME to a folder on another disk, then run it again to continue`;
       throw new FileError("disk-full", message, { cause });
     });
   }
@@ -229,7 +230,7 @@ async function wrong({ path, file, name }: Open, why: string): Promise<DownloadE
   // Windows does not remove open files; an empty one is as good
   await file.truncate(0).catch(() => {});
   await Deno.remove(path).catch(() => {});
-  const message = `Cannot use ${name}: ${why}; it was removed; run it again to download it anew`;
+  const message = `Cannot use ${name}: ${why}; it was removed; run it again to download a new copy`;
   return new DownloadError("wrong-digest", message);
 }
 

@@ -158,12 +158,12 @@ class Machine {
   }
 
   #global(module: string, name: string): void {
-    const whole = `${module}.${name}`;
-    const global = whole.length <= NAME_LIMIT ? findGlobal(whole) : undefined;
+    const fullName = `${module}.${name}`;
+    const global = fullName.length <= NAME_LIMIT ? findGlobal(fullName) : undefined;
     if (global) return this.#push(global);
     throw this.#in.refuse(
       "global",
-      `the Python name ${quote(whole)}`,
+      `the Python name ${quote(fullName)}`,
       "is not allowed in a checkpoint",
     );
   }

@@ -43,7 +43,7 @@ export class PickleReader {
       if (this.#bytes.length >= PICKLE_LIMIT) {
         throw this.refuse("limit", "the pickle", `has more than ${formatBytes(PICKLE_LIMIT)}`);
       }
-      throw this.refuse("truncated", "the pickle", "ends too early; is the file whole?");
+      throw this.refuse("truncated", "the pickle", "ends too early; is the file complete?");
     }
     this.#at += length;
     return start;

@@ -109,10 +109,10 @@ function* boxes(dims: readonly Dim[], from: number, to: number, position = 0): G
   const [head, tail] = [from - first * step, to - last * step];
   if (first === last) return yield* boxes(inner, head, tail, position + first * stride);
   if (head > 0) yield* boxes(inner, head, step, position + first * stride);
-  const whole = head > 0 ? first + 1 : first;
-  if (last > whole) {
-    const box = [{ count: last - whole, stride, step }, ...inner];
-    yield { position: position + whole * stride, box };
+  const firstRow = head > 0 ? first + 1 : first;
+  if (last > firstRow) {
+    const box = [{ count: last - firstRow, stride, step }, ...inner];
+    yield { position: position + firstRow * stride, box };
   }
   if (tail > 0) yield* boxes(inner, 0, tail, position + last * stride);
 }

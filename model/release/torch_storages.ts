@@ -132,7 +132,7 @@ async function readBytes(
 }
 
 function missing(source: ByteSource, key: string): CheckpointError {
-  return refuse(source, "storage-missing", `storage ${quote(key)} is not in it; is it whole?`);
+  return refuse(source, "storage-missing", `storage ${quote(key)} is not in it; is it complete?`);
 }
 
 function bigEndian(source: ByteSource): CheckpointError {

@@ -49,7 +49,7 @@ Deno.test("golden: schedules() returns the official tokenizer's schedules", () =
   }
 });
 
-Deno.test("schedules() refuses what is not in the table", () => {
+Deno.test("schedules() refuses ratios and sizes that are not in the table", () => {
   assertThrows(
     () => schedules(1.3, "1M"),
     InputError,

@@ -245,7 +245,7 @@ Deno.test("encode() says where the VAE has no encoder", async () => {
     await assertRejects(
       () => half.encode(reference),
       Error,
-      "it has no encoder, so it cannot read images; use the whole VAE",
+      "it has no encoder, so it cannot read images; use the complete VAE",
     );
   } finally {
     await Deno.remove(folder, { recursive: true });

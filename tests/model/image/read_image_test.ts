@@ -271,8 +271,8 @@ Deno.test("readImage() refuses a corrupt file in one line", async () => {
 Deno.test("readImage() reads an image with stray bytes after it or between JPEG segments", async () => {
   const { JPEG } = files;
   for (const file of [files.PNG, JPEG, files.WEBP, files.WEBP_ALPHA]) {
-    const behind = join(file, [0, 0xff, 0xd8, 9]);
-    assertEquals(await readImage(behind, "a"), await readImage(file, "a"));
+    const trailing = join(file, [0, 0xff, 0xd8, 9]);
+    assertEquals(await readImage(trailing, "a"), await readImage(file, "a"));
   }
   const whole = await readImage(JPEG, "a");
   const at = markerAt(JPEG, 0xdb);

@@ -78,7 +78,7 @@ bench(
     const message = await it.fails("connection-lost");
     assertEquals(
       message,
-      `Cannot download ${NAME}: the connection was lost; run it again to go on`,
+      `Cannot download ${NAME}: the connection was lost; run it again to continue`,
     );
     assertEquals(filesIn(it.blobs), [`${BLOB}.incomplete`]);
     assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 30_000);
@@ -120,7 +120,7 @@ bench(
 );
 
 bench(
-  "downloadFile() uses what is whole but for its name, not what is too long",
+  "downloadFile() uses a complete partial file, but not one that is too long",
   {},
   async (it) => {
     await Deno.mkdir(it.blobs, { recursive: true });
@@ -141,7 +141,7 @@ bench("downloadFile() refuses a wrong digest", { bytes: WRONG }, async (it) => {
   assertEquals(
     await it.fails("wrong-digest"),
     `Cannot use ${NAME}: its SHA-256 is ${digestOf(WRONG).slice(0, 12)}…, not ` +
-      `${BLOB.slice(0, 12)}…; it was removed; run it again to download it anew`,
+      `${BLOB.slice(0, 12)}…; it was removed; run it again to download a new copy`,
   );
   assertEquals(filesIn(it.blobs), []);
   assertEquals(filesIn(join(it.cache, "models--a--b", "snapshots", COMMIT, "sub dir")), []);
@@ -155,7 +155,7 @@ bench("downloadFile() refuses more bytes than the file has", { bytes: LONG }, as
 
 bench("downloadFile() hangs up on silence", { after: 1000, hang: true }, async (it) => {
   const message = await it.fails("stalled", { patience: 100 });
-  assertStringIncludes(message, "the server has sent nothing for 0.1 s; run it again to go on");
+  assertStringIncludes(message, "the server has sent nothing for 0.1 s; run it again to continue");
   assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
 });
 
