@@ -13,6 +13,7 @@ import { coloured, type Io, processIo } from "./commands/io/io.ts";
 import { COMMANDS } from "./commands/registry.ts";
 import { BitwiseError, InputError } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
+import { readEnv } from "./model/config/env.ts";
 
 export type { Io, Style } from "./commands/io/io.ts";
 
@@ -93,12 +94,6 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);
   // an argument that cannot be right is usage, whoever noticed
   return error instanceof UsageError || error instanceof InputError ? 2 : 1;
-}
-
-/** Reads an environment variable if Deno allows it without asking. */
-function readEnv(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
 /** Aborts at the first Ctrl-C; a second one ends the process at once. */

@@ -7,6 +7,7 @@ import { ProgressLine } from "./io/progress.ts";
 import { FileError, formatBytes, quote } from "../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Preset } from "../model/config/presets.ts";
+import { readEnv } from "../model/config/env.ts";
 
 /** Options of {@linkcode pullModel}. */
 export interface PullModelOptions {
@@ -167,12 +168,6 @@ function throttle(
     [last, step] = [now, next];
     return bytes / Math.max(now - start, 100) * 1000;
   };
-}
-
-/** Reads an environment variable if Deno allows it without asking. */
-function readEnv(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
 /** Sizes follow from the hyper-parameters, so that the list needs no network. */

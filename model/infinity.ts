@@ -1,6 +1,7 @@
 import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
 import { WEIGHT_FORMATS, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { ImageBits } from "./bits/image_bits.ts";
+import type { ModelProgress } from "./checkpoint/download_model.ts";
 import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/check_tensors.ts";
@@ -33,6 +34,16 @@ function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions 
   return typeof first === "string" || Array.isArray(first)
     ? { ...rest, prompt: first }
     : first as GenerateOptions;
+}
+
+/** Reports the download of a model in the box, once per percent. */
+function downloading({ onProgress }: LoadOptions): (progress: ModelProgress) => void {
+  let last = -1;
+  return ({ model, done, total }) => {
+    const percent = Math.floor(100 * done / total);
+    if (percent !== last) onProgress?.(`${model}, ${percent} % downloaded`);
+    last = percent;
+  };
 }
 
 /** Number of channels from which 512-bit registers are faster on a CPU. */
@@ -92,7 +103,7 @@ export class InfinityModel {
     options: LoadOptions = {},
   ): Promise<InfinityModel> {
     checkLoadOptions(options);
-    const files = openFolder(await findModel(nameOrPath));
+    const files = openFolder(await findModel(nameOrPath, { onProgress: downloading(options) }));
     const config = parseConfig(await files.json("config.json"), files.path("config.json"));
     const tokenizer = async () =>
       Tokenizer.load(await files.json(config.files.tokenizer), {
