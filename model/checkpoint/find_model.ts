@@ -87,6 +87,12 @@ export async function findModel(
 async function boxModel(name: string, options: FindModelOptions): Promise<string | URL> {
   const beside = new URL(`${name}/`, BOX);
   if (beside.protocol === "file:" && await exists(new URL("config.json", beside))) return beside;
+  // deps/deno_on_node.ts reads files only
+  if (typeof Deno.mkdir !== "function") {
+    const message = `Cannot find model ${quote(name)} beside the code, and cannot download it ` +
+      "outside of Deno; give the path of a model folder";
+    throw new FileError("model-not-found", message);
+  }
   const given = readEnv("BITWISE_MODELS_URL");
   const bases = given
     ? [given.replace(/\/*$/, "/")]

@@ -238,6 +238,8 @@ Deno.test("findModel() downloads the default model where the code came without i
         console.log(await findModel(model, { onProgress: () => calls++ }).catch((e) => e.code));
       }
       console.log(calls > 0);
+      Object.defineProperty(globalThis, "Deno", { value: { ...Deno, mkdir: undefined } }); // as on Node
+      console.log(await findModel().catch((e) => e.message));
     `;
     await Deno.writeTextFile(join(folder, "find.ts"), code);
     // Deno's own cache would move with XDG_CACHE_HOME
@@ -258,11 +260,14 @@ Deno.test("findModel() downloads the default model where the code came without i
       assertEquals(text.decode(stderr), "");
       return text.decode(stdout).trim().split("\n");
     };
+    const onNode =
+      'Cannot find model "emoji-nano" beside the code, and cannot download it outside ' +
+      "of Deno; give the path of a model folder";
     await using server = new ModelServer();
     await using empty = new ModelServer(() => new Response(null, { status: 404 }));
-    assertEquals(await find(empty.base), ["not-found", "not-found", "not-found", "false"]);
+    assertEquals(await find(empty.base), ["not-found", "not-found", "not-found", "false", onNode]);
     const found = await find(server.base.slice(0, -1));
     assert(found[0]!.startsWith(join(folder, "cache", "bitwise", "models", NAME)), found[0]);
-    assertEquals(found, [found[0], found[0], found[0], "true"]);
+    assertEquals(found, [found[0], found[0], found[0], "true", onNode]);
     assertEquals(server.asked, paths());
   }));
