@@ -43,7 +43,7 @@ Deno.test("main() suggests the command that was meant", async () => {
   assertEquals(await says(["--nope"], fakeIo()), [2, "error: Unknown flag --nope: see --help\n"]);
 });
 
-Deno.test("main() tells an unexpected error in one line, its stack only on request", async () => {
+Deno.test("main() reports an unexpected error in one line, with its stack on request", async () => {
   const broken = (): Io => ({
     ...fakeIo(),
     out() {
@@ -115,7 +115,7 @@ Deno.test("cli refuses an empty prompt", async () => {
   await refuses(["generate"], 2, message);
 });
 
-Deno.test("cli refuses flags that contradict each other, and counts beyond all memory", async () => {
+Deno.test("cli refuses flags that contradict each other, and counts that are too large", async () => {
   const together = "together: give one of them";
   const cases: [string[], string][] = [
     [["-n", "dog", "--negative-features", "f"], `-prompt and --negative-features ${together}`],
@@ -129,7 +129,7 @@ Deno.test("cli refuses flags that contradict each other, and counts beyond all m
   for (const [args, message] of cases) await refuses(["generate", "cat", ...args], 2, message);
 });
 
-Deno.test("cli refuses lists of cfg and tau that do not fit the schedule, and modes that are none", async () => {
+Deno.test("cli refuses lists of cfg and tau of the wrong length, and unknown modes", async () => {
   const wrong = "the schedule has 4 scales, give one value or 4";
   await refuses(
     ["generate", "cat", "--cfg-scale", "3,2"],
@@ -178,7 +178,7 @@ Deno.test("cli refuses an output that cannot be written, before it generates", a
   });
 });
 
-/** Hands over a copy of the model in the box, to be broken. */
+/** Runs a test with a copy of the model in the box, to corrupt. */
 function withModel(test: (model: string) => Promise<void>): Promise<void> {
   return inFolder(async (folder) => {
     await Deno.mkdir(join(folder, "text_encoder"));
@@ -210,7 +210,7 @@ Deno.test("cli refuses a missing, truncated or corrupt weight file", () =>
     await refuses(generateCat(model), 1, `Cannot read "${file}": no such file; check the path`);
   }));
 
-Deno.test("cli refuses weights of other shapes than the configuration's", () =>
+Deno.test("cli refuses weights whose shapes differ from the configuration", () =>
   withModel(async (model) => {
     const file = join(model, "config.json");
     const config = JSON.parse(await Deno.readTextFile(file));
@@ -226,7 +226,7 @@ Deno.test("cli refuses weights of other shapes than the configuration's", () =>
     await refuses(generateCat(model), 1, `Cannot read "${file}": `);
   }));
 
-Deno.test("cli refuses a broken tokenizer by its path, and doctor finds it", () =>
+Deno.test("cli names the path of a corrupt tokenizer, and doctor finds it", () =>
   withModel(async (model) => {
     const file = join(model, "tokenizer.json");
     await Deno.writeTextFile(file, "garbage\n");
@@ -238,7 +238,7 @@ Deno.test("cli refuses a broken tokenizer by its path, and doctor finds it", () 
     assertStringIncludes(out, `missing  Cannot read "${file}": it has no "model"`);
   }));
 
-Deno.test("cli refuses a VAE whose codes are not the transformer's", () =>
+Deno.test("cli refuses a VAE whose codes do not match the transformer", () =>
   withModel(async (model) => {
     const path = join(model, "vae.safetensors");
     const file = await openTensorFile(path);

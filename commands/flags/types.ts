@@ -108,7 +108,7 @@ export const on: FlagType<boolean> = { need: "true or false", read: (given) => g
 export function oneOf<const T extends string>(...words: T[]): FlagType<T> {
   return {
     value: words.join("|"),
-    need: words.join(" or "),
+    need: words.join(", ").replace(/, ([^,]*)$/, " or $1"),
     read: (given) => words.find((word) => word === given),
   };
 }

@@ -8,6 +8,7 @@ const WARM = 1;
 /** Reports progress on stderr: one line with a bar on a terminal, else one line per step; nothing with `-q`. */
 export class ProgressLine {
   #shown = false;
+  #last = 0;
   #began: { readonly at: number; readonly part: number } | undefined;
 
   /** Writes to `io`; `now` is the clock in milliseconds. */
@@ -36,7 +37,9 @@ export class ProgressLine {
   }
 
   #bar(part: number): string {
-    this.#began ??= { at: this.now(), part };
+    // another file, or another step, begins anew
+    if (this.#began === undefined || part < this.#last) this.#began = { at: this.now(), part };
+    this.#last = part;
     const filled = Math.floor(part * BAR);
     const bar = "=".repeat(filled) + (filled < BAR ? ">" : "");
     const percent = `${Math.floor(100 * part)}`.padStart(3);

@@ -63,7 +63,7 @@ async function writeReference(path: string): Promise<void> {
   await Deno.writeFile(path, encodePng(rgba, 32, 32));
 }
 
-Deno.test("encode, inspect, decode and reconstruct: an image's way to bits and back", () =>
+Deno.test("encode, inspect, decode and reconstruct turn an image into bits and back", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     await writeReference(at("in.png"));
@@ -145,7 +145,7 @@ Deno.test("encode takes numbers with any schedule, JPEG and WebP", () =>
     }
   }));
 
-Deno.test("generate edits an image, shows its scales, and variations keep some", () =>
+Deno.test("generate edits an image and writes its scales; variations keep some", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     await run("generate", "red apple", "-s", "7", "-o", at("a.png"));
@@ -176,7 +176,7 @@ Deno.test("generate edits an image, shows its scales, and variations keep some",
         init,
       );
     }
-    // white on the right: what is drawn; the left stays
+    // white on the right is generated, the left stays
     const rgba = Uint8Array.from(
       { length: 4096 },
       (_, i) => i % 4 === 3 || i / 4 % 32 >= 16 ? 255 : 0,
@@ -234,7 +234,7 @@ Deno.test("interpolate goes from one image to the other", () =>
     assertEquals((await image(at("sheet.png"))).width, 5 * (128 + 8) + 8);
   }));
 
-Deno.test("generate --preview: Ctrl-C leaves no file but whole previews", () =>
+Deno.test("generate --preview: Ctrl-C leaves complete previews only", () =>
   inFolder(async (cwd) => {
     const args = ["red apple", "-b", "40", "--preview", "p", "-o", "x.png"];
     const process = start(["generate", ...args], { cwd });

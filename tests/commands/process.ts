@@ -8,7 +8,7 @@ import { DAWN } from "../backend.ts";
 export const CLI: string = fromFileUrl(new URL("../../cli.ts", import.meta.url));
 /** The model in the box. */
 export const MODEL = fromFileUrl(new URL("../../assets/models/emoji-nano", import.meta.url));
-/** What makes the Vulkan loader find nothing. */
+/** Variables with which the Vulkan loader finds no driver. */
 export const NO_GPU = {
   VK_ICD_FILENAMES: "/nonexistent",
   VK_DRIVER_FILES: "/nonexistent",
@@ -41,7 +41,7 @@ export function start(
   }).spawn();
 }
 
-/** What a process left behind. */
+/** The result of a process. */
 export interface Ended {
   readonly code: number;
   readonly out: string;
@@ -60,7 +60,7 @@ export async function ended(process: Deno.ChildProcess): Promise<Ended> {
 /** What Dawn writes to stderr by itself. */
 const DAWN_SAYS = /^Warning: .*\n( {4}at .*\n)?\n?/gm;
 
-/** Sorts out stderr. */
+/** Separates messages from progress. */
 export function summary(code: number, out: string, stderr: string): Ended {
   const err = DAWN ? stderr.replace(DAWN_SAYS, "") : stderr;
   const progress = /^(?:Images .* of .*: )?(Loading |Scale \d|Decoded |\d+\.\d+ s on )/;
@@ -68,7 +68,7 @@ export function summary(code: number, out: string, stderr: string): Ended {
   return { code, out, err, said };
 }
 
-/** Runs a test in a folder that is gone afterwards. */
+/** Runs a test in a folder that is removed afterwards. */
 export async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "bitwise-test-" });
   try {
@@ -83,7 +83,7 @@ export function filesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-/** Runs the command line, and holds that it fails with one line and writes nothing. */
+/** Runs the command line, and asserts that it fails with one line and writes nothing. */
 export async function refuses(
   args: readonly string[],
   code: number,
@@ -102,7 +102,7 @@ export async function refuses(
   });
 }
 
-/** A terminal that remembers. */
+/** Makes a terminal that remembers what was written. */
 export function fakeIo(
   stdin = new Uint8Array(),
 ): Io & { text(): string; errors(): string; bytes(): Uint8Array<ArrayBuffer> } {

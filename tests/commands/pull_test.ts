@@ -89,7 +89,7 @@ Deno.test("pull downloads a model and converts it, once", () =>
     assertEquals(hub.asked.length, files);
   }));
 
-Deno.test("pull goes on after a lost connection", () =>
+Deno.test("pull resumes after a lost connection", () =>
   inFolder(async (folder) => {
     await using hub = new MockHub(tinyRepositories());
     const fault = { after: 1000, times: 1 };
@@ -141,7 +141,7 @@ Deno.test("pull refuses before it downloads", () =>
     await fails("exists", "there are other files in it; name a new folder");
   }));
 
-Deno.test("pull tells failures in one line", () =>
+Deno.test("pull reports failures in one line", () =>
   inFolder(async (cwd) => {
     const junk = new Uint8Array(1000);
     const files = { "infinity_125M_256x256.pth": junk, "infinity_vae_d16.pth": junk };

@@ -12,7 +12,7 @@ const SPEC = {
     "width": { alias: "W", type: integer, help: "Width" },
     "tau": { type: numbers, help: "Temperature" },
     "output": { alias: "o", type: path, help: "File" },
-    "type": { type: oneOf("f32", "f16"), help: "Storage" },
+    "type": { type: oneOf("f32", "f16", "q8_0"), help: "Storage" },
     "greedy": { alias: "g", type: on, help: "Greedy" },
   },
 } as const;
@@ -59,7 +59,7 @@ Deno.test("parseFlags() refuses with one line", () => {
   refuses(["-s", "-2"], `Cannot read --seed "-2": it must be ${seed.need}`);
   refuses(["-s", `${2n ** 64n}`], `Cannot read --seed "${2n ** 64n}": it must be ${seed.need}`);
   refuses(["--tau", "1,,2"], `Cannot read --tau "1,,2": it must be ${numbers.need}`);
-  refuses(["--type", "f8"], 'Cannot read --type "f8": it must be f32 or f16');
+  refuses(["--type", "f8"], 'Cannot read --type "f8": it must be f32, f16 or q8_0');
   refuses(["-o", ""], 'Cannot read --output "": it must be a file name');
 });
 

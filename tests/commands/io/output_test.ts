@@ -253,6 +253,9 @@ Deno.test("ProgressLine shows a bar and the time left, within the terminal's wid
   now = 10_000;
   assertEquals(shown("Scale 2/4", 0.25), "[======>                 ]  25 %, 30 s left | Scale 2/4");
   assertEquals(shown("x".repeat(99), 0.25).length, 59);
+  assertEquals(shown("Another file", 0), "[>                       ]   0 % | Another file");
+  now = 12_000;
+  assertEquals(shown("Another", 0.5), "[============>           ]  50 %, 2 s left | Another");
   assertEquals(shown("Done", 1), `[${"=".repeat(24)}] 100 % | Done`);
 });
 
