@@ -5,10 +5,10 @@ import { analyze } from "../../commands/analyze.ts";
 import { decodePng, encodePng } from "../../model/image/png.ts";
 import { fakeIo, inFolder, MODEL, NO_GPU, refuses } from "./process.ts";
 
-/** Where two images of 96x96 lie in samples.png: an apple and a butterfly. */
+/** The corners of two images of 96x96 in samples.png: an apple and a butterfly. */
 const TILES = { "apple.png": [0, 0], "butterfly.png": [416, 118] } as const;
 
-/** Runs a test with the tiles as files. */
+/** Writes the tiles to files, and runs a test with them. */
 function withTiles(test: (file: (name: string) => string) => Promise<void>): Promise<void> {
   return inFolder(async (folder) => {
     const sheet = decodePng(await Deno.readFile(join(MODEL, "samples.png")));
@@ -24,7 +24,7 @@ function withTiles(test: (file: (name: string) => string) => Promise<void>): Pro
   });
 }
 
-Deno.test("analyze() prints a row per scale, and how to read it", () =>
+Deno.test("analyze() prints a row per scale, and a legend", () =>
   withTiles(async (file) => {
     const io = fakeIo();
     const files = Object.keys(TILES).map(file);
@@ -91,7 +91,7 @@ Deno.test("analyze() refuses with one line", async () => {
   await refuses(["analyze", "x.png", "--trials", "0"], 2, message, NO_GPU);
 });
 
-Deno.test("analyze() refuses bits of other scales, and can be interrupted", () =>
+Deno.test("analyze() refuses bits whose scales differ, and can be interrupted", () =>
   withTiles(async (file) => {
     const [whole, coarse] = [file("whole.safetensors"), file("coarse.safetensors")];
     const encode = ["encode", file("apple.png"), "-o"];

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { fakeIo, filesIn, inFolder } from "./process.ts";
 
-Deno.test("convert DIR says which model it takes DIR for, and what it lacks", () =>
+Deno.test("convert DIR reports which model it recognises, and what is missing", () =>
   inFolder(async (folder) => {
     const weights = join(folder, "weights");
     const output = join(folder, "model");

@@ -37,7 +37,7 @@ const training = py.dict({
 });
 const storages = [s, steps, wide, brain];
 
-/** Converts in a folder, and reads what came of it. */
+/** Converts in a folder, and reads the result. */
 async function converted(bytes: Uint8Array, ...flags: string[]) {
   const folder = await Deno.makeTempDir();
   try {
@@ -83,7 +83,7 @@ Deno.test("convert() finds the model, and keeps types", async () => {
   }
 });
 
-Deno.test("convert() --type f16 stores matrices so, and vectors as f32", async () => {
+Deno.test("convert() --type f16 stores matrices in f16, and vectors in f32", async () => {
   const { tensors } = await converted(pth(training, storages), "--type", "f16");
   const half = (list: number[]) => [...new Float16Array(list)];
   assertEquals(tensors, {
@@ -134,7 +134,7 @@ Deno.test("convertFile() refuses numbers that overflow, counts them, and keeps w
     assertEquals(filesIn(folder), ["x.pth", "y.safetensors"]);
   }));
 
-Deno.test("convertFile() stops when told, and leaves nothing", () =>
+Deno.test("convertFile() stops at an abort, and leaves nothing", () =>
   inFolder(async (folder) => {
     const from = join(folder, "x.pth");
     await Deno.writeFile(from, pth(training, storages));
@@ -156,7 +156,7 @@ async function writeSparse(path: string, { pieces, size }: Pieces): Promise<void
   }
 }
 
-Deno.test("convertFile() reads of a file of 17 GB only what it needs", () =>
+Deno.test("convertFile() reads only what it needs of a file of 17 GB", () =>
   inFolder(async (folder) => {
     const hole = (key: string) => ({ key, type: "Float", elements: 2 ** 31 });
     const big = [hole("0"), hole("1")];
@@ -204,7 +204,7 @@ Deno.test("cli convert refuses in one line, and writes nothing", async () => {
   await refuses(["convert", there, "-o", "no/y.safetensors"], 1, 'folder "no" does not exist');
 });
 
-Deno.test("cli convert refuses a pickle that calls, without calling", () =>
+Deno.test("cli convert refuses a pickle that calls a function, without calling it", () =>
   inFolder(async (cwd) => {
     const touch = py.call("os", "system", py.text("touch pwned"));
     await Deno.writeFile(join(cwd, "x.pth"), pth(touch));

@@ -6,7 +6,7 @@ import { parseParameters } from "../../model/generate/parameters.ts";
 import { decodePng, readPngText } from "../../model/image/png.ts";
 import { ended, filesIn, inFolder, start } from "./process.ts";
 
-/** Runs the command line where nothing should go wrong. */
+/** Runs `generate`, asserts that it succeeds without a message, and returns stdout. */
 async function run(cwd: string, ...args: string[]): Promise<string> {
   const { code, out, err, said } = await ended(start(["generate", ...args], { cwd }));
   assertEquals([code, said], [0, []], err);

@@ -17,7 +17,7 @@ import {
   WEBP,
 } from "../model/image/image_files.ts";
 
-/** A PNG whose header claims another size. */
+/** Makes a PNG whose header claims another size. */
 function claiming(width: number, height: number): Uint8Array<ArrayBuffer> {
   const file = SMALL.slice();
   const view = new DataView(file.buffer);
@@ -39,7 +39,7 @@ const FILES: Record<string, Uint8Array> = {
   text: new TextEncoder().encode("no image"),
 };
 
-/** Runs a command where nothing should go wrong: what it prints. */
+/** Runs a command, asserts that it succeeds without a message, and returns stdout. */
 async function run(...args: string[]): Promise<string> {
   const io = fakeIo();
   assertEquals(await main(args, io), 0, io.errors());
@@ -51,7 +51,7 @@ async function image(path: string): Promise<Image> {
   return decodePng(await Deno.readFile(path));
 }
 
-/** The image that the reference encoded, as a PNG. */
+/** Writes the image that the reference encoded as a PNG. */
 async function writeReference(path: string): Promise<void> {
   const file = await openTensorFile(join(MODEL, "expected.safetensors"));
   const bytes = await file.read("vae.image_u8");

@@ -22,7 +22,7 @@ Deno.test("inspect() prints one JSON object", async () => {
   assertEquals([parameters, tensors.length, dtypes.F16.tensors], [5_117_008, 106, 38]);
 });
 
-Deno.test("inspect() says what a model folder lacks", () =>
+Deno.test("inspect() reports what is missing in a model folder", () =>
   inFolder(async (folder) => {
     for (const name of ["config.json", "transformer.safetensors"]) {
       await Deno.copyFile(join(MODEL, name), join(folder, name));

@@ -34,7 +34,7 @@ Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", (
     );
   }));
 
-Deno.test("plan: stages what does not fit, and says in one line what would", () =>
+Deno.test("plan: stages a model that does not fit, or says in one line what would fit", () =>
   inFolder(async (cwd) => {
     const plan = (limit: string) => {
       const args = ["plan", "-m", "8b", "-W", "1024", "-H", "1024", "--type", "q8_0"];
@@ -60,7 +60,7 @@ Deno.test("plan: stages what does not fit, and says in one line what would", () 
     }
   }));
 
-Deno.test("generate: --max-vram generates the same image in stages, or leaves no file", () =>
+Deno.test("generate: --max-vram makes the same image in stages, or leaves no file", () =>
   inFolder(async (cwd) => {
     const run = (...args: string[]) =>
       ended(start(["generate", "red apple", "-s", "3", ...args], { cwd }));
@@ -75,7 +75,7 @@ Deno.test("generate: --max-vram generates the same image in stages, or leaves no
     assertEquals(filesIn(cwd), ["staged.png", "whole.png"]);
   }));
 
-Deno.test("generate: --synthetic refuses what it does not know", () =>
+Deno.test("generate: --synthetic refuses an unknown preset", () =>
   inFolder(async (cwd) => {
     for (
       const [args, said] of [

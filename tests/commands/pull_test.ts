@@ -218,7 +218,7 @@ Deno.test("pull says which permission it needs, and asks for none", () =>
     { HF_ENDPOINT: "" },
   ));
 
-Deno.test("pull refuses what it does not know", async () => {
+Deno.test("pull refuses unknown models", async () => {
   await refuses(["pull"], 2, "Cannot pull: give one model, such as 2b; --list shows them");
   await refuses(["pull", "3b"], 2, 'Cannot use preset "3b": it must be one of 125m');
   await refuses(["pull", "1b"], 2, "Cannot pull infinity-1b: it was never published");
