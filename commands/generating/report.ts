@@ -69,18 +69,17 @@ export function reportSettings(
 
 /** After Ctrl-C or an error: reports what is kept, and how to continue. */
 export function reportRest(
-  { count, seed, prompts, given }: Request,
+  { count, seed, prompts, targets }: Request,
   { images }: Run,
   io: Io,
 ): void {
   const { length: done } = images;
-  if (done === 0) return;
-  const begin = (given["output-begin-idx"] ?? 1) + done;
-  const goOn = prompts.length === 1
-    ? `; go on with -s ${BigInt.asUintN(64, seed + BigInt(done))} -b ${count - done} ` +
-      `--output-begin-idx ${begin}`
+  if (done === 0 || done === count) return;
+  const next = BigInt.asUintN(64, seed + BigInt(done));
+  const advice = prompts.length === 1
+    ? `; continue with -s ${next} -b ${count - done} --output-begin-idx ${targets[done]!.number}`
     : "";
-  note(io, `${done} of ${count} images are written${goOn}`);
+  note(io, `${done} of ${count} images were written${advice}`);
 }
 
 /** Prints what was generated: a JSON object, or a line of times. */

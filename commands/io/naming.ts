@@ -9,6 +9,11 @@ import { extname } from "../../deps/@std/path.ts";
 /** Names such as `cat-%03d.png`. */
 const PATTERN = /%0?(\d*)d/;
 
+/** Returns the number of the first file: `begin`, or else 0 in a pattern, 1 elsewhere. */
+export function firstNumber(name: string, begin?: number): number {
+  return begin ?? (PATTERN.test(name) ? 0 : 1);
+}
+
 /**
  * Names of files by their index: `cat.png`, then `cat-2.png`, … for one; `cat-1.png`, … for several, padded so that
  * they sort; or what a pattern such as `cat-%03d.png` makes.
@@ -17,7 +22,7 @@ export function namer(name: string, count: number, begin?: number): (index: numb
   const pattern = PATTERN.exec(name);
   if (pattern) {
     const [text, width] = pattern;
-    const numbered = (i: number) => `${i + (begin ?? 0)}`.padStart(Number(width), "0");
+    const numbered = (i: number) => `${i + firstNumber(name, begin)}`.padStart(Number(width), "0");
     return (i) => name.replace(text, () => numbered(i));
   }
   const extension = extname(name);
@@ -25,7 +30,7 @@ export function namer(name: string, count: number, begin?: number): (index: numb
   if (count === 1 && begin === undefined) {
     return (i) => i === 0 ? name : `${stem}-${i + 1}${extension}`;
   }
-  const first = begin ?? 1;
+  const first = firstNumber(name, begin);
   const width = `${first + count - 1}`.length;
   return (i) => `${stem}-${`${first + i}`.padStart(width, "0")}${extension}`;
 }

@@ -6,7 +6,7 @@
 
 import { extname, resolve } from "../../deps/@std/path.ts";
 import { type Io, note, orAbort } from "./io.ts";
-import { firstFree, movedText, namer, namesFrom, take } from "./naming.ts";
+import { firstFree, firstNumber, movedText, namer, namesFrom, take } from "./naming.ts";
 import { standardStream } from "./standard_stream.ts";
 import { UsageError } from "../flags/flags.ts";
 import { FileError, quote } from "../../engine/mod.ts";
@@ -16,6 +16,8 @@ import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 export interface Target {
   /** Its path; `-` is stdout. */
   readonly path: string;
+  /** Its number, for `--output-begin-idx`. */
+  readonly number: number;
   /** Other paths to take if it exists by the time it is written, in their order. */
   readonly others: Iterable<string>;
 }
@@ -74,7 +76,7 @@ export class Output {
         );
       }
       if (await isStdout(name)) this.#takeStdout();
-      return Array<Target>(count).fill({ path: name, others: [] });
+      return Array<Target>(count).fill({ path: name, number: 1, others: [] });
     }
     checkExtension(name, kind);
     const nameOf = namer(name, count, naming.begin);
@@ -82,6 +84,7 @@ export class Output {
     const first = this.#overwrite ? 0 : await firstFree(nameOf, count);
     const targets = Array.from({ length: count }, (_, i): Target => ({
       path: nameOf(first + i),
+      number: firstNumber(name, naming.begin) + first + i,
       others: namesFrom(nameOf, first + count),
     }));
     for (const { path } of targets) {

@@ -40,7 +40,7 @@ Deno.test("generate: Ctrl-C keeps finished images, and says how to continue", {
     const { code, said } = await ended(process);
     assertEquals([code, said.length, said[1]], [130, 2, "Interrupted"], said.join("\n"));
     const [, written = "", seed = "", left = "", begin = ""] =
-      /^(\d+) of 400 images are written; go on with -s (\d+) -b (\d+) --output-begin-idx (\d+)$/
+      /^(\d+) of 400 images were written; continue with -s (\d+) -b (\d+) --output-begin-idx (\d+)$/
         .exec(said[0]!) ?? [];
     const n = Number(written);
     assertEquals([seed, left, begin].map(Number), [7 + n, 400 - n, 1 + n], said[0]);

@@ -39,6 +39,17 @@ Deno.test("Output takes the next free numbers, and says so", () =>
     ]);
   }));
 
+Deno.test("Output numbers files for --output-begin-idx", () =>
+  inFolder(async (folder) => {
+    const numbers = async (name: string, begin?: number) =>
+      (await new Output(fakeIo(), {}).choose(join(folder, name), { count: 2, begin }))
+        .map(({ path, number }) => `${basename(path)} ${number}`);
+    assertEquals(await numbers("x.png"), ["x-1.png 1", "x-2.png 2"]);
+    assertEquals(await numbers("%d.png"), ["0.png 0", "1.png 1"]);
+    await Deno.writeTextFile(join(folder, "x-8.png"), "");
+    assertEquals(await numbers("x.png", 7), ["x-9.png 9", "x-10.png 10"]);
+  }));
+
 Deno.test("Output steps aside for a file that another program makes meanwhile", () =>
   inFolder(async (folder) => {
     const io = fakeIo();
