@@ -122,7 +122,9 @@ function describe(value: unknown): string {
     return value.length <= 8 ? `[${value.map(describe).join(", ")}]` : "a long list";
   }
   if (typeof value === "function") return "a function";
-  return isObject(value) ? `a ${(value as object).constructor?.name ?? "object"}` : String(value);
+  if (!isObject(value)) return String(value);
+  const name = (value as object).constructor?.name ?? "Object";
+  return `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
 }
 
 function check(options: unknown, table: Table<Record<string, unknown>>): void {

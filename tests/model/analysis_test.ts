@@ -4,7 +4,7 @@ import { bitEntropy, flipSensitivity, type SensitivityOptions } from "../../mode
 import type { ImageBits } from "../../model/bits/image_bits.ts";
 import type { Image } from "../../model/image/png.ts";
 
-/** Levels that a bit adds: of scale 0 to a channel of all four pixels, of scale 1 to a channel of one. */
+/** Levels that a bit adds: at scale 0 to a channel of all four pixels, at scale 1 to a channel of one pixel. */
 const LEVELS = [40, 16] as const;
 
 /** Bits of 2x2 pixels: 3 at scale 0, 12 at scale 1. */
@@ -22,7 +22,7 @@ function image(coarse: readonly number[], fine: readonly number[]): ImageBits {
 const ONE = image([1, 0, 1], [1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
 const TWO = image([0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-/** A decoder that adds up {@link LEVELS}, and remembers what it got. */
+/** A decoder that adds up {@link LEVELS} and records its batches. */
 function adder() {
   const calls: (readonly ImageBits[])[] = [];
   const decode = (list: readonly ImageBits[]): Promise<Image[]> => {
@@ -41,7 +41,7 @@ function adder() {
 
 const decibels = (error: number) => 10 * Math.log10(255 ** 2 / error);
 
-Deno.test("bitEntropy() is what a hand computes", () => {
+Deno.test("bitEntropy() matches values computed by hand", () => {
   const zeros = image([0, 0, 0], new Array(12).fill(0));
   const ones = image([1, 1, 1], new Array(12).fill(1));
   const all = (images: ImageBits[]) => bitEntropy(images).map((s) => [s.ones, s.entropy]);
@@ -58,7 +58,7 @@ Deno.test("bitEntropy() is what a hand computes", () => {
   assertAlmostEquals(fine!.ones, 5 / 12, 1e-12);
   assertAlmostEquals(fine!.entropy, (1 + quarter + 1) / 3, 1e-12);
 
-  // A channel that is 1 here and 0 there is a coin, though each image's bits are all alike.
+  // A channel that is 1 in one image and 0 in the other has an entropy of 1.
   const striped = image([1, 0, 0], [1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0]);
   assertEquals(all([striped]), [[1 / 3, 0], [1 / 3, 0]]);
   const mixed = bitEntropy([striped, zeros]);
@@ -69,7 +69,7 @@ Deno.test("bitEntropy() is what a hand computes", () => {
   }
 });
 
-Deno.test("flipSensitivity() is what a hand computes of a linear decoder", async () => {
+Deno.test("flipSensitivity() matches values computed by hand for a linear decoder", async () => {
   const { decode, calls } = adder();
   const told: number[][] = [];
   const onProgress = (...numbers: number[]) => told.push(numbers);
@@ -91,12 +91,12 @@ Deno.test("flipSensitivity() is what a hand computes of a linear decoder", async
       assertAlmostEquals(levelsPerFlip, Math.sqrt(each), 1e-9);
     }
   }
-  // 2 whole, 2 of scale 0 alone, 2 images · 2 scales · 3 trials · 3 shares in batches of 16.
+  // 2 complete, 2 of scale 0 alone, 2 images · 2 scales · 3 trials · 3 shares in batches of 16.
   assertEquals(calls.map((list) => list.length), [2, 2, 16, 16, 4]);
   assertEquals(told, [[2, 40], [4, 40], [20, 40], [36, 40], [40, 40]]);
 });
 
-Deno.test("flipSensitivity() flips bits of one scale, by the image's seed alone", async () => {
+Deno.test("flipSensitivity() flips bits of one scale, chosen by the seed of the image alone", async () => {
   const run = async (images: ImageBits[], seed: bigint, trials = 2) => {
     const { decode, seen } = adder();
     const options = { shares: [0.01, 0.5], trials, seed };
@@ -120,12 +120,12 @@ Deno.test("flipSensitivity() flips bits of one scale, by the image's seed alone"
       assert(few![at] === bit || many![at] === few![at], "more flips must include fewer");
     }
   }
-  // Two images: whole, scale 0, then scale by scale; the second as if it were alone.
+  // Two images: complete, scale 0 alone, then scale by scale; the second as if it were alone.
   const both = await run([TWO, ONE], 5n);
   assertEquals([...both.seen.slice(8, 12), ...both.seen.slice(16, 20)], other.seen.slice(2));
 });
 
-Deno.test("flipSensitivity() gives large images to the decoder one by one", async () => {
+Deno.test("flipSensitivity() decodes large images one at a time", async () => {
   const sizes: number[] = [];
   const bits = { ...ONE, width: 1024, height: 512 };
   const pixel = { width: 1, height: 1, rgba: new Uint8Array(4) };
@@ -142,7 +142,7 @@ Deno.test("flipSensitivity() gives large images to the decoder one by one", asyn
   assertEquals(sizes, [1, 1, 1, 1]);
 });
 
-Deno.test("flipSensitivity() ends between batches when it is aborted", async () => {
+Deno.test("flipSensitivity() stops between batches at an abort", async () => {
   const controller = new AbortController();
   const { decode, calls } = adder();
   const reason = new Error("enough");
@@ -155,7 +155,7 @@ Deno.test("flipSensitivity() ends between batches when it is aborted", async () 
   assertEquals(calls.length, 3);
 });
 
-Deno.test("bitEntropy() and flipSensitivity() refuse with one line", async () => {
+Deno.test("bitEntropy() and flipSensitivity() refuse bad input in one line", async () => {
   const { decode, calls } = adder();
   const square: ImageBits = { ...ONE, schedule: [[1, 1], [1, 2]] };
   const rejects = async (images: ImageBits[], options: SensitivityOptions, line: string) => {

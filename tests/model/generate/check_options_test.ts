@@ -54,7 +54,7 @@ const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, messag
   [
     "generate({ signal: controller })",
     (m) => m.generate("cat", { signal: new AbortController() }),
-    "Cannot use a AbortController as signal: it must be an AbortSignal",
+    "Cannot use an AbortController as signal: it must be an AbortSignal",
   ],
   [
     "generate({ forceBits: 3s })",

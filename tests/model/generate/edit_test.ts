@@ -15,7 +15,7 @@ const patched = await InfinityModel.synthetic(PATCHIFY, { device });
 const sheet = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
 const bytes = await sheet.read("vae.image_u8") as Uint8Array;
 
-/** A real image, one of those that emoji-nano's VAE was trained on. */
+/** An image from the training set of emoji-nano's VAE. */
 const image: Image = {
   width: 32,
   height: 32,
@@ -25,7 +25,7 @@ const image: Image = {
   ),
 };
 
-/** White where `inside` says so. */
+/** A mask that is white where `inside` returns true. */
 function mask(
   width: number,
   height: number,
@@ -38,7 +38,7 @@ function mask(
   return { width, height, rgba };
 }
 
-/** The sum of codes [d, H, W] that the decoder was given. */
+/** The sum of codes [d, H, W] that the decoder received. */
 function codes(result: Result): Float32Array {
   const last = result.trace.filter(({ name }) => name.endsWith("codes_sum")).at(-1)!;
   return last.data as Float32Array;
@@ -133,7 +133,7 @@ Deno.test("edit() samples everything under a white mask, except in the scales th
   assertEquals(late!.rgba, same!.rgba);
   const { images: [none] } = await model.edit(image, { ...options, mask: white, strength: 0 });
   assertEquals(none!.rgba, (await model.decode(await model.encode(image))).rgba);
-  // a mask is resized and cut as its image is
+  // a mask is resized and cropped like its image
   const wide = { width: 64, height: 32, rgba: new Uint8Array(4 * 2048).fill(90) };
   const right = mask(64, 32, (_, col) => col >= 32);
   const { images: [half] } = await model.edit(wide, { ...options, mask: right, trace: true });
@@ -145,7 +145,7 @@ Deno.test("edit() samples everything under a white mask, except in the scales th
   assertNotEquals(last, source.scales[3]!);
 });
 
-Deno.test("edit() streams, and spends nothing on what has no say", async () => {
+Deno.test("edit() streams, and computes no more than the edit needs", async () => {
   const bits = await model.encode(image);
   const dispatches = async (edit: GenerateOptions) => {
     const before = device.counters.dispatches;
@@ -159,7 +159,7 @@ Deno.test("edit() streams, and spends nothing on what has no say", async () => {
   ];
   assert(2 * none < all, `${none} of ${all}: no scale is sampled`);
   assertEquals(half, all + 2, "the bits of two scales are forced");
-  // an image of which nothing stays is not encoded
+  // an image of which nothing is kept is not encoded
   assertEquals(await dispatches({ init: image, strength: 1 }), all);
   assert(await dispatches({ init: image, strength: 0.5 }) > half);
 });

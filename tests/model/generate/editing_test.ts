@@ -5,7 +5,7 @@ import { parseSchedule } from "../../../model/config/schedule.ts";
 import { freeTokens } from "../../../model/generate/editing.ts";
 import { type Image, image, resize, shuffle } from "../../kernels/images.ts";
 
-/** Grids in tokens, some larger than the positions that they are resized to. */
+/** Grids of tokens, some larger than the grid of positions. */
 interface Case {
   latent: Grid;
   schedule: Grid[];
@@ -23,12 +23,12 @@ const CASES: Case[] = [
   { latent: [1, 9], schedule: parseSchedule("1x1,2x3,4x20,1x9"), patchify: false },
 ];
 
-/** What the tokens of a scale add to the positions: [1, H, W, d] of codes [1, rows, columns, D]. */
+/** Adds the codes [1, rows, columns, D] of a scale to positions [1, H, W, d]. */
 function spread(codes: Image, [H, W]: Grid, patchify: boolean): Image {
   return resize("linear", patchify ? shuffle(codes) : codes, H, W);
 }
 
-/** The positions that each token of a scale reaches: those where codes of 1 in it alone show. */
+/** The positions that each token of a scale affects: those that change if its codes alone are 1. */
 function reached(latent: Grid, [rows, columns]: Grid, patchify: boolean): number[][] {
   return Array.from({ length: rows * columns }, (_, token) => {
     const one = image(
@@ -61,7 +61,7 @@ function masks([H, W]: Grid, seed: number): boolean[][] {
   return [...made, first, first.map((free) => !free)];
 }
 
-Deno.test("freeTokens() frees the tokens that reach no position outside the mask", () => {
+Deno.test("freeTokens() frees the tokens that affect no position outside the mask", () => {
   const counts = { free: 0, kept: 0, unseen: 0 };
   for (const [seed, { latent, schedule, patchify }] of CASES.entries()) {
     for (const grid of schedule) {
@@ -75,11 +75,11 @@ Deno.test("freeTokens() frees the tokens that reach no position outside the mask
       }
     }
   }
-  // scales larger than the latent have tokens that reach nothing
+  // scales larger than the latent have tokens that affect nothing
   for (const [what, count] of Object.entries(counts)) assert(count > 100, `${what}: ${count}`);
 });
 
-Deno.test("freeTokens() agrees on grids of any size", () => {
+Deno.test("freeTokens() is right for grids of any size", () => {
   const next = random(7);
   let mixed = 0;
   for (let round = 0; round < 300; round++) {
@@ -99,7 +99,7 @@ Deno.test("freeTokens() agrees on grids of any size", () => {
   assert(mixed > 100, `${mixed}`);
 });
 
-Deno.test("freeTokens() leaves the sum of the codes outside the mask as it was", () => {
+Deno.test("freeTokens() keeps the sum of the codes outside the mask", () => {
   const d = 2;
   let changed = 0, kept = 0;
   for (const [seed, { latent, schedule, patchify }] of CASES.entries()) {
@@ -132,7 +132,7 @@ Deno.test("freeTokens() leaves the sum of the codes outside the mask as it was",
   assert(changed > 1000 && kept > 1000, `${changed} ${kept}`);
 });
 
-Deno.test("freeTokens() frees all for a full mask, for an empty one what reaches nothing", () => {
+Deno.test("freeTokens() frees all tokens for a full mask, and for an empty one those without effect", () => {
   for (const { latent, schedule, patchify } of CASES) {
     const mask = (free: boolean) => new Array(latent[0] * latent[1]).fill(free);
     for (const grid of schedule) {
@@ -140,7 +140,7 @@ Deno.test("freeTokens() frees all for a full mask, for an empty one what reaches
       assertEquals(tokens, new Array(grid[0] * grid[1]).fill(true));
       const none = reached(latent, grid, patchify).map((positions) => positions.length === 0);
       assertEquals(freeTokens(mask(false), latent, grid, patchify), none);
-      // at most as fine as the positions, every token reaches one
+      // at most as fine as the positions, every token affects one
       const p = patchify ? 2 : 1;
       if (grid.every((cells, i) => cells * p <= latent[i]!)) assert(!none.includes(true));
     }

@@ -23,7 +23,7 @@ const apple: ImageParameters = {
   version: "0.1.0",
 };
 
-Deno.test("imageParameters() writes what the web UI writes", () => {
+Deno.test("imageParameters() writes the format of the web UI", () => {
   assertEquals(
     imageParameters({ ...apple, negativePrompt: "green" }),
     "red apple\nNegative prompt: green\n" +
@@ -32,7 +32,7 @@ Deno.test("imageParameters() writes what the web UI writes", () => {
   );
 });
 
-Deno.test("imageParameters() writes one number where all scales have the same", () => {
+Deno.test("imageParameters() writes one number if all scales have the same", () => {
   const text = imageParameters({ ...apple, cfgScale: [3, 3, 3, 3] });
   assertEquals(parseParameters(text), { ...apple, cfgScale: 3 });
 });
@@ -65,7 +65,7 @@ Deno.test("parseParameters() reads back all that imageParameters() wrote, throug
   }
 });
 
-Deno.test("parseParameters() understands texts of other programs", () => {
+Deno.test("parseParameters() reads the text of other programs", () => {
   assertEquals(
     parseParameters(
       "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5",

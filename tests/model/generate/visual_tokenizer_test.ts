@@ -89,7 +89,7 @@ Deno.test("decode() returns exactly the image that was generated with the bits, 
   synthetic.dispose();
 });
 
-Deno.test("encode() and decode() lose less with each scale, and are an image's own inverse nearly", async () => {
+Deno.test("decode() of more scales of encode() comes closer to the image", async () => {
   const bits = await model.encode(reference);
   const losses: number[] = [];
   for (let k = 1; k <= 4; k++) {
@@ -121,7 +121,7 @@ Deno.test({
   },
 });
 
-Deno.test("encode() and decode() fail where memory runs out, and work again afterwards", async () => {
+Deno.test("encode() and decode() fail when memory runs out, and work again afterwards", async () => {
   const live = device.memory.liveBytes;
   const grid = [9999, 9999] as const; // more than any adapter binds
   const rgb = new Float32Array(3 * 16000 * 16);
@@ -134,7 +134,7 @@ Deno.test("encode() and decode() fail where memory runs out, and work again afte
   assertEquals((await model.decode(bits)).width, 32);
 });
 
-Deno.test("encode() takes other sizes and schedules, and cuts the middle out", async () => {
+Deno.test("encode() takes other sizes and schedules, and crops around the centre", async () => {
   const wide = await model.encode(noise(64, 32, 1)); // the model has one shape
   assertEquals([wide.width, wide.height], [32, 32]);
   const odd = await model.encode(noise(50, 31, 2), { schedule: [[1, 1], [2, 5], [3, 6]] });
@@ -158,7 +158,7 @@ Deno.test("encode() and decode() read back once each, and leave no memory behind
   assertEquals(device.memory.liveBytes, live);
 });
 
-Deno.test("encode() and decode() load the VAE alone where they are told to, or free it in stages", async () => {
+Deno.test("encode() and decode() load the VAE alone if lazy, and free it if staged", async () => {
   const parts: string[] = [];
   const onProgress = (part: string) => parts.push(part);
   using lazy = await InfinityModel.load(DEFAULT_MODEL, { device, lazy: true, onProgress });
@@ -227,7 +227,7 @@ Deno.test("encode() and decode() refuse bad input in one line and stop at an abo
   }
 });
 
-Deno.test("encode() says where the VAE has no encoder", async () => {
+Deno.test("encode() fails with no-encoder if the VAE has none", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { config } = model;
