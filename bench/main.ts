@@ -20,7 +20,7 @@ import {
   type Profiler,
 } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
-import { savedTuning, saveTuning } from "../model/generate/tuning.ts";
+import { savedTuning, saveTuning } from "../model/parts/tuning.ts";
 import * as show from "./report.ts";
 
 const PARTS = [

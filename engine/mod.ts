@@ -14,20 +14,20 @@
  * @module
  */
 
-export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./adapter.ts";
-export * from "./byte_source.ts";
-export { dawn, DAWN_PACKAGE } from "./dawn.ts";
-export type { Debug, DebugOptions } from "./debug.ts";
-export { debugLevel } from "./debug.ts";
-export * from "./device.ts";
-export { dryGpu } from "./dry_gpu.ts";
-export * from "./dtype.ts";
-export * from "./errors.ts";
-export * from "./kernel.ts";
-export type { Memory, MemoryRole } from "./memory.ts";
-export type { Done, KernelTime, Profiler } from "./profiler.ts";
-export * from "./safetensors.ts";
-export * from "./safetensors_header.ts";
-export * from "./safetensors_writer.ts";
-export * from "./tensor.ts";
-export * from "./texture.ts";
+export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./gpu/adapter.ts";
+export * from "./files/byte_source.ts";
+export { dawn, DAWN_PACKAGE } from "./gpu/dawn.ts";
+export type { Debug, DebugOptions } from "./base/debug.ts";
+export { debugLevel } from "./base/debug.ts";
+export * from "./gpu/device.ts";
+export { dryGpu } from "./gpu/dry_gpu.ts";
+export * from "./files/dtype.ts";
+export * from "./base/errors.ts";
+export * from "./gpu/kernel.ts";
+export type { Memory, MemoryRole } from "./gpu/memory.ts";
+export type { Done, KernelTime, Profiler } from "./gpu/profiler.ts";
+export * from "./files/safetensors.ts";
+export * from "./files/safetensors_header.ts";
+export * from "./files/safetensors_writer.ts";
+export * from "./gpu/tensor.ts";
+export * from "./gpu/texture.ts";

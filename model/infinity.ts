@@ -14,12 +14,12 @@ import { generate, outcome, type SampledScale, type Steps } from "./generate/gen
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import { imageBitsOf, imagesOf, Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
-import { FolderSource, type Lease, Parts, type PartSource } from "./generate/parts.ts";
+import { FolderSource, type Lease, Parts, type PartSource } from "./parts/parts.ts";
 import type { Plan } from "./generate/plan.ts";
 import { planGeneration } from "./generate/plan_generation.ts";
-import { SyntheticSource, WordTokenizer } from "./generate/synthetic.ts";
+import { SyntheticSource, WordTokenizer } from "./parts/synthetic.ts";
 import { TextSide } from "./generate/text_side.ts";
-import { savedTuning } from "./generate/tuning.ts";
+import { savedTuning } from "./parts/tuning.ts";
 import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 import type { VaeDecoder } from "./vae/vae.ts";

@@ -1,6 +1,6 @@
 import { type Device, InputError } from "../../engine/mod.ts";
 import type { ModelConfig } from "../config/types.ts";
-import type { Lease, Parts } from "./parts.ts";
+import type { Lease, Parts } from "../parts/parts.ts";
 import type { Stage } from "./progress.ts";
 import { type FeatureRows, type RowRange, type TextFeatures, TextRows } from "../text/text_rows.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";

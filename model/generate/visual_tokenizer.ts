@@ -20,7 +20,7 @@ import {
   type ImageInput,
   planEncode,
 } from "./image_input.ts";
-import type { Parts } from "./parts.ts";
+import type { Parts } from "../parts/parts.ts";
 import { channelsFirst } from "./trace.ts";
 import { readImage } from "../image/read_image.ts";
 import { fitImage } from "../image/resize.ts";

@@ -236,7 +236,7 @@ Deno.test("nothing but pull loads the hub", async () => {
     const path = fromFileUrl(new URL(`../../${root}`, import.meta.url));
     const command = new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] });
     const graph = new TextDecoder().decode((await command.output()).stdout);
-    assertStringIncludes(graph, "engine/errors.ts");
+    assertStringIncludes(graph, "engine/base/errors.ts");
     assertEquals(/npm:\/?@huggingface\/hub|model\/hub/.test(graph), false, root);
   }
 });

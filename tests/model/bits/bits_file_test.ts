@@ -18,7 +18,7 @@ import {
 import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import { parseSchedule, schedules } from "../../../model/config/schedule.ts";
-import { build } from "../../engine/safetensors_helpers.ts";
+import { build } from "../../engine/files/safetensors_helpers.ts";
 
 /** An image of random bits, 16 pixels per position of the last scale. */
 function image(schedule: readonly Grid[], d: number, seed: number, model?: string): ImageBits {

@@ -233,7 +233,7 @@ Deno.test("encode() fails with no-encoder if the VAE has none", async () => {
     const { config } = model;
     await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
     const file = await openTensorFile(new URL("vae.safetensors", DEFAULT_MODEL).pathname);
-    const { encodeSafetensors } = await import("../../../engine/safetensors_writer.ts");
+    const { encodeSafetensors } = await import("../../../engine/files/safetensors_writer.ts");
     const decoder = [...file.tensors.values()].filter(({ name }) => name.startsWith("decoder."));
     const tensors = await Promise.all(
       decoder.map(async (info) => ({ ...info, data: await file.read(info.name) })),

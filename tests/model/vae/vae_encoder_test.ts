@@ -6,7 +6,7 @@ import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";
-import { SyntheticSource } from "../../../model/generate/synthetic.ts";
+import { SyntheticSource } from "../../../model/parts/synthetic.ts";
 import { VaeEncoder } from "../../../model/vae/vae_encoder.ts";
 import { assertNear, device, poisoned, random, upload, values } from "../../kernels/harness.ts";
 import { channelsLast, resize } from "../../kernels/images.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Device, dryGpu } from "../../../engine/mod.ts";
 import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";
-import { SyntheticSource } from "../../../model/generate/synthetic.ts";
+import { SyntheticSource } from "../../../model/parts/synthetic.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
 import { device, random, upload, values } from "../../kernels/harness.ts";
 

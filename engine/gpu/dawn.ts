@@ -1,5 +1,5 @@
-import { quietVulkan } from "./environment.ts";
-import { DeviceError } from "./errors.ts";
+import { quietVulkan } from "../base/environment.ts";
+import { DeviceError } from "../base/errors.ts";
 
 /** Dawn, built for Node. Imported by a computed name, so that its 130 MB are downloaded only on demand. */
 export const DAWN_PACKAGE: string = "npm:webgpu@0.6.2";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError, InputError, quote } from "./errors.ts";
+import { FileError, InputError, quote } from "../base/errors.ts";
 
 /** A source of bytes that are read range by range: a file, a blob, an array. */
 export interface ByteSource {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type ByteSource, bytesSource } from "../../engine/byte_source.ts";
-import { SafetensorsError } from "../../engine/errors.ts";
-import { Safetensors } from "../../engine/safetensors.ts";
+import { type ByteSource, bytesSource } from "../../../engine/files/byte_source.ts";
+import { SafetensorsError } from "../../../engine/base/errors.ts";
+import { Safetensors } from "../../../engine/files/safetensors.ts";
 
 /** An entry of eight bytes. */
 export const F32x2 = { dtype: "F32", shape: [2], data_offsets: [0, 8] };

@@ -1,4 +1,4 @@
-import { readEnv, setDefaultEnv } from "./environment.ts";
+import { readEnv, setDefaultEnv } from "../base/environment.ts";
 
 const WIDTH = "LP_NATIVE_VECTOR_WIDTH";
 const CPU_INFO = "/proc/cpuinfo";

@@ -1,5 +1,5 @@
-import type { Debug } from "./debug.ts";
-import { KernelError } from "./errors.ts";
+import type { Debug } from "../base/debug.ts";
+import { KernelError } from "../base/errors.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TexelFormat, Texture } from "./texture.ts";
 

@@ -7,8 +7,8 @@ import {
   KernelError,
   OutOfMemoryError,
   type Work,
-} from "../../engine/mod.ts";
-import { device } from "../kernels/harness.ts";
+} from "../../../engine/mod.ts";
+import { device } from "../../kernels/harness.ts";
 
 const SOURCE = `
 struct Params {

@@ -1,6 +1,6 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
-import { type Debug, openDebug } from "./debug.ts";
-import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "./errors.ts";
+import { type Debug, openDebug } from "../base/debug.ts";
+import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "../base/errors.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory, type MemoryRole } from "./memory.ts";
 import { Profiler } from "./profiler.ts";

@@ -1,4 +1,4 @@
-import { KernelError } from "./errors.ts";
+import { KernelError } from "../base/errors.ts";
 
 /** Texels of one row of a texture: kernels find texel i at (i % 1024, i / 1024). */
 export const TEXTURE_WIDTH = 1024;

@@ -6,7 +6,7 @@
 
 import type { ByteSource } from "./byte_source.ts";
 import { type Dtype, dtypeBytes, DTYPES, isDtype } from "./dtype.ts";
-import { formatBytes, quote, SafetensorsError } from "./errors.ts";
+import { formatBytes, quote, SafetensorsError } from "../base/errors.ts";
 
 /** The longest header that the format allows, in bytes. */
 export const HEADER_LIMIT = 100_000_000;

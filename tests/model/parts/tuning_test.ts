@@ -2,12 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { InputError } from "../../../engine/mod.ts";
 import { variantOf } from "../../../kernels/shared/variants.ts";
-import {
-  parseTuning,
-  savedTuning,
-  saveTuning,
-  tuningFile,
-} from "../../../model/generate/tuning.ts";
+import { parseTuning, savedTuning, saveTuning, tuningFile } from "../../../model/parts/tuning.ts";
 import { device } from "../../kernels/harness.ts";
 
 Deno.test("tuningFile() names the adapter, the implementation and its lanes", () => {

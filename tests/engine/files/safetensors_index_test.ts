@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import type { ByteSource } from "../../engine/byte_source.ts";
-import { FileError } from "../../engine/errors.ts";
-import { Safetensors } from "../../engine/safetensors.ts";
+import type { ByteSource } from "../../../engine/files/byte_source.ts";
+import { FileError } from "../../../engine/base/errors.ts";
+import { Safetensors } from "../../../engine/files/safetensors.ts";
 import { build, F32x2, refuses, Spy } from "./safetensors_helpers.ts";
 
 /** Two shards and what opens them. */

@@ -1,4 +1,4 @@
-import { KernelError } from "./errors.ts";
+import { KernelError } from "../base/errors.ts";
 
 /** Element type of a {@link Tensor}. Kernels see `u8` only packed, four to a 32-bit word. */
 export type TensorDType = "f32" | "f16" | "u32" | "i32" | "u8";

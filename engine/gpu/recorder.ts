@@ -1,6 +1,6 @@
 import { BindGroups } from "./bind_groups.ts";
-import type { Debug } from "./debug.ts";
-import { KernelError } from "./errors.ts";
+import type { Debug } from "../base/debug.ts";
+import { KernelError } from "../base/errors.ts";
 import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
 import type { Done, Profiler } from "./profiler.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { InputError } from "./errors.ts";
+import { InputError } from "../base/errors.ts";
 
 /** A little-endian number type, by its name in Safetensors. */
 export type Dtype =

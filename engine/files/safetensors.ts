@@ -6,7 +6,7 @@
 
 import type { ByteSource } from "./byte_source.ts";
 import { type Dtype, type FileData, toFloat32, viewAs } from "./dtype.ts";
-import { BitwiseError, formatBytes, InputError, OutOfMemoryError, quote } from "./errors.ts";
+import { BitwiseError, formatBytes, InputError, OutOfMemoryError, quote } from "../base/errors.ts";
 import {
   countElements,
   HEADER_LIMIT,

@@ -1,4 +1,4 @@
-import { formatBytes, OutOfMemoryError } from "./errors.ts";
+import { formatBytes, OutOfMemoryError } from "../base/errors.ts";
 import { TEXEL_BYTES, type TexelFormat, TEXTURE_WIDTH } from "./texture.ts";
 
 /** Bytes of a texture. */

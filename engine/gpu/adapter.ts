@@ -1,6 +1,6 @@
-import { DeviceError } from "./errors.ts";
-import type { DebugOptions } from "./debug.ts";
-import { quietVulkan } from "./environment.ts";
+import { DeviceError } from "../base/errors.ts";
+import type { DebugOptions } from "../base/debug.ts";
+import { quietVulkan } from "../base/environment.ts";
 import { widenLavapipe } from "./lavapipe.ts";
 
 /** What an adapter is, and what a device of it was granted. */
@@ -60,7 +60,7 @@ export interface DeviceOptions {
   readonly class?: Capabilities["class"];
   /**
    * Whether layers are wide, so that a software adapter should use the CPU's widest registers, see
-   * `engine/lavapipe.ts`.
+   * `engine/gpu/lavapipe.ts`.
    */
   readonly wide?: boolean;
   /** What to log; if absent, what the environment variable `BITWISE_DEBUG` asks for, on stderr. */

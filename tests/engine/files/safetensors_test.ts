@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { InputError, OutOfMemoryError, SafetensorsError } from "../../engine/errors.ts";
-import { Safetensors } from "../../engine/safetensors.ts";
-import { encodeSafetensors } from "../../engine/safetensors_writer.ts";
+import { InputError, OutOfMemoryError, SafetensorsError } from "../../../engine/base/errors.ts";
+import { Safetensors } from "../../../engine/files/safetensors.ts";
+import { encodeSafetensors } from "../../../engine/files/safetensors_writer.ts";
 import { build, F32x2, open, refuses, Spy } from "./safetensors_helpers.ts";
 
 Deno.test("Safetensors.open() reads only the header", async () => {

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { blobSource, bytesSource } from "../../engine/byte_source.ts";
-import { InputError, SafetensorsError } from "../../engine/errors.ts";
-import { Safetensors } from "../../engine/safetensors.ts";
-import { encodeSafetensors, safetensorsHeader } from "../../engine/safetensors_writer.ts";
+import { blobSource, bytesSource } from "../../../engine/files/byte_source.ts";
+import { InputError, SafetensorsError } from "../../../engine/base/errors.ts";
+import { Safetensors } from "../../../engine/files/safetensors.ts";
+import { encodeSafetensors, safetensorsHeader } from "../../../engine/files/safetensors_writer.ts";
 import { open } from "./safetensors_helpers.ts";
 
 Deno.test("encodeSafetensors() writes what Safetensors reads, aligned", async () => {

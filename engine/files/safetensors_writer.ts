@@ -5,7 +5,7 @@
  */
 
 import { type Dtype, dtypeBytes, isDtype } from "./dtype.ts";
-import { formatBytes, quote, SafetensorsError } from "./errors.ts";
+import { formatBytes, quote, SafetensorsError } from "../base/errors.ts";
 import { countElements, HEADER_LIMIT } from "./safetensors_header.ts";
 
 /** What a header says about a tensor. */

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { device } from "../kernels/harness.ts";
+import { device } from "../../kernels/harness.ts";
 
 /** Opens a device in a process of its own, since Mesa reads its variables once, and returns its lanes. */
 async function lanes(options: string, env: Record<string, string> = {}): Promise<number> {
-  const engine = new URL("../../engine/mod.ts", import.meta.url).href;
+  const engine = new URL("../../../engine/mod.ts", import.meta.url).href;
   const script = `import { Device } from "${engine}";
     using device = await Device.open(${options});
     console.log(device.capabilities.subgroupSize);`;

@@ -5,7 +5,7 @@
  */
 
 import type { ByteSource } from "./byte_source.ts";
-import { formatBytes, quote } from "./errors.ts";
+import { formatBytes, quote } from "../base/errors.ts";
 import {
   HEADER_LIMIT,
   isObject,

@@ -10,8 +10,8 @@ import {
   isDtype,
   toFloat32,
   viewAs,
-} from "../../engine/dtype.ts";
-import { InputError } from "../../engine/errors.ts";
+} from "../../../engine/files/dtype.ts";
+import { InputError } from "../../../engine/base/errors.ts";
 
 const bytesOf = (view: ArrayBufferView<ArrayBuffer>) =>
   new Uint8Array(view.buffer, view.byteOffset, view.byteLength);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { defineKernel, Device, dryGpu } from "../../engine/mod.ts";
-import { device } from "../kernels/harness.ts";
+import { defineKernel, Device, dryGpu } from "../../../engine/mod.ts";
+import { device } from "../../kernels/harness.ts";
 
 const kernel = defineKernel(
   "double",
@@ -56,7 +56,7 @@ Deno.test("Device.profiler times kernels from level 2 on where the adapter can",
 });
 
 Deno.test("Device.open() prints nothing unless BITWISE_DEBUG asks for it", async () => {
-  const engine = new URL("../../engine/mod.ts", import.meta.url).href;
+  const engine = new URL("../../../engine/mod.ts", import.meta.url).href;
   const script = `import { defineKernel, Device } from "${engine}";
     using device = await Device.open();
     using x = device.from("f32", [1], Float32Array.of(1));
