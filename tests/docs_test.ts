@@ -190,7 +190,7 @@ Deno.test("README and ARCHITECTURE describe every room, in the same words", () =
       .map(([, room, purpose]) => `${room} ${purpose}`).sort();
   const described = rows("README.md");
   assertEquals(rows("ARCHITECTURE.md").filter((row) => !described.includes(row)), []);
-  const rooms = ["kernels", "model", "commands"].flatMap((layer) =>
+  const rooms = ["engine", "kernels", "model", "commands"].flatMap((layer) =>
     [...Deno.readDirSync(join(ROOT, layer))].filter((entry) => entry.isDirectory)
       .map(({ name }) => `${layer}/${name}/`)
   );
