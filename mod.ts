@@ -1,12 +1,12 @@
 /**
  * bitwise: Infinity, bitwise visual autoregressive text-to-image (arXiv 2412.04431), on WebGPU.
  *
- * This entry holds what it takes to use a model. Further entries:
+ * This entry has everything that using a model takes. The other entries:
  *
  * - `@bitwise/infinity/engine`: devices, kernels, tensors, safetensors files, and every class of error
- * - `@bitwise/infinity/analysis`: what images differ by, what bits hold, what memory a generation takes
- * - `@bitwise/infinity/types`: the types that options and configurations are made of
- * - `@bitwise/infinity/node`: what a bundle needs on Node 24 and newer
+ * - `@bitwise/infinity/analysis`: image metrics, measurements of bits, and memory plans
+ * - `@bitwise/infinity/types`: types of options, results and configurations
+ * - `@bitwise/infinity/node`: makes a bundle run on Node 24 and newer
  * - `@bitwise/infinity/cli`: the command line
  *
  * @example Generate an image

@@ -1,6 +1,6 @@
 /**
- * Lets a bundle of the library run on Node 24 and newer: provides what loading and generating use of `Deno`, if there
- * is none. Import it before the library, and pass the GPU of `npm:webgpu`.
+ * Lets a bundle of the library run on Node 24 and newer: provides the parts of `Deno` that loading and generating use,
+ * where there is no Deno. Import it before the library, and pass the GPU of `npm:webgpu`.
  *
  * @example
  * ```ts ignore

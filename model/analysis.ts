@@ -1,6 +1,6 @@
 /**
- * Measures: how images differ, what the bits of each scale hold and are worth to the image (arXiv 2412.04431, section
- * 3.2: residual bits, coarse to fine), and what memory a generation takes.
+ * Measurements: how much images differ, how much information the bits of each scale carry, how much the image depends
+ * on them (arXiv 2412.04431, section 3.2: residual bits, coarse to fine), and how much memory a generation takes.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export interface ScaleEntropy {
   readonly grid: Grid;
   /** Number of bits in one image. */
   readonly bits: number;
-  /** Number of values behind the estimate of each channel: positions times images. */
+  /** Number of values that the estimate for each channel is based on: positions times images. */
   readonly samples: number;
   /** Share of ones among all bits, from 0 to 1. */
   readonly ones: number;
@@ -49,7 +49,7 @@ export interface ScaleEntropy {
 export interface ScaleSensitivity {
   /** Rows and columns of the scale. */
   readonly grid: Grid;
-  /** PSNR in dB of the image of the scales up to this one against the complete image; `Infinity` for the last scale. */
+  /** PSNR in dB of the image of all scales up to this one, against the complete image; `Infinity` at the last. */
   readonly upTo: number;
   /** One entry per share of flipped bits, in the given order. */
   readonly flips: readonly FlipSensitivity[];
@@ -69,15 +69,15 @@ export interface FlipSensitivity {
 
 /** Options of {@link flipSensitivity}. */
 export interface SensitivityOptions {
-  /** Shares of a scale's bits to flip, above 0 and at most 1 ({@link FLIP_SHARES}). */
+  /** Shares of a scale's bits to flip, above 0 and at most 1; {@link FLIP_SHARES} if absent. */
   readonly shares?: readonly number[];
-  /** Number of random choices of bits for each image, scale and share (2). */
+  /** Number of random choices of bits for each image, scale and share; 2 if absent. */
   readonly trials?: number;
-  /** Seed of the first image; image i uses seed + i (0). */
+  /** Seed of the first image, 0 if absent; image i uses seed + i. */
   readonly seed?: bigint;
-  /** Stops between two batches by throwing its reason. */
+  /** Stops the work between two batches, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Called after each batch with the number of decoded images, so far and in all. */
+  /** Called after each batch with the number of images decoded so far, and of all images to decode. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -138,7 +138,7 @@ function binaryEntropy(p: number): number {
  * @param decode Decodes bits with the same scales, as `InfinityModel.decode` does; receives at most 16 at a time.
  * @throws {InputError} `other-bits`: the images have different scales; `bad-value`: there are no images, or an
  * option is out of range.
- * @throws the reason of `signal` once it is aborted.
+ * @throws The reason of `signal`, once it is aborted.
  */
 export async function flipSensitivity(
   decode: (images: readonly ImageBits[]) => Promise<readonly Image[]>,
@@ -248,7 +248,7 @@ function checkOptions(shares: readonly number[], trials: number): void {
     const what = bad === undefined ? "no share" : `a share of ${bad}`;
     throw new InputError(
       "bad-value",
-      `Cannot flip ${what} of the bits: give shares above 0 up to 1`,
+      `Cannot flip ${what} of the bits: give shares above 0 and at most 1`,
     );
   }
   if (!Number.isInteger(trials) || trials < 1) {
@@ -259,7 +259,9 @@ function checkOptions(shares: readonly number[], trials: number): void {
 /** The first image, if all others have the same scales. */
 function alike(images: readonly ImageBits[]): ImageBits {
   const [first, ...others] = images;
-  if (!first) throw new InputError("bad-value", "Cannot analyse no images: give one or more");
+  if (!first) {
+    throw new InputError("bad-value", "Cannot analyse bits without an image: give one or more");
+  }
   for (const [i, other] of others.entries()) {
     const why = otherScales(first, other);
     if (!why) continue;

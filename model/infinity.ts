@@ -83,8 +83,8 @@ export class InfinityModel {
   }
 
   /**
-   * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder): by its path or URL, or by the name
-   * of a model in the box or of a published one. The model in the box if absent.
+   * Loads a model folder (config.json, transformer, VAE, tokenizer, text encoder) by its path or URL, or a model by its
+   * name: one in the box, or a published one that was pulled. Without an argument, loads {@link DEFAULT_MODEL}.
    *
    * @example
    * ```ts
@@ -94,9 +94,9 @@ export class InfinityModel {
    * console.log(model.config.name, model.device.memory.liveBytes);
    * ```
    *
-   * @throws {DeviceError} there is no WebGPU adapter.
+   * @throws {DeviceError} There is no WebGPU adapter.
    * @throws {FileError} `model-not-found` or `model-not-pulled`.
-   * @throws {ConfigError | CheckpointError | SafetensorsError} one line that says what is wrong with which file.
+   * @throws {ConfigError | CheckpointError | SafetensorsError} A file is wrong; the message says which, and why.
    */
   static async load(
     nameOrPath?: string | URL,
@@ -128,7 +128,7 @@ export class InfinityModel {
    * console.log(images[0].width, model.device.memory.peakBytes);
    * ```
    *
-   * @throws {DeviceError} there is no WebGPU adapter.
+   * @throws {DeviceError} There is no WebGPU adapter.
    */
   static async synthetic(
     config: ModelConfig,
@@ -194,8 +194,8 @@ export class InfinityModel {
    * console.log(images.map((image) => image.prompt), seconds.total);
    * ```
    *
-   * @throws {InputError} one line that names the option, its value and what is allowed.
-   * @throws the reason of `signal` once it is aborted.
+   * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
+   * @throws The reason of `signal`, once it is aborted.
    */
   generate(
     prompt: string | readonly string[],
@@ -209,8 +209,8 @@ export class InfinityModel {
 
   /**
    * Generates images scale by scale. Each step yields the bits so far, which costs one read-back; their image is decoded
-   * only on request. Leaving the loop ends the work; other calls of `generate`, `edit` and `stream` wait until then. A
-   * caller of `next()` gets what `generate` returns as the value of the last call.
+   * only on request. Leaving the loop ends the work; until then, other calls of `generate`, `edit` and `stream` wait.
+   * The last `next()`, with `done: true`, has the {@link Result} that `generate` would return.
    *
    * @example
    * ```ts
@@ -223,8 +223,8 @@ export class InfinityModel {
    * }
    * ```
    *
-   * @throws {InputError} as {@link InfinityModel.generate} does.
-   * @throws the reason of `signal` once it is aborted.
+   * @throws {InputError} As {@link InfinityModel.generate}.
+   * @throws The reason of `signal`, once it is aborted.
    */
   stream(
     prompt: string | readonly string[],
@@ -256,8 +256,9 @@ export class InfinityModel {
    * ```
    *
    * @param init The image, or its bits.
-   * @throws {InputError} as {@link InfinityModel.generate} does; the mask has another size, or the bits another model.
-   * @throws {FileError} the bytes of the image or the mask cannot be decoded.
+   * @throws {InputError} As {@link InfinityModel.generate}; or the mask has another size than the image, or the bits
+   * belong to another model.
+   * @throws {FileError} The image or the mask cannot be decoded.
    */
   edit(
     init: ImageInput | ImageBits,
@@ -267,8 +268,8 @@ export class InfinityModel {
   }
 
   /**
-   * Encodes an image as bits. The image is resized to cover the size of one of the model's schedules, then cropped to it
-   * around its centre. Transparent parts become white.
+   * Encodes an image as bits. Resizes the image to cover the size of one of the model's schedules, then crops it to that
+   * size around its centre. Transparent parts become white.
    *
    * @example
    * ```ts
@@ -281,8 +282,8 @@ export class InfinityModel {
    * console.log(bits.schedule, small.length);
    * ```
    *
-   * @throws {FileError} the bytes cannot be decoded as an image.
-   * @throws {InputError} one line that names the option, its value and what is allowed.
+   * @throws {FileError} The bytes cannot be decoded as an image.
+   * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
    * @throws {CheckpointError} `no-encoder`: the VAE of the model has no encoder.
    */
   encode(image: ImageInput, options?: EncodeOptions): Promise<ImageBits> {
@@ -290,7 +291,7 @@ export class InfinityModel {
   }
 
   /**
-   * Decodes bits, of all scales or of the first ones alone, to an image.
+   * Decodes bits to an image: those of all scales, or of the first ones alone.
    *
    * @example
    * ```ts
@@ -304,10 +305,10 @@ export class InfinityModel {
    * console.log(same.width);
    * ```
    *
-   * @throws {InputError} the bits belong to another model, or do not match their schedule.
+   * @throws {InputError} The bits belong to another model, or do not match their schedule.
    */
   decode(bits: ImageBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedImage>;
-  /** Decodes several; bits with the same scales form one batch. */
+  /** Decodes several images; those with the same scales form one batch. */
   decode(
     bits: readonly ImageBits[],
     options?: { readonly signal?: AbortSignal },
@@ -411,7 +412,10 @@ export class InfinityModel {
       const of = bits[index];
       if (of && pixels) return new DecodedImage(pixels[index]!, of.width, of.height);
       if (of) return await this.decode(of);
-      throw new InputError("bad-value", `Cannot show image ${index}: there are ${images}, from 0`);
+      throw new InputError(
+        "bad-value",
+        `Cannot decode image ${index}: there are ${images}, counted from 0`,
+      );
     };
     return { scale, scales: schedule.length, bits, image };
   }

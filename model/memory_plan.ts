@@ -9,15 +9,15 @@ import type { Stage } from "./generate/progress.ts";
 export interface MemoryOptions extends SamplingOptions {
   /** Storage of weights and KV cache; `f32` if absent. */
   readonly type?: WeightType;
-  /** Whether only the part in use is in memory. */
+  /** Whether only the part in use is in memory; false if absent. */
   readonly staged?: boolean;
-  /** Whether an image is encoded first, for editing. */
+  /** Whether an image is encoded first, for editing; false if absent. */
   readonly edit?: boolean;
   /** Class of the adapter, which decides the layout of weights; `gpu` if absent. */
   readonly adapter?: "cpu" | "gpu";
-  /** Bytes that one binding of the adapter holds; those of a large GPU if absent. */
+  /** Largest binding of the adapter in bytes; that of a large GPU if absent. */
   readonly maxBindingBytes?: number;
-  /** Prompts; one if absent. */
+  /** Number of prompts; 1 if absent. */
   readonly prompts?: number;
   /** Tokens of each prompt including `</s>`; the most that the model accepts if absent. */
   readonly promptTokens?: number;
@@ -77,8 +77,8 @@ export class Ledger {
 }
 
 /**
- * Plans the memory of a generation before allocating any: runs the model on a GPU that computes nothing, and reads its
- * memory account. The plan is therefore exact.
+ * Plans the memory of a generation before allocating any: runs the model's own code on a GPU that computes nothing, and
+ * reads its memory account.
  *
  * @example
  * ```ts
@@ -90,8 +90,8 @@ export class Ledger {
  * console.log(plan.peak, plan.stages);
  * ```
  *
- * @throws {InputError} as {@link InfinityModel.generate} does.
- * @throws {OutOfMemoryError} a tensor is larger than any GPU's binding.
+ * @throws {InputError} As {@link InfinityModel.generate}.
+ * @throws {OutOfMemoryError} `binding-too-large`: a tensor exceeds the largest binding.
  */
 export async function planMemory(
   config: ModelConfig,
@@ -141,8 +141,9 @@ function blankFeatures(width: number, prompts: number, rows: number) {
  * console.log(staged, peak);
  * ```
  *
- * @throws {OutOfMemoryError} `over-budget`: neither fits; the message has the bytes needed and the types that would fit.
- * @throws {InputError} as {@link InfinityModel.generate} does.
+ * @throws {OutOfMemoryError} `over-budget`: neither fits; the message gives the bytes needed and the types that would
+ * fit.
+ * @throws {InputError} As {@link InfinityModel.generate}.
  */
 export async function fitMemory(
   config: ModelConfig,

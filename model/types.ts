@@ -1,5 +1,5 @@
 /**
- * The types that options, results and configurations are made of, for annotations.
+ * Types of options, results and configurations, for annotations.
  *
  * @example
  * ```ts

@@ -2,7 +2,7 @@
  * What runs before each test file: chooses the WebGPU implementation.
  *
  * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when a
- * test file's thread ends, which now and then ends the process with 134 behind tests that all passed. With
+ * test file's thread ends, which now and then ends the process with 134 after tests that all passed. With
  * `BITWISE_GPU=dawn` in the environment, Dawn takes the place of Deno's own implementation (tests/dawn.sh).
  *
  * @module

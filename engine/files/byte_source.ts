@@ -18,7 +18,7 @@ export interface ByteSource {
    * @param into A buffer of at least `length` bytes. The source may fill its beginning and return that part: allocating
    * a buffer for each of a thousand pieces costs more than reading them.
    * @throws {InputError} `range-invalid`: the range is not inside the source.
-   * @throws {FileError} `read-failed`: the bytes cannot be read, or no longer.
+   * @throws {FileError} `read-failed`: the bytes cannot be read, or can no longer be read.
    */
   read(
     offset: number,

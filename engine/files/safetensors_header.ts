@@ -19,9 +19,9 @@ export interface HeaderEntry {
   readonly dtype: Dtype;
   /** Sizes of the dimensions, outermost first; empty for a single number. */
   readonly shape: readonly number[];
-  /** Offset of the first byte after the header. */
+  /** Offset of the first byte, counted from the end of the header. */
   readonly begin: number;
-  /** Offset of the byte after the last one, after the header. */
+  /** Offset of the byte after the last one, counted from the end of the header. */
   readonly end: number;
 }
 
@@ -108,7 +108,8 @@ export async function readExactly(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await source.read(offset, length, into);
   if (bytes.length === length) return bytes;
-  const detail = `it gave ${bytes.length} of ${length} bytes at ${offset}; did it change?`;
+  const detail =
+    `it returned ${bytes.length} of ${length} bytes at ${offset}; did the file change?`;
   throw refuseFor(source.name)("read-short", detail);
 }
 
@@ -140,7 +141,7 @@ function parseEntry(name: string, value: unknown, dataBytes: number, refuse: Ref
   }
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isDtype(dtype)) {
-    const got = typeof dtype === "string" ? quote(dtype) : "no text";
+    const got = typeof dtype === "string" ? quote(dtype) : "of another kind";
     throw refuse("unknown-dtype", `${tensor} has dtype ${got}; use one of ${DTYPES.join(", ")}`);
   }
   const elements = countElements(shape);

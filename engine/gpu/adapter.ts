@@ -3,7 +3,7 @@ import type { DebugOptions } from "../base/debug.ts";
 import { quietVulkan } from "../base/environment.ts";
 import { widenLavapipe } from "./lavapipe.ts";
 
-/** What an adapter is, and what a device of it was granted. */
+/** The properties of an adapter, and what it granted to a device. */
 export interface Capabilities {
   /** Name of the adapter, as its driver gives it. */
   readonly adapter: string;
@@ -110,7 +110,8 @@ async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
 /**
  * Opens an adapter with all its limits and the features it grants.
  *
- * @throws {DeviceError} `no-adapter`: there is none; the message says what to install. `no-device`: it refuses.
+ * @throws {DeviceError} `no-adapter`: there is none, and the message says what to install; `no-device`: it grants no
+ * device.
  */
 export async function openGpu(
   options: DeviceOptions,

@@ -42,7 +42,7 @@ function floatTexel({ dtype }: Tensor): TexelFormat {
 export class Device {
   /** The account of GPU memory. */
   readonly memory: Memory;
-  /** Kernel variants that were measured to be fast on this adapter. The adapter's class decides about all others. */
+  /** Kernel variants that were measured to be fast on this adapter. The adapter's class decides the others. */
   tuning: Tuning = {};
   /** Number of read-backs from the GPU so far. Generation makes exactly one. */
   readBacks = 0;
@@ -79,7 +79,8 @@ export class Device {
   /**
    * Opens an adapter with all its limits and the features it grants.
    *
-   * @throws {DeviceError} `no-adapter`: there is none; the message says what to install. `no-device`: it refuses.
+   * @throws {DeviceError} `no-adapter`: there is none, and the message says what to install; `no-device`: it grants no
+   * device.
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const { gpu, capabilities } = await openGpu(options);
@@ -117,7 +118,7 @@ export class Device {
    *
    * @param dtype Element type.
    * @param shape Extent of each axis, outermost first.
-   * @param label Names it in messages.
+   * @param label Its name in messages.
    * @param role What it is for, in the account of memory.
    * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one binding of this adapter.
    */
@@ -274,7 +275,7 @@ export class Device {
   /**
    * Reads one tensor back as its elements. Waits for the GPU; in Deno this blocks the thread while the GPU works.
    *
-   * @throws {DeviceError | OutOfMemoryError} What the GPU has reported.
+   * @throws {DeviceError | OutOfMemoryError} The first error that the GPU has reported.
    */
   async read(tensor: Tensor): Promise<TensorData> {
     return (await this.readAll([tensor]))[0]!;
@@ -283,7 +284,7 @@ export class Device {
   /**
    * Reads tensors back in one transfer.
    *
-   * @throws {DeviceError | OutOfMemoryError} What the GPU has reported.
+   * @throws {DeviceError | OutOfMemoryError} The first error that the GPU has reported.
    */
   async readAll(tensors: readonly Tensor[]): Promise<TensorData[]> {
     this.flush();
@@ -319,9 +320,9 @@ export class Device {
   }
 
   /**
-   * Waits until the GPU has done all recorded work.
+   * Waits until the GPU has finished all recorded work.
    *
-   * @throws {DeviceError | OutOfMemoryError} What the GPU has reported.
+   * @throws {DeviceError | OutOfMemoryError} The first error that the GPU has reported.
    */
   async finish(): Promise<void> {
     this.flush();
@@ -340,8 +341,8 @@ export class Device {
   }
 
   /**
-   * Makes the device usable again after an {@link OutOfMemoryError}, once what failed is disposed. Forgets the error,
-   * and frees the memory kept for reuse, parts of which may never have been allocated.
+   * Makes the device usable again after an {@link OutOfMemoryError}, once the failed tensors are disposed. Forgets the
+   * error, and frees the memory kept for reuse, parts of which may never have been allocated.
    */
   recover(): void {
     this.trim();
@@ -349,13 +350,14 @@ export class Device {
   }
 
   /**
-   * What times every dispatch since {@link Device.profile}, or since the beginning at debug level 2; otherwise null.
+   * The profiler that times every dispatch: since {@link Device.profile}, or from the beginning at debug level 2. Null
+   * otherwise.
    */
   get profiler(): Profiler | null {
     return this.#recorder.profiler;
   }
 
-  /** Begins to time every dispatch anew. Returns null where the adapter has no timestamps. */
+  /** Starts to time every dispatch with a new profiler. Returns null if the adapter has no timestamps. */
   profile(): Profiler | null {
     if (!this.capabilities.timestamps) return null;
     this.flush();

@@ -95,7 +95,7 @@ const BINDING =
  * console.log(await device.read(x)); // 2, 4, 6, 8, 10
  * ```
  *
- * @throws {KernelError} `bad-kernel`: they differ, or bindings are not numbered in order.
+ * @throws {KernelError} `bad-kernel`: the names differ from those in the WGSL, or bindings are not numbered in order.
  */
 export function defineKernel<const B extends string, const P extends string>(
   name: string,

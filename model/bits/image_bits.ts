@@ -105,7 +105,7 @@ export function interpolateBits(
   return { ...rest, scales };
 }
 
-/** Says in words why two images' bits do not correspond; `null` if they do. */
+/** Says why the bits of two images do not correspond; `null` if they do. */
 export function otherScales(a: ImageBits, b: ImageBits): string | null {
   if (a.d !== b.d) return `one has ${a.d} bits a position, the other ${b.d}`;
   if (a.latent.join() !== b.latent.join()) {

@@ -13,7 +13,7 @@ import { DownloadError, Patience } from "../download/patience.ts";
 import { BOX_MODELS, type BoxFile } from "./box_models.ts";
 import { writeFileAtomic } from "./files.ts";
 
-/** How far the download of a model is. */
+/** How far the download of a model has come. */
 export interface ModelProgress {
   /** The model's name. */
   readonly model: string;

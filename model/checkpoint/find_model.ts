@@ -21,7 +21,8 @@ const DEFAULT_NAME = "emoji-nano";
 export type FindModelOptions = Pick<DownloadModelOptions, "signal" | "onProgress">;
 
 /**
- * The model that comes with the package: 32×32 emoji.
+ * The default model, emoji-nano, which generates 32×32 emoji. A package that comes without it downloads it when it is
+ * loaded.
  *
  * @example
  * ```ts

@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { encodePng, type Image } from "../image/png.ts";
 
-/** The method by which a Jupyter notebook shows a value. */
+/** The method that a Jupyter notebook calls to show a value. */
 export const JUPYTER_DISPLAY: unique symbol = Symbol.for("Jupyter.display");
 
-/** An image that was decoded, and its file. */
+/** A decoded image, which can be encoded as a PNG file. */
 export class DecodedImage implements Readonly<Image> {
   /** Takes RGBA bytes, row-major. */
   constructor(
@@ -38,7 +38,7 @@ export class DecodedImage implements Readonly<Image> {
     return new Blob([this.toPng()], { type: "image/png" });
   }
 
-  /** What JSON holds of the image: its size, no pixels. */
+  /** Returns what `JSON.stringify()` writes: the size, no pixels. */
   toJSON(): Record<string, unknown> {
     return { width: this.width, height: this.height };
   }

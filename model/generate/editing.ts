@@ -29,8 +29,8 @@ export interface EditOptions {
   /** The image to edit, or its bits. */
   readonly init?: ImageInput | ImageBits;
   /**
-   * Share of the scales that are sampled anew, counted from the last and rounded up: 0 reconstructs the image, 1 keeps
-   * nothing (0.75, or 1 with a mask).
+   * Share of the scales to sample again, counted from the last and rounded up: 0 reconstructs the image, 1 keeps
+   * nothing. If absent, 0.75, or 1 with a mask.
    */
   readonly strength?: number;
   /** Number of scales to keep, counted from the first, in place of `strength`. */
@@ -57,7 +57,7 @@ export interface EditPlan {
   readonly schedule: readonly Grid[];
   /** Number of scales of which all bits are kept, counted from the first. */
   readonly keepScales: number;
-  /** For each token of each scale, whether it may be sampled (all). */
+  /** For each token of each scale, whether it may be sampled; all may if absent. */
   readonly free?: readonly (readonly boolean[])[];
 }
 
@@ -71,8 +71,9 @@ function refuse(code: string, message: string): never {
 /**
  * Checks an edit against the model's config, without weights. Returns null if there is no image to edit.
  *
- * @throws {InputError} an option is out of range, the mask has another size, or the bits have another model or schedule.
- * @throws {FileError} the bytes of the image or the mask cannot be decoded.
+ * @throws {InputError} An option is out of range, the mask has another size than the image, or the bits belong to
+ * another model or schedule.
+ * @throws {FileError} The image or the mask cannot be decoded.
  */
 export async function planEdit(
   config: ModelConfig,

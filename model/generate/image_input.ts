@@ -16,7 +16,7 @@ import {
 import type { ModelConfig } from "../config/types.ts";
 import type { Image } from "../image/png.ts";
 
-/** An image of floats, as other implementations use it. */
+/** An image of floats, channels first, as PyTorch code holds it. */
 export interface FloatImage {
   /** Pixels across. */
   readonly width: number;
@@ -37,11 +37,11 @@ export interface EncodeOptions {
   readonly height?: number;
   /** Grids of the scales in positions of the VAE, coarse to fine, in place of a size. */
   readonly schedule?: readonly Grid[];
-  /** Number of scales to return, counted from the first (all). */
+  /** Number of scales to return, counted from the first; all if absent. */
   readonly scales?: number;
   /** Receives `features` [1, d, h, w], `scale{i}.bits` u8 [1, h, w, d] and `z` [1, d, h, w], the sum of the codes. */
   readonly trace?: (tensors: TensorToWrite[]) => void;
-  /** Stops encoding by throwing its reason. */
+  /** Stops encoding, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -95,7 +95,7 @@ export function isBits(value: unknown): value is ImageBits {
   return typeof value === "object" && value !== null && "scales" in value;
 }
 
-/** Selects the size and the scales that an image is encoded in. @throws {InputError} they do not fit the model. */
+/** Selects the size and the scales that an image is encoded in. @throws {InputError} They do not fit the model. */
 export function planEncode(
   config: ModelConfig,
   image: Image | FloatImage,

@@ -15,7 +15,7 @@ function jsonSeed(seed: bigint): number | string {
   return seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : `${seed}`;
 }
 
-/** A generated image, with what reproduces it. */
+/** A generated image, with the settings that reproduce it. */
 export class GeneratedImage extends DecodedImage {
   /** Takes pixels, and where they come from. */
   constructor(
@@ -39,7 +39,7 @@ export class GeneratedImage extends DecodedImage {
     return encodePng(this.rgba, this.width, this.height, { parameters: this.parameters });
   }
 
-  /** What JSON holds of the image: its size and what reproduces it, no pixels or bits. */
+  /** Returns what `JSON.stringify()` writes: the size and the settings that reproduce the image, no pixels or bits. */
   override toJSON(): Record<string, unknown> {
     const { prompt, seed, parameters } = this;
     return { ...super.toJSON(), prompt, seed: jsonSeed(seed), parameters };
@@ -54,13 +54,13 @@ export class Result {
     readonly images: GeneratedImage[],
     /** Logits, bits, codes and images by name; empty without `trace`. */
     readonly trace: TensorToWrite[],
-    /** Wall time of the text encoder, of the images, and of both. */
+    /** Wall time in seconds: of the text encoder, of the images, and of both. */
     readonly seconds: { readonly text: number; readonly images: number; readonly total: number },
-    /** One line for each thing that a user should know, such as a prompt that was cut. */
+    /** Warnings, one line each, such as that a prompt was cut. */
     readonly warnings: string[],
   ) {}
 
-  /** What JSON holds: settings, times, warnings and the names of traced tensors; no pixels, bits or other data. */
+  /** Returns what `JSON.stringify()` writes: settings, times, warnings and names of traced tensors; no pixels or bits. */
   toJSON(): Record<string, unknown> {
     const { images, seconds, warnings } = this;
     const trace = this.trace.map(({ name, dtype, shape }) => ({ name, dtype, shape }));

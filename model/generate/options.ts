@@ -9,7 +9,7 @@ import type { DecodedImage } from "./decoded_image.ts";
 
 /** How to load a model. */
 export interface LoadOptions {
-  /** A WebGPU implementation (Deno's own), such as Dawn: `create([])` of `npm:webgpu`. */
+  /** A WebGPU implementation, such as Dawn (`create([])` of `npm:webgpu`); Deno's own if absent. */
   readonly gpu?: GPU;
   /** An open device, which the caller disposes; overrides `gpu`. */
   readonly device?: Device;
@@ -49,6 +49,6 @@ export interface Step {
   readonly scales: number;
   /** For each image, the bits of this scale and all before it. */
   readonly bits: readonly ImageBits[];
-  /** Decodes {@link Step.bits} of one image (the first), now or later. */
+  /** Decodes {@link Step.bits} of one image, now or later; of the first if `index` is absent. */
   image(index?: number): Promise<DecodedImage>;
 }

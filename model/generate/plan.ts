@@ -4,27 +4,27 @@ import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedul
 import type { ModelConfig } from "../config/types.ts";
 import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 
-/** How to sample bits. The defaults are those of the model's config.json. */
+/** How to sample bits. What is absent takes its default from the model's config.json, unless stated here. */
 export interface SamplingOptions {
-  /** Number of images per prompt (1). */
+  /** Number of images per prompt; 1 if absent. */
   readonly batchCount?: number;
   /** Seed of the first image (image i uses seed + i), or a list with one seed per image. −1 chooses one at random. */
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Scale of classifier-free guidance, for all scales or for each; 1 turns it off. */
   readonly cfgScale?: number | readonly number[];
-  /** Number of scales that are guided, counted from the first (all). */
+  /** Number of scales that are guided, counted from the first; all if absent. */
   readonly cfgUntil?: number;
   /** Temperature of the bits' logits, for all scales or for each; above 0. */
   readonly tau?: number | readonly number[];
   /** 1 takes the likelier value of each bit. Other values change nothing, since a bit has two. */
   readonly topK?: number;
-  /** Excludes the unlikelier value of a bit where its probability is at most 1 − topP; 0 turns it off. */
+  /** Excludes the less likely value of a bit where its probability is at most 1 − topP; 0 turns it off. */
   readonly topP?: number;
-  /** Takes the likelier value of each bit. */
+  /** Takes the likelier value of each bit; false if absent. */
   readonly greedy?: boolean;
   /** Where guidance is applied: 0 for the logits, −k for the output of block depth − k, or a list of these. */
   readonly cfgInsertionLayer?: number | readonly number[];
-  /** Approximations that save work (none); see {@link FastMode}. */
+  /** Approximations that save work, none if absent; see {@link FastMode}. */
   readonly fast?: readonly FastMode[];
   /** Token grids [rows, columns] of the scales, coarse to fine, in place of a size. */
   readonly schedule?: readonly Grid[];
@@ -78,7 +78,7 @@ export interface Plan {
   readonly forceBits: readonly (Uint8Array | undefined)[];
   /** See {@link SamplingOptions.trace}. */
   readonly trace: boolean;
-  /** One line for each thing that a user should know about the size. */
+  /** Warnings about the size, one line each. */
   readonly warnings: readonly string[];
 }
 
@@ -118,7 +118,7 @@ function perScale(
 /** Guidance scale of each scale. */
 function guidance(config: ModelConfig, options: SamplingOptions, scales: number): number[] {
   const given = options.cfgScale ?? config.defaults.cfg;
-  const cfg = perScale("cfg scale", given, scales, isFloat, "a number f32 can hold");
+  const cfg = perScale("cfg scale", given, scales, isFloat, "a number that f32 can hold");
   const { cfgUntil = scales } = options;
   if (!Number.isInteger(cfgUntil) || cfgUntil < 0 || cfgUntil > scales) {
     refuse(
@@ -159,7 +159,7 @@ function insertionsOf(
   const allowed = `use 0 for the logits, or -1 to -${depth - 1} for the output of a block ` +
     `counted from the last`;
   if (layers.length === 0) {
-    refuse("bad-value", `Cannot insert guidance at no layer: ${allowed}`);
+    refuse("bad-value", `Cannot insert guidance: the list of layers is empty; ${allowed}`);
   }
   const bad = layers.find((layer) => !(Number.isInteger(layer) && layer <= 0 && depth + layer > 0));
   if (bad !== undefined) refuse("bad-value", `Cannot insert guidance at ${bad}: ${allowed}`);
@@ -170,7 +170,7 @@ function insertionsOf(
 /**
  * Checks options against the model and fills in its defaults.
  *
- * @throws {InputError} one line that names the option, its value and what is allowed.
+ * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
  */
 export function makePlan(config: ModelConfig, options: SamplingOptions, prompts: number): Plan {
   const { defaults, transformer } = config;
@@ -200,10 +200,10 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
   const scales = schedule.length;
   const { topK = defaults.top_k, topP = defaults.top_p } = options;
   if (!Number.isInteger(topK) || topK < 0) {
-    refuse("bad-value", `Cannot use top-k ${topK}: it must be a whole number, 0 is off`);
+    refuse("bad-value", `Cannot use top-k ${topK}: it must be a whole number; 0 turns it off`);
   }
   if (!(topP >= 0 && topP <= 1)) {
-    refuse("bad-value", `Cannot use top-p ${topP}: it must be 0 to 1, 0 is off`);
+    refuse("bad-value", `Cannot use top-p ${topP}: it must be from 0 to 1; 0 turns it off`);
   }
   const cfg = guidance(config, options, scales);
   return {

@@ -22,8 +22,8 @@ import { promptsOf } from "./text_side.ts";
  * console.log(apple!.seed === plan.plan.seeds[0]); // true
  * ```
  *
- * @throws {InputError} one line that names the option, its value and what is allowed.
- * @throws {FileError} the bytes of an image or a mask cannot be decoded.
+ * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
+ * @throws {FileError} The image or the mask cannot be decoded.
  */
 export async function planGeneration(
   config: ModelConfig,

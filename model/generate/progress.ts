@@ -7,7 +7,7 @@
 import type { Device } from "../../engine/mod.ts";
 import type { Pass } from "../transformer/pass.ts";
 
-/** How far a generation is. `${scale + 1} of ${scales}` is right at every call. */
+/** How far a generation has come. `${scale + 1} of ${scales}` is right at every call. */
 export interface Progress {
   /** What has just finished: `scale`, the sampling of a scale; `decode`, the decoding of the images. */
   readonly stage: "scale" | "decode";
@@ -15,24 +15,24 @@ export interface Progress {
   readonly scale: number;
   /** Number of scales. */
   readonly scales: number;
-  /** Tokens along the scale's height; pixels at `decode`. */
+  /** Height of the scale in tokens; at `decode`, that of the images in pixels. */
   readonly height: number;
-  /** Tokens along the scale's width; pixels at `decode`. */
+  /** Width of the scale in tokens; at `decode`, that of the images in pixels. */
   readonly width: number;
   /** Seconds since the first scale began. */
   readonly seconds: number;
 }
 
-/** The stages of a generation; each uses another part of the model. */
+/** The stages of a generation; each uses a different part of the model. */
 export type Stage = "text" | "transformer" | "vae";
 
-/** Hooks into a running generation. With `onProgress` or `signal` it waits for the GPU after each scale. */
+/** Hooks into a running generation, which waits for the GPU after each scale if `onProgress` or `signal` is given. */
 export interface Hooks {
   /** Called after each scale and after decoding. */
   readonly onProgress?: (progress: Progress) => void;
   /** Called when a stage begins. */
   readonly onStage?: (stage: Stage) => void;
-  /** Aborts the generation between two scales: it throws the signal's reason. */
+  /** Aborts the generation between two scales, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

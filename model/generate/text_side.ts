@@ -6,7 +6,7 @@ import { type FeatureRows, type RowRange, type TextFeatures, TextRows } from "..
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Transformer } from "../transformer/transformer.ts";
 
-/** What the images show. */
+/** Prompts, or text features in their place. */
 export interface TextOptions {
   /** One prompt or several; each gives `batchCount` images. */
   readonly prompt?: string | readonly string[];

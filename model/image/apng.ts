@@ -22,7 +22,7 @@ const ENDLESS = 0;
  *
  * @example
  * ```ts
- * import { encodeApng } from "./apng.ts";
+ * import { encodeApng } from "@bitwise/infinity";
  *
  * const dot = (red: number) => ({ width: 1, height: 1, rgba: new Uint8Array([red, 0, 0, 255]) });
  * const file = encodeApng([dot(0), dot(255)], [500, 1000], { parameters: "a blinking dot" });

@@ -18,7 +18,7 @@ const C2 = (0.03 * PEAK) ** 2;
  *
  * @example
  * ```ts
- * import { psnr } from "./metrics.ts";
+ * import { psnr } from "@bitwise/infinity/analysis";
  *
  * const dot = (red: number) => ({ width: 1, height: 1, rgba: new Uint8Array([red, 0, 0, 255]) });
  * psnr(dot(10), dot(11)); // 52.9 dB
@@ -59,13 +59,13 @@ export function decibels(squaredError: number): number {
  *
  * @example
  * ```ts
- * import { ssim } from "./metrics.ts";
+ * import { ssim } from "@bitwise/infinity/analysis";
  *
  * const grey = (value: number) => ({ width: 8, height: 8, rgba: new Uint8Array(256).fill(value) });
  * ssim(grey(100), grey(150)); // 0.92
  * ```
  *
- * @throws {InputError} where the sizes differ.
+ * @throws {InputError} The sizes differ.
  */
 export function ssim(a: Image, b: Image, width = a.width, height = a.height): number {
   checkSizes(a, b, width, height);

@@ -52,7 +52,7 @@ const MAX_TEXT = 2 ** 24;
  *
  * @example
  * ```ts
- * import { encodePng } from "./png.ts";
+ * import { encodePng } from "@bitwise/infinity";
  *
  * const red = new Uint8Array([255, 0, 0, 255]);
  * const file = encodePng(red, 1, 1, { parameters: "a red dot\nSteps: 7, Seed: 1" });

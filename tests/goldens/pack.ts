@@ -3,23 +3,24 @@
  *
  *     deno run -A tests/goldens/pack.ts ../shared/goldens
  *
- * The originals have 52 MB, most of it random weights, which do not compress. So:
+ * The originals have 52 MB, most of them random weights, which do not compress. Therefore:
  *
  * - Weight matrices and convolutions are rounded to fixed point, of 17 to 22 bits (`WEIGHT_BITS`):
- *   more where an error grows, as before the cosine attention with its scales of up to 100. In f64
- *   that moves logits of up to 8 by 1e-4 at most, T5's output by 2e-5 and decoded pictures by 2e-5
+ *   more where an error grows, as before cosine attention, whose scales go up to 100. In f64, that
+ *   moves logits of up to 8 by 1e-4 at most, T5's output by 2e-5 and decoded images by 2e-5
  *   (relative Frobenius errors of 8e-6, 8e-6 and 4e-6); f32 in place of f64 moves them by 2e-5,
  *   2e-6 and 1e-5. Vectors (biases, norms) are exact. To read the originals instead:
  *   `BITWISE_GOLDENS=../shared/goldens deno test -A`.
- * - Large results (logits, activations, pictures) are rounded to 5e-7 or, pictures, 4e-6 of their
- *   largest figure: less than the order of f32 sums makes. Inputs, tables, codes and bits are exact, but for the
- *   features that `bsq_only` quantises: 20 bits move them by 2e-6 at most, a fifth of its least margin.
- * - Left out: what no test reads (sums and inputs between scales of the quantiser, its
- *   largest features of 24 and 64 bits, repeated intermediates, the second picture of transformer_tiny) and buffers that hold constants. T5's
- *   output is zero behind the mask, where it means nothing.
+ * - Large results are rounded: logits and activations to 5e-7 of their largest value, images to 4e-6,
+ *   which is less than the order of f32 sums changes. Inputs, tables, codes and bits are exact, except
+ *   for the features that `bsq_only` quantises: 20 bits move them by 2e-6 at most, a fifth of the
+ *   smallest margin.
+ * - Left out are buffers that hold constants, and what no test reads: sums and inputs between the
+ *   quantiser's scales, its largest features of 24 and 64 bits, repeated intermediates, and the second
+ *   image of transformer_tiny. T5's output is set to zero after the mask, where it has no meaning.
  *
  * A `.pack` file is a 4-byte little-endian length, a JSON header (`PackHeader` in `../goldens.ts`)
- * and streams, each stored or raw deflate, whichever is shorter. The tensors of one coding are laid
+ * and streams, each stored or deflated, whichever is shorter. The tensors of one coding are laid
  * end to end and split into streams by significance, because only the high bytes compress.
  *
  * @module
@@ -51,10 +52,10 @@ const DROPPED: Record<string, RegExp> = {
   "interp": /^$/,
 };
 
-/** Of these only the first four channels are kept, under the name that the originals use for it. */
+/** Tensors of which only the first four channels are kept, under the name that the originals use for these. */
 const FIRST_CHANNELS = /^d(24|32|64)\.ns025\.z$|^d16\.sq1M\.z$/;
 
-/** The first that matches says to how many bits a weight matrix is rounded. */
+/** The number of bits that a weight matrix is rounded to: the first pattern that matches counts. */
 const WEIGHT_BITS: readonly [RegExp, number][] = [
   [/^(word_embed|head|text_proj_for_sos|cfg_uncond)\b/, 22],
   [/\.sa\.mat_qkv|\.sa\.proj/, 21],
@@ -65,7 +66,7 @@ const WEIGHT_BITS: readonly [RegExp, number][] = [
   [/^/, 18],
 ];
 
-/** The same of results. */
+/** The same for results. */
 const RESULT_BITS: readonly [RegExp, number][] = [
   [/\.(img_float|dec_raw|recon|dfi_recon)$/, 18],
   [/^d\d+\.(sq1M|ns025)\.x$/, 20],
@@ -76,7 +77,7 @@ const RESULT_BITS: readonly [RegExp, number][] = [
 const SMALL = 4096;
 
 interface Kept extends PackedTensor {
-  /** The values; of `fixed` the whole numbers as i32. */
+  /** The values; for `fixed`, the integers as i32. */
   bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -114,7 +115,7 @@ function keep(
   return { name, dtype, shape, coding: "fixed", bits, step, bytes: new Uint8Array(whole.buffer) };
 }
 
-/** The rows behind the mask of T5's output are nobody's: zeros pack better. */
+/** Zeros the rows of T5's output after the mask, which nothing reads: zeros pack better. */
 function blankPadding(hidden: Float32Array, lengths: readonly number[], width: number): void {
   const rows = hidden.length / lengths.length / width;
   for (const [image, length] of lengths.entries()) {
@@ -122,12 +123,12 @@ function blankPadding(hidden: Float32Array, lengths: readonly number[], width: n
   }
 }
 
-/** Every `stride`-th byte, from `first` on. */
+/** Returns every `stride`-th byte, from `first` on. */
 function plane(bytes: Uint8Array, stride: number, first: number): Uint8Array {
   return Uint8Array.from({ length: bytes.length / stride }, (_, i) => bytes[i * stride + first]);
 }
 
-/** The `bits` low bits of each value, from the lowest bit of each byte on; whole bytes in all. */
+/** Packs the `bits` low bits of each value, filling each byte from its lowest bit. */
 function packBits(values: ArrayLike<number>, bits: number): Uint8Array {
   const packed = new Uint8Array(Math.ceil(values.length * bits / 8));
   for (let i = 0; i < values.length * bits; i++) {
@@ -149,7 +150,7 @@ function split(coding: Coding, tensors: readonly Kept[]): Uint8Array[] {
   return [concat(high), concat(low)];
 }
 
-/** The shortest of: as it is, Huffman codes only, full deflate. */
+/** Returns the shortest form of a stream: as it is, with Huffman codes only, or fully deflated. */
 function shortest(stream: Uint8Array): { deflated: boolean; bytes: Uint8Array } {
   const strategies = [constants.Z_DEFAULT_STRATEGY, constants.Z_HUFFMAN_ONLY];
   const options = strategies.map((strategy) => deflateRawSync(stream, { level: 9, strategy }));

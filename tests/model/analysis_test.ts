@@ -164,7 +164,7 @@ Deno.test("bitEntropy() and flipSensitivity() refuse bad input in one line", asy
   };
   for (
     const [images, line] of [
-      [[], "Cannot analyse no images: give one or more"],
+      [[], "Cannot analyse bits without an image: give one or more"],
       [
         [ONE, TWO, square],
         "Cannot analyse images 0 and 2 together: one has the scales 1x1,2x2, the other 1x1,1x2",
@@ -175,10 +175,10 @@ Deno.test("bitEntropy() and flipSensitivity() refuse bad input in one line", asy
     await rejects([...images], {}, line);
   }
   for (const [bad, said] of [[0, "0"], [1.5, "1.5"], [NaN, "NaN"], [-0.1, "-0.1"]] as const) {
-    const line = `Cannot flip a share of ${said} of the bits: give shares above 0 up to 1`;
+    const line = `Cannot flip a share of ${said} of the bits: give shares above 0 and at most 1`;
     await rejects([ONE], { shares: [0.5, bad] }, line);
   }
-  const none = "Cannot flip no share of the bits: give shares above 0 up to 1";
+  const none = "Cannot flip no share of the bits: give shares above 0 and at most 1";
   await rejects([ONE], { shares: [] }, none);
   await rejects([ONE], { trials: 0 }, "Cannot flip bits in 0 trials: use 1 or more");
   await rejects([ONE], { trials: 1.5 }, "Cannot flip bits in 1.5 trials: use 1 or more");

@@ -296,7 +296,7 @@ Deno.test("generate() refuses bad options in one line that names them", async ()
     [{ prompt: "cat", cfgScale: NaN }, "Cannot use cfg scale NaN"],
     [
       { prompt: "cat", cfgScale: 1e40 },
-      "Cannot use cfg scale 1e+40: it must be a number f32 can hold",
+      "Cannot use cfg scale 1e+40: it must be a number that f32 can hold",
     ],
     [{ prompt: "cat", cfgUntil: 5 }, "Cannot guide the first 5 scales: it must be a whole number"],
     [{ prompt: "cat", cfgUntil: -1 }, "Cannot guide the first -1 scales"],

@@ -127,7 +127,7 @@ Deno.test("Safetensors.read() refuses a tensor too large for one array", async (
 Deno.test("Safetensors.read() refuses a file that shrank", async () => {
   const bytes = build({ a: F32x2 }, 8);
   const file = await Safetensors.open(new Spy(bytes.subarray(0, -3), bytes.length, "shrunk"));
-  await refuses(file.read("a"), "read-short", `Cannot read "shrunk": it gave 5 of 8 bytes`);
+  await refuses(file.read("a"), "read-short", `Cannot read "shrunk": it returned 5 of 8 bytes`);
 });
 
 Deno.test("Safetensors.chunks() streams a tensor in bounded pieces", async () => {

@@ -98,7 +98,7 @@ Deno.test("stream() ends at an abort, and says what is wrong as generate() does"
     await assertRejects(
       () => step.image(1),
       InputError,
-      "Cannot show image 1: there are 1, from 0",
+      "Cannot decode image 1: there are 1, counted from 0",
     );
     break;
   }
