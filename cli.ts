@@ -89,7 +89,7 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
   }
   const known = error instanceof UsageError || error instanceof BitwiseError;
   const debug = Number(env("BITWISE_DEBUG") || 0) >= 1;
-  const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack";
+  const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack trace";
   io.err(`${coloured(io, 31, "error:")} ${adviseOn(error)}${hint}\n`);
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);
   // an argument that cannot be right is usage, whoever noticed

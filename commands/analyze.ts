@@ -48,7 +48,7 @@ interface AnalyzeGiven extends ModelGiven, LoadGiven {
 
 async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promise<number> {
   if (files.length === 0) {
-    throw new UsageError("Cannot analyze nothing: give images, or bits files");
+    throw new UsageError("Cannot analyze without a file: give images, or bits files");
   }
   const { closeModel, openModel } = await import("./io/model.ts");
   const { readInput } = await import("./io/images.ts");

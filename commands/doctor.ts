@@ -16,7 +16,8 @@ interface Finding {
 export const doctor = command(
   {
     name: "doctor",
-    summary: "Checks the GPU and the model, and names what is missing. Ends with 0 if all can run.",
+    summary:
+      "Checks the GPU and the model, and names what is missing. Exits with 0 if everything can run.",
     words: "",
     flags: {
       "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },

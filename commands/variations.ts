@@ -28,7 +28,7 @@ export const variations = command(
   async (given, words, io) => {
     const [image, ...rest] = words;
     if (image === undefined) {
-      throw new UsageError("Cannot vary nothing: give an image, or its bits");
+      throw new UsageError("Cannot make variations: give an image, or its bits");
     }
     const prompted = given.prompt || given["prompt-file"] !== undefined || rest.length > 0 ||
       given["text-features"] !== undefined;

@@ -70,11 +70,11 @@ const arrows = [...imports].flatMap(([from, targets]) =>
   [...targets].map((to) => [from, to] as const)
 );
 
-Deno.test("No file imports itself by way of others, not even types", () => {
+Deno.test("No file imports itself through others, not even for types", () => {
   assertEquals(findCircle(imports), []);
 });
 
-Deno.test("No room imports itself by way of other rooms", () => {
+Deno.test("No room imports itself through other rooms", () => {
   const rooms = new Map<string, Set<string>>();
   for (const [from, to] of arrows) {
     const [one, other] = [dirname(from), dirname(to)];

@@ -36,7 +36,7 @@ interface EncodeGiven {
   readonly scales?: number;
 }
 
-/** Returns {@link ENCODE_FLAGS} as options. @throws {UsageError} Two of them say the same thing. */
+/** Returns {@link ENCODE_FLAGS} as options. @throws {UsageError} Both a schedule and a size are given. */
 export function encodeOptions({ width, height, "vae-schedule": grids, scales }: EncodeGiven) {
   if (grids && (width !== undefined || height !== undefined)) {
     throw new UsageError("Cannot use --vae-schedule and a size together: give one of them");
@@ -47,6 +47,6 @@ export function encodeOptions({ width, height, "vae-schedule": grids, scales }: 
 /** Returns the one file that a command takes. @throws {UsageError} There is none, or several. */
 export function onlyFile(words: readonly string[], command: string, what: string): string {
   if (words.length === 1 && words[0]) return words[0];
-  const found = words.length > 1 ? `${words.length} files` : "nothing";
+  const found = words.length > 1 ? `${words.length} files` : "without a file";
   throw new UsageError(`Cannot ${command} ${found}: give one ${what}`);
 }

@@ -80,7 +80,7 @@ export async function batchSize(
   });
 }
 
-/** `--max-vram` is what there is; without it, nobody knows, and batches stay small. */
+/** `--max-vram` bounds batches; without it the free memory is unknown, and batches stay small. */
 function bounds(maxBytes: number | undefined) {
   return maxBytes === undefined ? { maxActivations: ACTIVATIONS } : { maxBytes };
 }

@@ -13,7 +13,7 @@ interface PreviewGiven {
   readonly preview?: string;
   /** The name of animations. */
   readonly animate?: string;
-  /** How often images are enlarged. */
+  /** The factor by which images are enlarged. */
   readonly upscale?: number;
 }
 

@@ -13,7 +13,7 @@ import type { ImageBits } from "../../model/bits/image_bits.ts";
 import type { EncodeOptions, FloatImage } from "../../model/generate/image_input.ts";
 import type { Image } from "../../model/image/png.ts";
 
-/** What shows an image: pixels or bits. */
+/** An image, as pixels or as bits. */
 export type Input = Image | FloatImage | ImageBits;
 
 /**

@@ -8,9 +8,9 @@ import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 
-/** What says which model is meant. */
+/** The flags that choose a model. */
 export interface ModelGiven {
-  /** A folder, a URL, or the name of a model in the box; that one if absent. */
+  /** A folder, a URL, or a name; the default model if absent. */
   readonly model?: string;
   /** A preset, to be filled with random weights. */
   readonly synthetic?: string;
@@ -38,7 +38,7 @@ export interface LoadGiven {
  * Finds a model and reads its config.
  *
  * @throws {UsageError} Both a model and a preset were given.
- * @throws {InputError} `unknown-preset`: names those there are.
+ * @throws {InputError} `unknown-preset`: the message lists the presets.
  */
 export async function chooseModel({ model, synthetic }: ModelGiven): Promise<ModelChoice> {
   if (synthetic === undefined) return await chooseFolder(model);
@@ -46,7 +46,7 @@ export async function chooseModel({ model, synthetic }: ModelGiven): Promise<Mod
   throw new UsageError("Cannot use --model and --synthetic together: give one of them");
 }
 
-/** Finds a model folder; the model in the box if absent. */
+/** Finds a model folder; that of the default model if absent. */
 async function chooseFolder(model: string | undefined): Promise<ModelChoice> {
   const { findModel } = await import("../../model/checkpoint/find_model.ts");
   const { openFolder } = await import("../../model/checkpoint/folder.ts");
@@ -62,7 +62,7 @@ async function chooseFolder(model: string | undefined): Promise<ModelChoice> {
   return { config, folder, storedType: quantisationOf(file.metadata) };
 }
 
-/** Returns a preset's config. @throws {InputError} `unknown-preset`: names those there are. */
+/** Returns a preset's config. @throws {InputError} `unknown-preset`: the message lists the presets. */
 export async function presetConfig(name: string): Promise<ModelConfig> {
   const { findPreset } = await import("../../model/config/presets.ts");
   const { parseConfig } = await import("../../model/config/config.ts");

@@ -40,7 +40,7 @@ export class Output {
   /** Paths that are promised to a file. */
   readonly #promised: Set<string> = new Set();
 
-  /** What to say of names that were taken, once the first file is written. */
+  /** Messages about names that were taken, printed once the first file is written. */
   #moved: string[] = [];
   #toStdout = false;
   readonly #overwrite: boolean;

@@ -9,7 +9,7 @@ const GAP = 8;
  *
  * @param images One image or more, all of the same size.
  * @param columns Images in a row.
- * @param factor How often each is enlarged; if absent, small images grow to about 128 pixels.
+ * @param factor By how much each is enlarged; if absent, small images grow to about 128 pixels.
  */
 export function contactSheet(
   images: readonly Pixels[],

@@ -82,7 +82,7 @@ export class Profiler {
 
   /**
    * Returns the times since the last report, longest first. Waits for submitted work; call {@link Device.flush}
-   * before.
+   * first.
    */
   async report(): Promise<KernelTime[]> {
     const times = new Map<string, KernelTime>();

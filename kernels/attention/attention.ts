@@ -64,7 +64,7 @@ function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
     device.debug?.variant("attention", variant, reason);
     return variant;
   };
-  // keys in f32 were asked for, so tensor cores, which round them, stay out
+  // f32 keys must stay exact, and tensor cores would round them
   if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) {
     return take("matrix", "f16 keys on tensor cores");
   }

@@ -116,7 +116,7 @@ export async function modelsInBox(): Promise<string[]> {
   return names.sort();
 }
 
-/** Whether something is at a path. What may not be read counts: opening it says why. */
+/** Whether something is at a path. What may not be read counts as there: opening it says why. */
 async function exists(path: string | URL): Promise<boolean> {
   return await Deno.stat(path).then(() => true, (error) => {
     return !(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory);

@@ -6,7 +6,7 @@
 
 import { BitwiseError, type BitwiseErrorOptions } from "../../engine/mod.ts";
 
-/** A server refuses, cannot be reached, or sent something else than it promised. */
+/** A server refuses, cannot be reached, or sent something other than it promised. */
 export class DownloadError extends BitwiseError {
   /** Always `"DownloadError"`, also when minified. */
   override readonly name: string = "DownloadError";

@@ -28,7 +28,7 @@ export interface DownloadProgress {
 export interface DownloadOptions {
   /** Called with each piece that arrives. */
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** How often to retry without receiving anything new; 4 if absent. */
+  /** Most retries in a row that receive nothing new; 4 if absent. */
   readonly retries?: number;
   /** Milliseconds before the first retry; doubles with each further one. */
   readonly pause?: number;

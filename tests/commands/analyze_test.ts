@@ -81,7 +81,7 @@ Deno.test("analyze() prints JSON, and takes bits as the images they were", () =>
 
 Deno.test("analyze() refuses with one line", async () => {
   const say = "give images, or bits files";
-  await refuses(["analyze"], 2, `Cannot analyze nothing: ${say}`, NO_GPU);
+  await refuses(["analyze"], 2, `Cannot analyze without a file: ${say}`, NO_GPU);
   await refuses(["analyze", "/nope.png"], 1, 'Cannot read "/nope.png": no such file', NO_GPU);
   for (const flips of ["0", "1.5", "0.1,", "much"]) {
     const message = `Cannot read --flips "${flips}": it must be shares above 0, at most 1`;

@@ -285,7 +285,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["encode", at("zero.safetensors")], 2, "image is F32 [3, 0, 8], not F32 [3, height, width]"],
       [["encode", at("nope.png")], 1, "no such file; check the path"],
       [["encode", folder], 1, "it is not a file"],
-      [["encode"], 2, "Cannot encode nothing: give one image"],
+      [["encode"], 2, "Cannot encode without a file: give one image"],
       [["encode", at("ok.png"), at("ok.png")], 2, "Cannot encode 2 files: give one image"],
       [["encode", at("ok.bits.safetensors")], 2, "it is bits already"],
       [
@@ -306,7 +306,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["decode", join(MODEL, "vae.safetensors")], 2, "it is not a bits file"],
       [["reconstruct", at("ok.bits.safetensors")], 2, "it is bits; decode them"],
       [["inspect", at("ok.png"), "--sheet", x], 2, "it holds no bits"],
-      [["variations"], 2, "Cannot vary nothing: give an image, or its bits"],
+      [["variations"], 2, "Cannot make variations: give an image, or its bits"],
       [["variations", at("ok.png")], 2, "without a prompt: say what it shows"],
       [["interpolate", at("ok.png")], 2, "Cannot interpolate 1 image: give two"],
       [["interpolate", at("ok.png"), at("ok.png"), "--steps", "1"], 2, "--steps must be 2 to 999"],

@@ -22,7 +22,7 @@ Deno.test("golden: emoji-nano on the kernels of the other class of adapter", asy
   await assertReproduces(twin, expected);
 });
 
-Deno.test("generate() gives the same bytes for the same seed, and others for another", async () => {
+Deno.test("generate() gives the same bytes for the same seed, and different bytes for another", async () => {
   const run = async (seed: number) =>
     (await model.generate({ prompt: "a smiling thing", seed, tau: 2 })).images[0]!.rgba;
   assertEquals(await run(3), await run(3));

@@ -103,7 +103,7 @@ Deno.test("Output writes into devices, FIFOs and links to stdout without replaci
     assert((await Deno.lstat(at("stdout"))).isSymlink);
   }));
 
-Deno.test("Output refuses what cannot be, in one line", () =>
+Deno.test("Output refuses impossible names in one line", () =>
   inFolder(async (folder) => {
     const output = new Output(fakeIo(), {});
     const refuses = (name: string, message: string, count = 1, of = output) =>

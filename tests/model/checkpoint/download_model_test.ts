@@ -84,7 +84,7 @@ Deno.test("BOX_MODELS lists the files of every model in the box, as they are", a
   }
 });
 
-Deno.test("downloadModel() fetches a model once, and says how far it is", () =>
+Deno.test("downloadModel() fetches a model once, and reports its progress", () =>
   inFolder(async (cache) => {
     await using server = new ModelServer();
     const seen: ModelProgress[] = [];
@@ -129,7 +129,7 @@ Deno.test("downloadModel() keeps complete files when it is stopped, and fetches 
     assertEquals(server.asked, paths().slice(2));
   }));
 
-Deno.test("downloadModel() refuses other bytes than those that were published", async () => {
+Deno.test("downloadModel() refuses bytes other than those published", async () => {
   const other = new Uint8Array(FILES[0]!.size);
   const cases = [[other, "SHA-256"], [other.subarray(1), "size"], [new Uint8Array(9999), "size"]];
   for (const [bytes, why] of cases as [Uint8Array<ArrayBuffer>, string][]) {
