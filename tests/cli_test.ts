@@ -52,7 +52,7 @@ Deno.test("main() reports an unexpected error in one line, with its stack on req
   });
   const io = fakeIo();
   assertEquals(await main(["--help"], { ...broken(), err: io.err }), 1);
-  assertEquals(io.errors(), "error: it broke in two; set BITWISE_DEBUG=1 for the stack\n");
+  assertEquals(io.errors(), "error: it broke in two; set BITWISE_DEBUG=1 for the stack trace\n");
   const debug = fakeIo();
   assertEquals(await main(["--help"], { ...broken(), err: debug.err }, () => "1"), 1);
   assertStringIncludes(

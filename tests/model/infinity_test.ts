@@ -272,13 +272,16 @@ Deno.test("generate() guides logits and blocks by cfgInsertionLayer, and refuses
   }
   assertEquals(await logits([0]), all[0]);
   assertEquals(await logits([0, -2, -2]), all[2]);
-  for (const layer of [1, -4, -0.5, [], [-2, 1], [0, NaN]]) {
-    await assertRejects(
+  const refuses = (layer: number | number[], message: string) =>
+    assertRejects(
       () => model.generate({ prompt: "cat", cfgInsertionLayer: layer }),
       InputError,
-      "Cannot insert guidance at",
+      message,
     );
+  for (const layer of [1, -4, -0.5, [-2, 1], [0, NaN]]) {
+    await refuses(layer, "Cannot insert guidance at");
   }
+  await refuses([], "Cannot insert guidance: the list of layers is empty");
 });
 
 Deno.test("generate() refuses bad options in one line that names them", async () => {
