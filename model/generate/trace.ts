@@ -1,4 +1,5 @@
 import type { Device, Tensor, TensorData, TensorToWrite } from "../../engine/mod.ts";
+import { offsets } from "../config/offsets.ts";
 import type { TextFeatures } from "../text/text_rows.ts";
 import type { TextContext } from "../transformer/text_context.ts";
 
@@ -60,7 +61,7 @@ export class Trace {
   /** Records `text.features` [ΣT, Ct5] and `text.cond` [B, C] of the conditional half, `text.uncond` [B, C] of the other. */
   text(text: TextFeatures, context: TextContext, images: number): void {
     if (!this.on) return;
-    const rows = text.lens.slice(0, images).reduce((sum, n) => sum + n, 0);
+    const rows = offsets(text.lens)[images]!;
     const [, Ct = 0] = text.features.shape;
     const [all = 0, C = 0] = context.pooled.shape;
     this.#keep("text.features", this.#copy(text.features.rows(0, rows)), [rows, Ct]);

@@ -6,6 +6,7 @@ import { matmul } from "../../kernels/linear/matmul.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import type { Weights } from "../checkpoint/weights.ts";
+import { offsets } from "../config/offsets.ts";
 import type { T5Config } from "../config/types.ts";
 
 /** Weights of one block, named after the checkpoint's keys. */
@@ -172,13 +173,8 @@ export class T5Encoder {
 
 /** Attention spans [prompts, 4] by which each prompt attends to itself. */
 function spansOf(lens: readonly number[]): Uint32Array<ArrayBuffer> {
-  let start = 0;
-  const rows = lens.flatMap((n) => {
-    const row = [start, n, start, n];
-    start += n;
-    return row;
-  });
-  return Uint32Array.from(rows);
+  const starts = offsets(lens);
+  return Uint32Array.from(lens.flatMap((n, i) => [starts[i]!, n, starts[i]!, n]));
 }
 
 async function load(weights: Weights, config: T5Config): Promise<T5Weights> {

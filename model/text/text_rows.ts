@@ -1,4 +1,5 @@
 import { type Device, InputError, type Tensor } from "../../engine/mod.ts";
+import { offsets } from "../config/offsets.ts";
 
 /** Text features of a batch on the GPU: of the conditional half, then with guidance of the unconditional half. */
 export interface TextFeatures {
@@ -37,7 +38,7 @@ export class TextRows {
 
   /** Returns the rows of `count` encoded texts, starting with text `first`. */
   range(encoded: TextFeatures, first: number, count: number): RowRange[] {
-    const starts = encoded.lens.map((_, i) => encoded.lens.slice(0, i).reduce((a, n) => a + n, 0));
+    const starts = offsets(encoded.lens);
     return encoded.lens.slice(first, first + count).map((n, i) => ({
       tensor: encoded.features,
       start: starts[first + i]!,

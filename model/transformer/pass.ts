@@ -1,5 +1,6 @@
 import type { Device, Tensor } from "../../engine/mod.ts";
 import type { Grid } from "../config/grid.ts";
+import { offsets } from "../config/offsets.ts";
 import { disposer } from "./text_context.ts";
 
 /** The layout of a run of scales, independent of weights: positions, levels, and which token attends to which. */
@@ -56,23 +57,24 @@ type Span = readonly [query: number, queries: number, key: number, keys: number]
 export function planPass(device: Device, options: PassOptions): Pass {
   const { schedule, first, last, lens, batch, cachedScales = schedule.length - 1 } = options;
   const tokens = schedule.map(([h, w]) => h * w);
-  const tokensBefore = (scale: number) => sum(tokens.slice(0, scale));
-  const position = tokensBefore(first);
-  const start = tokensBefore(Math.min(first, cachedScales));
-  const rows = tokensBefore(last + 1) - position;
+  const tokensBefore = offsets(tokens);
+  const position = tokensBefore[first]!;
+  const start = tokensBefore[Math.min(first, cachedScales)]!;
+  const rows = tokensBefore[last + 1]! - position;
   // cached passes share the cache; the others attend to a copy of it with their own rows appended (State.keysValues)
   const cached = last < cachedScales;
-  const keyRows = cached ? tokensBefore(cachedScales) : start + rows;
+  const keyRows = cached ? tokensBefore[cachedScales]! : start + rows;
   const scales = schedule.slice(first, last + 1).map((_, i) => first + i);
   const sequences = Array.from({ length: batch }, (_, b) => b);
 
   const self = sequences.flatMap((b) =>
     scales.map((s): Span => {
-      const keys = start + tokensBefore(s + 1) - position;
-      return [b * rows + tokensBefore(s) - position, tokens[s]!, b * keyRows, keys];
+      const keys = start + tokensBefore[s + 1]! - position;
+      return [b * rows + tokensBefore[s]! - position, tokens[s]!, b * keyRows, keys];
     })
   );
-  const cross = sequences.map((b): Span => [b * rows, rows, sum(lens.slice(0, b)), lens[b]!]);
+  const texts = offsets(lens);
+  const cross = sequences.map((b): Span => [b * rows, rows, texts[b]!, lens[b]!]);
   const level = scales.flatMap((s) => Array<number>(tokens[s]!).fill(s));
 
   const upload = (rows: readonly (readonly number[])[]) =>
@@ -95,10 +97,6 @@ export function planPass(device: Device, options: PassOptions): Pass {
   };
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, n) => total + n, 0);
-}
-
 function scoreCount(spans: readonly Span[]): number {
-  return sum(spans.map(([, queries, , keys]) => queries * keys));
+  return spans.reduce((sum, [, queries, , keys]) => sum + queries * keys, 0);
 }

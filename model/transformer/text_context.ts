@@ -1,4 +1,4 @@
-import type { Tensor } from "../../engine/mod.ts";
+import type { Device, Tensor } from "../../engine/mod.ts";
 import { attention } from "../../kernels/attention/attention.ts";
 import { silu } from "../../kernels/elementwise/silu.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
@@ -7,7 +7,9 @@ import { adaVectors } from "../../kernels/norm/ada_vectors.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import type { Weights } from "../checkpoint/weights.ts";
+import { offsets } from "../config/offsets.ts";
 import type { TransformerConfig } from "../config/types.ts";
+import type { PoolWeights } from "./pool_weights.ts";
 import type { TransformerWeights } from "./transformer_weights.ts";
 
 /** The text side of a batch: computed once, read by every block at every scale. */
@@ -46,29 +48,50 @@ export function textContext(
   lens: readonly number[],
 ): TextContext {
   const { device } = owner;
-  const linear = (x: Tensor, layer: Linear, epilogue: "none" | "gelu" = "none"): Tensor => {
-    const y = device.tensor("f32", [x.elements / layer.K, layer.N]);
-    matmul(device, { x, linear: layer, y, epilogue });
-    return y;
-  };
-  const { embed_dim: C, depth, norm_eps: eps, text_attn_pool_heads: heads } = config;
+  const { embed_dim: C, depth, norm_eps: eps } = config;
   const B = lens.length;
-  const normed = device.tensor("f32", features.shape);
+  using normed = device.tensor("f32", features.shape);
   layerNorm(device, { x: features, y: normed, eps, rms: true, weight: weights.textNorm });
+  const pooled = poolText(device, weights.pool, config, normed, lens);
 
-  const { pool } = weights;
-  const inner = heads * pool.headDim;
-  const kv = linear(normed, pool.kv);
-  const queries = device.tensor("f32", [B, inner]);
-  const zeros = device.from("u32", [B], new Uint32Array(B));
+  using activated = device.tensor("f32", [B, C]);
+  silu(device, { x: pooled, y: activated });
+  using shared = linear(device, activated, weights.sharedAda);
+  const ada = device.tensor("f32", [depth, B, 6 * C], "AdaLN vectors");
+  adaVectors(device, { shared, adaGss: weights.adaGss, y: ada });
+  const headAda = linear(device, activated, weights.headAda);
+
+  using hidden = linear(device, normed, weights.textProj[0], "gelu");
+  using projected = linear(device, hidden, weights.textProj[1]);
+  const [rows = 0] = projected.shape;
+  const crossKv = weights.blocks.map((block) => {
+    const y = device.tensor(owner.dtype, [rows, 2 * C], "cross-attention cache", "cache");
+    matmul(device, { x: projected, linear: block.crossKv, y });
+    return y;
+  });
+  const dispose = disposer([pooled, ada, headAda, ...crossKv]);
+  return { pooled, ada, headAda, crossKv, lens, dispose };
+}
+
+/** Attentive pooling (`TextAttentivePool`): one learnt query attends to the tokens of each text; returns [B, C]. */
+function poolText(
+  device: Device,
+  pool: PoolWeights,
+  { embed_dim: C, text_attn_pool_heads: heads }: TransformerConfig,
+  normed: Tensor,
+  lens: readonly number[],
+): Tensor {
+  const B = lens.length;
+  const { headDim } = pool;
+  const inner = heads * headDim;
+  using kv = linear(device, normed, pool.kv);
+  using queries = device.tensor("f32", [B, inner]);
+  using zeros = device.from("u32", [B], new Uint32Array(B));
   embedding(device, { ids: zeros, table: pool.query.reshape(1, inner), y: queries });
-  const starts = lens.map((_, i) => lens.slice(0, i).reduce((sum, n) => sum + n, 0));
-  const spans = device.from(
-    "u32",
-    [B, 4],
-    Uint32Array.from(lens.flatMap((n, i) => [i, 1, starts[i]!, n])),
-  );
-  const attended = device.tensor("f32", [B, inner]);
+  const starts = offsets(lens);
+  const rows = lens.flatMap((n, i) => [i, 1, starts[i]!, n]);
+  using spans = device.from("u32", [B, 4], Uint32Array.from(rows));
+  using attended = device.tensor("f32", [B, inner]);
   attention(device, {
     q: queries,
     k: kv,
@@ -76,37 +99,25 @@ export function textContext(
     y: attended,
     spans,
     maxQueries: 1,
-    scoreCount: lens.reduce((sum, n) => sum + n, 0),
+    scoreCount: starts[B],
     heads,
-    headDim: pool.headDim,
+    headDim,
     scale: 1 / Math.sqrt(C / heads),
     kStride: 2 * inner,
     vStride: 2 * inner,
     vOffset: inner,
   });
-  const pooled = linear(attended, pool.proj);
+  return linear(device, attended, pool.proj);
+}
 
-  const activated = device.tensor("f32", [B, C]);
-  silu(device, { x: pooled, y: activated });
-  const shared = linear(activated, weights.sharedAda);
-  const ada = device.tensor("f32", [depth, B, 6 * C], "AdaLN vectors");
-  adaVectors(device, { shared, adaGss: weights.adaGss, y: ada });
-  const headAda = linear(activated, weights.headAda);
-
-  const hidden = linear(normed, weights.textProj[0], "gelu");
-  const projected = linear(hidden, weights.textProj[1]);
-  const crossKv = weights.blocks.map((block) => {
-    const y = device.tensor(
-      owner.dtype,
-      [projected.shape[0]!, 2 * C],
-      "cross-attention cache",
-      "cache",
-    );
-    matmul(device, { x: projected, linear: block.crossKv, y });
-    return y;
-  });
-  const temporary = [normed, kv, queries, zeros, spans, attended, activated, shared, hidden];
-  for (const t of [...temporary, projected]) t.dispose();
-  const dispose = disposer([pooled, ada, headAda, ...crossKv]);
-  return { pooled, ada, headAda, crossKv, lens, dispose };
+/** Applies a linear layer to [.., K], in a new tensor [rows, N]. */
+function linear(
+  device: Device,
+  x: Tensor,
+  layer: Linear,
+  epilogue: "none" | "gelu" = "none",
+): Tensor {
+  const y = device.tensor("f32", [x.elements / layer.K, layer.N]);
+  matmul(device, { x, linear: layer, y, epilogue });
+  return y;
 }
