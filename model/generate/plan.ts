@@ -167,14 +167,8 @@ function insertionsOf(
   return { guidedBlocks: [...new Set(blocks)], guidesLogits: layers.includes(0) };
 }
 
-/**
- * Checks options against the model and fills in its defaults.
- *
- * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
- */
-export function makePlan(config: ModelConfig, options: SamplingOptions, prompts: number): Plan {
-  const { defaults, transformer } = config;
-  const { batchCount = 1 } = options;
+/** Number of images of a batch. */
+function imageCount({ batchCount = 1 }: SamplingOptions, prompts: number): number {
   if (!Number.isInteger(batchCount) || batchCount < 1) {
     refuse("bad-value", `Cannot make ${batchCount} images: batch count must be 1 or more`);
   }
@@ -182,29 +176,58 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
   if (images > MAX_IMAGES) {
     refuse("bad-value", `Cannot make ${images} images at once: the limit is ${MAX_IMAGES}`);
   }
-  const warnings: string[] = [];
+  return images;
+}
+
+/** The schedule that is given, or that of the size. */
+function scheduleOf(
+  config: ModelConfig,
+  options: SamplingOptions,
+  warn: (line: string) => void,
+): readonly Grid[] {
   const schedule = options.schedule ??
-    scheduleForSize(config, options.width, options.height, (line) => warnings.push(line));
+    scheduleForSize(config, options.width, options.height, warn);
   checkSchedule(schedule);
-  if (schedule.length > transformer.lvl_embed_rows) {
+  const { lvl_embed_rows } = config.transformer;
+  if (schedule.length > lvl_embed_rows) {
     refuse(
       "bad-value",
-      `Cannot use a schedule of ${schedule.length} scales: the model has ` +
-        `${transformer.lvl_embed_rows} level embeddings`,
+      `Cannot use a schedule of ${schedule.length} scales: the model has ${lvl_embed_rows} ` +
+        "level embeddings",
     );
   }
-  const [h0, w0] = schedule[0]!;
-  if (h0 !== 1 || w0 !== 1) {
-    refuse("bad-value", `Cannot begin a schedule with ${h0}x${w0}: the first scale is 1x1`);
+  const [h, w] = schedule[0]!;
+  if (h !== 1 || w !== 1) {
+    refuse("bad-value", `Cannot begin a schedule with ${h}x${w}: the first scale is 1x1`);
   }
-  const scales = schedule.length;
-  const { topK = defaults.top_k, topP = defaults.top_p } = options;
+  return schedule;
+}
+
+/** What excludes the unlikelier value of a bit. */
+function exclusion(
+  { defaults }: ModelConfig,
+  { topK = defaults.top_k, topP = defaults.top_p, greedy = false }: SamplingOptions,
+): Pick<Plan, "topK" | "topP" | "greedy"> {
   if (!Number.isInteger(topK) || topK < 0) {
     refuse("bad-value", `Cannot use top-k ${topK}: it must be a whole number; 0 turns it off`);
   }
   if (!(topP >= 0 && topP <= 1)) {
     refuse("bad-value", `Cannot use top-p ${topP}: it must be from 0 to 1; 0 turns it off`);
   }
+  return { topK, topP, greedy };
+}
+
+/**
+ * Checks options against the model and fills in its defaults.
+ *
+ * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
+ */
+export function makePlan(config: ModelConfig, options: SamplingOptions, prompts: number): Plan {
+  const { defaults, transformer } = config;
+  const warnings: string[] = [];
+  const images = imageCount(options, prompts);
+  const schedule = scheduleOf(config, options, (line) => warnings.push(line));
+  const scales = schedule.length;
   const cfg = guidance(config, options, scales);
   return {
     images,
@@ -221,13 +244,8 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
       (tau) => isFloat(tau) && tau > 0 && isFloat(1 / tau),
       "a number above 0 that f32 can hold",
     ),
-    topK,
-    topP,
-    greedy: options.greedy ?? false,
-    ...insertionsOf(
-      options.cfgInsertionLayer ?? defaults.cfg_insertion_layer,
-      transformer.depth,
-    ),
+    ...exclusion(config, options),
+    ...insertionsOf(options.cfgInsertionLayer ?? defaults.cfg_insertion_layer, transformer.depth),
     fast: FAST_MODES.filter((mode) => options.fast?.includes(mode)),
     ...fastScales(schedule, options.fast ?? []),
     uniforms: options.uniforms ?? [],

@@ -49,8 +49,8 @@ export class VisualTokenizer {
     const { device } = this;
     using x = device.from("f32", [1, height, width, 3], pixels, "image");
     using features = device.allOrNothing(() => encoder.part.encode(x));
-    using broken = device.from("u32", [1], Uint32Array.of(0), "check");
-    checkFinite(device, { x: features, nonFinite: broken });
+    using nonFinite = device.from("u32", [1], Uint32Array.of(0), "check");
+    checkFinite(device, { x: features, nonFinite });
     const bits = quantiseFeatures(device, features, schedule);
     try {
       const latent: Grid = [height / patch, width / patch];
@@ -58,7 +58,7 @@ export class VisualTokenizer {
         ? device.allOrNothing(() => sumCodes(device, bits, schedule, latent))
         : null;
       const extra = sum ? [features, sum] : [];
-      const [check, ...rest] = await device.readAll([broken, ...bits, ...extra]);
+      const [check, ...rest] = await device.readAll([nonFinite, ...bits, ...extra]);
       signal?.throwIfAborted();
       if (check![0] !== 0) {
         throw new InputError(
