@@ -11,9 +11,8 @@ import { nearest } from "./model/config/nearest.ts";
 import { adviseOn } from "./commands/hints.ts";
 import { coloured, type Io, processIo } from "./commands/io/io.ts";
 import { COMMANDS } from "./commands/registry.ts";
-import { BitwiseError, InputError } from "./engine/mod.ts";
+import { BitwiseError, debugLevel, InputError, readEnv } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
-import { readEnv } from "./model/config/env.ts";
 
 export type { Io, Style } from "./commands/io/io.ts";
 
@@ -88,7 +87,7 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
     return 130;
   }
   const known = error instanceof UsageError || error instanceof BitwiseError;
-  const debug = Number(env("BITWISE_DEBUG") || 0) >= 1;
+  const debug = debugLevel(env) >= 1;
   const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack trace";
   io.err(`${coloured(io, 31, "error:")} ${adviseOn(error)}${hint}\n`);
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);

@@ -4,10 +4,9 @@ import { UsageError } from "./flags/flags.ts";
 import { on, oneOf, path } from "./flags/types.ts";
 import { type Io, note } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
-import { FileError, formatBytes, quote } from "../engine/mod.ts";
+import { FileError, formatBytes, quote, readEnv } from "../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Preset } from "../model/config/presets.ts";
-import { readEnv } from "../model/config/env.ts";
 
 /** Options of {@linkcode pullModel}. */
 export interface PullModelOptions {

@@ -12,9 +12,14 @@ export interface DebugOptions {
   readonly log?: (message: string) => void;
 }
 
-/** The level that the environment variable `BITWISE_DEBUG` asks for, if it may be read without asking; 0 otherwise. */
-export function debugLevel(): number {
-  const level = Number(readEnv("BITWISE_DEBUG") || 0);
+/**
+ * The level that the environment variable `BITWISE_DEBUG` asks for: its number, or 1 if it is another word.
+ *
+ * @param env Reads an environment variable; by default, if that is permitted without asking.
+ * @returns 0 if the variable is empty or cannot be read.
+ */
+export function debugLevel(env: (name: string) => string | undefined = readEnv): number {
+  const level = Number(env("BITWISE_DEBUG") || 0);
   return Number.isFinite(level) ? level : 1;
 }
 

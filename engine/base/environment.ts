@@ -1,4 +1,8 @@
-/** Reads a variable if that is permitted without asking; undefined otherwise, and outside of Deno. */
+/**
+ * Reads an environment variable if that is permitted without asking.
+ *
+ * @returns Its value; undefined if it is not set, may not be read, or there is no `Deno`.
+ */
 export function readEnv(variable: string): string | undefined {
   return mayUse(variable) ? Deno.env.get(variable) : undefined;
 }

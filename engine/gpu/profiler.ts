@@ -39,7 +39,7 @@ export class Profiler {
   #device: GPUDevice;
   #queries: GPUQuerySet;
   #done: Done[] = [];
-  #resolved: { done: Done[]; section: string; buffer: GPUBuffer }[] = [];
+  #resolved: { done: Done[]; section: string; resolved: GPUBuffer; buffer: GPUBuffer }[] = [];
   /** Names what is submitted from now on, such as a scale. */
   section: string = "";
 
@@ -76,7 +76,7 @@ export class Profiler {
     });
     encoder.resolveQuerySet(this.#queries, 0, this.#done.length * 2, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, buffer, 0, size);
-    this.#resolved.push({ done: this.#done, section: this.section, buffer });
+    this.#resolved.push({ done: this.#done, section: this.section, resolved, buffer });
     this.#done = [];
   }
 
@@ -86,7 +86,7 @@ export class Profiler {
    */
   async report(): Promise<KernelTime[]> {
     const times = new Map<string, KernelTime>();
-    for (const { done, section, buffer } of this.#resolved) {
+    for (const { done, section, resolved, buffer } of this.#resolved) {
       await buffer.mapAsync(GPUMapMode.READ);
       const stamps = new BigUint64Array(buffer.getMappedRange());
       done.forEach(({ name, shape, flops, bytes }, i) => {
@@ -103,6 +103,7 @@ export class Profiler {
           bytes: (known?.bytes ?? 0) + bytes,
         });
       });
+      resolved.destroy();
       buffer.destroy();
     }
     this.#resolved = [];

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { FileError, quote } from "../../engine/mod.ts";
+import { FileError, InputError, quote, readEnv } from "../../engine/mod.ts";
 import { nearest } from "../config/nearest.ts";
-import { readEnv } from "../config/env.ts";
 import { findPreset, type Preset, PRESETS } from "../config/presets.ts";
 import { BOX_MODELS, MODELS_URL } from "./box_models.ts";
 import { downloadModel, type DownloadModelOptions, modelCache } from "./download_model.ts";
@@ -57,6 +56,7 @@ export function pulledFolder({ name }: Preset): string {
  * @throws {FileError} `model-not-pulled`: a published model that is not on this machine (hint `pull-model`);
  * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
  * @throws {DownloadError} A model of the box can neither be found nor downloaded.
+ * @throws {InputError} BITWISE_MODELS_URL is not a URL.
  * @throws What `signal` was aborted with.
  */
 export async function findModel(
@@ -94,13 +94,18 @@ async function boxModel(name: string, options: FindModelOptions): Promise<string
       "outside of Deno; give the path of a model folder";
     throw new FileError("model-not-found", message);
   }
+  return await downloadModel(name, { ...options, bases: bases(), cache: modelCache(readEnv) });
+}
+
+/** Where to download models from, see {@linkcode DownloadModelOptions}. */
+function bases(): string[] {
   const given = readEnv("BITWISE_MODELS_URL");
-  const bases = given
-    ? [given.replace(/\/*$/, "/")]
-    : BOX.protocol === "file:"
-    ? [MODELS_URL]
-    : [BOX.href, MODELS_URL];
-  return await downloadModel(name, { ...options, bases, cache: modelCache(readEnv) });
+  if (!given) return BOX.protocol === "file:" ? [MODELS_URL] : [BOX.href, MODELS_URL];
+  if (/^https?:$/.test(URL.parse(given)?.protocol ?? "")) return [given.replace(/\/*$/, "/")];
+  throw new InputError(
+    "bad-value",
+    `Cannot use BITWISE_MODELS_URL ${quote(given)}: give a URL that begins with https://`,
+  );
 }
 
 /** Names of the models that are beside the code, sorted. */

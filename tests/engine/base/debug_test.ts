@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { defineKernel, Device, dryGpu } from "../../../engine/mod.ts";
+import { debugLevel, defineKernel, Device, dryGpu } from "../../../engine/mod.ts";
 import { device } from "../../kernels/harness.ts";
 
 const kernel = defineKernel(
@@ -33,6 +33,12 @@ async function logged(level: number): Promise<string[]> {
   return lines;
 }
 
+Deno.test("debugLevel() reads a number, and takes another word for 1", () => {
+  const cases = { "": 0, "0": 0, "1": 1, "4": 4, "true": 1, "all": 1 };
+  for (const [value, level] of Object.entries(cases)) assertEquals(debugLevel(() => value), level);
+  assertEquals(debugLevel(() => undefined), 0);
+});
+
 Deno.test("Device.debug logs nothing below level 3", async () => {
   for (const level of [0, 1, 2]) assertEquals(await logged(level), []);
 });
@@ -53,6 +59,36 @@ Deno.test("Device.profiler times kernels from level 2 on where the adapter can",
   assertEquals(quiet.profiler, null);
   using own = await Device.open({ debug: { level: 2 } });
   assertEquals(own.profiler !== null, device.capabilities.timestamps);
+});
+
+Deno.test({
+  name: "Profiler.report() frees the buffers of its timestamps",
+  ignore: !device.capabilities.timestamps,
+  async fn() {
+    using own = await Device.open({ debug: { level: 2 } });
+    using x = own.from("f32", [1], Float32Array.of(1));
+    const made: GPUBuffer[] = [];
+    const destroyed: GPUBuffer[] = [];
+    const create = own.gpu.createBuffer.bind(own.gpu);
+    own.gpu.createBuffer = (descriptor) => {
+      const buffer = create(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      buffer.destroy = () => {
+        destroyed.push(buffer);
+        destroy();
+      };
+      if (descriptor.usage & (GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.MAP_READ)) {
+        made.push(buffer);
+      }
+      return buffer;
+    };
+    const specialise = { T: "f32" };
+    own.run(kernel, { specialise, bind: { x }, params: { count: 1 }, workgroups: [1] });
+    own.flush();
+    const times = await own.profiler!.report();
+    assertEquals(times.map(({ name, count }) => [name, count]), [["double", 1]]);
+    assertEquals([made.length, destroyed], [2, made]);
+  },
 });
 
 Deno.test("Device.open() prints nothing unless BITWISE_DEBUG asks for it", async () => {
