@@ -137,7 +137,7 @@ async function* fetchFile(
   }
 }
 
-/** The answer of the first server that has the file. */
+/** The answer of the first server that has the file. One that cannot be reached is an error only if it is the last. */
 async function request(
   bases: readonly string[],
   path: string,
@@ -149,10 +149,14 @@ async function request(
     const url = new URL(path, base);
     // bytes of the file, not of a packed form of it
     const headers = () => new Headers({ "accept-encoding": "identity" });
-    const response = await fetchFollowing(url, { what, patience, headers });
-    if (response.ok) return response;
-    await response.body?.cancel();
-    refusals.push(`${url.origin} answers ${response.status}`);
+    try {
+      const response = await fetchFollowing(url, { what, patience, headers });
+      if (response.ok) return response;
+      await response.body?.cancel();
+      refusals.push(`${url.origin} answers ${response.status}`);
+    } catch (error) {
+      if (!(error instanceof DownloadError) || base === bases.at(-1)) throw error;
+    }
   }
   throw new DownloadError("not-found", `Cannot download ${what}: ${refusals.join(", ")}`);
 }

@@ -172,6 +172,11 @@ Deno.test("downloadModel() gives up on a server that is off or silent", () =>
     try {
       const offline = await rejects(cache, server, { bases: [off] });
       assertEquals(offline.code, "unreachable");
+      await using other = new ModelServer();
+      await inFolder(async (cache) => {
+        await downloadModel(NAME, { bases: [off, other.base], cache });
+        assertEquals(other.asked, paths(), "the next server has it");
+      });
       assert(offline.message.startsWith(`Cannot reach ${off.slice(0, -1)}: `), offline.message);
       assert(offline.message.endsWith("give the path of a model folder"), offline.message);
       assertEquals((await rejects(cache, server, { patience: 50 })).code, "stalled");
@@ -266,6 +271,9 @@ Deno.test("findModel() downloads the default model where the code came without i
     await using server = new ModelServer();
     await using empty = new ModelServer(() => new Response(null, { status: 404 }));
     assertEquals(await find(empty.base), ["not-found", "not-found", "not-found", "false", onNode]);
+    for (const url of ["models", "file:///models"]) {
+      assertEquals((await find(url)).slice(0, 3), ["bad-value", "bad-value", "bad-value"]);
+    }
     const found = await find(server.base.slice(0, -1));
     assert(found[0]!.startsWith(join(folder, "cache", "bitwise", "models", NAME)), found[0]);
     assertEquals(found, [found[0], found[0], found[0], "true", onNode]);
