@@ -43,14 +43,18 @@ const forced = kind(
   (value) => value instanceof Uint8Array && value.every((bit) => bit <= FREE),
 );
 const floats = kind("floats", (value) => value instanceof Float32Array);
-const features = kind(
-  "{ features, width, lens }",
-  (value) => isObject(value) && floats.is((value as { features?: unknown }).features),
-);
+const features = kind("{ features, width, lens }", (value) => {
+  const { features, width, lens } = (value ?? {}) as Record<string, unknown>;
+  return floats.is(features) && number.is(width) && Array.isArray(lens) && lens.every(number.is);
+});
 // images and bits have checks of their own
 const image = kind("the bytes of an image file, { width, height, rgba } or bits", isObject);
 const mask = kind("the bytes of an image file or { width, height, rgba }", isObject);
 const object = kind("an object", isObject);
+const generationPlan = kind(
+  "what planGeneration() returns",
+  (value) => isObject(value) && isObject((value as { plan?: unknown }).plan),
+);
 
 type Table<Options> = Readonly<Record<keyof Options, Kind>>;
 
@@ -80,7 +84,7 @@ const GENERATE = {
   strength: number,
   keepScales: number,
   preview: flag,
-  plan: object,
+  plan: generationPlan,
   onProgress: callback,
   onStage: callback,
   signal,

@@ -72,7 +72,9 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
   }
   const { width, height, rgba, rgb } = (value ?? {}) as Record<string, unknown>;
   if (!(rgba instanceof Uint8Array || rgb instanceof Float32Array)) {
-    const name = value === null ? "null" : value?.constructor.name ?? "undefined";
+    const name = value === undefined || value === null
+      ? `${value}`
+      : value.constructor?.name ?? "Object";
     refuse(name, "give the bytes of a PNG, JPEG or WebP file, or { width, height, rgba }");
   }
   const isSize = (side: unknown) => Number.isInteger(side) && side as number > 0;

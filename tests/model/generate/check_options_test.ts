@@ -62,11 +62,26 @@ const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, messag
     "Cannot use [a Uint8Array] as forceBits: it must be a list of Uint8Array of 0, 1 or 2",
   ],
   [
+    "generate({ textFeatures }) without lens",
+    (m) => m.generate({ textFeatures: { features: new Float32Array(8), width: 8 } }),
+    "Cannot use an Object as textFeatures: it must be { features, width, lens }",
+  ],
+  [
+    "generate({ plan: {} })",
+    (m) => m.generate("cat", { plan: {} }),
+    "Cannot use an Object as plan: it must be what planGeneration() returns",
+  ],
+  [
     "encode(path)",
     (m) => m.encode("cat.png"),
     'Cannot encode "cat.png": read the file first, such as await Deno.readFile("cat.png")',
   ],
   ["encode(blob)", (m) => m.encode(new Blob()), "Cannot encode Blob: give the bytes of a PNG"],
+  [
+    "encode() of an object without a prototype",
+    (m) => m.encode(Object.create(null)),
+    "Cannot encode Object: give the bytes of a PNG",
+  ],
   ["encode()", (m) => m.encode(undefined), "Cannot encode undefined: give the bytes of a PNG"],
   [
     "encode({ rgba }) of another length",
