@@ -7,7 +7,7 @@ const init = path
   ? await Deno.readFile(path) // PNG, JPEG or WebP
   : (await model.generate("red apple", { seed: 7 })).images[0]!;
 
-// the last half of the scales anew: shapes stay, details change
+// generates the last half of the scales again: shapes stay, details change
 const { images: [green] } = await model.edit(init, { prompt: "green apple", strength: 0.5 });
 await Deno.writeFile("green.png", green!.toPng());
 
