@@ -74,10 +74,10 @@ export class TextSide {
     const encoded = ids || negativeIds
       ? await this.#encode([...ids ?? [], ...negativeIds ?? []])
       : null;
-    batch.onStage?.("transformer");
     const rows = new TextRows(this.device, this.config.transformer.text_channels);
     let transformer: Lease<Transformer> | undefined;
     try {
+      batch.onStage?.("transformer");
       const split = ids?.length ?? 0;
       const cond = options.textFeatures
         ? rows.upload(options.textFeatures)
