@@ -234,7 +234,7 @@ export class InfinityModel {
   stream(options: GenerateOptions): AsyncGenerator<Step, Result, void>;
   stream(first: Request, rest?: GenerateOptions): AsyncGenerator<Step, Result, void> {
     const options = optionsOf(first, rest);
-    return this.#inTurn(options, options.preview ? "images" : "bits");
+    return this.#inTurn(options, options?.preview ? "images" : "bits"); // null is refused later
   }
 
   /**
@@ -417,7 +417,8 @@ export class InfinityModel {
         `Cannot decode image ${index}: there are ${images}, counted from 0`,
       );
     };
-    return { scale, scales: schedule.length, bits, image };
+    const scales = schedule.length;
+    return { scale, scales, bits, image, toJSON: () => ({ scale, scales, images }) };
   }
 
   /** Frees the model's memory, and the device if the model opened it. */

@@ -22,6 +22,11 @@ const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, messag
   ["generate(5)", (m) => m.generate(5), "Cannot use 5 as options: give an object"],
   ["generate(null)", (m) => m.generate(null), "Cannot use null as options: give an object"],
   [
+    "stream(null)",
+    (m) => m.stream(null).next(),
+    "Cannot use null as options: give an object",
+  ],
+  [
     "generate({ cfg: 3 })",
     (m) => m.generate("cat", { cfg: 3 }),
     "Unknown option cfg: did you mean cfgScale?",

@@ -49,6 +49,12 @@ Deno.test("stream() reads back once per scale, and once per image unless preview
   assertEquals(await count(true, true), 4 + 1);
 });
 
+Deno.test("JSON.stringify() of a step holds no bits", async () => {
+  for await (const step of model.stream("cat")) {
+    assertEquals(JSON.parse(JSON.stringify(step)), { scale: step.scale, scales: 4, images: 1 });
+  }
+});
+
 Deno.test("stream() can be left early; then other calls proceed", async () => {
   await model.generate({ prompt: "pizza" });
   const live = device.memory.liveBytes;
