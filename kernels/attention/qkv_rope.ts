@@ -44,7 +44,7 @@ export interface QkvRopeArgs {
  * to their caches. This is what `SelfAttention.forward` of infinity/models/basic.py does between projection and
  * attention. Without `scaleMul` q and k are rotated, but not normalised.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function qkvRope(device: Device, args: QkvRopeArgs): void {
   const { qkv, q, kCache, vCache, rope, scaleMul, batch, rows, heads, headDim } = args;

@@ -37,7 +37,7 @@ export interface AccumulateCodesArgs {
  * Adds a scale's codes ±1/√dv, resized linearly, to the sum of codes, or subtracts them (`autoregressive_infer_cfg` in
  * infinity/models/infinity.py; multi-scale BSQ, section 3.2 of the paper).
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void {
   const { bits, sum, height, width, first, subtract = false, patchify } = args;

@@ -18,7 +18,7 @@ export interface ForceBitsArgs {
  * Replaces sampled bits by the given ones, if they are not {@link FREE} (`gt_leak` of `autoregressive_infer_cfg` in
  * infinity/models/infinity.py, but bit by bit).
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function forceBits(device: Device, { forced, bits }: ForceBitsArgs): void {
   if (forced.shape.join() !== bits.shape.join()) {

@@ -19,7 +19,7 @@ export interface NextInputArgs {
  * What the next scale sees of the scales before it: the sum of codes, resized linearly to the grid of the next scale,
  * even if that is smaller (`autoregressive_infer_cfg` in infinity/models/infinity.py).
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function nextInput(device: Device, args: NextInputArgs): void {
   const { sum, y, height, width, patchify } = args;

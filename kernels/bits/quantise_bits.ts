@@ -18,7 +18,7 @@ export interface QuantiseBitsArgs {
  * spherical quantisation, section 3.2 of the paper; `MultiScaleBSQ` in infinity/models/bsq_vae/multiscale_bsq.py).
  * Projecting a vector onto the sphere changes no sign, so it is left out.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function quantiseBits(device: Device, { x, bits, height, width }: QuantiseBitsArgs): void {
   const [B = 0, , , d = 0] = x.shape;

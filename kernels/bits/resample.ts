@@ -49,7 +49,7 @@ fn result(value: T) -> Y { return ${signs ? "select(Y(0u), Y(1u), value > T())" 
  * Resizes images (`torch.nn.functional.interpolate`, `area` or `bilinear` without align_corners and antialiasing, as
  * in infinity/models/bsq_vae/multiscale_bsq.py). Equal sizes copy exactly.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function resample(device: Device, { x, y, mode, unshuffle = false }: ResampleArgs): void {
   const [B = 0, H = 0, W = 0, C = 0] = x.shape;

@@ -82,7 +82,7 @@ function cutOf(topK: number, topP: number): number {
  * infinity/models/infinity.py). Key = the image's seed, counter = (0, scale, token, bit), number = the first word's
  * high 24 bits.
  *
- * @throws {KernelError} if shapes disagree, or the mode's seeds or uniforms are missing.
+ * @throws {KernelError} `bad-shape`: shapes disagree, or the mode's seeds or uniforms are missing.
  */
 export function sampleBits(device: Device, args: SampleBitsArgs): void {
   const { delta, bits, batch, guided, cfg, tau, topK, topP, mode, scale, deltaOut } = args;

@@ -15,7 +15,7 @@ export interface CheckFiniteArgs {
  * Sets `nonFinite` if an element of x is NaN or infinite. Without this check damaged weights would give an image like
  * any other.
  *
- * @throws {KernelError} if dtypes or shapes disagree.
+ * @throws {KernelError} `bad-shape`: dtypes or shapes disagree.
  */
 export function checkFinite(device: Device, { x, nonFinite }: CheckFiniteArgs): void {
   if (x.dtype !== "f32" || nonFinite.dtype !== "u32" || nonFinite.elements !== 1) {

@@ -14,7 +14,7 @@ export interface GatedGeluArgs {
 /**
  * y = gelu(h[:, :F]) · h[:, F:], where GELU is the tanh form (T5 v1.1's `DenseReluDense`; GEGLU of Shazeer 2020).
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function gatedGelu(device: Device, { h, y }: GatedGeluArgs): void {
   const F = y.shape.at(-1) ?? 0;

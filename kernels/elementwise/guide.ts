@@ -15,7 +15,7 @@ export interface GuideArgs {
  * Applies classifier-free guidance to hidden states: both halves become cfg · cond + (1 − cfg) · uncond
  * (`cfg_insertion_layer` < 0 in infinity/models/infinity.py).
  *
- * @throws {KernelError} if the elements of a half are not divisible by 4.
+ * @throws {KernelError} `bad-shape`: the elements of a half are not divisible by 4.
  */
 export function guide(device: Device, { y, cfg }: GuideArgs): void {
   if (y.elements % 8) throw new KernelError("bad-shape", `Cannot guide [${y.shape}]`);

@@ -15,7 +15,7 @@ export interface Rgba8Args {
  * y = RGBA bytes of x: trunc((clamp(x, -1, 1) + 1) / 2 · 255), as the official code does it
  * (`autoregressive_infer_cfg` in infinity/models/infinity.py), except that it then flips RGB to BGR.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function rgba8(device: Device, { x, y }: Rgba8Args): void {
   if (x.shape.at(-1) !== 3 || x.elements !== y.elements * 3 || y.dtype !== "u32") {

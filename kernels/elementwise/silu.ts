@@ -14,7 +14,7 @@ export interface SiluArgs {
 /**
  * y = x · sigmoid(x) (`torch.nn.SiLU`).
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function silu(device: Device, { x, y }: SiluArgs): void {
   if (x.elements !== y.elements) {

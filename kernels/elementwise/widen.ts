@@ -22,7 +22,7 @@ export interface WidenArgs {
 /**
  * y = f32(x): converts F16 or BF16 to f32, exactly.
  *
- * @throws {KernelError} if x holds fewer elements than y.
+ * @throws {KernelError} `bad-shape`: x holds fewer elements than y.
  */
 export function widen(device: Device, { x, y, from }: WidenArgs): void {
   if (x.byteLength < y.elements * 2) {

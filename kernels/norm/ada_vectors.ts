@@ -21,7 +21,7 @@ export interface AdaVectorsArgs {
  * y[d, b] = shared[b] + adaGss[d]: the AdaLN vectors of each block (`CrossAttnBlock.forward` in
  * infinity/models/basic.py).
  *
- * @throws {KernelError} if shapes disagree or the last axis is not divisible by 4.
+ * @throws {KernelError} `bad-shape`: shapes disagree or the last axis is not divisible by 4.
  */
 export function adaVectors(device: Device, { shared, adaGss, y }: AdaVectorsArgs): void {
   const [batch = 0, width = 0] = shared.shape;

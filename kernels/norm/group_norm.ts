@@ -80,7 +80,7 @@ export type GroupNormArgs =
  * y = activation(GroupNorm(x)): `torch.nn.GroupNorm` on channels-last images, and the swish that follows it in the
  * official VAE (infinity/models/bsq_vae/flux_vqgan.py). Statistics are per image, in f32.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function groupNorm(device: Device, args: GroupNormArgs): void {
   const { x, weight, bias, y, groups } = args;
@@ -101,7 +101,7 @@ export function groupNorm(device: Device, args: GroupNormArgs): void {
  * The statistics of {@link groupNorm} over whole images, as a new tensor [B, 2, C]: for each channel the mean of its
  * group, and its weight divided by the group's standard deviation.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Tensor {
   const { x, weight, groups, eps } = args;
@@ -140,7 +140,7 @@ export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Te
  * The element-wise part of {@link groupNorm}, for all rows or for a strip of them. A strip has the same bits as the
  * rows of the whole.
  *
- * @throws {KernelError} if shapes disagree, or the strip exceeds x.
+ * @throws {KernelError} `bad-shape`: shapes disagree, or the strip exceeds x.
  */
 export function applyGroupNorm(device: Device, args: ApplyGroupNormArgs): void {
   const { x, moments, bias, y, activation = "none", strip } = args;

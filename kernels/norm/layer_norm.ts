@@ -97,7 +97,7 @@ const ACROSS = {
  * y = (norm(x) · weight + bias) · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the AdaLN of
  * infinity/models/basic.py. Statistics are f32.
  *
- * @throws {KernelError} if shapes disagree.
+ * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function layerNorm(device: Device, args: LayerNormArgs): void {
   const { x, y, eps, rms = false, weight, bias, modulation } = args;

@@ -20,7 +20,7 @@ export interface AddLevelArgs {
 /**
  * Adds the level embedding of each token's scale to y (`add_lvl_embeding` in infinity/models/infinity.py).
  *
- * @throws {KernelError} if shapes disagree or C is not divisible by 4.
+ * @throws {KernelError} `bad-shape`: shapes disagree or C is not divisible by 4.
  */
 export function addLevel(device: Device, { table, level, y }: AddLevelArgs): void {
   const [, rows = 0, C = 0] = y.shape;

@@ -21,7 +21,7 @@ export interface CopyRowsArgs {
 /**
  * Copies the first rows of each image, as from a KV cache to a longer one.
  *
- * @throws {KernelError} if shapes or dtypes disagree or C is not divisible by 4.
+ * @throws {KernelError} `bad-shape`: shapes or dtypes disagree or C is not divisible by 4.
  */
 export function copyRows(device: Device, { x, y, rows }: CopyRowsArgs): void {
   const [B = 0, xRows = 0, C = 0] = x.shape;

@@ -23,7 +23,7 @@ export interface EmbeddingArgs {
 /**
  * y[t] = table[ids[t]] (`torch.nn.Embedding`).
  *
- * @throws {KernelError} if shapes disagree or ids are not u32.
+ * @throws {KernelError} `bad-shape`: shapes disagree or ids are not u32.
  */
 export function embedding(device: Device, { ids, table, first = 0, y }: EmbeddingArgs): void {
   const [V = 0, C = 0] = table.shape;

@@ -23,7 +23,7 @@ export interface TokenInputArgs {
  * Writes the input tokens of a pass: the start token and the embedded codes, repeated for the unconditional half
  * (`autoregressive_infer_cfg` and `forward` in infinity/models/infinity.py).
  *
- * @throws {KernelError} if shapes disagree or C is not divisible by 4.
+ * @throws {KernelError} `bad-shape`: shapes disagree or C is not divisible by 4.
  */
 export function tokenInput(device: Device, { start, words, y }: TokenInputArgs): void {
   const [batch = 0, rows = 0, C = 0] = y.shape;

@@ -62,7 +62,11 @@ export function schedules(ratio: number, pixels: PixelBudget): readonly Grid[] {
   return ladder.slice(0, length);
 }
 
-/** Returns the official ratio nearest to a height over width; the first of two that are equally near. */
+/**
+ * Returns the official ratio nearest to a height over width; the first of two that are equally near.
+ *
+ * @throws {InputError} `bad-value`: it is not above 0.
+ */
 export function nearestRatio(ratio: number): number {
   if (!(ratio > 0 && ratio < Infinity)) {
     throw new InputError("bad-value", `Cannot use ratio ${ratio}: it must be above 0`);
@@ -108,6 +112,8 @@ function isStart(schedule: readonly Grid[], ladder: readonly Grid[]): boolean {
 /**
  * Returns the grid in whose positions RoPE counts: the last scale of the ratio's 1M schedule for an
  * official schedule, else the schedule's own last scale.
+ *
+ * @throws {InputError} `bad-schedule`: it is empty.
  */
 export function referenceGrid(schedule: readonly Grid[]): Grid {
   const lengths = Object.values(LENGTHS);

@@ -18,7 +18,7 @@ export interface PoolWeights {
 /**
  * Loads the pooling. Padding is exact: the zeros in queries, keys, values and the columns that read them add nothing.
  *
- * @throws {CheckpointError} for a missing tensor or a shape that config.json contradicts.
+ * @throws {CheckpointError} A tensor is missing, or its shape contradicts config.json.
  */
 export async function loadPool(weights: Weights, config: TransformerConfig): Promise<PoolWeights> {
   const { embed_dim: C, text_channels: Ct, text_attn_pool_heads: heads } = config;

@@ -41,7 +41,7 @@ export class Transformer {
   /**
    * Loads the weights.
    *
-   * @throws {CheckpointError} for a missing tensor or a shape that `config` contradicts.
+   * @throws {CheckpointError} A tensor is missing, or its shape contradicts `config`.
    */
   static async load(weights: Weights, config: TransformerConfig): Promise<Transformer> {
     const loaded = await loadTransformer(weights, config);

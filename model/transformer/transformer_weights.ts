@@ -110,7 +110,7 @@ async function loadBlock(
 /**
  * Loads the transformer by the official names.
  *
- * @throws {CheckpointError} for a missing tensor or a shape that config.json contradicts.
+ * @throws {CheckpointError} A tensor is missing, or its shape contradicts config.json.
  */
 export async function loadTransformer(
   weights: Weights,
