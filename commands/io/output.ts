@@ -195,5 +195,5 @@ function checkExtension(name: string, kind: Kind): void {
     ? [".png", "images are PNG files"]
     : [".safetensors", "bits are safetensors files"];
   if (given === extension) return;
-  throw new UsageError(`Cannot write "${name}": ${what}, use a name in ${extension}`);
+  throw new UsageError(`Cannot write "${name}": ${what}, use a name that ends in ${extension}`);
 }

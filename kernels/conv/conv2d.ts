@@ -258,7 +258,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   });
 }
 
-/** Return all prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
+/** Returns all prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
 const prelude = memoised((read: string, access: string): string =>
   [pixelsSource, read, access].join("\n")
 );

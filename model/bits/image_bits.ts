@@ -114,7 +114,7 @@ export function otherScales(a: ImageBits, b: ImageBits): string | null {
   const [one, other] = [scheduleText(a.schedule), scheduleText(b.schedule)];
   if (one !== other) return `one has the scales ${one}, the other ${other}`;
   const bad = a.schedule.findIndex((_, s) => a.scales[s]?.length !== b.scales[s]?.length);
-  return bad < 0 ? null : `one has other bits at scale ${bad} than the other`;
+  return bad < 0 ? null : `they have different numbers of bits at scale ${bad}`;
 }
 
 /**

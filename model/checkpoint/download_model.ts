@@ -44,7 +44,7 @@ export interface DownloadModelOptions {
  *
  * @throws {DownloadError} one line that says why, and that a model folder can be given instead.
  * @throws {FileError} The cache cannot be written.
- * @throws What `signal` was aborted with.
+ * @throws The reason of `signal`, once it is aborted.
  */
 export async function downloadModel(name: string, options: DownloadModelOptions): Promise<string> {
   const files = BOX_MODELS[name]!;

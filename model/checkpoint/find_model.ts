@@ -57,7 +57,7 @@ export function pulledFolder({ name }: Preset): string {
  * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
  * @throws {DownloadError} A model of the box can neither be found nor downloaded.
  * @throws {InputError} BITWISE_MODELS_URL is not a URL.
- * @throws What `signal` was aborted with.
+ * @throws The reason of `signal`, once it is aborted.
  */
 export async function findModel(
   model?: string | URL,

@@ -208,11 +208,11 @@ export function scheduleForSize(
   }
   const found = nearestOfficial(config, width, height);
   const size = `${found.width}x${found.height}`;
-  if (size !== wanted) warn(`Using ${size}, the nearest of the official sizes to ${wanted}`);
+  if (size !== wanted) warn(`Using ${size}, the official size nearest to ${wanted}`);
   if (!config.pixel_budgets.includes(found.pixels)) {
     const trained = config.pixel_budgets.map((pixels) => officialSize(config, found.ratio, pixels));
     const better = trained.map(({ width, height }) => `${width}x${height}`).join(" or ");
-    warn(`${name} was not trained for ${size}: images may be poor, better use ${better}`);
+    warn(`${name} was not trained for ${size}: images may be poor; use ${better}`);
   }
   return found.schedule;
 }

@@ -6,7 +6,7 @@ export const JUPYTER_DISPLAY: unique symbol = Symbol.for("Jupyter.display");
 
 /** A decoded image, which can be encoded as a PNG file. */
 export class DecodedImage implements Readonly<Image> {
-  /** Takes RGBA bytes, row-major. */
+  /** Makes an image of RGBA bytes, row-major. */
   constructor(
     /** RGBA bytes, row-major. */
     readonly rgba: Uint8Array<ArrayBuffer>,

@@ -51,7 +51,7 @@ export interface Decoder {
  *
  * @param text Stays the caller's.
  * @throws {InputError} `not-finite`: logits or images hold NaN or infinity.
- * @throws the reason that `signal` was aborted with.
+ * @throws The reason of `signal`, once it is aborted.
  */
 export async function* generate(
   device: Device,

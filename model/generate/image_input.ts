@@ -141,7 +141,10 @@ export function planEncode(
  */
 export function checkBits(config: ModelConfig, bits: ImageBits): void {
   if (!isBits(bits)) {
-    throw new InputError("not-bits", "Cannot decode what is not bits: give what encode() returns");
+    throw new InputError(
+      "not-bits",
+      "Cannot decode a value that is not bits: give what encode() returns",
+    );
   }
   const { d, width, height, latent: [h, w], schedule, scales, name = "bits" } = bits;
   const { name: model, vae: { codebook_dim, patch_size: patch } } = config;
@@ -168,7 +171,7 @@ export function checkBits(config: ModelConfig, bits: ImageBits): void {
     throw new InputError(
       "bad-bits",
       `Cannot decode ${quote(name)}: scale ${at} has ${scales[at]?.length ?? 0} bits, its ` +
-        `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need others`,
+        `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need another number`,
     );
   }
 }

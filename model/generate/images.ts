@@ -17,7 +17,7 @@ function jsonSeed(seed: bigint): number | string {
 
 /** A generated image, with the settings that reproduce it. */
 export class GeneratedImage extends DecodedImage {
-  /** Takes pixels, and where they come from. */
+  /** Makes an image of its pixels and the settings that reproduce it. */
   constructor(
     rgba: Uint8Array<ArrayBuffer>,
     width: number,
@@ -48,7 +48,7 @@ export class GeneratedImage extends DecodedImage {
 
 /** What {@link InfinityModel.generate} returns. */
 export class Result {
-  /** Takes images and what is known of the run. */
+  /** Makes the result of one run. */
   constructor(
     /** For each prompt in turn, as many images as `batchCount` says. */
     readonly images: GeneratedImage[],

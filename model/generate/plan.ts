@@ -203,7 +203,7 @@ function scheduleOf(
   return schedule;
 }
 
-/** What excludes the unlikelier value of a bit. */
+/** Checks what excludes the less likely value of a bit. */
 function exclusion(
   { defaults }: ModelConfig,
   { topK = defaults.top_k, topP = defaults.top_p, greedy = false }: SamplingOptions,

@@ -110,7 +110,7 @@ async function checkTarget(target: string): Promise<void> {
   if (!info) return;
   if (info.isDirectory) {
     for await (const { name } of Deno.readDir(target)) {
-      refuse(target, `it has ${quote(name)} in it already; name a new folder`);
+      refuse(target, `it already contains ${quote(name)}; name a new folder`);
     }
   } else refuse(target, "it is a file; name a new folder");
 }

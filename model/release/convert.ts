@@ -165,7 +165,7 @@ export async function convertFile(
       throw new CheckpointError(
         "overflow",
         `Cannot convert ${quote(source)}: ${overflows} numbers are too large for ${type}, ` +
-          `the first of tensor ${quote(first)}; use another type`,
+          `the first one in tensor ${quote(first)}; use another type`,
       );
     };
     await writeFileAtomic(target, pieces(), { signal });
@@ -199,7 +199,7 @@ function planOf(
     if (type === undefined || stored.type === type) continue;
     throw new CheckpointError(
       "in-blocks",
-      `Cannot convert ${quote(source)} to ${type}: it is in ${stored.type} already; ` +
+      `Cannot convert ${quote(source)} to ${type}: it is already stored as ${stored.type}; ` +
         "convert the original",
     );
   }

@@ -106,7 +106,9 @@ function findTransformer(
   const names = found.slice(0, 5).map((path) => basename(path)).join(", ");
   throw new CheckpointError(
     "ambiguous",
-    `Cannot assemble ${quote(folder)}: any of ${names} may be the transformer; leave one there`,
+    `Cannot assemble ${
+      quote(folder)
+    }: any of ${names} may be the transformer; leave only one there`,
   );
 }
 

@@ -205,7 +205,7 @@ export class Hub {
   #nonsense(repository: string, cause?: unknown): DownloadError {
     return new DownloadError(
       "bad-answer",
-      `Cannot use the answer of ${this.endpoint} about ${repository}: it is not that of a hub; check HF_ENDPOINT`,
+      `Cannot use the answer of ${this.endpoint} about ${repository}: it does not look like that of a hub; check HF_ENDPOINT`,
       { cause },
     );
   }

@@ -128,8 +128,8 @@ Deno.test("convertFile() refuses numbers that overflow, counts them, and keeps w
     await Deno.writeFile(from, pth(value, [big, huge]));
     const overflows = (type: "f16" | "f32", says: string) =>
       assertRejects(() => convertFile(from, to, { type }), CheckpointError, says);
-    await overflows("f16", `3 numbers are too large for f16, the first of tensor "b"; use`);
-    await overflows("f32", `1 numbers are too large for f32, the first of tensor "b"; use`);
+    await overflows("f16", `3 numbers are too large for f16, the first one in tensor "b"; use`);
+    await overflows("f32", `1 numbers are too large for f32, the first one in tensor "b"; use`);
     assertEquals(await Deno.readTextFile(to), "before");
     assertEquals(filesIn(folder), ["x.pth", "y.safetensors"]);
   }));
@@ -193,7 +193,11 @@ Deno.test("cli convert refuses in one line, and writes nothing", async () => {
   await refuses(["convert"], 2, "Cannot convert: give one checkpoint");
   const there = new URL(import.meta.url).pathname;
   await refuses(["convert", there], 2, "give the file to write with --output");
-  await refuses(["convert", there, "-o", "y.pth"], 2, 'Cannot write "y.pth": use a name in .saf');
+  await refuses(
+    ["convert", there, "-o", "y.pth"],
+    2,
+    'Cannot write "y.pth": use a name that ends in .saf',
+  );
   await refuses(
     ["convert", "x.pth", "-o", "y.safetensors"],
     1,

@@ -291,7 +291,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [
         ["encode", at("ok.png"), "-o", x],
         2,
-        "bits are safetensors files, use a name in .safetensors",
+        "bits are safetensors files, use a name that ends in .safetensors",
       ],
       [["encode", at("ok.png"), "--scales", "9"], 2, "Cannot take 9 scales: the image has 4"],
       [

@@ -108,7 +108,7 @@ Deno.test("Output refuses impossible names in one line", () =>
     const output = new Output(fakeIo(), {});
     const refuses = (name: string, message: string, count = 1, of = output) =>
       assertRejects(() => of.choose(name, { count }), Error, message);
-    await refuses("cat.jpg", "images are PNG files, use a name in .png");
+    await refuses("cat.jpg", "images are PNG files, use a name that ends in .png");
     await refuses("-", "Cannot write 2 images to stdout: name a file", 2);
     await refuses(folder, "it is not a file");
     await output.choose("-");

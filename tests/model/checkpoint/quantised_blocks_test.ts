@@ -123,7 +123,7 @@ Deno.test("convertFile() writes q8_0 and q4_0 blocks with their scales, and the 
       await assertRejects(
         () => convertFile(to, again, { type: "f16" }),
         CheckpointError,
-        `b.safetensors" to f16: it is in ${type} already; convert the original`,
+        `b.safetensors" to f16: it is already stored as ${type}; convert the original`,
       );
     }
   });
@@ -140,7 +140,7 @@ Deno.test("convertFile() refuses values that q8_0 cannot hold, and leaves nothin
     await assertRejects(
       () => convertFile(from, to, { type: "q8_0" }),
       CheckpointError,
-      '1 numbers are too large for q8_0, the first of tensor "blocks.1.ffn.fc1.weight"',
+      '1 numbers are too large for q8_0, the first one in tensor "blocks.1.ffn.fc1.weight"',
     );
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.safetensors"]);
   });

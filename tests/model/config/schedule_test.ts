@@ -163,7 +163,7 @@ Deno.test("golden: scheduleForSize() takes the nearest official size and says so
       const wanted = `${width + dw}x${height + dh}`;
       assertEquals(plan(width + dw, height + dh), {
         schedule: grids,
-        warnings: [`Using ${size}, the nearest of the official sizes to ${wanted}`],
+        warnings: [`Using ${size}, the official size nearest to ${wanted}`],
       });
     }
   }
@@ -185,11 +185,11 @@ Deno.test("scheduleForSize() warns of sizes that a model was not trained for", (
   assertEquals(warned("infinity-2b", 1024, 1024), []);
   assertEquals(warned("infinity-2b", 832, 1248), []);
   assertEquals(warned("infinity-2b", 512, 512), [
-    "infinity-2b was not trained for 512x512: images may be poor, better use 1024x1024",
+    "infinity-2b was not trained for 512x512: images may be poor; use 1024x1024",
   ]);
   assertEquals(warned("infinity-8b-512", 1000, 600), [
-    "Using 1120x640, the nearest of the official sizes to 1000x600",
-    "infinity-8b-512 was not trained for 1120x640: images may be poor, better use 672x384",
+    "Using 1120x640, the official size nearest to 1000x600",
+    "infinity-8b-512 was not trained for 1120x640: images may be poor; use 672x384",
   ]);
   assertEquals(warned("infinity-125m", 256, 256), []);
   assertThrows(() => warned("infinity-2b", 0, 512), InputError, "both must be above 0");

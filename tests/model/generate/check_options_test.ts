@@ -113,7 +113,7 @@ const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, messag
     (m) => m.edit(bits, { prompt: "cat", mask: { width: 32, height: 32 } }),
     "Cannot mask with Object: give the bytes of a PNG",
   ],
-  ["decode(path)", (m) => m.decode("cat.bits"), "Cannot decode what is not bits"],
+  ["decode(path)", (m) => m.decode("cat.bits"), "Cannot decode a value that is not bits"],
   [
     "decode() of a 2",
     (m) => m.decode({ ...bits, scales: bits.scales.with(1, bits.scales[1]!.map(() => 2)) }),

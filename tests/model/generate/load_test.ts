@@ -110,8 +110,8 @@ Deno.test("generate() takes the nearest official size if the model has some, and
     });
     assertEquals([image!.width, image!.height], [128, 128]);
     assertEquals(warnings, [
-      "Using 128x128, the nearest of the official sizes to 100x110",
-      "emoji-nano was not trained for 128x128: images may be poor, better use 256x256",
+      "Using 128x128, the official size nearest to 100x110",
+      "emoji-nano was not trained for 128x128: images may be poor; use 256x256",
     ]);
     model.dispose();
   }));

@@ -196,7 +196,7 @@ Deno.test("assembleFolder() never overwrites, and removes its work if it fails",
     await Deno.mkdir(join(folder, "empty"));
     const refusal = async (to: string, options = {}) =>
       (await assertRejects(() => assembleFolder(from, join(folder, to), TINY, options))) as Error;
-    for (const [to, why] of [["full", 'it has "x" in it already'], ["file", "it is a file"]]) {
+    for (const [to, why] of [["full", 'it already contains "x"'], ["file", "it is a file"]]) {
       const error = await refusal(to!);
       assert(error instanceof FileError && error.message.includes(why!), error.message);
     }

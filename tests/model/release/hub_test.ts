@@ -225,7 +225,8 @@ Deno.test("Hub refuses answers that a hub would not give", async () => {
     assertStringIncludes(error.message, message);
     assertEquals(error.message.includes("\n"), false);
   };
-  const wrong = `Cannot use the answer of ${mock.endpoint} about a/b: it is not that of a hub`;
+  const wrong =
+    `Cannot use the answer of ${mock.endpoint} about a/b: it does not look like that of a hub`;
   await says(() => new Response("<html>"), wrong);
   await says(() => Response.json(null), wrong);
   await says(() => Response.json({ sha: "../../../../../../../../../../../../../evil" }), wrong);
