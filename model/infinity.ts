@@ -50,7 +50,7 @@ function downloading({ onProgress }: LoadOptions): (progress: ModelProgress) => 
 const WIDE = 512;
 
 /**
- * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE decoder on one GPU.
+ * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE on one GPU.
  *
  * @example
  * ```ts

@@ -89,12 +89,10 @@ export class DeviceError extends BitwiseError {
  *
  * @example
  * ```ts
- * import { InfinityModel } from "@bitwise/infinity";
  * import { CheckpointError } from "@bitwise/infinity/engine";
  *
- * await InfinityModel.load("no/such/folder").catch((error) => {
- *   if (error instanceof CheckpointError) console.error(error.code, error.message);
- * });
+ * const error = new CheckpointError("no-encoder", "Cannot load \"vae.safetensors\": it has no encoder");
+ * console.error(error.code, error.message);
  * ```
  */
 export class CheckpointError extends BitwiseError {

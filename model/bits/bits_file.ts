@@ -74,7 +74,7 @@ export function encodeBitsFile(bits: ImageBits): Uint8Array<ArrayBuffer> {
  * ```
  *
  * @param name Name of the file in messages.
- * @throws {SafetensorsError} it is not a safetensors file.
+ * @throws {SafetensorsError} It is not a safetensors file.
  * @throws {InputError} `bad-bits`: it holds no bits, or its header contradicts them.
  */
 export async function decodeBitsFile(

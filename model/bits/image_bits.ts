@@ -64,8 +64,8 @@ export function checkScaleCount(count: number, there: number): void {
 }
 
 /**
- * Interpolates between two images: takes the share `t` of the bits in which they differ from `to`, at every scale. 0 gives
- * `from`, 1 gives `to`, and no bit turns back as `t` grows.
+ * Interpolates between two images: of the bits in which they differ, takes the share `t` from `to`, at every scale.
+ * 0 gives `from`, 1 gives `to`, and no bit turns back as `t` grows.
  *
  * @example
  * ```ts

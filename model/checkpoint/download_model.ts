@@ -42,7 +42,7 @@ export interface DownloadModelOptions {
  * verified, so an interrupted download leaves complete files only, and the next one fetches the rest. The folder's name
  * changes with its content: another version of the package has its own.
  *
- * @throws {DownloadError} one line that says why, and that a model folder can be given instead.
+ * @throws {DownloadError} One line that says why, and that a model folder can be given instead.
  * @throws {FileError} The cache cannot be written.
  * @throws The reason of `signal`, once it is aborted.
  */

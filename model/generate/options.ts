@@ -51,6 +51,6 @@ export interface Step {
   readonly bits: readonly ImageBits[];
   /** Decodes {@link Step.bits} of one image, now or later; of the first if `index` is absent. */
   image(index?: number): Promise<DecodedImage>;
-  /** What JSON holds: the scale and the numbers of scales and images, no bits. */
+  /** Returns what `JSON.stringify()` writes: the scale and the numbers of scales and images, no bits. */
   toJSON(): Record<string, unknown>;
 }

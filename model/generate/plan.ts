@@ -4,7 +4,7 @@ import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedul
 import type { ModelConfig } from "../config/types.ts";
 import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
 
-/** How to sample bits. What is absent takes its default from the model's config.json, unless stated here. */
+/** How to sample bits. The defaults are those of the model's config.json, unless another is stated. */
 export interface SamplingOptions {
   /** Number of images per prompt; 1 if absent. */
   readonly batchCount?: number;

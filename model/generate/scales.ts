@@ -58,7 +58,7 @@ export class ScaleSampler implements Disposable {
    *
    * @param text Stays the caller's.
    * @throws {InputError} `wrong-length`: forced bits or uniforms do not fit the schedule.
-   * @throws {OutOfMemoryError} after freeing what it allocated.
+   * @throws {OutOfMemoryError} After freeing what it allocated.
    */
   constructor(
     private readonly device: Device,

@@ -57,6 +57,12 @@ const MAX_TEXT = 2 ** 24;
  * const red = new Uint8Array([255, 0, 0, 255]);
  * const file = encodePng(red, 1, 1, { parameters: "a red dot\nSteps: 7, Seed: 1" });
  * ```
+ *
+ * @param rgba width × height × 4 bytes: red, green, blue, alpha, row by row.
+ * @param width Pixels across.
+ * @param height Pixels down.
+ * @param text Text by keyword.
+ * @throws {InputError} The length of `rgba` does not match the size, or a keyword is not allowed in a PNG.
  */
 export function encodePng(
   rgba: Uint8Array,

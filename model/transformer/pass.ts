@@ -52,7 +52,7 @@ type Span = readonly [query: number, queries: number, key: number, keys: number]
  * Plans the scales `first` to `last` as one pass. Each scale attends to itself and to all earlier ones: with one scale
  * this is generation, with all of them teacher forcing.
  *
- * @throws {OutOfMemoryError} after freeing what it allocated.
+ * @throws {OutOfMemoryError} After freeing what it allocated.
  */
 export function planPass(device: Device, options: PassOptions): Pass {
   const { schedule, first, last, lens, batch, cachedScales = schedule.length - 1 } = options;

@@ -47,7 +47,7 @@ export class State {
    * Allocates for the passes of a schedule, which run one after the other.
    *
    * @param dtype Storage type of keys and values.
-   * @throws {OutOfMemoryError} keeping what it allocated: call it inside `device.allOrNothing`.
+   * @throws {OutOfMemoryError} Without freeing what it allocated: call it inside `device.allOrNothing`.
    */
   constructor(
     private readonly device: Device,

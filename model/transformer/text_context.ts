@@ -38,7 +38,7 @@ export function disposer(tensors: Iterable<Tensor>): () => void {
 /**
  * Computes the text side of a batch from features [ΣT, Ct5], `lens` tokens for each image.
  *
- * @throws {OutOfMemoryError} keeping what it allocated: call it inside `device.allOrNothing`.
+ * @throws {OutOfMemoryError} Without freeing what it allocated: call it inside `device.allOrNothing`.
  */
 export function textContext(
   owner: Weights,

@@ -42,7 +42,7 @@ export class VaeDecoder {
   /**
    * Loads `decoder.*` of a VAE checkpoint. Stores convolutions as `weights.dtype`.
    *
-   * @throws {CheckpointError} a tensor is missing, or its shape contradicts `config`.
+   * @throws {CheckpointError} A tensor is missing, or its shape contradicts `config`.
    */
   static async load(weights: Weights, config: VaeConfig): Promise<VaeDecoder> {
     const { base_ch, decoder_ch_mult, num_res_blocks, codebook_dim } = config;

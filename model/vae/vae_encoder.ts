@@ -43,7 +43,7 @@ export class VaeEncoder {
   /**
    * Loads `encoder.*` of a VAE checkpoint. Stores convolutions as `weights.dtype`.
    *
-   * @throws {CheckpointError} a tensor is missing, or its shape contradicts `config`.
+   * @throws {CheckpointError} A tensor is missing, or its shape contradicts `config`.
    */
   static async load(weights: Weights, config: VaeConfig): Promise<VaeEncoder> {
     const { base_ch, encoder_ch_mult, num_res_blocks, codebook_dim } = config;
