@@ -7,6 +7,9 @@ export class PNG {
   data: Uint8Array;
   static sync: {
     read(file: Buffer): PNG;
-    write(png: PNG, options?: { colorType?: 0 | 2 | 4 | 6; deflateLevel?: number }): Buffer;
+    write(
+      png: Pick<PNG, "width" | "height" | "data">,
+      options?: { colorType?: 0 | 2 | 4 | 6; deflateLevel?: number },
+    ): Buffer;
   };
 }

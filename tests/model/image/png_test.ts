@@ -145,3 +145,18 @@ Deno.test("encodePng() returns bytes that a Response takes", async () => {
   const file: Uint8Array<ArrayBuffer> = encodePng(new Uint8Array(4), 1, 1);
   assertEquals(await new Response(file).bytes(), file);
 });
+
+Deno.test("encodePng() frees what it allocates", async () => {
+  const rgba = noise(16 * 16, 255);
+  const encodeMany = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      encodePng(rgba, 16, 16);
+      // zlib frees its state in the event loop's next turn
+      if (i % 16 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    return Deno.memoryUsage().rss;
+  };
+  const before = await encodeMany(200);
+  const grown = await encodeMany(1000) - before;
+  assert(grown < 100e6, `1000 images of 1 kB took ${grown} bytes`);
+});
