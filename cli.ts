@@ -5,21 +5,15 @@
  */
 
 import type { Command } from "./commands/command.ts";
-import { completionsOf } from "./commands/completions.ts";
 import { UsageError } from "./commands/flags/flags.ts";
 import { nearest } from "./model/config/nearest.ts";
 import { adviseOn } from "./commands/hints.ts";
 import { coloured, type Io, processIo } from "./commands/io/io.ts";
 import { COMMANDS } from "./commands/registry.ts";
-import { BitwiseError, debugLevel, InputError, readEnv } from "./engine/mod.ts";
+import { BitwiseError, debugLevel, FileError, InputError, readEnv } from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 
 export type { Io, Style } from "./commands/io/io.ts";
-
-const SUMMARIES: readonly (readonly [string, string])[] = [
-  ...Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const),
-  ["completions", "Print a script that completes commands and flags in a shell"],
-];
 
 function overview(): string {
   return [
@@ -27,7 +21,7 @@ function overview(): string {
     "",
     "Usage: bitwise COMMAND [FLAGS]",
     "",
-    ...SUMMARIES.map(([name, summary]) => `  ${name.padEnd(13)}${summary}`),
+    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)}${summary}`),
     "",
     "  -h, --help     Show this help, or that of a command",
     "      --version  Show the version",
@@ -40,13 +34,13 @@ function overview(): string {
 }
 
 async function loadCommand(name: string): Promise<Command> {
-  if (name === "completions") return completionsOf(COMMANDS);
   if (Object.hasOwn(COMMANDS, name)) return await COMMANDS[name]!.load();
   const kind = name.startsWith("-") ? "flag" : "command";
   if (name === "-v" || name === "-q") {
-    throw new UsageError(`Unknown flag ${name}: it follows a command; --version is the version`);
+    const version = name === "-v" ? "; --version shows the version" : "";
+    throw new UsageError(`Unknown flag ${name}: it follows a command${version}`);
   }
-  const word = nearest(name.replace(/^-+/, ""), SUMMARIES.map(([known]) => known));
+  const word = nearest(name.replace(/^-+/, ""), Object.keys(COMMANDS));
   const advice = word ? `did you mean ${word}?` : "see --help";
   throw new UsageError(`Unknown ${kind} ${name}: ${advice}`);
 }
@@ -82,6 +76,9 @@ export async function main(
 /** Prints in one line what went wrong, and returns the status for it. */
 function report(error: unknown, io: Io, env: (name: string) => string | undefined): number {
   if (error instanceof Deno.errors.BrokenPipe) return 0; // `inspect | head` has read enough
+  if ((error as { code?: string })?.code === "ENOSPC") {
+    error = new FileError("write-failed", "Cannot write to stdout: no space is left on the device");
+  }
   if (io.signal.aborted && error === io.signal.reason) {
     io.err(`${io.errIsTerminal ? "\r\x1b[K" : ""}Interrupted\n`);
     return 130;

@@ -1,4 +1,4 @@
-import { type Flags, help, parseFlags, type Spec, type Values } from "./flags/flags.ts";
+import { type Flags, help, parseFlags, type Spec, UsageError, type Values } from "./flags/flags.ts";
 import { on, oneOf } from "./flags/types.ts";
 import type { Io } from "./io/io.ts";
 
@@ -16,6 +16,14 @@ export interface Command {
   readonly spec: Spec;
 }
 
+/** A command by its name: one line about it, and its code, which is loaded when it is called. */
+export interface Entry {
+  /** What it does, in one line. */
+  readonly summary: string;
+  /** Loads it: help needs no GPU, inspection no model. */
+  readonly load: () => Promise<Command>;
+}
+
 /** Makes a command of its flags and what it does with them. */
 export function command<const F extends Flags>(
   spec: Spec<F>,
@@ -26,6 +34,9 @@ export function command<const F extends Flags>(
     const { values, words, help: asked } = parseFlags(complete, args);
     if (asked) return io.out(help(complete)), 0;
     const { verbose, quiet, color } = values as Values<typeof COMMON>;
+    if (verbose && quiet) {
+      throw new UsageError("Cannot use --verbose and --quiet together: give one of them");
+    }
     io.style.verbose = verbose === true;
     io.style.quiet = quiet === true;
     if (color === "always" || color === "never") io.style.colour = color === "always";

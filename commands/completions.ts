@@ -1,12 +1,13 @@
-import { type Command, command } from "./command.ts";
+import { type Command, command, type Entry } from "./command.ts";
 import { flagsOf, type Spec, UsageError } from "./flags/flags.ts";
-import type { Entry } from "./registry.ts";
 
 /** A command, as completion knows it. */
 interface Known {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly KnownFlag[];
+  /** The words that it takes; empty if they are free, such as files. */
+  readonly words: readonly string[];
 }
 
 interface KnownFlag {
@@ -40,11 +41,10 @@ export function completionsOf(commands: Readonly<Record<string, Entry>>): Comman
         throw new UsageError("Cannot print completions: name one shell, bash, zsh or fish");
       }
       const known = await Promise.all(
-        Object.entries(commands).map(async ([name, { summary, load }]) => ({
-          name,
-          summary,
-          flags: flagsKnown((await load()).spec),
-        })),
+        Object.entries(commands).map(async ([name, { summary, load }]) => {
+          const { spec } = await load();
+          return { name, summary, flags: flagsKnown(spec), words: choicesOf(spec.words) };
+        }),
       );
       io.out(SHELLS[shell as keyof typeof SHELLS](known));
       return 0;
@@ -58,8 +58,13 @@ function flagsKnown(spec: Spec): KnownFlag[] {
     alias,
     help,
     takesValue: type.value !== undefined,
-    words: /^[a-z0-9_]+(\|[a-z0-9_]+)+$/.test(type.value ?? "") ? type.value!.split("|") : [],
+    words: choicesOf(type.value),
   }));
+}
+
+/** The words of `a|b|c`; none if the text is something else. */
+function choicesOf(text = ""): string[] {
+  return /^[a-z0-9_]+(\|[a-z0-9_]+)+$/.test(text) ? text.split("|") : [];
 }
 
 function spellings({ name, alias }: KnownFlag): string[] {
@@ -71,8 +76,9 @@ function bash(commands: readonly Known[]): string {
     flags.filter(({ words }) => words.length).map((flag) =>
       `        ${spellings(flag).join("|")}) words="${flag.words.join(" ")}" ;;`
     );
-  const cases = commands.flatMap(({ name, flags }) => [
+  const cases = commands.flatMap(({ name, flags, words }) => [
     `    ${name})`,
+    ...words.length ? [`      choices="${words.join(" ")}"`] : [],
     `      case "$before" in`,
     ...choices(flags),
     `        ${
@@ -84,7 +90,7 @@ function bash(commands: readonly Known[]): string {
   return [
     "# bash completion of bitwise",
     "_bitwise() {",
-    '  local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words=""',
+    '  local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words="" choices=""',
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
     `    COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")}" -- "$word"))`,
     "    return",
@@ -95,7 +101,8 @@ function bash(commands: readonly Known[]): string {
     '  case "$word" in',
     '    -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;',
     '    *) case "$words" in',
-    '      ""|-*) COMPREPLY=($(compgen -f -- "$word")) ;;',
+    '      ""|-*) if [ -n "$choices" ]; then COMPREPLY=($(compgen -W "$choices" -- "$word"))',
+    '        else COMPREPLY=($(compgen -f -- "$word")); fi ;;',
     '      *) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;',
     "    esac ;;",
     "  esac",
@@ -112,13 +119,13 @@ function zshText(text: string): string {
 function zsh(commands: readonly Known[]): string {
   const value = ({ takesValue, words }: KnownFlag) =>
     words.length ? `:value:(${words.join(" ")})` : takesValue ? ":value:_files" : "";
-  const cases = commands.flatMap(({ name, flags }) => [
+  const cases = commands.flatMap(({ name, flags, words }) => [
     `    ${name})`,
     "      _arguments \\",
     ...flags.flatMap((flag) =>
       spellings(flag).map((text) => `        '${text}[${zshText(flag.help)}]${value(flag)}' \\`)
     ),
-    "        '*:file:_files' ;;",
+    words.length ? `        '1:word:(${words.join(" ")})' ;;` : "        '*:file:_files' ;;",
   ]);
   return [
     "#compdef bitwise",
@@ -146,6 +153,9 @@ function fish(commands: readonly Known[]): string {
     "# fish completion of bitwise",
     ...commands.map(({ name, summary }) =>
       `complete -c bitwise -n __fish_use_subcommand -f -a ${name} -d ${text(summary)}`
+    ),
+    ...commands.filter(({ words }) => words.length).map(({ name, words }) =>
+      `complete -c bitwise -n "__fish_seen_subcommand_from ${name}" -f -a "${words.join(" ")}"`
     ),
     ...commands.flatMap(({ name, flags }) =>
       flags.map((flag) =>

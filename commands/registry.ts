@@ -1,12 +1,4 @@
-import type { Command } from "./command.ts";
-
-/** A command by its name: one line about it, and its code, which is loaded when it is called. */
-export interface Entry {
-  /** What it does, in one line. */
-  readonly summary: string;
-  /** Loads it: help needs no GPU, inspection no model. */
-  readonly load: () => Promise<Command>;
-}
+import type { Entry } from "./command.ts";
 
 /** The commands in the order of the help. */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
@@ -61,5 +53,9 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   doctor: {
     summary: "Check the GPU and the model, and name what is missing",
     load: async () => (await import("./doctor.ts")).doctor,
+  },
+  completions: {
+    summary: "Print a script that completes commands and flags in a shell",
+    load: async () => (await import("./completions.ts")).completionsOf(COMMANDS),
   },
 };

@@ -74,7 +74,7 @@ Deno.test("cli knows the flags of other tools, and says what stands in their pla
     [["generate", "x", "--out", "y"], "Unknown flag --out for generate: did you mean --output?"],
     [["generate", "x", "--steps", "20"], "the number of scales follows from the size, or from"],
     [["generate", "x", "--prompt-f", "y"], "did you mean --prompt-file?"],
-    [["-v"], "Unknown flag -v: it follows a command; --version is the version"],
+    [["-v"], "Unknown flag -v: it follows a command; --version shows the version"],
   ];
   for (const [args, message] of refused) {
     const [code, text] = await says(args, fakeIo());
@@ -125,6 +125,7 @@ Deno.test("cli refuses flags that contradict each other, and counts that are too
       'Cannot write "./a.png" twice: give each file a name of its own',
     ],
     [["-b", "999999999999999"], "--batch-count must be 1 to 32767"],
+    [["-q", "-v"], `--verbose and --quiet ${together}`],
   ];
   for (const [args, message] of cases) await refuses(["generate", "cat", ...args], 2, message);
 });

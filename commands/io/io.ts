@@ -42,7 +42,13 @@ export function processIo(signal: AbortSignal, noColour: boolean): Io {
   return {
     out: (line) => write(Deno.stdout, encoder.encode(`${line}\n`)),
     outBytes: (bytes) => write(Deno.stdout, bytes),
-    err: (text) => write(Deno.stderr, encoder.encode(text)),
+    err(text) {
+      try {
+        write(Deno.stderr, encoder.encode(text));
+      } catch {
+        // messages that nobody can read must not stop the work
+      }
+    },
     stdin: () => Deno.stdin.readable,
     inIsTerminal: Deno.stdin.isTerminal(),
     outIsTerminal: Deno.stdout.isTerminal(),

@@ -55,9 +55,14 @@ export class Output {
     this.#json = json;
   }
 
-  /** Prints a line of results, unless stdout is taken by a file. */
-  print(line: string): void {
-    if (!this.#toStdout) this.io.out(line);
+  /** Prints the path of a file, unless stdout is taken by a file. A closed pipe does not stop the work. */
+  print(path: string): void {
+    if (this.#toStdout) return;
+    try {
+      this.io.out(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
   }
 
   /**

@@ -42,6 +42,8 @@ Deno.test("completions: bash parses the script, and completes from it", {
       return new TextDecoder().decode(stdout).trim();
     };
     assertEquals(await complete("gen"), "generate");
+    assertEquals(await complete("comp"), "completions");
+    assertEquals(await complete("completions", "z"), "zsh");
     assertEquals(await complete("generate", "--cfg-s"), "--cfg-scale");
     assertEquals(await complete("generate", "--gpu", "d"), "dawn");
     assertEquals(await complete("generate", "-o", `${folder}/bit`), file);

@@ -111,13 +111,20 @@ Deno.test("generate and encode work in pipelines, and a broken one gets one line
       cmp p.safetensors s.safetensors && echo "pipes"
       bitwise generate -q "red apple" -o - >/dev/full; echo "full $?"
       { bitwise generate -q "red apple" -o -; echo "closed $?" >&2; } | true
+      bitwise inspect a.png >/dev/full; echo "full $?"
+      bitwise generate "red apple" -o b.png 2>/dev/full; echo "deaf $?"
+      bitwise generate -q "red apple" -b 3 -o c.png | true; echo c-*.png
     `,
     );
-    assertEquals(out, "a.png\nlink to stdout\np.safetensors\ns.safetensors\npipes\nfull 1\n");
+    assertEquals(
+      out,
+      "a.png\nlink to stdout\np.safetensors\ns.safetensors\npipes\nfull 1\nfull 1\nb.png\ndeaf 0\nc-1.png c-2.png c-3.png\n",
+    );
     assertEquals(err.trimEnd().split("\n"), [
       "error: Cannot write to stdout: no space is left on the device",
       "error: Cannot write to stdout: the program that reads it has ended",
       "closed 1",
+      "error: Cannot write to stdout: no space is left on the device",
     ]);
     assert((await Deno.lstat(join(cwd, "stdout"))).isSymlink);
   }));
