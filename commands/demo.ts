@@ -24,7 +24,7 @@ const COLUMNS = 4;
 export const demo = command(
   {
     name: "demo",
-    summary: `Generates ${PROMPTS.join(", ")} side by side.`,
+    summary: `Generates these images side by side: ${PROMPTS.join(", ")}.`,
     words: "",
     flags: {
       "output": { alias: "o", type: path, help: "PNG to write; - is stdout (bitwise-demo.png)" },
@@ -35,7 +35,10 @@ export const demo = command(
       },
       "seed": { alias: "s", type: seed, help: "Seed of the first image, -1 for a random one" },
       "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },
-      "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of weights and cache (f32)" },
+      "type": {
+        type: oneOf(...WEIGHT_TYPES),
+        help: "Storage of weights and cache (f32, or as stored)",
+      },
       ...GPU_FLAG,
     },
   },
@@ -44,7 +47,7 @@ export const demo = command(
     const target = await output.chooseOne(given.output ?? "bitwise-demo.png");
     const { chooseModel, closeModel, loadModel } = await import("./io/model.ts");
     using progress = new ProgressLine(io);
-    const model = await loadModel(await chooseModel(given), given, io, progress);
+    const model = await loadModel(await chooseModel(given, io), given, io, progress);
     const { images, seconds: took } = await orAbort(
       io.signal,
       model.generate({

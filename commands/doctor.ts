@@ -3,7 +3,7 @@ import { GPU_FLAG, implementation } from "./flags/gpu.ts";
 import { MODEL_HELP } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import { adviseOn } from "./hints.ts";
-import { orAbort } from "./io/io.ts";
+import { type Io, orAbort } from "./io/io.ts";
 import { type Capabilities, type Device, formatBytes } from "../engine/mod.ts";
 
 /** One finding. */
@@ -27,7 +27,7 @@ export const doctor = command(
   },
   async (given, _words, io) => {
     const gpu = await orAbort(io.signal, checkGpu(given.gpu));
-    const findings = [...gpu.findings, await checkModel(given.model)];
+    const findings = [...gpu.findings, await checkModel(given.model, io)];
     const usable = findings.every(({ level }) => level !== "missing");
     if (given.json) {
       const { capabilities = null } = gpu;
@@ -104,13 +104,12 @@ function notesOn(capabilities: Capabilities): Finding[] {
   return notes.filter((text) => text !== false).map((text) => ({ level: "note", text }));
 }
 
-async function checkModel(folder: string | undefined): Promise<Finding> {
-  const { findModel } = await import("../model/checkpoint/find_model.ts");
+async function checkModel(model: string | undefined, io: Io): Promise<Finding> {
+  const { chooseModel } = await import("./io/model.ts");
   const { openFolder } = await import("../model/checkpoint/folder.ts");
-  const { parseConfig } = await import("../model/config/config.ts");
   try {
-    const files = openFolder(await findModel(folder));
-    const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+    const { config, folder } = await chooseModel({ model }, io);
+    const files = openFolder(folder!);
     for (const name of [config.files.transformer, config.files.vae]) {
       (await files.tensors(name)).close();
     }
@@ -129,6 +128,7 @@ async function checkModel(folder: string | undefined): Promise<Finding> {
     }
     return { level: "ok", text: `The model ${config.name} is complete` };
   } catch (error) {
+    io.signal.throwIfAborted();
     return { level: "missing", text: adviseOn(error) };
   }
 }

@@ -8,7 +8,7 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "allow-ffi": "run Deno with --allow-ffi",
   "allow-read": "run Deno with --allow-read",
   "allow-read-write": "run Deno with --allow-read and --allow-write",
-  "allow-net": "run deno task pull, or Deno with --allow-net",
+  "allow-net": "run Deno with --allow-net",
   "choose-preset": "name it with --preset",
   "pull-model": (message) => `run bitwise pull ${/"([^"]+)"/.exec(message)?.[1] ?? "NAME"}`,
   "encode-image": "make one with bitwise encode",

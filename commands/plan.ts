@@ -1,6 +1,6 @@
 import { command } from "./command.ts";
 import { FLAGS } from "./flags/generate_flags.ts";
-import { bytes, integer, on, path } from "./flags/types.ts";
+import { bytes, integer, integerFrom, on, path } from "./flags/types.ts";
 import { plannedBatchSize } from "./generating/batches.ts";
 import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
@@ -22,7 +22,7 @@ export const plan = command(
       "width": FLAGS.width,
       "height": FLAGS.height,
       "schedule": FLAGS.schedule,
-      "batch-count": { alias: "b", type: integer, help: "Number of images (1)" },
+      "batch-count": { alias: "b", type: integerFrom(1, 32_767), help: "Number of images (1)" },
       "cfg-scale": FLAGS["cfg-scale"],
       "cfg-until": FLAGS["cfg-until"],
       "fast": FLAGS.fast,
@@ -38,7 +38,7 @@ export const plan = command(
   async (given, _words, io) => {
     const { model } = given;
     const preset = model !== undefined && await isPreset(model);
-    const choice = await chooseModel(preset ? { synthetic: model } : { model });
+    const choice = await chooseModel(preset ? { synthetic: model } : { model }, io);
     const { "batch-count": images = 1, "max-vram": maxBytes, staged } = given;
     const options = {
       type: given.type ?? choice.storedType,

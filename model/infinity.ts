@@ -104,7 +104,8 @@ export class InfinityModel {
   ): Promise<InfinityModel> {
     checkLoadOptions(options);
     const files = openFolder(await findModel(nameOrPath, { onProgress: downloading(options) }));
-    const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+    const config = options.config ??
+      parseConfig(await files.json("config.json"), files.path("config.json"));
     const tokenizer = async () =>
       Tokenizer.load(await files.json(config.files.tokenizer), {
         maxLength: config.tokenizer.max_length,
@@ -132,7 +133,7 @@ export class InfinityModel {
    */
   static async synthetic(
     config: ModelConfig,
-    options: LoadOptions = {},
+    options: Omit<LoadOptions, "config"> = {},
   ): Promise<InfinityModel> {
     checkLoadOptions(options);
     const { text_encoder, tokenizer: { max_length } } = config;

@@ -88,7 +88,7 @@ export async function prepare(
   const targets = await output.choose(name, { count, begin });
   const previews = await Previews.open(given, count, output);
   const traced = trace === undefined ? null : await output.chooseOne(trace, { kind: "tensors" });
-  const choice = await chooseModel(given);
+  const choice = await chooseModel(given, io);
   const sampling = samplingOf(given);
   const seed = chosenSeed(given.seed) ?? BigInt(choice.config.defaults.seed);
   const what = { prompts, negativePrompt, batchCount, seed, sampling, edit, tensors };

@@ -1,10 +1,11 @@
 import { implementation } from "../flags/gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { detail, type Io, orAbort } from "./io.ts";
-import type { ProgressLine } from "./progress.ts";
+import { ProgressLine } from "./progress.ts";
 import { table } from "./table.ts";
 import { debugLevel, formatBytes } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
+import type { ModelProgress } from "../../model/checkpoint/download_model.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 
@@ -35,24 +36,24 @@ export interface LoadGiven {
 }
 
 /**
- * Finds a model and reads its config.
+ * Finds a model and reads its config. Downloads the model in the box if the code came without it, and reports how far
+ * the download is.
  *
  * @throws {UsageError} Both a model and a preset were given.
  * @throws {InputError} `unknown-preset`: the message lists the presets.
  */
-export async function chooseModel({ model, synthetic }: ModelGiven): Promise<ModelChoice> {
-  if (synthetic === undefined) return await chooseFolder(model);
+export async function chooseModel({ model, synthetic }: ModelGiven, io: Io): Promise<ModelChoice> {
+  if (synthetic === undefined) return await chooseFolder(model, io);
   if (model === undefined) return { config: await presetConfig(synthetic) };
   throw new UsageError("Cannot use --model and --synthetic together: give one of them");
 }
 
 /** Finds a model folder; that of the default model if absent. */
-async function chooseFolder(model: string | undefined): Promise<ModelChoice> {
-  const { findModel } = await import("../../model/checkpoint/find_model.ts");
+async function chooseFolder(model: string | undefined, io: Io): Promise<ModelChoice> {
   const { openFolder } = await import("../../model/checkpoint/folder.ts");
   const { parseConfig } = await import("../../model/config/config.ts");
   const { quantisationOf } = await import("../../model/checkpoint/quantised_blocks.ts");
-  const folder = await findModel(model);
+  const folder = await findWithProgress(model, io);
   const files = openFolder(folder);
   const config = parseConfig(await files.json("config.json"), files.path("config.json"));
   const { transformer } = config.files;
@@ -60,6 +61,22 @@ async function chooseFolder(model: string | undefined): Promise<ModelChoice> {
   const file = await files.tensors(transformer);
   file.close();
   return { config, folder, storedType: quantisationOf(file.metadata) };
+}
+
+/** Finds a model's folder, and shows a download: on a terminal each percent, elsewhere each tenth. */
+async function findWithProgress(model: string | undefined, io: Io): Promise<string | URL> {
+  const { findModel } = await import("../../model/checkpoint/find_model.ts");
+  using progress = new ProgressLine(io);
+  const steps = io.errIsTerminal ? 100 : 10;
+  let last = -1;
+  const onProgress = ({ model, done, total }: ModelProgress) => {
+    const step = Math.floor(steps * done / total);
+    if (step === last) return;
+    last = step;
+    const of = `${formatBytes(done)} of ${formatBytes(total)}`;
+    progress.show(`Downloading ${model}: ${of}`, done / total);
+  };
+  return await findModel(model, { signal: io.signal, onProgress });
 }
 
 /** Returns a preset's config. @throws {InputError} `unknown-preset`: the message lists the presets. */
@@ -94,7 +111,7 @@ export async function loadModel(
     io.signal,
     folder === undefined
       ? InfinityModel.synthetic(config, options)
-      : InfinityModel.load(folder, options),
+      : InfinityModel.load(folder, { ...options, config }),
   );
   if (io.style.verbose) progress[Symbol.dispose]();
   const { capabilities, memory } = model.device;
@@ -109,7 +126,7 @@ export async function openModel(
   io: Io,
   progress: ProgressLine,
 ): Promise<InfinityModel> {
-  return await loadModel(await chooseModel(given), { ...given, lazy: true }, io, progress);
+  return await loadModel(await chooseModel(given, io), { ...given, lazy: true }, io, progress);
 }
 
 /** Ends the use of a model; with `BITWISE_DEBUG=2` or more, prints the time of each kernel first. */

@@ -96,6 +96,7 @@ const LOAD = {
   type: oneOf(...WEIGHT_TYPES),
   staged: flag,
   lazy: flag,
+  config: object,
   onProgress: callback,
 } satisfies Table<LoadOptions>;
 

@@ -1,6 +1,6 @@
 // Downloads of the model in the box from a server on 127.0.0.1.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { join } from "@std/path";
 import { createHash } from "node:crypto";
 import { BitwiseError, FileError } from "../../../engine/mod.ts";
 import { BOX_MODELS } from "../../../model/checkpoint/box_models.ts";
@@ -11,48 +11,11 @@ import {
   type ModelProgress,
 } from "../../../model/checkpoint/download_model.ts";
 import { modelsInBox } from "../../../model/checkpoint/find_model.ts";
+import { BOX, copyCode, denoDir, ModelServer, NAME } from "./model_server.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 
-const TOP = fromFileUrl(new URL("../../..", import.meta.url));
-const BOX = join(TOP, "assets", "models");
-const NAME = "emoji-nano";
 const FILES = BOX_MODELS[NAME]!;
 const TOTAL = FILES.reduce((sum, { size }) => sum + size, 0);
-
-/** How a server answers for a path; the file if it returns nothing. */
-type Answer = (path: string) => Response | Promise<Response> | undefined;
-
-/** Serves assets/models. */
-class ModelServer implements AsyncDisposable {
-  /** Paths that were asked for. */
-  readonly asked: string[] = [];
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #stop = new AbortController();
-
-  constructor(answer: Answer = () => undefined) {
-    const options = {
-      hostname: "127.0.0.1",
-      port: 0,
-      onListen: () => {},
-      signal: this.#stop.signal,
-    };
-    this.#server = Deno.serve(options, async (request) => {
-      const path = new URL(request.url).pathname.slice(1);
-      this.asked.push(path);
-      const file = async () => new Response(await Deno.readFile(join(BOX, path)));
-      return await answer(path) ?? await file();
-    });
-  }
-
-  get base(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}/`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#server.finished;
-  }
-}
 
 async function rejects(
   cache: string,
@@ -219,20 +182,6 @@ Deno.test("modelCache() is where the operating system keeps caches", () => {
   }
 });
 
-/** Copies the code that finds models, without the models. */
-async function copyCode(to: string): Promise<void> {
-  const copy = async (path: string): Promise<void> => {
-    if (!(await Deno.stat(join(TOP, path))).isDirectory) {
-      return await Deno.copyFile(join(TOP, path), join(to, path));
-    }
-    await Deno.mkdir(join(to, path));
-    for await (const { name } of Deno.readDir(join(TOP, path))) await copy(join(path, name));
-  };
-  for (const path of ["engine", "kernels", "model", "deps", "deno.json", "deno.lock"]) {
-    await copy(path);
-  }
-}
-
 Deno.test("findModel() downloads the default model where the code came without it", () =>
   inFolder(async (folder) => {
     await copyCode(folder);
@@ -247,9 +196,7 @@ Deno.test("findModel() downloads the default model where the code came without i
       console.log(await findModel().catch((e) => e.message));
     `;
     await Deno.writeTextFile(join(folder, "find.ts"), code);
-    // Deno's own cache would move with XDG_CACHE_HOME
-    const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
-    const { denoDir } = JSON.parse(new TextDecoder().decode(info.stdout));
+    const DENO_DIR = await denoDir();
     const find = async (url: string) => {
       const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "--no-check", "find.ts"],
@@ -257,7 +204,7 @@ Deno.test("findModel() downloads the default model where the code came without i
         env: {
           BITWISE_MODELS_URL: url,
           XDG_CACHE_HOME: join(folder, "cache"),
-          DENO_DIR: denoDir,
+          DENO_DIR,
           NO_COLOR: "1",
         },
       }).output();
