@@ -32,7 +32,7 @@ export const analyze = command(
       ...MODEL_FLAGS,
     },
     notes: [
-      "Files are images, or bits that  bitwise encode  wrote; the first one decides the scales.",
+      "FILEs are images, or bits written by bitwise encode; the first one decides the scales.",
       "Example: bitwise analyze apple.png pizza.png",
     ],
   },

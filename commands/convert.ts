@@ -19,12 +19,15 @@ export const convert = command(
       "type": { type: oneOf(...WEIGHT_TYPES), help: "Storage of matrices (as stored)" },
       "preset": {
         type: { ...text, value: "NAME" },
-        help: "Which model is in DIR, such as 2b (known by its file names)",
+        help: "Which model is in DIR, such as 2b (told from its file names)",
       },
-      "key": { type: { ...text, value: "PATH" }, help: "Dict to take (where the model is found)" },
+      "key": {
+        type: { ...text, value: "PATH" },
+        help: "Dictionary that holds the tensors (found by itself)",
+      },
     },
     notes: [
-      "No code of a checkpoint is run. FILE may also be safetensors, or the index of its shards, to",
+      "Code in a checkpoint is never run. FILE may also be safetensors, or the index of its shards, to",
       "change the type. DIR holds the files of a published model: transformer, VAE, and flan-t5-xl",
       "with tokenizer.json.",
       "Example: bitwise convert infinity_2b_reg.pth -o transformer.safetensors --type f16",

@@ -21,7 +21,7 @@ export const decode = command(
       ...MODEL_FLAGS,
     },
     notes: [
-      "BITS is a file that  bitwise encode  wrote; - is stdin.",
+      "BITS is a file written by bitwise encode; - is stdin.",
       "Example: bitwise decode apple.bits.safetensors -o again.png",
     ],
   },

@@ -17,12 +17,12 @@ export const inspect = command(
     words: "FILE|MODEL",
     flags: {
       "json": { type: on, help: "Print one JSON object" },
-      "sheet": { type: path, help: "Of bits: write the image after each scale, side by side" },
+      "sheet": { type: path, help: "For bits: write the image after each scale, side by side" },
       ...OVERWRITE_FLAG,
       "model": {
         alias: "m",
         type: { ...path, value: "NAME|DIR" },
-        help: "Model that decodes a sheet (emoji-nano)",
+        help: "Model that decodes the sheet: its name, or its folder (emoji-nano)",
       },
       ...GPU_FLAG,
     },

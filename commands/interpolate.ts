@@ -30,9 +30,13 @@ export const interpolate = command(
     flags: {
       ...NUMBER_FLAGS,
       "steps": { type: integer, help: "Number of images, both ends included (8)" },
-      "seed": { alias: "s", type: seed, help: "Order in which bits change, -1 for random (0)" },
-      "sheet": { type: path, help: "Write them side by side" },
-      "animate": { type: path, help: "Write them as an animated PNG, there and back" },
+      "seed": {
+        alias: "s",
+        type: seed,
+        help: "Seed of the order in which bits change, -1 for a random one (0)",
+      },
+      "sheet": { type: path, help: "Also write the images side by side" },
+      "animate": { type: path, help: "Also write them as an animated PNG, there and back" },
       ...UPSCALE_FLAG,
       ...SIZE,
       ...MODEL_FLAGS,

@@ -16,12 +16,12 @@ export const variations = command(
     summary: "Keeps the first scales of an image and generates the others with several seeds.",
     words: "IMAGE|BITS [PROMPT]",
     flags: {
-      "keep-scales": { ...keep, alias: "k", help: "Scales to keep (half of them)" },
+      "keep-scales": { ...keep, alias: "k", help: "Keep the first N scales (half of them)" },
       ...SHARED,
-      "batch-count": { ...SHARED["batch-count"], help: "Variations, seeds counting up (4)" },
+      "batch-count": { ...SHARED["batch-count"], help: "Variations, with consecutive seeds (4)" },
     },
     notes: [
-      "IMAGE may be - for stdin. Without a prompt, the one in a PNG of bitwise is used.",
+      "IMAGE may be - for stdin. Without a prompt, the one stored in the PNG is used.",
       'Example: bitwise variations apple.png "red apple" -k 2 -b 8',
     ],
   },

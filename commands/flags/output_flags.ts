@@ -16,7 +16,7 @@ export const NUMBER_FLAGS = {
   "output": {
     alias: "o",
     type: path,
-    help: "PNG to write (output.png); several are numbered, as %03d says; - is stdout",
+    help: "PNG to write (output.png); several are numbered, %03d says how; - is stdout",
   },
   "output-begin-idx": {
     type: integerFrom(0, 999_999),
