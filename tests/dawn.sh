@@ -58,6 +58,8 @@ fi
 
 export VK_ICD_FILENAMES="$cache/icd.json" VK_DRIVER_FILES="$cache/icd.json" BITWISE_GPU=dawn
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
+# tests start "deno" too, which must find this Mesa
+export PATH="$cache:$PATH"
 [ $# -gt 0 ] || set -- --doc tests mod.ts engine kernels model
 # without the lock, or Deno would note npm:webgpu there and everyone would download it
 exec "$cache/deno" test -A --no-lock --preload tests/backend.ts "$@"

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { decodePng, readPngText } from "../../model/image/png.ts";
-import { CLI, ended, filesIn, inFolder, RUN, start } from "./process.ts";
+import { CLI, ended, filesIn, inFolder, RUN, start, summary } from "./process.ts";
 
 /** A limit within which the model in the box makes two or three images at once. */
 const TIGHT = ["--max-vram", "45M"];
@@ -86,14 +86,14 @@ Deno.test("generate: --upscale, --disable-image-metadata, -q and a second run", 
 async function shell(cwd: string, script: string): Promise<{ out: string; err: string }> {
   const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
   const run = `bitwise() { ${Deno.execPath()} ${[...RUN, CLI].join(" ")} "$@"; }`;
-  const { stdout, stderr } = await new Deno.Command("bash", {
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
     args: ["-c", `${run}; ${script}`],
     cwd,
     clearEnv: true,
     env: { ...env, NO_COLOR: "1" },
   }).output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { out: decode(stdout), err: decode(stderr) };
+  return summary(code, decode(stdout), decode(stderr));
 }
 
 Deno.test("generate and encode work in pipelines, and a broken one gets one line", {
