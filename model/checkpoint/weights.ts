@@ -40,6 +40,7 @@ const SMALL = 64 * 1024;
  */
 export class Weights {
   #owned: { dispose(): void }[] = [];
+  #disposed = false;
   #scratch: Uint8Array<ArrayBuffer> | undefined;
   /** Storage type of caches, convolutions, and matrices that are too small or too sensitive to quantise. */
   readonly dtype: FloatType;
@@ -176,12 +177,12 @@ export class Weights {
   /** Converts a table to the small storage type; takes ownership of `table`. */
   protected narrow(table: Tensor): Tensor {
     if (this.dtype === "f32") return this.keep(table);
+    using wide = table;
     const { device } = this;
-    const [V = 0] = table.shape;
-    const ids = device.from("u32", [V], Uint32Array.from({ length: V }, (_, i) => i));
-    const y = this.keep(device.tensor(this.dtype, table.shape, "weight table", "weights"));
-    embedding(device, { ids, table, y });
-    for (const t of [ids, table]) t.dispose();
+    const [V = 0] = wide.shape;
+    using ids = device.from("u32", [V], Uint32Array.from({ length: V }, (_, i) => i));
+    const y = this.keep(device.tensor(this.dtype, wide.shape, "weight table", "weights"));
+    embedding(device, { ids, table: wide, y });
     return y;
   }
 
@@ -223,7 +224,9 @@ export class Weights {
     label: string,
   ): Linear {
     const uploaded = bias && this.upload(bias, [bias.length], `${label} bias`);
-    const linear = packLinear(this.device, rows, uploaded, type, `weight ${label}`);
+    const linear = this.device.allOrNothing(() =>
+      packLinear(this.device, rows, uploaded, type, `weight ${label}`)
+    );
     for (const row of rows) row.dispose();
     this.keep(linear.weight);
     if (linear.scales) this.keep(linear.scales);
@@ -238,14 +241,16 @@ export class Weights {
     return this.keep(this.device.from("f32", shape, values, `weight ${label}`, "weights"));
   }
 
-  /** Makes these weights own an item, which they dispose of at their own end. */
+  /** Makes these weights own an item, which they dispose of at their own end: now if that is past. */
   keep<T extends { dispose(): void }>(item: T): T {
-    this.#owned.push(item);
+    if (this.#disposed) item.dispose();
+    else this.#owned.push(item);
     return item;
   }
 
   /** Releases everything that was loaded; the file stays the caller's. */
   dispose(): void {
+    this.#disposed = true;
     for (const item of this.#owned) item.dispose();
     this.#owned = [];
   }

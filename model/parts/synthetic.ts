@@ -115,7 +115,13 @@ export class SyntheticSource implements PartSource {
       : part === "vae"
       ? vaeShapes(vae)
       : t5Shapes(text_encoder!);
-    return await load(new SyntheticWeights(this.device, this.type, shapes));
+    const weights = new SyntheticWeights(this.device, this.type, shapes);
+    try {
+      return await load(weights);
+    } catch (error) {
+      weights.dispose();
+      throw error;
+    }
   }
 }
 

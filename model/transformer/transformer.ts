@@ -63,11 +63,12 @@ export class Transformer {
       );
     }
     const rows = Uint32Array.from(lens.flatMap((n) => [...Array(n).keys()]));
-    const y = this.device.tensor("f32", [rows.length, text_channels], "unconditional text");
-    const ids = this.device.from("u32", [rows.length], rows);
-    embedding(this.device, { ids, table: this.weights.cfgUncond, y });
-    ids.dispose();
-    return y;
+    return this.device.allOrNothing(() => {
+      const y = this.device.tensor("f32", [rows.length, text_channels], "unconditional text");
+      using ids = this.device.from("u32", [rows.length], rows);
+      embedding(this.device, { ids, table: this.weights.cfgUncond, y });
+      return y;
+    });
   }
 
   /** Computes the text side of a batch from features [ΣT, Ct5] of `lens` tokens each. */
@@ -161,9 +162,11 @@ export class Transformer {
       rows,
     };
     layerNorm(device, { x, y: normed, eps, modulation });
-    const delta = device.tensor("f32", [sequences, rows, d_vae], "logits");
-    matmul(device, { x: normed, linear: weights.head, y: delta });
-    return delta;
+    return device.allOrNothing(() => {
+      const delta = device.tensor("f32", [sequences, rows, d_vae], "logits");
+      matmul(device, { x: normed, linear: weights.head, y: delta });
+      return delta;
+    });
   }
 
   /** Frees the weights. */
