@@ -23,7 +23,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./reconstruct.ts")).reconstruct,
   },
   variations: {
-    summary: "Keep an image's first scales and generate the others anew",
+    summary: "Keep an image's first scales and generate the others again",
     load: async () => (await import("./variations.ts")).variations,
   },
   interpolate: {

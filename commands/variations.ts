@@ -6,7 +6,7 @@ import { readSource, type Source } from "./io/input.ts";
 const { "init-img": _init, mask: _mask, strength: _strength, "keep-scales": keep, ...SHARED } =
   FLAGS;
 
-/** Without --keep-scales, half of the scales (rounded up) are generated anew. */
+/** Without --keep-scales, half of the scales (rounded up) are generated again. */
 const STRENGTH = 0.5;
 
 /** `bitwise variations`: what else an image could have become. */

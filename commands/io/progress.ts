@@ -37,7 +37,7 @@ export class ProgressLine {
   }
 
   #bar(part: number): string {
-    // another file, or another step, begins anew
+    // another file or step starts over
     if (this.#began === undefined || part < this.#last) this.#began = { at: this.now(), part };
     this.#last = part;
     const filled = Math.floor(part * BAR);

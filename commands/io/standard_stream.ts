@@ -7,7 +7,7 @@ const MAX_LINKS = 40;
 
 /**
  * Returns which of the process's streams a path means: `/dev/stdout`, `/proc/self/fd/1`, or a link that leads there.
- * Opening such a path anew needs more permissions, and begins a redirected file from its start.
+ * Opening such a path again needs more permissions, and writes a redirected file from its start.
  */
 export async function standardStream(path: string): Promise<0 | 1 | 2 | undefined> {
   let at = resolve(path);

@@ -3,7 +3,7 @@ import { resample } from "./resample.ts";
 
 /** Arguments of {@link quantiseBits}. */
 export interface QuantiseBitsArgs {
-  /** The residual: features less the codes of earlier scales, [B, H, W, d] f32. */
+  /** The residual: features minus the codes of earlier scales, [B, H, W, d] f32. */
   readonly x: Tensor;
   /** [B, height·width, d] u32, 0 or 1. */
   readonly bits: Tensor;

@@ -206,7 +206,7 @@ async function rename(temp: string, target: string): Promise<true> {
   return true;
 }
 
-/** Gives a file its name unless another program took it meanwhile; returns whether the temporary name is gone. */
+/** Gives a file its name unless another program took it in the meantime; returns whether the temporary name is gone. */
 async function claim(temp: string, target: string): Promise<boolean> {
   try {
     await Deno.link(temp, target);

@@ -71,7 +71,7 @@ export function pauser(device: Device, { embed_dim: C }: { embed_dim: number }, 
       return;
     }
     await device.finish();
-    // signals that arrived meanwhile are delivered in the next turn of the event loop
+    // signals that arrived in the meantime are delivered in the next turn of the event loop
     await new Promise((resolve) => setTimeout(resolve, 0));
     signal.throwIfAborted();
   };

@@ -102,7 +102,7 @@ interface Entry {
 
 /**
  * The parts of a model that have weights. Each is loaded when it is first used. Resident parts stay in memory; staged
- * parts are freed as soon as nobody uses them, so that two are never in memory at once.
+ * parts are freed as soon as nothing uses them, so that two are never in memory at once.
  */
 export class Parts {
   #entries: Map<Use, Entry> = new Map();

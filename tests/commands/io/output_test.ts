@@ -50,7 +50,7 @@ Deno.test("Output numbers files for --output-begin-idx", () =>
     assertEquals(await numbers("x.png", 7), ["x-9.png 9", "x-10.png 10"]);
   }));
 
-Deno.test("Output steps aside for a file that another program makes meanwhile", () =>
+Deno.test("Output takes another name if another program makes the file first", () =>
   inFolder(async (folder) => {
     const io = fakeIo();
     const output = new Output(io, {});

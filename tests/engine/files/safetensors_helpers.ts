@@ -39,7 +39,7 @@ export async function refuses(
   assert(/^Cannot read "[^\n]*[^.\n]$/.test(error.message), error.message);
 }
 
-/** A source of bytes that counts what is read and how often it is closed. */
+/** A source of bytes that counts what is read and how many times it is closed. */
 export class Spy implements ByteSource {
   readonly name: string;
   readonly size: number;

@@ -213,7 +213,7 @@ Deno.test("generate({ plan }) takes what planGeneration() checked, and decodes n
   const file = apple!.toPng();
   const options = { prompt: "green apple", init: file, strength: 0.5, seed: -1 };
   const plan = await planGeneration(model.config, options);
-  file.fill(0); // nobody reads it again
+  file.fill(0); // nothing reads it again
   const { images: [edited] } = await model.generate({ ...options, plan });
   assertEquals(edited!.seed, plan.plan.seeds[0]);
   const again = await model.edit(apple!.toPng(), {

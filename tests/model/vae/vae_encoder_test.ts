@@ -32,7 +32,7 @@ function grids(schedule: readonly (readonly number[])[]): Grid[] {
 }
 
 /**
- * What each scale sees, in double precision: the features less the codes of the scales before, resized by area.
+ * What each scale sees, in double precision: the features minus the codes of the scales before, resized by area.
  *
  * @param bits The bits that were chosen, by scale.
  */
