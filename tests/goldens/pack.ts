@@ -1,7 +1,7 @@
 /**
  * Packs the golden files into this folder, so that a clone has all that the tests need:
  *
- *     deno run -A tests/goldens/pack.ts ../shared/goldens
+ *     deno run -A tests/goldens/pack.ts FOLDER
  *
  * The originals have 52 MB, most of them random weights, which do not compress. Therefore:
  *
@@ -10,7 +10,7 @@
  *   moves logits of up to 8 by 1e-4 at most, T5's output by 2e-5 and decoded images by 2e-5
  *   (relative Frobenius errors of 8e-6, 8e-6 and 4e-6); f32 in place of f64 moves them by 2e-5,
  *   2e-6 and 1e-5. Vectors (biases, norms) are exact. To read the originals instead:
- *   `BITWISE_GOLDENS=../shared/goldens deno test -A`.
+ *   `BITWISE_GOLDENS=FOLDER deno test -A`.
  * - Large results are rounded: logits and activations to 5e-7 of their largest value, images to 4e-6,
  *   which is less than the order of f32 sums changes. Inputs, tables, codes and bits are exact, except
  *   for the features that `bsq_only` quantises: 20 bits move them by 2e-6 at most, a fifth of the
