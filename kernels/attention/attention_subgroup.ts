@@ -21,15 +21,15 @@ const textureKernel = defineAttention("attention_texture", "textures", source);
 /** The variant `subgroup`. Loads are what costs, and little code compiles fast. */
 export function attentionSubgroup(device: Device, args: AttentionArgs): void {
   const { k, v } = args;
-  const load = LOAD_F32[k.dtype as keyof typeof LOAD_F32];
-  const { queries, specialise, functions } = unrolledFor(device, args, 1, 4);
+  const dtype = k.dtype as keyof typeof LOAD_F32;
+  const { queries, specialise, loops } = unrolledFor(device, args, 1, 4);
   launchAttention(device, args, {
     kernel: bufferKernel,
     queries,
     k,
     v,
-    specialise: { ...specialise, ...load.specialise },
-    functions: joined(load.functions, functions),
+    specialise: { ...specialise, ...LOAD_F32[dtype].specialise },
+    functions: bufferLines(dtype, ...loops),
   });
 }
 
@@ -41,7 +41,7 @@ export function attentionTexture(device: Device, args: AttentionArgs): void {
   const [tile, most] = headDim > 64
     ? [2, lanes > 8 ? 16 : 32]
     : [Number(variantOf(device, "attention_texture queries", maxQueries / lanes)), 16];
-  const { queries, specialise, functions } = unrolledFor(device, args, tile, most);
+  const { queries, specialise, loops } = unrolledFor(device, args, tile, most);
   using keys = device.stage(k, "staged keys");
   using values = k === v ? null : device.stage(v, "staged values");
   launchAttention(device, args, {
@@ -50,22 +50,26 @@ export function attentionTexture(device: Device, args: AttentionArgs): void {
     k: keys,
     v: values ?? keys,
     specialise: { ...specialise, KV: `texture_storage_2d<${keys.format}, read>` },
-    functions,
+    functions: unrolled(...loops),
   });
 }
 
-/** Constants and loops for `tile` queries per lane and pieces of at most `most` vec4s. */
+/** Constants for `tile` queries per lane and pieces of at most `most` vec4s, and the arguments of {@link unrolled}. */
 function unrolledFor(device: Device, { headDim }: AttentionArgs, tile: number, most: number) {
   const lanes = device.capabilities.subgroupSize;
   const { piece, pieces } = piecesOf(headDim / 4, most);
   return {
     queries: tile * lanes,
     specialise: { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces },
-    functions: unrolled(lanes, tile, piece, pieces),
+    loops: [lanes, tile, piece, pieces] as const,
   };
 }
 
-const joined = memoised((...lines: string[]): string => lines.join("\n"));
+/** All prelude lines where keys and values are in buffers. */
+const bufferLines = memoised((
+  dtype: keyof typeof LOAD_F32,
+  ...loops: Parameters<typeof unrolled>
+): string => `${LOAD_F32[dtype].functions}\n${unrolled(...loops)}`);
 
 /** Splits a head into pieces of at most `most` vec4s, all but the last full. */
 function piecesOf(vectors: number, most: number): { piece: number; pieces: number } {

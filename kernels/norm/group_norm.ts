@@ -92,9 +92,8 @@ export function groupNorm(device: Device, args: GroupNormArgs): void {
       `Cannot normalise [${x.shape}] in ${groups} groups with [${weight.shape}] into [${y.shape}]`,
     );
   }
-  const moments = groupNormMoments(device, args);
+  using moments = groupNormMoments(device, args);
   applyGroupNorm(device, { ...args, moments });
-  moments.dispose();
 }
 
 /**

@@ -1,4 +1,11 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+} from "../../engine/mod.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 
 const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modulation", "y"], [
@@ -93,6 +100,11 @@ const ACROSS = {
   scalar: "fn across(v: f32) -> f32 { return v; }",
 } as const;
 
+/** All prelude lines; `lanes` are those of a subgroup that is a workgroup, or 0. */
+const prelude = memoised((vec4: boolean, lanes: number): string =>
+  ACROSS[vec4 ? "vec4" : "scalar"] + HOLDING + (lanes ? totalByShuffles(lanes) : TOTAL_BY_TREE)
+);
+
 /**
  * y = (norm(x) · weight + bias) · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the AdaLN of
  * infinity/models/basic.py. Statistics are f32.
@@ -143,8 +155,7 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: ACROSS[vec4 ? "vec4" : "scalar"] + HOLDING +
-      (variant === "subgroup" ? totalByShuffles(subgroupSize) : TOTAL_BY_TREE),
+    functions: prelude(vec4, variant === "subgroup" ? subgroupSize : 0),
     bind: {
       x,
       weight: weight ?? null,
