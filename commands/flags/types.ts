@@ -72,6 +72,9 @@ export const numbers: FlagType<number | number[]> = {
   },
 };
 
+/** What stands for a random seed. */
+export const RANDOM_SEED = -1n;
+
 /** A seed of 64 bits, or −1. */
 export const seed: FlagType<bigint> = {
   value: "N",
@@ -82,7 +85,7 @@ export const seed: FlagType<bigint> = {
 
 /** Returns the seed that {@link seed} stands for: a random one for −1. */
 export function chosenSeed(given: bigint | undefined): bigint | undefined {
-  return given === -1n ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!) : given;
+  return given === RANDOM_SEED ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!) : given;
 }
 
 /** Returns a seed for JSON: a string if it is too large for a number. */

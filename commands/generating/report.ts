@@ -1,5 +1,6 @@
 import type { Batch } from "./batches.ts";
 import type { Request } from "./request.ts";
+import { RANDOM_SEED } from "../flags/types.ts";
 import { detail, type Io, note } from "../io/io.ts";
 import { type ProgressLine, seconds } from "../io/progress.ts";
 import { formatBytes } from "../../engine/mod.ts";
@@ -48,16 +49,19 @@ export function showProgress(
   progress.show(several, (first + images * done) / count);
 }
 
-/** Prints what `-v` asks for, before the first image. */
+/** Prints a random seed, and what `-v` asks for, before the first image. */
 export function reportSettings(
   request: Request,
   batches: readonly Batch[],
   io: Io,
   progress: ProgressLine,
 ): void {
-  const { planned: { plan }, seed, count } = request;
-  if (!io.style.verbose) return;
+  const { given, planned: { plan }, seed, count } = request;
   progress[Symbol.dispose]();
+  if (!io.style.verbose) {
+    if (given.seed === RANDOM_SEED) note(io, `Seed ${seed}`);
+    return;
+  }
   const list = (values: readonly number[]) =>
     values.every((value) => value === values[0]) ? `${values[0]}` : values.join(",");
   detail(io, `Schedule ${scheduleText(plan.schedule)}`);

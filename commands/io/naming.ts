@@ -61,6 +61,6 @@ export function* take<T>(values: Iterable<T>, count: number): Generator<T> {
 export function movedText(nameOf: (i: number) => string, first: number, count: number): string {
   const range = (from: number) =>
     count === 1 ? nameOf(from) : `${nameOf(from)} to ${nameOf(from + count - 1)}`;
-  const what = count === 1 ? `${nameOf(0)} exists` : `Files of ${range(0)} exist`;
+  const what = count === 1 ? `${nameOf(0)} exists` : `Some of ${range(0)} exist`;
   return `${what}: writing ${range(first)} instead (--overwrite replaces)`;
 }

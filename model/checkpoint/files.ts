@@ -308,5 +308,6 @@ function why(error: unknown): string {
   if (isNotAllowed(error)) return "Deno was not allowed to";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied; check its owner";
   const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n")[0].replace(/\.$/, "");
+  // not the call and its path, which may be that of a temporary file
+  return message.split("\n")[0].replace(/ \(os error .*$|\.$/, "");
 }

@@ -73,6 +73,11 @@ Deno.test("generate: --upscale, --disable-image-metadata, -q and a second run", 
       const [at, from] = [4 * (y * 128 + x), 4 * ((y >> 2) * 32 + (x >> 2))];
       assertEquals(large.rgba.subarray(at, at + 4), small.rgba.subarray(from, from + 4));
     }
+    const random = await run("-s", "-1", "-o", "random.png");
+    const [, seed = ""] = /^Seed (\d+)$/m.exec(random.err) ?? [];
+    const { parameters } = readPngText(await Deno.readFile(join(cwd, "random.png")));
+    assertStringIncludes(parameters!, `Seed: ${seed}, `);
+    assertEquals(/^Seed/m.test(err), false, "a seed that was chosen needs no mention");
     await Deno.chmod(join(cwd, "output.png"), 0o600).catch(() => {});
     const numbered = ["-b", "2", "-o", "n-%03d.png", "--output-begin-idx", "9"];
     assertEquals((await run(...numbered)).out, "n-009.png\nn-010.png\n");

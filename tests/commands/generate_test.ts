@@ -43,7 +43,19 @@ Deno.test("generate: a batch, its trace, and each image again from its own param
     assertEquals(await Deno.readFile(join(cwd, "output.png")), file);
 
     // the bits of the trace make the same images, whatever the seed
-    await run(cwd, "pizza", "-b", "2", "-s", "-1", "--force-bits", "t.safetensors", "-o", "f.png");
+    await run(
+      cwd,
+      "pizza",
+      "-q",
+      "-b",
+      "2",
+      "-s",
+      "-1",
+      "--force-bits",
+      "t.safetensors",
+      "-o",
+      "f.png",
+    );
     const pixels = async (name: string) => decodePng(await Deno.readFile(join(cwd, name))).rgba;
     assertEquals(await pixels("f-2.png"), await pixels("x-2.png"));
     const names = ["f-1.png", "f-2.png", "output.png", "t.safetensors", "x-1.png", "x-2.png"];
