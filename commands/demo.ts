@@ -24,7 +24,7 @@ const COLUMNS = 4;
 export const demo = command(
   {
     name: "demo",
-    summary: `Generates these images side by side: ${PROMPTS.join(", ")}.`,
+    summary: "Generates eight images side by side.",
     words: "",
     flags: {
       "output": { alias: "o", type: path, help: "PNG to write; - is stdout (bitwise-demo.png)" },
@@ -41,6 +41,7 @@ export const demo = command(
       },
       ...GPU_FLAG,
     },
+    notes: [`The prompts: ${PROMPTS.join(", ")}.`],
   },
   async (given, _words, io) => {
     const output = new Output(io, given);
