@@ -7,22 +7,19 @@ import { openFolder } from "./checkpoint/folder.ts";
 import type { Part } from "./checkpoint/check_tensors.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { checkGenerateOptions, checkLoadOptions } from "./generate/check_options.ts";
-import { DecodedImage } from "./generate/decoded_image.ts";
-import { type Encode, forceInit } from "./generate/editing.ts";
-import { generate, outcome, type SampledScale, type Steps } from "./generate/generate.ts";
+import { checkLoadOptions } from "./generate/check_options.ts";
+import type { DecodedImage } from "./generate/decoded_image.ts";
+import { outcome, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
-import { imageBitsOf, imagesOf, Result } from "./generate/images.ts";
+import type { Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
-import { FolderSource, type Lease, Parts, type PartSource } from "./parts/parts.ts";
-import type { Plan } from "./generate/plan.ts";
-import { planGeneration } from "./generate/plan_generation.ts";
+import { FolderSource, Parts, type PartSource } from "./parts/parts.ts";
+import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
 import { SyntheticSource, WordTokenizer } from "./parts/synthetic.ts";
 import { TextSide } from "./generate/text_side.ts";
 import { savedTuning } from "./parts/tuning.ts";
 import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
-import type { VaeDecoder } from "./vae/vae.ts";
 
 export { DEFAULT_MODEL } from "./checkpoint/find_model.ts";
 
@@ -66,6 +63,7 @@ export class InfinityModel {
   #last: Promise<void> = Promise.resolve();
   #text: TextSide;
   #visual: VisualTokenizer;
+  #context: GenerationContext;
 
   private constructor(
     /** The device that holds its tensors. */
@@ -80,6 +78,15 @@ export class InfinityModel {
   ) {
     this.#text = new TextSide(device, config, parts, tokenizer);
     this.#visual = new VisualTokenizer(device, config, parts);
+    this.#context = {
+      device,
+      config,
+      type,
+      parts,
+      text: this.#text,
+      encode: (image, options) => this.encode(image, options),
+      decode: (bits) => this.decode(bits),
+    };
   }
 
   /**
@@ -340,86 +347,13 @@ export class InfinityModel {
     this.#last = promise;
     await before;
     try {
-      return yield* this.#generate(options, steps);
+      return yield* runGeneration(this.#context, options, steps);
     } catch (error) {
       if (error instanceof OutOfMemoryError) this.device.recover();
       throw error;
     } finally {
       resolve();
     }
-  }
-
-  async *#generate(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
-    checkGenerateOptions(options);
-    const { signal, onStage, batchCount = 1 } = options;
-    const { config, device } = this;
-    const began = performance.now();
-    const planned = options.plan ?? await planGeneration(config, options);
-    signal?.throwIfAborted();
-    onStage?.("text");
-    const encode: Encode = (image, how) => this.encode(image, how);
-    const plan = await forceInit(config, planned, encode, signal);
-    const warnings = [...plan.warnings];
-    const guided = plan.guidedScales > 0;
-    const warn = (line: string) => warnings.push(line);
-    const batch = { batchCount, guided, warn, onStage };
-    const { text, prompts, transformer } = await this.#text.texts(options, batch);
-    const textDone = performance.now();
-    let vae: Lease<VaeDecoder> | undefined;
-    try {
-      const preview = async () => (vae ??= await this.parts.lease("vae")).part;
-      const final = () => {
-        transformer.end();
-        onStage?.("vae");
-        return preview();
-      };
-      const decoder = { preview, final };
-      const run = generate(device, transformer.part, decoder, text, plan, options, steps);
-      let next = await run.next();
-      try {
-        for (; !next.done; next = await run.next()) {
-          yield this.#step(plan, next.value);
-        }
-      } finally {
-        // frees its tensors if the caller left the loop
-        if (!next.done) await run.return(undefined as never);
-      }
-      const images = imagesOf(next.value, plan, {
-        config,
-        type: this.type,
-        prompts,
-        negativePrompt: options.negativePrompt,
-        cfgInsertionLayer: options.cfgInsertionLayer,
-        keepScales: planned.edit?.keepScales,
-        masked: options.mask !== undefined,
-      });
-      const ended = performance.now();
-      const seconds = {
-        text: (textDone - began) / 1000,
-        images: (ended - textDone) / 1000,
-        total: (ended - began) / 1000,
-      };
-      return new Result(images, next.value.trace.entries, seconds, warnings);
-    } finally {
-      text.features.dispose();
-      transformer.end();
-      vae?.end();
-    }
-  }
-
-  #step({ schedule, images }: Plan, { scale, bits: tokens, pixels }: SampledScale): Step {
-    const bits = imageBitsOf(this.config, schedule, tokens, images);
-    const image = async (index: number = 0): Promise<DecodedImage> => {
-      const of = bits[index];
-      if (of && pixels) return new DecodedImage(pixels[index]!, of.width, of.height);
-      if (of) return await this.decode(of);
-      throw new InputError(
-        "bad-value",
-        `Cannot decode image ${index}: there are ${images}, counted from 0`,
-      );
-    };
-    const scales = schedule.length;
-    return { scale, scales, bits, image, toJSON: () => ({ scale, scales, images }) };
   }
 
   /** Frees the model's memory, and the device if the model opened it. */
