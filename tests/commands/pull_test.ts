@@ -214,7 +214,7 @@ Deno.test("pull says which permission it needs, and asks for none", () =>
   refuses(
     ["pull", "2b"],
     1,
-    "Cannot download FoundationVision/Infinity: Deno was not allowed to reach huggingface.co; run deno task pull, or Deno with --allow-net",
+    "Cannot download FoundationVision/Infinity: Deno was not allowed to reach huggingface.co; run Deno with --allow-net",
     { HF_ENDPOINT: "" },
   ));
 
