@@ -1,7 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
-import { chosenSeed, type FlagType, integerFrom, jsonSeed, number, seed } from "./flags/types.ts";
+import { chosenSeed, type FlagType, integerFrom, number, seed } from "./flags/types.ts";
 import type { Input } from "./io/images.ts";
 import { type Io, note, orAbort } from "./io/io.ts";
 import type { LoadGiven, ModelGiven } from "./io/model.ts";
@@ -9,6 +9,7 @@ import { ProgressLine, seconds } from "./io/progress.ts";
 import { decibels, table } from "./io/table.ts";
 import type { InfinityModel } from "../model/infinity.ts";
 import type { ImageBits } from "../model/bits/image_bits.ts";
+import { jsonSeed } from "../model/generate/seed.ts";
 
 const shares: FlagType<number[]> = {
   value: "N[,N…]",

@@ -3,7 +3,7 @@ import { on, oneOf } from "./flags/types.ts";
 import type { Io } from "./io/io.ts";
 
 /** The flags of every command. */
-export const COMMON = {
+const COMMON = {
   "verbose": { alias: "v", type: on, help: "Print settings, memory and times as well" },
   "quiet": { alias: "q", type: on, help: "Print errors and warnings only" },
   "color": { type: oneOf("auto", "always", "never"), help: "Colour messages (auto)" },

@@ -50,7 +50,7 @@ export interface MemoryPlan {
 }
 
 /** Follows the memory account and keeps its composition at the peak of each stage. */
-export class Ledger {
+class Ledger {
   /** The stages so far. */
   readonly stages: StageMemory[] = [];
   #live = { weights: 0, cache: 0, workspace: 0 };

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { RANDOM_SEED, randomSeed } from "../../model/generate/seed.ts";
+
 /** How the text of a flag becomes its value. */
 export interface FlagType<T> {
   /** What stands for the value in the help; absent for a switch. */
@@ -72,9 +74,6 @@ export const numbers: FlagType<number | number[]> = {
   },
 };
 
-/** What stands for a random seed. */
-export const RANDOM_SEED = -1n;
-
 /** A seed of 64 bits, or −1. */
 export const seed: FlagType<bigint> = {
   value: "N",
@@ -85,12 +84,7 @@ export const seed: FlagType<bigint> = {
 
 /** Returns the seed that {@link seed} stands for: a random one for −1. */
 export function chosenSeed(given: bigint | undefined): bigint | undefined {
-  return given === RANDOM_SEED ? BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!) : given;
-}
-
-/** Returns a seed for JSON: a string if it is too large for a number. */
-export function jsonSeed(value: bigint): number | string {
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `${value}`;
+  return given === RANDOM_SEED ? randomSeed() : given;
 }
 
 /** A number of bytes, in decimal units. */

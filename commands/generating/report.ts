@@ -1,11 +1,11 @@
 import type { Batch } from "./batches.ts";
 import type { Request } from "./request.ts";
-import { RANDOM_SEED } from "../flags/types.ts";
 import { detail, type Io, note } from "../io/io.ts";
 import { type ProgressLine, seconds } from "../io/progress.ts";
 import { formatBytes } from "../../engine/mod.ts";
 import { scheduleText } from "../../model/config/grid.ts";
 import type { Progress } from "../../model/generate/progress.ts";
+import { RANDOM_SEED } from "../../model/generate/seed.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 
 /** The share of a batch's time that is expected for the VAE. */

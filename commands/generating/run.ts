@@ -2,7 +2,6 @@ import { type Batch, batchesOf, batchSize } from "./batches.ts";
 import { reportRest, reportRun, reportSettings, type Run, showProgress } from "./report.ts";
 import { generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
-import { jsonSeed } from "../flags/types.ts";
 import { enlarge } from "../io/enlarge.ts";
 import type { Input } from "../io/images.ts";
 import { type Io, orAbort, warn } from "../io/io.ts";
@@ -11,6 +10,7 @@ import { ProgressLine } from "../io/progress.ts";
 import type { Result } from "../../model/generate/images.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import type { Progress } from "../../model/generate/progress.ts";
+import { jsonSeed } from "../../model/generate/seed.ts";
 import { encodePng } from "../../model/image/png.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 

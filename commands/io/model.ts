@@ -80,7 +80,7 @@ async function findWithProgress(model: string | undefined, io: Io): Promise<stri
 }
 
 /** Returns a preset's config. @throws {InputError} `unknown-preset`: the message lists the presets. */
-export async function presetConfig(name: string): Promise<ModelConfig> {
+async function presetConfig(name: string): Promise<ModelConfig> {
   const { findPreset } = await import("../../model/config/presets.ts");
   const { parseConfig } = await import("../../model/config/config.ts");
   const preset = findPreset(name);

@@ -178,7 +178,7 @@ export async function checkWritable(path: string): Promise<void> {
 }
 
 /** Whether a path is stdout, a pipe or a device: written as it is, and never replaced. */
-export async function isStream(path: string): Promise<boolean> {
+async function isStream(path: string): Promise<boolean> {
   if (path === "-" || await standardStream(path) !== undefined) return true;
   const info = await Deno.stat(path).catch(() => null);
   return info !== null && !info.isFile && !info.isDirectory;

@@ -8,12 +8,8 @@ import type { Generated } from "./generate.ts";
 import { imageParameters } from "./parameters.ts";
 import type { Plan } from "./plan.ts";
 import { DecodedImage } from "./decoded_image.ts";
+import { jsonSeed } from "./seed.ts";
 import { encodePng } from "../image/png.ts";
-
-/** A seed in JSON: a string where a number cannot hold it. */
-function jsonSeed(seed: bigint): number | string {
-  return seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : `${seed}`;
-}
 
 /** A generated image, with the settings that reproduce it. */
 export class GeneratedImage extends DecodedImage {

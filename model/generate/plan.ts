@@ -3,6 +3,7 @@ import type { Grid } from "../config/grid.ts";
 import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { FAST_MODES, type FastMode, fastScales } from "./fast.ts";
+import { RANDOM_SEED, randomSeed } from "./seed.ts";
 
 /** How to sample bits. The defaults are those of the model's config.json, unless another is stated. */
 export interface SamplingOptions {
@@ -129,11 +130,6 @@ function guidance(config: ModelConfig, options: SamplingOptions, scales: number)
   return cfg.fill(1, cfgUntil);
 }
 
-/** A seed of 32 bits, which is short enough to type. */
-function randomSeed(): bigint {
-  return BigInt(crypto.getRandomValues(new Uint32Array(1))[0]!);
-}
-
 function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bigint[] {
   const list = Array.isArray(seed) ? seed as readonly (number | bigint)[] : null;
   if (list && list.length !== images) {
@@ -143,7 +139,7 @@ function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bi
     if (typeof value === "number" && !Number.isSafeInteger(value)) {
       refuse("bad-value", `Cannot use seed ${value}: it must be a whole number`);
     }
-    return BigInt(value) === -1n ? randomSeed() : BigInt.asUintN(64, BigInt(value));
+    return BigInt(value) === RANDOM_SEED ? randomSeed() : BigInt.asUintN(64, BigInt(value));
   };
   if (list) return list.map(toSeed);
   const first = toSeed(seed as number | bigint);
