@@ -20,6 +20,7 @@ import { widen } from "../kernels/elementwise/widen.ts";
 import { dequantise } from "../kernels/linear/dequantise.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { matmul } from "../kernels/linear/matmul.ts";
+import { sumParts } from "../kernels/linear/sum_parts.ts";
 import { adaVectors } from "../kernels/norm/ada_vectors.ts";
 import { groupNorm } from "../kernels/norm/group_norm.ts";
 import { layerNorm } from "../kernels/norm/layer_norm.ts";
@@ -264,6 +265,13 @@ const ROWS: readonly Row[] = [
     return {
       run: () => dequantise(device, { x, scales, y, type: "q8_0" }),
       bytes: bytes(x, scales, y),
+    };
+  }),
+  row("sum_parts", "4x 576x2048", (device, t) => {
+    const [parts, y] = [t.f32(4, 576, 2048), t.f32(576, 2048)];
+    return {
+      run: () => sumParts(device, { parts, N: 2048, bias: null, y }),
+      bytes: bytes(parts, y),
     };
   }),
   row("widen", "4M from F16", (device, t) => {

@@ -25,3 +25,21 @@ export const EPILOGUES: Readonly<Record<Epilogue, string>> = {
   gate:
     "return fma(gate[params.gate_offset + m / params.rows_per_gate * params.gate_stride + n], v, load_y(m, n));",
 };
+
+/** Returns WGSL `epilogue(m, n, sum)`: what to store at vec4 `n` of row `m`. It reads `bias` if there is one. */
+export function epilogueLines(bias: boolean, epilogue: Epilogue): string {
+  return `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
+    bias ? " + bias[n]" : ""
+  }; ${EPILOGUES[epilogue]} }`;
+}
+
+/** Values of the parameters by which the epilogue `gate` finds its rows. */
+export function gateParams(
+  gate?: Gate,
+): Record<"rows_per_gate" | "gate_stride" | "gate_offset", number> {
+  return {
+    rows_per_gate: gate?.rows ?? 1,
+    gate_stride: (gate?.stride ?? 0) / 4,
+    gate_offset: (gate?.offset ?? 0) / 4,
+  };
+}

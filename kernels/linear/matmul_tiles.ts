@@ -1,10 +1,8 @@
-/**
- * Products by tiles in workgroup memory, without tensor cores: the constants and lines of matmul_tiles.wgsl.
- *
- * @module
- */
+import { defineKernel, type Device, grid, memoised } from "../../engine/mod.ts";
+import { BINDINGS, PARAMS, type Product, productDispatch } from "./product.ts";
+import source from "./matmul_tiles.wgsl" with { type: "text" };
 
-import { grid, type Specialisation } from "../../engine/mod.ts";
+const kernel = defineKernel("matmul_tiles", source, BINDINGS, PARAMS);
 
 /** The part of a product that a workgroup makes, and how its invocations share it. */
 interface Tile {
@@ -36,15 +34,14 @@ const TILE_K = 16;
 /** Invocations of a part of a tile, down and across. */
 const [DOWN, ACROSS] = [4, 8];
 
-/** Returns the constants of a tile, and the workgroups along x, y and z that make M × N. */
-export function tiles(
-  variant: TilesVariant,
-  M: number,
-  N: number,
-): { specialise: Specialisation; workgroups: [number, number, number] } {
+/** Multiplies by tiles in workgroup memory. */
+export function matmulTiles(device: Device, product: Product, variant: TilesVariant): void {
   const { side, rows, columns } = TILES[variant];
-  return {
+  const { specialise, functions, ...operands } = productDispatch(product);
+  const { M, N } = operands.params;
+  device.run(kernel, {
     specialise: {
+      ...specialise,
       WG: side * TILE_K / 8,
       TILE_M: side,
       TILE_N: side,
@@ -52,16 +49,23 @@ export function tiles(
       PART_M: 4 * DOWN * rows,
       PART_N: 4 * ACROSS * columns,
     },
+    functions: prelude(functions, variant),
+    ...operands,
     workgroups: [Math.ceil(N / side), ...grid(Math.ceil(M / side))],
-  };
+  });
 }
+
+/** Returns all prelude lines. */
+const prelude = memoised((lines: string, variant: TilesVariant): string =>
+  `${tileLines(variant)}\n${lines}`
+);
 
 /**
  * Returns WGSL: `Sums`, what an invocation makes; `multiply(sums, a, b)`, which adds the products of the vec4s of the
  * tile from `a` and from `b` on; `finish_all(sums, m, n)`, which passes each sum to `finish`, from (m, 4n) on. All of
  * it is unrolled: sums stay in registers only if each has a name.
  */
-export function tileLines(variant: TilesVariant): string {
+function tileLines(variant: TilesVariant): string {
   const { rows, columns } = TILES[variant];
   const [as, bs] = [range(rows), range(columns)];
   const sums = as.flatMap((i) =>

@@ -1,0 +1,79 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+} from "../../engine/mod.ts";
+import { type Epilogue, epilogueLines, type Gate, gateParams } from "./epilogue.ts";
+import { accessY } from "../shared/access.ts";
+import source from "./sum_parts.wgsl" with { type: "text" };
+
+const kernel = defineKernel("sum_parts", source, ["parts", "bias", "gate", "y"], [
+  "M",
+  "N",
+  "rows_per_gate",
+  "gate_stride",
+  "gate_offset",
+]);
+
+/** Invocations of a workgroup. */
+const WG = 256;
+
+/** Arguments of {@link sumParts}. */
+export interface SumPartsArgs {
+  /** [S, M, ⌈N/4⌉·4] f32: sums over S parts of the common axis. What is beyond N does not matter. */
+  readonly parts: Tensor;
+  /** Columns of y. */
+  readonly N: number;
+  /** [⌈N/4⌉·4] f32, or null. */
+  readonly bias: Tensor | null;
+  /** [M, N] f32 or f16. */
+  readonly y: Tensor;
+  /** `none` if absent. */
+  readonly epilogue?: Epilogue | undefined;
+  /** For the epilogue `gate`. Offset, stride and N are divisible by 4. */
+  readonly gate?: Gate | undefined;
+}
+
+/**
+ * Computes y = epilogue(Σ parts + bias), in the order of the parts: the second pass of a product with a split K.
+ *
+ * @throws {KernelError} `bad-shape`: shapes do not match.
+ */
+export function sumParts(device: Device, args: SumPartsArgs): void {
+  const { parts, N, bias, y, epilogue = "none", gate } = args;
+  const [S = 0, M = 0, width = 0] = parts.shape;
+  const columns = Math.ceil(N / 4);
+  if (parts.shape.length !== 3 || width !== 4 * columns || y.elements !== M * N) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot sum parts [${parts.shape}] with ${N} columns to [${y.shape}]`,
+    );
+  }
+  const access = accessY(y.dtype, N % 4 === 0);
+  device.run(kernel, {
+    specialise: { Y: access.type, WG },
+    functions: prelude(access.lines, S, bias !== null, epilogue),
+    bind: { parts, bias, gate: gate?.tensor ?? null, y },
+    params: { M, N, ...gateParams(gate) },
+    workgroups: grid(Math.ceil(M * columns / WG)),
+    work: { shape: [S, M, N] },
+  });
+}
+
+/** Returns all prelude lines. The sum is unrolled, so that all loads are under way at once. */
+const prelude = memoised((
+  access: string,
+  S: number,
+  bias: boolean,
+  epilogue: Epilogue,
+): string => {
+  const terms = Array.from({ length: S }, (_, s) => `parts[i + ${s} * stride]`);
+  return [
+    access,
+    `fn sum(i: u32, stride: u32) -> vec4<f32> { return ${terms.join(" + ")}; }`,
+    epilogueLines(bias, epilogue),
+  ].join("\n");
+});
