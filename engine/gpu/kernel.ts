@@ -1,7 +1,9 @@
+import type { Capabilities } from "./adapter.ts";
 import type { Debug } from "../base/debug.ts";
 import { KernelError } from "../base/errors.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TexelFormat, Texture } from "./texture.ts";
+import { checkWorkgroupMemory } from "./workgroup_memory.ts";
 
 /** Constants (numbers, booleans) and type aliases (strings) that specialise a kernel, by name. */
 export type Specialisation = Readonly<Record<string, number | boolean | string>>;
@@ -152,7 +154,10 @@ export function grid(count: number): [number, number] {
   return [x, Math.ceil(count / x)];
 }
 
-/** Returns the complete WGSL of a specialised kernel. */
+/**
+ * Returns the complete WGSL of a specialised kernel. `enableSubgroups`: whether the implementation requires that line
+ * (Dawn) or rejects it (wgpu).
+ */
 function shaderText(
   kernel: Kernel,
   specialise: Specialisation,
@@ -188,23 +193,27 @@ export function memoised<A extends readonly (string | number | boolean)[]>(
   };
 }
 
+/** Where to find what an adapter offers, at the moment of a use. */
+export interface AdapterFacts {
+  /** What the adapter offers. */
+  readonly capabilities: Capabilities;
+}
+
 /** Compiled pipelines of one device, keyed by all the text that goes into a shader. */
 export class PipelineCache {
   #device: GPUDevice;
-  #enableSubgroups: boolean;
+  #adapter: AdapterFacts;
   #debug: Debug | null;
   #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
   /** By source, functions and specialisation. A long text that is the same string each time is found by its hash. */
   #pipelines: Map<string, Map<string, Map<string, GPUComputePipeline>>> = new Map();
   #size = 0;
 
-  /**
-   * `enableSubgroups`: whether the implementation requires the `enable subgroups;` line (Dawn) or rejects it (wgpu).
-   */
-  constructor(device: GPUDevice, enableSubgroups: boolean, debug: Debug | null = null) {
+  /** `adapter`: what decides about a shader's text, and about whether it can run. */
+  constructor(device: GPUDevice, adapter: AdapterFacts, debug: Debug | null = null) {
     this.#debug = debug;
     this.#device = device;
-    this.#enableSubgroups = enableSubgroups;
+    this.#adapter = adapter;
   }
 
   /** Number of pipelines compiled so far. */
@@ -264,7 +273,9 @@ export class PipelineCache {
     if (!byKey) byFunctions.set(functions, byKey = new Map());
     let pipeline = byKey.get(key);
     if (!pipeline) {
-      const code = shaderText(kernel, specialise, functions, this.#enableSubgroups);
+      const { implementation, limits } = this.#adapter.capabilities;
+      const code = shaderText(kernel, specialise, functions, implementation === "dawn");
+      checkWorkgroupMemory(kernel.name, code, limits.maxComputeWorkgroupStorageSize!);
       this.#debug?.shader(kernel.name, specialise, code);
       const module = this.#device.createShaderModule({ label: kernel.name, code });
       pipeline = this.#device.createComputePipeline({

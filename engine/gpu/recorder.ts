@@ -1,7 +1,7 @@
 import { BindGroups } from "./bind_groups.ts";
 import type { Debug } from "../base/debug.ts";
 import { KernelError } from "../base/errors.ts";
-import { type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
+import { type AdapterFacts, type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
 import type { Memory } from "./memory.ts";
 import type { Done, Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
@@ -63,11 +63,11 @@ export class Recorder {
   /** Multiplications and additions of all dispatches that state them. */
   flops = 0;
 
-  /** `enableSubgroups`: see {@link PipelineCache}. */
-  constructor(device: GPUDevice, memory: Memory, enableSubgroups: boolean, debug: Debug | null) {
+  /** `adapter`: see {@link PipelineCache}. */
+  constructor(device: GPUDevice, memory: Memory, adapter: AdapterFacts, debug: Debug | null) {
     this.#device = device;
     this.#memory = memory;
-    this.#pipelines = new PipelineCache(device, enableSubgroups, debug);
+    this.#pipelines = new PipelineCache(device, adapter, debug);
     this.#groups = new BindGroups(device);
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
