@@ -1,11 +1,15 @@
 import "../backend.ts";
 import { assert } from "@std/assert";
 import { Device, type Tensor, type TensorDType } from "../../engine/mod.ts";
+import { guard } from "./guards.ts";
 
+export { guard } from "./guards.ts";
 export { random } from "../random.ts";
 
-/** One device for all tests of a file. Without an adapter it fails with the engine's own error. */
-export const device: Device = await Device.open();
+/**
+ * One device for all tests of a file; its tensors have guards. Without an adapter it fails with the engine's own error.
+ */
+export const device: Device = guard(await Device.open());
 // a device that outlives its isolate sometimes corrupts the heap of Mesa's threads when the process exits
 globalThis.addEventListener("unload", () => device.dispose());
 
