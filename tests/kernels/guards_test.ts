@@ -5,25 +5,25 @@ import { device, upload } from "./harness.ts";
 
 const shift = defineKernel(
   "shift",
-  `struct Params { source: u32, target: u32 }
+  `struct Params { i: u32, j: u32 }
   @group(0) @binding(0) var<uniform> params: Params;
   @group(0) @binding(1) var<storage, read> x: array<f32>;
   @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-  @compute @workgroup_size(1) fn main() { y[params.target] = x[params.source]; }`,
+  @compute @workgroup_size(1) fn main() { y[params.j] = x[params.i]; }`,
   ["x", "y"],
-  ["source", "target"],
+  ["i", "j"],
 );
 
 Deno.test("guard() makes NaN of what is read beyond a tensor, and of what is not written", async () => {
   const x = upload("f32", [4], [1, 2, 3, 4]), y = device.tensor("f32", [3]);
-  device.run(shift, { bind: { x, y }, params: { source: 4, target: 0 }, workgroups: [1] });
-  device.run(shift, { bind: { x, y }, params: { source: 3, target: 1 }, workgroups: [1] });
+  device.run(shift, { bind: { x, y }, params: { i: 4, j: 0 }, workgroups: [1] });
+  device.run(shift, { bind: { x, y }, params: { i: 3, j: 1 }, workgroups: [1] });
   assertEquals([...await device.read(y)], [NaN, 4, NaN]);
 });
 
 Deno.test("checkGuards() tells what was written beyond a tensor, and where", async () => {
   const x = upload("f32", [4], [1, 2, 3, 4]), y = device.tensor("f32", [8], "sums");
-  device.run(shift, { bind: { x, y }, params: { source: 0, target: 9 }, workgroups: [1] });
+  device.run(shift, { bind: { x, y }, params: { i: 0, j: 9 }, workgroups: [1] });
   // 1 is 00 00 80 3f
   const message = "Written beyond a tensor: byte 4 after sums f32 [8]";
   const error = await assertRejects(checkGuards, Error, message);
