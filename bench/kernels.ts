@@ -202,6 +202,10 @@ const ROWS: readonly Row[] = [
     const [x, y] = [t.f32(1, 64, 64, 32), t.f32(1, 48, 48, 32)];
     return { run: () => resample(device, { x, y, mode: "area" }), bytes: bytes(x, y) };
   }),
+  row("resample", "linear, 64x64 to 256x256, 64 channels", (device, t) => {
+    const [x, y] = [t.f32(1, 64, 64, 64), t.f32(1, 256, 256, 64)];
+    return { run: () => resample(device, { x, y, mode: "linear" }), bytes: bytes(x, y) };
+  }),
   row("rgba8", "1024x1024", (device, t) => {
     const [x, y] = [t.f32(1, 1024, 1024, 3), t.u32([1, 1024, 1024])];
     return { run: () => rgba8(device, { x, y }), bytes: bytes(x, y) };

@@ -7,19 +7,27 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
+import { textureTexels } from "../shared/textures.ts";
 import source from "./resample.wgsl" with { type: "text" };
+import buffer from "./resample_buffer.wgsl" with { type: "text" };
+import texture from "./resample_texture.wgsl" with { type: "text" };
 import resizeArea from "./resize_area.wgsl" with { type: "text" };
 import resizeLinear from "./resize_linear.wgsl" with { type: "text" };
 
-const kernel = defineKernel("resample", source, ["x", "y"], [
-  "count",
-  "height",
-  "width",
-  "in_height",
-  "in_width",
-  "C",
-  "side",
-]);
+const define = (operand: string) =>
+  defineKernel("resample", `${operand}\n${source}`, ["x", "y"], [
+    "count",
+    "height",
+    "width",
+    "in_height",
+    "in_width",
+    "C",
+    "side",
+  ]);
+const KERNELS = { buffer: define(buffer), texture: define(texture) } as const;
+
+/** Elements from which on a CPU wins by copying x to a texture first: it has no fast gather from buffers. */
+const TEXTURE_FROM = 2048;
 
 /** Arguments of {@link resample}. */
 export interface ResampleArgs {
@@ -59,21 +67,28 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
     throw new KernelError("bad-shape", `Cannot resample [${x.shape}] to [${y.shape}]`);
   }
   const per = C % 4 === 0 && side === 1 ? 4 : 1;
-  const count = y.elements / per;
+  const elements = y.elements / per;
+  const vectors = C / per;
+  const cpu = device.capabilities.class === "cpu";
+  const staged = cpu && per === 4 && elements >= TEXTURE_FROM &&
+    x.elements / per <= textureTexels(device);
+  const each = !staged || vectors % 2 ? 1 : vectors % 4 ? 2 : 4;
+  const count = elements / each;
   // the largest number to divide: an index, or a position in units of half a cell of the result
   const most = Math.max(count, 2 * side * Math.max(h * H, w * W) + Math.max(H, W, h, w));
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
-  device.run(kernel, {
-    specialise: { T: type("f32"), Y: type(y.dtype) },
+  using operand = staged ? device.stage(x) : null;
+  device.run(KERNELS[staged ? "texture" : "buffer"], {
+    specialise: { T: type("f32"), Y: type(y.dtype), ELEMENTS: each },
     functions: prelude(mode, y.dtype === "u32", divideLines(device, most)),
-    bind: { x, y },
+    bind: { x: operand ?? x, y },
     params: {
       count,
       height: h * side,
       width: w * side,
       in_height: H,
       in_width: W,
-      C: C / per,
+      C: vectors,
       side,
     },
     workgroups: grid(Math.ceil(count / 64)),

@@ -14,6 +14,9 @@ Deno.test("resample() resizes each image and channel in both modes", async () =>
       [3, 11, 13, 5, 4, 6],
       [1, 6, 4, 3, 6, 9],
       [2, 1, 8, 2, 3, 1],
+      [2, 9, 11, 12, 31, 29], // large enough for textures, with 1, 2 and 4 elements to an invocation
+      [3, 11, 9, 8, 19, 37],
+      [1, 40, 23, 16, 33, 17],
     ] as const
   ) {
     const data = values(next, B * H * W * C);
