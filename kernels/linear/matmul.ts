@@ -1,5 +1,6 @@
 import { defineKernel, type Device, grid, KernelError, Texture } from "../../engine/mod.ts";
 import { matmulMatrix } from "./matmul_matrix.ts";
+import { matmulRows } from "./matmul_rows.ts";
 import { matmulTexture } from "./matmul_texture.ts";
 import { matmulTiles, type TilesVariant } from "./matmul_tiles.ts";
 import { BINDINGS, PARAMS, type Product, productDispatch, productRows } from "./product.ts";
@@ -18,8 +19,8 @@ const ROWS = 8;
 /** Invocations of a workgroup. */
 const WG = 64;
 
-/** Also `tiles64` and `tiles128`: like `vector`, but by tiles in workgroup memory. */
-export type MatmulVariant = MatrixVariant | TilesVariant;
+/** Also `rows`: K shared by the invocations of a workgroup; `tiles64` and `tiles128`: tiles in workgroup memory. */
+export type MatmulVariant = MatrixVariant | "rows" | TilesVariant;
 
 /** Arguments of {@link matmul}. */
 export interface MatmulArgs extends Product {
@@ -50,6 +51,8 @@ export function matmul(device: Device, args: MatmulArgs): void {
   switch (variant) {
     case "vector":
       return multiply(device, args, M, N);
+    case "rows":
+      return matmulRows(device, args);
     case "tiles64":
     case "tiles128":
       return matmulTiles(device, args, variant);

@@ -44,7 +44,7 @@ export const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offs
 interface ProductDispatch {
   /** X, Y and W: element types as bound. */
   readonly specialise: Specialisation;
-  /** WGSL functions load_x, load_w, load_y, store_y and epilogue. */
+  /** WGSL functions fetch_x, load_x, fetch_w, unpack_w, load_w, load_y, store_y and epilogue. */
   readonly functions: string;
   /** Tensors by binding. */
   readonly bind: Readonly<Record<(typeof BINDINGS)[number], Tensor | Texture | null>>;
@@ -104,37 +104,52 @@ const prelude = memoised((
     read,
     access,
     epilogueLines(bias, epilogue),
-    LOAD_W[dtype],
-    WEIGHT_FORMATS[dtype].quantisation ? LOAD_SCALE : "",
+    FETCH_W[dtype],
+    LOAD_W,
+    WEIGHT_FORMATS[dtype].quantisation ? SCALE_OF : "",
   ].join("\n")
 );
 
-const LOAD_FLOATS = `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
-  let at = 4 * k * columns + n;
-  return mat4x4(vec4<f32>(w[at]), vec4<f32>(w[at + columns]), vec4<f32>(w[at + 2 * columns]), vec4<f32>(w[at + 3 * columns]));
-}`;
+const FETCH_FLOATS = `struct Fetched_w { a: W, b: W }
+fn fetch_w(j: u32, n: u32, columns: u32) -> Fetched_w {
+  return Fetched_w(w[2 * j * columns + n], w[(2 * j + 1) * columns + n]);
+}
+fn unpack_w(w: Fetched_w) -> mat2x4<f32> { return mat2x4(vec4<f32>(w.a), vec4<f32>(w.b)); }`;
 
-/** WGSL that loads 4 columns of 4 rows of weights, from row 4k on, by storage type. */
-const LOAD_W: Readonly<Record<WeightType, string>> = {
-  f32: LOAD_FLOATS,
-  f16: LOAD_FLOATS,
-  q8_0: `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
-  let s = load_scale(k / 8, n);
-  let at = 4 * k * columns + n;
-  return mat4x4(s * vec4<f32>(unpack4xI8(w[at])), s * vec4<f32>(unpack4xI8(w[at + columns])),
-    s * vec4<f32>(unpack4xI8(w[at + 2 * columns])), s * vec4<f32>(unpack4xI8(w[at + 3 * columns])));
+/**
+ * WGSL by storage type: `fetch_w(j, n, columns)`, which loads 4 columns of rows 2j and 2j + 1 of weights as they are
+ * stored, and `unpack_w`, which makes them f32: a kernel that loads early unpacks late.
+ */
+const FETCH_W: Readonly<Record<WeightType, string>> = {
+  f32: FETCH_FLOATS,
+  f16: FETCH_FLOATS,
+  q8_0: `struct Fetched_w { a: u32, b: u32, scale: vec2<u32> }
+fn fetch_w(j: u32, n: u32, columns: u32) -> Fetched_w {
+  return Fetched_w(w[2 * j * columns + n], w[(2 * j + 1) * columns + n], scales[j / 16 * columns + n]);
+}
+fn unpack_w(w: Fetched_w) -> mat2x4<f32> {
+  let s = scale_of(w.scale);
+  return mat2x4(s * vec4<f32>(unpack4xI8(w.a)), s * vec4<f32>(unpack4xI8(w.b)));
 }`,
-  q4_0: `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
-  let s = load_scale(k / 8, n);
-  let a = w[2 * k * columns + n];
-  let b = w[(2 * k + 1) * columns + n];
-  return mat4x4(s * nibbles(a), s * nibbles(a >> 4), s * nibbles(b), s * nibbles(b >> 4));
+  q4_0: `struct Fetched_w { pairs: u32, scale: vec2<u32> }
+fn fetch_w(j: u32, n: u32, columns: u32) -> Fetched_w {
+  return Fetched_w(w[j * columns + n], scales[j / 16 * columns + n]);
+}
+fn unpack_w(w: Fetched_w) -> mat2x4<f32> {
+  let s = scale_of(w.scale);
+  return mat2x4(s * nibbles(w.pairs), s * nibbles(w.pairs >> 4));
 }
 fn nibbles(v: u32) -> vec4<f32> { return vec4<f32>(unpack4xU8(v & 0x0f0f0f0f)) - 8; }`,
 };
 
-/** WGSL that loads the scales of 4 columns in a block of 32 k. */
-const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {
-  let halves = scales[block * ((params.N + 3) / 4) + n];
+/** WGSL that loads 4 columns of 4 rows of weights as f32, from row 4k on. */
+const LOAD_W = `fn load_w(k: u32, n: u32, columns: u32) -> mat4x4<f32> {
+  let p = unpack_w(fetch_w(2 * k, n, columns));
+  let q = unpack_w(fetch_w(2 * k + 1, n, columns));
+  return mat4x4(p[0], p[1], q[0], q[1]);
+}`;
+
+/** WGSL that makes four scales of the halves of two words. */
+const SCALE_OF = `fn scale_of(halves: vec2<u32>) -> vec4<f32> {
   return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }`;

@@ -6,28 +6,32 @@ export interface Access {
   readonly lines: string;
 }
 
-/** Returns a WGSL function that makes vec4 `i` of row `r` of four scalars. */
+/** Returns WGSL: four scalars of row `r` that `at_name` reads, from column 4i on. */
 function gather(name: string): string {
   const columns = [0, 1, 2, 3].map((k) => `at_${name}(r, 4 * i${k ? ` + ${k}` : ""})`);
-  return `fn load_${name}(r: u32, i: u32) -> vec4<f32> { return vec4(${columns.join(", ")}); }`;
+  return `vec4(${columns.join(", ")})`;
 }
 
-/** Returns `load_x(r, i)`: vec4 `i` of row `r` of x, whose width is the parameter `param`; zeros beyond it. */
+/**
+ * Returns `fetch_x(r, i)`: vec4 `i` of row `r` of x, whose width is the parameter `param`; zeros beyond it. `Fetched` is
+ * its type, as stored: a kernel that loads early converts late. `load_x(r, i)` is the same as f32.
+ */
 export function readX(dtype: string, width: number, param: string): Access {
+  const head = `alias Fetched = vec4<${dtype}>;
+fn load_x(r: u32, i: u32) -> vec4<f32> { return vec4<f32>(fetch_x(r, i)); }
+fn fetch_x(r: u32, i: u32) -> Fetched`;
   if (width % 4 === 0) {
     return {
       type: `vec4<${dtype}>`,
-      lines: `fn load_x(r: u32, i: u32) -> vec4<f32> {
-  return vec4<f32>(x[r * (params.${param} / 4) + i]);
-}`,
+      lines: `${head} { return x[r * (params.${param} / 4) + i]; }`,
     };
   }
   return {
     type: dtype,
-    lines: `fn at_x(r: u32, k: u32) -> f32 {
-  return select(0.0, f32(x[r * params.${param} + min(k, params.${param} - 1)]), k < params.${param});
-}
-${gather("x")}`,
+    lines: `${head} { return ${gather("x")}; }
+fn at_x(r: u32, k: u32) -> ${dtype} {
+  return select(${dtype}(), x[r * params.${param} + min(k, params.${param} - 1)], k < params.${param});
+}`,
   };
 }
 
@@ -44,7 +48,7 @@ fn store_y(r: u32, i: u32, v: vec4<f32>) { y[r * (params.N / 4) + i] = Y(v); }`,
   return {
     type: dtype,
     lines: `fn at_y(r: u32, k: u32) -> f32 { return f32(y[r * params.N + min(k, params.N - 1)]); }
-${gather("y")}
+fn load_y(r: u32, i: u32) -> vec4<f32> { return ${gather("y")}; }
 fn store_y(r: u32, i: u32, v: vec4<f32>) {
   for (var k = 0u; k < 4 && 4 * i + k < params.N; k++) { y[r * params.N + 4 * i + k] = Y(v[k]); }
 }`,
