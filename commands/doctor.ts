@@ -1,5 +1,5 @@
 import { command } from "./command.ts";
-import { GPU_FLAG, implementation } from "./flags/gpu.ts";
+import { chooseGpu, GPU_FLAG, implementation } from "./flags/gpu.ts";
 import { MODEL_HELP } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import { adviseOn } from "./hints.ts";
@@ -53,6 +53,7 @@ async function checkGpu(name: "wgpu" | "dawn" | undefined) {
   }
   const { capabilities } = device;
   const findings = [await checkAnswer(device), ...notesOn(capabilities)];
+  if (!name && capabilities.class === "gpu") findings.push(await checkTensorCores());
   device.dispose();
   return { capabilities, lines: describe(capabilities), findings };
 }
@@ -70,6 +71,7 @@ function describe({ limits, ...capabilities }: Capabilities): string[] {
     `Subgroups    ${yes(capabilities.subgroups)}` +
     (capabilities.subgroupSize ? `, ${capabilities.subgroupSize} lanes` : ""),
     `Matrices     ${matrices.join(", ") || "no"}`,
+    `Robustness   ${capabilities.robustness ? "on" : "off"}, kernels check their own bounds`,
     `Timestamps   ${yes(capabilities.timestamps)}`,
     `Buffers      up to ${size("maxBufferSize")}, ${size("maxStorageBufferBindingSize")} bound`,
     `Textures     up to ${limits.maxTextureDimension2D} texels`,
@@ -94,9 +96,19 @@ async function checkAnswer(device: Device): Promise<Finding> {
   }
 }
 
+/** Says whether f16 reaches tensor cores where no implementation is named. */
+async function checkTensorCores(): Promise<Finding> {
+  const { name, reason } = await chooseGpu("f16");
+  return name === "dawn"
+    ? { level: "ok", text: `Models of f16, q8_0 and q4_0 run through Dawn: ${reason}` }
+    : { level: "note", text: `No tensor cores: ${reason}; doctor --gpu dawn says more` };
+}
+
 /** What works, but slowly or in part. */
 function notesOn(capabilities: Capabilities): Finding[] {
   const notes = [
+    capabilities.implementation === "dawn" && !capabilities.subgroupMatrices.length &&
+    "Dawn finds no tensor cores: update the GPU's driver, or use --gpu wgpu",
     capabilities.class === "cpu" && "This adapter is a CPU and slow: install a GPU's Vulkan driver",
     !capabilities.f16 && "No shader-f16: --type f16 cannot be used",
     !capabilities.subgroups && "No subgroups: slower kernels are used",

@@ -15,8 +15,9 @@
  */
 
 export type { Capabilities, DeviceOptions, SubgroupMatrix, Tuning } from "./gpu/adapter.ts";
+export { surveyAdapter } from "./gpu/adapter.ts";
 export * from "./files/byte_source.ts";
-export { dawn, DAWN_PACKAGE } from "./gpu/dawn.ts";
+export { dawn, DAWN_PACKAGE, dawnObstacle, type DawnOptions } from "./gpu/dawn.ts";
 export type { Debug, DebugOptions } from "./base/debug.ts";
 export { debugLevel } from "./base/debug.ts";
 export { readEnv } from "./base/environment.ts";

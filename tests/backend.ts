@@ -3,7 +3,8 @@
  *
  * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when a
  * test file's thread ends, which now and then ends the process with 134 after tests that all passed. With
- * `BITWISE_GPU=dawn` in the environment, Dawn takes the place of Deno's own implementation (tests/dawn.sh).
+ * `BITWISE_GPU=dawn` in the environment, Dawn takes the place of Deno's own implementation (tests/dawn.sh), and with
+ * `BITWISE_ROBUSTNESS=1` it checks the bounds of each access, as it does not by default.
  *
  * @module
  */
@@ -17,4 +18,7 @@ if (Deno.build.os === "linux" && !Deno.env.get("DENO_WEBGPU_BACKEND")) {
 /** Whether the tests run on Dawn. */
 export const DAWN: boolean = Deno.env.get("BITWISE_GPU") === "dawn";
 
-if (DAWN) Object.defineProperty(navigator, "gpu", { value: await dawn(), configurable: true });
+if (DAWN) {
+  const value = await dawn({ robustness: Deno.env.get("BITWISE_ROBUSTNESS") === "1" });
+  Object.defineProperty(navigator, "gpu", { value, configurable: true });
+}

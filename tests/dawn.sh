@@ -3,6 +3,7 @@
 # are none. Dawn refuses Debian 12's Mesa, and only newer ones multiply subgroup matrices, so that of Debian 13's
 # backports is unpacked into a cache folder (400 MB) with the libraries it wants, and a copy of Deno that is bound to
 # them. Nothing is installed, no rights are needed; amd64 and arm64, with apt. BITWISE_CACHE names another folder.
+# Dawn leaves out its own checks of bounds, as bitwise uses it; BITWISE_ROBUSTNESS=1 keeps them.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,4 +1,4 @@
-import { implementation } from "../flags/gpu.ts";
+import { chooseGpu, type GpuChoice, implementation } from "../flags/gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { detail, type Io, orAbort } from "./io.ts";
 import { ProgressLine } from "./progress.ts";
@@ -94,14 +94,18 @@ export async function isPreset(name: string): Promise<boolean> {
 
 /** Loads a model, and reports what is being loaded. */
 export async function loadModel(
-  { config, folder }: ModelChoice,
+  { config, folder, storedType }: ModelChoice,
   { type, gpu: name, staged, lazy }: LoadGiven,
   io: Io,
   progress: ProgressLine,
 ): Promise<InfinityModel> {
   const { InfinityModel } = await import("../../model/infinity.ts");
+  const chosen: GpuChoice = name
+    ? { name, gpu: await implementation(name), reason: "as given" }
+    : await chooseGpu(type ?? storedType ?? "f32");
+  if (debugLevel() >= 3) io.err(`gpu: ${chosen.name} (${chosen.reason})\n`);
   const options = {
-    gpu: await implementation(name),
+    gpu: chosen.gpu,
     type,
     staged,
     lazy,
@@ -116,7 +120,10 @@ export async function loadModel(
   if (io.style.verbose) progress[Symbol.dispose]();
   const { capabilities, memory } = model.device;
   detail(io, `Model ${config.name} as ${model.type}${staged ? ", in stages" : ""}`);
-  detail(io, `GPU ${capabilities.adapter}, ${formatBytes(memory.liveBytes)} of weights`);
+  detail(
+    io,
+    `GPU ${capabilities.adapter} (${chosen.name}), ${formatBytes(memory.liveBytes)} of weights`,
+  );
   return model;
 }
 

@@ -1,6 +1,7 @@
 import { DeviceError } from "../base/errors.ts";
 import type { DebugOptions } from "../base/debug.ts";
 import { quietVulkan } from "../base/environment.ts";
+import { dawnSettings } from "./dawn.ts";
 import { widenLavapipe } from "./lavapipe.ts";
 
 /** The properties of an adapter, and what it granted to a device. */
@@ -15,6 +16,8 @@ export interface Capabilities {
   readonly class: "cpu" | "gpu";
   /** WebGPU implementation; `wgpu` is Deno's own. */
   readonly implementation: "wgpu" | "dawn";
+  /** Whether the implementation checks the bounds of each access of a kernel; {@link dawn} does if asked to. */
+  readonly robustness: boolean;
   /** Features the device was created with. */
   readonly features: readonly string[];
   /** Whether kernels may use f16 (`shader-f16`). */
@@ -91,20 +94,45 @@ const LIMITS = [
   "minUniformBufferOffsetAlignment",
 ] as const;
 
-/** Keeps Dawn alive with its devices: when its GPU object is collected, they wait forever. */
-const IMPLEMENTATIONS = new WeakMap<GPUDevice, GPU>();
+/** Keeps Dawn alive with its devices: when its GPU object or the adapter is collected, they wait forever. */
+const ORIGINS = new WeakMap<GPUDevice, { gpu: GPU; adapter: GPUAdapter }>();
 
-async function openAdapter(options: DeviceOptions): Promise<GPUAdapter> {
+/** The implementation to use; undefined in a runtime without WebGPU. */
+function implementationOf(options: DeviceOptions): GPU | undefined {
   // deno-lint-ignore no-explicit-any -- `navigator.gpu` is missing from a runtime without WebGPU
-  const gpu: GPU | undefined = options.gpu ?? (globalThis as any).navigator?.gpu;
+  return options.gpu ?? (globalThis as any).navigator?.gpu;
+}
+
+async function openAdapter(options: DeviceOptions): Promise<{ gpu: GPU; adapter: GPUAdapter }> {
+  const gpu = implementationOf(options);
   const powerPreference = options.powerPreference ?? "high-performance";
   const adapter = await gpu?.requestAdapter({ powerPreference });
-  if (adapter) return adapter;
+  if (gpu && adapter) return { gpu, adapter };
+  if (gpu && dawnSettings(gpu)) {
+    throw new DeviceError(
+      "no-adapter",
+      "Dawn accepts no adapter of this machine: update the GPU's Vulkan driver (Mesa 22 is too old, " +
+        "Mesa 25 is not), or use Deno's own WebGPU",
+      { hint: "use-wgpu" },
+    );
+  }
   throw new DeviceError(
     "no-adapter",
     "Cannot find a WebGPU adapter: install the GPU's Vulkan driver, or for a CPU " +
       "`apt-get install mesa-vulkan-drivers` (./setup.sh does it on Debian and Ubuntu)",
   );
+}
+
+/** Returns what an implementation's adapter offers, before a device is opened; null if there is no adapter. */
+export async function surveyAdapter(gpu: GPU | undefined): Promise<Capabilities | null> {
+  quietVulkan();
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  return gpu && adapter ? capabilitiesOf(gpu, adapter, offered(adapter), {}) : null;
+}
+
+/** The features to request of an adapter that it lists. */
+function offered(adapter: GPUAdapter): string[] {
+  return WANTED.filter((feature) => adapter.features.has(feature as GPUFeatureName));
 }
 
 /**
@@ -118,11 +146,11 @@ export async function openGpu(
 ): Promise<{ gpu: GPUDevice; capabilities: Capabilities }> {
   quietVulkan();
   if (options.wide) widenLavapipe();
-  const adapter = await openAdapter(options);
-  const features = WANTED.filter((feature) => adapter.features.has(feature as GPUFeatureName));
+  const { gpu: implementation, adapter } = await openAdapter(options);
+  const features = offered(adapter);
   if (!features.includes(HIDDEN)) {
     // an adapter object serves one request only, granted or not, so the trial gets one of its own
-    const trial = await (await openAdapter(options))
+    const trial = await (await openAdapter(options)).adapter
       .requestDevice({ requiredFeatures: [HIDDEN as GPUFeatureName] }).catch(() => null);
     if (trial) features.push(HIDDEN);
     trial?.destroy();
@@ -139,12 +167,13 @@ export async function openGpu(
       { cause: error },
     );
   });
-  if (options.gpu) IMPLEMENTATIONS.set(gpu, options.gpu);
-  const capabilities = capabilitiesOf(adapter, features, limits);
+  ORIGINS.set(gpu, { gpu: implementation, adapter });
+  const capabilities = capabilitiesOf(implementation, adapter, features, limits);
   return { gpu, capabilities: { ...capabilities, class: options.class ?? capabilities.class } };
 }
 
 function capabilitiesOf(
+  gpu: GPU,
   adapter: GPUAdapter,
   features: string[],
   limits: Record<string, number>,
@@ -161,6 +190,7 @@ function capabilitiesOf(
     implementation: "Deno" in globalThis && "version" in Deno && adapter instanceof GPUAdapter
       ? "wgpu"
       : "dawn",
+    robustness: dawnSettings(gpu)?.robustness ?? true,
     features,
     f16: features.includes("shader-f16"),
     subgroups: features.includes("subgroups"),

@@ -43,7 +43,7 @@ Deno.test({
   name: `matmul() and conv2d() are accepted for the tensor cores of other GPUs${NEED}`,
   ignore: !DAWN,
   fn: async () => {
-    const gpu = await dawn("backend=null");
+    const gpu = await dawn({ flags: ["backend=null"] });
     for (const cores of GPUS) {
       using device = await pretend(gpu, cores);
       assertEquals(matrixShape(device)?.M, cores[0]);
@@ -64,7 +64,7 @@ Deno.test({
   name: `attention() is accepted for the tensor cores of other GPUs, memory apart${NEED}`,
   ignore: !DAWN,
   fn: async () => {
-    const gpu = await dawn("backend=null");
+    const gpu = await dawn({ flags: ["backend=null"] });
     for (const cores of GPUS) {
       for (const headDim of [36, 128]) {
         for (const dtype of ["f32", "f16"] as const) {

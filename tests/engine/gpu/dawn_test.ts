@@ -1,0 +1,45 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { dawn, dawnObstacle, Device, DeviceError, surveyAdapter } from "../../../engine/mod.ts";
+import { DAWN } from "../../backend.ts";
+
+const obstacle = dawnObstacle();
+const NEED = obstacle === null ? "" : ` (skipped: ${obstacle})`;
+const ON_DAWN = DAWN ? "" : " (skipped: only Dawn has an adapter here)";
+
+Deno.test({
+  name: `Device.open() says what to do where Dawn accepts no adapter${NEED}`,
+  ignore: obstacle !== null,
+  fn: async () => {
+    const gpu = await dawn({ flags: ["adapter=none"] });
+    const error = await assertRejects(() => Device.open({ gpu }), DeviceError);
+    assertEquals(error.code, "no-adapter");
+    assertEquals(error.hint, "use-wgpu");
+    assert(/^Dawn accepts no adapter.*update/.test(error.message), error.message);
+    assertEquals(await surveyAdapter(gpu), null);
+  },
+});
+
+Deno.test({
+  name: `dawn() tells whether it checks bounds, and keeps its toggles beside others${ON_DAWN}`,
+  ignore: !DAWN,
+  fn: async () => {
+    for (const robustness of [true, false]) {
+      const flags = [
+        "enable-dawn-features=dump_shaders",
+        "disable-dawn-features=lazy_clear_resource",
+      ];
+      const found = await surveyAdapter(await dawn({ robustness, flags }));
+      assertEquals(found?.robustness, robustness);
+      assert(found!.subgroupMatrices.length > 0, "unsafe APIs are still allowed");
+    }
+  },
+});
+
+Deno.test("surveyAdapter() finds what a device has, without opening one", async () => {
+  using device = await Device.open();
+  const found = await surveyAdapter(navigator.gpu);
+  // wgpu lists less than it grants, and a device has limits
+  const { features: _, limits: __, subgroups: ___, ...rest } = device.capabilities;
+  assertEquals({ ...found, ...rest }, found);
+  assertEquals(await surveyAdapter(undefined), null);
+});
