@@ -13,6 +13,8 @@ const kernel = defineKernel("accumulate_codes", source, ["bits", "sum"], [
   "side",
   "first",
   "value",
+  "row_unit",
+  "column_unit",
 ]);
 
 /** Arguments of {@link accumulateCodes}. */
@@ -64,6 +66,8 @@ export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void
       side,
       first: Number(first),
       value: (subtract ? -1 : 1) / Math.sqrt(dv),
+      row_unit: 1 / (2 * H),
+      column_unit: 1 / (2 * W),
     },
     workgroups: grid(Math.ceil(sum.elements / 64)),
   });

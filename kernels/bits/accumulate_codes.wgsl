@@ -16,6 +16,8 @@ struct Params {
   side: u32, // 2 where a token is a square of codes, else 1
   first: u32, // 1 to overwrite sum
   value: f32, // negative to subtract codes
+  row_unit: f32, // 1 / (2 · height)
+  column_unit: f32, // 1 / (2 · width)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,6 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let at = vec2(i - cell * params.C, image);
   let position = vec2(line - image * params.height, cell - line * params.width);
   let cells = vec2(params.rows, params.columns);
-  let code = resize_linear(at, position, cells, vec2(params.height, params.width));
+  let units = vec2(params.row_unit, params.column_unit);
+  let code = resize_linear(at, position, cells, vec2(params.height, params.width), units);
   sum[i] = select(sum[i], 0.0, params.first == 1) + code;
 }

@@ -23,6 +23,8 @@ const define = (operand: string) =>
     "in_width",
     "C",
     "side",
+    "row_unit",
+    "column_unit",
   ]);
 const KERNELS = { buffer: define(buffer), texture: define(texture) } as const;
 
@@ -43,12 +45,15 @@ export interface ResampleArgs {
 
 const RESIZE = { area: resizeArea, linear: resizeLinear } as const;
 
+/** The last argument of `resize_linear`. */
+const UNITS = { area: "", linear: ", vec2(params.row_unit, params.column_unit)" } as const;
+
 /** The kernel calls `resize` for the chosen mode, and stores what `result` makes of it. */
 const prelude = memoised((mode: keyof typeof RESIZE, signs: boolean, divide: string): string =>
   `${divide}
 ${RESIZE[mode]}
 fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
-  return resize_${mode}(at, cell, cells, size);
+  return resize_${mode}(at, cell, cells, size${UNITS[mode]});
 }
 fn result(value: T) -> Y { return ${signs ? "select(Y(0u), Y(1u), value > T())" : "Y(value)"}; }`
 );
@@ -90,6 +95,8 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
       in_width: W,
       C: vectors,
       side,
+      row_unit: 1 / (2 * h * side),
+      column_unit: 1 / (2 * w * side),
     },
     workgroups: grid(Math.ceil(count / 64)),
   });

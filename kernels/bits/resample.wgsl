@@ -17,6 +17,8 @@ struct Params {
   in_width: u32,
   C: u32, // Ts of a cell of x
   side: u32, // 2 if squares are stacked, otherwise 1
+  row_unit: f32, // 1 / (2 · height)
+  column_unit: f32, // 1 / (2 · width)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
