@@ -81,9 +81,6 @@ export function fileDtype(type: QuantisedType): Dtype {
   return WEIGHT_FORMATS[type].quantisation.file;
 }
 
-/** Adding and subtracting this rounds to an integer, ties to even, like WGSL's `round`. */
-const ROUND = 1.5 * 2 ** 52;
-
 /**
  * Quantises values in blocks of 32, bit for bit as kernels/linear/pack_quantised.wgsl does. Quantising dequantised
  * values gives the same blocks, except where the scale is a very small subnormal: below 127² · 2⁻²⁴ ≈ 1e-3 (q8_0) or
@@ -102,6 +99,7 @@ export function quantise(
   const { bits, least, most, extreme, zero } = WEIGHT_FORMATS[type].quantisation;
   const mask = 2 ** bits - 1;
   const perByte = 8 / bits;
+  const unit = Math.fround(1 / extreme);
   let next = 0;
   let overflows = 0;
   for (let block = 0; block < scales.length; block++) {
@@ -112,16 +110,15 @@ export function quantise(
       if (Math.abs(v) > Math.abs(largest)) largest = v;
       if (v !== v) overflows++;
     }
-    // each step in f32; the rounded scale is the divisor
-    const wanted = (extreme < 0 ? largest : Math.abs(largest)) / extreme;
-    const scale = Math.f16round(Math.fround(wanted));
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    // in f32, by a product: adapters round quotients differently; the rounded scale is the divisor
+    const wanted = Math.fround((extreme < 0 ? largest : Math.abs(largest)) * unit);
+    const scale = Math.f16round(wanted);
     scales[block] = scale;
     if (Math.abs(scale) === Infinity) overflows++;
     for (let i = from; i < from + QUANTISED_BLOCK; i += perByte) {
       let byte = 0;
       for (let j = 0; j < perByte; j++) {
-        const q = Math.fround(values[i + j]! * inverse) + ROUND - ROUND | 0;
+        const q = scale === 0 ? 0 : Math.floor(values[i + j]! / scale + 0.5) | 0;
         byte |= ((q < least ? least : q > most ? most : q) + zero & mask) << bits * j;
       }
       bytes[next++] = byte;
