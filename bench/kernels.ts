@@ -231,8 +231,14 @@ const ROWS: readonly Row[] = [
     return { run: () => guide(device, { y, cfg: 3 }), bytes: bytes(y, y) };
   }),
   row("token_input", "1x1024x2048 to 2x1024x2048", (device, t) => {
-    const [words, y] = [t.f32(1, 1024, 2048), t.f32(2, 1024, 2048)];
-    return { run: () => tokenInput(device, { start: null, words, y }), bytes: bytes(words, y) };
+    const [words, table, level, y] = [
+      t.f32(1, 1024, 2048),
+      t.f32(15, 2048),
+      t.u32([1024]),
+      t.f32(2, 1024, 2048),
+    ];
+    const args = { start: null, words, table, level, y };
+    return { run: () => tokenInput(device, args), bytes: bytes(words, level, y) };
   }),
   row("add_level", "2x1024x2048", (device, t) => {
     const [table, level, y] = [t.f32(15, 2048), t.u32([1024]), t.f32(2, 1024, 2048)];

@@ -1,5 +1,6 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./accumulate_codes.wgsl" with { type: "text" };
 import resizeLinear from "./resize_linear.wgsl" with { type: "text" };
 
@@ -52,8 +53,9 @@ export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void
       `Cannot add codes of bits [${bits.shape}], ${height} × ${width} tokens, to [${sum.shape}]`,
     );
   }
+  const { WG, workgroups } = spread(device, sum.elements);
   device.run(kernel, {
-    specialise: { T: "f32" },
+    specialise: { T: "f32", WG },
     functions: `${divideLines(device, sum.elements)}\n${resizeLinear}`,
     bind: { bits, sum },
     params: {
@@ -69,6 +71,6 @@ export function accumulateCodes(device: Device, args: AccumulateCodesArgs): void
       row_unit: 1 / (2 * H),
       column_unit: 1 / (2 * W),
     },
-    workgroups: grid(Math.ceil(sum.elements / 64)),
+    workgroups,
   });
 }

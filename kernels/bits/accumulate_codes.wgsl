@@ -4,7 +4,7 @@
 // One invocation per element of sum; equal sizes add the codes exactly. With patches a token holds the bits of a
 // 2 × 2 square of codes, as bit 4·c + 2·dy + dx: reading them in this order is pixel_shuffle.
 //
-// Prelude (accumulate_codes.ts): T (f32), fn divide, resize_linear.wgsl.
+// Prelude (accumulate_codes.ts): WG, T (f32), fn divide, resize_linear.wgsl.
 
 struct Params {
   count: u32, // elements of sum
@@ -32,9 +32,9 @@ fn load(at: vec2<u32>, row: u32, col: u32) -> f32 {
   return select(-params.value, params.value, bits[bit] == 1);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   let cell = divide(i, params.C);
   let line = divide(cell, params.width);

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./force_bits.wgsl" with { type: "text" };
 
 const kernel = defineKernel("force_bits", source, ["forced", "bits"], ["count"]);
@@ -24,9 +25,11 @@ export function forceBits(device: Device, { forced, bits }: ForceBitsArgs): void
   if (forced.shape.join() !== bits.shape.join()) {
     throw new KernelError("bad-shape", `Cannot force [${forced.shape}] on bits [${bits.shape}]`);
   }
+  const { WG, workgroups } = spread(device, bits.elements);
   device.run(kernel, {
+    specialise: { WG },
     bind: { forced, bits },
     params: { count: bits.elements },
-    workgroups: grid(Math.ceil(bits.elements / 64)),
+    workgroups,
   });
 }

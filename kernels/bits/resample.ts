@@ -1,12 +1,6 @@
-import {
-  defineKernel,
-  type Device,
-  grid,
-  KernelError,
-  memoised,
-  type Tensor,
-} from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
+import { spread } from "../shared/spread.ts";
 import { textureTexels } from "../shared/textures.ts";
 import source from "./resample.wgsl" with { type: "text" };
 import buffer from "./resample_buffer.wgsl" with { type: "text" };
@@ -82,9 +76,10 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
   // the largest number to divide: an index, or a position in units of half a cell of the result
   const most = Math.max(count, 2 * side * Math.max(h * H, w * W) + Math.max(H, W, h, w));
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { WG, workgroups } = spread(device, count);
   using operand = staged ? device.stage(x) : null;
   device.run(KERNELS[staged ? "texture" : "buffer"], {
-    specialise: { T: type("f32"), Y: type(y.dtype), ELEMENTS: each },
+    specialise: { T: type("f32"), Y: type(y.dtype), ELEMENTS: each, WG },
     functions: prelude(mode, y.dtype === "u32", divideLines(device, most)),
     bind: { x: operand ?? x, y },
     params: {
@@ -98,6 +93,6 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
       row_unit: 1 / (2 * h * side),
       column_unit: 1 / (2 * w * side),
     },
-    workgroups: grid(Math.ceil(count / 64)),
+    workgroups,
   });
 }

@@ -5,8 +5,8 @@
 // channels. Without stacking, an element is a vec4 of channels if their number is divisible by 4. On a CPU an
 // invocation makes up to 4 elements of a cell, which have the same place and weights.
 //
-// Before it: resample_buffer.wgsl or resample_texture.wgsl. Prelude (resample.ts): T (f32 or vec4<f32>), Y (the same as
-// y stores it), ELEMENTS (1, 2 or 4, of one invocation), fn divide, fn resize(at, cell, cells, size) -> T,
+// Before it: resample_buffer.wgsl or resample_texture.wgsl. Prelude (resample.ts): WG, T (f32 or vec4<f32>), Y (the same
+// as y stores it), ELEMENTS (1, 2 or 4, of one invocation), fn divide, fn resize(at, cell, cells, size) -> T,
 // fn result(value) -> Y.
 
 struct Params {
@@ -29,10 +29,10 @@ fn load(at: vec2<u32>, row: u32, col: u32) -> T {
   return element(((at.y * params.in_height + row) * params.in_width + col) * params.C + at.x);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   // surplus invocations repeat the last: without a branch a CPU adapter stays vectorised
-  let i = min(id.y * groups.x * 64 + id.x, params.count - 1);
+  let i = min(id.y * groups.x * WG + id.x, params.count - 1);
   let P = params.side;
   let channels = params.C * P * P;
   let step = channels / ELEMENTS; // from one element of this invocation to the next

@@ -1,5 +1,6 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 import philox from "../shared/philox.wgsl" with { type: "text" };
+import { spread } from "../shared/spread.ts";
 import source from "./sample_bits.wgsl" with { type: "text" };
 
 const kernel = defineKernel("sample_bits", source, ["delta", "noise", "bits", "delta_out"], [
@@ -109,8 +110,9 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
       }`,
     );
   }
+  const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
-    specialise: { X: delta.dtype, GREEDY: mode === "greedy", TRACE: deltaOut !== undefined },
+    specialise: { X: delta.dtype, GREEDY: mode === "greedy", TRACE: deltaOut !== undefined, WG },
     functions: UNIFORM[mode],
     bind: { delta, noise, bits, delta_out: deltaOut ?? null },
     params: {
@@ -124,6 +126,6 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
       cut: cutOf(topK, topP),
       scale,
     },
-    workgroups: grid(Math.ceil(count / 64)),
+    workgroups,
   });
 }

@@ -4,7 +4,7 @@
 // With two choices, top-k and top-p can only drop the less likely one, and both do so if |z| is large enough: one
 // threshold, `cut`, covers both (sample_bits.ts). Without guidance the weights are 1 and 0 and `uncond` is 0.
 //
-// Prelude (sample_bits.ts): X (element type of delta), GREEDY, TRACE; fn uniform_at(i) -> f32 in [0, 1).
+// Prelude (sample_bits.ts): WG, X (element type of delta), GREEDY, TRACE; fn uniform_at(i) -> f32 in [0, 1).
 
 struct Params {
   count: u32, // bits
@@ -31,9 +31,9 @@ fn is_one(z: f32, i: u32) -> bool {
   return uniform_at(i) < select(e, 1.0, z >= 0) / (1 + e);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   let cond = f32(delta[i]) * params.inverse_tau;
   let uncond = f32(delta[params.uncond + i]) * params.inverse_tau;

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./check_finite.wgsl" with { type: "text" };
 
 const kernel = defineKernel("check_finite", source, ["x", "non_finite"], ["count"]);
@@ -24,9 +25,11 @@ export function checkFinite(device: Device, { x, nonFinite }: CheckFiniteArgs): 
       `Cannot check ${x.dtype} [${x.shape}] into ${nonFinite.dtype} [${nonFinite.shape}]`,
     );
   }
+  const { WG, workgroups } = spread(device, x.elements);
   device.run(kernel, {
+    specialise: { WG },
     bind: { x, non_finite: nonFinite },
     params: { count: x.elements },
-    workgroups: grid(Math.ceil(x.elements / 64)),
+    workgroups,
   });
 }

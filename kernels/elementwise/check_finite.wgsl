@@ -2,6 +2,8 @@
 // checks.
 //
 // Bits are compared, because compilers may assume that a float is a finite number.
+//
+// Prelude (check_finite.ts): WG.
 
 struct Params {
   count: u32, // elements of x
@@ -11,9 +13,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<u32>; // bits of f32
 @group(0) @binding(2) var<storage, read_write> non_finite: array<atomic<u32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   if ((x[i] & 0x7fffffff) >= 0x7f800000) { atomicStore(&non_finite[0], 1u); }
 }

@@ -1,7 +1,17 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./gated_gelu.wgsl" with { type: "text" };
 
 const kernel = defineKernel("gated_gelu", source, ["h", "y"], ["count", "F"]);
+
+/** Stores the product: T5's outgrow f16, whose largest value then stands for them; NaN and infinity stay. */
+const NARROW = {
+  f32: "fn narrow(v: V) -> Y { return v; }",
+  f16: `fn narrow(v: V) -> Y {
+  let finite = abs(v) <= V() + bitcast<f32>(0x7f7fffffu);
+  return Y(select(v, clamp(v, V() - 65504, V() + 65504), finite));
+}`,
+} as const;
 
 /** Arguments of {@link gatedGelu}. */
 export interface GatedGeluArgs {
@@ -23,10 +33,12 @@ export function gatedGelu(device: Device, { h, y }: GatedGeluArgs): void {
   }
   const per = F % 4 === 0 ? 4 : 1;
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { WG, workgroups } = spread(device, y.elements / per);
   device.run(kernel, {
-    specialise: { H: type(h.dtype), Y: type(y.dtype), V: type("f32") },
+    specialise: { H: type(h.dtype), Y: type(y.dtype), V: type("f32"), WG },
+    functions: NARROW[y.dtype === "f16" ? "f16" : "f32"],
     bind: { h, y },
     params: { count: y.elements / per, F: F / per },
-    workgroups: grid(Math.ceil(y.elements / per / 64)),
+    workgroups,
   });
 }

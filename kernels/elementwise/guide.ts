@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./guide.wgsl" with { type: "text" };
 
 const kernel = defineKernel("guide", source, ["y"], ["half", "cfg"]);
@@ -20,9 +21,11 @@ export interface GuideArgs {
 export function guide(device: Device, { y, cfg }: GuideArgs): void {
   if (y.elements % 8) throw new KernelError("bad-shape", `Cannot guide [${y.shape}]`);
   const half = y.elements / 8;
+  const { WG, workgroups } = spread(device, half);
   device.run(kernel, {
+    specialise: { WG },
     bind: { y },
     params: { half, cfg },
-    workgroups: grid(Math.ceil(half / 64)),
+    workgroups,
   });
 }

@@ -1,6 +1,7 @@
-import { defineKernel, type Device, grid, memoised, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, memoised, type Tensor } from "../../engine/mod.ts";
 import { readX } from "../shared/access.ts";
 import { divideLines } from "../shared/divide.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./pad_rows.wgsl" with { type: "text" };
 
 const kernel = defineKernel("pad_rows", source, ["x", "y"], ["count", "vectors", "K"]);
@@ -15,12 +16,13 @@ export function padRows(device: Device, x: Tensor, K: number): Tensor | null {
   const count = x.elements / K * vectors;
   const y = device.tensor("f32", [x.elements / K, vectors * 4], "padded rows");
   const read = readX(x.dtype, K, "K");
+  const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
-    specialise: { X: read.type },
+    specialise: { X: read.type, WG },
     functions: prelude(read.lines, divideLines(device, count)),
     bind: { x, y },
     params: { count, vectors, K },
-    workgroups: grid(Math.ceil(count / 64)),
+    workgroups,
   });
   return y;
 }

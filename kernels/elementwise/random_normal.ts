@@ -1,5 +1,6 @@
-import { defineKernel, type Device, grid, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, type Tensor } from "../../engine/mod.ts";
 import philox from "../shared/philox.wgsl" with { type: "text" };
+import { spread } from "../shared/spread.ts";
 import source from "./random_normal.wgsl" with { type: "text" };
 
 const kernel = defineKernel("random_normal", source, ["y"], ["count", "key", "mean", "deviation"]);
@@ -23,10 +24,12 @@ export function randomNormal(device: Device, args: RandomNormalArgs): void {
   const { y, key, mean = 0, deviation = 1 } = args;
   // buffers end on a whole vec4, so it may write past an odd tail
   const count = Math.ceil(y.elements / 4);
+  const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
+    specialise: { WG },
     functions: philox,
     bind: { y },
     params: { count, key, mean, deviation },
-    workgroups: grid(Math.ceil(count / 64)),
+    workgroups,
   });
 }

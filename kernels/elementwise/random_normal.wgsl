@@ -1,7 +1,7 @@
 // y[i] = mean + deviation · N(0, 1), from Philox by the Box–Muller transform: weights of a synthetic model.
 // Four random words make four numbers. The counter is the index of their vec4, so values do not depend on the dispatch.
 //
-// Prelude (random_normal.ts): philox.wgsl.
+// Prelude (random_normal.ts): WG, philox.wgsl.
 
 struct Params {
   count: u32, // vec4s
@@ -13,9 +13,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   let words = philox(vec4(i, 0, 0, 0), vec2(params.key, 0));
   // 1 - u is in (0, 1], where the logarithm is finite

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./rgba8.wgsl" with { type: "text" };
 
 const kernel = defineKernel("rgba8", source, ["x", "y"], ["pixels"]);
@@ -21,9 +22,11 @@ export function rgba8(device: Device, { x, y }: Rgba8Args): void {
   if (x.shape.at(-1) !== 3 || x.elements !== y.elements * 3 || y.dtype !== "u32") {
     throw new KernelError("bad-shape", `Cannot make RGBA [${y.shape}] of [${x.shape}]`);
   }
+  const { WG, workgroups } = spread(device, y.elements);
   device.run(kernel, {
+    specialise: { WG },
     bind: { x, y },
     params: { pixels: y.elements },
-    workgroups: grid(Math.ceil(y.elements / 64)),
+    workgroups,
   });
 }

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./silu.wgsl" with { type: "text" };
 
 const kernel = defineKernel("silu", source, ["x", "y"], ["count"]);
@@ -22,9 +23,11 @@ export function silu(device: Device, { x, y }: SiluArgs): void {
   }
   // buffers end on a whole vec4, so it may write past an odd tail
   const count = Math.ceil(x.elements / 4);
+  const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
+    specialise: { WG },
     bind: { x, y },
     params: { count },
-    workgroups: grid(Math.ceil(count / 64)),
+    workgroups,
   });
 }

@@ -1,4 +1,6 @@
 // y = x · sigmoid(x): comes before the AdaLN projections, on one row per image.
+//
+// Prelude (silu.ts): WG.
 
 struct Params {
   count: u32, // vec4s
@@ -8,9 +10,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   y[i] = x[i] / (1 + exp(-x[i]));
 }

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./widen.wgsl" with { type: "text" };
 
 const kernel = defineKernel("widen", source, ["x", "y"], ["eights", "fours"]);
@@ -31,11 +32,13 @@ export function widen(device: Device, { x, y, from }: WidenArgs): void {
       `Cannot widen ${x.byteLength / 2} to ${y.elements} elements`,
     );
   }
+  const { WG, workgroups } = spread(device, y.elements / 8);
   device.run(kernel, {
+    specialise: { WG },
     functions: UNPACK[from],
     bind: { x, y },
     // buffers end on a whole vec4, so it may write past an odd tail
     params: { eights: Math.ceil(y.elements / 8), fours: Math.ceil(y.elements / 4) },
-    workgroups: grid(Math.ceil(y.elements / 512)),
+    workgroups,
   });
 }

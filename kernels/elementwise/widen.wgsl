@@ -1,7 +1,7 @@
 // y[i] = f32(x[i]) where x holds 16-bit floats, two per word: how an F16 or BF16 tensor of a checkpoint is loaded.
 //
 // One invocation widens eight. Surplus ones repeat the last eight: without a branch a CPU adapter stays vectorised.
-// Prelude (widen.ts): fn unpack(word) -> vec2<f32>.
+// Prelude (widen.ts): WG, fn unpack(word) -> vec2<f32>.
 
 struct Params {
   eights: u32, // groups of eight elements
@@ -12,9 +12,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = min(id.y * groups.x * 64 + id.x, params.eights - 1);
+  let i = min(id.y * groups.x * WG + id.x, params.eights - 1);
   let words = x[i];
   let low = vec4(unpack(words.x), unpack(words.y));
   let high = vec4(unpack(words.z), unpack(words.w));

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./ada_vectors.wgsl" with { type: "text" };
 
 const kernel = defineKernel("ada_vectors", source, ["shared_vectors", "ada_gss", "y"], [
@@ -31,9 +32,11 @@ export function adaVectors(device: Device, { shared, adaGss, y }: AdaVectorsArgs
       `Cannot add [${shared.shape}] and [${adaGss.shape}] into [${y.shape}]`,
     );
   }
+  const { WG, workgroups } = spread(device, y.elements / 4);
   device.run(kernel, {
+    specialise: { WG },
     bind: { shared_vectors: shared, ada_gss: adaGss, y },
     params: { count: y.elements / 4, block: batch * width / 4, width: width / 4 },
-    workgroups: grid(Math.ceil(y.elements / 4 / 64)),
+    workgroups,
   });
 }

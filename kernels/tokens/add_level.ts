@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./add_level.wgsl" with { type: "text" };
 
 const kernel = defineKernel("add_level", source, ["table", "level", "y"], [
@@ -30,9 +31,11 @@ export function addLevel(device: Device, { table, level, y }: AddLevelArgs): voi
       `Cannot add levels [${level.shape}] of [${table.shape}] to [${y.shape}]`,
     );
   }
+  const { WG, workgroups } = spread(device, y.elements / 4);
   device.run(kernel, {
+    specialise: { WG },
     bind: { table, level, y },
     params: { count: y.elements / 4, rows, width: C / 4 },
-    workgroups: grid(Math.ceil(y.elements / 4 / 64)),
+    workgroups,
   });
 }

@@ -1,4 +1,11 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  ELEMENT_BYTES,
+  KernelError,
+  type Tensor,
+} from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./copy_rows.wgsl" with { type: "text" };
 
 const kernel = defineKernel("copy_rows", source, ["x", "y"], [
@@ -34,12 +41,14 @@ export function copyRows(device: Device, { x, y, rows }: CopyRowsArgs): void {
       `Cannot copy ${rows} rows of ${x.dtype} [${x.shape}] to ${y.dtype} [${y.shape}]`,
     );
   }
-  const block = rows * C / 4;
+  const per = C * ELEMENT_BYTES[x.dtype] % 16 ? 4 : 16 / ELEMENT_BYTES[x.dtype];
+  const block = rows * C / per;
+  const { WG, workgroups } = spread(device, B * block);
   device.run(kernel, {
-    specialise: { T: `vec4<${x.dtype}>` },
+    specialise: { T: per === 8 ? "vec4<u32>" : `vec4<${x.dtype}>`, WG },
     bind: { x, y },
-    params: { count: B * block, block, x_block: xRows * C / 4, y_block: yRows * C / 4 },
-    workgroups: rows === 0 ? [0] : grid(Math.ceil(B * block / 64)),
+    params: { count: B * block, block, x_block: xRows * C / per, y_block: yRows * C / per },
+    workgroups: rows === 0 ? [0] : workgroups,
     work: { bytes: 2 * B * rows * x.byteLength / (B * xRows) },
   });
 }

@@ -1,4 +1,5 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 
 const kernel = defineKernel("embedding", source, ["ids", "table", "y"], [
@@ -35,11 +36,12 @@ export function embedding(device: Device, { ids, table, first = 0, y }: Embeddin
   }
   const per = C % 4 === 0 ? 4 : 1;
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { WG, workgroups } = spread(device, y.elements / per);
   device.run(kernel, {
-    specialise: { TABLE: type(table.dtype), Y: type(y.dtype), V: type("f32") },
+    specialise: { TABLE: type(table.dtype), Y: type(y.dtype), V: type("f32"), WG },
     bind: { ids, table, y },
     params: { count: y.elements / per, C: C / per, first, rows: V },
-    workgroups: grid(Math.ceil(y.elements / per / 64)),
+    workgroups,
     work: { bytes: ids.byteLength + 2 * y.byteLength }, // of the table, only the rows that are looked up
   });
 }

@@ -44,6 +44,11 @@ export class Weights {
   #scratch: Uint8Array<ArrayBuffer> | undefined;
   /** Storage type of caches, convolutions, and matrices that are too small or too sensitive to quantise. */
   readonly dtype: FloatType;
+  /**
+   * Storage type of what one kernel makes for the next. On GPUs it follows the weights, since memory bounds most kernels;
+   * software adapters compute as fast in f32. Residual streams and sums over images or tokens are f32 anyway.
+   */
+  readonly activations: FloatType;
 
   /** Loads from `file`; stores linear layers as `type`, and vectors always as f32. */
   constructor(
@@ -56,6 +61,7 @@ export class Weights {
   ) {
     const { float, quantisation } = WEIGHT_FORMATS[type];
     this.dtype = quantisation && !device.capabilities.f16 ? "f32" : float;
+    this.activations = device.capabilities.class === "gpu" ? this.dtype : "f32";
   }
 
   /** Whether the file holds `name`. */

@@ -92,7 +92,7 @@ export class T5Encoder {
     observe: (name: string, x: Tensor) => void = () => {},
   ): { features: Tensor; lens: number[] } {
     this.#check(ids);
-    const { device, config, weights } = this;
+    const { device, config, weights, owner: { activations } } = this;
     const { d_model: C, d_ff, num_heads: heads, d_kv: headDim, layer_norm_epsilon: eps } = config;
     const lens = ids.map((prompt) => prompt.length);
     const tokens = device.from(
@@ -105,11 +105,11 @@ export class T5Encoder {
     const [T = 0] = tokens.shape;
     const inner = heads * headDim;
     const x = device.tensor("f32", [T, C], "text stream");
-    const normed = device.tensor("f32", [T, C], "text norm");
-    const qkv = device.tensor("f32", [T, 3 * inner], "text qkv");
-    const attended = device.tensor("f32", [T, inner], "text attention");
-    const hidden = device.tensor("f32", [T, 2 * d_ff], "text hidden");
-    const gated = device.tensor("f32", [T, d_ff], "text gated");
+    const normed = device.tensor(activations, [T, C], "text norm");
+    const qkv = device.tensor(activations, [T, 3 * inner], "text qkv");
+    const attended = device.tensor(activations, [T, inner], "text attention");
+    const hidden = device.tensor(activations, [T, 2 * d_ff], "text hidden");
+    const gated = device.tensor(activations, [T, d_ff], "text gated");
 
     let first = 0;
     for (const table of weights.shared) {
@@ -145,10 +145,10 @@ export class T5Encoder {
       matmul(device, { x: gated, linear: block.wo, y: x, epilogue: "add" });
       observe(`layer${i}.out`, x);
     }
-    // reuse the normed tensor, which is no longer needed
-    layerNorm(device, { x, y: normed, eps, rms: true, weight: weights.finalNorm });
-    for (const t of [tokens, spans, x, qkv, attended, hidden, gated]) t.dispose();
-    return { features: normed, lens };
+    const features = device.tensor("f32", [T, C], "text features");
+    layerNorm(device, { x, y: features, eps, rms: true, weight: weights.finalNorm });
+    for (const t of [tokens, spans, x, normed, qkv, attended, hidden, gated]) t.dispose();
+    return { features, lens };
   }
 
   #check(ids: readonly (readonly number[])[]): void {

@@ -1,5 +1,6 @@
-import type { Device, Tensor, TensorDType } from "../../engine/mod.ts";
+import type { Device, Tensor } from "../../engine/mod.ts";
 import { copyRows } from "../../kernels/tokens/copy_rows.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { Grid } from "../config/grid.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import type { Pass } from "./pass.ts";
@@ -13,9 +14,9 @@ export interface KeysValues {
   readonly v: Tensor;
 }
 
-/** Activations of one pass, f32 [tokens, width]. */
+/** Activations of one pass [tokens, width], f32 or of the type of activations. */
 export interface Activations {
-  /** Residual stream, C wide. */
+  /** Residual stream in f32, C wide. */
   readonly x: Tensor;
   /** A norm of it, C wide. */
   readonly normed: Tensor;
@@ -46,13 +47,13 @@ export class State {
   /**
    * Allocates for the passes of a schedule, which run one after the other.
    *
-   * @param dtype Storage type of keys and values.
+   * @param types Storage types of keys and values, and of activations.
    * @throws {OutOfMemoryError} Without freeing what it allocated: call it inside `device.allOrNothing`.
    */
   constructor(
     private readonly device: Device,
     private readonly config: TransformerConfig,
-    dtype: TensorDType,
+    types: Pick<Weights, "dtype" | "activations">,
     schedule: readonly Grid[],
     referenceGrid: Grid,
     passes: readonly Pass[],
@@ -64,7 +65,7 @@ export class State {
     this.rope = { cos: table(tables.cos), sin: table(tables.sin) };
 
     const keysValues = (shape: number[], label: string): KeysValues => {
-      const make = () => this.#keep(device.tensor(dtype, [...shape, C], label, "cache"));
+      const make = () => this.#keep(device.tensor(types.dtype, [...shape, C], label, "cache"));
       return { k: make(), v: make() };
     };
     const { batch } = passes[0]!;
@@ -78,10 +79,10 @@ export class State {
     this.#scratch = keysValues([Math.max(0, ...scratchRows)], "KV of the last scale");
 
     const tokens = Math.max(...passes.map(({ batch, rows }) => batch * rows));
-    const activations = (width: number) =>
-      this.#keep(device.tensor("f32", [tokens, width], "activations"));
+    const activations = (width: number, dtype = types.activations) =>
+      this.#keep(device.tensor(dtype, [tokens, width], "activations"));
     this.#activations = {
-      x: activations(C),
+      x: activations(C, "f32"),
       normed: activations(C),
       qkv: activations(3 * C),
       q: activations(C),

@@ -3,6 +3,7 @@ import { attention } from "../../kernels/attention/attention.ts";
 import { silu } from "../../kernels/elementwise/silu.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
+import type { FloatType } from "../../kernels/linear/weight_types.ts";
 import { adaVectors } from "../../kernels/norm/ada_vectors.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
@@ -50,19 +51,20 @@ export function textContext(
   const { device } = owner;
   const { embed_dim: C, depth, norm_eps: eps } = config;
   const B = lens.length;
-  using normed = device.tensor("f32", features.shape);
+  const dtype = owner.activations;
+  using normed = device.tensor(dtype, features.shape);
   layerNorm(device, { x: features, y: normed, eps, rms: true, weight: weights.textNorm });
-  const pooled = poolText(device, weights.pool, config, normed, lens);
+  const pooled = poolText(owner, weights.pool, config, normed, lens);
 
   using activated = device.tensor("f32", [B, C]);
   silu(device, { x: pooled, y: activated });
-  using shared = linear(device, activated, weights.sharedAda);
+  using shared = linear(device, activated, weights.sharedAda, "f32");
   const ada = device.tensor("f32", [depth, B, 6 * C], "AdaLN vectors");
   adaVectors(device, { shared, adaGss: weights.adaGss, y: ada });
-  const headAda = linear(device, activated, weights.headAda);
+  const headAda = linear(device, activated, weights.headAda, "f32");
 
-  using hidden = linear(device, normed, weights.textProj[0], "gelu");
-  using projected = linear(device, hidden, weights.textProj[1]);
+  using hidden = linear(device, normed, weights.textProj[0], dtype, "gelu");
+  using projected = linear(device, hidden, weights.textProj[1], dtype);
   const [rows = 0] = projected.shape;
   const crossKv = weights.blocks.map((block) => {
     const y = device.tensor(owner.dtype, [rows, 2 * C], "cross-attention cache", "cache");
@@ -75,7 +77,7 @@ export function textContext(
 
 /** Attentive pooling (`TextAttentivePool`): one learnt query attends to the tokens of each text; returns [B, C]. */
 function poolText(
-  device: Device,
+  { device, activations }: Weights,
   pool: PoolWeights,
   { embed_dim: C, text_attn_pool_heads: heads }: TransformerConfig,
   normed: Tensor,
@@ -84,14 +86,14 @@ function poolText(
   const B = lens.length;
   const { headDim } = pool;
   const inner = heads * headDim;
-  using kv = linear(device, normed, pool.kv);
-  using queries = device.tensor("f32", [B, inner]);
+  using kv = linear(device, normed, pool.kv, activations);
+  using queries = device.tensor(activations, [B, inner]);
   using zeros = device.from("u32", [B], new Uint32Array(B));
   embedding(device, { ids: zeros, table: pool.query.reshape(1, inner), y: queries });
   const starts = offsets(lens);
   const rows = lens.flatMap((n, i) => [i, 1, starts[i]!, n]);
   using spans = device.from("u32", [B, 4], Uint32Array.from(rows));
-  using attended = device.tensor("f32", [B, inner]);
+  using attended = device.tensor(activations, [B, inner]);
   attention(device, {
     q: queries,
     k: kv,
@@ -107,7 +109,7 @@ function poolText(
     vStride: 2 * inner,
     vOffset: inner,
   });
-  return linear(device, attended, pool.proj);
+  return linear(device, attended, pool.proj, "f32");
 }
 
 /** Applies a linear layer to [.., K], in a new tensor [rows, N]. */
@@ -115,9 +117,10 @@ function linear(
   device: Device,
   x: Tensor,
   layer: Linear,
+  dtype: FloatType,
   epilogue: "none" | "gelu" = "none",
 ): Tensor {
-  const y = device.tensor("f32", [x.elements / layer.K, layer.N]);
+  const y = device.tensor(dtype, [x.elements / layer.K, layer.N]);
   matmul(device, { x, linear: layer, y, epilogue });
   return y;
 }

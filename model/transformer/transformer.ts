@@ -83,15 +83,15 @@ export class Transformer {
 
   /** Allocates memory for running the passes of a schedule one after the other. */
   state(schedule: readonly Grid[], referenceGrid: Grid, passes: readonly Pass[]): State {
-    const { device, config, owner: { dtype } } = this;
+    const { device, config, owner } = this;
     return device.allOrNothing(() =>
-      new State(device, config, dtype, schedule, referenceGrid, passes)
+      new State(device, config, owner, schedule, referenceGrid, passes)
     );
   }
 
   /**
    * Writes a pass's input tokens into the residual stream: the codes embedded by `word_embed`, repeated for the
-   * unconditional half, after the start token at scale 0.
+   * unconditional half, after the start token at scale 0; and adds each scale's embedding.
    *
    * @param codes [images, rows (− 1 at scale 0), d]; null if there is only the start token.
    */
@@ -105,7 +105,7 @@ export class Transformer {
     const start = pass.position === 0
       ? { pooled: text.pooled.rows(0, pass.batch), position: weights.posStart }
       : null;
-    tokenInput(device, { start, words, y: x });
+    tokenInput(device, { start, words, table: weights.lvlEmbed, level: pass.level, y: x });
   }
 
   /**
@@ -115,8 +115,8 @@ export class Transformer {
   restore(pass: Pass, grid: Grid, previous: Pass, previousGrid: Grid, state: State): void {
     const { device, config: { embed_dim: C } } = this;
     const { batch } = pass;
-    const { x: old, normed } = state.activations(previous, batch);
-    const copy = normed.reshape(...old.shape);
+    const { x: old } = state.activations(previous, batch);
+    using copy = device.tensor("f32", old.shape, "hidden states");
     copyRows(device, { x: old, y: copy, rows: previous.rows });
     resample(device, {
       x: copy.reshape(batch, ...previousGrid, C),
@@ -140,10 +140,10 @@ export class Transformer {
     if (guidance?.blocks.includes(i)) guide(device, { y: x, cfg: guidance.cfg });
   }
 
-  /** Whether the scale's embedding is added before block `i`: the first one, or the first one of each chunk. */
+  /** Whether the scale's embedding is added once more before block `i`: the first one of each later chunk. */
   #addsLevel(i: number): boolean {
     const { depth, block_chunks, add_lvl_embeding_only_first_block: onlyFirst } = this.config;
-    return i === 0 || (!onlyFirst && i % (depth / block_chunks) === 0);
+    return i > 0 && !onlyFirst && i % (depth / block_chunks) === 0;
   }
 
   /**

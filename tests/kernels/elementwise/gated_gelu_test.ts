@@ -1,4 +1,4 @@
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { gatedGelu } from "../../../kernels/elementwise/gated_gelu.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
@@ -32,6 +32,12 @@ Deno.test("gatedGelu() keeps large values finite", async () => {
   const y = poisoned("f32", [1, 4]);
   gatedGelu(device, { h: upload("f32", [1, 8], h), y });
   await assertTensor(y, [2000, 0, 0, 30], 1e-6);
+  const narrow = poisoned("f16", [1, 4]);
+  gatedGelu(device, {
+    h: upload("f32", [1, 8], [1000, 1000, 1000, NaN, 1000, -1000, 60, 1]),
+    y: narrow,
+  });
+  assertEquals(await device.read(narrow), Float16Array.of(65504, -65504, 60000, NaN));
 });
 
 Deno.test("gatedGelu() refuses shapes that disagree", () => {

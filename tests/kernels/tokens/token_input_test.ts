@@ -7,30 +7,43 @@ Deno.test("tokenInput() joins the start token and the words, repeated for the un
   const next = random(11);
   for (const [B, L, C, images] of [[2, 1, 4, 1], [4, 5, 12, 2], [3, 7, 8, 3]] as const) {
     const pooled = values(next, B * C), position = values(next, C);
-    for (const skip of [0, 1]) {
-      const words = L > skip ? values(next, images * (L - skip) * C) : null;
+    const table = values(next, 3 * C), level = Uint32Array.from({ length: L }, (_, l) => 2 - l % 3);
+    for (const [skip, dtype] of [[0, "f32"], [1, "f32"], [0, "f16"], [1, "f16"]] as const) {
+      const words = L > skip ? values(next, images * (L - skip) * C, dtype) : null;
       const y = poisoned("f32", [B, L, C]);
       tokenInput(device, {
         start: skip
           ? { pooled: upload("f32", [B, C], pooled), position: upload("f32", [C], position) }
           : null,
-        words: words && upload("f32", [images, L - skip, C], words),
+        words: words && upload(dtype, [images, L - skip, C], words),
+        table: upload("f32", [3, C], table),
+        level: upload("u32", [L], level),
         y,
       });
       const expected = Float64Array.from({ length: B * L * C }, (_, i) => {
         const c = i % C, l = Math.floor(i / C) % L, b = Math.floor(i / C / L);
-        if (l < skip) return pooled[b * C + c]! + position[c]!;
-        return words![((b % images) * (L - skip) + l - skip) * C + c]!;
+        const own = l < skip
+          ? pooled[b * C + c]! + position[c]!
+          : words![((b % images) * (L - skip) + l - skip) * C + c]!;
+        return own + table[level[l]! * C + c]!;
       });
-      await assertTensor(y, expected, TOLERANCE.f32, `[${B},${L},${C}] skip ${skip}`);
+      await assertTensor(y, expected, TOLERANCE.f32, `[${B},${L},${C}] ${dtype} skip ${skip}`);
     }
   }
 });
 
 Deno.test("tokenInput() refuses shapes that disagree", () => {
-  assertThrows(
-    () => tokenInput(device, { start: null, words: null, y: poisoned("f32", [1, 2, 4]) }),
-    KernelError,
-    "Cannot make tokens [1,2,4]",
-  );
+  const table = poisoned("f32", [3, 4]), y = poisoned("f32", [1, 2, 4]);
+  for (
+    const given of [
+      { words: null, level: poisoned("u32", [2]) },
+      { words: poisoned("f32", [1, 2, 4]), level: poisoned("u32", [3]) },
+    ]
+  ) {
+    assertThrows(
+      () => tokenInput(device, { start: null, ...given, table, y }),
+      KernelError,
+      "Cannot make tokens [1,2,4]",
+    );
+  }
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CheckpointError, InputError, type Tensor } from "../../../engine/mod.ts";
+import { CheckpointError, Device, InputError, type Tensor } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
@@ -9,9 +9,9 @@ import { assertNear, device } from "../../kernels/harness.ts";
 
 const MODEL = new URL("../../../assets/models/emoji-nano/", import.meta.url).pathname;
 
-async function tiny(dtype: "f32" | "f16" = "f32"): Promise<T5Encoder> {
+async function tiny(dtype: "f32" | "f16" = "f32", on: Device = device): Promise<T5Encoder> {
   const { file, config } = await golden("t5_tiny");
-  return await T5Encoder.load(new Weights(device, file, dtype), config as T5Config);
+  return await T5Encoder.load(new Weights(on, file, dtype), config as T5Config);
 }
 
 /** The golden prompts without their padding. */
@@ -50,6 +50,16 @@ for (const [dtype, tolerance] of [["f32", 2e-5], ["f16", 3e-3]] as const) {
     encoder.dispose();
   });
 }
+
+Deno.test("golden: T5Encoder encodes packed prompts with f16 activations", async () => {
+  using gpu = await Device.open({ class: "gpu" });
+  const encoder = await tiny("f16", gpu);
+  const { features, lens } = encoder.encode(await prompts());
+  assertEquals(features.dtype, "f32");
+  const actual = await gpu.read(features) as Float32Array;
+  assertNear(actual, await packed("last_hidden_state", lens), 3e-3);
+  encoder.dispose();
+});
 
 Deno.test("golden: T5Encoder matches after each half of each block", async () => {
   const encoder = await tiny();

@@ -3,90 +3,24 @@ import { OutOfMemoryError, type Tensor } from "../../../engine/mod.ts";
 import { type Golden, golden } from "../../goldens.ts";
 import { WEIGHT_TYPES, type WeightType } from "../../../kernels/linear/weight_types.ts";
 import { Weights } from "../../../model/checkpoint/weights.ts";
-import { parseConfig } from "../../../model/config/config.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
 import { generate, outcome } from "../../../model/generate/generate.ts";
 import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts";
-import { Transformer } from "../../../model/transformer/transformer.ts";
+import type { Transformer } from "../../../model/transformer/transformer.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
 import { assertNear, device, relativeError } from "../../kernels/harness.ts";
+import { deltas, loadTiny, teacherForced, uploadGolden } from "./golden_transformer.ts";
 
 const FEATURES = 2e-5;
 const GUIDED = 1e-4;
 /** Relative errors of teacher-forced logits by storage. */
 const TOLERANCES: Record<WeightType, number> = { f32: FEATURES, f16: 3e-3, q8_0: 1e-2, q4_0: 2e-1 };
 
-/** The project's config of a golden model. */
-function configOf(transformer: Golden, vae: Golden, changes: object = {}): ModelConfig {
-  const t = transformer.config;
-  const rope = { rope2d_normalized_by_hw: t.rope2d_normalized_by_hw, base: t.rope_base };
-  return parseConfig({
-    name: transformer.name,
-    scale_schedule: t.scale_schedule,
-    vae: vae.config,
-    transformer: { ...t, rope, ...changes },
-  }, transformer.name);
-}
-
-/** Logits [.., 2] to differences. */
-function deltas(logits: Float32Array): Float64Array {
-  return Float64Array.from(
-    { length: logits.length / 2 },
-    (_, i) => logits[2 * i + 1]! - logits[2 * i]!,
-  );
-}
-
-function upload(golden: Golden, name: string): Tensor {
-  const { shape, data } = golden.tensor(name);
-  return device.from("f32", shape, data);
-}
+const upload = (from: Golden, name: string): Tensor => uploadGolden(device, from, name);
 
 async function read(tensor: Tensor): Promise<ArrayLike<number>> {
   return await device.read(tensor) as ArrayLike<number>;
-}
-
-async function loadTiny(
-  name: string,
-  vaeName: string,
-  changes: object = {},
-  type: WeightType = "f32",
-): Promise<{ config: ModelConfig; transformer: Transformer }> {
-  const weights = await golden(name);
-  const config = configOf(weights, await golden(vaeName), changes);
-  const transformer = await Transformer.load(
-    new Weights(device, weights.file, type),
-    config.transformer,
-  );
-  return { config, transformer };
-}
-
-/** All scales in one pass, as in training. */
-async function teacherForced(
-  transformer: Transformer,
-  config: ModelConfig,
-  inputs: Golden,
-): Promise<{ delta: ArrayLike<number>; pooled: ArrayLike<number> }> {
-  const lens = [...inputs.tensor<Int32Array<ArrayBuffer>>("tf.text_lens").data];
-  const schedule = config.scale_schedule.map(([, h, w]): Grid => [h, w]);
-  const features = upload(inputs, "tf.text");
-  const text = transformer.text(features, lens);
-  const plan = makePlan(config, {}, lens.length);
-  const pass = transformer.plan({
-    schedule,
-    first: 0,
-    last: schedule.length - 1,
-    lens,
-    batch: lens.length,
-  });
-  const state = transformer.state(schedule, plan.referenceGrid, [pass]);
-  const codes = upload(inputs, "tf.x_BLC_wo_prefix");
-  transformer.input(pass, codes, text, state);
-  for (let i = 0; i < config.transformer.depth; i++) transformer.block(i, pass, text, state);
-  const delta = transformer.head(lens.length, pass, text, state);
-  const result = { delta: await read(delta), pooled: await read(text.pooled) };
-  for (const t of [features, text, pass, state, codes, delta]) t.dispose();
-  return result;
 }
 
 for (
@@ -95,8 +29,8 @@ for (
   Deno.test(`golden: ${name} teacher-forced logits`, async () => {
     const expected = await golden(`${name}.golden`);
     for (const type of WEIGHT_TYPES) {
-      const { config, transformer } = await loadTiny(name!, vae!, {}, type);
-      const { delta, pooled } = await teacherForced(transformer, config, expected);
+      const { config, transformer } = await loadTiny(device, name!, vae!, {}, type);
+      const { delta, pooled } = await teacherForced(device, transformer, config, expected);
       const tolerance = TOLERANCES[type];
       assertNear(pooled, expected.tensor("tf.cond_BD").data, tolerance, `${type} pooled text`);
       const logits = deltas(expected.tensor("tf.logits").data);
@@ -116,8 +50,8 @@ for (const [variant, changes] of Object.entries(VARIANTS)) {
   Deno.test(`golden: transformer_rope_variants ${variant} logits`, async () => {
     const inputs = await golden("transformer_tiny.golden");
     const expected = (await golden("transformer_rope_variants.golden")).tensor(`${variant}.logits`);
-    const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16", changes);
-    const { delta } = await teacherForced(transformer, config, inputs);
+    const { config, transformer } = await loadTiny(device, "transformer_tiny", "vae_d16", changes);
+    const { delta } = await teacherForced(device, transformer, config, inputs);
     assertNear(delta, deltas(expected.data), FEATURES, variant);
     // the variant must differ from the plain model, or this test could not fail
     assert(relativeError(delta, deltas(inputs.tensor("tf.logits").data)) > 1e-3);
@@ -222,7 +156,7 @@ async function reproduce(
 }
 
 Deno.test("golden: transformer_tiny sampling runs ar1 to ar4, bits identical", async () => {
-  const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const { config, transformer } = await loadTiny(device, "transformer_tiny", "vae_d16");
   const vae = await VaeDecoder.load(
     new Weights(device, (await golden("vae_d16")).file, "f32"),
     config.vae,
@@ -236,7 +170,7 @@ Deno.test("golden: transformer_tiny sampling runs ar1 to ar4, bits identical", a
 });
 
 Deno.test("generate() with cfgInsertionLayer [-2, 0] guides a block's output, then the logits", async () => {
-  const { config, transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const { config, transformer } = await loadTiny(device, "transformer_tiny", "vae_d16");
   const inputs = await golden("transformer_tiny.golden");
   const [cfg, tau, blocks] = [3, 0.5, config.transformer.depth];
   const [n] = inputs.tensor<Int32Array<ArrayBuffer>>("ar2.text_lens").data;
@@ -287,7 +221,7 @@ Deno.test("generate() with cfgInsertionLayer [-2, 0] guides a block's output, th
 });
 
 Deno.test("golden: transformer_patchify sampling run ar1, bits identical", async () => {
-  const { config, transformer } = await loadTiny("transformer_patchify", "vae_patchify");
+  const { config, transformer } = await loadTiny(device, "transformer_patchify", "vae_patchify");
   const vae = await VaeDecoder.load(
     new Weights(device, (await golden("vae_patchify")).file, "f32"),
     config.vae,
@@ -298,7 +232,7 @@ Deno.test("golden: transformer_patchify sampling run ar1, bits identical", async
 });
 
 Deno.test("Transformer.plan() frees what it allocated if memory runs out", async () => {
-  const { transformer } = await loadTiny("transformer_tiny", "vae_d16");
+  const { transformer } = await loadTiny(device, "transformer_tiny", "vae_d16");
   const live = device.memory.liveBytes;
   const { memory } = device;
   const { allocate } = memory;
