@@ -106,6 +106,27 @@ function attentionProbe(size: (lanes: number, ratio: number) => number, queries:
   });
 }
 
+/** A scale of the 2B model at 1024², with guidance. */
+function scaleProbe(size: number, queries: number, keys: number): Probe {
+  const [heads, headDim, batch] = [16, 128, 2];
+  return {
+    size,
+    label: `${batch}x ${heads} heads, ${queries} q, ${keys} k, hd ${headDim}`,
+    setup(device, t) {
+      const rows = (n: number) => t.f32(batch * n, heads * headDim);
+      const [q, y, k, v] = [rows(queries), rows(queries), rows(keys), rows(keys)];
+      const span = (i: number) => [(i >> 2) * queries, queries, (i >> 2) * keys, keys][i & 3]!;
+      const spans = t.u32([batch, 4], span);
+      const args = { q, k, v, y, spans, maxQueries: queries, heads, headDim, scale: 1 };
+      return () => attention(device, args);
+    },
+  };
+}
+
+/** Side² queries attend to all keys up to their scale. */
+const SCALES = [[16, 21], [36, 57], [64, 121], [144, 265], [256, 521]] as const;
+const LARGE_SCALES = [[256, 521], [400, 921], [576, 1497], [1024, 2521]] as const;
+
 const QUERIES = [8, 16, 32, 64, 128, 256, 512];
 
 /** The probes of each choice; none where the adapter has no choice. */
@@ -118,6 +139,10 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
         ? [32, 128, 512, 2048, 8192].map((M) => tilesProbe(device, M))
         : [],
       "matrix tile": matrixShape(device) ? matrixProbes : [],
+      attention: SCALES.map(([n, keys]) => scaleProbe(n, n, keys)),
+      "attention_tiles queries": LARGE_SCALES.map(([n, keys]) =>
+        scaleProbe(32 * Math.ceil(n / 128), n, keys)
+      ),
       "attention operands": [],
       "attention_texture queries": [],
     };
@@ -127,6 +152,8 @@ function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly 
     "matmul_texture patches": convProbes,
     "matmul tiles": [],
     "matrix tile": [],
+    attention: [],
+    "attention_tiles queries": [],
     "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
     "attention_texture queries": QUERIES.slice(2).map((n) =>
       attentionProbe((lanes) => n / lanes, n)(device)

@@ -4,12 +4,14 @@ import { variantOf } from "../shared/variants.ts";
 import { type AttentionArgs, attentionLayout, type AttentionVariant } from "./attention_launch.ts";
 import { attentionMatrices, attentionMatrix } from "./attention_matrix.ts";
 import { attentionSubgroup, attentionTexture } from "./attention_subgroup.ts";
+import { attentionTiles, fitsTiles } from "./attention_tiles.ts";
 import { attentionWorkgroup } from "./attention_workgroup.ts";
 
 export type { AttentionArgs, AttentionVariant, RelativeBias } from "./attention_launch.ts";
 
 const LAUNCHERS: Readonly<Record<AttentionVariant, typeof attentionWorkgroup>> = {
   workgroup: attentionWorkgroup,
+  tiles: attentionTiles,
   subgroup: attentionSubgroup,
   texture: attentionTexture,
   matrix: attentionMatrix,
@@ -23,7 +25,7 @@ const LAUNCHERS: Readonly<Record<AttentionVariant, typeof attentionWorkgroup>> =
  * f32.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree, or something is not divisible by 4; `no-matrices`: the variant is
- * `matrix` and the adapter has no matrices for it.
+ * `matrix` and the adapter has no matrices for it; `no-room`: it is `tiles`, and workgroup memory is too small.
  */
 export function attention(device: Device, args: AttentionArgs): void {
   checkArgs(args);
@@ -58,7 +60,7 @@ function checkArgs(args: AttentionArgs): void {
 
 /** The fastest variant that keeps a query's bits independent of the batch around it. */
 function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
-  const { k, v, heads, headDim, maxQueries } = args;
+  const { k, v, heads, headDim, maxQueries, rows = maxQueries } = args;
   const { subgroupSize, class: adapter, implementation } = device.capabilities;
   const take = (variant: AttentionVariant, reason: string) => {
     device.debug?.variant("attention", variant, reason);
@@ -67,6 +69,9 @@ function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   // f32 keys must stay exact, and tensor cores would round them
   if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) {
     return take("matrix", "f16 keys on tensor cores");
+  }
+  if (adapter === "gpu" && fitsTiles(device, headDim)) {
+    return take(variantOf(device, "attention", rows), "by the number of queries");
   }
   // Dawn refuses shuffles in a loop whose length it cannot prove uniform
   if (adapter !== "cpu" || implementation !== "wgpu" || subgroupSize === 0) {

@@ -41,12 +41,13 @@ export interface RelativeBias {
 }
 
 /**
- * - `workgroup`: runs on any adapter.
+ * - `workgroup`: runs on any adapter, with 8 queries for each workgroup.
+ * - `tiles`: runs where there is workgroup memory for tiles of 64 or 128 queries.
  * - `subgroup`: a workgroup is one subgroup of a fixed size, and keys and values come from buffers.
  * - `texture`: the same, but keys and values are first copied to textures, which pays where many queries read them.
  * - `matrix`: tensor cores, which take queries, keys, values and weights as f16.
  */
-export type AttentionVariant = "workgroup" | "subgroup" | "texture" | "matrix";
+export type AttentionVariant = "workgroup" | "tiles" | "subgroup" | "texture" | "matrix";
 
 /** Arguments of {@link attention}. Strides and offsets count elements and are divisible by 4. */
 export interface AttentionArgs {
@@ -62,6 +63,13 @@ export interface AttentionArgs {
   readonly spans: Tensor;
   /** Number of queries of the longest span. */
   readonly maxQueries: number;
+  /** Number of keys of the longest span; unknown if absent. Few save time, and change no bits. */
+  readonly maxKeys?: number;
+  /**
+   * Queries of one sequence: choices that change the order of sums are made by them, so that the bits of a sequence do
+   * not depend on the batch. `maxQueries` if absent, which is right where all sequences of a batch are as long.
+   */
+  readonly rows?: number;
   /** Number of heads. */
   readonly heads: number;
   /** Channels per head: divisible by 4, at most 256. */

@@ -14,6 +14,11 @@ export const CHOICES = {
   "matmul_texture patches": { size: "pixels", variants: ["8", "16", "32"] },
   "matmul tiles": { size: "rows", variants: ["registers", "64", "128"] },
   "matrix tile": { size: "large tiles", variants: ["small", "large"] },
+  attention: { size: "queries of one sequence", variants: ["workgroup", "tiles"] },
+  "attention_tiles queries": {
+    size: "workgroups of 128 queries",
+    variants: ["64", "128"],
+  },
   "attention operands": {
     size: "operations per byte of keys and values",
     variants: ["subgroup", "texture"],
@@ -42,6 +47,10 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
     "matmul tiles": [[0, "registers"]],
     // not measured: about one large tile per core of a large GPU
     "matrix tile": [[0, "small"], [128, "large"]],
+    // not measured: a step of tiles takes 36 us on an H200, however few its queries are
+    attention: [[0, "workgroup"], [37, "tiles"]],
+    // 128 are 1.3 times as fast on an H200, if they fill its 132 processors
+    "attention_tiles queries": [[0, "64"], [128, "128"]],
   },
 };
 

@@ -126,6 +126,7 @@ export class T5Encoder {
         y: attended,
         spans,
         maxQueries: Math.max(...lens),
+        rows: Infinity, // prompts of a batch differ in length
         scoreCount: lens.reduce((sum, n) => sum + n * n, 0),
         heads,
         headDim,

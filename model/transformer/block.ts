@@ -96,6 +96,7 @@ export class Block {
       y: attended,
       spans: pass.crossSpans,
       maxQueries: pass.rows,
+      maxKeys: pass.maxText,
       scoreCount: pass.scores.cross,
       heads,
       headDim: C / heads,

@@ -23,6 +23,8 @@ export interface Pass {
   readonly crossSpans: Tensor;
   /** Most queries in one range. */
   readonly maxQueries: number;
+  /** Most text tokens of one sequence. */
+  readonly maxText: number;
   /** Attention scores per head (queries times keys, summed over ranges). */
   readonly scores: { readonly self: number; readonly cross: number };
   /** Frees the tensors. */
@@ -92,6 +94,7 @@ export function planPass(device: Device, options: PassOptions): Pass {
     cached,
     ...tensors,
     maxQueries: Math.max(...scales.map((s) => tokens[s]!)),
+    maxText: Math.max(...lens.slice(0, batch)),
     scores: { self: scoreCount(self), cross: scoreCount(cross) },
     dispose: disposer(Object.values(tensors)),
   };

@@ -1,135 +1,23 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Device, dryGpu, KernelError, type Tensor, type TensorDType } from "../../../engine/mod.ts";
-import {
-  attention,
-  type AttentionArgs,
-  type AttentionVariant,
-} from "../../../kernels/attention/attention.ts";
+import { Device, dryGpu, KernelError } from "../../../engine/mod.ts";
+import { attention, type AttentionVariant } from "../../../kernels/attention/attention.ts";
 import { attentionMatrices } from "../../../kernels/attention/attention_matrix.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
-
-type Span = [qStart: number, qCount: number, kStart: number, kCount: number];
-
-interface Case {
-  q: Float64Array;
-  k: Float64Array;
-  v: Float64Array;
-  qAt: (row: number) => number;
-  kAt: (row: number) => number;
-  vAt: (row: number) => number;
-  rows: number;
-  heads: number;
-  headDim: number;
-  scale: number;
-  spans: Span[];
-  bias?: (distance: number, head: number) => number;
-}
-
-/** Computes in float64. Rows outside all spans are NaN, as if poisoned. */
-function reference(c: Case): Float64Array {
-  const { heads, headDim } = c;
-  const y = new Float64Array(c.rows * heads * headDim).fill(NaN);
-  for (const [qStart, qCount, kStart, kCount] of c.spans) {
-    for (let i = 0; i < qCount; i++) {
-      for (let h = 0; h < heads; h++) {
-        const qBase = c.qAt(qStart + i) + h * headDim;
-        const logits = Array.from({ length: kCount }, (_, j) => {
-          const kBase = c.kAt(kStart + j) + h * headDim;
-          let dot = 0;
-          for (let d = 0; d < headDim; d++) dot += c.q[qBase + d]! * c.k[kBase + d]!;
-          return dot * c.scale + (c.bias?.(j - i, h) ?? 0);
-        });
-        const most = Math.max(...logits);
-        const weights = logits.map((x) => Math.exp(x - most));
-        const sum = weights.reduce((a, b) => a + b, 0) || 1;
-        for (let d = 0; d < headDim; d++) {
-          let x = 0;
-          weights.forEach((w, j) => x += w * c.v[c.vAt(kStart + j) + h * headDim + d]!);
-          y[((qStart + i) * heads + h) * headDim + d] = x / sum;
-        }
-      }
-    }
-  }
-  return y;
-}
-
-function spansTensor(spans: Span[]): Tensor {
-  return upload("u32", [spans.length, 4], spans.flat());
-}
-
-const most = (spans: Span[]) => Math.max(...spans.map((s) => s[1]));
-
-/** Random q, k and v in tensors of their own, and the expected result. */
-function separate(
-  seed: number,
-  {
-    heads,
-    headDim,
-    qRows,
-    kRows,
-    spans,
-    dtype = "f32",
-    scale = 1 / Math.sqrt(headDim),
-    spread = 3,
-  }: {
-    heads: number;
-    headDim: number;
-    qRows: number;
-    kRows: number;
-    spans: Span[];
-    dtype?: TensorDType;
-    scale?: number;
-    spread?: number;
-  },
-): { args: AttentionArgs; expected: Float64Array } {
-  const next = random(seed), C = heads * headDim;
-  const round = dtype === "f16" ? Math.f16round : Math.fround;
-  const q = values(next, qRows * C, dtype).map((x) => round(x * spread));
-  const k = values(next, kRows * C, dtype), v = values(next, kRows * C, dtype);
-  const at = (row: number) => row * C;
-  return {
-    args: {
-      q: upload(dtype, [qRows, C], q),
-      k: upload(dtype, [kRows, C], k),
-      v: upload(dtype, [kRows, C], v),
-      y: poisoned(dtype, [qRows, C]),
-      spans: spansTensor(spans),
-      maxQueries: most(spans),
-      heads,
-      headDim,
-      scale,
-    },
-    expected: reference({
-      q,
-      k,
-      v,
-      qAt: at,
-      kAt: at,
-      vAt: at,
-      rows: qRows,
-      heads,
-      headDim,
-      scale,
-      spans,
-    }),
-  };
-}
-
-const bits = (data: ArrayBufferView) =>
-  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+import { bits, reference, separate, type Span, spansTensor } from "./attention_cases.ts";
 
 /** Lavapipe compiles the workgroup variant slowly, so it gets only the cases that differ for it. */
 const VARIANTS: AttentionVariant[] =
   device.capabilities.implementation === "wgpu" && device.capabilities.subgroupSize
-    ? ["subgroup", "texture", "workgroup"]
-    : ["workgroup"];
+    ? ["subgroup", "texture", "workgroup", "tiles"]
+    : ["workgroup", "tiles"];
 
 const MATRICES = attentionMatrices(device, 64) !== null;
 const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
 
-/** The variant that the adapter chooses for f32, and tensor cores, which round operands to f16. */
-const CHOSEN_AND_MATRIX = [
+/** The variant that the adapter chooses for f32, tiles, and tensor cores, which round operands to f16. */
+const STRATEGIES = [
   { by: "", ignore: false, variant: undefined, dtype: "f32" },
+  { by: " by tiles", ignore: false, variant: "tiles", dtype: "f32" },
   { by: ` by matrix${NEED}`, ignore: !MATRICES, variant: "matrix", dtype: "f16" },
 ] as const;
 
@@ -143,7 +31,7 @@ for (const variant of [...VARIANTS, "matrix"] as const) {
       name: `attention() by ${by} attends in ${dtype} at each head_dim`,
       ignore,
       fn: async () => {
-        const wide = variant === "matrix" ? 36 : 144; // software adapters take a minute to compile 128
+        const wide = ["matrix", "tiles"].includes(variant) ? 36 : 144; // software adapters take a minute to compile 128
         for (const headDim of dtype === "f16" && dims.length === 1 ? [wide] : dims) {
           const spans: Span[] = [[0, 1, 0, 1], [1, 9, 1, 33], [10, 3, 34, 7]];
           const { args, expected } = separate(headDim, {
@@ -212,7 +100,7 @@ for (const variant of [...VARIANTS, "matrix"] as const) {
   });
 }
 
-for (const { by, ignore, variant, dtype } of CHOSEN_AND_MATRIX) {
+for (const { by, ignore, variant, dtype } of STRATEGIES) {
   Deno.test({
     name: `attention() writes zeros where a span has no keys, and nothing outside spans${by}`,
     ignore,
