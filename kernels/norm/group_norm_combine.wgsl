@@ -2,7 +2,8 @@
 // statistics, combined from the partial ones of group_norm_stats.wgsl.
 //
 // One invocation per image and group reads its partial statistics twice, first for the mean, then for the deviations
-// from it: nothing cancels, and the order is always the same.
+// from it: nothing cancels, and the order is always the same. The mean is a sum of differences to one partial mean:
+// adapters divide inexactly, and an error in proportion to a large mean would be one of many deviations.
 
 struct Params {
   area: u32, // pixels of an image
@@ -27,13 +28,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let first = id.x % params.groups * width;
   let start = image * params.chunks * 2 * params.C + first;
   let total = f32(params.area) * f32(width);
-  var mean = 0.0;
+  let origin = partials[start];
+  var shift = 0.0;
   for (var k = 0u; k < params.chunks; k++) {
     let pixels = f32(min(params.chunk, params.area - k * params.chunk));
     for (var c = 0u; c < width; c++) {
-      mean = fma(pixels / total, partials[start + k * 2 * params.C + c], mean);
+      shift = fma(pixels, partials[start + k * 2 * params.C + c] - origin, shift);
     }
   }
+  let mean = origin + shift / total;
   var squares = 0.0;
   for (var k = 0u; k < params.chunks; k++) {
     let pixels = f32(min(params.chunk, params.area - k * params.chunk));

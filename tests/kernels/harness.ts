@@ -77,5 +77,27 @@ export async function assertTensor(
   assertNear((await device.read(tensor)) as ArrayLike<number>, expected, tolerance, what);
 }
 
+/**
+ * Asserts that each number of a tensor, a sum of `terms` products of {@link values}, is as near as serial f32 sums are:
+ * the errors of partial sums add up to 0.14 · terms · 2⁻²⁴ in the root mean square, of which this allows seven.
+ */
+export async function assertSums(
+  tensor: Tensor,
+  expected: ArrayLike<number>,
+  terms: number,
+): Promise<void> {
+  const actual = await device.read(tensor) as Float32Array;
+  assert(actual.length === expected.length, `lengths ${actual.length} and ${expected.length}`);
+  actual.forEach((value, i) => {
+    const error = Math.abs(value - expected[i]!);
+    assert(error <= terms * 2 ** -24, `${i}: ${value}, not ${expected[i]}`);
+  });
+}
+
+/** For the name of a test of what only software adapters use: why it is skipped, or nothing. */
+export const NEED_CPU: string = device.capabilities.class === "cpu"
+  ? ""
+  : " (skipped: only software adapters use it, and GPUs would compile it for minutes)";
+
 /** Tolerance of one kernel by the dtype of its output: f32 for the rounding of sums, f16 for its 11 bits. */
 export const TOLERANCE: { readonly f32: number; readonly f16: number } = { f32: 2e-6, f16: 1e-3 };

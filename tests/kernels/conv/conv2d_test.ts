@@ -3,7 +3,17 @@ import { KernelError } from "../../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../../kernels/conv/conv2d.ts";
 import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
-import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import {
+  assertSums,
+  assertTensor,
+  device,
+  NEED_CPU,
+  poisoned,
+  random,
+  TOLERANCE,
+  upload,
+  values,
+} from "../harness.ts";
 
 /** A convolution: the shape of x, output channels, kernel size and options. */
 interface Case extends Pick<Conv2dArgs, "stride" | "upsample" | "padding"> {
@@ -63,6 +73,9 @@ const CASES: Case[] = [
 
 /** Where weights can be on this adapter. Each has a kernel of its own. */
 const STORAGES = usesTexture(device) ? ["buffer", "texture"] : ["buffer"];
+if (!usesTexture(device)) {
+  Deno.test({ name: `conv2d() by weights in textures${NEED_CPU}`, ignore: true, fn() {} });
+}
 
 for (
   const [dtype, storage] of (["f32", "f16"] as const).flatMap((d) =>
@@ -152,7 +165,8 @@ Deno.test("conv2d() convolves by a weight too large for a texture", async () => 
   const conv = packConv(device, weight, upload("f32", [1], b));
   const y = poisoned("f32", [1, 1, 1, 1]);
   conv2d(device, { x: upload("f32", [1, 1, 1, C], x), conv, y });
-  await assertTensor(y, reference({ x: [1, 1, 1, C], N: 1, size: 3 }, x, w, b), TOLERANCE.f32);
+  // of the nine taps, eight lie in the padding
+  await assertSums(y, reference({ x: [1, 1, 1, C], N: 1, size: 3 }, x, w, b), C);
 });
 
 Deno.test("conv2d() makes an image of the same bits alone and in a batch", async () => {
