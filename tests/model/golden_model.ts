@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { TensorFile } from "../../engine/mod.ts";
 import type { Result } from "../../model/generate/images.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
-import { assertNear } from "../kernels/harness.ts";
+import { assertNear } from "../harness.ts";
 
 /** Tensors of a trace by name. */
 export function traced(result: Result): (name: string) => number[] {

@@ -6,7 +6,7 @@ import type { GenerateOptions } from "../../model/generate/options.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
 import type { SamplingOptions } from "../../model/generate/plan.ts";
 import { readPngText } from "../../model/image/png.ts";
-import { assertNear, device, relativeError } from "../kernels/harness.ts";
+import { assertNear, device, relativeError } from "../harness.ts";
 import { assertReproduces, traced } from "./golden_model.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });

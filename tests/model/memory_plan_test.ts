@@ -6,7 +6,7 @@ import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { findPreset } from "../../model/config/presets.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
-import { device } from "../kernels/harness.ts";
+import { device } from "../harness.ts";
 
 const config = parseConfig(
   JSON.parse(await Deno.readTextFile(new URL("config.json", DEFAULT_MODEL))),

@@ -2,7 +2,7 @@ import { assert } from "@std/assert";
 import { join } from "@std/path";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { InfinityModel } from "../../model/infinity.ts";
-import { device } from "../kernels/harness.ts";
+import { device } from "../harness.ts";
 import { assertReproduces } from "./golden_model.ts";
 
 /** A folder of model folders that each hold an `expected.safetensors`. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { debugLevel, defineKernel, Device, dryGpu } from "../../../engine/mod.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 const kernel = defineKernel(
   "double",

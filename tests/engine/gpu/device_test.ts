@@ -8,7 +8,7 @@ import {
   OutOfMemoryError,
   type Work,
 } from "../../../engine/mod.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 const SOURCE = `
 struct Params {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 /** Opens a device in a process of its own, since Mesa reads its variables once, and returns its lanes. */
 async function lanes(options: string, env: Record<string, string> = {}): Promise<number> {

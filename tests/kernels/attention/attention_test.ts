@@ -14,8 +14,8 @@ import {
 } from "../harness.ts";
 import { bits, reference, separate, type Span, spansTensor } from "./attention_cases.ts";
 
-/** Lavapipe compiles the workgroup variant slowly, so it gets only the cases that differ for it. */
 const { class: adapter, implementation, subgroupSize } = device.capabilities;
+/** Lavapipe compiles the workgroup variant slowly, so it gets only the cases that differ for it. */
 const VARIANTS: AttentionVariant[] = adapter === "cpu" && implementation === "wgpu" && subgroupSize
   ? ["subgroup", "texture", "workgroup", "tiles"]
   : ["workgroup", "tiles"];

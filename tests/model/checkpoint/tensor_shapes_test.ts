@@ -14,7 +14,7 @@ import { parseT5, parseTransformer, parseVae } from "../../../model/config/confi
 import { T5Encoder } from "../../../model/text/t5.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 const folder = openFolder(new URL("../../../assets/models/emoji-nano/", import.meta.url));
 const config = parseConfig(await folder.json("config.json"), "config.json");

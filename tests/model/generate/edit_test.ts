@@ -7,7 +7,7 @@ import type { Result } from "../../../model/generate/images.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { planGeneration } from "../../../model/generate/plan_generation.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });

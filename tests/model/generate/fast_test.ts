@@ -14,7 +14,7 @@ import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts"
 import { ssim } from "../../../model/image/metrics.ts";
 import { readPngText } from "../../../model/image/png.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
-import { assertNear, device } from "../../kernels/harness.ts";
+import { assertNear, device } from "../../harness.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket"];

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { InfinityModel } from "../../../model/infinity.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 const model = await InfinityModel.load(undefined, { device });
 const SCALES = model.config.scale_schedule.length;

@@ -4,7 +4,7 @@ import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { inFolder } from "../../commands/process.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 const BOX = fromFileUrl(DEFAULT_MODEL);
 const CONFIG = JSON.parse(await Deno.readTextFile(join(BOX, "config.json")));

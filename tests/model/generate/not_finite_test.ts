@@ -5,7 +5,7 @@ import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { inFolder } from "../../commands/process.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 const BOX = fromFileUrl(DEFAULT_MODEL);
 const FILES = [

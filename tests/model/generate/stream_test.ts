@@ -3,7 +3,7 @@ import { InputError } from "../../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
 import { takeScales } from "../../../model/bits/image_bits.ts";
 import type { Step } from "../../../model/generate/options.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });

@@ -11,7 +11,7 @@ import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { psnr } from "../../../model/image/metrics.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
-import { assertNear, device, random } from "../../kernels/harness.ts";
+import { assertNear, device, random } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 
 const model = await InfinityModel.load(DEFAULT_MODEL, { device });

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { InputError } from "../../../engine/mod.ts";
 import { variantOf } from "../../../kernels/shared/variants.ts";
 import { parseTuning, savedTuning, saveTuning, tuningFile } from "../../../model/parts/tuning.ts";
-import { device } from "../../kernels/harness.ts";
+import { device } from "../../harness.ts";
 
 Deno.test("tuningFile() names the adapter, the implementation and its lanes", () => {
   const of = (env: Record<string, string>) => tuningFile(device, (name) => env[name]);

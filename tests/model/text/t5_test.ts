@@ -5,7 +5,7 @@ import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { T5Config } from "../../../model/config/types.ts";
 import { relativePositionBucket, T5Encoder } from "../../../model/text/t5.ts";
-import { assertNear, device } from "../../kernels/harness.ts";
+import { assertNear, device } from "../../harness.ts";
 
 const MODEL = new URL("../../../assets/models/emoji-nano/", import.meta.url).pathname;
 

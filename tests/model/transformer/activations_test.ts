@@ -3,7 +3,7 @@ import { Device } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import type { WeightType } from "../../../kernels/linear/weight_types.ts";
 import { Weights } from "../../../model/checkpoint/weights.ts";
-import { device as plain, relativeError } from "../../kernels/harness.ts";
+import { device as plain, relativeError } from "../../harness.ts";
 import { deltas, loadTiny, teacherForced } from "./golden_transformer.ts";
 
 /** Relative error of logits with f16 weights and activations: far below the 9e-3 of the official bf16. */

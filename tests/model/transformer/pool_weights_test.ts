@@ -4,7 +4,7 @@ import { Weights } from "../../../model/checkpoint/weights.ts";
 import { parameterShapes } from "../../../model/checkpoint/tensor_shapes.ts";
 import { parseTransformer } from "../../../model/config/config_parts.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
-import { assertNear, device, random, upload, values } from "../../kernels/harness.ts";
+import { assertNear, device, random, upload, values } from "../../harness.ts";
 
 /** The official pooling in f64: one learnt query, heads of any number of channels. */
 function pooled(

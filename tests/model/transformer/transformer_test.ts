@@ -9,7 +9,7 @@ import { generate, outcome } from "../../../model/generate/generate.ts";
 import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts";
 import type { Transformer } from "../../../model/transformer/transformer.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
-import { assertNear, device, relativeError } from "../../kernels/harness.ts";
+import { assertNear, device, relativeError } from "../../harness.ts";
 import { deltas, loadTiny, teacherForced, uploadGolden } from "./golden_transformer.ts";
 
 const FEATURES = 2e-5;

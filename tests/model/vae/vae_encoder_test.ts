@@ -8,7 +8,7 @@ import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";
 import { SyntheticSource } from "../../../model/parts/synthetic.ts";
 import { VaeEncoder } from "../../../model/vae/vae_encoder.ts";
-import { assertNear, device, poisoned, random, upload, values } from "../../kernels/harness.ts";
+import { assertNear, device, poisoned, random, upload, values } from "../../harness.ts";
 import { channelsLast, resize } from "../../kernels/images.ts";
 
 const NANO = new URL("../../../assets/models/emoji-nano/", import.meta.url).pathname;

@@ -3,7 +3,7 @@ import { Device, dryGpu } from "../../../engine/mod.ts";
 import type { ModelConfig, VaeConfig } from "../../../model/config/types.ts";
 import { SyntheticSource } from "../../../model/parts/synthetic.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
-import { device, random, upload, values } from "../../kernels/harness.ts";
+import { device, random, upload, values } from "../../harness.ts";
 
 /** A decoder with random weights. */
 function synthetic(vae: VaeConfig, on: Device = device): Promise<VaeDecoder> {

@@ -6,7 +6,7 @@ import { Weights } from "../../../model/checkpoint/weights.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { VaeConfig } from "../../../model/config/types.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
-import { assertNear, device, poisoned, upload } from "../../kernels/harness.ts";
+import { assertNear, device, poisoned, upload } from "../../harness.ts";
 
 const NANO = new URL("../../../assets/models/emoji-nano/", import.meta.url).pathname;
 
