@@ -61,7 +61,7 @@ export interface KernelResult {
 
 /** Makes the tensors of a row. Values are ordinary numbers: zeros and denormals may be faster or slower. */
 export class Tensors extends DisposableStack {
-  constructor(private readonly device: Device) {
+  constructor(protected readonly device: Device) {
     super();
   }
 

@@ -184,9 +184,16 @@ export function printTuning(rows: readonly TuneRow[], path: string): void {
     choice,
     label,
     Object.entries(times).map(([variant, ms]) => `${variant}: ${digits(ms)}`).join("  "),
-    best,
+    best ?? "none",
   ]);
   print(table(["choice", "work", "ms", "chosen"], cells));
+  for (const { choice, label, wrong } of rows) {
+    for (const [variant, error] of Object.entries(wrong)) {
+      print(
+        `${choice}: ${variant} is wrong here (${label}: error ${digits(error)}), and not chosen`,
+      );
+    }
+  }
   print(`\nSaved in ${path}; every model on this adapter will use it`);
 }
 

@@ -1,92 +1,158 @@
 import { Tensors } from "./kernels.ts";
 import { gpuTimes, median } from "./measure.ts";
-import type { Device, Profiler, Tuning } from "../engine/mod.ts";
-import { attention } from "../kernels/attention/attention.ts";
+import type { Device, Profiler, Tensor, Tuning } from "../engine/mod.ts";
+import { attention, type AttentionArgs } from "../kernels/attention/attention.ts";
 import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { usesTexture } from "../kernels/shared/textures.ts";
-import { matmul } from "../kernels/linear/matmul.ts";
+import { matmul, type MatmulArgs } from "../kernels/linear/matmul.ts";
+import type { WeightType } from "../kernels/linear/weight_types.ts";
 import { matrixShape, TILES } from "../kernels/shared/matrix.ts";
+import { tileCount } from "../kernels/shared/tiles.ts";
 import { CHOICES } from "../kernels/shared/variants.ts";
 
 /** Work of one size on which all variants of a choice are timed. */
 interface Probe {
   readonly size: number;
   readonly label: string;
-  readonly setup: (device: Device, t: Tensors) => () => void;
+  readonly setup: (device: Device, t: Noise) => Trial;
 }
 
-/** A measured probe: milliseconds by variant. */
+/** What a probe runs, and how it is proved: a variant whose results are wrong may not be chosen, however fast it is. */
+interface Trial {
+  /** Runs the variant that {@link Device.tuning} chooses. */
+  readonly run: () => void;
+  /** What it makes. */
+  readonly y: Tensor;
+  /** Makes the same by the plain f32 kernel. */
+  readonly plain: () => void;
+  /** Largest error of an element that rounding explains, over the root mean square of all. */
+  readonly tolerance: number;
+}
+
+/** Tolerances of {@link Trial}: sums of f32 in another order, and operands rounded to f16. */
+const [ROUNDED_SUMS, ROUNDED_OPERANDS] = [1e-4, 5e-3];
+
+/** A measured probe: milliseconds by variant, and the errors of variants that were wrong. */
 export interface TuneRow {
   readonly choice: string;
   readonly label: string;
   readonly times: Readonly<Record<string, number>>;
-  readonly best: string;
+  readonly wrong: Readonly<Record<string, number>>;
+  /** Null if all were wrong. */
+  readonly best: string | null;
+}
+
+/** Makes tensors of noise: whatever a kernel leaves out or uses twice changes a sum by more than rounding does. */
+class Noise extends Tensors {
+  #state = 1;
+
+  override f32(...shape: number[]): Tensor {
+    const tensor = super.f32(...shape);
+    const values = new Float32Array(tensor.elements).map(() => {
+      this.#state = Math.imul(this.#state, 1664525) + 1013904223 | 0;
+      return this.#state / 2 ** 31;
+    });
+    this.device.upload(tensor, values);
+    return tensor;
+  }
 }
 
 /** To replace the variant of smaller sizes, another must take at most this share of its time. */
 const GAIN = 0.97;
 
-const matmulProbes = [
-  [4, 512, 1024],
-  [8, 512, 1024],
-  [16, 512, 1024],
-  [32, 512, 1024],
-  [64, 512, 1024],
-  [128, 512, 1024],
-  [256, 512, 1024],
-  [1024, 512, 1024],
-].map(([M = 0, K = 0, N = 0]): Probe => ({
-  size: M,
-  label: `${M}x${K}x${N}`,
-  setup(device, t) {
-    const [x, y, linear] = [t.f32(M, K), t.f32(M, N), packLinear(device, [t.f32(N, K)], null)];
-    t.defer(() => linear.weight.dispose());
-    return () => matmul(device, { x, linear, y });
-  },
-}));
-
-/** A linear layer of the 2B model, on different numbers of tokens. */
-const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M): Probe => {
-  const [K, N] = [2048, 2048];
+/** A product as the model asks for it, with guidance: M rows are two sequences. */
+function productProbe(
+  [M, K, N]: readonly [M: number, K: number, N: number],
+  size: number,
+  type: WeightType,
+  how: Partial<MatmulArgs> = {},
+): Probe {
   return {
-    size: Math.ceil(M / TILES.large.m) * Math.ceil(N / TILES.large.n),
-    label: `${M}x${K}x${N} f16`,
+    size,
+    label: `${M}x${K}x${N} ${type}`,
     setup(device, t) {
-      const linear = packLinear(device, [t.f32(N, K)], null, "f16");
-      const [x, y] = [t.f32(M, K), t.f32(M, N)];
-      t.defer(() => linear.weight.dispose());
-      return () => matmul(device, { x, linear, y });
+      const [x, y, w] = [t.f32(M, K), t.use(device.tensor("f32", [M, N])), t.f32(N, K)];
+      const [linear, plain] = [undefined, false].map((texture) =>
+        packLinear(device, [w], null, type, "weight", texture)
+      );
+      for (const packed of [linear!, plain!]) t.defer(() => packed.weight.dispose());
+      const args = { x, y, rows: Math.ceil(M / 2) };
+      return {
+        run: () => matmul(device, { ...args, linear: linear!, ...how }),
+        y,
+        plain: () => matmul(device, { ...args, linear: plain!, variant: "vector" }),
+        tolerance: type === "f32" ? ROUNDED_SUMS : ROUNDED_OPERANDS,
+      };
     },
   };
-});
+}
+
+const matmulProbes = [4, 8, 16, 32, 64, 128, 256, 1024].map((M) =>
+  productProbe([M, 512, 1024], M, "f32")
+);
+
+/** A linear layer of the 2B model, on different numbers of tokens. */
+const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M) =>
+  productProbe(
+    [M, 2048, 2048],
+    Math.ceil(M / TILES.large.m) * Math.ceil(2048 / TILES.large.n),
+    "f16",
+  )
+);
 
 const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].map(
   ([side = 0, C = 0]): Probe => ({
     size: side * side,
     label: `${side}x${side}, 3x3 ${C} to ${C}`,
     setup(device, t) {
-      const [x, y] = [t.f32(1, side, side, C), t.f32(1, side, side, C)];
-      const conv = packConv(device, t.f32(C, C, 3, 3), t.f32(C));
-      t.defer(() => conv.weight.dispose());
-      return () => conv2d(device, { x, conv, y });
+      const [x, y, w] = [t.f32(1, side, side, C), t.f32(1, side, side, C), t.f32(C, C, 3, 3)];
+      const [conv, plain] = [undefined, false].map((texture) =>
+        packConv(device, w, t.f32(C), "f32", "weight", texture)
+      );
+      for (const packed of [conv!, plain!]) t.defer(() => packed.weight.dispose());
+      return {
+        run: () => conv2d(device, { x, conv: conv!, y }),
+        y,
+        plain: () => conv2d(device, { x, conv: plain!, y, variant: "vector" }),
+        tolerance: ROUNDED_SUMS,
+      };
     },
   }),
 );
 
-/** The widest linear layer of the 2B model, with weights of a type that tensor cores do not take. */
-function tilesProbe(device: Device, M: number): Probe {
-  const [K, N] = [2048, 8192];
-  const type = device.capabilities.f16 && !matrixShape(device) ? "f16" : "f32";
+/** Weights that tensor cores do not take. */
+function plainType(device: Device): WeightType {
+  return device.capabilities.f16 && !matrixShape(device) ? "f16" : "f32";
+}
+
+/** Linear layers of the 2B model with these numbers of rows and columns, by how many tiles they are. */
+function partsProbes(device: Device, K: number, shapes: readonly (readonly [number, number])[]) {
+  return shapes.map(([M, N]) =>
+    productProbe([M, K, N], tileCount(M, N), plainType(device), { variant: "tiles" })
+  );
+}
+
+/** Tiles of 64 x 128: 32 to 2048. */
+const SHALLOW = [
+  [72, 2048],
+  [288, 2048],
+  [512, 2048],
+  [800, 2048],
+  [1152, 2048],
+  [2048, 2048],
+  [1152, 6144],
+  [4096, 4096],
+] as const;
+const DEEP = [[72, 2048], [288, 2048], [512, 2048], [1152, 2048], [3200, 2048]] as const;
+
+/** Attention is proved by the kernel that runs on any adapter. */
+function attentionTrial(device: Device, args: AttentionArgs): Trial {
   return {
-    size: M,
-    label: `${M}x${K}x${N} ${type}`,
-    setup(device, t) {
-      const linear = packLinear(device, [t.f32(N, K)], null, type);
-      const [x, y] = [t.f32(M, K), t.use(device.tensor("f32", [M, N]))];
-      t.defer(() => linear.weight.dispose());
-      return () => matmul(device, { x, linear, y });
-    },
+    run: () => attention(device, args),
+    y: args.y,
+    plain: () => attention(device, { ...args, variant: "workgroup" }),
+    tolerance: args.k.dtype === "f32" ? ROUNDED_SUMS : ROUNDED_OPERANDS,
   };
 }
 
@@ -101,7 +167,7 @@ function attentionProbe(size: (lanes: number, ratio: number) => number, queries:
       const [k, v] = [t.f32(keys, heads * headDim), t.f32(keys, heads * headDim)];
       const spans = t.u32([1, 4], (i) => [0, queries, 0, keys][i]!);
       const args = { q, k, v, y, spans, maxQueries: queries, heads, headDim, scale: 1 / 8 };
-      return () => attention(device, args);
+      return attentionTrial(device, args);
     },
   });
 }
@@ -117,8 +183,8 @@ function scaleProbe(size: number, queries: number, keys: number): Probe {
       const [q, y, k, v] = [rows(queries), rows(queries), rows(keys), rows(keys)];
       const span = (i: number) => [(i >> 2) * queries, queries, (i >> 2) * keys, keys][i & 3]!;
       const spans = t.u32([batch, 4], span);
-      const args = { q, k, v, y, spans, maxQueries: queries, heads, headDim, scale: 1 };
-      return () => attention(device, args);
+      const args = { q, k, v, y, spans, maxQueries: queries, heads, headDim, scale: 1 / 8 };
+      return attentionTrial(device, args);
     },
   };
 }
@@ -129,39 +195,87 @@ const LARGE_SCALES = [[256, 521], [400, 921], [576, 1497], [1024, 2521]] as cons
 
 const QUERIES = [8, 16, 32, 64, 128, 256, 512];
 
-/** The probes of each choice; none where the adapter has no choice. */
-function probes(device: Device): Readonly<Record<keyof typeof CHOICES, readonly Probe[]>> {
-  if (!usesTexture(device)) {
+/** The probes of each choice that the adapter has. */
+function probes(device: Device): Partial<Record<keyof typeof CHOICES, readonly Probe[]>> {
+  if (usesTexture(device)) {
     return {
-      "matmul_texture rows": [],
-      "matmul_texture patches": [],
-      "matmul tiles": device.capabilities.class === "gpu"
-        ? [32, 128, 512, 2048, 8192].map((M) => tilesProbe(device, M))
-        : [],
-      "matrix tile": matrixShape(device) ? matrixProbes : [],
-      attention: SCALES.map(([n, keys]) => scaleProbe(n, n, keys)),
-      "attention_tiles queries": LARGE_SCALES.map(([n, keys]) =>
-        scaleProbe(32 * Math.ceil(n / 128), n, keys)
+      "matmul_texture rows": matmulProbes,
+      "matmul_texture patches": convProbes,
+      "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
+      "attention_texture queries": QUERIES.slice(2).map((n) =>
+        attentionProbe((lanes) => n / lanes, n)(device)
       ),
-      "attention operands": [],
-      "attention_texture queries": [],
     };
   }
+  if (device.capabilities.class === "cpu") return {};
   return {
-    "matmul_texture rows": matmulProbes,
-    "matmul_texture patches": convProbes,
-    "matmul tiles": [],
-    "matrix tile": [],
-    attention: [],
-    "attention_tiles queries": [],
-    "attention operands": QUERIES.map((n) => attentionProbe((_, ratio) => ratio, n)(device)),
-    "attention_texture queries": QUERIES.slice(2).map((n) =>
-      attentionProbe((lanes) => n / lanes, n)(device)
+    "matmul": [8, 32, 72, 128, 288].map((M) => productProbe([M, 2048, 2048], M, plainType(device))),
+    "matmul_tiles parts": partsProbes(device, 2048, SHALLOW),
+    "matmul_tiles parts, deep": partsProbes(device, 8192, DEEP),
+    ...matrixShape(device) && { "matrix tile": matrixProbes },
+    "attention": SCALES.map(([n, keys]) => scaleProbe(n, n, keys)),
+    "attention_tiles queries": LARGE_SCALES.map(([n, keys]) =>
+      scaleProbe(32 * Math.ceil(n / 128), n, keys)
     ),
   };
 }
 
-/** Measures every choice on this adapter, in order: later choices build on earlier ones. */
+/** Runs something that makes `y`, and reads it. What it leaves unwritten is NaN. */
+async function made(device: Device, y: Tensor, run: () => void): Promise<Float32Array> {
+  device.upload(y, new Uint8Array(y.byteLength).fill(0xff));
+  run();
+  return await device.read(y) as Float32Array;
+}
+
+/** Largest error of an element, over the root mean square of what is right; NaN if there is one. */
+export function worstError(actual: Float32Array, right: Float32Array): number {
+  let worst = 0;
+  let squares = 0;
+  for (let i = 0; i < right.length; i++) {
+    worst = Math.max(worst, Math.abs(actual[i]! - right[i]!)); // NaN stays
+    squares += right[i]! ** 2;
+  }
+  return worst / Math.sqrt(squares / right.length);
+}
+
+/** Proves and times all variants of a choice on one probe. */
+async function measure(
+  device: Device,
+  profiler: Profiler,
+  choice: string,
+  variants: readonly string[],
+  probe: Probe,
+  before: Tuning,
+): Promise<Omit<TuneRow, "best"> & { readonly size: number }> {
+  using tensors = new Noise(device);
+  const { run, y, plain, tolerance } = probe.setup(device, tensors);
+  const right = await made(device, y, plain);
+  const times: Record<string, number> = {};
+  const wrong: Record<string, number> = {};
+  for (const variant of variants) {
+    // operands must be textures to choose their tile
+    const forced = choice === "attention_texture queries"
+      ? { "attention operands": "texture" }
+      : {};
+    const all = Object.entries({ ...forced, [choice]: variant });
+    device.tuning = { ...before, ...Object.fromEntries(all.map(([key, v]) => [key, [[0, v]]])) };
+    const error = worstError(await made(device, y, run), right);
+    if (!(error <= tolerance)) {
+      wrong[variant] = error;
+      continue;
+    }
+    await profiler.report(); // discards the time of the proof
+    const samples = await gpuTimes(device, profiler, run);
+    const cpu = device.capabilities.class === "cpu";
+    times[variant] = median(samples.map((sample) => cpu ? sample.cpu : sample.wall));
+  }
+  return { choice, label: probe.label, size: probe.size, times, wrong };
+}
+
+/**
+ * Proves and measures every choice on this adapter, in order: later choices build on earlier ones. A variant that is
+ * wrong on one probe is chosen for none.
+ */
 export async function tune(
   device: Device,
   profiler: Profiler,
@@ -171,38 +285,37 @@ export async function tune(
   const before = device.tuning;
   for (const [choice, list] of Object.entries(probes(device))) {
     const { variants } = CHOICES[choice as keyof typeof CHOICES];
-    const steps: [number, string][] = [];
-    let last = 0;
-    for (const { size, label, setup } of list) {
-      using tensors = new Tensors(device);
-      const run = setup(device, tensors);
-      const times: Record<string, number> = {};
-      for (const variant of variants) {
-        // operands must be textures to choose their tile
-        const forced = choice === "attention_texture queries"
-          ? { "attention operands": "texture" }
-          : {};
-        device.tuning = Object.fromEntries(
-          Object.entries({ ...forced, [choice]: variant }).map((
-            [key, value],
-          ) => [key, [[0, value]]]),
-        );
-        const samples = await gpuTimes(device, profiler, run);
-        const cpu = device.capabilities.class === "cpu";
-        times[variant] = median(samples.map((sample) => cpu ? sample.cpu : sample.wall));
-      }
-      const current = steps.at(-1)?.[1] ?? variants[0]!;
-      const fastest = variants.toSorted((a, b) => times[a]! - times[b]!)[0]!;
-      const best = times[fastest]! < GAIN * times[current]! ? fastest : current;
-      // between two probes: the geometric mean
-      if (best !== current || steps.length === 0) {
-        steps.push([Math.round(Math.sqrt(last * size)), best]);
-      }
-      last = size;
-      rows.push({ choice, label, times, best });
+    const measured: Awaited<ReturnType<typeof measure>>[] = [];
+    for (const probe of list) {
+      measured.push(await measure(device, profiler, choice, variants, probe, tuning));
     }
+    const proved = variants.filter((variant) => measured.every(({ wrong }) => !(variant in wrong)));
+    const { steps, best } = chooseSteps(proved, measured);
+    measured.forEach(({ size: _, ...row }, i) => rows.push({ ...row, best: best[i] ?? null }));
     if (steps.length > 0) tuning[choice] = steps;
   }
   device.tuning = before;
   return { tuning, rows };
+}
+
+/** Chooses the fastest of `variants` by size; returns the steps, and the choice for each probe. */
+export function chooseSteps(
+  variants: readonly string[],
+  measured: readonly { readonly size: number; readonly times: Readonly<Record<string, number>> }[],
+): { steps: [number, string][]; best: string[] } {
+  const steps: [number, string][] = [];
+  const best: string[] = [];
+  let last = 0;
+  for (const { size, times } of variants.length > 0 ? measured : []) {
+    const current = steps.at(-1)?.[1] ?? variants[0]!;
+    const fastest = variants.toSorted((a, b) => times[a]! - times[b]!)[0]!;
+    const chosen = times[fastest]! < GAIN * times[current]! ? fastest : current;
+    // between two probes: the geometric mean
+    if (chosen !== current || steps.length === 0) {
+      steps.push([Math.round(Math.sqrt(last * size)), chosen]);
+    }
+    last = size;
+    best.push(chosen);
+  }
+  return { steps, best };
 }

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { compare, middle } from "../bench/against.ts";
 import { reportCharts } from "../bench/charts.ts";
 import { slopes } from "../bench/growth.ts";
+import { chooseSteps, worstError } from "../bench/tune.ts";
 
 Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
   const report = (matmul: number, image: number, extra: string) => ({
@@ -64,4 +65,23 @@ Deno.test("reportCharts() draws what was measured, and nothing of what was not",
   assertEquals(dots(/white/), 2 + 1);
   assert(svg.includes("a &lt;b&gt;") && !svg.includes("NaN"));
   assert(!reportCharts({}).includes("<circle"));
+});
+
+Deno.test("chooseSteps() takes the fastest of the variants that were proved", () => {
+  const measured: { size: number; times: Record<string, number> }[] = [
+    { size: 4, times: { a: 2, b: 3 } },
+    { size: 16, times: { a: 5, b: 2, c: 1 } },
+    { size: 64, times: { a: 1.99, b: 2, c: 1 } },
+  ];
+  const { steps, best } = chooseSteps(["a", "b"], measured);
+  assertEquals(steps, [[0, "a"], [8, "b"]]);
+  assertEquals(best, ["a", "b", "b"]);
+  assertEquals(chooseSteps([], measured), { steps: [], best: [] });
+});
+
+Deno.test("worstError() finds one wrong element, and NaN", () => {
+  const right = Float32Array.of(3, -3, 3, 3);
+  assertEquals(worstError(right, right), 0);
+  assertEquals(worstError(Float32Array.of(3, -3, 4.5, 3), right), 0.5);
+  assertEquals(worstError(Float32Array.of(3, NaN, 3, 3), right), NaN);
 });

@@ -1,12 +1,13 @@
 import { defineKernel, type Device, grid, KernelError, Texture } from "../../engine/mod.ts";
 import { matmulMatrix } from "./matmul_matrix.ts";
-import { matmulRows } from "./matmul_rows.ts";
+import { matmulRows, NARROW } from "./matmul_rows.ts";
 import { matmulTexture } from "./matmul_texture.ts";
-import { matmulTiles, type TilesVariant } from "./matmul_tiles.ts";
+import { matmulTiles, tileParts } from "./matmul_tiles.ts";
 import { BINDINGS, PARAMS, type Product, productDispatch, productRows } from "./product.ts";
-import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
+import { WEIGHT_FORMATS } from "./weight_types.ts";
 import { type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
 import { textureTexels } from "../shared/textures.ts";
+import { tileCount } from "../shared/tiles.ts";
 import { variantOf } from "../shared/variants.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 
@@ -19,8 +20,8 @@ const ROWS = 8;
 /** Invocations of a workgroup. */
 const WG = 64;
 
-/** Also `rows`: K shared by the invocations of a workgroup; `tiles64` and `tiles128`: tiles in workgroup memory. */
-export type MatmulVariant = MatrixVariant | "rows" | TilesVariant;
+/** Also `rows`: K shared by the invocations of a workgroup; `tiles`: tiles in workgroup memory. */
+export type MatmulVariant = MatrixVariant | "rows" | "tiles";
 
 /** Arguments of {@link matmul}. */
 export interface MatmulArgs extends Product {
@@ -47,26 +48,43 @@ export function matmul(device: Device, args: MatmulArgs): void {
     throw new KernelError("bad-shape", `Cannot gate rows of ${N}: not divisible by 4`);
   }
   if (linear.weight instanceof Texture) return multiplyInTextures(device, args, M, linear.weight);
-  const variant = args.variant ?? matmulVariant(device, linear.dtype, M, N);
+  const variant = args.variant ?? matmulVariant(device, args, M);
   switch (variant) {
     case "vector":
       return multiply(device, args, M, N);
     case "rows":
       return matmulRows(device, args);
-    case "tiles64":
-    case "tiles128":
-      return matmulTiles(device, args, variant);
+    case "tiles":
+      return matmulTiles(device, args);
     default:
       return matmulMatrix(device, args, variant);
   }
 }
 
+/** Fewest workgroups of tiles that keep a large GPU busy. */
+const FEWEST_TILES = 128;
+
 /** Chooses how to multiply by a weight in a buffer. */
-function matmulVariant(device: Device, dtype: WeightType, M: number, N: number): MatmulVariant {
+function matmulVariant(device: Device, { linear, rows }: MatmulArgs, M: number): MatmulVariant {
+  const { dtype, K, N } = linear;
   const variant = matrixVariant(device, "matmul", WEIGHT_FORMATS[dtype].float, M, N);
-  if (variant !== "vector") return variant;
-  const side = variantOf(device, "matmul tiles", M);
-  return side === "registers" ? "vector" : `tiles${side}`;
+  if (variant !== "vector" || device.capabilities.class === "cpu") return variant;
+  return withoutMatrices(device, rows ?? M, K, N);
+}
+
+/** Chooses between kernels that share K in different ways: by the rows of one sequence, whatever the batch. */
+function withoutMatrices(device: Device, rows: number, K: number, N: number): "rows" | "tiles" {
+  const workgroups = tileCount(2 * rows, N) * tileParts(device, rows, K, N);
+  const obstacle = N <= NARROW
+    ? `${N} columns are few for tiles`
+    : workgroups < FEWEST_TILES
+    ? `${workgroups} workgroups of tiles are too few`
+    : null;
+  if (obstacle) {
+    device.debug?.variant("matmul", "rows", obstacle);
+    return "rows";
+  }
+  return variantOf(device, "matmul", 2 * rows);
 }
 
 /** Multiplies by matmul.wgsl. */

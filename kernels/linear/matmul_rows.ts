@@ -15,7 +15,7 @@ export interface Sharing {
 }
 
 /** Widest product that counts as narrow: the logits of a token's bits. */
-const NARROW = 64;
+export const NARROW = 64;
 
 /** Columns from which on workgroups are enough if each makes twice as many. */
 const WIDE = 4096;

@@ -50,7 +50,7 @@ interface Format {
 
 /**
  * Every storage type, largest first. A new type fails to compile here and in the two other tables by type: how
- * matmul.ts and matmul_texture.ts load its weights in WGSL.
+ * product.ts and matmul_texture.ts load its weights in WGSL.
  */
 export const WEIGHT_FORMATS:
   & Readonly<Record<FloatType, Format & { readonly quantisation: null }>>

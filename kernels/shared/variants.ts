@@ -12,7 +12,9 @@ export interface Choice {
 export const CHOICES = {
   "matmul_texture rows": { size: "rows", variants: ["8", "16", "32"] },
   "matmul_texture patches": { size: "pixels", variants: ["8", "16", "32"] },
-  "matmul tiles": { size: "rows", variants: ["registers", "64", "128"] },
+  "matmul": { size: "rows with guidance", variants: ["rows", "tiles"] },
+  "matmul_tiles parts": { size: "tiles with guidance", variants: ["8", "4", "2", "1"] },
+  "matmul_tiles parts, deep": { size: "tiles with guidance", variants: ["8", "4", "2", "1"] },
   "matrix tile": { size: "large tiles", variants: ["small", "large"] },
   attention: { size: "queries of one sequence", variants: ["workgroup", "tiles"] },
   "attention_tiles queries": {
@@ -26,7 +28,7 @@ export const CHOICES = {
   "attention_texture queries": { size: "queries per lane", variants: ["2", "4"] },
 } as const satisfies Record<string, Choice>;
 
-/** Measured on lavapipe 22.3.6 on 2 cores of a Xeon (Sapphire Rapids), with 256 (`narrow`) and 512 bits (`wide`). */
+/** Measured on lavapipe 22.3.6 on 2 cores of a Xeon (Sapphire Rapids), with 256 (`narrow`) and 512 bits (`wide`); GPUs. */
 const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
   narrow: {
     "matmul_texture rows": [[0, "16"], [65, "32"]],
@@ -43,8 +45,12 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
     "attention_texture queries": [[0, "2"], [16, "4"]],
   },
   gpu: {
-    // not measured
-    "matmul tiles": [[0, "registers"]],
+    // measured on an H200 with 32 rows, and with 128
+    "matmul": [[0, "rows"], [48, "tiles"]],
+    // between 32, 80, 128, 208 to 240, 288, 512 to 864 and 2048 tiles of 64 x 128, K of 2048: fill 132 processors evenly
+    "matmul_tiles parts": [[0, "8"], [101, "2"], [163, "8"], [263, "4"], [384, "2"], [1330, "1"]],
+    // between 80 to 128, 288 and 800 tiles, K of 8192
+    "matmul_tiles parts, deep": [[0, "8"], [192, "4"], [480, "2"], [1330, "1"]],
     // not measured: about one large tile per core of a large GPU
     "matrix tile": [[0, "small"], [128, "large"]],
     // not measured: a step of tiles takes 36 us on an H200, however few its queries are

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { KernelError } from "../../../engine/mod.ts";
+import { Device, KernelError } from "../../../engine/mod.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
 import { type Epilogue, matmul } from "../../../kernels/linear/matmul.ts";
 import { matrixShape, type MatrixVariant } from "../../../kernels/shared/matrix.ts";
@@ -158,36 +158,6 @@ Deno.test("matmul() applies each epilogue", async () => {
   }
 });
 
-const TILED = [
-  ["tiles64", [133, 72, 140], "f32", "f32", "none"],
-  ["tiles64", [65, 33, 7], "f16", "f16", "silu"],
-  ["tiles64", [5, 104, 68], "f32", "q8_0", "add"],
-  ["tiles128", [200, 40, 260], "f32", "q4_0", "gate"],
-] as const;
-
-for (const [variant, [M, K, N], dtype, type, epilogue] of TILED) {
-  const what = `[${M},${K},${N}] ${type} ${epilogue}`;
-  Deno.test(`matmul() by tiles in workgroup memory makes the same bits, ${variant} ${what}`, async () => {
-    const next = random(9);
-    const x = upload(dtype, [M, K], values(next, M * K, dtype));
-    const rows = [upload("f32", [N, K], values(next, N * K, "f16"))];
-    const linear = packLinear(device, rows, upload("f32", [N], values(next, N)), type, "", false);
-    const tensor = upload("f32", [2, N], values(next, 2 * N));
-    const gate = { tensor, offset: 0, stride: N, rows: Math.ceil(M / 2) };
-    const before = values(next, M * N, dtype);
-    const [expected, y] = (["vector", variant] as const).map((variant) => {
-      const y = epilogue === "add" || epilogue === "gate"
-        ? upload(dtype, [M, N], before)
-        : poisoned(dtype, [M, N]);
-      matmul(device, { x, linear, y, variant, epilogue, ...epilogue === "gate" && { gate } });
-      return y;
-    });
-    const [bits, same] = await device.readAll([expected!, y!]);
-    const different = bits!.findIndex((v, i) => v !== same![i]); // NaN differs from itself, too
-    assert(different < 0, `${different}: ${same![different]}, not ${bits![different]}`);
-  });
-}
-
 const MATRICES = matrixShape(device) !== null;
 const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
 
@@ -300,6 +270,36 @@ Deno.test("matmul() makes a row of the same bits alone and among others", async 
   matmul(device, { x: upload("f32", [1, K], x.subarray(17 * K, 18 * K)), linear, y: one });
   const [rows, row] = await device.readAll([all, one]);
   assertEquals(rows!.slice(17 * N, 18 * N), row);
+});
+
+Deno.test("matmul() chooses by the rows of one sequence on GPUs, and makes the same bits in a batch", async () => {
+  const lines: string[] = [];
+  const debug = { level: 3, log: (line: string) => lines.push(line) };
+  using gpu = await Device.open({ class: "gpu", debug });
+  const next = random(12);
+  // tokens of one sequence, K, N, and what is chosen
+  for (
+    const [rows, K, N, chosen] of [
+      [1, 2048, 128, "matmul: rows "],
+      [4, 256, 32, "matmul: rows "],
+      [5, 1024, 4100, "matmul: rows "],
+      [40, 1024, 4100, "matmul: tiles "],
+    ] as const
+  ) {
+    const data = Float32Array.from(values(next, 3 * rows * K));
+    const w = gpu.from("f32", [N, K], Float32Array.from(values(next, N * K)));
+    const linear = packLinear(gpu, [w], null);
+    const made = [1, 2, 3].map((sequences) => {
+      const M = sequences * rows;
+      const y = gpu.tensor("f32", [M, N]);
+      matmul(gpu, { x: gpu.from("f32", [M, K], data.slice(0, M * K)), linear, y, rows });
+      assert(lines.findLast((line) => line.startsWith("matmul: "))?.startsWith(chosen));
+      return y;
+    });
+    const [one, two, three] = await gpu.readAll(made);
+    assertEquals(two!.slice(0, rows * N), one);
+    assertEquals(three!.slice(0, 2 * rows * N), two);
+  }
 });
 
 Deno.test({

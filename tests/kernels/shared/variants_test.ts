@@ -20,11 +20,11 @@ Deno.test("variantOf() logs its reason", async () => {
   const debug = { level: 3, log: (line: string) => lines.push(line) };
   using device = await Device.open({ gpu: dryGpu(), debug });
   for (const size of [7, 8, 200]) variantOf(device, "matrix tile", size);
-  device.tuning = { "matmul tiles": [[0, "64"]] };
-  variantOf(device, "matmul tiles", 3);
+  device.tuning = { "matmul": [[0, "tiles"]] };
+  variantOf(device, "matmul", 3);
   assertEquals(lines, [
     "matrix tile: small (7 large tiles, by default)",
     "matrix tile: large (200 large tiles, by default)",
-    "matmul tiles: 64 (3 rows, as measured here)",
+    "matmul: tiles (3 rows with guidance, as measured here)",
   ]);
 });
