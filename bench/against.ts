@@ -50,6 +50,6 @@ export function compare(old: Json, now: Json): Comparison[] {
 }
 
 /** The median ratio; NaN if there is none. */
-export function middle(rows: readonly Comparison[]): number {
+export function middle(rows: readonly Pick<Comparison, "ratio">[]): number {
   return rows.length ? median(rows.map(({ ratio }) => ratio)) : NaN;
 }

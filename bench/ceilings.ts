@@ -1,103 +1,186 @@
-import { gpuTimes, median, wallTime } from "./measure.ts";
+import { fmaKernel } from "./heat.ts";
+import { gpuTimes } from "./measure.ts";
 import { defineKernel, type Device, grid, type Profiler } from "../engine/mod.ts";
 import { matrixShape } from "../kernels/shared/matrix.ts";
 import copySource from "./copy.wgsl" with { type: "text" };
-import fmaSource from "./fma.wgsl" with { type: "text" };
+import tileSource from "./fma_tile.wgsl" with { type: "text" };
 import matrixSource from "./fma_matrix.wgsl" with { type: "text" };
 
 const copyKernel = defineKernel("copy", copySource, ["x", "y"], ["count"]);
-const fmaKernel = defineKernel("fma", fmaSource, ["y"], ["rounds", "decay", "step"]);
+const tileKernel = defineKernel("fma_tile", tileSource, ["y"], ["rounds", "decay", "step"]);
 const matrixKernel = defineKernel("fma_matrix", matrixSource, ["x", "y"], ["rounds"]);
-const nothingKernel = defineKernel(
-  "nothing",
-  `struct Params { zero: u32 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> y: array<u32>;
-@compute @workgroup_size(1) fn main() { y[0] = params.zero; }`,
-  ["y"],
-  ["zero"],
-);
 
-/** Operations of fma.wgsl per invocation and round; an FMA counts as two. */
+/** Operations of fma.wgsl and fma_tile.wgsl per invocation and round; an FMA counts as two. */
 const ROUND_FLOPS = 384 * 2;
 /** Matrix products of fma_matrix.wgsl per subgroup and round. */
 const ROUND_MATRICES = 16;
 /** Too large for any cache. */
-const COPY_BYTES = 256 * 1024 * 1024;
+const COPY_BYTES = { cpu: 256 * 1024 * 1024, gpu: 1024 * 1024 * 1024 };
+/** Vec4s of f16 that pad the rows of an operand in workgroup memory, as products do. */
+const PAD = 2;
+
+type Unit = "GB/s" | "GFLOP/s";
+
+/** One way to reach for a ceiling, and how far it came. */
+export interface Form {
+  readonly name: string;
+  readonly rate: number;
+  readonly unit: Unit;
+}
 
 /** The best that the adapter can do. */
 export interface Ceilings {
-  /** Bytes that a copy reads and writes. */
+  /** Bytes that the fastest copy reads and writes. */
   readonly "GB/s": number;
-  /** f32 operations in registers. */
+  /** f32 operations in registers: on a GPU those of a product's inner loop, 8 × 8 sums of an invocation. */
   readonly "GFLOP/s": number;
-  /** f16 operations in registers; 0 without shader-f16. */
+  /** The same in f16; 0 without shader-f16. */
   readonly "f16 GFLOP/s": number;
   /** Operations of subgroup matrices of f16 with f32 sums, in registers; 0 without them. */
   readonly "matrix GFLOP/s": number;
+  /** All that was measured to find them. */
+  readonly forms: readonly Form[];
 }
+
+/** Milliseconds that a run must take to be timed well. */
+const LONG = 20;
+
+/** Measures milliseconds of the best sample. */
+type Best = (run: () => void) => Promise<number>;
+/** Measures runs of so many rounds, twice as many until they take long enough: rounds per millisecond. */
+type Rate = (run: (rounds: number) => void) => Promise<number>;
 
 /** Measures ceilings. Takes the best sample, not the median: a ceiling is what the adapter reaches undisturbed. */
 export async function ceilings(device: Device, profiler: Profiler): Promise<Ceilings> {
-  const { class: adapter, limits, f16, subgroupSize } = device.capabilities;
-  const bytes = Math.min(COPY_BYTES, limits.maxStorageBufferBindingSize!);
+  const best: Best = async (run) =>
+    Math.min(...(await gpuTimes(device, profiler, run)).map(({ wall }) => wall));
+  const rate: Rate = async (run) => {
+    for (let rounds = 16;; rounds *= 2) {
+      run(rounds);
+      device.flush();
+      const [time] = await profiler.report();
+      if (time!.milliseconds > LONG) return rounds / await best(() => run(rounds));
+    }
+  };
+  const { f16, class: adapter } = device.capabilities;
+  const copies = await copyForms(device, best);
+  const f32 = await fmaForms(device, rate, "f32");
+  const half = f16 ? await fmaForms(device, rate, "f16") : [];
+  const matrices = await matrixForms(device, rate);
+  const most = (forms: readonly Form[]) => Math.max(0, ...forms.map(({ rate }) => rate));
+  const tile = (forms: readonly Form[]) =>
+    most(adapter === "cpu" ? forms : forms.filter(({ name }) => name.includes("8x8")));
+  return {
+    "GB/s": most(copies),
+    "GFLOP/s": tile(f32),
+    "f16 GFLOP/s": tile(half),
+    "matrix GFLOP/s": most(matrices),
+    forms: [...copies, ...f32, ...half, ...matrices],
+  };
+}
+
+async function copyForms(device: Device, best: Best): Promise<Form[]> {
+  const { class: adapter, limits, f16 } = device.capabilities;
+  const bytes = Math.min(COPY_BYTES[adapter], limits.maxStorageBufferBindingSize!) & ~0xffff;
   using x = device.tensor("f32", [bytes / 4], "copy source");
   using y = device.tensor("f32", [bytes / 4], "copy target");
-  const count = bytes / 16;
-  const best = async (run: () => void) =>
-    Math.min(...(await gpuTimes(device, profiler, run)).map(({ wall }) => wall));
-  const copy = await best(() =>
-    device.run(copyKernel, {
-      bind: { x, y },
-      params: { count },
-      workgroups: grid(Math.ceil(count / 64)),
-    })
-  );
-  const [groups, rounds] = adapter === "cpu" ? [512, 256] : [16384, 1024];
-  const fma = async (T: "f32" | "f16") => {
+  const forms: Form[] = [];
+  const measure = async (T: "f32" | "f16", WG: number, COUNT: number) => {
+    const count = bytes / (T === "f32" ? 16 : 8);
     const milliseconds = await best(() =>
-      device.run(fmaKernel, {
-        specialise: { T },
-        bind: { y },
-        params: { rounds, decay: 0.5, step: 1 },
-        workgroups: [groups],
+      device.run(copyKernel, {
+        specialise: { T: `vec4<${T}>`, WG, COUNT },
+        bind: { x, y },
+        params: { count },
+        workgroups: grid(count / WG / COUNT),
       })
     );
-    return groups * 64 * rounds * ROUND_FLOPS / milliseconds / 1e6;
+    const name = `copy ${T}, workgroups of ${WG}, ${COUNT} each`;
+    forms.push({ name, rate: 2 * bytes / milliseconds / 1e6, unit: "GB/s" });
   };
-  const matrix = async () => {
-    const shape = matrixShape(device);
-    if (!shape) return 0;
-    const { M, N, K } = shape;
-    const [groups, rounds] = adapter === "cpu" ? [512, 64] : [16384, 1024];
-    const count = 2 * K * Math.max(M, N);
-    // small numbers of either sign: zeros would use less power than real work
-    const values = Float16Array.from({ length: count }, (_, i) => (i % 7 - 3) / 8);
-    using operands = device.from("f16", [count], values, "matrices");
-    const milliseconds = await best(() =>
+  await measure("f32", 64, 1);
+  await measure("f32", 256, 1);
+  if (adapter === "gpu" && f16) await measure("f16", 256, 4);
+  return forms;
+}
+
+/** On a CPU only the first form: the others spill registers, or an `fma` that is not fused is multiplied only once. */
+async function fmaForms(device: Device, rate: Rate, T: "f32" | "f16"): Promise<Form[]> {
+  const { class: adapter } = device.capabilities;
+  const threads = (adapter === "cpu" ? 512 : 16384) * 64;
+  using y = device.tensor("f32", [threads * 4], "sums");
+  const forms: Form[] = [];
+  const measure = async (name: string, run: (rounds: number) => void) =>
+    forms.push({
+      name: `FMA ${T}, ${name}`,
+      rate: threads * ROUND_FLOPS * await rate(run) / 1e6,
+      unit: "GFLOP/s",
+    });
+  const chains = (OWN: boolean) => (rounds: number) =>
+    device.run(fmaKernel, {
+      specialise: { T, OWN },
+      bind: { y },
+      params: { rounds, decay: 0.5, step: 1 },
+      workgroups: [threads / 64],
+    });
+  await measure("uniform operands", chains(false));
+  if (adapter === "cpu") return forms;
+  await measure("three registers", chains(true));
+  await measure("8x8 sums", (rounds) =>
+    device.run(tileKernel, {
+      specialise: { T },
+      bind: { y },
+      params: { rounds, decay: 0.5, step: 1 },
+      workgroups: [threads / 128],
+    }));
+  return forms;
+}
+
+async function matrixForms(device: Device, rate: Rate): Promise<Form[]> {
+  const shape = matrixShape(device);
+  if (!shape) return [];
+  const { M, N, K } = shape;
+  const { class: adapter, subgroupSize: LANES } = device.capabilities;
+  const subgroups = adapter === "cpu" ? 512 : 16384;
+  const [LEFT_PITCH, RIGHT_PITCH, SETS, SUBGROUPS] = [K / 4 + PAD, N / 4 + PAD, 2, 4];
+  const [LEFT, RIGHT] = [M * LEFT_PITCH, K * RIGHT_PITCH];
+  const count = SETS * 2 * (LEFT + RIGHT) * 4;
+  // small numbers of either sign: zeros would use less power than real work
+  const values = Float16Array.from({ length: count }, (_, i) => (i % 7 - 3) / 8);
+  using x = device.from("f16", [count], values, "matrices");
+  using y = device.tensor("f32", [subgroups * 4 * M * N], "sums");
+  const forms: Form[] = [];
+  for (const LOADED of [false, true]) {
+    const rounds = await rate((rounds) =>
       device.run(matrixKernel, {
         specialise: {
           Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
           Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
           Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
-          LANES: subgroupSize,
+          LANES,
+          SUBGROUPS,
           M,
           N,
           K,
+          LOADED,
+          SETS,
+          LEFT,
+          RIGHT,
+          LEFT_PITCH,
+          RIGHT_PITCH,
         },
-        bind: { x: operands, y },
+        bind: { x, y },
         params: { rounds },
-        workgroups: [groups],
+        workgroups: [subgroups / SUBGROUPS],
       })
     );
-    return groups * rounds * ROUND_MATRICES * 2 * M * N * K / milliseconds / 1e6;
-  };
-  return {
-    "GB/s": 2 * bytes / copy / 1e6,
-    "GFLOP/s": await fma("f32"),
-    "f16 GFLOP/s": f16 ? await fma("f16") : 0,
-    "matrix GFLOP/s": await matrix(),
-  };
+    forms.push({
+      name: `matrices ${M}x${N}x${K}, ${LOADED ? "from workgroup memory" : "in registers"}`,
+      rate: subgroups * rounds * ROUND_MATRICES * 2 * M * N * K / 1e6,
+      unit: "GFLOP/s",
+    });
+  }
+  return forms;
 }
 
 /** The better of two measurements: another program may have slowed one of them. */
@@ -107,53 +190,6 @@ export function better(a: Ceilings, b: Ceilings): Ceilings {
     "GFLOP/s": Math.max(a["GFLOP/s"], b["GFLOP/s"]),
     "f16 GFLOP/s": Math.max(a["f16 GFLOP/s"], b["f16 GFLOP/s"]),
     "matrix GFLOP/s": Math.max(a["matrix GFLOP/s"], b["matrix GFLOP/s"]),
-  };
-}
-
-/** Costs of doing nothing, in microseconds. */
-export interface Overheads {
-  /** One of many dispatches in one submit: encoding, sending and running it. */
-  readonly dispatch: number;
-  /** The part of it that the JavaScript thread spends on recording and encoding. */
-  readonly encode: number;
-  /** One of many submits of one dispatch each. */
-  readonly submit: number;
-  /** Reading back 16 bytes while the GPU is idle. */
-  readonly readBack: number;
-}
-
-/** Measures overheads. The device must not be profiled. */
-export async function overheads(device: Device): Promise<Overheads> {
-  using y = device.tensor("u32", [4]);
-  const nothing = () =>
-    device.run(nothingKernel, { bind: { y }, params: { zero: 0 }, workgroups: [1] });
-  const MANY = 1000;
-  const time = async (run: () => void) => {
-    const samples: number[] = [];
-    for (let i = 0; i < 5; i++) {
-      await device.finish();
-      samples.push(await wallTime(() => (run(), device.finish())));
-    }
-    return median(samples);
-  };
-  nothing();
-  const idle = await time(() => {});
-  let encode = Infinity;
-  const dispatches = await time(() => {
-    const began = performance.now();
-    for (let i = 0; i < MANY; i++) nothing();
-    device.flush();
-    encode = Math.min(encode, performance.now() - began);
-  });
-  const submits = await time(() => {
-    for (let i = 0; i < MANY / 10; i++) nothing(), device.flush();
-  });
-  const reads: number[] = [];
-  for (let i = 0; i < 9; i++) reads.push(await wallTime(() => device.read(y)));
-  return {
-    dispatch: 1000 * Math.max(0, dispatches - idle) / MANY,
-    encode: 1000 * encode / MANY,
-    submit: 1000 * Math.max(0, submits - idle) / (MANY / 10),
-    readBack: 1000 * median(reads),
+    forms: a.forms.map((form, i) => ({ ...form, rate: Math.max(form.rate, b.forms[i]!.rate) })),
   };
 }

@@ -1,6 +1,6 @@
 import { median, timed, type Times, wallTime } from "./measure.ts";
 import type { Device, KernelTime } from "../engine/mod.ts";
-import { InfinityModel } from "../model/infinity.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 
 const PROMPT = "red apple";
 const WARM_IMAGES = 20;
@@ -33,10 +33,13 @@ export interface EndToEnd {
   readonly scales: readonly Share[] | null;
 }
 
-/** Measures emoji-nano. Processes come first, because they warm the driver's shader cache for the rest. */
-export async function benchEndToEnd(): Promise<EndToEnd> {
+/**
+ * Measures emoji-nano through `gpu`, or the runtime's own. Processes, which always use that, come first, because they
+ * warm the driver's shader cache for the rest.
+ */
+export async function benchEndToEnd(gpu?: GPU): Promise<EndToEnd> {
   const processes = await benchProcesses();
-  const { figures, ...shares } = await benchModel();
+  const { figures, ...shares } = await benchModel(gpu);
   return { figures: [...processes, ...figures], ...shares };
 }
 
@@ -97,9 +100,9 @@ async function benchProcesses(): Promise<Figure[]> {
   }
 }
 
-async function benchModel(): Promise<EndToEnd> {
+async function benchModel(gpu?: GPU): Promise<EndToEnd> {
   const began = performance.now();
-  using model = await InfinityModel.load();
+  using model = await InfinityModel.load(DEFAULT_MODEL, { gpu });
   const { device } = model;
   await device.finish(); // waits until all weights are packed
   const load = performance.now() - began;

@@ -4,7 +4,8 @@
 // CPU (on lavapipe a fourth spills, and 128 steps outgrow the instruction cache). Nested calls unroll the steps,
 // because Naga adds guards to loops. `decay` and `step` are parameters, so the compiler cannot fold anything.
 //
-// Prelude (ceilings.ts): T (f32 or f16).
+// Prelude (ceilings.ts): T (f32 or f16), OWN (whether each invocation has factors and terms of its own, so that an FMA
+// reads three registers; otherwise they are uniform).
 
 struct Params {
   rounds: u32,
@@ -35,8 +36,13 @@ fn x16(v: Chains, decay: vec4<T>, step: vec4<T>) -> Chains {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let decay = vec4(T(params.decay));
-  let step = vec4(T(params.step));
+  var decay = vec4(T(params.decay));
+  var step = vec4(T(params.step));
+  if (OWN) {
+    let own = vec4(T(id.x % 3), T(id.x % 5), T(id.x % 7), T(id.x % 11)) * T(0.03125);
+    decay += own;
+    step += own;
+  }
   let first = vec4(T(id.x % 1024));
   var v = Chains(first, first + 1, first + 2);
   for (var i = 0u; i < params.rounds; i++) {

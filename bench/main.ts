@@ -1,12 +1,19 @@
 import { compare } from "./against.ts";
 import { approximationTables, benchApproximations } from "./approximations.ts";
-import { better, type Ceilings, ceilings, overheads } from "./ceilings.ts";
+import { better, type Ceilings, ceilings } from "./ceilings.ts";
 import { reportCharts } from "./charts.ts";
+import { compareTorch, readTorch, type TorchTimes } from "./compare_torch.ts";
 import { benchEndToEnd } from "./end_to_end.ts";
+import { benchGpuRows, GROUPS } from "./gpu.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
 import { benchLoading } from "./loading.ts";
+import { overheads } from "./overheads.ts";
+import * as show from "./report.ts";
+import * as showGpu from "./report_gpu.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
+import { Spans } from "./spans.ts";
+import { benchStages, STAGED, type StageFigure } from "./stages.ts";
 import { benchStorage } from "./storage.ts";
 import { tune } from "./tune.ts";
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
@@ -21,14 +28,16 @@ import {
 } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { savedTuning, saveTuning } from "../model/parts/tuning.ts";
-import * as show from "./report.ts";
 
+/** Parts for GPUs, which a CPU measures only if they are named: rows of a large model, and images by stage. */
+const GPU_PARTS = ["gpu", ...GROUPS.map((group) => `gpu-${group}`), "stages"];
 const PARTS = [
   ...["kernels", "shapes", "end_to_end", "growth", "approximations", "loading", "storage"],
+  ...GPU_PARTS,
   ...KERNEL_NAMES,
 ];
 const SKIPPED = "skipped: this adapter has no timestamp queries";
-const MODEL_NAMES = MODELS.map(({ name }) => name);
+const MODEL_NAMES = [...new Set([...MODELS.map(({ name }) => name), ...STAGED])];
 /** Longest time, in seconds, that an image of {@link benchGrowth} may take. */
 const PATIENCE = 90;
 /** Most bytes that such an image may hold. */
@@ -41,7 +50,9 @@ const SPEC = {
     "only": { type: { ...text, value: "NAME" }, help: "One part or one kernel" },
     "models": {
       type: { ...text, value: "NAME[,NAME…]" },
-      help: `Models whose shapes are timed: ${MODEL_NAMES.join(", ")} (on a CPU all but the last)`,
+      help: `Models of shapes and stages: ${
+        MODEL_NAMES.join(", ")
+      } (all but the last; on a CPU the first two)`,
     },
     "wide": { type: on, help: "On lavapipe, use 512-bit registers, as wide models do (AVX-512)" },
     ...GPU_FLAG,
@@ -49,6 +60,10 @@ const SPEC = {
     "json": { type: on, help: "Print one JSON object" },
     "save": { type: path, help: "Write that JSON object to a file" },
     "svg": { type: path, help: "Write the charts to a file" },
+    "compare-torch": {
+      type: { ...path, value: "TIMES.json" },
+      help: "Put another program's times beside those of gpu and stages",
+    },
     "against": { type: { ...path, value: "OLD.json" }, help: "Compare with a saved run" },
   },
   notes: [`NAME is one of ${PARTS.join(", ")}.`],
@@ -79,15 +94,17 @@ async function oldReport(path: string): Promise<Record<string, unknown>> {
 
 /** What the command line asks for. */
 interface Asked {
-  /** Whether to measure a part. */
-  readonly wants: (part: string) => boolean;
+  /** Whether to measure a part on an adapter of a class; of any class if absent. */
+  readonly wants: (part: string, adapter?: "cpu" | "gpu") => boolean;
   /** The only kernel to measure, if one is named. */
   readonly kernel?: string;
-  /** Names of the models whose shapes are timed. */
+  /** Names of the models whose shapes, or images by stage, are timed. */
   readonly models: (cpu: boolean) => readonly string[];
   readonly tune: boolean;
   /** Calls `print` unless the output is JSON. */
   readonly tell: (print: () => void) => void;
+  /** Called when a part is measured. */
+  readonly done: () => Promise<void>;
 }
 
 /** Measures everything that needs timestamps, on a profiled device. */
@@ -116,24 +133,58 @@ async function benchProfiled(
   }
   if (!wants("shapes")) return;
   const shapes = [];
-  for (const name of asked.models(cpu)) {
-    const result = await benchShapes(
-      device,
-      profiler,
-      MODELS.find((model) => model.name === name)!,
-    );
+  for (const model of MODELS.filter(({ name }) => asked.models(cpu).includes(name))) {
+    const result = await benchShapes(device, profiler, model);
     shapes.push(result);
     tell(() => show.printShapes(result, top));
   }
   report.shapes = shapes;
 }
 
-async function bench(asked: Asked, how: DeviceOptions): Promise<show.Report> {
-  const report: show.Report = {};
+/** Measures rows of a large model, and images by stage, on devices that are not profiled. */
+async function benchOnGpu(
+  open: () => Promise<Device>,
+  adapter: "cpu" | "gpu",
+  report: show.Report,
+  asked: Asked,
+) {
+  const { wants, tell } = asked;
+  const groups = GROUPS.filter((group) => wants("gpu", adapter) || wants(`gpu-${group}`, adapter));
+  if (groups.length > 0 && report.ceilings) {
+    using device = await open();
+    tell(showGpu.printGpuHead);
+    const rows = report.gpu = await benchGpuRows(
+      device,
+      Spans.of(device)!,
+      report.ceilings,
+      groups,
+      (row) => tell(() => showGpu.printGpuRow(row)),
+    );
+    tell(() => showGpu.printGpuSums(rows));
+    await asked.done();
+  }
+  if (!wants("stages", adapter)) return;
+  const figures: StageFigure[] = [];
+  for (const name of STAGED.filter((name) => asked.models(adapter === "cpu").includes(name))) {
+    const own = await benchStages(name, open);
+    figures.push(...own);
+    tell(() => showGpu.printStages(own));
+    report.stages = figures;
+    await asked.done();
+  }
+}
+
+async function bench(asked: Asked, how: DeviceOptions, report: show.Report): Promise<void> {
   const { wants, kernel, tell } = asked;
-  {
-    using device = await Device.open(how);
+  const open = async () => {
+    const device = await Device.open(how);
     device.tuning = await savedTuning(device);
+    return device;
+  };
+  let adapter: "cpu" | "gpu";
+  {
+    using device = await open();
+    adapter = device.capabilities.class;
     const facts = report.machine = await machine(device);
     tell(() => {
       for (const [key, value] of Object.entries(facts)) console.log(`${key.padEnd(8)} ${value}`);
@@ -142,7 +193,9 @@ async function bench(asked: Asked, how: DeviceOptions): Promise<show.Report> {
       const rows = report.loading = await benchLoading(device);
       tell(() => show.printLoading(rows));
     }
-    if (wants("kernels") || wants("shapes") || wants("growth") || kernel || asked.tune) {
+    const rows = ["kernels", "shapes", "growth"].some((part) => wants(part)) || kernel ||
+      GPU_PARTS.some((part) => part !== "stages" && wants(part, adapter));
+    if (rows || asked.tune) {
       const costs = report.overheads = await overheads(device);
       const profiler = device.profile();
       if (profiler) {
@@ -154,16 +207,17 @@ async function bench(asked: Asked, how: DeviceOptions): Promise<show.Report> {
         tell(() => console.log(`\nCeilings, kernels and shapes ${SKIPPED}`));
       }
     }
+    await asked.done();
   }
+  await benchOnGpu(open, adapter, report, asked);
   if (wants("growth")) {
-    using device = await Device.open(how);
-    device.tuning = await savedTuning(device);
+    using device = await open();
     const rate = (report.ceilings?.["GFLOP/s"] ?? 1000) * 1e6 / 2;
     const growth = report.growth = await benchGrowth(device, PATIENCE, ROOM, rate);
     tell(() => show.printGrowth(growth));
   }
   if (wants("end_to_end")) {
-    const result = report.endToEnd = await benchEndToEnd();
+    const result = report.endToEnd = await benchEndToEnd(how.gpu);
     tell(() => show.printEndToEnd(result, SKIPPED));
   }
   if (wants("approximations")) {
@@ -174,13 +228,18 @@ async function bench(asked: Asked, how: DeviceOptions): Promise<show.Report> {
     const rows = report.storage = await benchStorage();
     tell(() => show.printStorage(rows));
   }
-  return report;
+}
+
+/** What a comparison with another program's times needs of a report. */
+function timesOf({ gpu = [], stages = [] }: show.Report) {
+  const images = stages.filter(({ unit }) => unit === "ms");
+  return [...gpu, ...images.map(({ name, value }) => ({ name, microseconds: 1000 * value }))];
 }
 
 async function main(): Promise<number> {
   const { values: given, help: asked } = parseFlags(SPEC, Deno.args);
   if (asked) return console.log(help(SPEC).replace("bitwise bench", "deno task bench")), 0;
-  const { only, json = false, against } = given;
+  const { only, json = false, against, "compare-torch": torchPath } = given;
   if (only !== undefined && !PARTS.includes(only)) {
     throw new UsageError(`Cannot bench "${only}": it must be one of ${PARTS.join(", ")}`);
   }
@@ -190,22 +249,35 @@ async function main(): Promise<number> {
     throw new UsageError(`Cannot time "${unknown}": it must be one of ${MODEL_NAMES.join(", ")}`);
   }
   const old = against === undefined ? null : await oldReport(against);
+  const torch: TorchTimes | null = torchPath === undefined ? null : await readTorch(torchPath);
+  const write = (path: string, content: string) =>
+    writeFileAtomic(path, new TextEncoder().encode(content));
   const tuneOnly = given.tune ?? false;
-  const report = await bench({
-    wants: (part) => !tuneOnly && (only === undefined || only === part),
-    kernel: only !== undefined && KERNEL_NAMES.includes(only) ? only : undefined,
-    models: (cpu) => models ?? (cpu ? MODEL_NAMES.slice(0, -1) : MODEL_NAMES),
-    tune: tuneOnly,
-    tell: (print) => json || print(),
-  }, { wide: given.wide, gpu: await implementation(given.gpu) });
+  const report: show.Report = {};
+  await bench(
+    {
+      wants: (part, adapter = "gpu") =>
+        !tuneOnly && (only === undefined ? adapter === "gpu" : only === part),
+      kernel: only !== undefined && KERNEL_NAMES.includes(only) ? only : undefined,
+      models: (cpu) => models ?? MODEL_NAMES.slice(0, cpu ? 2 : 3),
+      tune: tuneOnly,
+      tell: (print) => json || print(),
+      // what was measured is not lost if the rest is stopped
+      done: async () => void (given.save && await write(given.save, `${JSON.stringify(report)}\n`)),
+    },
+    { wide: given.wide, gpu: await implementation(given.gpu) },
+    report,
+  );
   if (old) {
     const rows = report.against = compare(old, report as Record<string, unknown>);
     if (!json) show.printAgainst(rows, against!);
   }
+  if (torch) {
+    const rows = report.torch = compareTorch(torch, timesOf(report));
+    if (!json) showGpu.printTorch(rows, torch.machine, torchPath!);
+  }
   const text = JSON.stringify(report);
   if (json) console.log(text);
-  const write = (path: string, content: string) =>
-    writeFileAtomic(path, new TextEncoder().encode(content));
   if (given.save) await write(given.save, `${text}\n`);
   if (given.svg) await write(given.svg, reportCharts(report));
   return 0;

@@ -1,4 +1,5 @@
 import process from "node:process";
+import { heat } from "./heat.ts";
 import type { Device, Profiler } from "../engine/mod.ts";
 
 /** Milliseconds per sample: shorter runs are repeated until they take about this long. */
@@ -37,7 +38,7 @@ export async function wallTime(work: () => Promise<unknown>): Promise<number> {
 }
 
 /**
- * Samples the GPU time of all that `run` dispatches, per run, after a warm-up; `cpu` is the CPU time of the process.
+ * Samples the GPU time of all that `run` dispatches, per run, on a warm device; `cpu` is the CPU time of the process.
  */
 export async function gpuTimes(
   device: Device,
@@ -55,6 +56,8 @@ export async function gpuTimes(
     return { wall: gpu / runs, cpu: cpu / runs };
   };
   await sample(1); // compiles
+  await heat(device);
+  await profiler.report(); // discards the time of heating
   const { wall } = await sample(1);
   const runs = Math.min(100, Math.max(1, Math.ceil(SAMPLE / wall)));
   if (runs > 1) await sample(runs);

@@ -1,12 +1,16 @@
 import type { Approximations } from "./approximations.ts";
 import { type Comparison, middle } from "./against.ts";
-import type { Ceilings, Overheads } from "./ceilings.ts";
+import type { Ceilings } from "./ceilings.ts";
+import type { TorchComparison } from "./compare_torch.ts";
 import type { EndToEnd, Share } from "./end_to_end.ts";
+import type { GpuRow } from "./gpu.ts";
 import type { GrowthRow, Slope } from "./growth.ts";
 import type { KernelResult } from "./kernels.ts";
 import type { LoadingRow } from "./loading.ts";
 import { digits, SAMPLES, table } from "./measure.ts";
+import type { Overheads } from "./overheads.ts";
 import type { ModelShapes } from "./shapes.ts";
+import type { StageFigure } from "./stages.ts";
 import type { StorageRow } from "./storage.ts";
 import type { TuneRow } from "./tune.ts";
 import { formatBytes } from "../engine/mod.ts";
@@ -23,6 +27,9 @@ export interface Report {
   loading?: readonly LoadingRow[];
   kernels?: { readonly rows: readonly KernelResult[] } | string;
   shapes?: readonly ModelShapes[] | string;
+  gpu?: readonly GpuRow[];
+  stages?: readonly StageFigure[];
+  torch?: readonly TorchComparison[];
   endToEnd?: EndToEnd;
   approximations?: Approximations;
   storage?: readonly StorageRow[];
@@ -38,16 +45,23 @@ function duration(milliseconds: number): string {
 
 /** Prints ceilings and overheads. */
 export function printCeilings(ceilings: Ceilings, overheads: Overheads): void {
-  const { dispatch, encode, submit, readBack } = overheads;
+  const { dispatch, encode, gpu, submit, readBack } = overheads;
   const half = ceilings["f16 GFLOP/s"], matrix = ceilings["matrix GFLOP/s"];
   const matrices = matrix ? `, ${digits(matrix)} GFLOP/s by subgroup matrices` : "";
   print(`
 Ceilings: ${digits(ceilings["GFLOP/s"])} GFLOP/s f32 and ${
     half ? digits(half) : "no"
   } f16 (FMA in registers)${matrices}, ${digits(ceilings["GB/s"])} GB/s (copying large buffers)
-Overheads: ${digits(dispatch)} us per dispatch, of it ${digits(encode)} us JavaScript; ${
-    digits(submit)
-  } us per submit, ${digits(readBack)} us per read-back`);
+Overheads: ${digits(dispatch)} us per dispatch, of it ${digits(encode)} us JavaScript${
+    gpu === undefined ? "" : ` and ${digits(gpu)} us GPU`
+  }; ${digits(submit)} us per submit, ${digits(readBack)} us per read-back`);
+  const { forms } = ceilings;
+  const units = forms.map(({ unit }) => unit);
+  if (units.length <= new Set(forms.map(({ name }) => name.split(",")[0])).size) return;
+  print("");
+  print(
+    table(["ceiling", "", ""], forms.map(({ name, rate, unit }) => [name, digits(rate), unit])),
+  );
 }
 
 /** Prints the table of kernels. */

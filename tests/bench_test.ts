@@ -1,7 +1,11 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { compare, middle } from "../bench/against.ts";
 import { reportCharts } from "../bench/charts.ts";
+import { compareTorch, readTorch } from "../bench/compare_torch.ts";
+import { ROWS } from "../bench/gpu_rows.ts";
 import { slopes } from "../bench/growth.ts";
+import { FileError } from "../engine/mod.ts";
 import { chooseSteps, worstError } from "../bench/tune.ts";
 
 Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
@@ -84,4 +88,48 @@ Deno.test("worstError() finds one wrong element, and NaN", () => {
   assertEquals(worstError(right, right), 0);
   assertEquals(worstError(Float32Array.of(3, -3, 4.5, 3), right), 0.5);
   assertEquals(worstError(Float32Array.of(3, NaN, 3, 3), right), NaN);
+});
+
+Deno.test("compareTorch() puts rows of the same name beside each other, in our order", () => {
+  const times = {
+    machine: "m",
+    microseconds: { "product 1x2x3": 10, "attention 1x1": 5, other: 1 },
+  };
+  const rows = compareTorch(times, [
+    { name: "attention 1x1", microseconds: 10 },
+    { name: "product 1x2x3", type: "f16", microseconds: 5 },
+    { name: "product 1x2x3", type: "q8_0", microseconds: 20 },
+    { name: "unknown", microseconds: 1 },
+  ]);
+  assertEquals(rows.map(({ name, type, ratio }) => [name, type, ratio]), [
+    ["attention 1x1", "", 0.5],
+    ["product 1x2x3", "f16", 2],
+    ["product 1x2x3", "q8_0", 0.5],
+  ]);
+});
+
+Deno.test("readTorch() reads the file in the repository, and says in one line what is wrong with others", async () => {
+  const path = fromFileUrl(new URL("../bench/results/torch-h200.json", import.meta.url));
+  const { microseconds } = await readTorch(path);
+  // every row of products, attention and convolutions has its counterpart there, or is cross-attention
+  const ours = ROWS.filter(({ group, name }) => group !== "norms" && !name.startsWith("cross"));
+  assertEquals(ours.filter(({ name }) => !(name in microseconds)).map(({ name }) => name), []);
+  const file = await Deno.makeTempFile();
+  try {
+    for (
+      const [text, why] of [
+        ["{", "it is not JSON"],
+        ["null", 'it needs "machine"'],
+        ['{"machine": "m"}', 'it needs "machine"'],
+        ['{"machine": "m", "microseconds": {"a": "1"}}', '"a" must be a number'],
+        ['{"machine": "m", "microseconds": {"a": 0}}', '"a" must be a number'],
+      ] as const
+    ) {
+      await Deno.writeTextFile(file, text);
+      await assertRejects(() => readTorch(file), FileError, why);
+    }
+  } finally {
+    await Deno.remove(file);
+  }
+  await assertRejects(() => readTorch("nowhere.json"), FileError, "there is no such file");
 });

@@ -1,0 +1,206 @@
+import { heat } from "./heat.ts";
+import { median } from "./measure.ts";
+import { Spans } from "./spans.ts";
+import type { Device } from "../engine/mod.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { parseConfig } from "../model/config/config.ts";
+import { findPreset } from "../model/config/presets.ts";
+import type { GenerateOptions } from "../model/generate/options.ts";
+import type { WeightType } from "../kernels/linear/weight_types.ts";
+
+type Implementation = Device["capabilities"]["implementation"];
+
+/** Milliseconds that something should take on an NVIDIA H200, by implementation. */
+type Target = Partial<Record<Implementation, number>>;
+
+/** A model of which images are timed from end to end. */
+interface Subject {
+  readonly model: string;
+  /** Side of the image in pixels. */
+  readonly side: number;
+  /** Images of the largest batch; 1 for none. */
+  readonly batch: number;
+  /** By figure. */
+  readonly targets: Readonly<Record<string, Target>>;
+}
+
+const SUBJECTS: readonly Subject[] = [
+  { model: "emoji-nano", side: 32, batch: 4, targets: { gpu: { dawn: 15, wgpu: 15 } } },
+  { model: "125m", side: 256, batch: 4, targets: { image: { dawn: 60 } } },
+  {
+    model: "2b",
+    side: 1024,
+    batch: 4,
+    targets: {
+      image: { dawn: 750, wgpu: 3500 },
+      text: { dawn: 40 },
+      vae: { dawn: 80, wgpu: 350 },
+    },
+  },
+  { model: "8b", side: 1024, batch: 1, targets: { image: { dawn: 2500 } } },
+];
+
+/** Names of the models. */
+export const STAGED: readonly string[] = SUBJECTS.map(({ model }) => model);
+
+/** Most times a batch of 4 may take as long as one image, and the first image as long as a warm one. */
+const [BATCH_TARGET, FIRST_TARGET] = [3.2, 2];
+/** Largest share of an image at 1024 × 1024 in which the GPU waits. */
+const IDLE_TARGET = 0.05;
+/** Most images that are timed; fewer if they take long, see {@link PATIENCE}. */
+const IMAGES = 5;
+/** Milliseconds that they may take together, but for two. A batch is left out if it should take ten times as long. */
+const PATIENCE = 4000;
+/** 63 words and the end of the text: a synthetic model's tokenizer makes a token of each. */
+const PROMPT = Array.from({ length: 63 }, (_, i) => `word${i}`).join(" ");
+
+/** One number of a model. */
+export interface StageFigure {
+  /** As in the times of other programs (docs/performance.md), where they have it. */
+  readonly name: string;
+  readonly value: number;
+  readonly unit: "ms" | "%" | "x" | "";
+  /** What it should be at most on an NVIDIA H200. */
+  readonly target?: number;
+  readonly note: string;
+}
+
+async function open({ model }: Subject, device: Device, type: WeightType): Promise<InfinityModel> {
+  if (model === "emoji-nano") return await InfinityModel.load(DEFAULT_MODEL, { device, type });
+  return await InfinityModel.synthetic(parseConfig(findPreset(model).config, model), {
+    device,
+    type,
+  });
+}
+
+/**
+ * Times images of one model: first and warm, by stage, by scale, in a batch, and how much of the time the GPU waits.
+ * `openDevice` opens two devices, one after the other, because one that is profiled gives each dispatch a pass of its
+ * own.
+ */
+export async function benchStages(
+  name: string,
+  openDevice: () => Promise<Device>,
+): Promise<StageFigure[]> {
+  const subject = SUBJECTS.find(({ model }) => model === name)!;
+  const { model: label, side, batch, targets } = subject;
+  const figures: StageFigure[] = [];
+  using device = await openDevice();
+  const { implementation, class: adapter, f16 } = device.capabilities;
+  const type = adapter === "gpu" && f16 ? "f16" : "f32";
+  const prefix = `${label} ${side}`;
+  const add = (
+    what: string,
+    value: number,
+    unit: StageFigure["unit"],
+    note: string,
+    key?: string,
+  ) => {
+    const target = adapter === "gpu" && key ? targets[key]?.[implementation] : undefined;
+    figures.push({ name: `${prefix} ${what}`, value, unit, note, ...target && { target } });
+  };
+  const ratio = (what: string, value: number, unit: "x" | "%", target: number, note: string) =>
+    figures.push({
+      name: `${prefix} ${what}`,
+      value,
+      unit,
+      note,
+      ...adapter === "gpu" && { target },
+    });
+  const spans = Spans.of(device);
+  await heat(device);
+
+  const began = performance.now();
+  using model = await open(subject, device, type);
+  await device.finish();
+  const synthetic = label === "emoji-nano" ? "" : ", synthetic weights made on the GPU";
+  add("load", performance.now() - began, "ms", `weights in ${type}, packed${synthetic}`);
+  const prompt = label === "emoji-nano" ? "red apple" : PROMPT;
+  const size = label === "emoji-nano" ? {} : { width: side, height: side };
+  const options: GenerateOptions = { prompt, seed: 7, ...size };
+  const wall = async (batchCount: number) => {
+    await heat(device);
+    const start = performance.now();
+    await model.generate({ ...options, batchCount });
+    return performance.now() - start;
+  };
+
+  const { dispatches, submits } = device.counters;
+  const first = await wall(1);
+  add("dispatches", device.counters.dispatches - dispatches, "", "one image");
+  add("submits", device.counters.submits - submits, "", "one image");
+  const warm = [await wall(1)];
+  const images = Math.max(2, Math.min(IMAGES, Math.ceil(PATIENCE / warm[0]!)));
+  while (warm.length < images) warm.push(await wall(1));
+  const image = median(warm);
+  add("image", image, "ms", `median of ${images}, min ${Math.min(...warm).toFixed(0)}`, "image");
+  ratio("first image", first / image, "x", FIRST_TARGET, "of a warm one; compiles pipelines");
+  if (batch > 1 && batch * image < 10 * PATIENCE) {
+    const several = Math.min(await wall(batch), await wall(batch));
+    ratio(`batch of ${batch}`, several / image, "x", BATCH_TARGET, "of one image");
+  }
+  if (!spans) return figures;
+
+  const total: number[] = [];
+  const stages = new Map<string, number[]>();
+  for (let i = 0; i < images; i++) {
+    await heat(device);
+    const onStage = (stage: string) => (device.flush(), spans.begin(stage));
+    await model.generate({ ...options, onStage });
+    const { sections, all } = await spans.report();
+    total.push(all.milliseconds);
+    for (const { section, milliseconds } of sections) {
+      stages.set(section, [...stages.get(section) ?? [], milliseconds]);
+    }
+  }
+  add("gpu", median(total), "ms", "from the first pass to the end of the last one", "gpu");
+  for (const [stage, times] of stages) {
+    add(stage, median(times), "ms", "on the GPU, gaps included", stage);
+  }
+  await busy(model, options, median(total), add, ratio);
+  return figures;
+}
+
+/** Sums the times of all dispatches: by scale, of sampling, and against the span of an image that is not profiled. */
+async function busy(
+  model: InfinityModel,
+  options: GenerateOptions,
+  span: number,
+  add: (what: string, value: number, unit: "ms", note: string) => void,
+  ratio: (what: string, value: number, unit: "%", target: number, note: string) => void,
+): Promise<void> {
+  const { device } = model;
+  const profiler = device.profile()!;
+  const sum = async (hooks: Partial<GenerateOptions>) => {
+    await heat(device);
+    await profiler.report();
+    await model.generate({ ...options, ...hooks });
+    return await profiler.report();
+  };
+  const all = (await sum({})).reduce((total, { milliseconds }) => total + milliseconds, 0);
+  const idle = 100 * Math.max(0, 1 - all / span);
+  ratio("gpu idle", idle, "%", 100 * IDLE_TARGET, "1 - sum of dispatches, profiled / gpu");
+  add("gpu busy", all, "ms", "sum of dispatches, each a pass of its own");
+  const times = await sum({
+    onStage: (stage) => profiler.section = stage === "transformer" ? "scale 1" : stage,
+    onProgress({ stage, scale, scales }) {
+      if (stage === "scale" && scale + 1 < scales) profiler.section = `scale ${scale + 2}`;
+    },
+  });
+  const sections = new Map<string, number>();
+  const sampling = /^(sample_bits|accumulate_codes|resample|guide|force_bits)$/;
+  for (const { section, name, milliseconds } of times) {
+    const keys = [
+      ...section.startsWith("scale") ? [section] : [],
+      ...sampling.test(name) ? ["sampling"] : [],
+    ];
+    for (const key of keys) sections.set(key, (sections.get(key) ?? 0) + milliseconds);
+  }
+  for (
+    const [section, milliseconds] of [...sections].sort(([a], [b]) =>
+      a.localeCompare(b, "en", { numeric: true })
+    )
+  ) {
+    add(section, milliseconds, "ms", "sum of its dispatches");
+  }
+}
