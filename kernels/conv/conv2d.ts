@@ -7,6 +7,8 @@ import {
   type Tensor,
   Texture,
 } from "../../engine/mod.ts";
+import { conv2dTiles, convParts } from "./conv2d_tiles.ts";
+import { BINDINGS, PARAMS } from "./conv_dispatch.ts";
 import { matmulTexture } from "../linear/matmul_texture.ts";
 import { packedIndex, packedLayout } from "../linear/packed_layout.ts";
 import type { FloatType } from "../linear/weight_types.ts";
@@ -18,23 +20,6 @@ import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
 
-const BINDINGS = ["x", "w", "bias", "y"] as const;
-const PARAMS = [
-  "pixels",
-  "height",
-  "width",
-  "in_height",
-  "in_width",
-  "C",
-  "N",
-  "size",
-  "stride",
-  "pad_y",
-  "pad_x",
-  "upsample",
-  "accumulate",
-  "first",
-] as const;
 const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
 const matrixKernel = defineKernel("conv2d_matrix", matrixSource, BINDINGS, PARAMS);
 const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
@@ -48,6 +33,9 @@ const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
 
 /** Invocations of a workgroup. */
 const WG = 64;
+
+/** Fewer columns fill half a tile at most: not measured. */
+const NARROW = 64;
 
 /** The weight and bias of a convolution, packed once for {@link conv2d}. */
 export interface Conv {
@@ -128,7 +116,7 @@ export interface Conv2dArgs {
   /** If present, x is [1, rows, W, C], some rows of an image, and only some rows of an image of y are made. */
   readonly strip?: ConvStrip;
   /** How to multiply by a weight in a buffer; chosen by the adapter if absent. */
-  readonly variant?: MatrixVariant;
+  readonly variant?: MatrixVariant | "tiles";
 }
 
 /** Rows of an image: those that {@link Conv2dArgs.x} holds, and those of {@link Conv2dArgs.y} to make. */
@@ -217,9 +205,6 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       epilogue: args.epilogue ?? "none",
     });
   }
-  const access = accessY(y.dtype, N % 4 === 0);
-  const read = readX(x.dtype, C, "C");
-  const specialise = { X: read.type, Y: access.type, W: conv.dtype };
   const operands = {
     bind: { x, w: conv.weight, bias: conv.bias, y },
     params: {
@@ -240,7 +225,13 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     },
     work: { shape: [pixels, size * size * C, N], flops: 2 * pixels * size * size * C * N },
   };
-  const variant = args.variant ?? matrixVariant(device, "conv2d", conv.dtype, pixels, N);
+  const variant = args.variant ?? convVariant(device, conv, pixels);
+  if (variant === "tiles") {
+    return conv2dTiles(device, operands, convParts(device, H * width, conv));
+  }
+  const access = accessY(y.dtype, N % 4 === 0);
+  const read = readX(x.dtype, C, "C");
+  const specialise = { X: read.type, Y: access.type, W: conv.dtype };
   if (variant === "vector") {
     return device.run(kernel, {
       specialise: { ...specialise, WG },
@@ -256,6 +247,17 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     ...operands,
     workgroups,
   });
+}
+
+/** Chooses how to multiply by a weight in a buffer. */
+function convVariant(
+  device: Device,
+  { dtype, N }: Conv,
+  pixels: number,
+): MatrixVariant | "tiles" {
+  const variant = matrixVariant(device, "conv2d", dtype, pixels, N);
+  const tiles = variant === "vector" && device.capabilities.class === "gpu" && N > NARROW;
+  return tiles ? "tiles" : variant;
 }
 
 /** Returns all prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */

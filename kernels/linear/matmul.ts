@@ -74,7 +74,8 @@ function matmulVariant(device: Device, { linear, rows }: MatmulArgs, M: number):
 
 /** Chooses between kernels that share K in different ways: by the rows of one sequence, whatever the batch. */
 function withoutMatrices(device: Device, rows: number, K: number, N: number): "rows" | "tiles" {
-  const workgroups = tileCount(2 * rows, N) * tileParts(device, rows, K, N);
+  const tiles = tileCount(2 * rows, N);
+  const workgroups = tiles * tileParts(device, tiles, K);
   const obstacle = N <= NARROW
     ? `${N} columns are few for tiles`
     : workgroups < FEWEST_TILES

@@ -19,17 +19,17 @@ const DEEP = 4096;
 /** Shortest part of K: none was measured. */
 const SHORTEST = 256;
 
-/** In how many parts to make a product, by the rows of one sequence alone, because it changes the order of sums. */
-export function tileParts(device: Device, rows: number, K: number, N: number): number {
+/** In how many parts to make a product of so many tiles. It changes the order of sums, so they are those of one image. */
+export function tileParts(device: Device, tiles: number, K: number): number {
   const choice = K < DEEP ? "matmul_tiles parts" : "matmul_tiles parts, deep";
-  const wanted = Number(variantOf(device, choice, tileCount(2 * rows, N)));
+  const wanted = Number(variantOf(device, choice, tiles));
   return Math.min(wanted, 2 ** Math.floor(Math.log2(Math.max(1, K / SHORTEST))));
 }
 
 /** Multiplies by tiles in workgroup memory: {@link matmul} with K in `parts`, which are chosen if absent. */
 export function matmulTiles(device: Device, product: Product, parts?: number): void {
   const { rows = productRows(product), linear: { K, N } } = product;
-  const count = parts ?? tileParts(device, rows, K, N);
+  const count = parts ?? tileParts(device, tileCount(2 * rows, N), K);
   if (count === 1) return multiply(device, product, 1);
   productInParts(device, product, count, (part) => multiply(device, part, count));
 }

@@ -110,7 +110,8 @@ const prelude = memoised((
   ].join("\n")
 );
 
-const FETCH_FLOATS = `struct Fetched_w { a: W, b: W }
+/** The lines below for weights that are numbers of their own. */
+export const FETCH_FLOATS = `struct Fetched_w { a: W, b: W }
 fn fetch_w(j: u32, n: u32, columns: u32) -> Fetched_w {
   return Fetched_w(w[2 * j * columns + n], w[(2 * j + 1) * columns + n]);
 }

@@ -13,6 +13,7 @@ import source from "./sum_parts.wgsl" with { type: "text" };
 const kernel = defineKernel("sum_parts", source, ["parts", "bias", "gate", "y"], [
   "M",
   "N",
+  "first",
   "rows_per_gate",
   "gate_stride",
   "gate_offset",
@@ -29,8 +30,10 @@ export interface SumPartsArgs {
   readonly N: number;
   /** [⌈N/4⌉·4] f32, or null. */
   readonly bias: Tensor | null;
-  /** [M, N] f32 or f16. */
+  /** At least `first` + M rows of N f32 or f16. */
   readonly y: Tensor;
+  /** Row of y where row 0 of the sums goes; 0 if absent. */
+  readonly first?: number;
   /** `none` if absent. */
   readonly epilogue?: Epilogue | undefined;
   /** For the epilogue `gate`. Offset, stride and N are divisible by 4. */
@@ -43,10 +46,10 @@ export interface SumPartsArgs {
  * @throws {KernelError} `bad-shape`: shapes do not match.
  */
 export function sumParts(device: Device, args: SumPartsArgs): void {
-  const { parts, N, bias, y, epilogue = "none", gate } = args;
+  const { parts, N, bias, y, first = 0, epilogue = "none", gate } = args;
   const [S = 0, M = 0, width = 0] = parts.shape;
   const columns = Math.ceil(N / 4);
-  if (parts.shape.length !== 3 || width !== 4 * columns || y.elements !== M * N) {
+  if (parts.shape.length !== 3 || width !== 4 * columns || y.elements < (first + M) * N) {
     throw new KernelError(
       "bad-shape",
       `Cannot sum parts [${parts.shape}] with ${N} columns to [${y.shape}]`,
@@ -57,7 +60,7 @@ export function sumParts(device: Device, args: SumPartsArgs): void {
     specialise: { Y: access.type, WG },
     functions: prelude(access.lines, S, bias !== null, epilogue),
     bind: { parts, bias, gate: gate?.tensor ?? null, y },
-    params: { M, N, ...gateParams(gate) },
+    params: { M, N, first, ...gateParams(gate) },
     workgroups: grid(Math.ceil(M * columns / WG)),
     work: { shape: [S, M, N] },
   });

@@ -7,6 +7,7 @@
 struct Params {
   M: u32,
   N: u32,
+  first: u32, // row of y that is made of row 0
   rows_per_gate: u32,
   gate_stride: u32,
   gate_offset: u32,
@@ -23,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let i = id.y * groups.x * WG + id.x;
   let columns = (params.N + 3) / 4;
   if (i >= params.M * columns) { return; }
-  let m = i / columns;
+  let m = params.first + i / columns;
   let n = i % columns;
   store_y(m, n, epilogue(m, n, sum(i, params.M * columns)));
 }

@@ -1,0 +1,67 @@
+import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
+import { BINDINGS, type ConvDispatch, PARAMS } from "./conv_dispatch.ts";
+import { tileParts } from "../linear/matmul_tiles.ts";
+import { FETCH_FLOATS } from "../linear/product.ts";
+import { sumParts } from "../linear/sum_parts.ts";
+import { accessY, readX } from "../shared/access.ts";
+import { fillsTurns, TILE_LINES, tileCount, tileGrid } from "../shared/tiles.ts";
+import source from "./conv2d_tiles.wgsl" with { type: "text" };
+
+const kernel = defineKernel("conv2d_tiles", source, BINDINGS, PARAMS);
+
+/** In how many parts to make an image of `pixels`, whatever the batch and the strip. */
+export function convParts(
+  device: Device,
+  pixels: number,
+  { C, N, size }: { readonly C: number; readonly N: number; readonly size: number },
+): number {
+  return tileParts(device, tileCount(pixels, N), size * size * C);
+}
+
+/** Convolves by tiles in workgroup memory: {@link conv2d} with taps and channels in `parts`. */
+export function conv2dTiles(device: Device, operands: ConvDispatch, parts: number): void {
+  const { bind, params } = operands;
+  const { pixels, N } = params;
+  if (parts === 1) return convolve(device, operands, 1);
+  const width = Math.ceil(N / 4) * 4;
+  using sums = device.tensor("f32", [parts, pixels, width], "parts of a convolution");
+  convolve(
+    device,
+    { ...operands, bind: { ...bind, y: sums }, params: { ...params, N: width } },
+    parts,
+  );
+  sumParts(device, {
+    parts: sums,
+    N,
+    bias: bind.bias,
+    y: bind.y,
+    first: params.first,
+    epilogue: params.accumulate ? "add" : "none",
+  });
+}
+
+function convolve(device: Device, operands: ConvDispatch, parts: number): void {
+  const { bind: { x, w, y }, params: { pixels, C, N, size } } = operands;
+  const read = readX(x.dtype, C, "C");
+  const access = accessY(y.dtype, N % 4 === 0);
+  const channels = Math.ceil(C / 4);
+  device.run(kernel, {
+    specialise: {
+      X: read.type,
+      Y: access.type,
+      W: `vec4<${w.dtype}>`,
+      SIZE: size,
+      CHANNELS: channels,
+      PARTS: parts,
+      EXACT: fillsTurns(size * size * channels, parts),
+    },
+    functions: prelude(read.lines, access.lines),
+    ...operands,
+    workgroups: tileGrid(pixels, N, parts),
+  });
+}
+
+/** Returns all prelude lines. */
+const prelude = memoised((read: string, access: string): string =>
+  [TILE_LINES, FETCH_FLOATS, read, access].join("\n")
+);
