@@ -12,14 +12,14 @@ import { tileCount } from "../kernels/shared/tiles.ts";
 import { CHOICES } from "../kernels/shared/variants.ts";
 
 /** Work of one size on which all variants of a choice are timed. */
-interface Probe {
+export interface Probe {
   readonly size: number;
   readonly label: string;
   readonly setup: (device: Device, t: Noise) => Trial;
 }
 
 /** What a probe runs, and how it is proved: a variant whose results are wrong may not be chosen, however fast it is. */
-interface Trial {
+export interface Trial {
   /** Runs the variant that {@link Device.tuning} chooses. */
   readonly run: () => void;
   /** What it makes. */
@@ -44,7 +44,7 @@ export interface TuneRow {
 }
 
 /** Makes tensors of noise: whatever a kernel leaves out or uses twice changes a sum by more than rounding does. */
-class Noise extends Tensors {
+export class Noise extends Tensors {
   #state = 1;
 
   override f32(...shape: number[]): Tensor {
@@ -195,8 +195,11 @@ const LARGE_SCALES = [[256, 521], [400, 921], [576, 1497], [1024, 2521]] as cons
 
 const QUERIES = [8, 16, 32, 64, 128, 256, 512];
 
+/** Probes by choice. */
+export type Probes = Readonly<Partial<Record<keyof typeof CHOICES, readonly Probe[]>>>;
+
 /** The probes of each choice that the adapter has. */
-function probes(device: Device): Partial<Record<keyof typeof CHOICES, readonly Probe[]>> {
+function probes(device: Device): Probes {
   if (usesTexture(device)) {
     return {
       "matmul_texture rows": matmulProbes,
@@ -279,11 +282,12 @@ async function measure(
 export async function tune(
   device: Device,
   profiler: Profiler,
+  all: Probes = probes(device),
 ): Promise<{ tuning: Tuning; rows: TuneRow[] }> {
   const tuning: Record<string, (readonly [number, string])[]> = {};
   const rows: TuneRow[] = [];
   const before = device.tuning;
-  for (const [choice, list] of Object.entries(probes(device))) {
+  for (const [choice, list] of Object.entries(all)) {
     const { variants } = CHOICES[choice as keyof typeof CHOICES];
     const measured: Awaited<ReturnType<typeof measure>>[] = [];
     for (const probe of list) {

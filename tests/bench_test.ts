@@ -6,7 +6,10 @@ import { compareTorch, readTorch } from "../bench/compare_torch.ts";
 import { ROWS } from "../bench/gpu_rows.ts";
 import { slopes } from "../bench/growth.ts";
 import { FileError } from "../engine/mod.ts";
-import { chooseSteps, worstError } from "../bench/tune.ts";
+import { chooseSteps, type Noise, type Probe, tune, worstError } from "../bench/tune.ts";
+import { Device } from "../engine/mod.ts";
+import { silu } from "../kernels/elementwise/silu.ts";
+import { variantOf } from "../kernels/shared/variants.ts";
 
 Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
   const report = (matmul: number, image: number, extra: string) => ({
@@ -132,4 +135,28 @@ Deno.test("readTorch() reads the file in the repository, and says in one line wh
     await Deno.remove(file);
   }
   await assertRejects(() => readTorch("nowhere.json"), FileError, "there is no such file");
+});
+
+Deno.test("tune() chooses no variant that is wrong, and names it", async () => {
+  using device = await Device.open();
+  const profiler = device.profile();
+  if (!profiler) return; // the adapter has no timestamps
+  const probe = (size: number): Probe => ({
+    size,
+    label: `${size} elements`,
+    setup(device: Device, t: Noise) {
+      const [x, y] = [t.f32(size), t.f32(size)];
+      const right = () => silu(device, { x, y });
+      // "tiles" makes nothing, which is fast
+      const run = () => variantOf(device, "matmul", size) === "tiles" ? undefined : right();
+      return { run, y, plain: right, tolerance: 0 };
+    },
+  });
+  const { tuning, rows } = await tune(device, profiler, { "matmul": [probe(4), probe(64)] });
+  assertEquals(tuning, { "matmul": [[0, "rows"]] });
+  assertEquals(rows.map(({ wrong, best }) => [wrong, best]), [
+    [{ tiles: NaN }, "rows"],
+    [{ tiles: NaN }, "rows"],
+  ]);
+  assertEquals(device.tuning, {});
 });
