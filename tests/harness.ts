@@ -6,12 +6,17 @@
 
 import "./backend.ts";
 import { assert } from "@std/assert";
-import { Device, type Tensor, type TensorDType } from "../engine/mod.ts";
+import { type Capabilities, Device, type Tensor, type TensorDType } from "../engine/mod.ts";
 
 export { random } from "./random.ts";
 
-/** One device for all tests of a file. Without an adapter it fails with the engine's own error. */
-export const device: Device = await Device.open();
+/**
+ * One device for all tests of a file. Without an adapter it fails with the engine's own error. With `BITWISE_CLASS=gpu`
+ * in the environment, a software adapter takes the variants of a GPU.
+ */
+export const device: Device = await Device.open({
+  class: Deno.env.get("BITWISE_CLASS") as Capabilities["class"] | undefined,
+});
 // a device that outlives its isolate sometimes corrupts the heap of Mesa's threads when the process exits
 globalThis.addEventListener("unload", () => device.dispose());
 

@@ -54,7 +54,8 @@ export function matmulRows(device: Device, product: Product, how?: Sharing): voi
   const span = Math.max(lanes, across);
   const parts = workgroup / span;
   const room = device.capabilities.limits.maxComputeWorkgroupStorageSize!;
-  const turn = Math.min(rows, powerUpTo(room / (16 * parts * across)));
+  // as many invocations must be there to store them
+  const turn = Math.min(rows, workgroup / across, powerUpTo(room / (16 * parts * across)));
   device.run(kernel, {
     specialise: {
       ...specialise,

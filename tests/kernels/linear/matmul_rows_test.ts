@@ -11,6 +11,7 @@ const CASES: readonly Case[] = [
   { M: 5, K: 515, N: 70, dtype: "f32", type: "f32", epilogue: "gelu", rows: 4 },
   { M: 11, K: 1030, N: 136, dtype: "f32", type: "q8_0", epilogue: "gate", rows: 4 },
   { M: 33, K: 654, N: 515, dtype: "f32", type: "q4_0", epilogue: "add", rows: 16 },
+  { M: 19, K: 16, N: 96, dtype: "f32", type: "f32", epilogue: "none" },
 ];
 
 for (const test of CASES) {
