@@ -20,6 +20,17 @@ export const device: Device = await Device.open({
 // a device that outlives its isolate sometimes corrupts the heap of Mesa's threads when the process exits
 globalThis.addEventListener("unload", () => device.dispose());
 
+/** Calls a launcher, which then chooses the kernels of a GPU. */
+export function asGpu(launch: () => void): void {
+  const { capabilities } = device;
+  Object.assign(device, { capabilities: { ...capabilities, class: "gpu" } });
+  try {
+    launch();
+  } finally {
+    Object.assign(device, { capabilities });
+  }
+}
+
 /** Random values in [-1, 1), rounded to `dtype` so that the reference sees the same numbers. */
 export function values(
   next: () => number,

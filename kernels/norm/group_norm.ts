@@ -7,9 +7,12 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
+import { spread } from "../shared/spread.ts";
 import source from "./group_norm.wgsl" with { type: "text" };
 import combineSource from "./group_norm_combine.wgsl" with { type: "text" };
+import combineWorkgroupSource from "./group_norm_combine_workgroup.wgsl" with { type: "text" };
 import statsSource from "./group_norm_stats.wgsl" with { type: "text" };
+import statsWorkgroupSource from "./group_norm_stats_workgroup.wgsl" with { type: "text" };
 
 const statsKernel = defineKernel("group_norm_stats", statsSource, ["x", "partials"], [
   "area",
@@ -24,6 +27,18 @@ const combineKernel = defineKernel(
   ["partials", "weight", "moments"],
   ["area", "C", "groups", "chunk", "chunks", "count", "eps"],
 );
+const statsWorkgroupKernel = defineKernel(
+  "group_norm_stats_workgroup",
+  statsWorkgroupSource,
+  ["x", "partials"],
+  ["area", "groups", "width", "chunk", "chunks", "count"],
+);
+const combineWorkgroupKernel = defineKernel(
+  "group_norm_combine_workgroup",
+  combineWorkgroupSource,
+  ["partials", "weight", "moments"],
+  ["area", "C", "groups", "chunk", "chunks", "eps"],
+);
 const kernel = defineKernel("group_norm", source, ["x", "moments", "bias", "y"], [
   "area",
   "columns",
@@ -31,16 +46,54 @@ const kernel = defineKernel("group_norm", source, ["x", "moments", "bias", "y"],
   "first",
 ]);
 
-/** Pixels of a chunk: enough to be worth an invocation, and at most 256 chunks per image. */
-function chunkPixels(area: number): number {
-  return Math.max(32, Math.ceil(area / 256));
+/** Most chunks of an image: on GPUs each is a workgroup, and 1,024 keep an H200 busy. */
+const MOST_CHUNKS = { invocation: 256, workgroup: 1024 } as const;
+
+/** Pixels of a chunk, of which there is enough work; by the image alone. */
+function chunkPixels(area: number, most: number): number {
+  return Math.max(32, Math.ceil(area / most));
 }
+
+/** Invocations of a workgroup that shares a chunk, and that combines chunks. */
+const WORKGROUP = 256;
+
+/**
+ * How statistics are summed. `invocation`: each has a chunk of its own, without barriers, which are slow on software
+ * adapters. `workgroup`: invocations share a chunk; up to 1,024 channels.
+ */
+export type GroupNormVariant = "invocation" | "workgroup";
 
 const ACTIVATIONS = { none: "return v;", silu: "return v / (1 + exp(-v));" } as const;
 
-/** All prelude lines of group_norm.wgsl. */
-const prelude = memoised((divide: string, activation: keyof typeof ACTIVATIONS): string =>
-  `${divide}\nfn activation(v: vec4<f32>) -> vec4<f32> { ${ACTIVATIONS[activation]} }`
+/** WGSL of what an invocation makes. */
+const APPLY = {
+  1: "fn apply(i: u32) { y[i] = normalised(i, x[params.first + i]); }",
+  4: `fn load(i: u32) -> X { return x[params.first + min(i, params.count - 1)]; }
+fn store(i: u32, v: X) { if (i < params.count) { y[i] = normalised(i, v); } }
+fn apply(invocation: u32) {
+  let i = invocation + invocation / WG * (3 * WG);
+  let a = load(i);
+  let b = load(i + WG);
+  let c = load(i + 2 * WG);
+  let d = load(i + 3 * WG);
+  store(i, a);
+  store(i + WG, b);
+  store(i + 2 * WG, c);
+  store(i + 3 * WG, d);
+}`,
+} as const;
+
+/** All prelude lines of group_norm.wgsl. A constant number of columns makes divisions shifts; 0 leaves it a parameter. */
+const prelude = memoised((
+  divide: string,
+  activation: keyof typeof ACTIVATIONS,
+  columns: number,
+  each: keyof typeof APPLY,
+): string =>
+  `${divide}
+fn columns() -> u32 { return ${columns ? `${columns}u` : "params.columns"}; }
+fn activation(v: vec4<f32>) -> vec4<f32> { ${ACTIVATIONS[activation]} }
+${APPLY[each]}`
 );
 
 /** Arguments of {@link groupNormMoments}. */
@@ -53,6 +106,8 @@ export interface GroupNormMomentsArgs {
   readonly groups: number;
   /** Added to the variance. */
   readonly eps: number;
+  /** How statistics are summed; chosen by the adapter if absent. Tests set it. */
+  readonly variant?: GroupNormVariant;
 }
 
 /** Arguments of {@link applyGroupNorm}. */
@@ -103,7 +158,7 @@ export function groupNorm(device: Device, args: GroupNormArgs): void {
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Tensor {
-  const { x, weight, groups, eps } = args;
+  const { x, weight, groups } = args;
   const [B = 0] = x.shape;
   const C = x.shape.at(-1) ?? 0;
   if (C % 4 !== 0 || C % groups !== 0 || weight.elements !== C) {
@@ -113,26 +168,80 @@ export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Te
     );
   }
   const area = x.elements / B / C;
-  const columns = C / 4;
-  const chunk = chunkPixels(area);
+  const most = WORKGROUP * 4;
+  const variant = args.variant ??
+    (device.capabilities.class === "gpu" && C <= most ? "workgroup" : "invocation");
+  const chunk = chunkPixels(area, MOST_CHUNKS[variant]);
   const chunks = Math.ceil(area / chunk);
-  const partials = device.tensor("f32", [B, chunks, 2, C], "norm statistics");
+  const size = variant === "workgroup" ? [B, chunks, groups, 2] : [B, chunks, 2, C];
+  const partials = device.tensor("f32", size, "norm statistics");
   const moments = device.tensor("f32", [B, 2, C], "norm moments");
-  device.run(statsKernel, {
-    specialise: { X: `vec4<${x.dtype}>` },
-    bind: { x, partials },
-    params: { area, columns, chunk, chunks, count: B * chunks * columns },
-    workgroups: grid(Math.ceil(B * chunks * columns / 64)),
-  });
-  const WG = device.capabilities.class === "cpu" ? 8 : 32; // there are few invocations: spread them over the cores
-  device.run(combineKernel, {
-    specialise: { WG },
-    bind: { partials, weight, moments },
-    params: { area, C, groups, chunk, chunks, count: B * groups, eps },
-    workgroups: [Math.ceil(B * groups / WG)],
-  });
+  if (variant === "workgroup") momentsByWorkgroup(device, args, partials, moments, chunk);
+  else momentsByInvocation(device, args, partials, moments, chunk);
   partials.dispose();
   return moments;
+}
+
+/** Sums chunks of {@link groupNormMoments} by one invocation each. */
+function momentsByInvocation(
+  device: Device,
+  { x, weight, groups, eps }: GroupNormMomentsArgs,
+  partials: Tensor,
+  moments: Tensor,
+  chunk: number,
+): void {
+  const [B = 0, chunks = 0, , C = 0] = partials.shape;
+  const area = x.elements / B / C;
+  const columns = C / 4;
+  const count = B * chunks * columns;
+  const { WG, workgroups } = spread(device, count);
+  device.run(statsKernel, {
+    specialise: { X: `vec4<${x.dtype}>`, WG },
+    bind: { x, partials },
+    params: { area, columns, chunk, chunks, count },
+    workgroups,
+  });
+  const few = device.capabilities.class === "cpu" ? 8 : 32; // spreads few invocations over the cores
+  device.run(combineKernel, {
+    specialise: { WG: few },
+    bind: { partials, weight, moments },
+    params: { area, C, groups, chunk, chunks, count: B * groups, eps },
+    workgroups: [Math.ceil(B * groups / few)],
+  });
+}
+
+/** Sums chunks of {@link groupNormMoments} by a workgroup each. */
+function momentsByWorkgroup(
+  device: Device,
+  { x, weight, groups, eps }: GroupNormMomentsArgs,
+  partials: Tensor,
+  moments: Tensor,
+  chunk: number,
+): void {
+  const [B = 0, chunks = 0] = partials.shape;
+  const C = weight.elements;
+  const area = x.elements / B / C;
+  const width = C / groups;
+  const ENTRY = width % 4 ? 1 : 4;
+  device.run(statsWorkgroupKernel, {
+    specialise: {
+      X: `vec4<${x.dtype}>`,
+      COLUMNS: C / 4,
+      LANES: Math.floor(WORKGROUP / (C / 4)),
+      ENTRY,
+      EACH: 4 / ENTRY,
+      WG: WORKGROUP,
+    },
+    bind: { x, partials },
+    params: { area, groups, width, chunk, chunks, count: B * chunks },
+    workgroups: grid(B * chunks),
+  });
+  device.run(combineWorkgroupKernel, {
+    specialise: { WG: WORKGROUP },
+    bind: { partials, weight, moments },
+    params: { area, C, groups, chunk, chunks, eps },
+    workgroups: [groups, B],
+  });
 }
 
 /**
@@ -161,11 +270,14 @@ export function applyGroupNorm(device: Device, args: ApplyGroupNormArgs): void {
   const columns = C / 4;
   const first = (image * area + begin * (area / H)) * columns;
   const count = y.elements / 4;
+  const gpu = device.capabilities.class === "gpu";
+  const each = gpu && x.dtype === "f16" ? 4 : 1;
+  const { WG, workgroups } = spread(device, count, each);
   device.run(kernel, {
-    specialise: { X: `vec4<${x.dtype}>`, Y: `vec4<${y.dtype}>` },
-    functions: prelude(divideLines(device, x.elements / 4), activation),
+    specialise: { X: `vec4<${x.dtype}>`, Y: `vec4<${y.dtype}>`, WG },
+    functions: prelude(divideLines(device, x.elements / 4), activation, gpu ? columns : 0, each),
     bind: { x, moments, bias, y },
     params: { area, columns, count, first },
-    workgroups: grid(Math.ceil(count / 64)),
+    workgroups,
   });
 }

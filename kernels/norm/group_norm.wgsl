@@ -1,9 +1,10 @@
 // y[b, p, c] = activation((x[b, p, c] − mean) · scale + bias[c]): the last step of GroupNorm, element-wise, with the
 // mean and scale from group_norm_combine.wgsl for each image and channel. y may be a strip of x.
 //
-// One vec4 of channels per invocation.
+// An invocation makes one vec4 of channels, or four that are WG apart, and loads all before it stores the first.
 //
-// Prelude (group_norm.ts): X, Y (vec4 types of x and y); fn activation, divide.
+// Prelude (group_norm.ts): WG, X, Y (vec4 types of x and y); fns activation, divide, columns, and apply(i), which makes
+// what the i-th of the invocations that are needed for one vec4 each makes.
 
 struct Params {
   area: u32, // pixels of an image
@@ -18,13 +19,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<Y>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
+  apply(i);
+}
+
+fn normalised(i: u32, v: X) -> Y {
   let at_x = params.first + i;
-  let pixel = divide(at_x, params.columns);
-  let c = at_x - pixel * params.columns;
-  let at = divide(pixel, params.area) * 2 * params.columns + c;
-  y[i] = Y(activation(fma(vec4<f32>(x[at_x]) - moments[at], moments[at + params.columns], bias[c])));
+  let pixel = divide(at_x, columns());
+  let c = at_x - pixel * columns();
+  let at = divide(pixel, params.area) * 2 * columns() + c;
+  return Y(activation(fma(vec4<f32>(v) - moments[at], moments[at + columns()], bias[c])));
 }

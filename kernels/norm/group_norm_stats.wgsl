@@ -3,10 +3,10 @@
 //
 // One invocation takes 4 channels of a chunk; neighbouring invocations read neighbouring channels, so reads are
 // contiguous. Sums are of differences to the chunk's first pixel, so a large mean costs no digits. There is no
-// workgroup memory, because barriers are slow on software adapters and chunks give a GPU enough work. Chunks depend on
-// the size of the image alone.
+// workgroup memory, because barriers are slow on software adapters; GPUs have group_norm_stats_workgroup.wgsl. Chunks
+// depend on the size of the image alone.
 //
-// Prelude (group_norm.ts): X (vec4 type of x).
+// Prelude (group_norm.ts): WG, X (vec4 type of x).
 
 struct Params {
   area: u32, // pixels of an image
@@ -20,9 +20,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4<f32>>; // [images, chunks, 2, columns]
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * 64 + id.x;
+  let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   let c = i % params.columns;
   let part = i / params.columns; // image · chunks + chunk

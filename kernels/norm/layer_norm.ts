@@ -6,6 +6,7 @@ import {
   memoised,
   type Tensor,
 } from "../../engine/mod.ts";
+import { INVOCATION } from "../shared/invocation.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 
 const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modulation", "y"], [
@@ -53,35 +54,54 @@ export interface LayerNormArgs {
   readonly variant?: LayerNormVariant;
 }
 
-/** `subgroup`: a workgroup is one subgroup of a fixed size. `workgroup`: runs on any adapter. */
-export type LayerNormVariant = "subgroup" | "workgroup";
+/**
+ * `subgroup`: a workgroup is one subgroup of a fixed size. `subgroups`: it is several. `workgroup`: runs on any adapter.
+ */
+export type LayerNormVariant = "subgroup" | "subgroups" | "workgroup";
 
-/** Sums over a workgroup of any size, in a fixed tree. */
-const TOTAL_BY_TREE = `
-var<workgroup> partial: array<f32, WG>;
-fn total(lane: u32, mine: f32) -> f32 {
-  workgroupBarrier();
-  partial[lane] = mine;
+/** Invocations of a workgroup of several subgroups, or without them, by class: as fast as memory on an H200. */
+const WORKGROUP = { cpu: 64, gpu: 128 } as const;
+
+/** Sums over a workgroup of any size, in a fixed tree. Turns use two places alternately, so none waits for the other. */
+const TOTAL_BY_TREE = `${INVOCATION.plain}
+var<workgroup> partial: array<array<f32, WG>, 2>;
+fn total(lane: u32, mine: f32, turn: u32) -> f32 {
+  partial[turn % 2][lane] = mine;
   for (var half = WG / 2u; half > 0; half /= 2) {
     workgroupBarrier();
-    if (lane < half) { partial[lane] += partial[lane + half]; }
+    if (lane < half) { partial[turn % 2][lane] += partial[turn % 2][lane + half]; }
   }
   workgroupBarrier();
-  return partial[0];
+  return partial[turn % 2][0];
 }`;
+
+/** Sums over a workgroup of subgroups of `lanes`: within each by shuffles in a fixed tree, then in order. */
+function totalOfSubgroups(lanes: number): string {
+  const each = (count: number, text: (i: number) => string, separator: string) =>
+    Array.from({ length: count }, (_, i) => text(i)).join(separator);
+  const parts = WORKGROUP.gpu / lanes;
+  return `${INVOCATION.subgroups}
+var<workgroup> partial: array<array<f32, ${Math.ceil(parts / 4) * 4}>, 2>;
+fn total(lane: u32, mine: f32, turn: u32) -> f32 {
+  var sum = mine;
+  ${each(Math.log2(lanes), (i) => `sum += subgroupShuffleXor(sum, ${1 << i}u);`, "\n  ")}
+  if (lane % ${lanes} == 0) { partial[turn % 2][lane / ${lanes}] = sum; }
+  workgroupBarrier();
+  return ${each(parts, (i) => `partial[turn % 2][${i}]`, " + ")};
+}`;
+}
 
 /** Sums over a workgroup that is one subgroup: faster where barriers are slow, as on lavapipe. */
 function totalByShuffles(lanes: number): string {
   const terms = Array.from({ length: lanes }, (_, lane) => `subgroupShuffle(mine, ${lane}u)`);
-  return `\nfn total(lane: u32, mine: f32) -> f32 { return ${terms.join(" + ")}; }`;
+  return `${INVOCATION.plain}
+fn total(lane: u32, mine: f32, turn: u32) -> f32 { return ${terms.join(" + ")}; }`;
 }
 
-/** Elements that an invocation holds: enough for rows of 2,048 as vec4s in workgroups of 64. */
-const HELD = 8;
-
-const HOLDING = ((): string => {
+/** WGSL for an invocation that holds `held` elements. */
+function holding(held: number): string {
   const each = (line: (i: number) => string, separator = " ") =>
-    Array.from({ length: HELD }, (_, i) => line(i)).join(separator);
+    Array.from({ length: held }, (_, i) => line(i)).join(separator);
   const at = (i: number) => `c + ${i} * WG`;
   return `
 struct Held { ${each((i) => `v${i}: V,`)} }
@@ -90,20 +110,38 @@ fn sum_held(held: Held) -> V { return ${each((i) => `held.v${i}`, " + ")}; }
 fn squares_held(row: Row, c: u32, held: Held) -> V { return ${
     each((i) => `square(row, ${at(i)}, held.v${i})`, " + ")
   }; }
-fn store_held(row: Row, c: u32, held: Held) { ${
-    each((i) => `store(row, ${at(i)}, held.v${i});`)
-  } }`;
-})();
+fn store_held(row: Row, c: u32, held: Held) { ${each((i) => `store(row, ${at(i)}, held.v${i});`)} }
+`;
+}
 
 const ACROSS = {
   vec4: "fn across(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }",
   scalar: "fn across(v: f32) -> f32 { return v; }",
 } as const;
 
-/** All prelude lines; `lanes` are those of a subgroup that is a workgroup, or 0. */
-const prelude = memoised((vec4: boolean, lanes: number): string =>
-  ACROSS[vec4 ? "vec4" : "scalar"] + HOLDING + (lanes ? totalByShuffles(lanes) : TOTAL_BY_TREE)
-);
+/** All prelude lines. */
+const prelude = memoised((
+  vec4: boolean,
+  held: number,
+  variant: LayerNormVariant,
+  lanes: number,
+): string => {
+  const total = {
+    subgroup: totalByShuffles,
+    subgroups: totalOfSubgroups,
+    workgroup: () => TOTAL_BY_TREE,
+  };
+  return ACROSS[vec4 ? "vec4" : "scalar"] + holding(held) + total[variant](lanes);
+});
+
+/** Chooses how a workgroup sums. */
+function variantFor({ capabilities, debug }: Device): LayerNormVariant {
+  const { subgroups, subgroupSize: lanes, class: adapter } = capabilities;
+  const usable = subgroups && lanes > 0 && WORKGROUP.gpu % lanes === 0;
+  const variant = !usable ? "workgroup" : adapter === "cpu" ? "subgroup" : "subgroups";
+  debug?.variant("layer_norm", variant, usable ? `class ${adapter}` : "runs anywhere");
+  return variant;
+}
 
 /**
  * y = (norm(x) · weight + bias) · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the AdaLN of
@@ -132,30 +170,29 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
   const vec4 = [C, scaleOffset, shiftOffset, stride].every((n) => n % 4 === 0);
   const per = vec4 ? 4 : 1;
   const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
-  const { subgroups, subgroupSize, class: adapter } = device.capabilities;
-  const shuffles = adapter === "cpu" && subgroups && subgroupSize > 0;
-  const variant = args.variant ?? (shuffles ? "subgroup" : "workgroup");
-  device.debug?.variant(
-    "layer_norm",
-    variant,
-    args.variant ? "as asked" : shuffles ? "a software adapter" : "runs anywhere",
-  );
-  const wg = variant === "subgroup" ? subgroupSize : 64;
+  const { subgroupSize, class: adapter } = device.capabilities;
+  const variant = args.variant ?? variantFor(device);
+  const WG = variant === "subgroup"
+    ? subgroupSize
+    : WORKGROUP[variant === "subgroups" ? "gpu" : adapter];
+  // the fewest vec4s that hold a row: registers are what limits the rows in flight
+  const HELD = adapter === "gpu" && C / per <= 4 * WG ? 4 : 8;
   device.run(kernel, {
     specialise: {
       X: type(x.dtype),
       Y: type(y.dtype),
       V: type("f32"),
       PER: per,
-      WG: wg,
+      WG,
       HELD,
-      ONCE: C / per <= HELD * wg,
+      ONCE: C / per <= HELD * WG,
+      FULL: C / per === HELD * WG,
       RMS: rms,
       WEIGHT: weight !== undefined,
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: prelude(vec4, variant === "subgroup" ? subgroupSize : 0),
+    functions: prelude(vec4, HELD, variant, subgroupSize),
     bind: {
       x,
       weight: weight ?? null,

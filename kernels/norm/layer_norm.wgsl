@@ -6,9 +6,10 @@
 // a fixed order, so the bits of a row depend on that row alone.
 //
 // Prelude (layer_norm.ts): X, Y (elements as stored), V (the same in f32: scalar or vec4), PER (elements of V), WG,
-// HELD, ONCE (a row is held), RMS, WEIGHT, BIAS, MODULATION; fns across(V) -> f32, the sum of its elements, and
-// total(lane, f32) -> f32, the sum over the workgroup; and, unrolled because arrays stay in registers only under
-// constant indices: struct Held, load_held, sum_held, squares_held, store_held.
+// HELD, ONCE (a row is held), FULL (by all invocations), RMS, WEIGHT, BIAS, MODULATION; invocation.ts; fns across(V) ->
+// f32, the sum of its elements, and total(lane, f32, turn) -> f32, the sum over the workgroup, where a turn is not that
+// of the call before; and, unrolled because arrays stay in registers only under constant indices: struct Held,
+// load_held, sum_held, squares_held, store_held.
 
 struct Params {
   M: u32,
@@ -36,16 +37,17 @@ struct Row {
 }
 
 fn load(row: Row, c: u32) -> V {
+  if (FULL) { return V(x[row.first + c]); }
   return select(V(), V(x[row.first + min(c, params.C - 1)]), c < params.C);
 }
 
 fn square(row: Row, c: u32, v: V) -> V {
   let centred = v - row.mean;
-  return select(V(), centred * centred, c < params.C);
+  return select(V(), centred * centred, FULL || c < params.C);
 }
 
 fn store(row: Row, c: u32, held: V) {
-  if (c >= params.C) { return; }
+  if (!FULL && c >= params.C) { return; }
   var v = (held - row.mean) * row.inverse;
   if (WEIGHT) { v *= weight[c]; }
   if (BIAS) { v += bias[c]; }
@@ -60,27 +62,34 @@ fn store(row: Row, c: u32, held: V) {
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
+  invocation: Invocation,
 ) {
   let m = group.y * groups.x + group.x;
   if (m >= params.M) { return; }
+  let lane = place(invocation);
   var row = Row(m * params.C, m / params.rows * params.stride, V(), 0);
   var held: Held;
   var mean = 0.0;
   var squares = 0.0; // squared deviations from the mean
-  for (var c = 0u; c < params.C; c += HELD * WG) {
+  var turn = 0u;
+  let end = select(params.C, 1, ONCE); // a constant spares the loops
+  for (var c = 0u; c < end; c += HELD * WG) {
     held = load_held(row, c + lane);
     let before = f32(c * PER);
     let count = f32(min(params.C - c, HELD * WG) * PER);
-    if (!RMS) { row.mean = V(total(lane, across(sum_held(held))) / count); }
-    let own = total(lane, across(squares_held(row, c + lane, held)));
+    if (!RMS) {
+      row.mean = V(total(lane, across(sum_held(held)), turn) / count);
+      turn++;
+    }
+    let own = total(lane, across(squares_held(row, c + lane, held)), turn);
+    turn++;
     let step = across(row.mean) / f32(PER) - mean;
     mean = fma(step, count / (before + count), mean);
     squares += fma(step * step, before * count / (before + count), own);
   }
   row.mean = V(mean);
   row.inverse = 1 / sqrt(squares / params.width + params.eps);
-  for (var c = 0u; c < params.C; c += HELD * WG) {
+  for (var c = 0u; c < end; c += HELD * WG) {
     if (!ONCE) { held = load_held(row, c + lane); }
     store_held(row, c + lane, held);
   }

@@ -7,6 +7,7 @@ import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { offsets } from "../config/offsets.ts";
+import { TEXT_TOKENS } from "../config/text_tokens.ts";
 import type { T5Config } from "../config/types.ts";
 
 /** Weights of one block, named after the checkpoint's keys. */
@@ -118,7 +119,7 @@ export class T5Encoder {
     }
     for (const [i, block] of weights.blocks.entries()) {
       layerNorm(device, { x, y: normed, eps, rms: true, weight: block.attentionNorm });
-      matmul(device, { x: normed, linear: block.qkv, y: qkv });
+      matmul(device, { x: normed, linear: block.qkv, y: qkv, rows: TEXT_TOKENS });
       attention(device, {
         q: qkv,
         k: qkv,
@@ -138,12 +139,12 @@ export class T5Encoder {
         vOffset: 2 * inner,
         bias: weights.bias,
       });
-      matmul(device, { x: attended, linear: block.o, y: x, epilogue: "add" });
+      matmul(device, { x: attended, linear: block.o, y: x, epilogue: "add", rows: TEXT_TOKENS });
       observe(`layer${i}.after_attn`, x);
       layerNorm(device, { x, y: normed, eps, rms: true, weight: block.feedForwardNorm });
-      matmul(device, { x: normed, linear: block.wi, y: hidden });
+      matmul(device, { x: normed, linear: block.wi, y: hidden, rows: TEXT_TOKENS });
       gatedGelu(device, { h: hidden, y: gated });
-      matmul(device, { x: gated, linear: block.wo, y: x, epilogue: "add" });
+      matmul(device, { x: gated, linear: block.wo, y: x, epilogue: "add", rows: TEXT_TOKENS });
       observe(`layer${i}.out`, x);
     }
     const features = device.tensor("f32", [T, C], "text features");

@@ -52,7 +52,7 @@ export class Block {
     const { pass, state, activations: { x, normed, qkv: projected, q, attended } } = work;
     const { k, v } = state.keysValues(this.index, pass);
     layerNorm(device, { x, y: normed, eps, modulation: this.#modulation(work, "1") });
-    matmul(device, { x: normed, linear: qkv, y: projected });
+    matmul(device, { x: normed, linear: qkv, y: projected, rows: pass.rows });
     qkvRope(device, {
       qkv: projected,
       q,
@@ -80,7 +80,7 @@ export class Block {
       scale: scaleMul ? 1 : 1 / Math.sqrt(headDim),
     });
     const gate = this.#gate(work, "gamma1");
-    matmul(device, { x: attended, linear: proj, y: x, epilogue: "gate", gate });
+    matmul(device, { x: attended, linear: proj, y: x, epilogue: "gate", gate, rows: pass.rows });
   }
 
   #crossAttention({ pass, text, activations: { x, normed, q, attended } }: Work): void {
@@ -88,7 +88,7 @@ export class Block {
     const { embed_dim: C, num_heads: heads, norm_eps: eps } = this.config;
     const keysValues = text.crossKv[this.index]!;
     layerNorm(device, { x, y: normed, eps, ...crossNorm });
-    matmul(device, { x: normed, linear: crossQ, y: q });
+    matmul(device, { x: normed, linear: crossQ, y: q, rows: pass.rows });
     attention(device, {
       q,
       k: keysValues,
@@ -105,16 +105,22 @@ export class Block {
       vStride: 2 * C,
       vOffset: C,
     });
-    matmul(device, { x: attended, linear: crossProj, y: x, ...addScaled(crossGamma) });
+    matmul(device, {
+      x: attended,
+      linear: crossProj,
+      y: x,
+      rows: pass.rows,
+      ...addScaled(crossGamma),
+    });
   }
 
   #feedForward(work: Work): void {
     const { device, weights: { fc1, fc2 }, config: { norm_eps: eps } } = this;
-    const { x, normed, hidden } = work.activations;
+    const { pass: { rows }, activations: { x, normed, hidden } } = work;
     layerNorm(device, { x, y: normed, eps, modulation: this.#modulation(work, "2") });
-    matmul(device, { x: normed, linear: fc1, y: hidden, epilogue: "gelu" });
+    matmul(device, { x: normed, linear: fc1, y: hidden, epilogue: "gelu", rows });
     const gate = this.#gate(work, "gamma2");
-    matmul(device, { x: hidden, linear: fc2, y: x, epilogue: "gate", gate });
+    matmul(device, { x: hidden, linear: fc2, y: x, epilogue: "gate", gate, rows });
   }
 
   /** AdaLN's gate of a half, [B, C] inside `text.ada` [depth, B, 6C]. */

@@ -9,6 +9,7 @@ import { layerNorm } from "../../kernels/norm/layer_norm.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { offsets } from "../config/offsets.ts";
+import { TEXT_TOKENS } from "../config/text_tokens.ts";
 import type { TransformerConfig } from "../config/types.ts";
 import type { PoolWeights } from "./pool_weights.ts";
 import type { TransformerWeights } from "./transformer_weights.ts";
@@ -58,17 +59,17 @@ export function textContext(
 
   using activated = device.tensor("f32", [B, C]);
   silu(device, { x: pooled, y: activated });
-  using shared = linear(device, activated, weights.sharedAda, "f32");
+  using shared = linear(device, activated, weights.sharedAda, "f32", 1);
   const ada = device.tensor("f32", [depth, B, 6 * C], "AdaLN vectors");
   adaVectors(device, { shared, adaGss: weights.adaGss, y: ada });
-  const headAda = linear(device, activated, weights.headAda, "f32");
+  const headAda = linear(device, activated, weights.headAda, "f32", 1);
 
-  using hidden = linear(device, normed, weights.textProj[0], dtype, "gelu");
-  using projected = linear(device, hidden, weights.textProj[1], dtype);
+  using hidden = linear(device, normed, weights.textProj[0], dtype, TEXT_TOKENS, "gelu");
+  using projected = linear(device, hidden, weights.textProj[1], dtype, TEXT_TOKENS);
   const [rows = 0] = projected.shape;
   const crossKv = weights.blocks.map((block) => {
     const y = device.tensor(owner.dtype, [rows, 2 * C], "cross-attention cache", "cache");
-    matmul(device, { x: projected, linear: block.crossKv, y });
+    matmul(device, { x: projected, linear: block.crossKv, y, rows: TEXT_TOKENS });
     return y;
   });
   const dispose = disposer([pooled, ada, headAda, ...crossKv]);
@@ -86,7 +87,7 @@ function poolText(
   const B = lens.length;
   const { headDim } = pool;
   const inner = heads * headDim;
-  using kv = linear(device, normed, pool.kv, activations);
+  using kv = linear(device, normed, pool.kv, activations, TEXT_TOKENS);
   using queries = device.tensor(activations, [B, inner]);
   using zeros = device.from("u32", [B], new Uint32Array(B));
   embedding(device, { ids: zeros, table: pool.query.reshape(1, inner), y: queries });
@@ -109,18 +110,19 @@ function poolText(
     vStride: 2 * inner,
     vOffset: inner,
   });
-  return linear(device, attended, pool.proj, "f32");
+  return linear(device, attended, pool.proj, "f32", 1);
 }
 
-/** Applies a linear layer to [.., K], in a new tensor [rows, N]. */
+/** Applies a linear layer to [.., K], in a new tensor [.., N]. `rows` are those of one sequence. */
 function linear(
   device: Device,
   x: Tensor,
   layer: Linear,
   dtype: FloatType,
+  rows: number,
   epilogue: "none" | "gelu" = "none",
 ): Tensor {
   const y = device.tensor(dtype, [x.elements / layer.K, layer.N]);
-  matmul(device, { x, linear: layer, y, epilogue });
+  matmul(device, { x, linear: layer, y, epilogue, rows });
   return y;
 }

@@ -101,7 +101,9 @@ export class Transformer {
     const [images = 0, rows = 0] = codes?.shape ?? [];
     // the first norm overwrites the words, which are no longer needed by then
     const words = codes && normed.rows(0, images * rows).reshape(images, rows, C);
-    if (words) matmul(device, { x: codes, linear: weights.wordEmbed, y: words });
+    if (words) {
+      matmul(device, { x: codes, linear: weights.wordEmbed, y: words, rows: pass.rows });
+    }
     const start = pass.position === 0
       ? { pooled: text.pooled.rows(0, pass.batch), position: weights.posStart }
       : null;
@@ -164,7 +166,7 @@ export class Transformer {
     layerNorm(device, { x, y: normed, eps, modulation });
     return device.allOrNothing(() => {
       const delta = device.tensor("f32", [sequences, rows, d_vae], "logits");
-      matmul(device, { x: normed, linear: weights.head, y: delta });
+      matmul(device, { x: normed, linear: weights.head, y: delta, rows });
       return delta;
     });
   }

@@ -1,7 +1,16 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { applyGroupNorm, groupNorm, groupNormMoments } from "../../../kernels/norm/group_norm.ts";
-import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import {
+  asGpu,
+  assertTensor,
+  device,
+  poisoned,
+  random,
+  TOLERANCE,
+  upload,
+  values,
+} from "../harness.ts";
 
 const EPS = 1e-6;
 
@@ -31,6 +40,9 @@ function reference(
   return y;
 }
 
+/** How to launch: as on this adapter, and as on a GPU. */
+const launches = Object.entries({ plain: (launch: () => void) => launch(), asGpu });
+
 /** Batch, height, width, channels, groups. */
 const CASES = [
   [1, 1, 1, 4, 1],
@@ -41,6 +53,9 @@ const CASES = [
   [1, 8, 8, 128, 32],
   [2, 13, 11, 32, 32],
   [1, 100, 97, 8, 2],
+  [2, 1, 35, 72, 8], // groups of 9 channels
+  [1, 6, 6, 512, 32],
+  [1, 3, 3, 1028, 4], // more channels than a workgroup takes
 ] as const;
 
 for (const dtype of ["f32", "f16"] as const) {
@@ -50,19 +65,19 @@ for (const dtype of ["f32", "f16"] as const) {
       for (const activation of ["none", "silu"] as const) {
         const x = values(next, B * H * W * C, dtype);
         const weight = values(next, C), bias = values(next, C);
-        const y = poisoned(dtype, [B, H, W, C]);
-        groupNorm(device, {
-          x: upload(dtype, [B, H, W, C], x),
-          weight: upload("f32", [C], weight),
-          bias: upload("f32", [C], bias),
-          y,
-          groups,
-          eps: EPS,
-          activation,
-        });
         const silu = activation === "silu";
         const expected = reference(x, [B, H * W, C], groups, weight, bias, silu);
-        await assertTensor(y, expected, TOLERANCE[dtype], `[${[B, H, W, C]}] ${groups}`);
+        for (const [name, launch] of launches) {
+          const y = poisoned(dtype, [B, H, W, C]);
+          const args = {
+            x: upload(dtype, [B, H, W, C], x),
+            weight: upload("f32", [C], weight),
+            bias: upload("f32", [C], bias),
+            y,
+          };
+          launch(() => groupNorm(device, { ...args, groups, eps: EPS, activation }));
+          await assertTensor(y, expected, TOLERANCE[dtype], `[${[B, H, W, C]}] ${groups} ${name}`);
+        }
       }
     }
   });
@@ -73,17 +88,19 @@ Deno.test("groupNorm() keeps its precision for values far from zero", async () =
   const [H, W, C, groups] = [60, 50, 8, 2];
   const x = values(next, H * W * C).map((v) => Math.fround(1000 + v));
   const weight = new Float64Array(C).fill(1), bias = new Float64Array(C);
-  const y = poisoned("f32", [1, H, W, C]);
-  groupNorm(device, {
-    x: upload("f32", [1, H, W, C], x),
-    weight: upload("f32", [C], weight),
-    bias: upload("f32", [C], bias),
-    y,
-    groups,
-    eps: EPS,
-  });
-  // partial means and the mean are rounded to f32: half a unit in the last place of 1000 is 3e-5, of a deviation 5e-5
-  await assertTensor(y, reference(x, [1, H * W, C], groups, weight, bias, false), 1e-4);
+  const expected = reference(x, [1, H * W, C], groups, weight, bias, false);
+  for (const [name, launch] of launches) {
+    const y = poisoned("f32", [1, H, W, C]);
+    const args = {
+      x: upload("f32", [1, H, W, C], x),
+      weight: upload("f32", [C], weight),
+      bias: upload("f32", [C], bias),
+      y,
+    };
+    launch(() => groupNorm(device, { ...args, groups, eps: EPS }));
+    // partial means and the mean are rounded to f32: half a unit in the last place of 1000 is 3e-5, of a deviation 5e-5
+    await assertTensor(y, expected, 1e-4, name);
+  }
 });
 
 Deno.test("groupNorm() gives an image the same bits alone and in a batch", async () => {
@@ -97,15 +114,16 @@ Deno.test("groupNorm() gives an image the same bits alone and in a batch", async
     eps: EPS,
     activation: "silu",
   } as const;
-  const all = poisoned("f32", [3, H, W, C]), one = poisoned("f32", [1, H, W, C]);
-  groupNorm(device, { x: upload("f32", [3, H, W, C], x), y: all, ...rest });
-  groupNorm(device, {
-    x: upload("f32", [1, H, W, C], x.subarray(2 * H * W * C)),
-    y: one,
-    ...rest,
-  });
-  const [images, image] = await device.readAll([all, one]);
-  assertEquals(images!.slice(2 * H * W * C), image);
+  const last = x.subarray(2 * H * W * C);
+  for (const [name, launch] of launches) {
+    const all = poisoned("f32", [3, H, W, C]), one = poisoned("f32", [1, H, W, C]);
+    launch(() => {
+      groupNorm(device, { x: upload("f32", [3, H, W, C], x), y: all, ...rest });
+      groupNorm(device, { x: upload("f32", [1, H, W, C], last), y: one, ...rest });
+    });
+    const [images, image] = await device.readAll([all, one]);
+    assertEquals(images!.slice(2 * H * W * C), image, name);
+  }
 });
 
 Deno.test("groupNorm() refuses shapes that disagree", () => {

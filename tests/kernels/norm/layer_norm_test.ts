@@ -1,12 +1,30 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { layerNorm, type LayerNormVariant } from "../../../kernels/norm/layer_norm.ts";
-import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import {
+  asGpu,
+  assertTensor,
+  device,
+  poisoned,
+  random,
+  TOLERANCE,
+  upload,
+  values,
+} from "../harness.ts";
 
-const VARIANTS: readonly LayerNormVariant[] =
-  device.capabilities.subgroups && device.capabilities.subgroupSize
-    ? ["subgroup", "workgroup"]
-    : ["workgroup"];
+type Launch = (launch: () => void) => void;
+const plain: Launch = (launch) => launch();
+
+/** How to launch: as on this adapter, and as on a GPU. */
+const launches = Object.entries({ plain, asGpu });
+
+const SUBGROUPS = device.capabilities.subgroups && device.capabilities.subgroupSize > 0;
+/** All ways to sum. */
+const WAYS: readonly (readonly [name: string, Launch, LayerNormVariant])[] = [
+  ["workgroup", plain, "workgroup"],
+  ["workgroup as on a GPU", asGpu, "workgroup"],
+  ...SUBGROUPS ? [["subgroup", plain, "subgroup"], ["subgroups", asGpu, "subgroups"]] as const : [],
+];
 
 interface Reference {
   rms?: boolean;
@@ -33,10 +51,19 @@ function reference(x: Float64Array, C: number, eps: number, given: Reference = {
   return y;
 }
 
-const SHAPES = [[1, 1], [1, 4], [3, 5], [7, 32], [2, 33], [5, 130], [30, 256], [3, 1028], [
-  2,
-  3361,
-]] as const;
+const SHAPES = [
+  [1, 1],
+  [1, 4],
+  [3, 5],
+  [7, 32],
+  [2, 33],
+  [5, 130],
+  [30, 256],
+  [3, 1028],
+  [3, 2048], // what a workgroup of a GPU holds
+  [2, 3361], // more than it holds
+  [1, 4096],
+] as const;
 
 for (
   const [from, to] of [["f32", "f32"], ["f16", "f16"], ["f32", "f16"], ["f16", "f32"]] as const
@@ -44,21 +71,21 @@ for (
   Deno.test(`layerNorm() normalises rows of ${from} into ${to}`, async () => {
     const next = random(1);
     for (const [M, C] of SHAPES) {
-      for (const [rms, variant] of VARIANTS.flatMap((v) => [[false, v], [true, v]] as const)) {
-        const x = values(next, M * C).map((v) => from === "f16" ? Math.f16round(v * 3 + 1) : v);
-        const weight = values(next, C), bias = values(next, C);
-        const y = poisoned(to, [M, C]);
-        layerNorm(device, {
-          x: upload(from, [M, C], x),
-          y,
-          eps: 1e-3,
-          rms,
-          weight: upload("f32", [C], weight),
-          bias: upload("f32", [C], bias),
-          variant,
-        });
+      const x = values(next, M * C).map((v) => from === "f16" ? Math.f16round(v * 3 + 1) : v);
+      const weight = values(next, C), bias = values(next, C);
+      for (const rms of [false, true]) {
         const expected = reference(x, C, 1e-3, { rms, weight, bias });
-        await assertTensor(y, expected, TOLERANCE[to], `[${M},${C}] rms ${rms} ${variant}`);
+        for (const [name, launch, variant] of WAYS) {
+          const y = poisoned(to, [M, C]);
+          const args = {
+            x: upload(from, [M, C], x),
+            weight: upload("f32", [C], weight),
+            bias: upload("f32", [C], bias),
+            y,
+          };
+          launch(() => layerNorm(device, { ...args, eps: 1e-3, rms, variant }));
+          await assertTensor(y, expected, TOLERANCE[to], `[${M},${C}] rms ${rms} ${name}`);
+        }
       }
     }
   });
@@ -106,19 +133,27 @@ Deno.test("layerNorm() modulates each row by its image", async () => {
 Deno.test("layerNorm() keeps its precision for values far from zero", async () => {
   const next = random(4);
   const x = values(next, 2 * 256).map((v) => Math.fround(1000 + v));
-  const y = poisoned("f32", [2, 256]);
-  layerNorm(device, { x: upload("f32", [2, 256], x), y, eps: 1e-6 });
-  await assertTensor(y, reference(x, 256, 1e-6), 1e-4); // the mean itself is only good to 1000 · 2⁻²⁴
+  for (const [name, launch] of launches) {
+    const y = poisoned("f32", [2, 256]);
+    launch(() => layerNorm(device, { x: upload("f32", [2, 256], x), y, eps: 1e-6 }));
+    // the mean itself is only good to 1000 · 2⁻²⁴
+    await assertTensor(y, reference(x, 256, 1e-6), 1e-4, name);
+  }
 });
 
 Deno.test("layerNorm() gives a row the same bits alone and among others", async () => {
   const next = random(5);
   const M = 21, C = 256, x = values(next, M * C);
-  const all = poisoned("f32", [M, C]), one = poisoned("f32", [1, C]);
-  layerNorm(device, { x: upload("f32", [M, C], x), y: all, eps: 1e-6 });
-  layerNorm(device, { x: upload("f32", [1, C], x.subarray(9 * C, 10 * C)), y: one, eps: 1e-6 });
-  const [rows, row] = await device.readAll([all, one]);
-  assertEquals(rows!.slice(9 * C, 10 * C), row);
+  for (const [name, launch] of launches) {
+    const all = poisoned("f32", [M, C]), one = poisoned("f32", [1, C]);
+    const row = upload("f32", [1, C], x.subarray(9 * C, 10 * C));
+    launch(() => {
+      layerNorm(device, { x: upload("f32", [M, C], x), y: all, eps: 1e-6 });
+      layerNorm(device, { x: row, y: one, eps: 1e-6 });
+    });
+    const [rows, alone] = await device.readAll([all, one]);
+    assertEquals(rows!.slice(9 * C, 10 * C), alone, name);
+  }
 });
 
 Deno.test("layerNorm() refuses shapes that disagree", () => {

@@ -1,0 +1,61 @@
+// moments[b, 0, c] = mean of c's group, moments[b, 1, c] = weight[c] / sqrt(variance of the group + eps): GroupNorm's
+// statistics, combined from the partial ones of group_norm_stats_workgroup.wgsl.
+//
+// A workgroup takes a group of an image; its invocations read the chunks side by side and add them in a fixed tree,
+// first for the mean, then for the deviations from it.
+//
+// Prelude (group_norm.ts): WG.
+
+struct Params {
+  area: u32, // pixels of an image
+  C: u32, // channels
+  groups: u32,
+  chunk: u32, // pixels of a chunk; the last may be shorter
+  chunks: u32, // of an image
+  eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>; // [images, chunks, groups]
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> moments: array<f32>; // [images, 2, C]
+
+var<workgroup> sums: array<f32, WG>;
+
+fn total(index: u32, own: f32) -> f32 {
+  workgroupBarrier();
+  sums[index] = own;
+  for (var half = WG / 2u; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (index < half) { sums[index] += sums[index + half]; }
+  }
+  workgroupBarrier();
+  return sums[0];
+}
+
+fn pixels(k: u32) -> f32 { return f32(min(params.chunk, params.area - k * params.chunk)); }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+  let image = group.y;
+  let width = params.C / params.groups;
+  let first = group.x * width;
+  let start = image * params.chunks * params.groups + group.x;
+  var own = 0.0;
+  for (var k = index; k < params.chunks; k += WG) {
+    own = fma(pixels(k) / f32(params.area), partials[start + k * params.groups].x, own);
+  }
+  let mean = total(index, own);
+  own = 0.0;
+  for (var k = index; k < params.chunks; k += WG) {
+    let part = partials[start + k * params.groups];
+    let d = part.x - mean;
+    own += fma(pixels(k) * f32(width) * d, d, part.y);
+  }
+  let scale = 1 / sqrt(total(index, own) / (f32(params.area) * f32(width)) + params.eps);
+  for (var c = index; c < width; c += WG) {
+    let out = image * 2 * params.C + first + c;
+    moments[out] = mean;
+    moments[out + params.C] = scale * weight[first + c];
+  }
+}
