@@ -103,10 +103,17 @@ function implementationOf(options: DeviceOptions): GPU | undefined {
   return options.gpu ?? (globalThis as any).navigator?.gpu;
 }
 
+/** Returns null where there is none. Dawn rejects if a flag names one that is missing. */
+async function findAdapter(
+  gpu: GPU | undefined,
+  powerPreference: GPUPowerPreference = "high-performance",
+): Promise<GPUAdapter | null> {
+  return await gpu?.requestAdapter({ powerPreference }).catch(() => null) ?? null;
+}
+
 async function openAdapter(options: DeviceOptions): Promise<{ gpu: GPU; adapter: GPUAdapter }> {
   const gpu = implementationOf(options);
-  const powerPreference = options.powerPreference ?? "high-performance";
-  const adapter = await gpu?.requestAdapter({ powerPreference });
+  const adapter = await findAdapter(gpu, options.powerPreference);
   if (gpu && adapter) return { gpu, adapter };
   if (gpu && dawnSettings(gpu)) {
     throw new DeviceError(
@@ -126,7 +133,7 @@ async function openAdapter(options: DeviceOptions): Promise<{ gpu: GPU; adapter:
 /** Returns what an implementation's adapter offers, before a device is opened; null if there is no adapter. */
 export async function surveyAdapter(gpu: GPU | undefined): Promise<Capabilities | null> {
   quietVulkan();
-  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await findAdapter(gpu);
   return gpu && adapter ? capabilitiesOf(gpu, adapter, offered(adapter), {}) : null;
 }
 

@@ -60,7 +60,7 @@ export class Device {
     readonly debug: Debug | null,
   ) {
     this.memory = new Memory(gpu);
-    this.#recorder = new Recorder(gpu, this.memory, this, debug);
+    this.#recorder = new Recorder(gpu, this, debug);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault?.();
       this.#fail((event as GPUUncapturedErrorEvent).error);

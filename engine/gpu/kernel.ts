@@ -1,9 +1,6 @@
-import type { Capabilities } from "./adapter.ts";
-import type { Debug } from "../base/debug.ts";
 import { KernelError } from "../base/errors.ts";
 import type { Tensor } from "./tensor.ts";
-import type { TexelFormat, Texture } from "./texture.ts";
-import { checkWorkgroupMemory } from "./workgroup_memory.ts";
+import type { Texture } from "./texture.ts";
 
 /** Constants (numbers, booleans) and type aliases (strings) that specialise a kernel, by name. */
 export type Specialisation = Readonly<Record<string, number | boolean | string>>;
@@ -158,7 +155,7 @@ export function grid(count: number): [number, number] {
  * Returns the complete WGSL of a specialised kernel. `enableSubgroups`: whether the implementation requires that line
  * (Dawn) or rejects it (wgpu).
  */
-function shaderText(
+export function shaderText(
   kernel: Kernel,
   specialise: Specialisation,
   functions: string,
@@ -177,6 +174,12 @@ function shaderText(
   return `${lines.join("\n")}\n${functions}\n${kernel.source}`;
 }
 
+/** What a memoised function returned for the arguments that lead here, and where further arguments lead. */
+interface Memo {
+  text?: string;
+  readonly next: Map<unknown, Memo>;
+}
+
 /**
  * Memoises a function that generates prelude lines. They are long, and a launcher needs them at every dispatch to find
  * its pipeline.
@@ -184,108 +187,14 @@ function shaderText(
 export function memoised<A extends readonly (string | number | boolean)[]>(
   lines: (...args: A) => string,
 ): (...args: A) => string {
-  const texts = new Map<string, string>();
+  const root: Memo = { next: new Map() };
   return (...args) => {
-    const key = args.join("\0");
-    let text = texts.get(key);
-    if (text === undefined) texts.set(key, text = lines(...args));
-    return text;
+    let memo = root;
+    for (const arg of args) {
+      let next = memo.next.get(arg);
+      if (!next) memo.next.set(arg, next = { next: new Map() });
+      memo = next;
+    }
+    return memo.text ??= lines(...args);
   };
-}
-
-/** Where to find what an adapter offers, at the moment of a use. */
-export interface AdapterFacts {
-  /** What the adapter offers. */
-  readonly capabilities: Capabilities;
-}
-
-/** Compiled pipelines of one device, keyed by all the text that goes into a shader. */
-export class PipelineCache {
-  #device: GPUDevice;
-  #adapter: AdapterFacts;
-  #debug: Debug | null;
-  #layouts: Map<string, { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout }> = new Map();
-  /** By source, functions and specialisation. A long text that is the same string each time is found by its hash. */
-  #pipelines: Map<string, Map<string, Map<string, GPUComputePipeline>>> = new Map();
-  #size = 0;
-
-  /** `adapter`: what decides about a shader's text, and about whether it can run. */
-  constructor(device: GPUDevice, adapter: AdapterFacts, debug: Debug | null = null) {
-    this.#debug = debug;
-    this.#device = device;
-    this.#adapter = adapter;
-  }
-
-  /** Number of pipelines compiled so far. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /**
-   * Returns the bind group layout of a kernel: uniform parameters with a dynamic offset, then its other bindings.
-   * `formats` are those of the textures among them, in order.
-   */
-  layout(
-    kernel: Kernel,
-    formats: readonly TexelFormat[],
-  ): { bindings: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
-    // with the size of the parameters: without it wgpu 29 checks a dispatch against the size of the previous one
-    const minBindingSize = kernel.params.length * 4;
-    const key = [minBindingSize, ...kernel.bindings.map((b) => b.type), ...formats].join();
-    let layout = this.#layouts.get(key);
-    if (!layout) {
-      const rest = [...formats];
-      const bindings = this.#device.createBindGroupLayout({
-        entries: [
-          {
-            binding: 0,
-            visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize },
-          },
-          ...kernel.bindings.map((b, i) => ({
-            binding: i + 1,
-            visibility: GPUShaderStage.COMPUTE,
-            ...(b.type === "texture"
-              ? { storageTexture: { access: "read-only" as const, format: rest.shift()! } }
-              : { buffer: { type: b.type } }),
-          })),
-        ],
-      });
-      const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
-      layout = { bindings, pipeline };
-      this.#layouts.set(key, layout);
-    }
-    return layout;
-  }
-
-  /** Returns the pipeline of a specialised kernel, compiled at its first use. */
-  pipeline(
-    kernel: Kernel,
-    specialise: Specialisation,
-    functions: string,
-    formats: readonly TexelFormat[],
-  ): GPUComputePipeline {
-    let key = "";
-    for (const name in specialise) key += `|${name}=${specialise[name]}`;
-    let byFunctions = this.#pipelines.get(kernel.source);
-    if (!byFunctions) this.#pipelines.set(kernel.source, byFunctions = new Map());
-    let byKey = byFunctions.get(functions);
-    if (!byKey) byFunctions.set(functions, byKey = new Map());
-    let pipeline = byKey.get(key);
-    if (!pipeline) {
-      const { implementation, limits } = this.#adapter.capabilities;
-      const code = shaderText(kernel, specialise, functions, implementation === "dawn");
-      checkWorkgroupMemory(kernel.name, code, limits.maxComputeWorkgroupStorageSize!);
-      this.#debug?.shader(kernel.name, specialise, code);
-      const module = this.#device.createShaderModule({ label: kernel.name, code });
-      pipeline = this.#device.createComputePipeline({
-        label: kernel.name,
-        layout: this.layout(kernel, formats).pipeline,
-        compute: { module, entryPoint: "main" },
-      });
-      byKey.set(key, pipeline);
-      this.#size++;
-    }
-    return pipeline;
-  }
 }

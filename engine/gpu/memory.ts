@@ -13,6 +13,43 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/**
+ * Freed things of one kind, by size. Gives back the one that was made first: so an image takes the same buffers as the
+ * image before it, and finds its bind groups again.
+ */
+class Pool<T extends object> {
+  /** Newest first. */
+  #lists: Map<number | string, T[]> = new Map();
+  #numbers: WeakMap<T, number> = new WeakMap();
+  #made = 0;
+
+  /** Takes what was made first of a size, or makes it. */
+  take(size: number | string, make: () => T): { item: T; kept: boolean } {
+    const kept = this.#lists.get(size)?.pop();
+    if (kept) return { item: kept, kept: true };
+    const item = make();
+    this.#numbers.set(item, ++this.#made);
+    return { item, kept: false };
+  }
+
+  /** Keeps a thing for reuse. */
+  give(size: number | string, item: T): void {
+    let list = this.#lists.get(size);
+    if (!list) this.#lists.set(size, list = []);
+    const number = this.#numbers.get(item)!;
+    let at = list.length;
+    while (at > 0 && this.#numbers.get(list[at - 1]!)! < number) at--;
+    list.splice(at, 0, item);
+  }
+
+  /** Returns all that it kept. */
+  clear(): T[] {
+    const all = [...this.#lists.values()].flat();
+    this.#lists.clear();
+    return all;
+  }
+}
+
 /** What memory is for: weights, caches (keys and values), or a workspace for everything else. */
 export type MemoryRole = "weights" | "cache" | "workspace";
 
@@ -23,13 +60,13 @@ export type MemoryRole = "weights" | "cache" | "workspace";
  */
 export class Memory {
   #device: GPUDevice;
-  #pool: Map<string, GPUBuffer[]> = new Map();
+  #buffers: Pool<GPUBuffer> = new Pool();
+  /** By format and rows. */
+  #textures: Pool<GPUTexture> = new Pool();
   #live = 0;
   #peak = 0;
   #pooled = 0;
   #roles: Map<GPUBuffer, MemoryRole> = new Map();
-  /** Textures kept for reuse, by format and rows. */
-  #textures: Map<string, GPUTexture[]> = new Map();
   /** Called at every change with a role, how many more bytes (or fewer) it has in use, and all bytes then held. */
   observer: ((role: MemoryRole, bytes: number, held: number) => void) | null = null;
 
@@ -59,18 +96,11 @@ export class Memory {
   }
 
   /**
-   * Allocates a buffer of at least `bytes` with undefined contents. Kernel parameters (`uniform`) have a pool of their
-   * own: they are allocated after the dispatches they belong to were recorded, and must not take a buffer that one of
-   * these dispatches freed.
+   * Allocates a buffer of at least `bytes` with undefined contents.
    *
    * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one buffer or one binding of this adapter.
    */
-  allocate(
-    bytes: number,
-    label: string,
-    role: MemoryRole = "workspace",
-    kind: "storage" | "uniform" = "storage",
-  ): GPUBuffer {
+  allocate(bytes: number, label: string, role: MemoryRole = "workspace"): GPUBuffer {
     const limit = Math.min(
       this.#device.limits.maxBufferSize,
       this.#device.limits.maxStorageBufferBindingSize,
@@ -84,19 +114,13 @@ export class Memory {
       );
     }
     const size = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);
-    const usage = GPUBufferUsage.COPY_DST |
-      (kind === "uniform"
-        ? GPUBufferUsage.UNIFORM
-        : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
-    let buffer = this.#pool.get(`${usage}/${size}`)?.pop();
-    if (buffer) this.#pooled -= size;
-    else {
-      buffer = this.#device.createBuffer({
+    const { item: buffer, kept } = this.#buffers.take(size, () =>
+      this.#device.createBuffer({
         label: `${label} (${formatBytes(size)})`,
         size,
-        usage,
-      });
-    }
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+      }));
+    if (kept) this.#pooled -= size;
     this.#roles.set(buffer, role);
     this.count(size, role);
     return buffer;
@@ -107,10 +131,7 @@ export class Memory {
     this.#pooled += buffer.size;
     this.count(-buffer.size, this.#roles.get(buffer)!);
     this.#roles.delete(buffer);
-    const key = `${buffer.usage}/${buffer.size}`;
-    const list = this.#pool.get(key);
-    if (list) list.push(buffer);
-    else this.#pool.set(key, [buffer]);
+    this.#buffers.give(buffer.size, buffer);
   }
 
   /** Makes a texture that kernels read, with undefined contents; the caller accounts for it. */
@@ -125,9 +146,11 @@ export class Memory {
 
   /** Returns a workspace texture with undefined contents, new or kept. */
   takeTexture(rows: number, format: TexelFormat, label: string): GPUTexture {
-    const kept = this.#textures.get(`${format}/${rows}`)?.pop();
-    const texture = kept ?? this.createTexture(rows, format, label);
-    if (kept) this.#pooled -= textureBytes(kept);
+    const { item: texture, kept } = this.#textures.take(
+      `${format}/${rows}`,
+      () => this.createTexture(rows, format, label),
+    );
+    if (kept) this.#pooled -= textureBytes(texture);
     this.count(textureBytes(texture), "workspace");
     return texture;
   }
@@ -136,10 +159,7 @@ export class Memory {
   releaseTexture(texture: GPUTexture): void {
     this.#pooled += textureBytes(texture);
     this.count(-textureBytes(texture), "workspace");
-    const key = `${texture.format}/${texture.height}`;
-    const list = this.#textures.get(key);
-    if (list) list.push(texture);
-    else this.#textures.set(key, [texture]);
+    this.#textures.give(`${texture.format}/${texture.height}`, texture);
   }
 
   /** Accounts for `bytes` held outside buffers (in textures); negative when they are freed. */
@@ -155,10 +175,7 @@ export class Memory {
    * them.
    */
   trim(): void {
-    for (const list of this.#pool.values()) for (const buffer of list) buffer.destroy();
-    this.#pool.clear();
-    for (const list of this.#textures.values()) for (const texture of list) texture.destroy();
-    this.#textures.clear();
+    for (const item of [...this.#buffers.clear(), ...this.#textures.clear()]) item.destroy();
     this.#pooled = 0;
     this.observer?.("workspace", 0, this.#live);
   }

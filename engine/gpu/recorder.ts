@@ -1,14 +1,17 @@
-import { BindGroups } from "./bind_groups.ts";
+import { BindGroups, type Bound } from "./bind_groups.ts";
 import type { Debug } from "../base/debug.ts";
 import { KernelError } from "../base/errors.ts";
-import { type AdapterFacts, type Dispatch, type Kernel, PipelineCache } from "./kernel.ts";
-import type { Memory } from "./memory.ts";
-import type { Done, Profiler } from "./profiler.ts";
+import type { Dispatch, Kernel } from "./kernel.ts";
+import { type AdapterFacts, type Pipeline, PipelineCache } from "./pipelines.ts";
+import type { Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
 import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
-/** Number of recorded dispatches at which they are submitted: enough to fill a GPU, few enough to start it early. */
+/** Number of recorded commands at which they are submitted: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
+
+/** Bytes of the parameters of all dispatches of one submit: an adapter aligns those of each to 256 at most. */
+const PARAMS_BYTES = MAX_PENDING * 256;
 
 /** Size of the uniform struct of a kernel, in whole units of 16 bytes. */
 function paramsBytes(kernel: Kernel): number {
@@ -19,41 +22,45 @@ function boundBytes(bind: Readonly<Record<string, Tensor | Texture | null>>): nu
   return Object.values(bind).reduce((sum, bound) => sum + (bound?.byteLength ?? 0), 0);
 }
 
-/** A recorded copy of a tensor of vec4s to a texture. */
-interface Copied {
-  readonly source: GPUTexelCopyBufferInfo;
-  readonly texture: GPUTexture;
-  readonly texels: number;
-}
+const NOTHING = {};
 
-/** A recorded dispatch. */
-interface Dispatched {
-  readonly done: Done | null;
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  readonly resources: readonly GPUBindingResource[];
-  readonly paramsOffset: number;
-  readonly paramsSize: number;
-  readonly workgroups: readonly [number, number?, number?];
+/** Formats of the textures among what a kernel binds, in order. */
+function formatsOf<B extends string>(
+  { bindings }: Kernel<B>,
+  bind: Readonly<Record<B, Tensor | Texture | null>>,
+): TexelFormat[] {
+  return bindings.map(({ name }) => bind[name]).filter((bound) => bound instanceof Texture)
+    .map(({ format }) => format);
 }
 
 /**
  * Records dispatches and submits them in one compute pass.
  *
  * WebGPU orders the dispatches of a pass and makes the writes of each visible to the next, so one pass is enough for
- * any chain of kernels. The parameters of all dispatches are uploaded in one write.
+ * any chain of kernels. The parameters of all dispatches are uploaded in one write, to one buffer that serves every
+ * submit. A dispatch that was recorded before costs no allocation and no text.
  */
 export class Recorder {
   #device: GPUDevice;
-  #memory: Memory;
   #pipelines: PipelineCache;
   #groups: BindGroups;
-  #pending: (Dispatched | Copied)[] = [];
-  #params: ArrayBuffer = new ArrayBuffer(64 * 1024);
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  /** The pipeline that the pass has. */
+  #set: GPUComputePipeline | null = null;
+  /** Commands since the last submit. */
+  #pending = 0;
+  #uniforms: GPUBuffer;
+  #params: Uint8Array<ArrayBuffer> = new Uint8Array(PARAMS_BYTES);
+  /** The same bytes as numbers; WGSL and all hosts of WebGPU put the low byte first. */
+  #floats: Float32Array = new Float32Array(this.#params.buffer);
+  #integers: Uint32Array = new Uint32Array(this.#params.buffer);
   #paramsLength = 0;
+  #paramsOffset: Uint32Array<ArrayBuffer> = new Uint32Array(1);
   #align: number;
   #storageAlign: number;
   #unused: GPUBuffer;
+  #bound: Bound = { objects: [], offsets: [], sizes: [] };
   /** Collects the time of each dispatch, which then gets a pass of its own. */
   profiler: Profiler | null = null;
   /** Number of submits with work since the device was opened. */
@@ -64,14 +71,18 @@ export class Recorder {
   flops = 0;
 
   /** `adapter`: see {@link PipelineCache}. */
-  constructor(device: GPUDevice, memory: Memory, adapter: AdapterFacts, debug: Debug | null) {
+  constructor(device: GPUDevice, adapter: AdapterFacts, debug: Debug | null) {
     this.#device = device;
-    this.#memory = memory;
     this.#pipelines = new PipelineCache(device, adapter, debug);
-    this.#groups = new BindGroups(device);
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
     this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
+    this.#uniforms = device.createBuffer({
+      label: "kernel parameters",
+      size: PARAMS_BYTES,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    this.#groups = new BindGroups(device, this.#uniforms);
   }
 
   /** Number of pipelines compiled so far. */
@@ -81,91 +92,107 @@ export class Recorder {
 
   /** Records one dispatch, which runs after {@link Recorder.flush}. Drops a dispatch of no workgroups. */
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
-    const { specialise = {}, functions = "", workgroups } = call;
-    if (workgroups.some((n) => n === 0)) return;
-    const formats: TexelFormat[] = [];
-    const resources = kernel.bindings.map(({ name }) => {
-      const tensor = call.bind[name];
-      if (tensor instanceof Texture) formats.push(tensor.format);
-      return this.#resource(kernel.name, name, tensor);
-    });
-    this.#pending.push({
-      done: this.profiler && {
-        name: kernel.name,
-        shape: call.work?.shape?.join("x") ?? "",
-        flops: call.work?.flops ?? 0,
-        bytes: call.work?.bytes ?? boundBytes(call.bind),
-      },
-      pipeline: this.#pipelines.pipeline(kernel, specialise, functions, formats),
-      layout: this.#pipelines.layout(kernel, formats).bindings,
-      resources,
-      paramsOffset: this.#pushParams(kernel, call.params),
-      paramsSize: paramsBytes(kernel),
-      workgroups,
-    });
+    const [x, y = 1, z = 1] = call.workgroups;
+    if (x === 0 || y === 0 || z === 0) return;
+    const { layout, compiled } = this.#pipeline(kernel, call);
+    this.#bind(kernel, call.bind);
+    const bytes = paramsBytes(kernel);
+    if (this.#pending >= MAX_PENDING || this.#paramsLength + bytes > PARAMS_BYTES) this.flush();
+    const group = this.#groups.group(layout, bytes, this.#bound);
+    this.#pushParams(kernel, call.params, bytes);
+    const pass = this.#passOf(kernel, call);
+    if (compiled !== this.#set) pass.setPipeline(this.#set = compiled);
+    pass.setBindGroup(0, group, this.#paramsOffset, 0, 1);
+    pass.dispatchWorkgroups(x, y, z);
+    this.#pending++;
     this.dispatches++;
     this.flops += call.work?.flops ?? 0;
-    if (this.#pending.length >= MAX_PENDING) this.flush();
   }
 
-  #resource(kernel: string, name: string, tensor: Tensor | Texture | null): GPUBindingResource {
-    if (tensor === null) return { buffer: this.#unused };
-    if (tensor instanceof Texture) return tensor.view();
-    const offset = tensor.byteOffset;
-    if (offset % this.#storageAlign !== 0) {
-      throw new KernelError(
-        "misaligned",
-        `Cannot bind ${name} of ${kernel}: its offset ${offset} is not a multiple of ${this.#storageAlign}`,
-      );
+  #pipeline<B extends string>(kernel: Kernel<B>, call: Dispatch<B>): Pipeline {
+    const { specialise = NOTHING, functions = "" } = call;
+    return this.#pipelines.find(kernel, specialise, functions) ??
+      this.#pipelines.compile(kernel, specialise, functions, formatsOf(kernel, call.bind));
+  }
+
+  /** Fills `#bound`. */
+  #bind<B extends string>(
+    kernel: Kernel<B>,
+    bind: Readonly<Record<B, Tensor | Texture | null>>,
+  ): void {
+    const { objects, offsets, sizes } = this.#bound;
+    const { bindings } = kernel;
+    objects.length = offsets.length = sizes.length = bindings.length;
+    for (let i = 0; i < bindings.length; i++) {
+      const { name } = bindings[i]!;
+      const tensor = bind[name];
+      if (tensor instanceof Texture) {
+        objects[i] = tensor.view();
+        offsets[i] = sizes[i] = 0;
+        continue;
+      }
+      objects[i] = tensor?.buffer ?? this.#unused;
+      const offset = offsets[i] = tensor?.byteOffset ?? 0;
+      if (offset % this.#storageAlign !== 0) {
+        throw new KernelError(
+          "misaligned",
+          `Cannot bind ${name} of ${kernel.name}: its offset ${offset} is not a multiple of ${this.#storageAlign}`,
+        );
+      }
+      // whole vec4s; the size of a buffer is a multiple of 16, so it holds what is rounded up
+      sizes[i] = Math.max(16, Math.ceil((tensor?.byteLength ?? 0) / 16) * 16);
     }
-    // whole vec4s; the size of a buffer is a multiple of 16, so it holds what is rounded up
-    const size = Math.max(16, Math.ceil(tensor.byteLength / 16) * 16);
-    return { buffer: tensor.buffer, offset, size };
   }
 
+  /** Writes parameters, and their place to `#paramsOffset`. */
   #pushParams<P extends string>(
-    kernel: Kernel<string, P>,
+    { params }: Kernel<string, P>,
     values: Readonly<Record<P, number>>,
-  ): number {
-    const offset = this.#paramsLength;
-    const bytes = paramsBytes(kernel);
+    bytes: number,
+  ): void {
+    const offset = this.#paramsOffset[0] = this.#paramsLength;
     this.#paramsLength = Math.ceil((offset + bytes) / this.#align) * this.#align;
-    if (this.#paramsLength > this.#params.byteLength) {
-      this.#params = this.#params.transfer(this.#params.byteLength * 2);
+    for (let i = 0; i < params.length; i++) {
+      const { name, type } = params[i]!;
+      if (type === "f32") this.#floats[offset / 4 + i] = values[name];
+      else this.#integers[offset / 4 + i] = values[name];
     }
-    const view = new DataView(this.#params, offset, bytes);
-    kernel.params.forEach(({ name, type }, i) => {
-      const value = values[name];
-      if (type === "f32") view.setFloat32(i * 4, value, true);
-      else if (type === "u32") view.setUint32(i * 4, value, true);
-      else view.setInt32(i * 4, value, true);
-    });
-    return offset;
+  }
+
+  /** The pass of the next dispatch: the one that is open, or with a profiler one of its own. */
+  #passOf<B extends string>(kernel: Kernel<B>, { bind, work }: Dispatch<B>): GPUComputePassEncoder {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    if (!this.profiler) return this.#pass ??= this.#encoder.beginComputePass();
+    this.#endPass();
+    return this.#pass = this.#encoder.beginComputePass(this.profiler.pass({
+      name: kernel.name,
+      shape: work?.shape?.join("x") ?? "",
+      flops: work?.flops ?? 0,
+      bytes: work?.bytes ?? boundBytes(bind),
+    }));
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = this.#set = null;
   }
 
   /** Records a copy of a tensor of whole vec4s to the beginning of a texture, which is faster than stores to it. */
   copy(tensor: Tensor, texture: GPUTexture, format: TexelFormat): void {
-    this.#pending.push({
-      source: {
-        buffer: tensor.buffer,
-        offset: tensor.byteOffset,
-        bytesPerRow: TEXTURE_WIDTH * TEXEL_BYTES[format],
-      },
-      texture,
-      texels: tensor.byteLength / TEXEL_BYTES[format],
-    });
-    if (this.#pending.length >= MAX_PENDING) this.flush();
-  }
-
-  /** Copies whole rows, then the rest. */
-  #encodeCopy(encoder: GPUCommandEncoder, { source, texture, texels }: Copied): void {
-    const rows = Math.floor(texels / TEXTURE_WIDTH);
+    if (this.#pending >= MAX_PENDING) this.flush();
+    const encoder = this.#encoder ??= this.#device.createCommandEncoder();
+    this.#endPass();
+    const bytesPerRow = TEXTURE_WIDTH * TEXEL_BYTES[format];
+    const source = { buffer: tensor.buffer, offset: tensor.byteOffset, bytesPerRow };
+    const texels = tensor.byteLength / TEXEL_BYTES[format];
+    const rows = Math.floor(texels / TEXTURE_WIDTH); // whole ones, then the rest
     const rest = texels % TEXTURE_WIDTH;
     if (rows) encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows]);
     if (rest) {
-      const offset = source.offset! + rows * source.bytesPerRow!;
+      const offset = source.offset + rows * bytesPerRow;
       encoder.copyBufferToTexture({ ...source, offset }, { texture, origin: [0, rows] }, [rest, 1]);
     }
+    this.#pending++;
   }
 
   /** Submits what was recorded, and forgets all bind groups, whose memory is about to be destroyed. */
@@ -174,35 +201,18 @@ export class Recorder {
     this.#groups.clear();
   }
 
-  /** Encodes and submits what was recorded. */
+  /** Submits what was recorded. */
   flush(): void {
-    if (this.#pending.length === 0) return;
-    const bytes = Math.max(16, this.#paramsLength);
-    const uniforms = this.#memory.allocate(bytes, "kernel parameters", "workspace", "uniform");
-    this.#device.queue.writeBuffer(uniforms, 0, this.#params, 0, this.#paramsLength);
-    const encoder = this.#device.createCommandEncoder();
-    let pass: GPUComputePassEncoder | null = null;
-    for (const item of this.#pending) {
-      if (this.profiler || "texture" in item) {
-        pass?.end();
-        pass = null;
-      }
-      if ("texture" in item) {
-        this.#encodeCopy(encoder, item);
-        continue;
-      }
-      pass ??= encoder.beginComputePass(item.done ? this.profiler?.pass(item.done) : undefined);
-      pass.setPipeline(item.pipeline);
-      const params = { buffer: uniforms, size: item.paramsSize };
-      const group = this.#groups.group(item.layout, [params, ...item.resources]);
-      pass.setBindGroup(0, group, [item.paramsOffset]);
-      pass.dispatchWorkgroups(...(item.workgroups as [number, number, number]));
+    if (!this.#encoder) return;
+    this.#endPass();
+    this.profiler?.resolve(this.#encoder);
+    const { queue } = this.#device;
+    if (this.#paramsLength) {
+      queue.writeBuffer(this.#uniforms, 0, this.#params, 0, this.#paramsLength);
     }
-    pass?.end();
-    this.profiler?.resolve(encoder);
-    this.#device.queue.submit([encoder.finish()]);
-    this.#memory.release(uniforms);
-    this.#pending = [];
+    queue.submit([this.#encoder.finish()]);
+    this.#encoder = null;
+    this.#pending = 0;
     this.#paramsLength = 0;
     this.submits++;
   }

@@ -22,7 +22,9 @@ export const ELEMENT_BYTES: Readonly<Record<TensorDType, number>> = {
 
 /** Returns the number of elements of a shape; 1 for the empty shape of a scalar. */
 export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, n) => product * n, 1);
+  let count = 1;
+  for (const n of shape) count *= n;
+  return count;
 }
 
 /** Views `bytes` as elements of `dtype`. */
@@ -56,6 +58,10 @@ export interface Storage {
  * the tensor that {@link Device.tensor} returned gives the memory back.
  */
 export class Tensor {
+  /** Number of elements. */
+  readonly elements: number;
+  /** Bytes of the elements, without padding. */
+  readonly byteLength: number;
   #storage: Storage;
   #owner: boolean;
   #disposed = false;
@@ -71,6 +77,8 @@ export class Tensor {
     readonly byteOffset: number = 0,
     owner: boolean = true,
   ) {
+    this.elements = elementCount(shape);
+    this.byteLength = this.elements * ELEMENT_BYTES[dtype];
     this.#storage = storage;
     this.#owner = owner;
   }
@@ -83,16 +91,6 @@ export class Tensor {
   get buffer(): GPUBuffer {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed tensor");
     return this.#storage.buffer;
-  }
-
-  /** Number of elements. */
-  get elements(): number {
-    return elementCount(this.shape);
-  }
-
-  /** Bytes of the elements, without padding. */
-  get byteLength(): number {
-    return this.elements * ELEMENT_BYTES[this.dtype];
   }
 
   /**

@@ -11,9 +11,9 @@ class Refusal {
   constructor(memory: Memory) {
     const allocate = memory.allocate.bind(memory);
     const takeTexture = memory.takeTexture.bind(memory);
-    memory.allocate = (bytes, label, role, kind) => {
-      if (kind !== "uniform") this.#count(label);
-      return allocate(bytes, label, role, kind);
+    memory.allocate = (bytes, label, role) => {
+      this.#count(label);
+      return allocate(bytes, label, role);
     };
     memory.takeTexture = (rows, format, label) => {
       this.#count(label);

@@ -1,0 +1,126 @@
+import type { Capabilities } from "./adapter.ts";
+import type { Debug } from "../base/debug.ts";
+import { type Kernel, shaderText, type Specialisation } from "./kernel.ts";
+import type { TexelFormat } from "./texture.ts";
+import { checkWorkgroupMemory } from "./workgroup_memory.ts";
+
+/** Where to find what an adapter offers, at the moment of a use. */
+export interface AdapterFacts {
+  /** What the adapter offers. */
+  readonly capabilities: Capabilities;
+}
+
+/** How bindings are laid out. */
+export interface Layout {
+  /** For bind groups: uniform parameters with a dynamic offset, then the kernel's other bindings. */
+  readonly bindings: GPUBindGroupLayout;
+  /** For pipelines. */
+  readonly pipeline: GPUPipelineLayout;
+  /** Tells it from the other layouts of its device. */
+  readonly id: number;
+}
+
+/** A specialised kernel, compiled. */
+export interface Pipeline {
+  /** What it was specialised with. */
+  readonly specialise: Specialisation;
+  /** The compiled shader. */
+  readonly compiled: GPUComputePipeline;
+  /** How it is bound. */
+  readonly layout: Layout;
+}
+
+/** Whether two specialisations make the same text; both come from the same launcher. */
+function same(a: Specialisation, b: Specialisation): boolean {
+  if (a === b) return true;
+  for (const name in a) if (a[name] !== b[name]) return false;
+  for (const name in b) if (!(name in a)) return false;
+  return true;
+}
+
+/** Compiled pipelines of one device, by all the text that goes into a shader. */
+export class PipelineCache {
+  #device: GPUDevice;
+  #adapter: AdapterFacts;
+  #debug: Debug | null;
+  #layouts: Map<string, Layout> = new Map();
+  /** By source and functions: the hash of a text that is the same string each time is known. Lists are short. */
+  #pipelines: Map<string, Map<string, Pipeline[]>> = new Map();
+  /** Number of pipelines compiled so far. */
+  size = 0;
+
+  /** `adapter`: what decides about a shader's text, and about whether it can run. */
+  constructor(device: GPUDevice, adapter: AdapterFacts, debug: Debug | null = null) {
+    this.#device = device;
+    this.#adapter = adapter;
+    this.#debug = debug;
+  }
+
+  /** Returns the pipeline of a specialised kernel; undefined if it was not compiled. */
+  find(kernel: Kernel, specialise: Specialisation, functions: string): Pipeline | undefined {
+    const list = this.#pipelines.get(kernel.source)?.get(functions);
+    if (list === undefined) return undefined;
+    for (const pipeline of list) if (same(pipeline.specialise, specialise)) return pipeline;
+    return undefined;
+  }
+
+  /** Compiles a specialised kernel. `formats` are those of the textures that it binds, in order. */
+  compile(
+    kernel: Kernel,
+    specialise: Specialisation,
+    functions: string,
+    formats: readonly TexelFormat[],
+  ): Pipeline {
+    const { implementation, limits } = this.#adapter.capabilities;
+    const code = shaderText(kernel, specialise, functions, implementation === "dawn");
+    checkWorkgroupMemory(kernel.name, code, limits.maxComputeWorkgroupStorageSize!);
+    this.#debug?.shader(kernel.name, specialise, code);
+    const layout = this.#layout(kernel, formats);
+    const compiled = this.#device.createComputePipeline({
+      label: kernel.name,
+      layout: layout.pipeline,
+      compute: {
+        module: this.#device.createShaderModule({ label: kernel.name, code }),
+        entryPoint: "main",
+      },
+    });
+    const pipeline = { specialise, compiled, layout };
+    let byFunctions = this.#pipelines.get(kernel.source);
+    if (!byFunctions) this.#pipelines.set(kernel.source, byFunctions = new Map());
+    const list = byFunctions.get(functions);
+    if (list) list.push(pipeline);
+    else byFunctions.set(functions, [pipeline]);
+    this.size++;
+    return pipeline;
+  }
+
+  #layout(kernel: Kernel, formats: readonly TexelFormat[]): Layout {
+    // with the size of the parameters: without it wgpu 29 checks a dispatch against the size of the previous one
+    const minBindingSize = kernel.params.length * 4;
+    const key = [minBindingSize, ...kernel.bindings.map((b) => b.type), ...formats].join();
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      const rest = [...formats];
+      const bindings = this.#device.createBindGroupLayout({
+        entries: [
+          {
+            binding: 0,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize },
+          },
+          ...kernel.bindings.map((b, i) => ({
+            binding: i + 1,
+            visibility: GPUShaderStage.COMPUTE,
+            ...(b.type === "texture"
+              ? { storageTexture: { access: "read-only" as const, format: rest.shift()! } }
+              : { buffer: { type: b.type } }),
+          })),
+        ],
+      });
+      const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
+      layout = { bindings, pipeline, id: this.#layouts.size };
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
