@@ -70,15 +70,13 @@ function limit(
   return Math.max(flops / arithmetic, bytes / top["GB/s"]) / 1e6;
 }
 
-/** Measures the rows of some groups on a device that is not profiled. Calls `done` after each. */
-export async function benchGpuRows(
+/** Measures the rows of some groups on a device that is not profiled. */
+export async function* benchGpuRows(
   device: Device,
   spans: Spans,
   top: Ceilings,
   groups: readonly string[],
-  done: (row: GpuRow) => void,
-): Promise<GpuRow[]> {
-  const measured: GpuRow[] = [];
+): AsyncGenerator<GpuRow> {
   for (const { group, name, type, flops, setup } of ROWS) {
     if (!groups.includes(group) || limit({ flops, bytes: 0 }, type, top) > PATIENCE) continue;
     if (type !== "f32" && !device.capabilities.f16) continue;
@@ -90,9 +88,6 @@ export async function benchGpuRows(
     const percent = 1e5 * limit(work, type, top) / microseconds;
     const rate = work.flops ? work.flops / microseconds / 1e6 : work.bytes / microseconds / 1e3;
     const unit = work.flops ? "TFLOP/s" : "GB/s";
-    const row: GpuRow = { group, name, type, kernels, microseconds, rate, unit, percent };
-    measured.push(row);
-    done(row);
+    yield { group, name, type, kernels, microseconds, rate, unit, percent };
   }
-  return measured;
 }

@@ -210,12 +210,16 @@ const SILU = normRow("SiLU 8192x8192", (device, t) => {
 
 const PRODUCTS = [[2048, 6144], [2048, 2048], [2048, 8192], [8192, 2048]] as const;
 
-/** The shapes of an image of the 2B at 1024 × 1024, its text of 64 tokens, and its decoder. */
-export const ROWS: readonly Row[] = [
-  ...(["f16", "q8_0"] as const).flatMap((type) => [
+function products(type: WeightType): Row[] {
+  return [
     ...PRODUCTS.flatMap(([K, N]) => TOKENS.map((tokens) => productRow(tokens, K, N, type))),
     productRow(TEXT, WIDTH, 2 * WIDTH, type), // keys and values of the text
-  ]),
+  ];
+}
+
+/** The shapes of an image of the 2B at 1024 × 1024, its text of 64 tokens, and its decoder; the rarest last. */
+export const ROWS: readonly Row[] = [
+  ...products("f16"),
   ...TOKENS.map((tokens, i) =>
     attentionRow(tokens, TOKENS.slice(0, i + 1).reduce((a, b) => a + b), "attention")
   ),
@@ -240,4 +244,5 @@ export const ROWS: readonly Row[] = [
   groupNormRow(512, 256),
   groupNormRow(1024, 128),
   SILU,
+  ...products("q8_0"),
 ];

@@ -4,7 +4,7 @@ import { better, type Ceilings, ceilings } from "./ceilings.ts";
 import { reportCharts } from "./charts.ts";
 import { compareTorch, readTorch, type TorchTimes } from "./compare_torch.ts";
 import { benchEndToEnd } from "./end_to_end.ts";
-import { benchGpuRows, GROUPS } from "./gpu.ts";
+import { benchGpuRows, type GpuRow, GROUPS } from "./gpu.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchKernels, KERNEL_NAMES } from "./kernels.ts";
 import { benchLoading } from "./loading.ts";
@@ -153,24 +153,25 @@ async function benchOnGpu(
   if (groups.length > 0 && report.ceilings) {
     using device = await open();
     tell(showGpu.printGpuHead);
-    const rows = report.gpu = await benchGpuRows(
-      device,
-      Spans.of(device)!,
-      report.ceilings,
-      groups,
-      (row) => tell(() => showGpu.printGpuRow(row)),
-    );
+    const rows: GpuRow[] = [];
+    report.gpu = rows;
+    for await (const row of benchGpuRows(device, Spans.of(device)!, report.ceilings, groups)) {
+      rows.push(row);
+      tell(() => showGpu.printGpuRow(row));
+      await asked.done();
+    }
     tell(() => showGpu.printGpuSums(rows));
-    await asked.done();
   }
   if (!wants("stages", adapter)) return;
   const figures: StageFigure[] = [];
+  report.stages = figures;
   for (const name of STAGED.filter((name) => asked.models(adapter === "cpu").includes(name))) {
-    const own = await benchStages(name, open);
-    figures.push(...own);
-    tell(() => showGpu.printStages(own));
-    report.stages = figures;
-    await asked.done();
+    const first = figures.length;
+    for await (const figure of benchStages(name, open)) {
+      figures.push(figure);
+      await asked.done();
+    }
+    tell(() => showGpu.printStages(figures.slice(first)));
   }
 }
 

@@ -1,7 +1,7 @@
 import { heat } from "./heat.ts";
 import { median } from "./measure.ts";
 import { Spans } from "./spans.ts";
-import type { Device } from "../engine/mod.ts";
+import type { Device, KernelTime } from "../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
@@ -54,6 +54,9 @@ const PATIENCE = 4000;
 /** 63 words and the end of the text: a synthetic model's tokenizer makes a token of each. */
 const PROMPT = Array.from({ length: 63 }, (_, i) => `word${i}`).join(" ");
 
+/** Kernels between two scales. */
+const SAMPLING = ["sample_bits", "force_bits", "accumulate_codes", "resample"];
+
 /** One number of a model. */
 export interface StageFigure {
   /** As in the times of other programs (docs/performance.md), where they have it. */
@@ -73,51 +76,44 @@ async function open({ model }: Subject, device: Device, type: WeightType): Promi
   });
 }
 
+/** Makes a figure of a model; with a target only on a GPU. */
+type Make = (
+  what: string,
+  value: number,
+  unit: StageFigure["unit"],
+  note: string,
+  target?: number,
+) => StageFigure;
+
 /**
  * Times images of one model: first and warm, by stage, by scale, in a batch, and how much of the time the GPU waits.
- * `openDevice` opens two devices, one after the other, because one that is profiled gives each dispatch a pass of its
- * own.
+ * The device becomes profiled in the end.
  */
-export async function benchStages(
+export async function* benchStages(
   name: string,
   openDevice: () => Promise<Device>,
-): Promise<StageFigure[]> {
+): AsyncGenerator<StageFigure> {
   const subject = SUBJECTS.find(({ model }) => model === name)!;
   const { model: label, side, batch, targets } = subject;
-  const figures: StageFigure[] = [];
   using device = await openDevice();
   const { implementation, class: adapter, f16 } = device.capabilities;
   const type = adapter === "gpu" && f16 ? "f16" : "f32";
-  const prefix = `${label} ${side}`;
-  const add = (
-    what: string,
-    value: number,
-    unit: StageFigure["unit"],
-    note: string,
-    key?: string,
-  ) => {
-    const target = adapter === "gpu" && key ? targets[key]?.[implementation] : undefined;
-    figures.push({ name: `${prefix} ${what}`, value, unit, note, ...target && { target } });
+  const figure: Make = (what, value, unit, note, target) => {
+    const name = `${label} ${side} ${what}`;
+    return { name, value, unit, note, ...target && adapter === "gpu" && { target } };
   };
-  const ratio = (what: string, value: number, unit: "x" | "%", target: number, note: string) =>
-    figures.push({
-      name: `${prefix} ${what}`,
-      value,
-      unit,
-      note,
-      ...adapter === "gpu" && { target },
-    });
+  const target = (key: string) => targets[key]?.[implementation];
   const spans = Spans.of(device);
   await heat(device);
 
   const began = performance.now();
   using model = await open(subject, device, type);
   await device.finish();
-  const synthetic = label === "emoji-nano" ? "" : ", synthetic weights made on the GPU";
-  add("load", performance.now() - began, "ms", `weights in ${type}, packed${synthetic}`);
-  const prompt = label === "emoji-nano" ? "red apple" : PROMPT;
-  const size = label === "emoji-nano" ? {} : { width: side, height: side };
-  const options: GenerateOptions = { prompt, seed: 7, ...size };
+  const small = label === "emoji-nano";
+  const origin = small ? "" : ", synthetic weights made on the GPU";
+  yield figure("load", performance.now() - began, "ms", `weights in ${type}, packed${origin}`);
+  const size = small ? {} : { width: side, height: side };
+  const options: GenerateOptions = { prompt: small ? "red apple" : PROMPT, seed: 7, ...size };
   const wall = async (batchCount: number) => {
     await heat(device);
     const start = performance.now();
@@ -125,22 +121,41 @@ export async function benchStages(
     return performance.now() - start;
   };
 
-  const { dispatches, submits } = device.counters;
   const first = await wall(1);
-  add("dispatches", device.counters.dispatches - dispatches, "", "one image");
-  add("submits", device.counters.submits - submits, "", "one image");
+  const { dispatches, submits } = device.counters;
   const warm = [await wall(1)];
+  yield figure("dispatches", device.counters.dispatches - dispatches, "", "one image");
+  yield figure("submits", device.counters.submits - submits, "", "one image");
   const images = Math.max(2, Math.min(IMAGES, Math.ceil(PATIENCE / warm[0]!)));
   while (warm.length < images) warm.push(await wall(1));
   const image = median(warm);
-  add("image", image, "ms", `median of ${images}, min ${Math.min(...warm).toFixed(0)}`, "image");
-  ratio("first image", first / image, "x", FIRST_TARGET, "of a warm one; compiles pipelines");
+  const least = Math.min(...warm).toFixed(0);
+  yield figure("image", image, "ms", `median of ${images}, min ${least}`, target("image"));
+  yield figure(
+    "first image",
+    first / image,
+    "x",
+    "of a warm one; compiles pipelines",
+    FIRST_TARGET,
+  );
+  const span = spans ? yield* stages(model, options, images, spans, figure, target) : 0;
   if (batch > 1 && batch * image < 10 * PATIENCE) {
     const several = Math.min(await wall(batch), await wall(batch));
-    ratio(`batch of ${batch}`, several / image, "x", BATCH_TARGET, "of one image");
+    yield figure(`batch of ${batch}`, several / image, "x", "of one image", BATCH_TARGET);
   }
-  if (!spans) return figures;
+  if (spans) yield* busy(model, options, span, figure);
+}
 
+/** Times stages on the GPU, gaps included; returns the time of a whole image. */
+async function* stages(
+  model: InfinityModel,
+  options: GenerateOptions,
+  images: number,
+  spans: Spans,
+  figure: Make,
+  target: (key: string) => number | undefined,
+): AsyncGenerator<StageFigure, number> {
+  const { device } = model;
   const total: number[] = [];
   const stages = new Map<string, number[]>();
   for (let i = 0; i < images; i++) {
@@ -153,54 +168,46 @@ export async function benchStages(
       stages.set(section, [...stages.get(section) ?? [], milliseconds]);
     }
   }
-  add("gpu", median(total), "ms", "from the first pass to the end of the last one", "gpu");
+  const span = median(total);
+  yield figure("gpu", span, "ms", "from the first pass to the end of the last one", target("gpu"));
   for (const [stage, times] of stages) {
-    add(stage, median(times), "ms", "on the GPU, gaps included", stage);
+    yield figure(stage, median(times), "ms", "on the GPU, gaps included", target(stage));
   }
-  await busy(model, options, median(total), add, ratio);
-  return figures;
+  return span;
 }
 
-/** Sums the times of all dispatches: by scale, of sampling, and against the span of an image that is not profiled. */
-async function busy(
+/** Sums the times of all dispatches: by scale, of sampling, and against the `span` of an image that is not profiled. */
+async function* busy(
   model: InfinityModel,
   options: GenerateOptions,
   span: number,
-  add: (what: string, value: number, unit: "ms", note: string) => void,
-  ratio: (what: string, value: number, unit: "%", target: number, note: string) => void,
-): Promise<void> {
+  figure: Make,
+): AsyncGenerator<StageFigure> {
   const { device } = model;
   const profiler = device.profile()!;
-  const sum = async (hooks: Partial<GenerateOptions>) => {
+  const profile = async (hooks: Partial<GenerateOptions>) => {
     await heat(device);
     await profiler.report();
     await model.generate({ ...options, ...hooks });
     return await profiler.report();
   };
-  const all = (await sum({})).reduce((total, { milliseconds }) => total + milliseconds, 0);
+  const sum = (rows: readonly KernelTime[]) =>
+    rows.reduce((total, { milliseconds }) => total + milliseconds, 0);
+  const all = sum(await profile({}));
   const idle = 100 * Math.max(0, 1 - all / span);
-  ratio("gpu idle", idle, "%", 100 * IDLE_TARGET, "1 - sum of dispatches, profiled / gpu");
-  add("gpu busy", all, "ms", "sum of dispatches, each a pass of its own");
-  const times = await sum({
+  yield figure("gpu busy", all, "ms", "sum of dispatches, each a pass of its own");
+  yield figure("gpu idle", idle, "%", "1 - gpu busy / gpu", 100 * IDLE_TARGET);
+  const times = await profile({
     onStage: (stage) => profiler.section = stage === "transformer" ? "scale 1" : stage,
     onProgress({ stage, scale, scales }) {
       if (stage === "scale" && scale + 1 < scales) profiler.section = `scale ${scale + 2}`;
     },
   });
-  const sections = new Map<string, number>();
-  const sampling = /^(sample_bits|accumulate_codes|resample|guide|force_bits)$/;
-  for (const { section, name, milliseconds } of times) {
-    const keys = [
-      ...section.startsWith("scale") ? [section] : [],
-      ...sampling.test(name) ? ["sampling"] : [],
-    ];
-    for (const key of keys) sections.set(key, (sections.get(key) ?? 0) + milliseconds);
-  }
-  for (
-    const [section, milliseconds] of [...sections].sort(([a], [b]) =>
-      a.localeCompare(b, "en", { numeric: true })
-    )
-  ) {
-    add(section, milliseconds, "ms", "sum of its dispatches");
+  const sampling = times.filter(({ name }) => SAMPLING.includes(name));
+  yield figure("sampling", sum(sampling), "ms", "sum of its dispatches");
+  const scales = new Set(times.map(({ section }) => section).filter((s) => s.startsWith("scale")));
+  for (let i = 1; i <= scales.size; i++) {
+    const own = times.filter(({ section }) => section === `scale ${i}`);
+    yield figure(`scale ${i}`, sum(own), "ms", "sum of its dispatches");
   }
 }

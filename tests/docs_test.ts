@@ -32,6 +32,7 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno task generate --synthetic", "takes minutes on a CPU"],
   ["deno run --no-lock -A", "downloads Dawn, which needs the network and a GPU"],
   ["deno task bench", "takes minutes"],
+  ["bash bench/device.sh", "takes minutes"],
 ];
 
 interface Block {

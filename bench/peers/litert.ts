@@ -204,7 +204,6 @@ export class LiteRtJs implements Peer {
   private constructor(private readonly lite: LiteRt) {}
 
   static async open(): Promise<LiteRtJs> {
-    keepAdapters();
     const lite = await load<LiteRt>("@litertjs/core");
     const script = new URL(
       "../wasm/litert_wasm_internal.js",
@@ -276,17 +275,6 @@ function commonJs(script: URL): unknown {
     dirname(path),
   );
   return module.exports;
-}
-
-/** LiteRT.js reads `device.adapterInfo`, where Deno 2.9 panics if the adapter object has been collected. */
-function keepAdapters(): void {
-  const request = GPU.prototype.requestAdapter;
-  const kept: (GPUAdapter | null)[] = [];
-  GPU.prototype.requestAdapter = async function (options) {
-    const adapter = await request.call(this, options);
-    kept.push(adapter);
-    return adapter;
-  };
 }
 
 /** Hides the log of LiteRT.js, which cannot be turned off. */

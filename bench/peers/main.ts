@@ -24,13 +24,13 @@ import { Tfjs } from "./tfjs.ts";
 import { WebgpuTorch } from "./webgpu_torch.ts";
 
 const print = console.log;
-/** Milliseconds that a sample takes at least, so that waiting for the GPU counts little. */
-const SAMPLE = 100;
+/** Milliseconds that a sample takes at least: waiting for the GPU takes up to 11 ms of it in Deno. */
+const SAMPLE = { cpu: 100, gpu: 300 };
 const SAMPLES = 7;
 /** An engine is measured only once if a run takes longer than this, and this many times as long as bitwise's. */
 const ENDLESS = { milliseconds: 3000, times: 16 };
 /** Most runs in one sample. */
-const MAX_RUNS = 2048;
+const MAX_RUNS = 65536;
 /** Largest difference between the results of two engines, relative to the largest value. */
 const TOLERANCE = 1e-4;
 const NAMES = [...new Set(CASES.map(({ name }) => name))];
@@ -96,6 +96,23 @@ async function sample(prepared: Prepared, runs: number): Promise<Sample> {
   };
 }
 
+/**
+ * Makes all engines ask for the same adapter, of several, as this project does; returns the names of those they got.
+ * Keeps the adapter objects: Deno 2.9 panics if one reads `device.adapterInfo` after its adapter was collected.
+ */
+function shareAdapter(): Set<string> {
+  const request = GPU.prototype.requestAdapter;
+  const kept: (GPUAdapter | null)[] = [];
+  const names = new Set<string>();
+  GPU.prototype.requestAdapter = async function (options) {
+    const adapter = await request.call(this, { ...options, powerPreference: "high-performance" });
+    kept.push(adapter);
+    if (adapter) names.add(adapter.info.description);
+    return adapter;
+  };
+  return names;
+}
+
 function reason(error: unknown): string {
   return (error instanceof Error ? error.message : `${error}`).split("\n")[0]!
     .slice(0, 100);
@@ -104,6 +121,7 @@ function reason(error: unknown): string {
 /** Compiles, compares with the first engine's `output`, and finds how many runs fill a sample. */
 async function warmUp(
   entry: Entry,
+  least: number,
   first?: { output: Float32Array; once: Sample },
 ) {
   const prepared = entry.prepared!;
@@ -113,9 +131,13 @@ async function warmUp(
   if (!(error <= TOLERANCE)) {
     throw new Error(`the result differs by ${error.toExponential(1)}`);
   }
-  const once = await sample(prepared, prepared.step);
-  const wanted = Math.min(MAX_RUNS, Math.ceil(SAMPLE / once.wall));
-  entry.runs = Math.ceil(wanted / prepared.step) * prepared.step;
+  entry.runs = prepared.step;
+  let once = await sample(prepared, entry.runs);
+  // by doubling, because the time of one run is mostly the wait for it
+  while (once.wall * entry.runs < least && entry.runs < MAX_RUNS) {
+    entry.runs *= 2;
+    once = await sample(prepared, entry.runs);
+  }
   const { milliseconds, times } = ENDLESS;
   if (first && once.wall > Math.max(milliseconds, times * first.once.wall)) {
     entry.samples.push(once);
@@ -138,6 +160,7 @@ function difference(output: Float32Array, expected: Float32Array): number {
 async function measure(
   peers: readonly Peer[],
   { make }: Case,
+  least: number,
 ): Promise<Entry[]> {
   const problem = make();
   const entries: Entry[] = [];
@@ -147,7 +170,7 @@ async function measure(
     entries.push(entry);
     try {
       entry.prepared = await peer.prepare(problem);
-      const result = await warmUp(entry, first);
+      const result = await warmUp(entry, least, first);
       first ??= result;
     } catch (error) {
       if (!first) throw error; // nothing to compare with
@@ -261,6 +284,7 @@ async function main(): Promise<number> {
       `Cannot bench "${only}": it must be one of ${NAMES.join(", ")}`,
     );
   }
+  const adapters = shareAdapter();
   const bitwise = await Bitwise.open();
   const { adapter, architecture, class: kind } = bitwise.device.capabilities;
   const software = kind === "cpu";
@@ -287,6 +311,9 @@ async function main(): Promise<number> {
       print(`${name} cannot be loaded: ${why}`);
     }
   }
+  if (!json && adapters.size > 1) {
+    print(`Engines took different adapters: ${[...adapters].join(", ")}`);
+  }
   const all: Row[] = [];
   for (const each of CASES) {
     if (only !== undefined && each.name !== only) continue;
@@ -295,11 +322,12 @@ async function main(): Promise<number> {
         new TextEncoder().encode(`${each.name} ${each.shape}\n`),
       );
     }
-    all.push(...rows(await measure(peers, each), each, software));
+    all.push(...rows(await measure(peers, each, SAMPLE[kind]), each, software));
   }
   const summary = summarise(all);
   if (json) {
-    return print(JSON.stringify({ machine, refused, rows: all, summary })), 0;
+    return print(JSON.stringify({ machine, adapters: [...adapters], refused, rows: all, summary })),
+      0;
   }
   printRows(all, software);
   const { won, cases, lowest, medianCompute } = summary;
