@@ -2,7 +2,8 @@
 // statistics, combined from the partial ones of group_norm_stats_workgroup.wgsl.
 //
 // A workgroup takes a group of an image; its invocations read the chunks side by side and add them in a fixed tree,
-// first for the mean, then for the deviations from it.
+// first for the mean, then for the deviations from it. The mean is a sum of differences to one partial mean: GPUs
+// divide inexactly, and an error in proportion to a large mean would be one of many deviations.
 //
 // Prelude (group_norm.ts): WG.
 
@@ -41,11 +42,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let width = params.C / params.groups;
   let first = group.x * width;
   let start = image * params.chunks * params.groups + group.x;
+  let origin = partials[start].x;
   var own = 0.0;
   for (var k = index; k < params.chunks; k += WG) {
-    own = fma(pixels(k) / f32(params.area), partials[start + k * params.groups].x, own);
+    own = fma(pixels(k), partials[start + k * params.groups].x - origin, own);
   }
-  let mean = total(index, own);
+  let mean = origin + total(index, own) / f32(params.area);
   own = 0.0;
   for (var k = index; k < params.chunks; k += WG) {
     let part = partials[start + k * params.groups];

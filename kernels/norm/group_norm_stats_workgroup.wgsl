@@ -83,18 +83,20 @@ fn keep(index: u32, mean: vec4<f32>, squares: vec4<f32>, own: f32) {
   }
 }
 
-// moments of a group over all pixels of the chunk
+// moments of a group over all pixels of the chunk; the mean by differences, since GPUs divide inexactly
 fn total(group: u32, pixels: u32) -> vec2<f32> {
   let first = group * params.width / ENTRY;
   let count = params.width / ENTRY;
   let lanes = min(LANES, pixels);
-  var mean = 0.0;
+  let origin = entries[first / EACH][first % EACH].x;
+  var shift = 0.0;
   for (var lane = 0u; lane < lanes; lane++) {
-    let weight = f32(share(pixels, lane)) / f32(pixels * count);
+    let weight = f32(share(pixels, lane));
     for (var e = first; e < first + count; e++) {
-      mean = fma(weight, entries[lane * COLUMNS + e / EACH][e % EACH].x, mean);
+      shift = fma(weight, entries[lane * COLUMNS + e / EACH][e % EACH].x - origin, shift);
     }
   }
+  let mean = origin + shift / f32(pixels * count);
   var squares = 0.0;
   for (var lane = 0u; lane < lanes; lane++) {
     let weight = f32(share(pixels, lane) * ENTRY);
