@@ -113,18 +113,22 @@ export interface Conv2dArgs {
   readonly padding?: "same" | "after";
   /** `add` adds the convolution to y; `none` if absent. */
   readonly epilogue?: "none" | "add";
-  /** If present, x is [1, rows, W, C], some rows of an image, and only some rows of an image of y are made. */
+  /** If present, x is [1, rows, W, C], some rows of an image or all, and only some rows of an image of y are made. */
   readonly strip?: ConvStrip;
   /** How to multiply by a weight in a buffer; chosen by the adapter if absent. */
   readonly variant?: MatrixVariant | "tiles";
 }
 
-/** Rows of an image: those that {@link Conv2dArgs.x} holds, and those of {@link Conv2dArgs.y} to make. */
+/** Rows of an image: those that {@link Conv2dArgs.x} holds, and those of {@link Conv2dArgs.y} to hold and to make. */
 export interface ConvStrip {
   /** Image of y. */
   readonly image: number;
   /** Row of the image where x begins. x must hold all rows of the image that the kernel reaches. */
   readonly begin: number;
+  /** Row of the image where y begins; 0 if absent. */
+  readonly top?: number;
+  /** Rows of the image that y is of; those of y if absent. */
+  readonly height?: number;
   /** First row of y to make. */
   readonly first: number;
   /** Number of rows of y to make. */
@@ -142,18 +146,24 @@ function outputShape(args: Conv2dArgs): number[] {
 }
 
 /** Checks a strip against the image. Beyond the image are zeros; beyond x nothing may be read. */
-function checkStrip({ x, conv, y, ...how }: Conv2dArgs, strip: ConvStrip): void {
-  const { image, begin, first, count } = strip;
+function checkStrip(args: Conv2dArgs, strip: ConvStrip): void {
+  const { x, conv, y, stride = 1, upsample = false, padding = "same" } = args;
   const [images = 0, rows = 0, W = 0, C = 0] = x.shape;
   const [B = 0, H = 0] = y.shape;
-  const reach = Math.floor(conv.size / 2);
+  const { image, begin, first, count, top = 0, height = H } = strip;
+  const scale = upsample ? 2 : 1;
   const end = begin + rows;
-  const plain = (how.stride ?? 1) === 1 && !how.upsample && (how.padding ?? "same") === "same";
+  const inHeight = height * stride / scale;
+  const pad = padding === "same" ? Math.floor(conv.size / 2) : 0;
+  // rows of the image that the kernel reaches
+  const low = Math.max(0, Math.floor((first * stride - pad) / scale));
+  const last = (first + count - 1) * stride - pad + conv.size - 1;
+  const high = Math.min(inHeight, Math.floor(last / scale) + 1);
   const shapes = x.shape.length === 4 && images === 1 && C === conv.C && image < B &&
-    y.shape.join() === [B, H, W, conv.N].join();
-  const holds = begin >= 0 && first >= 0 && begin <= Math.max(0, first - reach) &&
-    end <= H && end >= Math.min(H, first + count + reach) && first + count <= H;
-  if (plain && shapes && holds) return;
+    y.shape.join() === [B, H, W * scale / stride, conv.N].join();
+  const inside = begin >= 0 && end <= inHeight && first >= top && first + count <= top + H &&
+    top + H <= height;
+  if (shapes && inside && begin <= low && end >= high) return;
   throw new KernelError(
     "bad-strip",
     `Cannot make rows ${first}..${first + count} of image ${image} of [${y.shape}] ` +
@@ -185,8 +195,8 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const height = strip ? strip.count : H;
   const pixels = (strip ? 1 : B) * height * width;
   const pad = padding === "same" ? Math.floor(size / 2) : 0;
-  const first = strip ? (strip.image * H + strip.first) * width : 0;
-  const padY = strip ? pad - (strip.first - strip.begin) : pad;
+  const first = strip ? (strip.image * H + strip.first - (strip.top ?? 0)) * width : 0;
+  const padY = strip ? pad - (strip.first * stride - strip.begin * (upsample ? 2 : 1)) : pad;
   if (conv.weight instanceof Texture) {
     device.debug?.variant("conv2d", "texture", "a software adapter");
     const sizes = { height, width, inHeight: in_height, inWidth: in_width, size };
@@ -227,7 +237,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   };
   const variant = args.variant ?? convVariant(device, conv, pixels);
   if (variant === "tiles") {
-    return conv2dTiles(device, operands, convParts(device, H * width, conv));
+    return conv2dTiles(device, operands, convParts(device, (strip?.height ?? H) * width, conv));
   }
   const access = accessY(y.dtype, N % 4 === 0);
   const read = readX(x.dtype, C, "C");

@@ -260,6 +260,51 @@ for (const storage of [...STORAGES, ...MATRICES ? ["on tensor cores"] : []]) {
   });
 }
 
+/** Layers that resample: how, rows of x and of y, and the rows of x that rows `first` to `first + count` of y need. */
+const RESAMPLING = [
+  [{}, 8, 8, (first: number, count: number) => [first - 1, first + count + 1]],
+  [{ upsample: true }, 4, 8, (first: number, count: number) => [
+    Math.floor((first - 1) / 2),
+    Math.floor((first + count) / 2) + 1,
+  ]],
+  [{ stride: 2, padding: "after" }, 16, 8, (first: number, count: number) => [
+    2 * first,
+    2 * (first + count) + 1,
+  ]],
+] as const;
+
+Deno.test("conv2d() makes the same bits in bands of y", async () => {
+  const next = random(6);
+  const [C, N, W] = [8, 12, 6];
+  const weight = upload("f32", [N, C, 3, 3], values(next, N * C * 9));
+  const conv = packConv(device, weight, upload("f32", [N], values(next, N)));
+  for (const [how, rows, height, needed] of RESAMPLING) {
+    const x = values(next, rows * W * C);
+    const width = W * height / rows;
+    const whole = poisoned("f32", [1, height, width, N]);
+    conv2d(device, { x: upload("f32", [1, rows, W, C], x), conv, y: whole, ...how });
+    const expected = await device.read(whole);
+    for (const [top, size] of [[0, 5], [5, 3]] as const) {
+      const y = poisoned("f32", [1, size, width, N]);
+      for (const [first, count] of [[top, 2], [top + 2, size - 2]] as const) {
+        const [low, high] = needed(first, count);
+        const begin = Math.max(0, low!), end = Math.min(rows, high!);
+        const part = (from: number, to: number) =>
+          upload("f32", [1, to - from, W, C], x.subarray(from * W * C, to * W * C));
+        const strip = { image: 0, begin, first, count, top, height };
+        conv2d(device, { x: part(begin, end), conv, y, strip, ...how });
+        assertThrows(
+          () => conv2d(device, { x: part(begin, end - 1), conv, y, strip, ...how }),
+          KernelError,
+          "Cannot make rows",
+        );
+      }
+      const from = top * width * N;
+      assertEquals(await device.read(y), expected.slice(from, from + size * width * N));
+    }
+  }
+});
+
 Deno.test("conv2d() leaves the rows outside a strip and refuses one that lacks rows", async () => {
   const conv = packConv(
     device,
