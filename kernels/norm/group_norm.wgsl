@@ -1,5 +1,5 @@
 // y[b, p, c] = activation((x[b, p, c] − mean) · scale + bias[c]): the last step of GroupNorm, element-wise, with the
-// mean and scale from group_norm_combine.wgsl for each image and channel. y may be a strip of x.
+// mean and scale from group_norm_combine.wgsl for each image and channel. x may be a strip, and so may y.
 //
 // An invocation makes one vec4 of channels, or four that are WG apart, and loads all before it stores the first.
 //
@@ -10,7 +10,8 @@ struct Params {
   area: u32, // pixels of an image
   columns: u32, // vec4s of channels
   count: u32, // invocations: vec4s of y
-  first: u32, // index of the vec4 of x that y starts with
+  first: u32, // vec4 of x to begin with
+  to: u32, // vec4 of y to begin with
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -9,9 +9,10 @@
 
 struct Params {
   area: u32, // pixels of an image
+  band: u32, // pixels of a band of the image; the last may be shorter
   C: u32, // channels
   groups: u32,
-  chunk: u32, // pixels of a chunk; the last may be shorter
+  chunk: u32, // pixels of a chunk; the last of a band may be shorter
   chunks: u32, // of an image
   eps: f32,
 }
@@ -34,7 +35,13 @@ fn total(index: u32, own: f32) -> f32 {
   return sums[0];
 }
 
-fn pixels(k: u32) -> f32 { return f32(min(params.chunk, params.area - k * params.chunk)); }
+// pixels of a chunk
+fn pixels(k: u32) -> f32 {
+  let each = (params.band + params.chunk - 1) / params.chunk; // chunks of a band
+  let band = k / each;
+  let start = band * params.band + k % each * params.chunk;
+  return f32(min(params.chunk, min((band + 1) * params.band, params.area) - start));
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {

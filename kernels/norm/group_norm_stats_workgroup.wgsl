@@ -9,12 +9,13 @@
 // an entry: 4, or 1 where a group is not whole vec4s), EACH (4 / ENTRY), WG.
 
 struct Params {
-  area: u32, // pixels of an image
+  area: u32, // pixels of an image, or of a band of one
   groups: u32,
   width: u32, // channels of a group
   chunk: u32, // pixels of a chunk; the last may be shorter
-  chunks: u32, // of an image
+  chunks: u32, // of an image or band
   count: u32, // workgroups: images · chunks
+  first: u32, // chunks of the bands before
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -68,7 +69,7 @@ fn main(
   }
   workgroupBarrier();
   for (var g = index; g < params.groups; g += WG) {
-    partials[part * params.groups + g] = total(g, pixels);
+    partials[(params.first + part) * params.groups + g] = total(g, pixels);
   }
 }
 

@@ -9,7 +9,8 @@
 import { ConfigError, type Device, type Tensor } from "../../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../../kernels/conv/conv2d.ts";
 import { textureTexels, usesTexture } from "../../kernels/shared/textures.ts";
-import { applyGroupNorm, groupNorm, groupNormMoments } from "../../kernels/norm/group_norm.ts";
+import { applyGroupNorm, groupNorm } from "../../kernels/norm/group_norm.ts";
+import { groupNormMoments } from "../../kernels/norm/group_norm_moments.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
 import type { StripMemory } from "./vae_memory.ts";

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import { applyGroupNorm, groupNorm, groupNormMoments } from "../../../kernels/norm/group_norm.ts";
+import { applyGroupNorm, groupNorm } from "../../../kernels/norm/group_norm.ts";
+import { groupNormMoments } from "../../../kernels/norm/group_norm_moments.ts";
 import {
   asGpu,
   assertTensor,
@@ -166,4 +167,45 @@ Deno.test("applyGroupNorm() gives strips the same bits as whole images", async (
     KernelError,
     "Cannot take moments of [2,7,5,24] in 5 groups with [24]",
   );
+});
+
+Deno.test("groupNormMoments() and applyGroupNorm() work on an image in bands", async () => {
+  const next = random(5);
+  const [W, C, groups] = [37, 64, 4];
+  for (const [rows, H] of [[5, 13], [4, 8], [30, 31]] as const) {
+    const x = values(next, H * W * C);
+    const weight = values(next, C), bias = values(next, C);
+    const tops = Array.from({ length: Math.ceil(H / rows) }, (_, i) => i * rows);
+    const bands = tops.map((top) => {
+      const part = x.subarray(top * W * C, (top + rows) * W * C);
+      return upload("f32", [1, part.length / W / C, W, C], part);
+    });
+    const moments = groupNormMoments(device, {
+      x: bands,
+      weight: upload("f32", [C], weight),
+      groups,
+      eps: EPS,
+    });
+    const y = poisoned("f32", [1, H, W, C]);
+    bands.forEach((band, i) =>
+      applyGroupNorm(device, {
+        x: band,
+        moments,
+        bias: upload("f32", [C], bias),
+        y,
+        strip: { image: 0, begin: 0, rows: band.shape[1]!, to: tops[i]! },
+      })
+    );
+    const expected = reference(x, [1, H * W, C], groups, weight, bias, false);
+    await assertTensor(y, expected, TOLERANCE.f32, `${H} rows in bands of ${rows}`);
+  }
+  const [a, b] = [poisoned("f32", [1, 2, 3, 8]), poisoned("f32", [1, 3, 3, 8])];
+  const weight = upload("f32", [8], new Float64Array(8));
+  for (const x of [[a, b], [a, a, b], [b, a, b]]) {
+    assertThrows(
+      () => groupNormMoments(device, { x, weight, groups: 2, eps: EPS }),
+      KernelError,
+      "Cannot take moments of [1,",
+    );
+  }
 });
