@@ -14,6 +14,7 @@ import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import type { Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { FolderSource, Parts, type PartSource } from "./parts/parts.ts";
+import { blankPrompt } from "./generate/blank_prompt.ts";
 import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
 import { SyntheticSource, WordTokenizer } from "./parts/synthetic.ts";
 import { TextSide } from "./generate/text_side.ts";
@@ -162,6 +163,7 @@ export class InfinityModel {
     const source = makeSource(device);
     const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
     const parts = new Parts(device, config, source, staged, onProgress);
+    const stop = new AbortController();
     try {
       if (!options.device) device.tuning = await savedTuning(device);
       if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
@@ -171,13 +173,39 @@ export class InfinityModel {
           { hint: "use-f32" },
         );
       }
+      const prepared = options.lazy || InfinityModel.#prepare(config, device, source, stop.signal);
       const { hasText } = await parts.open(options.lazy);
+      await prepared;
       const tokenizer = hasText ? await makeTokenizer() : null;
       return new InfinityModel(device, config, source.type, parts, tokenizer, !options.device);
     } catch (error) {
+      stop.abort();
       parts.dispose();
       if (!options.device) device.dispose();
       throw error;
+    }
+  }
+
+  /**
+   * Compiles what a first image needs while weights are read, where that goes in parallel: a model without weights
+   * generates one on a device that computes nothing. Never rejects: what is wrong shows when it is used.
+   */
+  static async #prepare(
+    config: ModelConfig,
+    device: Device,
+    source: PartSource,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!device.preparesInParallel) return;
+    try {
+      await source.check("transformer"); // then its type is known
+      using rehearsal = device.rehearsal();
+      const options = { device: rehearsal, type: source.type };
+      using model = await InfinityModel.synthetic(config, options);
+      await model.generate({ ...blankPrompt(config), signal });
+      await device.prepare(rehearsal, signal);
+    } catch {
+      return;
     }
   }
 

@@ -2,6 +2,7 @@ import { Device, dryGpu, formatBytes, type MemoryRole, OutOfMemoryError } from "
 import { InfinityModel } from "./infinity.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { ModelConfig } from "./config/types.ts";
+import { blankPrompt } from "./generate/blank_prompt.ts";
 import type { SamplingOptions } from "./generate/plan.ts";
 import type { Stage } from "./generate/progress.ts";
 
@@ -113,19 +114,11 @@ export async function planMemory(
   device.memory.observer = ledger.observe;
   using model = await InfinityModel.synthetic(config, { device, type, staged });
   const onStage = (stage: Stage) => ledger.enter(stage);
-  const text = config.text_encoder
-    // a synthetic model takes each word as a token; `</s>` is one more
-    ? { prompt: Array<string>(prompts).fill("word ".repeat(Math.max(1, promptTokens - 1))) }
-    : { textFeatures: blankFeatures(config.transformer.text_channels, prompts, promptTokens) };
   const blank = { width: 1, height: 1, rgba: new Uint8Array(4) };
+  const text = blankPrompt(config, promptTokens, prompts);
   await model.generate({ ...sampling, ...text, ...edit && { init: blank }, onStage });
   const stages = ledger.stages.filter(({ peak }) => peak > 0);
   return { type, staged, stages, peak: Math.max(...stages.map(({ peak }) => peak)) };
-}
-
-function blankFeatures(width: number, prompts: number, rows: number) {
-  const lens = Array<number>(prompts).fill(rows);
-  return { features: new Float32Array(prompts * rows * width), width, lens };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { type Debug, openDebug } from "../base/debug.ts";
 import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "../base/errors.ts";
+import { dryDevice } from "./dry_gpu.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory, type MemoryRole } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
@@ -19,6 +20,9 @@ import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture
 const UPLOAD_CHUNK = 4 * 1024 * 1024;
 /** Uploads of this many bytes are submitted at once: reusing staging memory is faster than touching new pages. */
 const LARGE_UPLOAD = 1024 * 1024;
+
+/** Pipelines that are compiled at a time: so many were measured to go well on an H200 with 16 cores. */
+const PARALLEL_PIPELINES = 12;
 
 function floatTexel({ dtype }: Tensor): TexelFormat {
   return dtype === "f16" ? "rgba16float" : "rgba32float";
@@ -110,7 +114,7 @@ export class Device {
    */
   get counters(): { dispatches: number; flops: number; submits: number; pipelines: number } {
     const { dispatches, flops, submits, pipelines } = this.#recorder;
-    return { dispatches, flops, submits, pipelines };
+    return { dispatches, flops, submits, pipelines: pipelines.size };
   }
 
   /**
@@ -258,6 +262,42 @@ export class Device {
   /** Records one dispatch of a kernel; see {@link defineKernel}. */
   run<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
     this.#recorder.dispatch(kernel, call);
+  }
+
+  /**
+   * Makes a device that computes nothing and allocates nothing, and on which kernels choose as on this one: what it
+   * compiles, {@link Device.prepare} compiles here.
+   */
+  rehearsal(): Device {
+    const { features, limits } = this.gpu;
+    const device = new Device(dryDevice(features, limits), this.capabilities, null);
+    device.tuning = this.tuning;
+    return device;
+  }
+
+  /** Whether {@link Device.prepare} compiles in parallel: Dawn does; Deno's own WebGPU compiles in the call. */
+  get preparesInParallel(): boolean {
+    return this.capabilities.implementation === "dawn" &&
+      "createComputePipelineAsync" in this.gpu;
+  }
+
+  /**
+   * Compiles what `rehearsed` compiled and this device did not, several pipelines at a time. A pipeline that fails is
+   * left to the first dispatch, which reports why.
+   *
+   * @param rehearsed A {@link Device.rehearsal} on which the work to come was done.
+   * @param signal Starts no further pipeline once it is aborted.
+   */
+  async prepare(rehearsed: Device, signal?: AbortSignal): Promise<void> {
+    const { pipelines } = this.#recorder;
+    const recipes = [...rehearsed.#recorder.pipelines];
+    const worker = async () => {
+      for (let next = recipes.pop(); next && !this.#disposed; next = recipes.pop()) {
+        if (signal?.aborted) return;
+        await pipelines.prepare(next).catch(() => {});
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL_PIPELINES }, worker));
   }
 
   /** Submits what was recorded, without waiting. */

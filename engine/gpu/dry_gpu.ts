@@ -30,7 +30,8 @@ function dryBuffer({ size, usage, label = "" }: GPUBufferDescriptor): unknown {
   };
 }
 
-function dryDevice(features: Set<string>, limits: object): unknown {
+/** Makes the device of {@link dryGpu}, with given features and limits. */
+export function dryDevice(features: object, limits: object): GPUDevice {
   const pass = inert(["setPipeline", "setBindGroup", "dispatchWorkgroups", "end"]);
   const encoder = {
     beginComputePass: () => pass,
@@ -63,7 +64,7 @@ function dryDevice(features: Set<string>, limits: object): unknown {
       "createShaderModule",
       "destroy",
     ]),
-  };
+  } as unknown as GPUDevice;
 }
 
 /**

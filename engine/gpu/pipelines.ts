@@ -20,10 +20,20 @@ export interface Layout {
   readonly id: number;
 }
 
-/** A specialised kernel, compiled. */
-export interface Pipeline {
-  /** What it was specialised with. */
+/** What a pipeline is made from. */
+export interface Recipe {
+  /** The kernel. */
+  readonly kernel: Kernel;
+  /** Constants and types. */
   readonly specialise: Specialisation;
+  /** More lines of the prelude. */
+  readonly functions: string;
+  /** Formats of the textures that it binds, in order. */
+  readonly formats: readonly TexelFormat[];
+}
+
+/** A specialised kernel, compiled. */
+export interface Pipeline extends Recipe {
   /** The compiled shader. */
   readonly compiled: GPUComputePipeline;
   /** How it is bound. */
@@ -64,32 +74,48 @@ export class PipelineCache {
     return undefined;
   }
 
-  /** Compiles a specialised kernel. `formats` are those of the textures that it binds, in order. */
-  compile(
-    kernel: Kernel,
-    specialise: Specialisation,
-    functions: string,
-    formats: readonly TexelFormat[],
-  ): Pipeline {
+  /** Compiles a specialised kernel. */
+  compile(recipe: Recipe): Pipeline {
+    const { layout, descriptor } = this.#describe(recipe);
+    return this.#keep(recipe, layout, this.#device.createComputePipeline(descriptor));
+  }
+
+  /** Compiles a specialised kernel in the background, unless it was or is compiled meanwhile. */
+  async prepare(recipe: Recipe): Promise<void> {
+    const { kernel, specialise, functions } = recipe;
+    const known = () => this.find(kernel, specialise, functions) !== undefined;
+    if (known()) return;
+    const { layout, descriptor } = this.#describe(recipe);
+    const compiled = await this.#device.createComputePipelineAsync(descriptor);
+    if (!known()) this.#keep(recipe, layout, compiled);
+  }
+
+  /** All that was compiled. */
+  *[Symbol.iterator](): Generator<Pipeline> {
+    for (const byFunctions of this.#pipelines.values()) {
+      for (const list of byFunctions.values()) yield* list;
+    }
+  }
+
+  #describe({ kernel, specialise, functions, formats }: Recipe) {
     const { implementation, limits } = this.#adapter.capabilities;
     const code = shaderText(kernel, specialise, functions, implementation === "dawn");
     checkWorkgroupMemory(kernel.name, code, limits.maxComputeWorkgroupStorageSize!);
     this.#debug?.shader(kernel.name, specialise, code);
     const layout = this.#layout(kernel, formats);
-    const compiled = this.#device.createComputePipeline({
-      label: kernel.name,
-      layout: layout.pipeline,
-      compute: {
-        module: this.#device.createShaderModule({ label: kernel.name, code }),
-        entryPoint: "main",
-      },
-    });
-    const pipeline = { specialise, compiled, layout };
-    let byFunctions = this.#pipelines.get(kernel.source);
-    if (!byFunctions) this.#pipelines.set(kernel.source, byFunctions = new Map());
-    const list = byFunctions.get(functions);
+    const module = this.#device.createShaderModule({ label: kernel.name, code });
+    const compute = { module, entryPoint: "main" };
+    return { layout, descriptor: { label: kernel.name, layout: layout.pipeline, compute } };
+  }
+
+  #keep(recipe: Recipe, layout: Layout, compiled: GPUComputePipeline): Pipeline {
+    const pipeline = { ...recipe, layout, compiled };
+    const { source } = recipe.kernel;
+    let byFunctions = this.#pipelines.get(source);
+    if (!byFunctions) this.#pipelines.set(source, byFunctions = new Map());
+    const list = byFunctions.get(recipe.functions);
     if (list) list.push(pipeline);
-    else byFunctions.set(functions, [pipeline]);
+    else byFunctions.set(recipe.functions, [pipeline]);
     this.size++;
     return pipeline;
   }

@@ -42,7 +42,8 @@ function formatsOf<B extends string>(
  */
 export class Recorder {
   #device: GPUDevice;
-  #pipelines: PipelineCache;
+  /** What was compiled. */
+  readonly pipelines: PipelineCache;
   #groups: BindGroups;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
@@ -73,7 +74,7 @@ export class Recorder {
   /** `adapter`: see {@link PipelineCache}. */
   constructor(device: GPUDevice, adapter: AdapterFacts, debug: Debug | null) {
     this.#device = device;
-    this.#pipelines = new PipelineCache(device, adapter, debug);
+    this.pipelines = new PipelineCache(device, adapter, debug);
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
     this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
@@ -83,11 +84,6 @@ export class Recorder {
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
     this.#groups = new BindGroups(device, this.#uniforms);
-  }
-
-  /** Number of pipelines compiled so far. */
-  get pipelines(): number {
-    return this.#pipelines.size;
   }
 
   /** Records one dispatch, which runs after {@link Recorder.flush}. Drops a dispatch of no workgroups. */
@@ -111,8 +107,10 @@ export class Recorder {
 
   #pipeline<B extends string>(kernel: Kernel<B>, call: Dispatch<B>): Pipeline {
     const { specialise = NOTHING, functions = "" } = call;
-    return this.#pipelines.find(kernel, specialise, functions) ??
-      this.#pipelines.compile(kernel, specialise, functions, formatsOf(kernel, call.bind));
+    const found = this.pipelines.find(kernel, specialise, functions);
+    if (found) return found;
+    const formats = formatsOf(kernel, call.bind);
+    return this.pipelines.compile({ kernel, specialise, functions, formats });
   }
 
   /** Fills `#bound`. */
