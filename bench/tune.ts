@@ -107,8 +107,9 @@ const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].
     label: `${side}x${side}, 3x3 ${C} to ${C}`,
     setup(device, t) {
       const [x, y, w] = [t.f32(1, side, side, C), t.f32(1, side, side, C), t.f32(C, C, 3, 3)];
+      const bias = t.f32(C);
       const [conv, plain] = [undefined, false].map((texture) =>
-        packConv(device, w, t.f32(C), "f32", "weight", texture)
+        packConv(device, w, bias, "f32", "weight", texture)
       );
       for (const packed of [conv!, plain!]) t.defer(() => packed.weight.dispose());
       return {

@@ -55,13 +55,21 @@ function convolve(device: Device, operands: ConvDispatch, parts: number): void {
       PARTS: parts,
       EXACT: fillsTurns(size * size * channels, parts),
     },
-    functions: prelude(read.lines, access.lines),
+    functions: prelude(read.lines, access.lines, channels),
     ...operands,
     workgroups: tileGrid(pixels, N, parts),
   });
 }
 
 /** Returns all prelude lines. */
-const prelude = memoised((read: string, access: string): string =>
-  [TILE_LINES, FETCH_FLOATS, read, access].join("\n")
+const prelude = memoised((read: string, access: string, channels: number): string =>
+  [TILE_LINES, FETCH_FLOATS, read, access, channels % 2 ? ANY_TAP : ONE_TAP].join("\n")
 );
+
+/** WGSL: tap and channel, in vec4s, of vec4 q of a step. Both of a step have one tap, the same for all invocations. */
+const ONE_TAP = `fn tap_of(step: u32, q: u32) -> u32 { return step / (CHANNELS / 2); }
+fn channel_of(step: u32, q: u32) -> u32 { return 2 * (step % (CHANNELS / 2)) + q; }`;
+
+/** The same for pixels of an odd number of vec4s. */
+const ANY_TAP = `fn tap_of(step: u32, q: u32) -> u32 { return (2 * step + q) / CHANNELS; }
+fn channel_of(step: u32, q: u32) -> u32 { return (2 * step + q) % CHANNELS; }`;

@@ -7,7 +7,7 @@
 // are those of conv2d.wgsl.
 //
 // Prelude (conv2d_tiles.ts): X, Y, W; SIZE, CHANNELS (vec4s of a pixel of x), PARTS, EXACT (the axis fills all steps);
-// tiles.ts; fns fetch_x, fetch_w, unpack_w, load_y, store_y.
+// tiles.ts; fns tap_of, channel_of, fetch_x, fetch_w, unpack_w, load_y, store_y.
 
 struct Params {
   pixels: u32, // as in conv2d.wgsl
@@ -68,14 +68,15 @@ fn row_at(m: u32) -> Row {
 }
 
 // zeros in the padding
-fn fetch(row: Row, i: u32) -> Fetched {
-  let tap = i / CHANNELS;
+fn fetch(row: Row, step: u32, q: u32) -> Fetched {
+  let c = channel_of(step, q);
+  let tap = tap_of(step, q);
   let at = row.at + vec2<i32>(vec2(tap / SIZE, tap % SIZE));
   let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
   let inside = all(at >= vec2(0)) && all(at < size);
-  let q = vec2<u32>(select(vec2(0), at, inside)) >> vec2(params.upsample);
-  let pixel = select(0, (row.image + q.x) * params.in_width + q.y, inside);
-  return select(Fetched(), fetch_x(pixel, i % CHANNELS), inside);
+  let p = vec2<u32>(select(vec2(0), at, inside)) >> vec2(params.upsample);
+  let pixel = select(0, (row.image + p.x) * params.in_width + p.y, inside);
+  return select(Fetched(), fetch_x(pixel, c), inside);
 }
 
 fn finish(pixel: u32, n: u32, sum: vec4<f32>) {

@@ -49,7 +49,7 @@ fn main(
 
 fn row_at(m: u32) -> Row { return min(m, params.M - 1); }
 
-fn fetch(row: Row, i: u32) -> Fetched { return fetch_x(row, i); }
+fn fetch(row: Row, step: u32, q: u32) -> Fetched { return fetch_x(row, 2 * step + q); }
 
 fn finish(m: u32, n: u32, sum: vec4<f32>) {
   if (m < params.M && n < (params.N + 3) / 4) { store_y(part * params.M + m, n, epilogue(m, n, sum)); }

@@ -6,8 +6,8 @@
 // constants, and each index that is not has a dimension of its own, which costs one clamp at most. Sums run over k in
 // order with fma, so the bits are those of a plain loop.
 //
-// A kernel defines: Row, what it must know of a row of x; fn row_at(m); fn fetch(row, i), vec4 i of a row, as stored;
-// fn fetch_w and unpack_w; fn finish(m, n, sum).
+// A kernel defines: EXACT, whether k fills all steps; Row, what it must know of a row of x; fn row_at(m);
+// fn fetch(row, step, q), vec4 q of one step of a row, as stored; fn fetch_w and unpack_w; fn finish(m, n, sum).
 
 const BAND = 8u; // tiles of a column that follow each other, to use columns of w while they are in the cache
 
@@ -45,11 +45,12 @@ struct Step {
 
 // what an invocation fetches of a step: zeros of x beyond `last` and `depth`, which is k in vec4s
 fn fetch_step(row: Row, n: u32, step: u32, last: u32, depth: u32, columns: u32, index: u32) -> Step {
-  let i = 2 * step + index / 8 % 2;
+  let q = index / 8 % 2;
   let j = 4 * step + index / 32;
-  if (EXACT) { return Step(fetch(row, i), fetch_w(j, n, columns)); }
-  let a = fetch(row, min(i, depth - 1));
-  return Step(select(Fetched(), a, i < depth && step < last), fetch_w(min(j, 2 * depth - 1), n, columns));
+  if (EXACT) { return Step(fetch(row, step, q), fetch_w(j, n, columns)); }
+  let inside = step < last && 2 * step + q < depth;
+  let a = fetch(row, select(0, step, inside), select(0, q, inside));
+  return Step(select(Fetched(), a, inside), fetch_w(min(j, 2 * depth - 1), n, columns));
 }
 
 // sums of the tile from (m, 4n) on over steps `first` to `last`
