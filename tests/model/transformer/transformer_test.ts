@@ -15,7 +15,7 @@ import { deltas, loadTiny, teacherForced, uploadGolden } from "./golden_transfor
 const FEATURES = 2e-5;
 const GUIDED = 1e-4;
 /** Relative errors of teacher-forced logits by storage. */
-const TOLERANCES: Record<WeightType, number> = { f32: FEATURES, f16: 3e-3, q8_0: 1e-2, q4_0: 2e-1 };
+const TOLERANCES: Record<WeightType, number> = { f32: 1e-5, f16: 2e-3, q8_0: 1e-2, q4_0: 2e-1 };
 
 const upload = (from: Golden, name: string): Tensor => uploadGolden(device, from, name);
 
