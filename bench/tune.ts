@@ -92,14 +92,29 @@ const matmulProbes = [4, 8, 16, 32, 64, 128, 256, 1024].map((M) =>
   productProbe([M, 512, 1024], M, "f32")
 );
 
-/** A linear layer of the 2B model, on different numbers of tokens. */
-const matrixProbes = [64, 256, 512, 1024, 2048, 4096].map((M) =>
-  productProbe(
-    [M, 2048, 2048],
-    Math.ceil(M / TILES.large.m) * Math.ceil(2048 / TILES.large.n),
-    "f16",
-  )
-);
+/** Scales of the 2B model at 1024². */
+const matrixProbes = ([K, N]: readonly [number, number]) =>
+  [8, 32, 72, 128, 288, 512, 800, 1152, 2048].map((M) => productProbe([M, K, N], M, "f16"));
+
+/** Layers of the VAE on tensor cores, by how many large tiles they are. */
+const matrixConvProbes = [32, 64, 96, 128, 256].map((side): Probe => {
+  const { m, n } = TILES.large, C = 512;
+  return {
+    size: Math.ceil(side * side / m) * Math.ceil(C / n),
+    label: `${side}x${side}, 3x3 ${C} to ${C} f16`,
+    setup(device, t) {
+      const [x, y, w] = [t.f32(1, side, side, C), t.f32(1, side, side, C), t.f32(C, C, 3, 3)];
+      const conv = packConv(device, w, t.f32(C), "f16", "weight", false);
+      t.defer(() => conv.weight.dispose());
+      return {
+        run: () => conv2d(device, { x, conv, y }),
+        y,
+        plain: () => conv2d(device, { x, conv, y, variant: "vector" }),
+        tolerance: ROUNDED_OPERANDS,
+      };
+    },
+  };
+});
 
 const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].map(
   ([side = 0, C = 0]): Probe => ({
@@ -216,7 +231,11 @@ function probes(device: Device): Probes {
     "matmul": [8, 32, 72, 128, 288].map((M) => productProbe([M, 2048, 2048], M, plainType(device))),
     "matmul_tiles parts": partsProbes(device, 2048, SHALLOW),
     "matmul_tiles parts, deep": partsProbes(device, 8192, DEEP),
-    ...matrixShape(device) && { "matrix tile": matrixProbes },
+    ...matrixShape(device) && {
+      "matmul_matrix shallow": matrixProbes([2048, 8192]),
+      "matmul_matrix deep": matrixProbes([8192, 2048]),
+      "conv2d_matrix": matrixConvProbes,
+    },
     "attention": SCALES.map(([n, keys]) => scaleProbe(n, n, keys)),
     "attention_tiles queries": LARGE_SCALES.map(([n, keys]) =>
       scaleProbe(32 * Math.ceil(n / 128), n, keys)

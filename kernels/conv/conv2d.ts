@@ -7,21 +7,20 @@ import {
   type Tensor,
   Texture,
 } from "../../engine/mod.ts";
+import { conv2dMatrix, type ConvTile, convTile } from "./conv2d_matrix.ts";
 import { conv2dTiles, convParts } from "./conv2d_tiles.ts";
 import { BINDINGS, PARAMS } from "./conv_dispatch.ts";
 import { matmulTexture } from "../linear/matmul_texture.ts";
 import { packedIndex, packedLayout } from "../linear/packed_layout.ts";
 import type { FloatType } from "../linear/weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
-import { matrices, matrixLines, type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
+import { matrixObstacle } from "../shared/matrix.ts";
 import { usesTexture } from "../shared/textures.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
-import matrixSource from "./conv2d_matrix.wgsl" with { type: "text" };
 import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
 
 const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
-const matrixKernel = defineKernel("conv2d_matrix", matrixSource, BINDINGS, PARAMS);
 const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
   "C",
   "N",
@@ -97,6 +96,9 @@ export function packConv(
   return { weight: packedWeight, dtype, bias, C, N, size };
 }
 
+/** A kernel for weights in buffers. */
+type ConvVariant = "vector" | "tiles" | ConvTile;
+
 /** Arguments of {@link conv2d}. */
 export interface Conv2dArgs {
   /** [B, H, W, C] f32 or f16. */
@@ -115,8 +117,11 @@ export interface Conv2dArgs {
   readonly epilogue?: "none" | "add";
   /** If present, x is [1, rows, W, C], some rows of an image or all, and only some rows of an image of y are made. */
   readonly strip?: ConvStrip;
-  /** How to multiply by a weight in a buffer; chosen by the adapter if absent. */
-  readonly variant?: MatrixVariant | "tiles";
+  /**
+   * How to multiply by a weight in a buffer: in registers, by tiles in workgroup memory or on tensor cores; chosen by the
+   * adapter if absent.
+   */
+  readonly variant?: ConvVariant;
 }
 
 /** Rows of an image: those that {@link Conv2dArgs.x} holds, and those of {@link Conv2dArgs.y} to hold and to make. */
@@ -239,43 +244,27 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   if (variant === "tiles") {
     return conv2dTiles(device, operands, convParts(device, (strip?.height ?? H) * width, conv));
   }
+  if (variant !== "vector") return conv2dMatrix(device, operands, variant);
   const access = accessY(y.dtype, N % 4 === 0);
   const read = readX(x.dtype, C, "C");
-  const specialise = { X: read.type, Y: access.type, W: conv.dtype };
-  if (variant === "vector") {
-    return device.run(kernel, {
-      specialise: { ...specialise, WG },
-      functions: prelude(read.lines, access.lines),
-      ...operands,
-      workgroups: grid(Math.ceil(Math.ceil(pixels / 8) * Math.ceil(N / 4) / WG)),
-    });
-  }
-  const { specialise: constants, lineArgs, workgroups } = matrices(device, variant, pixels, N);
-  device.run(matrixKernel, {
-    specialise: { ...specialise, ...constants },
-    functions: matrixPrelude(read.lines, access.lines, ...lineArgs),
+  device.run(kernel, {
+    specialise: { X: read.type, Y: access.type, W: conv.dtype, WG },
+    functions: prelude(read.lines, access.lines),
     ...operands,
-    workgroups,
+    workgroups: grid(Math.ceil(Math.ceil(pixels / 8) * Math.ceil(N / 4) / WG)),
   });
 }
 
 /** Chooses how to multiply by a weight in a buffer. */
-function convVariant(
-  device: Device,
-  { dtype, N }: Conv,
-  pixels: number,
-): MatrixVariant | "tiles" {
-  const variant = matrixVariant(device, "conv2d", dtype, pixels, N);
-  const tiles = variant === "vector" && device.capabilities.class === "gpu" && N > NARROW;
-  return tiles ? "tiles" : variant;
+function convVariant(device: Device, { dtype, N }: Conv, pixels: number): ConvVariant {
+  const obstacle = matrixObstacle(device, dtype);
+  if (!obstacle) return convTile(device, pixels, N);
+  const variant = device.capabilities.class === "gpu" && N > NARROW ? "tiles" : "vector";
+  device.debug?.variant("conv2d", variant, obstacle);
+  return variant;
 }
 
-/** Returns all prelude lines of conv2d.wgsl, and of conv2d_matrix.wgsl. */
+/** Returns all prelude lines of conv2d.wgsl. */
 const prelude = memoised((read: string, access: string): string =>
   [pixelsSource, read, access].join("\n")
 );
-const matrixPrelude = memoised((
-  read: string,
-  access: string,
-  ...lineArgs: Parameters<typeof matrixLines>
-): string => [matrixLines(...lineArgs), read, access].join("\n"));

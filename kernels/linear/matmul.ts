@@ -1,11 +1,11 @@
 import { defineKernel, type Device, grid, KernelError, Texture } from "../../engine/mod.ts";
-import { matmulMatrix } from "./matmul_matrix.ts";
+import { matmulMatrix, matrixRegime } from "./matmul_matrix.ts";
 import { matmulRows, NARROW } from "./matmul_rows.ts";
 import { matmulTexture } from "./matmul_texture.ts";
 import { matmulTiles, tileParts } from "./matmul_tiles.ts";
 import { BINDINGS, PARAMS, type Product, productDispatch, productRows } from "./product.ts";
 import { WEIGHT_FORMATS } from "./weight_types.ts";
-import { type MatrixVariant, matrixVariant } from "../shared/matrix.ts";
+import { matrixObstacle, type MatrixTile } from "../shared/matrix.ts";
 import { textureTexels } from "../shared/textures.ts";
 import { tileCount } from "../shared/tiles.ts";
 import { variantOf } from "../shared/variants.ts";
@@ -20,8 +20,11 @@ const ROWS = 8;
 /** Invocations of a workgroup. */
 const WG = 64;
 
-/** Also `rows`: K shared by the invocations of a workgroup; `tiles`: tiles in workgroup memory. */
-export type MatmulVariant = MatrixVariant | "rows" | "tiles";
+/**
+ * `vector`: registers alone; `rows`: K shared by the invocations of a workgroup; `tiles`: tiles in workgroup memory;
+ * others: tensor cores.
+ */
+export type MatmulVariant = "vector" | "rows" | "tiles" | MatrixTile;
 
 /** Arguments of {@link matmul}. */
 export interface MatmulArgs extends Product {
@@ -67,8 +70,10 @@ const FEWEST_TILES = 128;
 /** Chooses how to multiply by a weight in a buffer. */
 function matmulVariant(device: Device, { linear, rows }: MatmulArgs, M: number): MatmulVariant {
   const { dtype, K, N } = linear;
-  const variant = matrixVariant(device, "matmul", WEIGHT_FORMATS[dtype].float, M, N);
-  if (variant !== "vector" || device.capabilities.class === "cpu") return variant;
+  const obstacle = matrixObstacle(device, WEIGHT_FORMATS[dtype].float);
+  if (!obstacle) return matrixRegime(device, K, N, rows ?? M, M);
+  device.debug?.variant("matmul", "no matrices", obstacle);
+  if (device.capabilities.class === "cpu") return "vector";
   return withoutMatrices(device, rows ?? M, K, N);
 }
 

@@ -1,25 +1,144 @@
 import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
-import { BINDINGS, PARAMS, type Product, productDispatch } from "./product.ts";
-import { matrices, matrixLines, type TILES } from "../shared/matrix.ts";
+import { type Epilogue, epilogueLines } from "./epilogue.ts";
+import { NARROW } from "./matmul_rows.ts";
+import { BINDINGS, PARAMS, type Product, productDispatch, productInParts } from "./product.ts";
+import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
+import { accessY, readX } from "../shared/access.ts";
+import {
+  matrices,
+  matrixLines,
+  type MatrixTile,
+  TILES,
+  W_UNITS,
+  W_VECTORS,
+} from "../shared/matrix.ts";
+import { variantOf } from "../shared/variants.ts";
 import source from "./matmul_matrix.wgsl" with { type: "text" };
 
 const kernel = defineKernel("matmul_matrix", source, BINDINGS, PARAMS);
 
+/** The common axis from which on workgroups share it for more rows. */
+const DEEP = 4096;
+
+/** The common axis from which on workgroups share it at all: four tiles for each. */
+const SHALLOW = 1024;
+
+/**
+ * Chooses how to multiply by K × N weights where there are tensor cores; `rows` is matmul_rows.wgsl. How sums are shared
+ * depends on the rows of one sequence, twice, since an image with guidance has two; the tile alone may depend on M, all
+ * rows.
+ */
+export function matrixRegime(
+  device: Device,
+  K: number,
+  N: number,
+  rows: number,
+  M: number,
+): MatrixTile | "rows" {
+  if (N <= NARROW) return "rows";
+  const choice = K < DEEP ? "matmul_matrix shallow" : "matmul_matrix deep";
+  const variant = variantOf(device, choice, 2 * rows);
+  if (variant === "rows") return variant;
+  if (TILES[variant].split > 1) return K < SHALLOW ? "middle" : variant;
+  return M > 2 * rows && variantOf(device, choice, M) === "large" ? "large" : variant;
+}
+
 /** Multiplies on tensor cores: {@link matmul} by tiles of subgroup matrices. */
-export function matmulMatrix(device: Device, product: Product, variant: keyof typeof TILES): void {
-  const { specialise, functions, ...operands } = productDispatch(product);
-  const { M, N } = operands.params;
-  const { specialise: constants, lineArgs, workgroups } = matrices(device, variant, M, N);
+export function matmulMatrix(device: Device, product: Product, tile: MatrixTile): void {
+  const { split } = TILES[tile];
+  if (split === 1) return multiply(device, product, tile);
+  productInParts(device, product, split, (parts) => multiply(device, parts, tile));
+}
+
+function multiply(device: Device, product: Product, tile: MatrixTile): void {
+  const { x, y, linear: { dtype, bias }, epilogue = "none" } = product;
+  const { params, bind, work } = productDispatch(product);
+  const { M, K, N } = params;
+  const { specialise, lineArgs, workgroups } = matrices(device, tile, M, N);
+  const unitsX = x.dtype === "f16" && K % 8 === 0;
+  const unitsW = dtype === "f16" && Math.ceil(N / 4) % 2 === 0;
+  const read = readX(x.dtype, K, "K");
+  const access = accessY(y.dtype, N % 4 === 0);
   device.run(kernel, {
-    specialise: { ...specialise, ...constants },
-    functions: prelude(functions, ...lineArgs),
-    ...operands,
+    specialise: {
+      X: unitsX ? "vec4<u32>" : read.type,
+      Y: access.type,
+      W: unitsW ? "vec4<u32>" : WEIGHT_FORMATS[dtype].element,
+      WHOLE: K % TILES[tile].k === 0,
+      ...specialise,
+    },
+    functions: prelude(
+      matrixLines(...lineArgs),
+      unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
+      unitsW ? W_UNITS : TAKE_W[dtype],
+      access.lines,
+      bias !== null,
+      epilogue,
+    ),
+    bind,
+    params,
     workgroups,
+    work,
   });
 }
 
 /** Returns all prelude lines. */
 const prelude = memoised((
-  lines: string,
-  ...lineArgs: Parameters<typeof matrixLines>
-): string => `${matrixLines(...lineArgs)}\n${lines}`);
+  tile: string,
+  x: string,
+  w: string,
+  access: string,
+  bias: boolean,
+  epilogue: Epilogue,
+): string => [tile, x, w, access, epilogueLines(bias, epilogue)].join("\n"));
+
+/** x is f16, and its rows are whole units. */
+const X_UNITS = `alias Place = u32;
+alias XUnit = vec4<u32>;
+fn place(m: u32) -> Place { return min(m, params.M - 1) * (params.K / 8); }
+fn take_x(row: Place, k: u32, c: u32) -> XUnit {
+  if (WHOLE) { return x[row + k + c]; }
+  return select(vec4(0u), x[row + min(k + c, params.K / 8 - 1)], k + c < params.K / 8);
+}
+fn unit_x(v: XUnit) -> vec4<u32> { return v; }`;
+
+/** Any x, by fetch_x. */
+const X_VECTORS = `alias Place = u32;
+struct XUnit { a: Fetched, b: Fetched }
+fn place(m: u32) -> Place { return min(m, params.M - 1); }
+fn take_x(row: Place, k: u32, c: u32) -> XUnit {
+  let i = 2 * (k + c);
+  return XUnit(half_x(row, i), half_x(row, i + 1));
+}
+fn half_x(row: u32, i: u32) -> Fetched {
+  let last = (params.K + 3) / 4 - 1;
+  return select(Fetched(), fetch_x(row, min(i, last)), i <= last);
+}
+fn unit_x(v: XUnit) -> vec4<u32> { return unit(to_f16(vec4<f32>(v.a)), to_f16(vec4<f32>(v.b))); }`;
+
+/** The integers of a unit, and the scales of their columns. `row` is the line of w that holds row k. */
+const wQuantised = (row: string, shift: string, integers: string) =>
+  `struct WUnit { a: u32, b: u32, shift: u32, scale_a: vec2<u32>, scale_b: vec2<u32> }
+fn take_w(row: u32, n: u32) -> WUnit {
+  let columns = (params.N + 3) / 4;
+  let k = min(row, depth() - 1);
+  let at = ${row} * columns;
+  let block = k / 32 * columns;
+  let a = min(2 * n, columns - 1);
+  let b = min(2 * n + 1, columns - 1);
+  return WUnit(w[at + a], w[at + b], ${shift}, scales[block + a], scales[block + b]);
+}
+fn unit_w(v: WUnit) -> vec4<u32> {
+  return unit(scaled(v.a >> v.shift, v.scale_a), scaled(v.b >> v.shift, v.scale_b));
+}
+fn scaled(v: u32, s: vec2<u32>) -> vec4<f16> {
+  return vec4<f16>(vec4(unpack2x16float(s.x), unpack2x16float(s.y)) * ${integers});
+}`;
+
+/** WGSL that loads 8 columns of a row of weights, by storage type. */
+const TAKE_W: Readonly<Record<WeightType, string>> = {
+  f32: W_VECTORS,
+  f16: W_VECTORS,
+  q8_0: wQuantised("k", "0", "vec4<f32>(unpack4xI8(v))"),
+  q4_0: wQuantised("(k / 2)", "k % 2 * 4", "(vec4<f32>(unpack4xU8(v & 0x0f0f0f0f)) - 8)"),
+};

@@ -1,6 +1,5 @@
 /**
- * Products by subgroup matrices (tensor cores): the choice of a shape, and the lines that multiply tiles in workgroup
- * memory.
+ * Products by subgroup matrices (tensor cores): the choice of a shape, and how a workgroup makes a tile, see matrix.wgsl.
  *
  * @module
  */
@@ -9,70 +8,59 @@ import {
   type Device,
   grid,
   KernelError,
+  memoised,
   type Specialisation,
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
-import { variantOf } from "./variants.ts";
 import toF16 from "./to_f16.wgsl" with { type: "text" };
 import source from "./matrix.wgsl" with { type: "text" };
 
-/** The part of a product that a workgroup makes, and how its subgroups share it. */
-export interface Tile {
+/** The part of a product that a workgroup makes. */
+interface Tile {
   /** Rows of the tile. */
   readonly m: number;
   /** Columns of the tile. */
   readonly n: number;
-  /** Rows that one subgroup makes. */
-  readonly subgroupM: number;
-  /** Columns that one subgroup makes. */
-  readonly subgroupN: number;
+  /** Length of the common axis that is in workgroup memory at a time. */
+  readonly k: number;
+  /** Workgroups that share the common axis. */
+  readonly split: number;
 }
 
-/** Tiles to choose from. Both give the same sums, so only time depends on the choice. */
-export const TILES: Readonly<Record<"small" | "large", Tile>> = {
-  /** 4 subgroups: for few rows, and where large tiles would leave cores idle. */
-  small: { m: 64, n: 64, subgroupM: 32, subgroupN: 32 },
-  /** 8 subgroups: half the loads for the same work. */
-  large: { m: 128, n: 128, subgroupM: 64, subgroupN: 32 },
-};
+/**
+ * Tiles to choose from. `large` and `middle` give the same bits, so only time depends on which is taken; `split4` and
+ * `split8` sum in another order. 4 subgroups of an NVIDIA GPU make a tile.
+ */
+export const TILES = {
+  large: { m: 128, n: 128, k: 32, split: 1 },
+  middle: { m: 64, n: 64, k: 64, split: 1 },
+  split4: { m: 128, n: 128, k: 32, split: 4 },
+  split8: { m: 64, n: 64, k: 32, split: 8 },
+} as const satisfies Record<string, Tile>;
 
-/** Length of the common axis that a tile takes at a time: two matrices on most GPUs. */
+/** A way to multiply on tensor cores. */
+export type MatrixTile = keyof typeof TILES;
+
+/** Most invocations of a workgroup: each loads a unit of the smallest tile at least. */
+const INVOCATIONS = 256;
+
+/** Halves of a unit, see matrix.wgsl. */
+const UNIT = 8;
+
+/** Every shape of {@link matrixShape} divides it: two matrices on most GPUs. */
 export const TILE_K = 32;
 
-/** Vec4s of f16 added to each row of a tile, so that the rows of a matrix lie in different banks. */
-const PAD = 2;
-
-/** Most bytes of workgroup memory that a large tile takes. */
-const TILE_BYTES = 32768;
-
-/** `vector` runs on any adapter; `small` and `large` need tensor cores and make tiles of 64 × 64 and 128 × 128. */
-export type MatrixVariant = "vector" | keyof typeof TILES;
+/** Workgroup memory that an adapter with matrices has at least. A large tile takes 19 KB of it. */
+const ROOM = 32768;
 
 /**
- * Chooses how `kernel` makes M × N of a product by weights in a buffer whose precision is `float`. Tensor cores round
- * to f16, so they are not used where f32 was asked for. The number of rows decides only about the size of the tile,
- * which changes no sum: the bits of one row must not depend on the others.
+ * Why `kernel` cannot multiply weights in a buffer, of the precision `float`, on tensor cores; null if it can. They
+ * round to f16, so they are not used where f32 was asked for.
  */
-export function matrixVariant(
-  device: Device,
-  kernel: string,
-  float: "f32" | "f16",
-  M: number,
-  N: number,
-): MatrixVariant {
-  const obstacle = device.capabilities.class === "cpu"
-    ? "a software adapter"
-    : float === "f32"
-    ? "f32 weights are multiplied exactly"
-    : matrixShape(device)
-    ? null
-    : "no tensor cores";
-  const { m, n } = TILES.large;
-  const variant = obstacle
-    ? "vector"
-    : variantOf(device, "matrix tile", Math.ceil(M / m) * Math.ceil(N / n));
-  device.debug?.variant(kernel, variant, obstacle ?? "f16 on tensor cores");
-  return variant;
+export function matrixObstacle(device: Device, float: "f32" | "f16"): string | null {
+  if (device.capabilities.class === "cpu") return "a software adapter";
+  if (float === "f32") return "f32 weights are multiplied exactly";
+  return matrixShape(device) ? null : "no tensor cores";
 }
 
 /** Returns the largest shape that multiplies f16 into f32 and divides the tiles; null if there is none. */
@@ -80,34 +68,57 @@ export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
   const { subgroupMatrices, subgroupSize, f16, limits } = capabilities;
   const { maxComputeInvocationsPerWorkgroup: most = 0, maxComputeWorkgroupStorageSize: room = 0 } =
     limits;
-  if (!f16 || !subgroupSize || 8 * subgroupSize > most || room < TILE_BYTES) return null;
+  if (!f16 || subgroupSize < UNIT || most < INVOCATIONS || room < ROOM) return null;
   const [largest = null] = subgroupMatrices
     .filter(({ componentType, resultComponentType, M, N, K }) =>
       componentType === "f16" && resultComponentType === "f32" &&
-      [M, N, K].every((size) => size % 4 === 0 && TILE_K % size === 0)
+      [M, N, K].every((size) => size % UNIT === 0 && TILE_K % size === 0) &&
+      Object.values(TILES).every((tile) => partOf(tile, M, N, subgroupSize))
     )
     .sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
   return largest;
 }
 
-/** How a kernel makes M × N by subgroup matrices; see matmul_matrix.wgsl. */
+/** The part of a tile that a subgroup makes. */
+interface Part {
+  /** Rows. */
+  readonly m: number;
+  /** Columns. */
+  readonly n: number;
+  /** Number of such parts. */
+  readonly subgroups: number;
+}
+
+/** Returns the smallest part for matrices of M × N that leaves no more than {@link INVOCATIONS}; null if there is none. */
+function partOf(tile: Tile, M: number, N: number, lanes: number): Part | null {
+  for (const matrices of [1, 2, 4, 8]) {
+    const m = matrices * M, n = matrices * N;
+    const subgroups = tile.m / m * (tile.n / n);
+    if (tile.m % m === 0 && tile.n % n === 0 && subgroups * lanes <= INVOCATIONS) {
+      return { m, n, subgroups };
+    }
+  }
+  return null;
+}
+
+/** How a kernel makes a product by subgroup matrices. */
 export interface Matrices {
   /** Constants and types. */
   readonly specialise: Specialisation;
   /** Arguments of {@link matrixLines}. */
   readonly lineArgs: Parameters<typeof matrixLines>;
-  /** Workgroups along x, y, z. */
+  /** Workgroups along x, y, z: tiles along N, tiles along M, and for `split` all of them again for each part. */
   readonly workgroups: [number, number, number];
 }
 
 /**
- * Returns how to make rows × columns of a product by tiles of a variant.
+ * Returns how to make rows × columns of a product by tiles of one kind.
  *
  * @throws {KernelError} `no-matrices`: the adapter has no tensor cores, or none that fit.
  */
 export function matrices(
   device: Device,
-  variant: keyof typeof TILES,
+  tile: MatrixTile,
   rows: number,
   columns: number,
 ): Matrices {
@@ -116,92 +127,142 @@ export function matrices(
   if (!shape) {
     throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
   }
-  const tile = TILES[variant];
+  const { m, n, split } = TILES[tile];
+  const [y, z] = grid(Math.ceil(rows / m));
   return {
-    specialise: constants(shape, tile, subgroupSize),
-    lineArgs: [shape.M, shape.N, shape.K, tile.subgroupM, tile.subgroupN],
-    workgroups: [Math.ceil(columns / tile.n), ...grid(Math.ceil(rows / tile.m))],
+    specialise: constants(shape, TILES[tile], subgroupSize),
+    lineArgs: [tile, shape.M, shape.N, shape.K, subgroupSize],
+    workgroups: [Math.ceil(columns / n), y, z * split],
   };
 }
 
-function constants(
-  { M, N, K }: SubgroupMatrix,
-  { m, n, subgroupM, subgroupN }: Tile,
-  lanes: number,
-): Specialisation {
-  const subgroups = m / subgroupM * (n / subgroupN);
+/** Units of a row of x, of w and of a subgroup's sums in workgroup memory: one more than it needs. */
+const pitches = (tile: Tile, part: Part) => [tile.k / UNIT + 1, tile.n / UNIT + 1, part.n / 4 + 1];
+
+function constants({ M, N, K }: SubgroupMatrix, tile: Tile, lanes: number): Specialisation {
+  const { m, n, k, split } = tile;
+  const part = partOf(tile, M, N, lanes)!;
+  const [pitchX = 0, pitchW = 0, pitchSum = 0] = pitches(tile, part);
   return {
     Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
     Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
     Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
     LANES: lanes,
-    WG: subgroups * lanes,
+    WG: part.subgroups * lanes,
+    SPLIT: split,
     TILE_M: m,
     TILE_N: n,
-    TILE_K,
-    SUBGROUP_M: subgroupM,
-    SUBGROUP_N: subgroupN,
+    TILE_K: k,
+    SUBGROUP_M: part.m,
+    SUBGROUP_N: part.n,
     MATRIX_M: M,
-    MATRIX_N: N,
-    PITCH_X: TILE_K / 4 + PAD,
-    PITCH_W: n / 4 + PAD,
-    X_TILE: m * (TILE_K / 4 + PAD),
-    W_TILE: TILE_K * (n / 4 + PAD),
-    STAGE: subgroups * M * N / 4,
+    X_UNITS: k / UNIT,
+    W_UNITS: n / UNIT,
+    X_PITCH: pitchX,
+    W_PITCH: pitchW,
+    SUM_PITCH: pitchSum,
+    MEMORY: Math.max(m * pitchX + k * pitchW, part.subgroups * M * pitchSum),
   };
 }
 
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
 /**
- * Returns WGSL: `Sums`, the matrices that a subgroup makes; `multiply(sums, a, b)`, which adds the product of its rows
- * of x_tile, from vec4 `a` on, and its columns of w_tile, from vec4 `b` on; `finish_all(sums, m, n, subgroup, lane)`,
- * which passes each to `finish`; to_f16.wgsl and matrix.wgsl.
+ * Returns WGSL: matrix.wgsl, to_f16.wgsl and what matrix.wgsl needs unrolled, because matrices and units stay in
+ * registers only if each has a name.
  *
- * All of it is unrolled: matrices stay in registers only if each has a name.
+ * - `Sums`: the matrices that a subgroup makes. `multiply(sums, a, b)` adds the product of its rows of x, from unit `a`
+ *   of workgroup memory on, and its columns of w, from `b` on. `finish(sums, m, n, at, lane)` stores them.
+ * - `Places`: what is known of the rows of x that an invocation loads, made by `places(m)`.
+ * - `Units`: what it loads of the next tiles, by `take(origin, step, x_unit, w_row, n)`. `keep(units, x_to, w_to)` writes
+ *   them to workgroup memory.
  */
-export function matrixLines(
+export const matrixLines = memoised((
+  name: string,
   M: number,
   N: number,
   K: number,
-  subgroupM: number,
-  subgroupN: number,
-): string {
-  const rows = Array.from({ length: subgroupM / M }, (_, i) => i);
-  const columns = Array.from({ length: subgroupN / N }, (_, j) => j);
-  const all = rows.flatMap((i) => columns.map((j) => ({ i, j, name: `s${i}_${j}` })));
-  const steps = Array.from({ length: TILE_K / K }, (_, k) => k);
-  const multiply = steps.flatMap((k) => [
-    ...rows.map((i) =>
-      `  let a${k}_${i} = subgroupMatrixLoad<Left, row_major>(&x_tile, a + ${i * M} * PITCH_X + ${
-        k * K / 4
-      }, PITCH_X);`
-    ),
-    ...columns.map((j) =>
-      `  let b${k}_${j} = subgroupMatrixLoad<Right, row_major>(&w_tile, b + ${k * K} * PITCH_W + ${
-        j * N / 4
-      }, PITCH_W);`
-    ),
-    ...all.map(({ i, j, name }) =>
-      `  s.${name} = subgroupMatrixMultiplyAccumulate(a${k}_${i}, b${k}_${j}, s.${name});`
-    ),
-  ]);
-  const finish = all.map(({ i, j, name }) =>
-    `  subgroupMatrixStore<row_major>(&stage, at, sums.${name}, MATRIX_N / 4);
-  workgroupBarrier();
-  finish(m + ${i * M}, n + ${j * N / 4}, subgroup, lane);
-  workgroupBarrier();`
-  );
-  return [
-    `struct Sums { ${all.map(({ name }) => `${name}: Result`).join(", ")} }`,
-    "fn multiply(sums: Sums, a: u32, b: u32) -> Sums {",
-    "  var s = sums;",
-    ...multiply,
-    "  return s;",
-    "}",
-    "fn finish_all(sums: Sums, m: u32, n: u32, subgroup: u32, lane: u32) {",
-    "  let at = subgroup * (MATRIX_M * MATRIX_N / 4);",
-    ...finish,
-    "}",
-    toF16,
-    source,
-  ].join("\n");
+  lanes: number,
+): string => {
+  const tile = TILES[name as MatrixTile];
+  const { m, n, k } = tile;
+  const part = partOf(tile, M, N, lanes)!;
+  const invocations = part.subgroups * lanes;
+  const [pitchX = 0, pitchW = 0, pitchSum = 0] = pitches(tile, part);
+  const high = range(part.m / M), across = range(part.n / N), deep = range(k / K);
+  // rows between two units of x, and of w, that one invocation loads
+  const stepX = invocations * UNIT / k, stepW = invocations * UNIT / n;
+  const unitsX = range(m / stepX), unitsW = range(k / stepW);
+  const sums = high.flatMap((i) => across.map((j) => `s${i}_${j}`));
+  const load = (name: string, side: "Left" | "Right", at: string, pitch: number) =>
+    `  let ${name} = subgroupMatrixLoad<${side}, row_major>(&tiles, ${at}, ${pitch});`;
+  return `${toF16}
+struct Sums { ${sums.map((sum) => `${sum}: Result`).join(", ")} }
+struct Places { ${unitsX.map((j) => `x${j}: Place`).join(", ")} }
+struct Units {
+  ${[...unitsX.map((j) => `x${j}: XUnit`), ...unitsW.map((j) => `w${j}: WUnit`)].join(", ")}
 }
+fn places(m: u32) -> Places {
+  return Places(${unitsX.map((j) => `place(m + ${j * stepX})`).join(", ")});
+}
+fn take(origin: Places, step: u32, x_unit: u32, w_row: u32, n: u32) -> Units {
+  let k = step * TILE_K;
+  return Units(
+${unitsX.map((j) => `    take_x(origin.x${j}, k / 8, x_unit),`).join("\n")}
+${unitsW.map((j) => `    take_w(k + ${j * stepW} + w_row, n),`).join("\n")}
+  );
+}
+fn keep(units: Units, x_to: u32, w_to: u32) {
+${unitsX.map((j) => `  tiles[x_to + ${j * stepX * pitchX}] = unit_x(units.x${j});`).join("\n")}
+${unitsW.map((j) => `  tiles[w_to + ${j * stepW * pitchW}] = unit_w(units.w${j});`).join("\n")}
+}
+fn multiply(s: ptr<function, Sums>, a: u32, b: u32) {
+${
+    deep.flatMap((d) => [
+      ...high.map((i) =>
+        load(`a${d}_${i}`, "Left", `a + ${i * M * pitchX + d * K / UNIT}`, pitchX)
+      ),
+      ...across.flatMap((j) => [
+        // right before its products, so that few matrices are held at a time
+        load(`b${d}_${j}`, "Right", `b + ${d * K * pitchW + j * N / UNIT}`, pitchW),
+        ...high.map((i) =>
+          `  s.s${i}_${j} = subgroupMatrixMultiplyAccumulate(a${d}_${i}, b${d}_${j}, s.s${i}_${j});`
+        ),
+      ]),
+    ]).join("\n")
+  }
+}
+fn finish(s: ptr<function, Sums>, m: u32, n: u32, at: u32, lane: u32) {
+${
+    high.flatMap((i) => [
+      ...across.map((j) =>
+        `  subgroupMatrixStore<row_major>(&tiles, at + ${j * N / 4}, s.s${i}_${j}, ${pitchSum});`
+      ),
+      "  workgroupBarrier();",
+      `  store_rows(m + ${i * M}, n, at, lane);`,
+      "  workgroupBarrier();",
+    ]).join("\n")
+  }
+}
+${source}`;
+});
+
+/**
+ * WGSL for weights of f16 whose rows, params.N columns, are whole units: take_w and unit_w. Rows beyond depth(), of which
+ * there is none if the kernel says WHOLE, meet zeros of x.
+ */
+export const W_UNITS = `alias WUnit = vec4<u32>;
+fn take_w(k: u32, n: u32) -> WUnit {
+  let columns = (params.N + 3) / 8;
+  return w[select(min(k, depth() - 1), k, WHOLE) * columns + min(n, columns - 1)];
+}
+fn unit_w(v: WUnit) -> vec4<u32> { return v; }`;
+
+/** The same for any floats, in vec4s. */
+export const W_VECTORS = `struct WUnit { a: W, b: W }
+fn take_w(k: u32, n: u32) -> WUnit {
+  let columns = (params.N + 3) / 4;
+  let row = min(k, depth() - 1) * columns;
+  return WUnit(w[row + min(2 * n, columns - 1)], w[row + min(2 * n + 1, columns - 1)]);
+}
+fn unit_w(v: WUnit) -> vec4<u32> { return unit(vec4<f16>(v.a), vec4<f16>(v.b)); }`;

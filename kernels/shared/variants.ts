@@ -15,7 +15,15 @@ export const CHOICES = {
   "matmul": { size: "rows with guidance", variants: ["rows", "tiles"] },
   "matmul_tiles parts": { size: "tiles with guidance", variants: ["8", "4", "2", "1"] },
   "matmul_tiles parts, deep": { size: "tiles with guidance", variants: ["8", "4", "2", "1"] },
-  "matrix tile": { size: "large tiles", variants: ["small", "large"] },
+  "matmul_matrix shallow": {
+    size: "rows with guidance",
+    variants: ["rows", "split8", "middle", "split4", "large"],
+  },
+  "matmul_matrix deep": {
+    size: "rows with guidance",
+    variants: ["rows", "split8", "middle", "split4", "large"],
+  },
+  "conv2d_matrix": { size: "large tiles", variants: ["middle", "large"] },
   attention: { size: "queries of one sequence", variants: ["workgroup", "tiles"] },
   "attention_tiles queries": {
     size: "workgroups of 128 queries",
@@ -51,8 +59,12 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
     "matmul_tiles parts": [[0, "8"], [101, "2"], [163, "8"], [263, "4"], [384, "2"], [1330, "1"]],
     // between 80 to 128, 288 and 800 tiles, K of 8192
     "matmul_tiles parts, deep": [[0, "8"], [192, "4"], [480, "2"], [1330, "1"]],
-    // not measured: about one large tile per core of a large GPU
-    "matrix tile": [[0, "small"], [128, "large"]],
+    // measured on an H200 with 2 to 8, 32, 72 to 512, and 800 rows or more
+    "matmul_matrix shallow": [[0, "rows"], [9, "split8"], [65, "middle"], [800, "large"]],
+    // with 2 to 8, 32 to 128, 288 to 800, and 1152 rows or more
+    "matmul_matrix deep": [[0, "rows"], [9, "split8"], [129, "split4"], [960, "large"]],
+    // large tiles were measured from 512 on; the rest is not: about one for each core of a large GPU
+    "conv2d_matrix": [[0, "middle"], [128, "large"]],
     // not measured: a step of tiles takes 36 us on an H200, however few its queries are
     attention: [[0, "workgroup"], [37, "tiles"]],
     // 128 are 1.3 times as fast on an H200, if they fill its 132 processors

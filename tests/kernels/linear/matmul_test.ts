@@ -2,7 +2,6 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Device, KernelError } from "../../../engine/mod.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
 import { type Epilogue, matmul } from "../../../kernels/linear/matmul.ts";
-import { matrixShape, type MatrixVariant } from "../../../kernels/shared/matrix.ts";
 import { usesTexture } from "../../../kernels/shared/textures.ts";
 import {
   assertSums,
@@ -156,99 +155,6 @@ Deno.test("matmul() applies each epilogue", async () => {
       await assertTensor(y, expected, TOLERANCE.f32, `${epilogue} [${M},${K},${N}]`);
     }
   }
-});
-
-const MATRICES = matrixShape(device) !== null;
-const NEED = MATRICES ? "" : " (skipped: no subgroup matrices of f16 here)";
-
-for (const variant of ["small", "large"] as const) {
-  Deno.test({
-    name: `matmul() multiplies odd shapes on tensor cores, ${variant} tiles${NEED}`,
-    ignore: !MATRICES,
-    fn: async () => {
-      const next = random(6);
-      const cases = [[133, 72, 140, "f32"], [65, 33, 7, "f16"]] as const;
-      // the second case is not about the tile, and software adapters take long to compile
-      for (const [M, K, N, dtype] of variant === "small" ? cases : cases.slice(0, 1)) {
-        const x = values(next, M * K, "f16"), w = values(next, N * K, "f16"), b = values(next, N);
-        const rows = [upload("f32", [N, K], w)];
-        const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
-        const y = poisoned(dtype, [M, N]);
-        matmul(device, { x: upload(dtype, [M, K], x), linear, y, variant });
-        await assertTensor(y, reference(x, w, b, M, K, N), TOLERANCE[dtype], `[${M},${K},${N}]`);
-      }
-    },
-  });
-}
-
-for (const type of ["q8_0", "q4_0"] as const) {
-  Deno.test({
-    name: `matmul() multiplies ${type} blocks on tensor cores${NEED}`,
-    ignore: !MATRICES,
-    fn: async () => {
-      const [M, K, N] = [5, 104, 68], next = random(7);
-      const x = upload("f32", [M, K], values(next, M * K, "f16"));
-      const rows = [upload("f32", [N, K], values(next, N * K))];
-      const linear = packLinear(device, rows, null, type, "test", false);
-      const y = poisoned("f32", [M, N]), expected = poisoned("f32", [M, N]);
-      matmul(device, { x, linear, y, variant: "small" });
-      matmul(device, { x, linear, y: expected, variant: "vector" });
-      const sums = await device.read(expected) as Float32Array;
-      await assertTensor(y, sums, TOLERANCE.f16); // weights are rounded to f16
-    },
-  });
-}
-
-Deno.test({
-  name: `matmul() on tensor cores applies epilogues, and a row's bits are its own${NEED}`,
-  ignore: !MATRICES,
-  fn: async () => {
-    const [M, K, N] = [70, 40, 72], next = random(8);
-    const x = values(next, M * K, "f16"), w = values(next, N * K, "f16");
-    const before = values(next, M * N), gates = values(next, 2 * N), b = values(next, N);
-    const rows = [upload("f32", [N, K], w)];
-    const linear = packLinear(device, rows, upload("f32", [N], b), "f16", "test", false);
-    const gate = { tensor: upload("f32", [2, N], gates), offset: 0, stride: N, rows: 35 };
-    const run = (m: number, from: number, how: { epilogue?: "gate"; variant?: MatrixVariant }) => {
-      const part = upload("f32", [m, K], x.slice(from * K, (from + m) * K));
-      const y = upload("f32", [m, N], before.slice(from * N, (from + m) * N));
-      matmul(device, { x: part, linear, y, ...how, ...how.epilogue && { gate } });
-      return y;
-    };
-    const sums = reference(x, w, b, M, K, N);
-    const expected = sums.map((v, i) =>
-      before[i]! + gates[Math.floor(i / N / 35) * N + i % N]! * v
-    );
-    await assertTensor(run(M, 0, { epilogue: "gate", variant: "small" }), expected, TOLERANCE.f32);
-    const [all, one, large] = await device.readAll([
-      run(M, 0, { variant: "small" }),
-      run(1, 17, { variant: "small" }),
-      run(M, 0, { variant: "large" }),
-    ]);
-    assertEquals(one, all!.slice(17 * N, 18 * N));
-    assertEquals(large, all);
-  },
-});
-
-Deno.test({
-  name: `matmul() on tensor cores clamps x to the range of f16, and keeps NaN${NEED}`,
-  ignore: !MATRICES,
-  fn: async () => {
-    const linear = packLinear(
-      device,
-      [upload("f32", [4, 4], [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1])],
-      null,
-      "f16",
-      "test",
-      false,
-    );
-    const x = upload("f32", [3, 4], [1e5, -1e9, 3, 0, NaN, 0, 0, 0, Infinity, 0, 0, 0]);
-    const y = poisoned("f32", [3, 4]);
-    matmul(device, { x, linear, y, variant: "small" });
-    const [a, b, c, d, ...rest] = await device.read(y) as Float32Array;
-    assertEquals([a, b, c, d], [65504, -65504, 3, 0]);
-    assert(Number.isNaN(rest[0]) && !Number.isFinite(rest[4]), `${rest}`);
-  },
 });
 
 Deno.test("packLinear() stacks weights along N", async () => {

@@ -19,6 +19,8 @@ export interface Case {
   readonly N: number;
   /** Of x and y. */
   readonly dtype: "f32" | "f16";
+  /** Of y, if not that of x. */
+  readonly made?: "f32" | "f16";
   readonly type: WeightType;
   readonly epilogue: Epilogue;
   /** Rows of a sequence. */
@@ -39,24 +41,24 @@ export async function assertProduct(
   tolerance: number | "same bits",
   multiply: (product: Product) => void,
 ): Promise<void> {
-  const { M, K, N, dtype, type, epilogue, rows } = test;
+  const { M, K, N, dtype, made = dtype, type, epilogue, rows } = test;
   const next = random(M + K + N);
-  const x = upload(dtype, [M, K], values(next, M * K, dtype));
+  const x = upload(dtype, [M, K], values(next, M * K, "f16"));
   const weights = [upload("f32", [N, K], values(next, N * K, "f16"))];
   const bias = epilogue === "gate" ? null : upload("f32", [N], values(next, N));
   const linear = packLinear(device, weights, bias, type, "", false);
   const tensor = upload("f32", [3, N], values(next, 3 * N));
   const gate = { tensor, offset: N, stride: N, rows: Math.ceil(M / 2) };
-  const before = values(next, M * N, dtype);
+  const before = values(next, M * N, made);
   const adds = epilogue === "add" || epilogue === "gate";
-  const made = [(p: Product) => matmul(device, { ...p, variant: "vector" }), multiply].map(
+  const results = [(p: Product) => matmul(device, { ...p, variant: "vector" }), multiply].map(
     (run) => {
-      const y = adds ? upload(dtype, [M, N], before) : poisoned(dtype, [M, N]);
+      const y = adds ? upload(made, [M, N], before) : poisoned(made, [M, N]);
       run({ x, linear, y, epilogue, ...epilogue === "gate" && { gate }, ...rows && { rows } });
       return y;
     },
   );
-  const [expected, actual] = await device.readAll(made) as Float32Array[];
+  const [expected, actual] = await device.readAll(results) as Float32Array[];
   if (tolerance !== "same bits") return assertNear(actual!, expected!, tolerance, nameOf(test));
   const different = actual!.findIndex((v, i) => v !== expected![i]); // NaN differs from itself, too
   assertEquals(different, -1, `${different}: ${actual![different]}, not ${expected![different]}`);

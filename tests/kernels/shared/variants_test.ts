@@ -4,10 +4,10 @@ import { variantOf } from "../../../kernels/shared/variants.ts";
 
 Deno.test("variantOf() chooses by size: by default, or by what was measured", async () => {
   using device = await Device.open({ gpu: dryGpu() });
-  const chosen = () => [1, 127, 128, 5000].map((size) => variantOf(device, "matrix tile", size));
-  assertEquals(chosen(), ["small", "small", "large", "large"]);
-  device.tuning = { "matrix tile": [[0, "small"], [5000, "large"]] };
-  assertEquals(chosen(), ["small", "small", "small", "large"]);
+  const chosen = () => [1, 127, 128, 5000].map((size) => variantOf(device, "conv2d_matrix", size));
+  assertEquals(chosen(), ["middle", "middle", "large", "large"]);
+  device.tuning = { "conv2d_matrix": [[0, "middle"], [5000, "large"]] };
+  assertEquals(chosen(), ["middle", "middle", "middle", "large"]);
 });
 
 Deno.test("variantOf() takes the first variant where nothing is known", async () => {
@@ -19,12 +19,12 @@ Deno.test("variantOf() logs its reason", async () => {
   const lines: string[] = [];
   const debug = { level: 3, log: (line: string) => lines.push(line) };
   using device = await Device.open({ gpu: dryGpu(), debug });
-  for (const size of [7, 8, 200]) variantOf(device, "matrix tile", size);
+  for (const size of [7, 8, 200]) variantOf(device, "conv2d_matrix", size);
   device.tuning = { "matmul": [[0, "tiles"]] };
   variantOf(device, "matmul", 3);
   assertEquals(lines, [
-    "matrix tile: small (7 large tiles, by default)",
-    "matrix tile: large (200 large tiles, by default)",
+    "conv2d_matrix: middle (7 large tiles, by default)",
+    "conv2d_matrix: large (200 large tiles, by default)",
     "matmul: tiles (3 rows with guidance, as measured here)",
   ]);
 });
