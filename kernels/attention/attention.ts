@@ -3,6 +3,7 @@ import { textureTexels } from "../shared/textures.ts";
 import { variantOf } from "../shared/variants.ts";
 import { type AttentionArgs, attentionLayout, type AttentionVariant } from "./attention_launch.ts";
 import { attentionMatrices, attentionMatrix } from "./attention_matrix.ts";
+import { attentionOnePass, onePass } from "./attention_one_pass.ts";
 import { attentionSubgroup, attentionTexture } from "./attention_subgroup.ts";
 import { attentionTiles, fitsTiles } from "./attention_tiles.ts";
 import { attentionWorkgroup } from "./attention_workgroup.ts";
@@ -15,6 +16,7 @@ const LAUNCHERS: Readonly<Record<AttentionVariant, typeof attentionWorkgroup>> =
   subgroup: attentionSubgroup,
   texture: attentionTexture,
   matrix: attentionMatrix,
+  "one-pass": attentionOnePass,
 };
 
 /**
@@ -68,7 +70,9 @@ function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   };
   // f32 keys must stay exact, and tensor cores would round them
   if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) {
-    return take("matrix", "f16 keys on tensor cores");
+    const once = onePass(device, headDim) &&
+      variantOf(device, "attention matrix", rows) === "one-pass";
+    return take(once ? "one-pass" : "matrix", "f16 keys on tensor cores");
   }
   if (adapter === "gpu" && fitsTiles(device, headDim)) {
     return take(variantOf(device, "attention", rows), "by the number of queries");

@@ -46,8 +46,15 @@ export interface RelativeBias {
  * - `subgroup`: a workgroup is one subgroup of a fixed size, and keys and values come from buffers.
  * - `texture`: the same, but keys and values are first copied to textures, which pays where many queries read them.
  * - `matrix`: tensor cores, which take queries, keys, values and weights as f16.
+ * - `one-pass`: the same in one pass over the keys.
  */
-export type AttentionVariant = "workgroup" | "tiles" | "subgroup" | "texture" | "matrix";
+export type AttentionVariant =
+  | "workgroup"
+  | "tiles"
+  | "subgroup"
+  | "texture"
+  | "matrix"
+  | "one-pass";
 
 /** Arguments of {@link attention}. Strides and offsets count elements and are divisible by 4. */
 export interface AttentionArgs {

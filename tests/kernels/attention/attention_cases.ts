@@ -126,6 +126,50 @@ export function separate(
 export const bits = (data: ArrayBufferView) =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
+/** q, k and v in one tensor, with relative bias, as in the text encoder. */
+export function joint(): { args: AttentionArgs; expected: Float64Array } {
+  const next = random(7), heads = 3, headDim = 32, C = heads * headDim, rows = 30, far = 6;
+  const spans: Span[] = [[0, 19, 0, 19], [19, 11, 19, 11]];
+  const qkv = values(next, rows * 3 * C), table = values(next, 5 * heads).map((x) => 4 * x);
+  const bucketOf = Array.from({ length: 2 * far + 1 }, (_, i) => (i * 3) % 5);
+  const tensor = upload("f32", [rows, 3 * C], qkv);
+  const shape = { heads, headDim, scale: 1 };
+  return {
+    args: {
+      ...shape,
+      q: tensor,
+      k: tensor,
+      v: tensor,
+      y: poisoned("f32", [rows, C]),
+      spans: spansTensor(spans),
+      maxQueries: 19,
+      qStride: 3 * C,
+      kStride: 3 * C,
+      kOffset: C,
+      vStride: 3 * C,
+      vOffset: 2 * C,
+      bias: {
+        table: upload("f32", [5, heads], table),
+        bucketOf: upload("u32", [2 * far + 1], bucketOf),
+        centre: far,
+      },
+    },
+    expected: reference({
+      ...shape,
+      q: qkv,
+      k: qkv,
+      v: qkv,
+      qAt: (row) => row * 3 * C,
+      kAt: (row) => row * 3 * C + C,
+      vAt: (row) => row * 3 * C + 2 * C,
+      rows,
+      spans,
+      bias: (distance, h) =>
+        table[bucketOf[Math.min(Math.max(far + distance, 0), 2 * far)]! * heads + h]!,
+    }),
+  };
+}
+
 /**
  * Queries of length `sharpness` and keys of length 1, as in cosine attention: the larger, the fewer keys count. `late`:
  * some keys are ever more like a query of the first span, and the most alike comes last, so that maxima grow until the
