@@ -9,7 +9,20 @@ const kernel = defineKernel(
 );
 
 /** Invocations per workgroup. Few on a CPU, so that small batches still fill all cores. */
-const WORKGROUP = { cpu: 8, gpu: 64 } as const;
+const WORKGROUP = { cpu: 8, gpu: 256 } as const;
+
+/** Most invocations that share a head of a row. */
+const MOST_LANES = { cpu: 1, gpu: 64 } as const;
+
+const ALONE = "fn total(sums: vec2<f32>, lane: u32) -> vec2<f32> { return sums; }";
+const TOGETHER = `var<workgroup> parts: array<vec2<f32>, WG>;
+fn total(sums: vec2<f32>, lane: u32) -> vec2<f32> {
+  parts[lane] = sums;
+  workgroupBarrier();
+  var all = vec2(0.0);
+  for (var i = 0u; i < LANES; i++) { all += parts[lane / LANES * LANES + i]; }
+  return all;
+}`;
 
 /** Arguments of {@link qkvRope}, where C = heads · headDim. No two tensors may share a buffer. */
 export interface QkvRopeArgs {
@@ -70,7 +83,9 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
     );
   }
   const count = batch * rows * heads;
-  const WG = WORKGROUP[device.capabilities.class];
+  const { class: adapter } = device.capabilities;
+  const WG = WORKGROUP[adapter];
+  const lanes = Math.min(2 ** Math.ceil(Math.log2(headDim / 4)), MOST_LANES[adapter]);
   device.run(kernel, {
     specialise: {
       QKV: `vec4<${qkv.dtype}>`,
@@ -78,7 +93,9 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       CACHE: `vec4<${kCache.dtype}>`,
       COSINE: scaleMul !== null,
       WG,
+      LANES: lanes,
     },
+    functions: lanes > 1 ? TOGETHER : ALONE,
     bind: {
       qkv,
       cos_table: rope.cos,
@@ -97,6 +114,6 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       cache_start: args.cacheStart,
       cache_rows: cacheRows,
     },
-    workgroups: grid(Math.ceil(count / WG)),
+    workgroups: grid(Math.ceil(count * lanes / WG)),
   });
 }

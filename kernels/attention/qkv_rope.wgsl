@@ -3,9 +3,10 @@
 // without norms. Interleaved pairs (2i, 2i + 1) rotate by the angle whose cos and sin are in row rope_start + l of the
 // tables.
 //
-// One invocation handles one head of one row, so norms need no exchange between invocations. Norms are f32.
+// LANES invocations share a head of a row, so that neighbours read neighbouring vec4s. On a CPU it is one: norms then need
+// no exchange. Norms are f32.
 //
-// Prelude (qkv_rope.ts): QKV, Q, CACHE (vec4 element types), COSINE.
+// Prelude (qkv_rope.ts): QKV, Q, CACHE (vec4 element types), COSINE, WG, LANES; fn total, which adds sums over LANES.
 
 struct Params {
   count: u32, // batch · rows · heads
@@ -38,9 +39,13 @@ fn rotate(x: vec4<f32>, c: vec2<f32>, s: vec2<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.y * groups.x * WG + id.x;
-  if (i >= params.count) { return; }
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let own = (group.y * groups.x + group.x) * (WG / LANES) + lane / LANES;
+  let i = min(own, params.count - 1); // spare invocations take part in total(), and store nothing
   let row = i / params.heads;
   let head = i % params.heads;
   let l = row % params.rows;
@@ -51,20 +56,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var scale_q = 1.0;
   var scale_k = 1.0;
   if (COSINE) {
-    var sum_q = 0.0;
-    var sum_k = 0.0;
-    for (var d = 0u; d < params.vectors; d++) {
-      sum_q = squares(sum_q, vec4<f32>(qkv[from_q + d]));
-      sum_k = squares(sum_k, vec4<f32>(qkv[from_k + d]));
+    var sums = vec2(0.0);
+    for (var d = lane % LANES; d < params.vectors; d += LANES) {
+      sums.x = squares(sums.x, vec4<f32>(qkv[from_q + d]));
+      sums.y = squares(sums.y, vec4<f32>(qkv[from_k + d]));
     }
-    scale_q = exp(min(scale_mul[head], LN_100)) / max(sqrt(sum_q), EPS);
-    scale_k = 1 / max(sqrt(sum_k), EPS);
+    sums = total(sums, lane);
+    scale_q = exp(min(scale_mul[head], LN_100)) / max(sqrt(sums.x), EPS);
+    scale_k = 1 / max(sqrt(sums.y), EPS);
   }
+  if (own > i) { return; }
   let to_q = i * params.vectors;
   let cache_row = row / params.rows * params.cache_rows + params.cache_start + l;
   let to_cache = (cache_row * params.heads + head) * params.vectors;
   let angles = (params.rope_start + l) * params.vectors;
-  for (var d = 0u; d < params.vectors; d++) {
+  for (var d = lane % LANES; d < params.vectors; d += LANES) {
     let c = cos_table[angles + d];
     let s = sin_table[angles + d];
     q[to_q + d] = Q(rotate(scale_q * vec4<f32>(qkv[from_q + d]), c, s));

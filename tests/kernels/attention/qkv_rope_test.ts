@@ -93,9 +93,18 @@ async function check(seed: number, c: Case): Promise<void> {
   }
 }
 
-for (const cosine of [true, false]) {
-  for (const dtype of ["f32", "f16"] as const) {
-    Deno.test(`qkvRope() splits, rotates and caches in ${dtype}, cosine ${cosine}`, async () => {
+const { capabilities } = device;
+
+for (const adapter of ["cpu", "gpu"] as const) {
+  for (
+    const [cosine, dtype] of [[true, "f32"], [true, "f16"], [false, "f32"], [false, "f16"]] as const
+  ) {
+    const name =
+      `qkvRope() splits, rotates and caches in ${dtype}, cosine ${cosine}, as on a ${adapter}`;
+    Deno.test(name, async () => {
+      using stack = new DisposableStack();
+      stack.adopt(capabilities.class, (before) => Object.assign(capabilities, { class: before }));
+      Object.assign(capabilities, { class: adapter });
       const sizes = [
         [1, 1, 1, 4, 1, 0, 0],
         [2, 5, 3, 36, 9, 2, 3],
