@@ -74,19 +74,19 @@ export interface TensorFile {
    */
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
   /**
-   * Reads a tensor in pieces, in order, so that it is never completely in memory.
+   * Reads a tensor in pieces, in order, so that it is never completely in memory. Reads one piece ahead.
    *
    * @param name The tensor.
    * @param maxBytes Most bytes of a piece, at least 8; rounded down to a multiple of 8.
-   * @param scratch A buffer of `maxBytes` bytes that may be used for the pieces. Each is then valid only until the
-   * next.
+   * @param scratch Two buffers of `maxBytes` bytes that may be used for the pieces in turn. Each is then valid only
+   * until the next.
    * @throws {SafetensorsError} `tensor-missing`: no tensor has this name.
    * @throws {InputError} `chunk-size`: `maxBytes` is less than 8.
    */
   chunks(
     name: string,
     maxBytes?: number,
-    scratch?: Uint8Array<ArrayBuffer>,
+    scratch?: readonly Uint8Array<ArrayBuffer>[],
   ): AsyncGenerator<TensorChunk, void, void>;
   /** Closes the file or all shards. */
   close(): void;
@@ -239,7 +239,7 @@ export class Safetensors implements TensorFile {
   async *chunks(
     name: string,
     maxBytes = 2 ** 22,
-    scratch?: Uint8Array<ArrayBuffer>,
+    scratch: readonly Uint8Array<ArrayBuffer>[] = [],
   ): AsyncGenerator<TensorChunk, void, void> {
     const { source, offset: start, byteLength } = this.get(name);
     if (!(maxBytes >= 8)) {
@@ -249,9 +249,21 @@ export class Safetensors implements TensorFile {
       );
     }
     const step = Math.floor(maxBytes / 8) * 8;
-    for (let offset = 0; offset < byteLength; offset += step) {
-      const length = Math.min(step, byteLength - offset);
-      yield { offset, bytes: await readExactly(source, start + offset, length, scratch) };
+    const read = (offset: number, into?: Uint8Array<ArrayBuffer>) =>
+      offset < byteLength
+        ? readExactly(source, start + offset, Math.min(step, byteLength - offset), into)
+        : null;
+    let [into, other] = scratch;
+    let next = read(0, into);
+    try {
+      for (let offset = 0; next; offset += step) {
+        const bytes = await next;
+        [into, other] = [other, into];
+        next = read(offset + step, into);
+        yield { offset, bytes };
+      }
+    } finally {
+      await next?.catch(() => {}); // of a caller that left; nothing may still write to `scratch`
     }
   }
 

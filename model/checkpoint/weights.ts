@@ -1,6 +1,7 @@
 import {
   CheckpointError,
   type Device,
+  type Dtype,
   dtypeBytes,
   elementCount,
   type Tensor,
@@ -27,7 +28,7 @@ import {
 /** Bytes of one part of a table, in f32. */
 export const PART = 64e6;
 
-/** Bytes read and uploaded at a time. */
+/** Bytes read and uploaded at a time, while as many are read ahead. */
 const CHUNK = 4 * 1024 * 1024;
 
 /** The host converts tensors of fewer bytes: a dispatch costs more. */
@@ -41,7 +42,7 @@ const SMALL = 64 * 1024;
 export class Weights {
   #owned: { dispose(): void }[] = [];
   #disposed = false;
-  #scratch: Uint8Array<ArrayBuffer> | undefined;
+  #scratch: Uint8Array<ArrayBuffer>[] | undefined;
   /** Storage type of caches, convolutions, and matrices that are too small or too sensitive to quantise. */
   readonly dtype: FloatType;
   /**
@@ -130,7 +131,7 @@ export class Weights {
     const words = [Math.ceil(this.file.get(name).byteLength / 4)];
     raw ??= this.keep(this.device.tensor("u32", words, `weight ${name}`, "weights"));
     // taken while in use, so that tensors can load concurrently
-    const scratch = this.#scratch ?? new Uint8Array(CHUNK);
+    const scratch = this.#scratch ?? [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
     this.#scratch = undefined;
     for await (const { offset, bytes } of this.file.chunks(name, CHUNK, scratch)) {
       this.device.upload(raw, bytes, offset);
@@ -168,16 +169,22 @@ export class Weights {
     const rows = Math.floor(PART / (C * 4));
     const parts: Tensor[] = [];
     for await (const { bytes } of this.file.chunks(name, rows * rowBytes)) {
-      const part = this.device.tensor(
-        "f32",
-        [bytes.length / rowBytes, C],
-        `weight ${name}`,
-        "weights",
-      );
-      this.device.upload(part, toFloat32(bytes, dtype));
+      const shape = [bytes.length / rowBytes, C];
+      const part = this.device.tensor("f32", shape, `weight ${name}`, "weights");
+      this.#uploadAs(dtype, bytes, part);
       parts.push(this.narrow(part));
     }
     return parts;
+  }
+
+  /** Uploads elements of a stored type to an f32 tensor; the GPU widens 16 bits many times as fast as the host. */
+  #uploadAs(dtype: Dtype, bytes: Uint8Array<ArrayBuffer>, y: Tensor): void {
+    if (dtype !== "F16" && dtype !== "BF16") {
+      return this.device.upload(y, dtype === "F32" ? bytes : toFloat32(bytes, dtype));
+    }
+    using raw = this.device.tensor("u32", [bytes.length / 4], "16-bit weights", "weights");
+    this.device.upload(raw, bytes);
+    widen(this.device, { x: raw, y, from: dtype });
   }
 
   /** Converts a table to the small storage type; takes ownership of `table`. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InputError, OutOfMemoryError, SafetensorsError } from "../../../engine/base/errors.ts";
+import type { ByteSource } from "../../../engine/files/byte_source.ts";
 import { Safetensors } from "../../../engine/files/safetensors.ts";
 import { encodeSafetensors } from "../../../engine/files/safetensors_writer.ts";
 import { build, F32x2, open, refuses, Spy } from "./safetensors_helpers.ts";
@@ -152,4 +153,36 @@ Deno.test("Safetensors.chunks() streams a tensor in bounded pieces", async () =>
     const error = await assertRejects(() => file.chunks("a", size).next(), InputError);
     assertEquals(error.code, "chunk-size");
   }
+});
+
+Deno.test("Safetensors.chunks() reads one piece ahead, into two buffers in turn", async () => {
+  const data = Uint8Array.from({ length: 100 }, (_, i) => i);
+  const stored = encodeSafetensors([{ name: "a", dtype: "U8", shape: [100], data }]);
+  const reads: number[] = [];
+  let running = 0;
+  const source: ByteSource = {
+    name: "slow",
+    size: stored.length,
+    async read(offset, length, into = new Uint8Array(length)) {
+      reads.push(length);
+      running++;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      into.set(stored.subarray(offset, offset + length));
+      running--;
+      return into.subarray(0, length);
+    },
+  };
+  const file = await Safetensors.open(source);
+  reads.length = 0;
+  const scratch = [new Uint8Array(40), new Uint8Array(40)];
+  const seen: number[] = [];
+  let turn = 0;
+  for await (const { bytes } of file.chunks("a", 40, scratch)) {
+    seen.push(...bytes);
+    assertEquals(bytes.buffer, scratch[turn % 2]!.buffer);
+    assertEquals(reads.length, Math.min(3, ++turn + 1));
+  }
+  assertEquals(seen, [...data]);
+  for await (const _ of file.chunks("a", 40, scratch)) break;
+  assertEquals(running, 0, "nothing writes to the buffers after the loop");
 });
