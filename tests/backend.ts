@@ -18,7 +18,10 @@ if (Deno.build.os === "linux" && !Deno.env.get("DENO_WEBGPU_BACKEND")) {
 /** Whether the tests run on Dawn. */
 export const DAWN: boolean = Deno.env.get("BITWISE_GPU") === "dawn";
 
+/** Whether the implementation checks the bounds of each access. Deno's own always does. */
+export const CHECKED: boolean = !DAWN || Deno.env.get("BITWISE_ROBUSTNESS") === "1";
+
 if (DAWN) {
-  const value = await dawn({ robustness: Deno.env.get("BITWISE_ROBUSTNESS") === "1" });
+  const value = await dawn({ robustness: CHECKED });
   Object.defineProperty(navigator, "gpu", { value, configurable: true });
 }
