@@ -3,11 +3,11 @@ import { Tensors } from "./kernels.ts";
 import { gpuTimes, median } from "./measure.ts";
 import type { Device, Profiler, Tensor, Tuning } from "../engine/mod.ts";
 import { attention, type AttentionArgs } from "../kernels/attention/attention.ts";
-import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
+import { conv2d, type Conv2dArgs, packConv } from "../kernels/conv/conv2d.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { usesTexture } from "../kernels/shared/textures.ts";
 import { matmul, type MatmulArgs } from "../kernels/linear/matmul.ts";
-import type { WeightType } from "../kernels/linear/weight_types.ts";
+import type { FloatType, WeightType } from "../kernels/linear/weight_types.ts";
 import { matrixShape, TILES } from "../kernels/shared/matrix.ts";
 import { tileCount } from "../kernels/shared/tiles.ts";
 import { CHOICES } from "../kernels/shared/variants.ts";
@@ -97,45 +97,47 @@ const matmulProbes = [4, 8, 16, 32, 64, 128, 256, 1024].map((M) =>
 const matrixProbes = ([K, N]: readonly [number, number]) =>
   [8, 32, 72, 128, 288, 512, 800, 1152, 2048].map((M) => productProbe([M, K, N], M, "f16"));
 
-/** Layers of the VAE on tensor cores, by how many large tiles they are. */
-const matrixConvProbes = [32, 64, 96, 128, 256].map((side): Probe => {
-  const { m, n } = TILES.large, C = 512;
+/** A 3x3 convolution of C channels to as many. */
+function convProbe(
+  side: number,
+  C: number,
+  size: number,
+  type: FloatType = "f32",
+  how: Partial<Conv2dArgs> = {},
+): Probe {
   return {
-    size: Math.ceil(side * side / m) * Math.ceil(C / n),
-    label: `${side}x${side}, 3x3 ${C} to ${C} f16`,
-    setup(device, t) {
-      const [x, y, w] = [t.f32(1, side, side, C), t.f32(1, side, side, C), t.f32(C, C, 3, 3)];
-      const conv = packConv(device, w, t.f32(C), "f16", "weight", false);
-      t.defer(() => conv.weight.dispose());
-      return {
-        run: () => conv2d(device, { x, conv, y }),
-        y,
-        plain: () => conv2d(device, { x, conv, y, variant: "vector" }),
-        tolerance: ROUNDED_OPERANDS,
-      };
-    },
-  };
-});
-
-const convProbes = [[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]].map(
-  ([side = 0, C = 0]): Probe => ({
-    size: side * side,
-    label: `${side}x${side}, 3x3 ${C} to ${C}`,
+    size,
+    label: `${side}x${side}, 3x3 ${C} to ${C} ${type}`,
     setup(device, t) {
       const [x, y, w] = [t.f32(1, side, side, C), t.f32(1, side, side, C), t.f32(C, C, 3, 3)];
       const bias = t.f32(C);
       const [conv, plain] = [undefined, false].map((texture) =>
-        packConv(device, w, bias, "f32", "weight", texture)
+        packConv(device, w, bias, type, "weight", texture)
       );
       for (const packed of [conv!, plain!]) t.defer(() => packed.weight.dispose());
       return {
-        run: () => conv2d(device, { x, conv: conv!, y }),
+        run: () => conv2d(device, { x, conv: conv!, y, ...how }),
         y,
         plain: () => conv2d(device, { x, conv: plain!, y, variant: "vector" }),
-        tolerance: ROUNDED_SUMS,
+        tolerance: type === "f32" ? ROUNDED_SUMS : ROUNDED_OPERANDS,
       };
     },
-  }),
+  };
+}
+
+const convProbes = ([[4, 128], [8, 64], [16, 64], [32, 64], [64, 64], [64, 128]] as const).map(
+  ([side, C]) => convProbe(side, C, side * side),
+);
+
+/** Layers of the VAE on tensor cores, by how many large tiles they are. */
+const matrixConvProbes = [32, 64, 96, 128, 256].map((side) => {
+  const { m, n } = TILES.large;
+  return convProbe(side, 512, Math.ceil(side * side / m) * Math.ceil(512 / n), "f16");
+});
+
+/** Layers of the VAE without tensor cores: 16 to 1024 tiles. */
+const tilesConvProbes = [16, 32, 48, 64, 96, 128].map((side) =>
+  convProbe(side, 512, tileCount(side * side, 512), "f32", { variant: "tiles" })
 );
 
 /** Weights that tensor cores do not take. */
@@ -232,6 +234,7 @@ function probes(device: Device): Probes {
     "matmul": [8, 32, 72, 128, 288].map((M) => productProbe([M, 2048, 2048], M, plainType(device))),
     "matmul_tiles parts": partsProbes(device, 2048, SHALLOW),
     "matmul_tiles parts, deep": partsProbes(device, 8192, DEEP),
+    "conv2d_tiles parts": tilesConvProbes,
     ...matrixShape(device) && {
       "matmul_matrix shallow": matrixProbes([2048, 8192]),
       "matmul_matrix deep": matrixProbes([8192, 2048]),

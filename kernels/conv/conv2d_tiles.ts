@@ -1,10 +1,11 @@
 import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
 import { BINDINGS, type ConvDispatch, PARAMS } from "./conv_dispatch.ts";
-import { tileParts } from "../linear/matmul_tiles.ts";
+import { limitedParts } from "../linear/matmul_tiles.ts";
 import { FETCH_FLOATS } from "../linear/product.ts";
 import { sumParts } from "../linear/sum_parts.ts";
 import { accessY, readX } from "../shared/access.ts";
 import { fillsTurns, TILE_LINES, tileCount, tileGrid } from "../shared/tiles.ts";
+import { variantOf } from "../shared/variants.ts";
 import source from "./conv2d_tiles.wgsl" with { type: "text" };
 
 const kernel = defineKernel("conv2d_tiles", source, BINDINGS, PARAMS);
@@ -15,7 +16,8 @@ export function convParts(
   pixels: number,
   { C, N, size }: { readonly C: number; readonly N: number; readonly size: number },
 ): number {
-  return tileParts(device, tileCount(pixels, N), size * size * C);
+  const wanted = variantOf(device, "conv2d_tiles parts", tileCount(pixels, N));
+  return limitedParts(wanted, size * size * C);
 }
 
 /** Convolves by tiles in workgroup memory: {@link conv2d} with taps and channels in `parts`. */

@@ -22,8 +22,12 @@ const SHORTEST = 256;
 /** In how many parts to make a product of so many tiles. It changes the order of sums, so they are those of one image. */
 export function tileParts(device: Device, tiles: number, K: number): number {
   const choice = K < DEEP ? "matmul_tiles parts" : "matmul_tiles parts, deep";
-  const wanted = Number(variantOf(device, choice, tiles));
-  return Math.min(wanted, 2 ** Math.floor(Math.log2(Math.max(1, K / SHORTEST))));
+  return limitedParts(variantOf(device, choice, tiles), K);
+}
+
+/** Returns as many parts as wanted, but none that is too short. */
+export function limitedParts(wanted: string, K: number): number {
+  return Math.min(Number(wanted), 2 ** Math.floor(Math.log2(Math.max(1, K / SHORTEST))));
 }
 
 /** Multiplies by tiles in workgroup memory: {@link matmul} with K in `parts`, which are chosen if absent. */

@@ -15,6 +15,7 @@ export const CHOICES = {
   "matmul": { size: "rows with guidance", variants: ["rows", "tiles"] },
   "matmul_tiles parts": { size: "tiles with guidance", variants: ["8", "4", "2", "1"] },
   "matmul_tiles parts, deep": { size: "tiles with guidance", variants: ["8", "4", "2", "1"] },
+  "conv2d_tiles parts": { size: "tiles of an image", variants: ["8", "4", "2", "1"] },
   "matmul_matrix shallow": {
     size: "rows with guidance",
     variants: ["rows", "split8", "middle", "split4", "large"],
@@ -60,6 +61,8 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
     "matmul_tiles parts": [[0, "8"], [101, "2"], [163, "8"], [263, "4"], [384, "2"], [1330, "1"]],
     // between 80 to 128, 288 and 800 tiles, K of 8192
     "matmul_tiles parts, deep": [[0, "8"], [192, "4"], [480, "2"], [1330, "1"]],
+    // measured with 1024 tiles alone; the rest so that 4 workgroups fill each of 132 processors
+    "conv2d_tiles parts": [[0, "8"], [80, "4"], [160, "2"], [450, "1"]],
     // measured on an H200 with 2 to 8, 32, 72 to 512, and 800 rows or more
     "matmul_matrix shallow": [[0, "rows"], [9, "split8"], [65, "middle"], [800, "large"]],
     // with 2 to 8, 32 to 128, 288 to 800, and 1152 rows or more
