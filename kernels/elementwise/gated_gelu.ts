@@ -1,17 +1,11 @@
-import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./gated_gelu.wgsl" with { type: "text" };
 
 const kernel = defineKernel("gated_gelu", source, ["h", "y"], ["count", "F"]);
 
-/** Stores the product: T5's outgrow f16, whose largest value then stands for them; NaN and infinity stay. */
-const NARROW = {
-  f32: "fn narrow(v: V) -> Y { return v; }",
-  f16: `fn narrow(v: V) -> Y {
-  let finite = abs(v) <= V() + bitcast<f32>(0x7f7fffffu);
-  return Y(select(v, clamp(v, V() - 65504, V() + 65504), finite));
-}`,
-} as const;
+const prelude = memoised(narrowLines);
 
 /** Arguments of {@link gatedGelu}. */
 export interface GatedGeluArgs {
@@ -36,7 +30,7 @@ export function gatedGelu(device: Device, { h, y }: GatedGeluArgs): void {
   const { WG, workgroups } = spread(device, y.elements / per);
   device.run(kernel, {
     specialise: { H: type(h.dtype), Y: type(y.dtype), V: type("f32"), WG },
-    functions: NARROW[y.dtype === "f16" ? "f16" : "f32"],
+    functions: prelude(y.dtype, type("f32"), type(y.dtype)), // T5's products outgrow f16
     bind: { h, y },
     params: { count: y.elements / per, F: F / per },
     workgroups,

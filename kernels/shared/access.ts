@@ -1,3 +1,5 @@
+import { narrowLines } from "./narrow.ts";
+
 /** How rows of a tensor are bound: as vec4s, or as scalars where their width is not divisible by 4. */
 export interface Access {
   /** Element type of the binding. */
@@ -35,22 +37,28 @@ fn at_x(r: u32, k: u32) -> ${dtype} {
   };
 }
 
-/** Returns `load_y(r, i)` and `store_y(r, i, v)`: vec4 `i` of row `r` of y, params.N wide. Stores nothing beyond it. */
+/**
+ * Returns `load_y(r, i)` and `store_y(r, i, v)`: vec4 `i` of row `r` of y, params.N wide. Stores nothing beyond it, and
+ * what is too large for f16 as {@link narrowLines} does.
+ */
 export function accessY(dtype: string, vectors: boolean): Access {
+  const narrow = narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`);
   if (vectors) {
     return {
       type: `vec4<${dtype}>`,
-      lines:
-        `fn load_y(r: u32, i: u32) -> vec4<f32> { return vec4<f32>(y[r * (params.N / 4) + i]); }
-fn store_y(r: u32, i: u32, v: vec4<f32>) { y[r * (params.N / 4) + i] = Y(v); }`,
+      lines: `${narrow}
+fn load_y(r: u32, i: u32) -> vec4<f32> { return vec4<f32>(y[r * (params.N / 4) + i]); }
+fn store_y(r: u32, i: u32, v: vec4<f32>) { y[r * (params.N / 4) + i] = narrow(v); }`,
     };
   }
   return {
     type: dtype,
-    lines: `fn at_y(r: u32, k: u32) -> f32 { return f32(y[r * params.N + min(k, params.N - 1)]); }
+    lines: `${narrow}
+fn at_y(r: u32, k: u32) -> f32 { return f32(y[r * params.N + min(k, params.N - 1)]); }
 fn load_y(r: u32, i: u32) -> vec4<f32> { return ${gather("y")}; }
 fn store_y(r: u32, i: u32, v: vec4<f32>) {
-  for (var k = 0u; k < 4 && 4 * i + k < params.N; k++) { y[r * params.N + 4 * i + k] = Y(v[k]); }
+  let w = narrow(v);
+  for (var k = 0u; k < 4 && 4 * i + k < params.N; k++) { y[r * params.N + 4 * i + k] = w[k]; }
 }`,
   };
 }

@@ -1,4 +1,4 @@
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { copyRows } from "../../../kernels/tokens/copy_rows.ts";
 import { assertTensor, device, poisoned, random, upload, values } from "../harness.ts";
@@ -17,6 +17,39 @@ Deno.test("copyRows() copies the first rows of each image and nothing else", asy
       await assertTensor(y, expected, 0, `${dtype} [${B},${from},${C}]`);
     }
   }
+});
+
+Deno.test("copyRows() converts, and stores what f16 cannot hold as its largest number", async () => {
+  const x = upload("f32", [2, 2, 4], [
+    1,
+    1e5,
+    -1e6,
+    NaN,
+    5,
+    6,
+    7,
+    8,
+    Infinity,
+    2.5,
+    0,
+    1,
+    9,
+    9,
+    9,
+    9,
+  ]);
+  const y = upload("f16", [2, 2, 4], new Float64Array(16));
+  copyRows(device, { x, y, rows: 1 });
+  assertEquals(
+    await device.read(y),
+    Float16Array.of(1, 65504, -65504, NaN, 0, 0, 0, 0, Infinity, 2.5, 0, 1, 0, 0, 0, 0),
+  );
+  const back = poisoned("f32", [2, 2, 4]);
+  copyRows(device, { x: y, y: back, rows: 2 });
+  assertEquals(
+    (await device.read(back) as Float32Array).slice(8, 12),
+    Float32Array.of(Infinity, 2.5, 0, 1),
+  );
 });
 
 Deno.test("copyRows() refuses shapes that disagree", () => {
