@@ -5,7 +5,7 @@
  */
 
 import { InputError, type Tensor } from "../../engine/mod.ts";
-import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
+import type { Conv } from "../../kernels/conv/conv2d.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
 import {
@@ -16,10 +16,11 @@ import {
   loadMiddle,
   normOptions,
   NormSwish,
-  resampleInStrips,
+  resampleWhole,
   ResBlock,
 } from "./vae_layers.ts";
-import { decoderBlocks, doubles, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
+import { decoderBlocks, doubles, imagesPerPass, needsStrips } from "./vae_memory.ts";
+import { Bands, convolveToBands, resampleInStrips, StripMemory } from "./vae_strips.ts";
 
 /** One resolution: its residual blocks, and the convolution after doubling the size; null if it does not. */
 interface Level {
@@ -94,39 +95,45 @@ export class VaeDecoder {
         `Cannot decode [${codes.shape}]: the VAE takes [batch, height, width, ${codebook_dim}]`,
       );
     }
-    const strips = rowsPerStrip !== undefined || needsStrips(decoderBlocks(this.config), h, w);
+    const limit = largestBinding(this.weights.device);
+    const strips = rowsPerStrip !== undefined ||
+      needsStrips(decoderBlocks(this.config), h, w, limit);
     const pass = (part: Tensor): Tensor =>
       strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
     return inParts(this.weights.device, codes, imagesPerPass, pass);
   }
 
   #pass(codes: Tensor): Tensor {
-    const { device } = this.weights;
+    const { device, activations } = this.weights;
     // a view, so that the caller keeps the codes
-    let x = convolve(device, this.convIn, codes.reshape(...codes.shape));
+    let x = convolve(device, this.convIn, codes.reshape(...codes.shape), "f32");
     for (const block of this.middle) x = block.run(device, x);
     for (const { blocks, upsample } of this.levels) {
       for (const block of blocks) x = block.run(device, x);
-      if (upsample) x = convolve(device, upsample, x, "up");
+      if (upsample) x = resampleWhole(device, upsample, x, activations, "up");
     }
     const h = this.normOut.run(device, x);
     x.dispose();
-    return convolve(device, this.convOut, h);
+    return convolve(device, this.convOut, h, "f32");
   }
 
   /** {@link VaeDecoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations. */
   #passInStrips(codes: Tensor, rowsPerStrip?: number): Tensor {
-    const { device } = this.weights;
-    using memory = new StripMemory(device, decoderBlocks(this.config), codes.shape, rowsPerStrip);
-    let x = memory.x([...codes.shape.slice(0, 3), this.convIn.N]);
-    conv2d(device, { x: codes, conv: this.convIn, y: x });
+    const { device, activations } = this.weights;
+    const [B = 0, h = 0, w = 0] = codes.shape;
+    const blocks = decoderBlocks(this.config);
+    const limit = largestBinding(device);
+    using memory = new StripMemory(device, blocks, codes.shape, activations, limit, rowsPerStrip);
+    let x = memory.x([B, h, w, this.convIn.N]);
+    convolveToBands(device, this.convIn, codes, x);
     for (const block of this.middle) x = block.runInStrips(memory, x);
     for (const { blocks, upsample } of this.levels) {
       for (const block of blocks) x = block.runInStrips(memory, x);
       if (upsample) x = resampleInStrips(memory, upsample, x, "up");
     }
-    const y = device.tensor("f32", [...x.shape.slice(0, 3), 3], "decoded image");
-    this.normOut.convolve(memory, x, this.convOut, y);
+    const [, H, W] = x.shape;
+    const y = device.tensor("f32", [B, H, W, 3], "decoded image");
+    this.normOut.convolve(memory, x, this.convOut, Bands.whole(y));
     return y;
   }
 

@@ -6,7 +6,7 @@
  */
 
 import { InputError, type Tensor } from "../../engine/mod.ts";
-import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
+import type { Conv } from "../../kernels/conv/conv2d.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
 import {
@@ -17,10 +17,11 @@ import {
   loadMiddle,
   normOptions,
   NormSwish,
-  resampleInStrips,
+  resampleWhole,
   ResBlock,
 } from "./vae_layers.ts";
-import { doubles, encoderBlocks, imagesPerPass, needsStrips, StripMemory } from "./vae_memory.ts";
+import { doubles, encoderBlocks, imagesPerPass, needsStrips } from "./vae_memory.ts";
+import { Bands, convolveToBands, resampleInStrips, StripMemory } from "./vae_strips.ts";
 
 /** One resolution: its residual blocks, and the convolution that halves it; null at the last. */
 interface Level {
@@ -91,43 +92,46 @@ export class VaeEncoder {
     }
     const blocks = encoderBlocks(this.config);
     const h = H / patch, w = W / patch;
-    const strips = rowsPerStrip !== undefined || needsStrips(blocks, h, w);
+    const { device } = this.weights;
+    const limit = largestBinding(device);
+    const strips = rowsPerStrip !== undefined || needsStrips(blocks, h, w, limit);
     const pass = (part: Tensor): Tensor =>
       strips ? this.#passInStrips(part, rowsPerStrip) : this.#pass(part);
-    const { device } = this.weights;
-    return inParts(device, images, imagesPerPass(blocks, h, w, largestBinding(device)), pass);
+    return inParts(device, images, imagesPerPass(blocks, h, w, limit), pass);
   }
 
   #pass(images: Tensor): Tensor {
-    const { device } = this.weights;
+    const { device, activations } = this.weights;
     // a view, so that the caller keeps the images
-    let x = convolve(device, this.convIn, images.reshape(...images.shape));
+    let x = convolve(device, this.convIn, images.reshape(...images.shape), "f32");
     for (const { blocks, downsample } of this.levels) {
       for (const block of blocks) x = block.run(device, x);
-      if (downsample) x = convolve(device, downsample, x, "down");
+      if (downsample) x = resampleWhole(device, downsample, x, activations, "down");
     }
     for (const block of this.middle) x = block.run(device, x);
     const h = this.normOut.run(device, x);
     x.dispose();
-    return convolve(device, this.convOut, h);
+    return convolve(device, this.convOut, h, "f32");
   }
 
   /** {@link VaeEncoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations. */
   #passInStrips(images: Tensor, rowsPerStrip?: number): Tensor {
-    const { device } = this.weights;
+    const { device, activations } = this.weights;
     const { patch_size: patch, codebook_dim } = this.config;
     const [B = 0, H = 0, W = 0] = images.shape;
     const codes = [B, H / patch, W / patch];
-    using memory = new StripMemory(device, encoderBlocks(this.config), codes, rowsPerStrip);
+    const blocks = encoderBlocks(this.config);
+    const limit = largestBinding(device);
+    using memory = new StripMemory(device, blocks, codes, activations, limit, rowsPerStrip);
     let x = memory.x([B, H, W, this.convIn.N]);
-    conv2d(device, { x: images, conv: this.convIn, y: x });
+    convolveToBands(device, this.convIn, images, x);
     for (const { blocks, downsample } of this.levels) {
       for (const block of blocks) x = block.runInStrips(memory, x);
       if (downsample) x = resampleInStrips(memory, downsample, x, "down");
     }
     for (const block of this.middle) x = block.runInStrips(memory, x);
     const y = device.tensor("f32", [...codes, codebook_dim], "features");
-    this.normOut.convolve(memory, x, this.convOut, y);
+    this.normOut.convolve(memory, x, this.convOut, Bands.whole(y));
     return y;
   }
 

@@ -8,12 +8,15 @@
 
 import { ConfigError, type Device, type Tensor } from "../../engine/mod.ts";
 import { type Conv, conv2d, packConv } from "../../kernels/conv/conv2d.ts";
+import type { FloatType } from "../../kernels/linear/weight_types.ts";
 import { textureTexels, usesTexture } from "../../kernels/shared/textures.ts";
 import { applyGroupNorm, groupNorm } from "../../kernels/norm/group_norm.ts";
 import { groupNormMoments } from "../../kernels/norm/group_norm_moments.ts";
+import { copyRows } from "../../kernels/tokens/copy_rows.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
-import type { StripMemory } from "./vae_memory.ts";
+import { RESAMPLE, type Resampling } from "./resampling.ts";
+import { type Bands, convolveInPlace, type StripMemory } from "./vae_strips.ts";
 
 /** Newer checkpoints wrap each layer once more: `conv1.conv.weight` instead of `conv1.weight`. */
 function innerName(weights: Weights, name: string, inner: "conv" | "norm"): string {
@@ -59,46 +62,39 @@ export async function loadConv(
   return conv;
 }
 
-/**
- * Runs a 3 × 3 or 1 × 1 convolution into a new tensor; disposes `x`. `resample` doubles or halves the size as the
- * official Upsample and Downsample do; the latter pads with zeros on the bottom and right only.
- */
+/** Runs a 3 × 3 or 1 × 1 convolution into a new tensor of `dtype`; disposes `x`. */
 export function convolve(
   device: Device,
   conv: Conv,
   x: Tensor,
-  resample?: "up" | "down",
+  dtype: FloatType,
+  resample?: Resampling,
 ): Tensor {
   const [B = 0, H = 0, W = 0] = x.shape;
-  const scale = resample === "up" ? 2 : resample === "down" ? 0.5 : 1;
+  const { scale, how } = resample ? RESAMPLE[resample] : { scale: 1, how: {} };
   const shape = [B, Math.floor(H * scale), Math.floor(W * scale), conv.N];
-  const y = device.tensor("f32", shape, "VAE activations");
-  conv2d(device, { x, conv, y, ...RESAMPLE[resample ?? "same"] });
+  const y = device.tensor(dtype, shape, "VAE activations");
+  conv2d(device, { x, conv, y, ...how });
   x.dispose();
   return y;
 }
 
-const RESAMPLE = {
-  same: {},
-  up: { upsample: true },
-  down: { stride: 2, padding: "after" },
-} as const;
-
-/** {@link convolve} of the current activation of `memory`; the result takes its place. */
-export function resampleInStrips(
-  memory: StripMemory,
+/** Doubles or halves the size of `x` by a convolution of its values in `dtype`; disposes it. */
+export function resampleWhole(
+  device: Device,
   conv: Conv,
   x: Tensor,
-  resample: "up" | "down",
+  dtype: FloatType,
+  resample: Resampling,
 ): Tensor {
-  const { device } = memory;
-  const [B = 0, H = 0, W = 0] = x.shape;
-  const scale = resample === "up" ? 2 : 0.5;
-  const copy = memory.hidden(x.shape);
-  device.copy(x, copy);
-  const y = memory.x([B, Math.floor(H * scale), Math.floor(W * scale), conv.N]);
-  conv2d(device, { x: copy, conv, y, ...RESAMPLE[resample] });
-  return y;
+  if (x.dtype === dtype) return convolve(device, conv, x, "f32", resample);
+  const { elements, shape } = x;
+  const C = shape.at(-1)!;
+  const copy = device.tensor(dtype, shape, "VAE activations");
+  const rows = elements / C;
+  copyRows(device, { x: x.reshape(1, rows, C), y: copy.reshape(1, rows, C), rows });
+  x.dispose();
+  return convolve(device, conv, copy, "f32", resample);
 }
 
 /** GroupNorm, then swish: `Normalize` and `swish` of the official code. */
@@ -108,6 +104,7 @@ export class NormSwish {
     private readonly bias: Tensor,
     private readonly groups: number,
     private readonly eps: number,
+    private readonly dtype: FloatType,
   ) {}
 
   /**
@@ -131,13 +128,13 @@ export class NormSwish {
     const inner = innerName(weights, name, "norm");
     const weight = await weights.tensor(`${inner}.weight`, [C]);
     const bias = await weights.tensor(`${inner}.bias`, [C]);
-    return new NormSwish(weight, bias, groups, options.eps);
+    return new NormSwish(weight, bias, groups, options.eps, weights.activations);
   }
 
   /** Computes swish(norm(x)) as a new tensor; `x` stays the caller's. */
   run(device: Device, x: Tensor): Tensor {
-    const y = device.tensor("f32", x.shape, "VAE activations");
-    const { weight, bias, groups, eps } = this;
+    const { weight, bias, groups, eps, dtype } = this;
+    const y = device.tensor(dtype, x.shape, "VAE activations");
     groupNorm(device, { x, weight, bias, y, groups, eps, activation: "silu" });
     return y;
   }
@@ -148,33 +145,43 @@ export class NormSwish {
    */
   convolve(
     memory: StripMemory,
-    x: Tensor,
+    x: Bands,
     conv: Conv,
-    y: Tensor,
+    y: Bands,
     epilogue: "none" | "add" = "none",
   ): void {
     const { device } = memory;
     const { weight, bias, groups, eps } = this;
-    const [B = 0, H = 0, W = 0, C = 0] = x.shape;
-    const moments = groupNormMoments(device, { x, weight, groups, eps });
+    const [B, H, W, C] = x.shape;
+    using moments = groupNormMoments(device, { x: x.tensors, weight, groups, eps });
     const rows = memory.rows(W, C);
     for (let image = 0; image < B; image++) {
-      for (let first = 0; first < H; first += rows) {
-        const count = Math.min(rows, H - first);
-        const begin = Math.max(0, first - 1);
-        const strip = memory.strip([1, Math.min(H, first + count + 1) - begin, W, C]);
-        applyGroupNorm(device, {
-          x,
-          moments,
-          bias,
-          y: strip,
-          activation: "silu",
-          strip: { image, begin },
-        });
-        conv2d(device, { x: strip, conv, y, epilogue, strip: { image, begin, first, count } });
+      for (const { tensor, top, first: from, count: all } of y.parts(0, H)) {
+        for (let first = from; first < from + all; first += rows) {
+          const count = Math.min(rows, from + all - first);
+          const begin = Math.max(0, first - 1);
+          const end = Math.min(H, first + count + 1);
+          const strip = memory.strip([1, end - begin, W, C]);
+          for (const part of x.parts(begin, end - begin)) {
+            applyGroupNorm(device, {
+              x: part.tensor,
+              moments,
+              bias,
+              y: strip,
+              activation: "silu",
+              strip: {
+                image,
+                begin: part.first - part.top,
+                rows: part.count,
+                to: part.first - begin,
+              },
+            });
+          }
+          const where = { image, begin, first, count, top, height: H };
+          conv2d(device, { x: strip, conv, y: tensor, epilogue, strip: where });
+        }
       }
     }
-    moments.dispose();
   }
 }
 
@@ -186,6 +193,7 @@ export class ResBlock {
     private readonly norm2: NormSwish,
     private readonly conv2: Conv,
     private readonly shortcut: Conv | null,
+    private readonly dtype: FloatType,
   ) {}
 
   /** Loads the block `name` from `C` to `N` channels. */
@@ -202,47 +210,30 @@ export class ResBlock {
       await NormSwish.load(weights, `${name}.norm2`, N, norm),
       await loadConv(weights, `${name}.conv2`, N, N),
       C === N ? null : await loadConv(weights, `${name}.nin_shortcut`, C, N, 1),
+      weights.activations,
     );
   }
 
   /** Runs the block; takes `x` over, and without a shortcut adds in its memory. */
   run(device: Device, x: Tensor): Tensor {
-    const hidden = convolve(device, this.conv1, this.norm1.run(device, x));
+    const hidden = convolve(device, this.conv1, this.norm1.run(device, x), this.dtype);
     const h = this.norm2.run(device, hidden);
     hidden.dispose();
-    const y = this.shortcut ? convolve(device, this.shortcut, x) : x;
+    const y = this.shortcut ? convolve(device, this.shortcut, x, "f32") : x;
     conv2d(device, { x: h, conv: this.conv2, y, epilogue: "add" });
     h.dispose();
     return y;
   }
 
   /** Runs the block in `memory`, with the same bits: `x` is its current activation, and so is the result. */
-  runInStrips(memory: StripMemory, x: Tensor): Tensor {
-    const hidden = memory.hidden([...x.shape.slice(0, 3), this.conv1.N]);
+  runInStrips(memory: StripMemory, x: Bands): Bands {
+    const [B, H, W] = x.shape;
+    const hidden = memory.hidden([B, H, W, this.conv1.N]);
     this.norm1.convolve(memory, x, this.conv1, hidden);
     const y = this.shortcut ? convolveInPlace(memory, this.shortcut, x) : x;
     this.norm2.convolve(memory, hidden, this.conv2, y, "add");
     return y;
   }
-}
-
-/** Replaces the current activation by its 1 × 1 convolution, strip by strip. */
-function convolveInPlace(memory: StripMemory, conv: Conv, x: Tensor): Tensor {
-  const { device } = memory;
-  const [B = 0, H = 0, W = 0, C = 0] = x.shape;
-  const y = memory.x([B, H, W, conv.N]);
-  const from = x.reshape(B * H, 1, W, C);
-  const rows = memory.alignedRows(W, conv.N);
-  const starts = Array.from({ length: Math.ceil(B * H / rows) }, (_, i) => i * rows);
-  // results wider than their inputs are written from the end, so that no input is overwritten before it is read
-  if (conv.N > C) starts.reverse();
-  for (const start of starts) {
-    const count = Math.min(rows, B * H - start);
-    const strip = memory.strip([count, 1, W, conv.N]);
-    conv2d(device, { x: from.rows(start, count), conv, y: strip });
-    device.copy(strip, y, start * W * conv.N * 4);
-  }
-  return y;
 }
 
 /**

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Device, Tensor } from "../../engine/mod.ts";
+import { ELEMENT_BYTES } from "../../engine/mod.ts";
+import type { FloatType } from "../../kernels/linear/weight_types.ts";
 import type { VaeConfig } from "../config/types.ts";
 
 /** Bytes per activation above which a batch is split: a GPU is fully used by then. */
@@ -13,7 +14,7 @@ const PASS_BYTES = 512 * 1024 * 1024;
 /** Bytes of one image's largest activation above which it is processed in strips. */
 const WHOLE_BYTES = 256 * 1024 * 1024;
 
-/** Bytes of a strip. */
+/** Bytes of the rows that a strip produces. */
 const STRIP_BYTES = 64 * 1024 * 1024;
 
 /** A residual block: `C` to `N` channels at `scale` times the codes' height and width. */
@@ -82,103 +83,92 @@ export function imagesPerPass(
   return Math.max(1, Math.floor(Math.min(PASS_BYTES, limit) / bytes));
 }
 
-/** Whether an image of h × w codes is large enough to be processed in strips. */
-export function needsStrips(blocks: readonly BlockSize[], h: number, w: number): boolean {
-  return largestActivation(blocks, h, w) > WHOLE_BYTES;
+/** Whether an image of h × w codes is large enough to be processed in strips, or has to be for bindings of `limit`. */
+export function needsStrips(
+  blocks: readonly BlockSize[],
+  h: number,
+  w: number,
+  limit: number,
+): boolean {
+  return largestActivation(blocks, h, w) > Math.min(WHOLE_BYTES, limit);
 }
 
-/** Number of elements of the three tensors of {@link StripMemory}. */
-function stripSizes(
+/** Number of elements of each tensor of a pass in strips. */
+export interface StripSizes {
+  /** A band of the current activation. */
+  readonly x: number;
+  /** A band of the hidden activation. */
+  readonly hidden: number;
+  /** A strip. */
+  readonly strip: number;
+  /** A strip of a 1 × 1 convolution in f32. */
+  readonly wide: number;
+}
+
+/** In how many bands of rows to keep activations for codes [B, h, w], so that no band in f32 exceeds `limit` bytes. */
+export function bandsOf(
   blocks: readonly BlockSize[],
   [B = 0, h = 0, w = 0]: readonly number[],
+  limit: number,
+): number {
+  const fits = (bands: number) =>
+    blocks.every(({ scale, C, N }) =>
+      4 * B * Math.ceil(h * scale / bands) * w * scale * Math.max(C, N) <= limit
+    );
+  let bands = 1;
+  while (!fits(bands) && B === 1 && bands < h) bands++;
+  return bands;
+}
+
+/** Returns the sizes of a pass for codes [B, h, w] in `bands` and strips of `rowsPerStrip`. */
+export function stripSizes(
+  blocks: readonly BlockSize[],
+  [B = 0, h = 0, w = 0]: readonly number[],
+  bands: number,
+  dtype: FloatType,
+  limit: number,
   rowsPerStrip: number | undefined,
-): { x: number; hidden: number; strip: number } {
-  const size = { x: 0, hidden: 0, strip: 0 };
+): StripSizes {
+  const size = { x: 0, hidden: 0, strip: 0, wide: 0 };
+  const grow = (what: keyof StripSizes, elements: number) => {
+    size[what] = Math.max(size[what], elements);
+  };
   for (const { scale, C, N } of blocks) {
     const H = h * scale, W = w * scale;
-    size.x = Math.max(size.x, B * H * W * Math.max(C, N));
-    size.hidden = Math.max(size.hidden, B * H * W * N);
+    const band = B * Math.ceil(H / bands) * W;
+    grow("x", band * Math.max(C, N));
+    grow("hidden", band * N);
     for (const width of [C, N]) {
-      const rows = Math.min(H, stripRows(W, width, rowsPerStrip) + 2);
-      size.strip = Math.max(size.strip, rows * W * width);
+      const rows = Math.min(H, stripRows(W, width, dtype, limit, rowsPerStrip) + 2);
+      grow("strip", rows * W * width);
     }
     if (C === N) continue;
-    size.strip = Math.max(size.strip, Math.min(B * H, alignedRows(W, N, rowsPerStrip)) * W * N);
+    const rows = Math.min(B * Math.ceil(H / bands), alignedRows(W, N, limit, rowsPerStrip));
+    grow(dtype === "f32" ? "strip" : "wide", rows * W * N);
   }
   return size;
 }
 
 /** Rows that a strip produces; it reads one more on either side. */
-function stripRows(W: number, C: number, rowsPerStrip: number | undefined): number {
-  return rowsPerStrip ?? Math.max(1, Math.floor(STRIP_BYTES / (W * C * 4)) - 2);
+export function stripRows(
+  W: number,
+  C: number,
+  dtype: FloatType,
+  limit: number,
+  rowsPerStrip: number | undefined,
+): number {
+  const row = W * C * ELEMENT_BYTES[dtype];
+  return rowsPerStrip ??
+    Math.max(1, Math.min(Math.floor(STRIP_BYTES / row), Math.floor(limit / row) - 2));
 }
 
-/** Rows of a strip that is bound in place: 16 rows of vec4s are a multiple of any adapter's alignment. */
-function alignedRows(W: number, C: number, rowsPerStrip: number | undefined): number {
-  return Math.max(1, Math.floor(stripRows(W, C, rowsPerStrip) / 16)) * 16;
-}
-
-/**
- * All memory of a pass in strips: two activations, the current one and a residual block's hidden one, and a strip of
- * rows. Every layer's tensors are views of these, so the pool does not fill up with buffers of many sizes.
- */
-export class StripMemory {
-  #x: Tensor;
-  #hidden: Tensor;
-  #strip: Tensor;
-  #rowsPerStrip: number | undefined;
-
-  /** Allocates memory for codes [B, h, w], in strips of `rowsPerStrip` rows or else of {@link STRIP_BYTES}. */
-  constructor(
-    /** The device that holds the memory. */
-    readonly device: Device,
-    blocks: readonly BlockSize[],
-    codes: readonly number[],
-    rowsPerStrip?: number,
-  ) {
-    const { x, hidden, strip } = stripSizes(blocks, codes, rowsPerStrip);
-    this.#x = device.tensor("f32", [x], "VAE activations");
-    this.#hidden = device.tensor("f32", [hidden], "VAE activations");
-    this.#strip = device.tensor("f32", [strip], "VAE strip");
-    this.#rowsPerStrip = rowsPerStrip;
-  }
-
-  /** The current activation; every shape is a view of the same memory. */
-  x(shape: readonly number[]): Tensor {
-    return view(this.#x, shape);
-  }
-
-  /** The hidden activation of a residual block. */
-  hidden(shape: readonly number[]): Tensor {
-    return view(this.#hidden, shape);
-  }
-
-  /** A strip of rows [1, rows, W, C]. */
-  strip(shape: readonly number[]): Tensor {
-    return view(this.#strip, shape);
-  }
-
-  /** Rows that a strip of an image of this width produces. */
-  rows(W: number, C: number): number {
-    return stripRows(W, C, this.#rowsPerStrip);
-  }
-
-  /** Rows of a strip that can be bound inside an activation: a multiple of 16. */
-  alignedRows(W: number, C: number): number {
-    return alignedRows(W, C, this.#rowsPerStrip);
-  }
-
-  /** Frees the memory. */
-  dispose(): void {
-    for (const tensor of [this.#x, this.#hidden, this.#strip]) tensor.dispose();
-  }
-
-  /** {@link StripMemory.dispose}, for `using`. */
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-}
-
-function view(memory: Tensor, shape: readonly number[]): Tensor {
-  return memory.rows(0, shape.reduce((product, n) => product * n, 1)).reshape(...shape);
+/** Rows of a strip in f32 that is bound in place: 16 rows of vec4s are a multiple of any adapter's alignment. */
+export function alignedRows(
+  W: number,
+  C: number,
+  limit: number,
+  rowsPerStrip: number | undefined,
+): number {
+  const rows = stripRows(W, C, "f32", limit, rowsPerStrip);
+  return Math.max(1, Math.floor(rows / 16)) * 16;
 }

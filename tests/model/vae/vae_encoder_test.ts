@@ -234,8 +234,9 @@ Deno.test("VaeEncoder holds two activations and a strip at 1024 x 1024", async (
   // 128 channels twice, a strip, the image; then features and statistics
   const least = 512 + 512 + 64 + 12;
   const [one, unsplit] = [peak(1024), peak(512)];
-  assert(one >= least && one < least + 8, `${one} MiB`);
-  assert(4 * unsplit > 2.5 * one, `${unsplit} MiB, without strips four times as much at 1024`);
+  // and parts of convolutions whose pixels are too few for a GPU
+  assert(one >= least && one < least + 280, `${one} MiB`);
+  assert(4 * unsplit > 2 * one, `${unsplit} MiB, without strips four times as much at 1024`);
 });
 
 Deno.test("VaeEncoder frees its memory, and refuses other shapes and checkpoints", async () => {

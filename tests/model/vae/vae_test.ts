@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CheckpointError, InputError, type Tensor } from "../../../engine/mod.ts";
+import { CheckpointError, Device, InputError, type Tensor } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { rgba8 } from "../../../kernels/elementwise/rgba8.ts";
 import { Weights } from "../../../model/checkpoint/weights.ts";
@@ -62,6 +62,24 @@ for (const name of ["vae_d16", "vae_patchify"]) {
     });
   }
 }
+
+Deno.test("golden: VaeDecoder decodes with f16 activations as on a GPU", async () => {
+  using gpu = await Device.open({ class: "gpu" });
+  const { config, file } = await golden("vae_d16");
+  const decoder = await VaeDecoder.load(new Weights(gpu, file, "f16"), config);
+  const expected = await golden("vae_d16.golden");
+  for (const size of ["sq.", "ns."]) {
+    const { shape: [, d = 0, , h = 0, w = 0], data } = expected.tensor(`${size}dfi_codes`);
+    const nhwc = data.map((_, i) => data[i % d * h * w + Math.floor(i / d)]!);
+    const codes = gpu.from("f32", [1, h, w, d], nhwc);
+    for (const rows of [undefined, 5]) {
+      const actual = await gpu.read(decoder.decode(codes, 1, rows)) as Float32Array;
+      const what = `${size}dfi_recon`;
+      assertNear(clamp(planar(actual)), expected.tensor(what).data, 3e-3, `${what} ${rows} rows`);
+    }
+  }
+  decoder.dispose();
+});
 
 Deno.test("VaeDecoder gives an image the same bits alone and in a batch", async () => {
   const { decoder } = await load("vae_d16");
