@@ -131,7 +131,7 @@ const attentionLines = memoised(
       "  return q;",
       "}",
       "fn score(q: Queries, at: u32) {",
-      ...logits.map(({ name }) => `  var ${name}: Result;`),
+      ...logits.map(({ name }) => `  var ${name} = Result();`), // a declaration alone is zero in the first turn only
       ...deep.flatMap((k) =>
         keys.flatMap((j) => [
           `  let k${k}_${j} = subgroupMatrixLoad<Right, col_major>(&tile, ${j * N} * PITCH + ${
