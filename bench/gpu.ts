@@ -3,7 +3,7 @@ import { Operands, type Row, ROWS, type Work } from "./gpu_rows.ts";
 import { heat } from "./heat.ts";
 import { median } from "./measure.ts";
 import type { Spans } from "./spans.ts";
-import type { Device } from "../engine/mod.ts";
+import { type Device, OutOfMemoryError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/weight_types.ts";
 
 /** A measured row. Times are of one run in a row of runs, gaps between dispatches included. */
@@ -81,7 +81,13 @@ export async function* benchGpuRows(
     if (!groups.includes(group) || limit({ flops, bytes: 0 }, type, top) > PATIENCE) continue;
     if (type !== "f32" && !device.capabilities.f16) continue;
     using operands = new Operands(device);
-    const work = setup(device, operands);
+    let work: Work;
+    try {
+      work = setup(device, operands);
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) continue; // a tensor exceeds a binding of this adapter
+      throw error;
+    }
     const kernels = kernelsOf(device, () => work.run(0));
     await device.finish();
     const microseconds = await time(device, spans, work.run);
