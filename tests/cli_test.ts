@@ -1,6 +1,7 @@
 // Bad input, through the real process: one line, the right exit status, no file left.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { DAWN } from "./backend.ts";
 import { main } from "../cli.ts";
 import type { Io } from "../commands/io/io.ts";
 import { encodeSafetensors, type TensorToWrite } from "../engine/mod.ts";
@@ -150,12 +151,15 @@ Deno.test("cli refuses lists of cfg and tau of the wrong length, and unknown mod
   await refuses(["generate", "cat", "--tau", "1,1,1,1,1"], 2, `5 values of tau: ${wrong}`);
 });
 
-Deno.test("cli says what to install where there is no adapter", async () => {
-  await refuses(["generate", "cat"], 1, "Cannot find a WebGPU adapter: install the GPU's", NO_GPU);
+Deno.test("cli says what to do where there is no adapter", async () => {
+  const message = DAWN
+    ? "Dawn accepts no adapter of this machine: update the GPU's"
+    : "Cannot find a WebGPU adapter: install the GPU's";
+  await refuses(["generate", "cat"], 1, message, NO_GPU);
   await inFolder(async (cwd) => {
     const { code, out, err } = await ended(start(["doctor"], { cwd, env: NO_GPU }));
     assertEquals([code, err], [1, ""]);
-    assertStringIncludes(out, "missing  Cannot find a WebGPU adapter");
+    assertStringIncludes(out, `missing  ${message}`);
   });
 });
 
