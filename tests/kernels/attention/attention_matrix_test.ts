@@ -5,6 +5,7 @@ import { attention } from "../../../kernels/attention/attention.ts";
 import { attentionMatrices } from "../../../kernels/attention/attention_matrix.ts";
 import { onePass } from "../../../kernels/attention/attention_one_pass.ts";
 import { assertNear, assertTensor, device, poisoned, TOLERANCE, upload } from "../harness.ts";
+import { emulateMatrix } from "../emulated_matrices.ts";
 import { bits, joint, separate, SHARP, sharp, type Span, spansTensor } from "./attention_cases.ts";
 
 const MATRICES = attentionMatrices(device, 64) !== null && onePass(device, 64) !== null;
@@ -101,6 +102,29 @@ for (const variant of ["matrix", "one-pass"] as const) {
     assert(rows.slice(8).every(Number.isNaN), `${rows}`);
   });
 }
+
+const NEED_DAWN = DAWN ? "" : " (skipped: runs on Dawn)";
+
+Deno.test({
+  name: `attention() by one-pass is right with the matrices of NVIDIA, emulated${NEED_DAWN}`,
+  ignore: !DAWN,
+  fn: async () => {
+    const spans: Span[] = [[0, 90, 0, 203], [90, 31, 203, 57]];
+    for (const [M, N, K] of [[16, 16, 16], [16, 8, 16]] as const) {
+      using _ = emulateMatrix(device, M, N, K);
+      for (const how of SHARP) {
+        const { args, expected } = sharp({ ...how, headDim: 32, spans, dtype: "f16" });
+        attention(device, { ...args, variant: "one-pass" });
+        await assertTensor(
+          args.y,
+          expected,
+          ROUNDED_WEIGHTS,
+          `${M}x${N}x${K} ${JSON.stringify(how)}`,
+        );
+      }
+    }
+  },
+});
 
 Deno.test({
   name: `attention() by one-pass compiles for the matrices of NVIDIA${
