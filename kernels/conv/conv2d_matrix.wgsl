@@ -4,7 +4,7 @@
 // Where the kernel of each pixel begins in x is computed once. Units in the padding become zeros when they are loaded.
 // The bits of a pixel depend only on what its kernel covers.
 //
-// Prelude (conv2d_matrix.ts): X, Y, W; load_y, store_y, and how to fetch units of x and w. matrix.ts: constants, types
+// Prelude (conv2d_matrix.ts): X, Y, W; load_y, store_y, and how to take units of x and w. matrix.ts: constants, types
 // and unrolled functions. matrix.wgsl.
 
 struct Params {

@@ -97,8 +97,8 @@ const X_UNITS = `alias Place = u32;
 alias XUnit = vec4<u32>;
 fn place(m: u32) -> Place { return min(m, params.M - 1) * (params.K / 8); }
 fn take_x(row: Place, k: u32, c: u32) -> XUnit {
-  if (WHOLE) { return x[row + k + c]; }
-  return select(vec4(0u), x[row + min(k + c, params.K / 8 - 1)], k + c < params.K / 8);
+  let inside = WHOLE || k + c < params.K / 8;
+  return select(vec4(0u), x[row + select(0u, k + c, inside)], inside);
 }
 fn unit_x(v: XUnit) -> vec4<u32> { return v; }`;
 

@@ -54,8 +54,8 @@ export const TILE_K = 32;
 const ROOM = 32768;
 
 /**
- * Why `kernel` cannot multiply weights in a buffer, of the precision `float`, on tensor cores; null if it can. They
- * round to f16, so they are not used where f32 was asked for.
+ * Why weights in a buffer, of the precision `float`, are not multiplied on tensor cores; null if they can be. Those round
+ * to f16, so they are not used where f32 was asked for.
  */
 export function matrixObstacle(device: Device, float: "f32" | "f16"): string | null {
   if (device.capabilities.class === "cpu") return "a software adapter";

@@ -10,10 +10,14 @@
 // `store` through the same memory. They are f32 and run over k in order: the bits of a row depend neither on the other
 // rows nor on the tile.
 //
-// A kernel has depth(), the length of the common axis; types Place, XUnit and WUnit, and fns place(m), what is known of row m of x; take_x(place, k, c), unit c
-// of the units from k on of that row; take_w(k, n), unit n of row k of w; unit_x, unit_w, which make a unit of what was
-// taken, in a function of their own so that loads need not be waited for; store(m, n, sum), vec4 n of row m of y.
-// Loads and stores beyond a tensor are theirs to prevent, and x is zero beyond the common axis.
+// A kernel has types Place, XUnit and WUnit, and functions:
+//   place(m)                    what is known of row m of x
+//   take_x(place, k, c)         unit c of that row, counted from unit k of the common axis on; zeros beyond it
+//   take_w(k, n)                unit n of row k of w
+//   unit_x(taken), unit_w(...)  the same as f16: not at once, so that loads need not be waited for
+//   depth()                     length of the common axis
+//   store(m, n, sum)            stores vec4 n of row m of y
+// They load and store nothing beyond a tensor.
 
 var<workgroup> tiles: array<vec4<u32>, MEMORY>; // [TILE_M, X_PITCH] of x, [TILE_K, W_PITCH] of w; or sums of each subgroup
 
@@ -35,12 +39,13 @@ fn make_tile(m: u32, n: u32, begin: u32, end: u32, index: u32, subgroup: u32, la
   let a = row * X_PITCH;
   let b = TILE_M * X_PITCH + column / 8;
   let origin = places(m + x_row);
+  let n_unit = n / 8 + w_unit;
 
   var sums: Sums;
-  keep(take(origin, begin, x_unit, w_row, n / 8 + w_unit), x_to, w_to);
+  keep(take(origin, begin, x_unit, w_row, n_unit), x_to, w_to);
   workgroupBarrier();
   for (var step = begin; step < end; step++) {
-    let next = take(origin, min(step + 1, end - 1), x_unit, w_row, n / 8 + w_unit);
+    let next = take(origin, min(step + 1, end - 1), x_unit, w_row, n_unit);
     multiply(&sums, a, b);
     workgroupBarrier();
     keep(next, x_to, w_to);
