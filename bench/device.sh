@@ -58,8 +58,8 @@ step new_tests_dawn 60 6 "${on_dawn[@]}" "${test[@]}" "${new[@]}"
 step new_tests_wgpu 40 6 "${test[@]}" "${new[@]}"
 step doctor_dawn 15 20 "${run[@]}" cli.ts doctor --gpu dawn
 step doctor_wgpu 15 16 "${run[@]}" cli.ts doctor --gpu wgpu
-step tune_dawn 40 20 "${bench[@]}" --gpu dawn --tune
-step tune_wgpu 40 20 "${bench[@]}" --gpu wgpu --tune
+step tune_dawn 60 20 "${bench[@]}" --gpu dawn --tune
+step tune_wgpu 50 20 "${bench[@]}" --gpu wgpu --tune
 step gpu_dawn 60 20 "${bench[@]}" --gpu dawn --only gpu --save "$logs/gpu_dawn.json"
 step gpu_wgpu 60 20 "${bench[@]}" --gpu wgpu --only gpu --save "$logs/gpu_wgpu.json"
 step image_dawn 30 4 "${run[@]}" cli.ts "${image[@]}" --gpu dawn -o "$work/dawn.png" noise

@@ -66,20 +66,24 @@ async function timed(samples: number, run: () => Promise<void>): Promise<number>
   return median(times);
 }
 
-/** Loads tensors unchanged, and packed as linear layers, from F32 and F16 files. */
+/**
+ * Loads tensors unchanged, and packed as linear layers, from F32 and F16 files: as f32, and on a GPU packed as f16.
+ */
 export async function benchLoading(device: Device): Promise<LoadingRow[]> {
+  const { class: adapter, f16 } = device.capabilities;
+  const half = adapter === "gpu" && f16 ? [["f16", true]] as const : [];
   const rows: LoadingRow[] = [];
   for (const dtype of ["F32", "F16"] as const) {
     const path = await Deno.makeTempFile({ suffix: ".safetensors" });
     try {
       const bytes = await writeFile(path, dtype);
       const plain = await timed(3, () => plainLoop(device, path));
-      for (const packed of [false, true]) {
+      for (const [type, packed] of [["f32", false], ["f32", true], ...half] as const) {
         const before = memory();
         let heap = 0;
         const took = await timed(3, async () => {
           const file = await openTensorFile(path);
-          const weights = new Weights(device, file, "f32");
+          const weights = new Weights(device, file, type);
           for (const name of file.tensors.keys()) {
             if (packed) await weights.linear(name, SHAPE);
             else await weights.tensor(name, SHAPE);
@@ -89,7 +93,7 @@ export async function benchLoading(device: Device): Promise<LoadingRow[]> {
           weights.dispose();
           file.close();
         });
-        const what = `${dtype} to f32${packed ? ", packed for matmul" : ""}`;
+        const what = `${dtype} to ${type}${packed ? ", packed for matmul" : ""}`;
         rows.push({ what, bytes, rate: bytes / took / 1e9, ratio: plain / took, heap });
       }
     } finally {

@@ -16,6 +16,8 @@ import type { TuneRow } from "./tune.ts";
 import { formatBytes } from "../engine/mod.ts";
 
 const print = console.log;
+/** Weights of Infinity-2B, T5-XL and the VAE in f16. */
+const LARGE_BYTES = 7.2e9;
 
 /**
  * What one run measured. A part that was not asked for is absent; one that cannot be measured is a text that says why.
@@ -149,6 +151,12 @@ export function printLoading(rows: readonly LoadingRow[]): void {
     formatBytes(heap),
   ]);
   print(table(["", "GB/s", "of the loop", "JS heap"], cells));
+  const half = rows.find(({ what }) => what.startsWith("F16 to f16"));
+  if (!half) return;
+  const seconds = digits(LARGE_BYTES / 1e9 / half.rate);
+  print(
+    `At the rate of f16, the 2B and its text encoder take ${seconds} s; the target on an H200 is 3 s`,
+  );
 }
 
 /** Prints what storage types cost. */

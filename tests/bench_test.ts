@@ -5,9 +5,10 @@ import { reportCharts } from "../bench/charts.ts";
 import { compareTorch, readTorch } from "../bench/compare_torch.ts";
 import { ROWS } from "../bench/gpu_rows.ts";
 import { slopes } from "../bench/growth.ts";
-import { FileError } from "../engine/mod.ts";
+import { Spans } from "../bench/spans.ts";
+import { Device, FileError } from "../engine/mod.ts";
+import { randomNormal } from "../kernels/elementwise/random_normal.ts";
 import { chooseSteps, type Noise, type Probe, tune, worstError } from "../bench/tune.ts";
-import { Device } from "../engine/mod.ts";
 import { silu } from "../kernels/elementwise/silu.ts";
 import { variantOf } from "../kernels/shared/variants.ts";
 
@@ -159,4 +160,28 @@ Deno.test("tune() chooses no variant that is wrong, and names it", async () => {
     [{ tiles: NaN }, "rows"],
   ]);
   assertEquals(device.tuning, {});
+});
+
+Deno.test("Spans times the passes of each section of a device that is not profiled", async () => {
+  using own = await Device.open();
+  const spans = Spans.of(own);
+  if (!spans) return; // no timestamps
+  using y = own.tensor("f32", [1 << 20]);
+  const fill = () => randomNormal(own, { y, key: 7 });
+  fill(); // belongs to no section
+  own.flush();
+  spans.begin("two submits");
+  for (let i = 0; i < 2; i++) fill(), fill(), own.flush();
+  spans.begin("nothing");
+  spans.begin("one");
+  fill();
+  own.flush();
+  const { sections, all } = await spans.report();
+  assertEquals(sections.map(({ section, passes }) => [section, passes]), [
+    ["two submits", 2],
+    ["one", 1],
+  ]);
+  assert(sections.every(({ milliseconds }) => milliseconds > 0));
+  assert(all.milliseconds >= sections[0]!.milliseconds + sections[1]!.milliseconds);
+  assertEquals((await spans.report()).sections, []);
 });
