@@ -21,6 +21,9 @@ const WIDEST = 128;
 /** Vec4s of f16 added to each row in workgroup memory, so that rows of a matrix fall into different banks. */
 const PAD = 2;
 
+/** Subgroups that share the loads of keys and values: each makes the logits of its part of the keys, and its channels. */
+const TEAM = 2;
+
 /** Subgroups of a workgroup and vec4s of f32 added to a row of logits, the best first: neither changes a sum. */
 const CUTS = [[8, 2], [8, 1], [4, 2], [4, 1], [2, 1]] as const;
 
@@ -81,7 +84,7 @@ export function onePass(device: Device, headDim: number): OnePass | null {
     subgroups * lanes <= limits.maxComputeInvocationsPerWorkgroup! &&
     bytes(subgroups, pad) <= limits.maxComputeWorkgroupStorageSize!
   );
-  if (!cut || rows % M || lanes % rows || KEYS / 4 % split) return null;
+  if (!cut || rows % M || lanes % rows || KEYS / 4 % split || KEYS / TEAM % N) return null;
   const [subgroups, pad] = cut;
   const pieces = Math.ceil(KEYS * width / 4 / (subgroups * lanes));
   return {
@@ -94,6 +97,7 @@ export function onePass(device: Device, headDim: number): OnePass | null {
       WG: subgroups * lanes,
       QUERIES: subgroups * rows,
       ROWS: rows,
+      TEAM,
       KEYS,
       SPLIT: split,
       WIDTH: width / 4,
@@ -157,15 +161,15 @@ var all = dot(sum, vec4(1.0));
 ${shared("all", (a, b) => `${a} + ${b}`)}
 return all;
 }
-fn store_all(start: u32, by: f32) {
-${each(own, (c) => `store(start, ${c}, by);`)}
+fn store_all(block: u32, by: f32) {
+${each(own, (c) => `store(block, ${c}, by);`)}
 }`;
 }
 
 /** The function that holds the matrices: they stay in registers only as variables of one function. */
 function attend(M: number, N: number, K: number, rows: number, width: number): string {
-  const high = range(rows / M), deep = range(KEYS / K), keys = range(KEYS / N);
-  const blocks = range(width / KEYS), channels = range(width / N);
+  const high = range(TEAM * rows / M), deep = range(KEYS / K), keys = range(KEYS / TEAM / N);
+  const blocks = range(width / KEYS), channels = range(width / TEAM / N);
   const lines = (...parts: string[]) => parts.join("\n");
   const forRows = (line: (i: number) => string) => lines(...high.map(line));
   const multiply = (sum: string, a: string, b: string) =>
@@ -174,7 +178,8 @@ function attend(M: number, N: number, K: number, rows: number, width: number): s
     `subgroupMatrixLoad<Left, row_major>(&weights, (rows + ${i * M}) * PITCH_P + ${
       k * K / 4
     }, PITCH_P)`;
-  const place = (i: number, j: number) => `&logits, (rows + ${i * M}) * PITCH_S + ${j * N / 4}`;
+  const place = (i: number, j: number) =>
+    `&logits, (rows + ${i * M}) * PITCH_S + part * SHARE + ${j * N / 4}`;
   const put = (i: number, j: number, name: string) =>
     `subgroupMatrixStore<row_major>(${place(i, j)}, ${name}, PITCH_S);`;
   const get = (i: number, j: number) =>
@@ -192,9 +197,9 @@ function attend(M: number, N: number, K: number, rows: number, width: number): s
   const score = range(width / K).flatMap((d) =>
     keys.map((j) =>
       lines(
-        `let k${d}_${j} = subgroupMatrixLoad<Right, col_major>(&tile, ${j * N} * PITCH + ${
-          d * K / 4
-        }, PITCH);`,
+        `let k${d}_${j} = subgroupMatrixLoad<Right, col_major>(&tile, (part * (KEYS / TEAM) + ${
+          j * N
+        }) * PITCH + ${d * K / 4}, PITCH);`,
         forRows((i) => multiply(`s${i}_${j}`, `q${i}_${d}`, `k${d}_${j}`)),
       )
     )
@@ -212,9 +217,9 @@ function attend(M: number, N: number, K: number, rows: number, width: number): s
     forRows((i) => `let w${k}_${i} = ${left(i, k)};`),
     ...channels.map((j) =>
       lines(
-        `let v${k}_${j} = subgroupMatrixLoad<Right, row_major>(&tile, ${KEYS + k * K} * PITCH + ${
-          j * N / 4
-        }, PITCH);`,
+        `let v${k}_${j} = subgroupMatrixLoad<Right, row_major>(&tile, ${
+          KEYS + k * K
+        } * PITCH + part * (WIDTH / TEAM) + ${j * N / 4}, PITCH);`,
         forRows((i) => multiply(`o${i}_${j}`, `w${k}_${i}`, `v${k}_${j}`)),
       )
     ),
@@ -223,11 +228,11 @@ function attend(M: number, N: number, K: number, rows: number, width: number): s
     lines(
       sums(block, put),
       "workgroupBarrier();",
-      `store_all(${block * KEYS / 4}, by);`,
+      `store_all(${block}, by);`,
       "workgroupBarrier();",
     );
   return lines(
-    "fn attend(rows: u32, keys: u32) {",
+    "fn attend(rows: u32, part: u32, keys: u32) {",
     ...blocks.map(query),
     forRows((i) => lines(...channels.map((j) => `var o${i}_${j} = Result();`))),
     "fetch_keys(0);",

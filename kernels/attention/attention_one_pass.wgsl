@@ -1,9 +1,10 @@
 // y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span, on tensor cores (subgroup
 // matrices), in one pass over the keys.
 //
-// A workgroup takes QUERIES queries of one head and KEYS keys at a time. Each of its subgroups handles ROWS of the
-// queries, which stay in registers as f16, as do their weighted sums, as f32. Elements of a subgroup matrix cannot be
-// addressed, so rescaling the sums when a larger logit comes means a trip through workgroup memory. It is rare: a weight
+// A workgroup takes QUERIES queries of one head and KEYS keys at a time. A team of TEAM subgroups handles TEAM · ROWS of
+// the queries, which stay in registers as f16, as do their weighted sums, as f32: each makes the logits of its part of the
+// keys and the sums of its part of the channels, so a matrix of keys or values that it loads serves all rows of the team.
+// Its lanes soften ROWS of the rows. Elements of a subgroup matrix cannot be addressed, so rescaling the sums when a larger logit comes means a trip through workgroup memory. It is rare: a weight
 // is 2 to the power of logit − reference, the reference of a row is an integer, and it moves only when a logit exceeds it
 // by more than HEADROOM, so weights stay below the largest f16. It moves by an integer, so that rescaling is exact. The
 // whole workgroup decides, and rows that need no rescaling are multiplied by 1.
@@ -13,11 +14,12 @@
 // the span's start, in order: the bits of a query depend on its span alone.
 //
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_one_pass.ts): Left, Right, Result, WG,
-// QUERIES, ROWS, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), PIECES (vec4s of KEYS keys that an
+// QUERIES, ROWS, TEAM, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), PIECES (vec4s of KEYS keys that an
 // invocation copies), the pitches of arrays in workgroup memory; fns to_f16, finish, fetch_keys, fetch_values, keep_keys,
 // keep_values, soften, multiply_all, store_all, and attend, which holds the matrices.
 
 const LOG2_E = 1.4426950408889634;
+const SHARE = KEYS / 4 / TEAM; // vec4s of a row of logits that one of the team stores
 const HEADROOM = 14.0; // weights reach 2^14, and f16 ends below 2^16
 
 var<private> lane: u32; // of the workgroup
@@ -109,9 +111,9 @@ fn weigh(c: u32, s: vec4<f32>) {
 
 fn multiply(c: u32) { logits[row * PITCH_S + place(c)] *= factor; }
 
-// stores channels from vec4 `start` on, whose sums have taken the place of the logits
-fn store(start: u32, c: u32, by: f32) {
-  let d = start + place(c);
+// stores a block of channels, KEYS / TEAM of each subgroup, whose sums have taken the place of the logits
+fn store(block: u32, c: u32, by: f32) {
+  let d = place(c) / SHARE * (WIDTH / TEAM) + block * SHARE + place(c) % SHARE;
   if (first + row < span.y && d < VECTORS) {
     y[((span.x + first + row) * params.heads + head) * VECTORS + d] = finish(by * logits[row * PITCH_S + place(c)]);
   }
@@ -133,5 +135,5 @@ fn main(
   let bounds = workgroupUniformLoad(&shared_span); // barriers must depend on uniform values only
   span = bounds;
   if (group.x * QUERIES >= bounds.y) { return; }
-  attend(subgroup * ROWS, bounds.w);
+  attend(subgroup / TEAM * TEAM * ROWS, subgroup % TEAM, bounds.w);
 }
