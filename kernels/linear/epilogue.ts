@@ -18,8 +18,8 @@ export interface Gate {
 /** Bodies of WGSL functions that return what to store at vec4 `n` of row `m` for the sum `v`. */
 export const EPILOGUES: Readonly<Record<Epilogue, string>> = {
   none: "return v;",
-  gelu:
-    "return 0.5 * v * (1 + tanh(clamp(0.7978845608028654 * (v + 0.044715 * v * v * v), vec4(-20.0), vec4(20.0))));",
+  // 1 + tanh(u) is 2 / (1 + exp(-2u)): one exp, where tanh is a long sequence of instructions
+  gelu: "return v / (1 + exp(-1.5957691216057308 * (v + 0.044715 * v * v * v)));",
   silu: "return v / (1 + exp(-v));",
   add: "return v + load_y(m, n);",
   gate:

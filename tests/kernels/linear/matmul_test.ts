@@ -157,6 +157,17 @@ Deno.test("matmul() applies each epilogue", async () => {
   }
 });
 
+Deno.test("matmul() gives GELU of large numbers, whose cubes are infinite", async () => {
+  const x = [0, 30, 1e4, 6e18];
+  const linear = packLinear(device, [upload("f32", [2, 1], [1, -1])], null);
+  const y = poisoned("f32", [4, 2]);
+  matmul(device, { x: upload("f32", [4, 1], x), linear, y, epilogue: "gelu" });
+  assertEquals(
+    Array.from(await device.read(y), (v) => v + 0),
+    x.flatMap((v) => [Math.fround(v), 0]),
+  );
+});
+
 Deno.test("packLinear() stacks weights along N", async () => {
   const next = random(3);
   const M = 6, K = 10, a = values(next, 8 * K), b = values(next, 5 * K), x = values(next, M * K);
