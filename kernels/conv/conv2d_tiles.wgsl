@@ -23,7 +23,7 @@ struct Params {
   pad_x: i32,
   upsample: u32,
   accumulate: u32,
-  first: u32,
+  first: u32, // with parts: pixel to begin with
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -61,7 +61,7 @@ fn main(
 }
 
 fn row_at(m: u32) -> Row {
-  let pixel = min(m, params.pixels - 1);
+  let pixel = min(m, params.pixels - 1) + select(0, params.first, PARTS > 1);
   let area = params.height * params.width;
   let p = vec2(pixel % area / params.width, pixel % params.width);
   return Row(vec2<i32>(p * params.stride) - vec2(params.pad_y, params.pad_x), pixel / area * params.in_height);

@@ -14,7 +14,7 @@ import {
 } from "../../engine/mod.ts";
 import { type Epilogue, epilogueLines, type Gate, gateParams } from "./epilogue.ts";
 import type { Linear } from "./linear.ts";
-import { sumParts } from "./sum_parts.ts";
+import { rowsInParts, sumParts } from "./sum_parts.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 
@@ -86,10 +86,16 @@ export function productInParts(
   launch: (parts: Product) => void,
 ): void {
   const { x, linear, y, epilogue, gate } = product;
-  const N = Math.ceil(linear.N / 4) * 4;
-  using parts = device.tensor("f32", [S, productRows(product), N], "parts of a product");
-  launch({ x, linear: { ...linear, N, bias: null }, y: parts });
-  sumParts(device, { parts, N: linear.N, bias: linear.bias, y, epilogue, gate });
+  const { K, N, bias } = linear;
+  const M = productRows(product);
+  const width = Math.ceil(N / 4) * 4;
+  const most = rowsInParts(S, N);
+  for (let first = 0; first < M; first += most) {
+    const rows = x.reshape(M, K).rows(first, Math.min(most, M - first));
+    using parts = device.tensor("f32", [S, rows.shape[0]!, width], "parts of a product");
+    launch({ x: rows, linear: { ...linear, N: width, bias: null }, y: parts });
+    sumParts(device, { parts, N, bias, y, first, epilogue, gate });
+  }
 }
 
 /** Returns the prelude lines of a product. */

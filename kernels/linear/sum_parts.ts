@@ -22,6 +22,14 @@ const kernel = defineKernel("sum_parts", source, ["parts", "bias", "gate", "y"],
 /** Invocations of a workgroup. */
 const WG = 256;
 
+/** Bytes that parts take at most: twice what one image with guidance needs where products are split. */
+const MOST_BYTES = 128 << 20;
+
+/** Rows of which to make parts at a time, so that a large batch needs no more memory: a multiple of 128. */
+export function rowsInParts(S: number, N: number): number {
+  return Math.max(1, Math.floor(MOST_BYTES / (16 * S * Math.ceil(N / 4)) / 128)) * 128;
+}
+
 /** Arguments of {@link sumParts}. */
 export interface SumPartsArgs {
   /** [S, M, ⌈N/4⌉·4] f32: sums over S parts of the common axis. What is beyond N does not matter. */

@@ -1,4 +1,6 @@
+import { assertEquals } from "@std/assert";
 import { matmulTiles } from "../../../kernels/linear/matmul_tiles.ts";
+import { rowsInParts } from "../../../kernels/linear/sum_parts.ts";
 import { device, TOLERANCE } from "../harness.ts";
 import { assertProduct, type Case, nameOf } from "./products.ts";
 
@@ -29,3 +31,9 @@ for (const [parts, test] of SPLIT) {
     await assertProduct(test, TOLERANCE[test.dtype], (p) => matmulTiles(device, p, parts));
   });
 }
+
+Deno.test("matmulTiles() sums parts of some rows at a time, where all would take too much memory", async () => {
+  assertEquals(rowsInParts(8, 32768), 128);
+  const test = { M: 130, K: 64, N: 32768, dtype: "f32", type: "f32", epilogue: "gate" } as const;
+  await assertProduct(test, TOLERANCE.f32, (product) => matmulTiles(device, product, 8));
+});
