@@ -41,7 +41,7 @@ export interface RelativeBias {
 }
 
 /**
- * - `workgroup`: runs on any adapter, with 8 queries for each workgroup.
+ * - `workgroup`: runs on any adapter, with at most 8 queries for each workgroup.
  * - `tiles`: runs where there is workgroup memory for tiles of 64 or 128 queries.
  * - `subgroup`: a workgroup is one subgroup of a fixed size, and keys and values come from buffers.
  * - `texture`: the same, but keys and values are first copied to textures, which pays where many queries read them.

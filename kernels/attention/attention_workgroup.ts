@@ -18,21 +18,29 @@ const kernel = defineAttention("attention_workgroup", "buffers", source);
 /** Invocations of a workgroup. */
 const LANES = 32;
 
-/** Queries per workgroup. More would save loads, but spill registers and compile longer. */
-const QUERIES = 8;
+/** Queries per workgroup: they change no sum. More would save loads, but spill registers and compile longer. */
+const QUERIES = [1, 4, 8] as const;
+
+/** About two workgroups for each processor of a large GPU: from there on, queries share one. */
+const ENOUGH = 256;
 
 /** The variant `workgroup`. */
 export function attentionWorkgroup(device: Device, args: AttentionArgs): void {
-  const { k, v, headDim } = args;
+  const { k, v, spans, heads, headDim, maxQueries } = args;
+  const workgroups = (queries: number) => Math.ceil(maxQueries / queries) * heads * spans.shape[0]!;
+  // software adapters take long to compile, so they get one
+  const queries = device.capabilities.class === "gpu"
+    ? QUERIES.find((n) => workgroups(n) <= ENOUGH) ?? 8
+    : 8;
   const load = LOAD_F32[k.dtype as keyof typeof LOAD_F32];
   const chunks = Math.ceil(headDim / 4 / LANES);
   launchAttention(device, args, {
     kernel,
-    queries: QUERIES,
+    queries,
     k,
     v,
-    specialise: { ...load.specialise, LANES, QUERIES, CHUNKS: chunks },
-    functions: prelude(load.functions, chunks),
+    specialise: { ...load.specialise, LANES, QUERIES: queries, CHUNKS: chunks },
+    functions: prelude(load.functions, chunks, queries),
   });
 }
 
@@ -40,19 +48,16 @@ function repeat(count: number, line: (i: number) => string): string {
   return Array.from({ length: count }, (_, i) => line(i)).join(" ");
 }
 
-function forQueries(line: (i: number) => string): string {
-  return repeat(QUERIES, line);
-}
-
-const prelude = memoised((unpack: string, chunks: number): string =>
-  `${unpack}\n${unrolled(chunks)}`
+const prelude = memoised((unpack: string, chunks: number, queries: number): string =>
+  `${unpack}\n${unrolled(chunks, queries)}`
 );
 
 /** The loops over queries: the arrays they index stay in registers only under constant indices. */
-function unrolled(chunks: number): string {
+function unrolled(chunks: number, queries: number): string {
+  const forQueries = (line: (i: number) => string) => repeat(queries, line);
   const over = (step: (lane: number) => string) =>
     `var x = weight(i, 0); ${repeat(LANES - 1, (lane) => step(lane + 1))} return x;`;
-  const shift = repeat(QUERIES * chunks - 1, (n) => `acc[${n}] = acc[${n + 1}];`);
+  const shift = repeat(queries * chunks - 1, (n) => `acc[${n}] = acc[${n + 1}];`);
   const weigh = forQueries((i) =>
     `{ let p = weight(${i}, j); ${repeat(chunks, (c) => `weigh(${i}, ${c}, p, v${c});`)} }`
   );

@@ -3,6 +3,7 @@ import { Device, dryGpu, KernelError } from "../../../engine/mod.ts";
 import { attention, type AttentionVariant } from "../../../kernels/attention/attention.ts";
 import { attentionMatrices } from "../../../kernels/attention/attention_matrix.ts";
 import {
+  asGpu,
   assertTensor,
   device,
   NEED_CPU,
@@ -130,6 +131,19 @@ Deno.test("attention() by texture gives many queries the same bits as by subgrou
   const other = poisoned("f32", [307, 36]);
   attention(device, { ...args, y: other, variant: "subgroup" });
   assertEquals(bits(await device.read(args.y)), bits(await device.read(other)));
+});
+
+Deno.test("attention() by workgroup gives the same bits however many queries share a workgroup", async () => {
+  const spans: Span[] = [[0, 9, 2, 39]];
+  const { args } = separate(13, { heads: 2, headDim: 36, qRows: 9, kRows: 41, spans });
+  const all: Uint8Array[] = [];
+  for (const maxQueries of [9, 200, 1200]) { // 1, 4 and 8 share one, so far as they are there
+    const y = poisoned("f32", [9, 72]);
+    asGpu(() => attention(device, { ...args, y, maxQueries, variant: "workgroup" }));
+    all.push(bits(await device.read(y)));
+  }
+  assertEquals(all[1], all[0]);
+  assertEquals(all[2], all[0]);
 });
 
 Deno.test("attention() mixes dtypes and strides of k and v in one tensor", async () => {
