@@ -54,10 +54,10 @@ function withoutMatrices(code: string, M: number, N: number, K: number): string 
   };
   const row = `emulated_lane / ${split}`, column = `emulated_lane % ${split} * ${columns}`;
   const functions = new Map<string, string>();
-  const aligned = (array: string) => {
-    const f16 = new RegExp(`\\b${array}: array<vec4<f16>`).test(code);
-    return f16 ? "start % 2 == 0 && pitch % 2 == 0" : "true";
-  };
+  const holds = (array: string, type: string) =>
+    new RegExp(`\\b${array}: array<${type}`).test(code);
+  const aligned = (array: string) =>
+    holds(array, "vec4<f16>") ? "start % 2 == 0 && pitch % 2 == 0" : "true";
   const load = (type: string, order: string, array: string) => {
     const name = `load_${type}_${order}_${array}`;
     const i = type === "Right" ? `e / ${columns}` : row;
@@ -68,10 +68,12 @@ function withoutMatrices(code: string, M: number, N: number, K: number): string 
       `fn ${name}(start: u32, pitch: u32) -> ${type} {
         var m: ${type};
         for (var e = 0u; e < ${sizes[type]}; e++) {
-          let at = 4 * (start + (${outer}) * pitch) + ${inner};
-          m[e] = select(bitcast<f32>(0x7fc00000u + start), f32(${array}[at / 4][at % 4]), ${
-        aligned(array)
-      });
+          let at = ${holds(array, "vec4<u32>") ? 8 : 4} * (start + (${outer}) * pitch) + ${inner};
+          m[e] = select(bitcast<f32>(0x7fc00000u + start), ${
+        holds(array, "vec4<u32>")
+          ? `unpack2x16float(${array}[at / 8][at % 8 / 2])[at % 2]`
+          : `f32(${array}[at / 4][at % 4])`
+      }, ${aligned(array)});
         }
         return m;
       }`,
@@ -86,7 +88,7 @@ function withoutMatrices(code: string, M: number, N: number, K: number): string 
         var m = result;
         for (var e = 0u; e < ${columns}; e++) {
           let at = 4 * (start + ${row} * pitch) + ${column} + e;
-          ${array}[at / 4][at % 4] = m[e];
+          ${array}[at / 4][at % 4] = ${holds(array, "vec4<u32>") ? "bitcast<u32>(m[e])" : "m[e]"};
         }
       }`,
     );

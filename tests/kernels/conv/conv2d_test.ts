@@ -3,6 +3,8 @@ import { KernelError } from "../../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../../kernels/conv/conv2d.ts";
 import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
+import { DAWN } from "../../backend.ts";
+import { emulateMatrix } from "../emulated_matrices.ts";
 import {
   assertSums,
   assertTensor,
@@ -131,6 +133,26 @@ for (const dtype of ["f32", "f16"] as const) {
     },
   });
 }
+
+Deno.test({
+  name: `conv2d() is right with the matrices of NVIDIA, emulated${
+    DAWN ? "" : " (skipped: runs on Dawn)"
+  }`,
+  ignore: !DAWN,
+  fn: async () => {
+    using _ = emulateMatrix(device, 16, 16, 16);
+    const c: Case = { x: [2, 9, 8, 40], N: 72, size: 3 };
+    const next = random(8), { x: shape, N } = c;
+    const x = values(next, 2 * 9 * 8 * 40, "f16"), w = values(next, N * 40 * 9, "f16");
+    const b = values(next, N), weight = upload("f32", [N, 40, 3, 3], w);
+    const conv = packConv(device, weight, upload("f32", [N], b), "f16", "weight", false);
+    for (const variant of ["middle", "large"] as const) {
+      const y = poisoned("f32", [2, 9, 8, N]);
+      conv2d(device, { x: upload("f16", shape, x), conv, y, variant });
+      await assertTensor(y, reference(c, x, w, b), TOLERANCE.f32, variant);
+    }
+  },
+});
 
 Deno.test("conv2d() adds to y", async () => {
   const next = random(2);

@@ -3,6 +3,8 @@ import { Device, dryGpu } from "../../../engine/mod.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
 import { matmulMatrix, matrixRegime } from "../../../kernels/linear/matmul_matrix.ts";
 import { matrixShape, type MatrixTile } from "../../../kernels/shared/matrix.ts";
+import { DAWN } from "../../backend.ts";
+import { emulateMatrix } from "../emulated_matrices.ts";
 import { device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 import { assertProduct, type Case, nameOf } from "./products.ts";
 
@@ -35,6 +37,23 @@ for (const [tile, test] of CASES) {
     fn: () => assertProduct(test, tolerance, (p) => matmulMatrix(device, p, tile)),
   });
 }
+
+const NEED_DAWN = DAWN ? "" : " (skipped: runs on Dawn)";
+
+Deno.test({
+  name: `matmulMatrix() is right with the matrices of NVIDIA, emulated${NEED_DAWN}`,
+  ignore: !DAWN,
+  fn: async () => {
+    for (const [M, N, K] of [[16, 16, 16], [16, 8, 16]] as const) {
+      using _ = emulateMatrix(device, M, N, K);
+      for (const tile of ["large", "middle", "split8"] as const) {
+        const shape = { M: 133, K: 136, N: 136, made: "f32" } as const;
+        const test = { ...shape, dtype: "f16", type: "f16", epilogue: "gelu" } as const;
+        await assertProduct(test, TOLERANCE.f32, (p) => matmulMatrix(device, p, tile));
+      }
+    }
+  },
+});
 
 Deno.test({
   name: `matmulMatrix() makes the bits of a row whatever the others and the tile${NEED}`,
