@@ -48,7 +48,8 @@ step() {
 # no lock file, because Dawn is in none; no type check, because it takes time and needs no GPU
 run=(deno run --no-lock --no-check -A)
 bench=("${run[@]}" bench/main.ts)
-test=(deno test --no-lock --no-check -A --preload tests/backend.ts)
+# test files side by side: GPUs are fast, drivers compile slowly and one shader at a time
+test=(deno test --parallel --no-lock --no-check -A --preload tests/backend.ts)
 new=(tests/kernels/linear tests/kernels/attention tests/kernels/conv)
 image=(generate --synthetic 2b -W 1024 -H 1024 --type f16 -s 7)
 on_dawn=(env BITWISE_GPU=dawn)
