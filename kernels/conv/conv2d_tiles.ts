@@ -10,12 +10,16 @@ import source from "./conv2d_tiles.wgsl" with { type: "text" };
 
 const kernel = defineKernel("conv2d_tiles", source, BINDINGS, PARAMS);
 
-/** In how many parts to make an image of `pixels`, whatever the batch and the strip. */
+/**
+ * In how many parts to make an image of `pixels`, whatever the batch and the strip. Not 1 × 1 kernels: their common axis
+ * is short, and any pixels may count as an image.
+ */
 export function convParts(
   device: Device,
   pixels: number,
   { C, N, size }: { readonly C: number; readonly N: number; readonly size: number },
 ): number {
+  if (size === 1) return 1;
   const wanted = variantOf(device, "conv2d_tiles parts", tileCount(pixels, N));
   return limitedParts(wanted, size * size * C);
 }
