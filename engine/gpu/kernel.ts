@@ -175,19 +175,20 @@ export function shaderText(
 }
 
 /** What a memoised function returned for the arguments that lead here, and where further arguments lead. */
-interface Memo {
-  text?: string;
-  readonly next: Map<unknown, Memo>;
+interface Memo<T> {
+  value?: T;
+  readonly next: Map<unknown, Memo<T>>;
 }
 
 /**
- * Memoises a function that generates prelude lines. They are long, and a launcher needs them at every dispatch to find
- * its pipeline.
+ * Memoises a function that generates prelude lines, or what else goes into a shader. They are long, and a launcher needs
+ * them at every dispatch to find its pipeline, soonest if they are the same objects.
  */
-export function memoised<A extends readonly (string | number | boolean)[]>(
-  lines: (...args: A) => string,
-): (...args: A) => string {
-  const root: Memo = { next: new Map() };
+export function memoised<
+  A extends readonly (string | number | boolean)[],
+  T extends string | object = string,
+>(make: (...args: A) => T): (...args: A) => T {
+  const root: Memo<T> = { next: new Map() };
   return (...args) => {
     let memo = root;
     for (const arg of args) {
@@ -195,6 +196,6 @@ export function memoised<A extends readonly (string | number | boolean)[]>(
       if (!next) memo.next.set(arg, next = { next: new Map() });
       memo = next;
     }
-    return memo.text ??= lines(...args);
+    return memo.value ??= make(...args);
   };
 }

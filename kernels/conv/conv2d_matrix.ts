@@ -3,6 +3,8 @@ import { BINDINGS, type ConvDispatch, PARAMS } from "./conv_dispatch.ts";
 import { accessY, readX } from "../shared/access.ts";
 import {
   matrices,
+  matrixConstants,
+  matrixGrid,
   matrixLines,
   type MatrixTile,
   TILES,
@@ -27,34 +29,59 @@ export function convTile(device: Device, pixels: number, N: number): ConvTile {
 /** Convolves on tensor cores: {@link conv2d} by tiles of subgroup matrices. The weight is f16. */
 export function conv2dMatrix(device: Device, operands: ConvDispatch, tile: ConvTile): void {
   const { bind: { x, y }, params: { pixels, C, N } } = operands;
-  const { specialise, lineArgs, workgroups } = matrices(device, tile, pixels, N);
-  const unitsX = x.dtype === "f16" && C % 8 === 0;
-  const unitsW = Math.ceil(N / 4) % 2 === 0;
-  const read = readX(x.dtype, C, "C");
-  const access = accessY(y.dtype, N % 4 === 0);
+  const { shape, lanes } = matrices(device);
   device.run(kernel, {
-    specialise: {
-      X: unitsX ? "vec4<u32>" : read.type,
-      Y: access.type,
-      W: unitsW ? "vec4<u32>" : "vec4<f16>",
-      WHOLE: C % TILES[tile].k === 0,
-      ...specialise,
-    },
-    functions: prelude(
-      matrixLines(...lineArgs),
-      unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
-      unitsW ? W_UNITS : W_VECTORS,
-      access.lines,
+    ...recipe(
+      tile,
+      shape.M,
+      shape.N,
+      shape.K,
+      lanes,
+      x.dtype,
+      C % 8 === 0 ? 8 : C % 4 === 0 ? 4 : 1,
+      C % TILES[tile].k === 0,
+      Math.ceil(N / 4) % 2 === 0,
+      y.dtype,
+      N % 4 === 0,
     ),
     ...operands,
-    workgroups,
+    workgroups: matrixGrid(tile, pixels, N),
   });
 }
 
-/** Returns all prelude lines. */
-const prelude = memoised((tile: string, x: string, w: string, access: string): string =>
-  [tile, x, w, access].join("\n")
-);
+/** Returns what a dispatch puts in front of the kernel; `divides` and the like are said of C and N. */
+const recipe = memoised((
+  tile: MatrixTile,
+  M: number,
+  N: number,
+  K: number,
+  lanes: number,
+  xType: string,
+  divides: number,
+  whole: boolean,
+  evenColumns: boolean,
+  yType: string,
+  vectors: boolean,
+) => {
+  const unitsX = xType === "f16" && divides === 8;
+  const read = readX(xType, divides, "C");
+  const access = accessY(yType, vectors);
+  return {
+    specialise: {
+      X: unitsX ? "vec4<u32>" : read.type,
+      Y: access.type,
+      W: evenColumns ? "vec4<u32>" : "vec4<f16>",
+      WHOLE: whole,
+      ...matrixConstants(tile, M, N, K, lanes),
+    },
+    functions: [
+      matrixLines(tile, M, N, K, lanes),
+      unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
+      evenColumns ? W_UNITS : W_VECTORS,
+      access.lines,
+    ].join("\n"),
+  };
+});
 
 /** x is f16, and its pixels are whole units. If a tile has one tap, all invocations find it by the same division. */
 const X_UNITS = `alias XUnit = vec4<u32>;

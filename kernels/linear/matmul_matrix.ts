@@ -1,11 +1,13 @@
 import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
 import { type Epilogue, epilogueLines } from "./epilogue.ts";
 import { NARROW } from "./matmul_rows.ts";
-import { BINDINGS, PARAMS, type Product, productDispatch, productInParts } from "./product.ts";
+import { BINDINGS, PARAMS, type Product, productInParts, productOperands } from "./product.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 import {
   matrices,
+  matrixConstants,
+  matrixGrid,
   matrixLines,
   type MatrixTile,
   TILES,
@@ -51,46 +53,69 @@ export function matmulMatrix(device: Device, product: Product, tile: MatrixTile)
 }
 
 function multiply(device: Device, product: Product, tile: MatrixTile): void {
-  const { x, y, linear: { dtype, bias }, epilogue = "none" } = product;
-  const { params, bind, work } = productDispatch(product);
-  const { M, K, N } = params;
-  const { specialise, lineArgs, workgroups } = matrices(device, tile, M, N);
-  const unitsX = x.dtype === "f16" && K % 8 === 0;
-  const unitsW = dtype === "f16" && Math.ceil(N / 4) % 2 === 0;
-  const read = readX(x.dtype, K, "K");
-  const access = accessY(y.dtype, N % 4 === 0);
+  const { x, y, linear: { dtype, bias, K, N }, epilogue = "none" } = product;
+  const { shape, lanes } = matrices(device);
+  const operands = productOperands(product);
   device.run(kernel, {
-    specialise: {
-      X: unitsX ? "vec4<u32>" : read.type,
-      Y: access.type,
-      W: unitsW ? "vec4<u32>" : WEIGHT_FORMATS[dtype].element,
-      WHOLE: K % TILES[tile].k === 0,
-      ...specialise,
-    },
-    functions: prelude(
-      matrixLines(...lineArgs),
-      unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
-      unitsW ? W_UNITS : TAKE_W[dtype],
-      access.lines,
+    ...recipe(
+      tile,
+      shape.M,
+      shape.N,
+      shape.K,
+      lanes,
+      x.dtype,
+      K % 8 === 0 ? 8 : K % 4 === 0 ? 4 : 1,
+      K % TILES[tile].k === 0,
+      dtype,
+      Math.ceil(N / 4) % 2 === 0,
+      y.dtype,
+      N % 4 === 0,
       bias !== null,
       epilogue,
     ),
-    bind,
-    params,
-    workgroups,
-    work,
+    ...operands,
+    workgroups: matrixGrid(tile, operands.params.M, N),
   });
 }
 
-/** Returns all prelude lines. */
-const prelude = memoised((
-  tile: string,
-  x: string,
-  w: string,
-  access: string,
+/** Returns what a dispatch puts in front of the kernel; `divides` and the like are said of K and N. */
+const recipe = memoised((
+  tile: MatrixTile,
+  M: number,
+  N: number,
+  K: number,
+  lanes: number,
+  xType: string,
+  divides: number,
+  whole: boolean,
+  wType: WeightType,
+  evenColumns: boolean,
+  yType: string,
+  vectors: boolean,
   bias: boolean,
   epilogue: Epilogue,
-): string => [tile, x, w, access, epilogueLines(bias, epilogue)].join("\n"));
+) => {
+  const unitsX = xType === "f16" && divides === 8;
+  const unitsW = wType === "f16" && evenColumns;
+  const read = readX(xType, divides, "K");
+  const access = accessY(yType, vectors);
+  return {
+    specialise: {
+      X: unitsX ? "vec4<u32>" : read.type,
+      Y: access.type,
+      W: unitsW ? "vec4<u32>" : WEIGHT_FORMATS[wType].element,
+      WHOLE: whole,
+      ...matrixConstants(tile, M, N, K, lanes),
+    },
+    functions: [
+      matrixLines(tile, M, N, K, lanes),
+      unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
+      unitsW ? W_UNITS : TAKE_W[wType],
+      access.lines,
+      epilogueLines(bias, epilogue),
+    ].join("\n"),
+  };
+});
 
 /** x is f16, and its rows are whole units. */
 const X_UNITS = `alias Place = u32;

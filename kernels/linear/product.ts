@@ -40,12 +40,8 @@ export const BINDINGS = ["x", "w", "scales", "bias", "gate", "y"] as const;
 /** Parameters of the kernels. */
 export const PARAMS = ["M", "K", "N", "rows_per_gate", "gate_stride", "gate_offset"] as const;
 
-/** Arguments of a dispatch. */
-interface ProductDispatch {
-  /** X, Y and W: element types as bound. */
-  readonly specialise: Specialisation;
-  /** WGSL functions fetch_x, load_x, fetch_w, unpack_w, load_w, load_y, store_y and epilogue. */
-  readonly functions: string;
+/** Arguments of a dispatch that have nothing to do with its text. */
+interface ProductOperands {
   /** Tensors by binding. */
   readonly bind: Readonly<Record<(typeof BINDINGS)[number], Tensor | Texture | null>>;
   /** Values by parameter. */
@@ -54,24 +50,37 @@ interface ProductDispatch {
   readonly work: Work;
 }
 
+/** Arguments of a dispatch. */
+interface ProductDispatch extends ProductOperands {
+  /** X, Y and W: element types as bound. */
+  readonly specialise: Specialisation;
+  /** WGSL functions fetch_x, load_x, fetch_w, unpack_w, load_w, load_y, store_y and epilogue. */
+  readonly functions: string;
+}
+
 /** Number of rows of a product. */
 export function productRows({ x, linear }: Product): number {
   return x.elements / linear.K;
 }
 
-/** Returns the arguments of a dispatch that depend on the operands alone. */
-export function productDispatch(product: Product): ProductDispatch {
-  const { x, linear, y, epilogue = "none", gate } = product;
-  const { K, N, dtype, bias } = linear;
+/** Returns the arguments of a dispatch that have nothing to do with its text. */
+export function productOperands(product: Product): ProductOperands {
+  const { x, linear, y, gate } = product;
+  const { K, N, weight, scales, bias } = linear;
   const M = productRows(product);
-  const read = readX(x.dtype, K, "K");
-  const access = accessY(y.dtype, N % 4 === 0);
   return {
-    specialise: { X: read.type, Y: access.type, W: WEIGHT_FORMATS[dtype].element },
-    functions: prelude(read.lines, access.lines, bias !== null, epilogue, dtype),
-    bind: { x, w: linear.weight, scales: linear.scales, bias, gate: gate?.tensor ?? null, y },
+    bind: { x, w: weight, scales, bias, gate: gate?.tensor ?? null, y },
     params: { M, K, N, ...gateParams(gate) },
     work: { shape: [M, K, N], flops: 2 * M * K * N },
+  };
+}
+
+/** Returns the arguments of a dispatch that depend on the operands alone. */
+export function productDispatch(product: Product): ProductDispatch {
+  const { x, linear: { K, N, dtype, bias }, y, epilogue = "none" } = product;
+  return {
+    ...text(x.dtype, K % 4 === 0 ? 4 : 1, y.dtype, N % 4 === 0, bias !== null, epilogue, dtype),
+    ...productOperands(product),
   };
 }
 
@@ -98,23 +107,30 @@ export function productInParts(
   }
 }
 
-/** Returns the prelude lines of a product. */
-const prelude = memoised((
-  read: string,
-  access: string,
+/** Returns types and prelude lines of a product; `divides` is said of K. */
+const text = memoised((
+  xType: string,
+  divides: number,
+  yType: string,
+  vectors: boolean,
   bias: boolean,
   epilogue: Epilogue,
   dtype: WeightType,
-): string =>
-  [
-    read,
-    access,
-    epilogueLines(bias, epilogue),
-    FETCH_W[dtype],
-    LOAD_W,
-    WEIGHT_FORMATS[dtype].quantisation ? SCALE_OF : "",
-  ].join("\n")
-);
+) => {
+  const read = readX(xType, divides, "K");
+  const access = accessY(yType, vectors);
+  return {
+    specialise: { X: read.type, Y: access.type, W: WEIGHT_FORMATS[dtype].element },
+    functions: [
+      read.lines,
+      access.lines,
+      epilogueLines(bias, epilogue),
+      FETCH_W[dtype],
+      LOAD_W,
+      WEIGHT_FORMATS[dtype].quantisation ? SCALE_OF : "",
+    ].join("\n"),
+  };
+});
 
 /** The lines below for weights that are numbers of their own. */
 export const FETCH_FLOATS = `struct Fetched_w { a: W, b: W }

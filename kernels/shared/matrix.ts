@@ -5,6 +5,7 @@
  */
 
 import {
+  type Capabilities,
   type Device,
   grid,
   KernelError,
@@ -63,8 +64,18 @@ export function matrixObstacle(device: Device, float: "f32" | "f16"): string | n
   return matrixShape(device) ? null : "no tensor cores";
 }
 
+/** Shapes that were chosen, by what the adapter lists. */
+const chosen = new WeakMap<readonly SubgroupMatrix[], SubgroupMatrix | null>();
+
 /** Returns the largest shape that multiplies f16 into f32 and divides the tiles; null if there is none. */
 export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
+  const { subgroupMatrices } = capabilities;
+  let shape = chosen.get(subgroupMatrices);
+  if (shape === undefined) chosen.set(subgroupMatrices, shape = largestShape(capabilities));
+  return shape;
+}
+
+function largestShape(capabilities: Capabilities): SubgroupMatrix | null {
   const { subgroupMatrices, subgroupSize, f16, limits } = capabilities;
   const { maxComputeInvocationsPerWorkgroup: most = 0, maxComputeWorkgroupStorageSize: room = 0 } =
     limits;
@@ -101,45 +112,37 @@ function partOf(tile: Tile, M: number, N: number, lanes: number): Part | null {
   return null;
 }
 
-/** How a kernel makes a product by subgroup matrices. */
-export interface Matrices {
-  /** Constants and types. */
-  readonly specialise: Specialisation;
-  /** Arguments of {@link matrixLines}. */
-  readonly lineArgs: Parameters<typeof matrixLines>;
-  /** Workgroups along x, y, z: tiles along N, tiles along M, and for `split` all of them again for each part. */
-  readonly workgroups: [number, number, number];
-}
-
 /**
- * Returns how to make rows × columns of a product by tiles of one kind.
+ * Returns the shape of an adapter's matrices, and the lanes of a subgroup.
  *
  * @throws {KernelError} `no-matrices`: the adapter has no tensor cores, or none that fit.
  */
-export function matrices(
-  device: Device,
-  tile: MatrixTile,
-  rows: number,
-  columns: number,
-): Matrices {
-  const { subgroupSize, adapter } = device.capabilities;
+export function matrices(device: Device): { shape: SubgroupMatrix; lanes: number } {
+  const { subgroupSize: lanes, adapter } = device.capabilities;
   const shape = matrixShape(device);
-  if (!shape) {
-    throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
-  }
+  if (shape) return { shape, lanes };
+  throw new KernelError("no-matrices", `Cannot multiply matrices of f16 on ${adapter}`);
+}
+
+/** Returns workgroups along x, y, z: tiles along N, tiles along M, and for `split` all of them again for each part. */
+export function matrixGrid(tile: MatrixTile, M: number, N: number): [number, number, number] {
   const { m, n, split } = TILES[tile];
-  const [y, z] = grid(Math.ceil(rows / m));
-  return {
-    specialise: constants(shape, TILES[tile], subgroupSize),
-    lineArgs: [tile, shape.M, shape.N, shape.K, subgroupSize],
-    workgroups: [Math.ceil(columns / n), y, z * split],
-  };
+  const [y, z] = grid(Math.ceil(M / m));
+  return [Math.ceil(N / n), y, z * split];
 }
 
 /** Units of a row of x, of w and of a subgroup's sums in workgroup memory: one more than it needs. */
 const pitches = (tile: Tile, part: Part) => [tile.k / UNIT + 1, tile.n / UNIT + 1, part.n / 4 + 1];
 
-function constants({ M, N, K }: SubgroupMatrix, tile: Tile, lanes: number): Specialisation {
+/** Returns the constants and types of a tile by matrices of one shape. */
+export function matrixConstants(
+  name: MatrixTile,
+  M: number,
+  N: number,
+  K: number,
+  lanes: number,
+): Specialisation {
+  const tile = TILES[name];
   const { m, n, k, split } = tile;
   const part = partOf(tile, M, N, lanes)!;
   const [pitchX = 0, pitchW = 0, pitchSum = 0] = pitches(tile, part);
@@ -178,13 +181,13 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
  *   them to workgroup memory.
  */
 export const matrixLines = memoised((
-  name: string,
+  name: MatrixTile,
   M: number,
   N: number,
   K: number,
   lanes: number,
 ): string => {
-  const tile = TILES[name as MatrixTile];
+  const tile = TILES[name];
   const { m, n, k } = tile;
   const part = partOf(tile, M, N, lanes)!;
   const invocations = part.subgroups * lanes;
