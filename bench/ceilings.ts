@@ -15,7 +15,7 @@ const ROUND_FLOPS = 384 * 2;
 /** Matrix products of fma_matrix.wgsl per subgroup and round. */
 const ROUND_MATRICES = 16;
 /** Too large for any cache. */
-const COPY_BYTES = { cpu: 256 * 1024 * 1024, gpu: 1024 * 1024 * 1024 };
+const COPY_BYTES = { cpu: 256 * 1024 * 1024, gpu: 512 * 1024 * 1024 };
 /** Vec4s of f16 that pad the rows of an operand in workgroup memory, as products do. */
 const PAD = 2;
 
@@ -44,6 +44,8 @@ export interface Ceilings {
 
 /** Milliseconds that a run must take to be timed well. */
 const LONG = 20;
+/** Most rounds of a run. */
+const MAX_ROUNDS = 1 << 20;
 
 /** Measures milliseconds of the best sample. */
 type Best = (run: () => void) => Promise<number>;
@@ -59,7 +61,9 @@ export async function ceilings(device: Device, profiler: Profiler): Promise<Ceil
       run(rounds);
       device.flush();
       const [time] = await profiler.report();
-      if (time!.milliseconds > LONG) return rounds / await best(() => run(rounds));
+      if (time!.milliseconds > LONG || rounds >= MAX_ROUNDS) {
+        return rounds / await best(() => run(rounds));
+      }
     }
   };
   const { f16, class: adapter } = device.capabilities;
