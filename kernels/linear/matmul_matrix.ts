@@ -2,7 +2,7 @@ import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
 import { type Epilogue, epilogueLines } from "./epilogue.ts";
 import { NARROW } from "./matmul_rows.ts";
 import { BINDINGS, PARAMS, type Product, productInParts, productOperands } from "./product.ts";
-import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
+import { isQuantised, WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 import {
   matrices,
@@ -97,13 +97,16 @@ const recipe = memoised((
 ) => {
   const unitsX = xType === "f16" && divides === 8;
   const unitsW = wType === "f16" && evenColumns;
+  const quantised = isQuantised(wType);
+  const pairs = quantised && evenColumns;
   const read = readX(xType, divides, "K");
   const access = accessY(yType, vectors);
   return {
     specialise: {
       X: unitsX ? "vec4<u32>" : read.type,
       Y: access.type,
-      W: unitsW ? "vec4<u32>" : WEIGHT_FORMATS[wType].element,
+      W: unitsW ? "vec4<u32>" : pairs ? "vec2<u32>" : WEIGHT_FORMATS[wType].element,
+      Scales: pairs ? "vec4<u32>" : "vec2<u32>",
       WHOLE: whole,
       ...matrixConstants(tile, M, N, K, lanes),
     },
@@ -111,6 +114,7 @@ const recipe = memoised((
       matrixLines(tile, M, N, K, lanes),
       unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
       unitsW ? W_UNITS : TAKE_W[wType],
+      ...(quantised ? [pairs ? PAIRS : SINGLES] : []),
       access.lines,
       epilogueLines(bias, epilogue),
     ].join("\n"),
@@ -141,20 +145,38 @@ fn half_x(row: u32, i: u32) -> Fetched {
 }
 fn unit_x(v: XUnit) -> vec4<u32> { return unit(to_f16(vec4<f32>(v.a)), to_f16(vec4<f32>(v.b))); }`;
 
-/** The integers of a unit, and the scales of their columns. `row` is the line of w that holds row k. */
-const wQuantised = (row: string, shift: string, integers: string) =>
-  `struct WUnit { a: u32, b: u32, shift: u32, scale_a: vec2<u32>, scale_b: vec2<u32> }
-fn take_w(row: u32, n: u32) -> WUnit {
+/** Two elements of w, and of scales, where their rows are pairs. */
+const PAIRS = `fn pair_w(row: u32, n: u32) -> vec2<u32> {
+  let columns = (params.N + 3) / 8;
+  return w[row * columns + min(n, columns - 1)];
+}
+fn pair_scales(block: u32, n: u32) -> vec4<u32> {
+  let columns = (params.N + 3) / 8;
+  return scales[block * columns + min(n, columns - 1)];
+}`;
+
+/** The same for rows of any length. */
+const SINGLES = `fn pair_w(row: u32, n: u32) -> vec2<u32> {
   let columns = (params.N + 3) / 4;
-  let k = min(row, depth() - 1);
-  let at = ${row} * columns;
-  let block = k / 32 * columns;
-  let a = min(2 * n, columns - 1);
-  let b = min(2 * n + 1, columns - 1);
-  return WUnit(w[at + a], w[at + b], ${shift}, scales[block + a], scales[block + b]);
+  let at = row * columns + min(vec2(2 * n, 2 * n + 1), vec2(columns - 1));
+  return vec2(w[at.x], w[at.y]);
+}
+fn pair_scales(block: u32, n: u32) -> vec4<u32> {
+  let columns = (params.N + 3) / 4;
+  let at = block * columns + min(vec2(2 * n, 2 * n + 1), vec2(columns - 1));
+  return vec4(scales[at.x], scales[at.y]);
+}`;
+
+/** The integers of a unit and the scales of their columns. `line` is the row of w that holds row i of the weights. */
+const takeQuantised = (line: string, shift: string, integers: string) =>
+  `struct WUnit { integers: vec2<u32>, shift: u32, scales: vec4<u32> }
+fn take_w(k: u32, row: u32, n: u32) -> WUnit {
+  let i = min(k + row, depth() - 1);
+  return WUnit(pair_w(${line}, n), ${shift}, pair_scales(min(k, depth() - 1) / 32, n));
 }
 fn unit_w(v: WUnit) -> vec4<u32> {
-  return unit(scaled(v.a >> v.shift, v.scale_a), scaled(v.b >> v.shift, v.scale_b));
+  let integers = v.integers >> vec2(v.shift);
+  return unit(scaled(integers.x, v.scales.xy), scaled(integers.y, v.scales.zw));
 }
 fn scaled(v: u32, s: vec2<u32>) -> vec4<f16> {
   return vec4<f16>(vec4(unpack2x16float(s.x), unpack2x16float(s.y)) * ${integers});
@@ -164,6 +186,6 @@ fn scaled(v: u32, s: vec2<u32>) -> vec4<f16> {
 const TAKE_W: Readonly<Record<WeightType, string>> = {
   f32: W_VECTORS,
   f16: W_VECTORS,
-  q8_0: wQuantised("k", "0", "vec4<f32>(unpack4xI8(v))"),
-  q4_0: wQuantised("(k / 2)", "k % 2 * 4", "(vec4<f32>(unpack4xU8(v & 0x0f0f0f0f)) - 8)"),
+  q8_0: takeQuantised("i", "0", "vec4<f32>(unpack4xI8(v))"),
+  q4_0: takeQuantised("i / 2", "i % 2 * 4", "(vec4<f32>(unpack4xU8(v & 0x0f0f0f0f)) - 8)"),
 };

@@ -3,7 +3,7 @@
 // With SPLIT > 1, that many workgroups share the common axis, and each stores its sums as rows of its own part of y,
 // for sum_parts.wgsl.
 //
-// Prelude (matmul_matrix.ts): X, Y, W; store_y, epilogue, and how to take units of x and w. matrix.ts: constants, types
+// Prelude (matmul_matrix.ts): X, Y, W, Scales; store_y, epilogue, and how to take units of x and w. matrix.ts: constants, types
 // and unrolled functions. matrix.wgsl.
 
 struct Params {
@@ -18,7 +18,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> w: array<W>;
-@group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read> scales: array<Scales>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> gate: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;

@@ -212,7 +212,7 @@ fn take(origin: Places, step: u32, x_unit: u32, w_row: u32, n: u32) -> Units {
   let k = step * TILE_K;
   return Units(
 ${unitsX.map((j) => `    take_x(origin.x${j}, k / 8, x_unit),`).join("\n")}
-${unitsW.map((j) => `    take_w(k + ${j * stepW} + w_row, n),`).join("\n")}
+${unitsW.map((j) => `    take_w(k + ${j * stepW}, w_row, n),`).join("\n")}
   );
 }
 fn keep(units: Units, x_to: u32, w_to: u32) {
@@ -255,17 +255,17 @@ ${source}`;
  * there is none if the kernel says WHOLE, meet zeros of x.
  */
 export const W_UNITS = `alias WUnit = vec4<u32>;
-fn take_w(k: u32, n: u32) -> WUnit {
+fn take_w(k: u32, row: u32, n: u32) -> WUnit {
   let columns = (params.N + 3) / 8;
-  return w[select(min(k, depth() - 1), k, WHOLE) * columns + min(n, columns - 1)];
+  return w[select(min(k + row, depth() - 1), k + row, WHOLE) * columns + min(n, columns - 1)];
 }
 fn unit_w(v: WUnit) -> vec4<u32> { return v; }`;
 
 /** The same for any floats, in vec4s. */
 export const W_VECTORS = `struct WUnit { a: W, b: W }
-fn take_w(k: u32, n: u32) -> WUnit {
+fn take_w(k: u32, row: u32, n: u32) -> WUnit {
   let columns = (params.N + 3) / 4;
-  let row = min(k, depth() - 1) * columns;
-  return WUnit(w[row + min(2 * n, columns - 1)], w[row + min(2 * n + 1, columns - 1)]);
+  let at = min(k + row, depth() - 1) * columns;
+  return WUnit(w[at + min(2 * n, columns - 1)], w[at + min(2 * n + 1, columns - 1)]);
 }
 fn unit_w(v: WUnit) -> vec4<u32> { return unit(vec4<f16>(v.a), vec4<f16>(v.b)); }`;

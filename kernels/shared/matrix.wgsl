@@ -13,7 +13,7 @@
 // A kernel has types Place, XUnit and WUnit, and functions:
 //   place(m)                    what is known of row m of x
 //   take_x(place, k, c)         unit c of that row, counted from unit k of the common axis on; zeros beyond it
-//   take_w(k, n)                unit n of row k of w
+//   take_w(k, row, n)           unit n of row k + row of w; both are in one block of quantised weights
 //   unit_x(taken), unit_w(...)  the same as f16: not at once, so that loads need not be waited for
 //   depth()                     length of the common axis
 //   store(m, n, sum)            stores vec4 n of row m of y

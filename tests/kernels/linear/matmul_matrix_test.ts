@@ -21,6 +21,7 @@ const CASES: readonly (readonly [MatrixTile, Case])[] = [
   ["middle", { M: 5, K: 104, N: 68, dtype: "f32", type: "q8_0", epilogue: "add" }],
   ["middle", { M: 9, K: 40, N: 72, dtype: "f16", made: "f32", type: "q4_0", epilogue: "gate" }],
   ["large", { M: 133, K: 72, N: 136, dtype: "f16", made: "f32", type: "f16", epilogue: "none" }],
+  ["split8", { M: 6, K: 208, N: 72, dtype: "f16", made: "f32", type: "q8_0", epilogue: "none" }],
   ["split8", { M: 3, K: 515, N: 7, dtype: "f16", type: "q4_0", epilogue: "silu" }],
   ["split8", { M: 70, K: 320, N: 136, dtype: "f16", made: "f32", type: "f16", epilogue: "gate" }],
   // fewer tiles along K than parts
@@ -46,10 +47,13 @@ Deno.test({
   fn: async () => {
     for (const [M, N, K] of [[16, 16, 16], [16, 8, 16]] as const) {
       using _ = emulateMatrix(device, M, N, K);
-      for (const tile of ["large", "middle", "split8"] as const) {
+      for (
+        const [tile, type] of [["large", "f16"], ["middle", "q8_0"], ["split8", "f16"]] as const
+      ) {
         const shape = { M: 133, K: 136, N: 136, made: "f32" } as const;
-        const test = { ...shape, dtype: "f16", type: "f16", epilogue: "gelu" } as const;
-        await assertProduct(test, TOLERANCE.f32, (p) => matmulMatrix(device, p, tile));
+        const test = { ...shape, dtype: "f16", type, epilogue: "gelu" } as const;
+        const tolerance = TOLERANCE[type === "f16" ? "f32" : "f16"];
+        await assertProduct(test, tolerance, (p) => matmulMatrix(device, p, tile));
       }
     }
   },
