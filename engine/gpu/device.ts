@@ -135,7 +135,7 @@ export class Device {
     const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
     const buffer = this.memory.allocate(bytes, label, role);
     const release = () => this.memory.release(buffer);
-    const tensor = new Tensor(dtype, shape, { buffer, release });
+    const tensor = new Tensor(dtype, shape, { buffer, end: bytes, release });
     this.#made?.push(tensor);
     return tensor;
   }

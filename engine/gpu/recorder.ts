@@ -129,7 +129,7 @@ export class Recorder {
         offsets[i] = sizes[i] = 0;
         continue;
       }
-      objects[i] = tensor?.buffer ?? this.#unused;
+      const buffer = objects[i] = tensor?.buffer ?? this.#unused;
       const offset = offsets[i] = tensor?.byteOffset ?? 0;
       if (offset % this.#storageAlign !== 0) {
         throw new KernelError(
@@ -137,8 +137,13 @@ export class Recorder {
           `Cannot bind ${name} of ${kernel.name}: its offset ${offset} is not a multiple of ${this.#storageAlign}`,
         );
       }
-      // whole vec4s; the size of a buffer is a multiple of 16, so it holds what is rounded up
-      sizes[i] = Math.max(16, Math.ceil((tensor?.byteLength ?? 0) / 16) * 16);
+      sizes[i] = tensor?.reachableBytes ?? 16;
+      for (let j = 0; j < i; j++) {
+        if (objects[j] !== buffer || !tensor) continue;
+        // two views of one tensor must not overlap where one of them is written
+        sizes[i] = tensor.paddedBytes;
+        sizes[j] = (bind[bindings[j]!.name] as Tensor).paddedBytes;
+      }
     }
   }
 

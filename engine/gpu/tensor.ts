@@ -47,6 +47,8 @@ export function viewBytes(dtype: TensorDType, bytes: ArrayBuffer): TensorData {
 export interface Storage {
   /** GPU buffer, whose size is a multiple of 16 bytes. */
   readonly buffer: GPUBuffer;
+  /** Bytes of the buffer up to the end of the tensor that owns it; those of a view if absent. */
+  readonly end?: number;
   /** Gives the buffer back. Called at most once. */
   release(): void;
 }
@@ -91,6 +93,20 @@ export class Tensor {
   get buffer(): GPUBuffer {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed tensor");
     return this.#storage.buffer;
+  }
+
+  /** Bytes of the elements in whole vec4s, as kernels see them. */
+  get paddedBytes(): number {
+    return Math.max(16, Math.ceil(this.byteLength / 16) * 16);
+  }
+
+  /**
+   * Bytes from the first element to the end of the tensor that owns the memory. Kernels bind so many, also of a view:
+   * then all views from the same element on share one bind group.
+   */
+  get reachableBytes(): number {
+    const { end } = this.#storage;
+    return end === undefined ? this.paddedBytes : end - this.byteOffset;
   }
 
   /**
