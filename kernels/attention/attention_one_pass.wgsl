@@ -34,7 +34,7 @@ var<private> next_k: array<Loaded, PIECES>;
 var<private> next_v: array<Loaded, PIECES>;
 var<private> reference: f32 = LOWEST; // of this row, in units of log2
 var<private> factor: f32; // of this row's sums, where the reference moved
-var<private> sum: vec4<f32>; // of this lane's weights, as f16 rounds them
+var<private> sum: vec4<f32>; // of this lane's weights
 
 var<workgroup> shared_span: vec4<u32>;
 var<workgroup> moved: array<atomic<u32>, 4>; // 0: the last step that moved a reference; 16 bytes align what follows
@@ -103,10 +103,12 @@ fn refer(most: f32) {
   }
 }
 
+// Cuts weights to the 11 bits of f16 first, so that the sum adds what the matrices multiply: a compiler may leave out a
+// conversion to f16 and back.
 fn weigh(c: u32, s: vec4<f32>) {
-  let p = vec4<f16>(exp2(s - reference)); // 0 beyond the span's keys
-  weights[row * PITCH_P + place(c)] = p;
-  sum += vec4<f32>(p);
+  let p = bitcast<vec4<f32>>(bitcast<vec4<u32>>(exp2(s - reference)) & vec4(0xffffe000u)); // 0 beyond the span's keys
+  weights[row * PITCH_P + place(c)] = vec4<f16>(p);
+  sum += p;
 }
 
 fn multiply(c: u32) { logits[row * PITCH_S + place(c)] *= factor; }
