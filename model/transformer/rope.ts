@@ -24,7 +24,7 @@ const MAX_EDGE = 128;
 
 /**
  * Computes the cos and sin tables of a schedule, in float32 as the official code does (`precompute_rope2d_freqs_grid` in
- * infinity/models/basic.py).
+ * infinity/models/basic.py). Keeps the last ones, so do not change them.
  *
  * @example
  * ```ts
@@ -47,6 +47,23 @@ export function ropeTables(
   headDim: number,
   mode: RopeMode,
   base: number = 10000,
+): RopeTables {
+  const key = JSON.stringify([schedule, referenceGrid, headDim, mode, base]);
+  if (latest?.key !== key) {
+    latest = { key, tables: makeTables(schedule, referenceGrid, headDim, mode, base) };
+  }
+  return latest.tables;
+}
+
+/** The tables of the last schedule, which is mostly that of the next image. */
+let latest: { readonly key: string; readonly tables: RopeTables } | undefined;
+
+function makeTables(
+  schedule: readonly Grid[],
+  referenceGrid: Grid,
+  headDim: number,
+  mode: RopeMode,
+  base: number,
 ): RopeTables {
   if (headDim % 4) {
     throw new InputError(

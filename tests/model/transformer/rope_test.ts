@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { schedules } from "../../../model/config/schedule.ts";
@@ -60,4 +66,14 @@ Deno.test("ropeTables() rounds half to even, and rotates the first half by the r
 
 Deno.test("ropeTables() refuses a head_dim that is not divisible by 4", () => {
   assertThrows(() => ropeTables([[1, 1]], [1, 1], 6, 0), InputError, "head_dim 6");
+});
+
+Deno.test("ropeTables() computes the tables of the last schedule once", () => {
+  const of = (edge: number, mode: RopeMode) =>
+    ropeTables([[1, 1], [edge, edge]], [edge, edge], 8, mode);
+  const tables = of(2, 1);
+  assertStrictEquals(of(2, 1), tables);
+  assertNotEquals(of(2, 0).cos, tables.cos);
+  assertEquals(of(3, 1).rows, 10);
+  assertEquals(of(2, 1), tables);
 });
