@@ -23,39 +23,30 @@ const TOLERANCE = 5e-3;
  * by far more than rounding. Proved by the plain f32 kernel.
  */
 export function onePassProbes(device: Device) {
-  const [heads, headDim, batch] = [16, 128, 2];
+  const [heads, headDim] = [16, 128];
   if (!onePass(device, headDim)) return [];
   return SCALES.map(({ queries, keys, sharpness }) => ({
     size: queries,
-    label:
-      `${batch}x ${heads} heads, ${queries} q, ${keys} k, hd ${headDim}, f16, sharpness ${sharpness}`,
+    label: `${heads} heads, ${queries} q, ${keys} k, hd ${headDim}, f16, sharpness ${sharpness}`,
     setup(device: Device, t: Tensors) {
       const C = heads * headDim;
       const random = units(headDim);
-      const q = random(batch * queries * C),
-        k = random(batch * keys * C),
-        v = random(batch * keys * C);
-      for (let b = 0; b < batch; b++) {
-        for (let n = 1; n <= 16; n++) {
-          const key = b * keys + Math.floor(keys * n / 16) - 1;
-          const query = b * queries + n * 29 % queries, like = n / 16;
-          for (let c = 0; c < C; c++) {
-            const other = Math.sqrt(1 - like * like) * k[key * C + c]!;
-            k[key * C + c] = like * q[query * C + c]! + other;
-          }
+      const q = random(queries * C), k = random(keys * C), v = random(keys * C);
+      for (let n = 1; n <= 16; n++) {
+        const key = Math.floor(keys * n / 16) - 1, query = n * 29 % queries, like = n / 16;
+        for (let c = 0; c < C; c++) {
+          const other = Math.sqrt(1 - like * like) * k[key * C + c]!;
+          k[key * C + c] = like * q[query * C + c]! + other;
         }
       }
       const half = (rows: number, x: Float32Array): Tensor =>
-        t.use(device.from("f16", [rows, C], Float16Array.from(x)));
-      const y = t.use(device.tensor("f32", [batch * queries, C]));
-      const spans = t.u32(
-        [batch, 4],
-        (i) => [(i >> 2) * queries, queries, (i >> 2) * keys, keys][i & 3]!,
-      );
+        t.use(device.from("f16", [rows, C], new Float16Array(x)));
+      const y = t.use(device.tensor("f32", [queries, C]));
+      const spans = t.u32([1, 4], (i) => [0, queries, 0, keys][i]!);
       const args = {
-        q: half(batch * queries, q.map((x) => sharpness * x)),
-        k: half(batch * keys, k),
-        v: half(batch * keys, v),
+        q: half(queries, q.map((x) => sharpness * x)),
+        k: half(keys, k),
+        v: half(keys, v),
         y,
         spans,
         maxQueries: queries,

@@ -131,7 +131,8 @@ function attentionRow(queries: number, keys: number, what: string): Row {
         (_, s) => [s * queries, queries, s * keys, keys],
       );
       device.upload(spans, Uint32Array.from(list.flat()));
-      const args = { q, k, v, y, spans, maxQueries: queries, heads: HEADS, headDim: HEAD_DIM };
+      const longest = { maxQueries: queries, maxKeys: keys };
+      const args = { q, k, v, y, spans, ...longest, heads: HEADS, headDim: HEAD_DIM };
       const scale = 1 / Math.sqrt(HEAD_DIM);
       const scoreCount = SEQUENCES * queries * keys;
       return {

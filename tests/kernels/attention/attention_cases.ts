@@ -176,12 +176,12 @@ export function joint(): { args: AttentionArgs; expected: Float64Array } {
  * end.
  */
 export function sharp(
-  { sharpness, late = false, heads = 2, headDim, spans, dtype }: {
+  { sharpness, late = false, heads = 2, headDim, spans = SHARP_SPANS, dtype }: {
     sharpness: number;
     late?: boolean;
     heads?: number;
     headDim: number;
-    spans: readonly Span[];
+    spans?: readonly Span[];
     dtype: "f32" | "f16";
   },
 ): { args: AttentionArgs; expected: Float64Array; name: string } {
@@ -241,6 +241,14 @@ export function sharp(
     name: `sharpness ${sharpness}${late ? ", late maxima" : ""}`,
   };
 }
+
+/** Spans of {@link sharp}: several tiles, odd numbers, few queries of many keys. */
+export const SHARP_SPANS: readonly Span[] = [[0, 90, 0, 503], [90, 31, 503, 57], [
+  121,
+  5,
+  560,
+  5003,
+]];
 
 /** Cases of {@link sharp} that every variant must pass. */
 export const SHARP = [
