@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { OutOfMemoryError } from "../../engine/mod.ts";
+import { Device, OutOfMemoryError } from "../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
 import { fitMemory, planMemory } from "../../model/memory_plan.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
@@ -17,13 +17,14 @@ const config = parseConfig(
 async function measured(
   load: Parameters<typeof InfinityModel.load>[1],
   options: GenerateOptions,
+  on: Device = device,
 ): Promise<{ peak: number; rgba: Uint8Array[] }> {
-  device.trim();
-  device.memory.resetPeak();
-  const base = device.memory.liveBytes;
-  const model = await InfinityModel.load(DEFAULT_MODEL, { ...load, device });
+  on.trim();
+  on.memory.resetPeak();
+  const base = on.memory.liveBytes;
+  const model = await InfinityModel.load(DEFAULT_MODEL, { ...load, device: on });
   const { images } = await model.generate(options);
-  const peak = device.memory.peakBytes - base;
+  const peak = on.memory.peakBytes - base;
   model.dispose();
   return { peak, rgba: images.map((image) => image.rgba) };
 }
@@ -39,6 +40,16 @@ Deno.test("planMemory() is within 5 % of what a generation holds", async () => {
       const ratio = plan.peak / real;
       assert(Math.abs(ratio - 1) < 0.05, `${type} staged ${staged}: planned ${plan.peak}, ${real}`);
     }
+  }
+});
+
+Deno.test("planMemory() is within 5 % of what a generation holds as on a GPU", async () => {
+  using gpu = await Device.open({ class: "gpu" });
+  for (const type of ["f32", "f16"] as const) {
+    const options = { batchCount: 3, cfgScale: 2 };
+    const { peak } = await measured({ type }, { ...options, prompt: "red apple" }, gpu);
+    const plan = await planMemory(config, { ...options, type, adapter: "gpu", promptTokens: 3 });
+    assert(Math.abs(plan.peak / peak - 1) < 0.05, `${type}: planned ${plan.peak}, ${peak}`);
   }
 });
 
