@@ -2,7 +2,7 @@ import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
 import { BINDINGS, type ConvDispatch, PARAMS } from "./conv_dispatch.ts";
 import { limitedParts } from "../linear/matmul_tiles.ts";
 import { FETCH_FLOATS } from "../linear/product.ts";
-import { rowsInParts, sumParts } from "../linear/sum_parts.ts";
+import { rowsInParts, sumParts, withParts } from "../linear/sum_parts.ts";
 import { accessY, readX } from "../shared/access.ts";
 import { fillsTurns, TILE_LINES, tileCount, tileGrid } from "../shared/tiles.ts";
 import { variantOf } from "../shared/variants.ts";
@@ -33,16 +33,17 @@ export function conv2dTiles(device: Device, operands: ConvDispatch, parts: numbe
   const most = rowsInParts(parts, N);
   for (let first = 0; first < pixels; first += most) {
     const count = Math.min(most, pixels - first);
-    using sums = device.tensor("f32", [parts, count, width], "parts of a convolution");
     const some = { ...params, pixels: count, first, N: width };
-    convolve(device, { ...operands, bind: { ...bind, y: sums }, params: some }, parts);
-    sumParts(device, {
-      parts: sums,
-      N,
-      bias: bind.bias,
-      y: bind.y,
-      first: params.first + first,
-      epilogue: params.accumulate ? "add" : "none",
+    withParts(device, [parts, count, width], (sums) => {
+      convolve(device, { ...operands, bind: { ...bind, y: sums }, params: some }, parts);
+      sumParts(device, {
+        parts: sums,
+        N,
+        bias: bind.bias,
+        y: bind.y,
+        first: params.first + first,
+        epilogue: params.accumulate ? "add" : "none",
+      });
     });
   }
 }

@@ -14,7 +14,7 @@ import {
 } from "../../engine/mod.ts";
 import { type Epilogue, epilogueLines, type Gate, gateParams } from "./epilogue.ts";
 import type { Linear } from "./linear.ts";
-import { rowsInParts, sumParts } from "./sum_parts.ts";
+import { rowsInParts, sumParts, withParts } from "./sum_parts.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 
@@ -101,9 +101,10 @@ export function productInParts(
   const most = rowsInParts(S, N);
   for (let first = 0; first < M; first += most) {
     const rows = x.reshape(M, K).rows(first, Math.min(most, M - first));
-    using parts = device.tensor("f32", [S, rows.shape[0]!, width], "parts of a product");
-    launch({ x: rows, linear: { ...linear, N: width, bias: null }, y: parts });
-    sumParts(device, { parts, N, bias, y, first, epilogue, gate });
+    withParts(device, [S, rows.shape[0]!, width], (parts) => {
+      launch({ x: rows, linear: { ...linear, N: width, bias: null }, y: parts });
+      sumParts(device, { parts, N, bias, y, first, epilogue, gate });
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   defineKernel,
   type Device,
+  elementCount,
   grid,
   KernelError,
   memoised,
@@ -28,6 +29,21 @@ const MOST_BYTES = 128 << 20;
 /** Rows of which to make parts at a time, so that a large batch needs no more memory: a multiple of 128. */
 export function rowsInParts(S: number, N: number): number {
   return Math.max(1, Math.floor(MOST_BYTES / (16 * S * Math.ceil(N / 4)) / 128)) * 128;
+}
+
+/**
+ * Calls `use` with memory for parts, [S, rows, columns] f32. It has a power of four of elements, so that the pool keeps a
+ * few buffers for the products of all scales.
+ */
+export function withParts(
+  device: Device,
+  shape: readonly [S: number, rows: number, columns: number],
+  use: (parts: Tensor) => void,
+): void {
+  const elements = elementCount(shape);
+  const rounded = Math.min(4 ** Math.ceil(Math.log2(elements) / 2), MOST_BYTES / 4);
+  using memory = device.tensor("f32", [Math.max(elements, rounded)], "parts of sums");
+  use(memory.rows(0, elements).reshape(...shape));
 }
 
 /** Arguments of {@link sumParts}. */
