@@ -1,6 +1,7 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { type Debug, openDebug } from "../base/debug.ts";
 import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "../base/errors.ts";
+import { beginWait } from "./dawn.ts";
 import { dryDevice } from "./dry_gpu.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory, type MemoryRole } from "./memory.ts";
@@ -346,6 +347,7 @@ export class Device {
     });
     this.gpu.queue.submit([encoder.finish()]);
     this.readBacks++;
+    beginWait();
     await staging.mapAsync(GPUMapMode.READ).catch(() => {
       staging.destroy();
       throw this.#error ?? new DeviceError("device-lost", "The GPU was lost during a read-back");
@@ -366,6 +368,7 @@ export class Device {
    */
   async finish(): Promise<void> {
     this.flush();
+    beginWait();
     await this.gpu.queue.onSubmittedWorkDone();
     this.check();
   }
