@@ -32,7 +32,7 @@ export interface GuardOptions {
 interface Guarded {
   readonly name: string;
   readonly buffer: GPUBuffer;
-  /** Where its binding ends and the guard after it begins: a tensor owns whole vec4s. */
+  /** Where the guard after it begins: a tensor owns whole vec4s. */
   readonly end: number;
 }
 
@@ -72,21 +72,9 @@ export function guard(device: Device, { exact = false }: GuardOptions = {}): Dev
     });
     memory.count(inside, role);
     const release = () => memory.count(-inside, role);
-    return new Tensor(dtype, shape, { buffer, release }, GUARD);
+    const end = exact ? GUARD + inside : size; // of what kernels bind
+    return new Tensor(dtype, shape, { buffer, end, release }, GUARD);
   };
-  if (exact) return device;
-  const bind = gpu.createBindGroup.bind(gpu);
-  gpu.createBindGroup = ({ entries, ...rest }) =>
-    bind({
-      ...rest,
-      entries: Array.from(entries, ({ binding, resource }) => {
-        const { buffer, offset = 0, size = 0 } = resource as GPUBufferBinding;
-        const reachesEnd = buffer && buffers.get(buffer)?.end === offset + size;
-        return reachesEnd
-          ? { binding, resource: { buffer, offset, size: size + GUARD } }
-          : { binding, resource };
-      }),
-    });
   return device;
 }
 
