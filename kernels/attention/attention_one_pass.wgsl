@@ -1,22 +1,23 @@
 // y[row] = softmax(scale · q[row] · kᵀ + bias) · v over the keys of the row's span, on tensor cores (subgroup
 // matrices), in one pass over the keys.
 //
-// A workgroup takes QUERIES queries of one head and KEYS keys at a time. A team of TEAM subgroups handles TEAM · ROWS of
-// the queries, which stay in registers as f16, as do their weighted sums, as f32: each makes the logits of its part of the
-// keys and the sums of its part of the channels, so a matrix of keys or values that it loads serves all rows of the team.
-// Its lanes soften ROWS of the rows. Elements of a subgroup matrix cannot be addressed, so rescaling the sums when a larger logit comes means a trip through workgroup memory. It is rare: a weight
-// is 2 to the power of logit − reference, the reference of a row is an integer, and it moves only when a logit exceeds it
-// by more than HEADROOM, so weights stay below the largest f16. It moves by an integer, so that rescaling is exact. The
-// whole workgroup decides, and rows that need no rescaling are multiplied by 1.
+// A workgroup takes QUERIES queries of one head and KEYS keys at a time. A team of TEAM subgroups handles TEAM · ROWS
+// of the queries, which stay in registers as f16, as do their weighted sums, as f32: each makes the logits of its part
+// of the keys and the sums of its part of the channels, so a matrix of keys or values that it loads serves all rows of
+// the team. Its lanes soften ROWS of the rows. Elements of a subgroup matrix cannot be addressed, so rescaling the sums
+// when a larger logit comes means a trip through workgroup memory. It is rare: a weight is 2 to the power of logit −
+// reference, the reference of a row is an integer, and it moves only when a logit exceeds it by more than HEADROOM, so
+// weights stay below the largest f16. It moves by an integer, so that rescaling is exact. The whole workgroup decides,
+// and rows that need no rescaling are multiplied by 1.
 //
 // Two barriers per step: logits that SPLIT lanes of a row read were stored by a subgroup, and weights the other way
 // round. The next keys and these values are on their way to registers meanwhile. Keys are taken in steps of KEYS from
 // the span's start, in order: the bits of a query depend on its span alone.
 //
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_one_pass.ts): Left, Right, Result, WG,
-// QUERIES, ROWS, TEAM, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), PIECES (vec4s of KEYS keys that an
-// invocation copies), the pitches of arrays in workgroup memory; fns to_f16, finish, fetch_keys, fetch_values, keep_keys,
-// keep_values, soften, multiply_all, store_all, and attend, which holds the matrices.
+// QUERIES, ROWS, TEAM, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), PIECES (vec4s of KEYS keys that
+// an invocation copies), the pitches of arrays in workgroup memory; fns to_f16, finish, fetch_keys, fetch_values,
+// keep_keys, keep_values, soften, multiply_all, store_all, and attend, which holds the matrices.
 
 const LOG2_E = 1.4426950408889634;
 const SHARE = KEYS / 4 / TEAM; // vec4s of a row of logits that one of the team stores

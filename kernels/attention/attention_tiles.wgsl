@@ -16,6 +16,7 @@
 
 const QUERIES = 8 * ACROSS;
 const BLOCKS = (VECTORS + 7) / 8; // of 32 channels
+const PADDED = VECTORS % 8 != 0; // whether the last of them is not full
 const LOG2_E = 1.4426950408889634;
 
 var<private> lane: u32; // of the workgroup
@@ -44,16 +45,17 @@ var<workgroup> kv: array<array<array<vec4<f32>, 16>, PLACES>, 8>;
 // 8 neighbours take 8 rows, so that their stores fall into different banks
 fn row_of(m: u32) -> u32 { return (lane + m * WG) / 64 * 8 + lane % 8; }
 fn channel_of(block: u32) -> u32 { return block * 8 + lane / 8 % 8; }
+fn channel_within(block: u32) -> u32 { return select(channel_of(block), min(channel_of(block), VECTORS - 1), PADDED); }
 
 // piece m of this invocation in a block of channels; beyond the span's end and the head's width the last one
 fn load_query(m: u32, block: u32) -> Q {
   let row = span.x + min(first + row_of(m), span.y - 1);
-  return q[row * params.q_stride + params.q_offset + head * VECTORS + min(channel_of(block), VECTORS - 1)];
+  return q[row * params.q_stride + params.q_offset + head * VECTORS + channel_within(block)];
 }
 
 fn load_key(m: u32, block: u32) -> KV {
   let row = span.z + min(step + row_of(m), span.w - 1);
-  return k[row * params.k_stride + params.k_offset + head * VECTORS + min(channel_of(block), VECTORS - 1)];
+  return k[row * params.k_stride + params.k_offset + head * VECTORS + channel_within(block)];
 }
 
 // piece m of the values of 32 keys from the step's key `start` on
@@ -65,8 +67,7 @@ fn load_value(m: u32, start: u32) -> KV {
 
 // zeros beyond a head's width
 fn within(x: vec4<f32>, block: u32) -> vec4<f32> {
-  if (VECTORS % 8 == 0) { return x; }
-  return select(vec4<f32>(), x, channel_of(block) < VECTORS);
+  return select(vec4<f32>(), x, !PADDED || channel_of(block) < VECTORS);
 }
 
 fn keep_query(m: u32, block: u32, x: vec4<f32>) {
@@ -126,7 +127,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       keep_operands(block);
       workgroupBarrier();
       if (block + 1 < BLOCKS) { fetch_operands(block + 1); }
-      for (var c = 0u; c < min(VECTORS - 8 * block, 8); c += TURNS) { score(c); }
+      let vectors = select(8, min(VECTORS - 8 * block, 8), PADDED);
+      for (var c = 0u; c < vectors; c += TURNS) { score(c); }
     }
     fetch_values(0);
     finish_logits();

@@ -3,8 +3,8 @@
 // without norms. Interleaved pairs (2i, 2i + 1) rotate by the angle whose cos and sin are in row rope_start + l of the
 // tables.
 //
-// LANES invocations share a head of a row, so that neighbours read neighbouring vec4s. On a CPU it is one: norms then need
-// no exchange. Norms are f32.
+// LANES invocations share a head of a row, so that neighbours read neighbouring vec4s. On a CPU it is one: norms then
+// need no exchange. Norms are f32.
 //
 // Prelude (qkv_rope.ts): QKV, Q, CACHE (vec4 element types), COSINE, WG, LANES; fn total, which adds sums over LANES.
 

@@ -104,25 +104,22 @@ for (const variant of ["matrix", "one-pass"] as const) {
 
 const NEED_DAWN = DAWN ? "" : " (skipped: runs on Dawn)";
 
-Deno.test({
-  name: `attention() by one-pass is right with the matrices of NVIDIA, emulated${NEED_DAWN}`,
-  ignore: !DAWN,
-  fn: async () => {
-    for (const [M, N, K] of [[16, 16, 16], [16, 8, 16]] as const) {
+const NVIDIA = [["matrix", 16, 16, 16], ["one-pass", 16, 16, 16], ["one-pass", 16, 8, 16]] as const;
+
+for (const [variant, M, N, K] of NVIDIA) {
+  Deno.test({
+    name: `attention() by ${variant} is right by matrices of ${M}x${N}x${K}, emulated${NEED_DAWN}`,
+    ignore: !DAWN,
+    fn: async () => {
       using _ = emulateMatrix(device, M, N, K);
       for (const how of SHARP) {
         const { args, expected } = sharp({ ...how, headDim: 32, dtype: "f16" });
-        attention(device, { ...args, variant: "one-pass" });
-        await assertTensor(
-          args.y,
-          expected,
-          ROUNDED_WEIGHTS,
-          `${M}x${N}x${K} ${JSON.stringify(how)}`,
-        );
+        attention(device, { ...args, variant });
+        await assertTensor(args.y, expected, ROUNDED_WEIGHTS, JSON.stringify(how));
       }
-    }
-  },
-});
+    },
+  });
+}
 
 Deno.test({
   name: `attention() by one-pass compiles for the matrices of NVIDIA${
