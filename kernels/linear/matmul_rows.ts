@@ -1,5 +1,6 @@
 import { defineKernel, type Device, grid, memoised } from "../../engine/mod.ts";
 import { BINDINGS, PARAMS, type Product, productDispatch } from "./product.ts";
+import { INVOCATION } from "../shared/invocation.ts";
 import source from "./matmul_rows.wgsl" with { type: "text" };
 
 const kernel = defineKernel("matmul_rows", source, BINDINGS, PARAMS);
@@ -109,7 +110,7 @@ const prelude = memoised((
     .map((i) => `  s += subgroupShuffleXor(s, ${across << i}u);`);
   return [
     lines,
-    ...lanes > 1 ? SUBGROUPS : INVOCATIONS,
+    INVOCATION[lanes > 1 ? "subgroups" : "plain"],
     `struct Sums { ${all.map((r) => `s${r}: vec4<f32>`).join(", ")} }`,
     ...add("add", ["k"]),
     ...add("add_two", ["k", "k + SLICES"]),
@@ -134,21 +135,6 @@ const prelude = memoised((
     "}",
   ].join("\n");
 });
-
-/** Lanes of one subgroup are neighbours whatever their index in the workgroup. */
-const SUBGROUPS = [
-  "struct Invocation {",
-  "  @builtin(subgroup_id) subgroup: u32,",
-  "  @builtin(subgroup_size) lanes: u32,",
-  "  @builtin(subgroup_invocation_id) lane: u32,",
-  "}",
-  "fn place(i: Invocation) -> u32 { return i.subgroup * i.lanes + i.lane; }",
-];
-
-const INVOCATIONS = [
-  "struct Invocation { @builtin(local_invocation_index) index: u32 }",
-  "fn place(i: Invocation) -> u32 { return i.index; }",
-];
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
