@@ -176,7 +176,8 @@ const ROWS: readonly Row[] = [
   row("sample_bits", "4096 tokens, 32 bits, guided", (device, t) => {
     const [delta, bits, seeds] = [t.f32(2, 4096, 32), t.u32([1, 4096, 32]), t.u32([1, 2])];
     const settings = { cfg: 3, tau: 0.5, topK: 0, topP: 0, mode: "random", scale: 12 } as const;
-    const args = { ...settings, delta, bits, seeds, batch: 1, guided: true };
+    const nonFinite = t.u32([1]);
+    const args = { ...settings, delta, bits, seeds, batch: 1, guided: true, nonFinite };
     return { run: () => sampleBits(device, args), bytes: bytes(delta, bits) };
   }),
   row("accumulate_codes", "48x48 to 64x64, 32 bits", (device, t) => {

@@ -1,9 +1,16 @@
-import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import finite from "../shared/finite.wgsl" with { type: "text" };
 import philox from "../shared/philox.wgsl" with { type: "text" };
 import { spread } from "../shared/spread.ts";
 import source from "./sample_bits.wgsl" with { type: "text" };
 
-const kernel = defineKernel("sample_bits", source, ["delta", "noise", "bits", "delta_out"], [
+const kernel = defineKernel("sample_bits", source, [
+  "delta",
+  "noise",
+  "bits",
+  "delta_out",
+  "non_finite",
+], [
   "count",
   "rows",
   "width",
@@ -47,6 +54,8 @@ export interface SampleBitsArgs {
   readonly scale: number;
   /** For `uniforms`: [B, L, d] f32 in [0, 1); a bit is 1 if its number is below the probability of 1. */
   readonly uniforms?: Tensor;
+  /** [1] u32: set to 1 if `delta` holds NaN or an infinity, otherwise left as it is. */
+  readonly nonFinite: Tensor;
   /** If given, [B, L, d] f32: receives the difference after temperature and guidance. */
   readonly deltaOut?: Tensor;
 }
@@ -63,6 +72,9 @@ fn uniform_at(i: u32) -> f32 {
   uniforms: "fn uniform_at(i: u32) -> f32 { return bitcast<f32>(noise[i]); }",
   greedy: "fn uniform_at(i: u32) -> f32 { return 0.0; }",
 };
+
+/** All prelude lines. */
+const prelude = memoised((mode: SampleMode): string => `${finite}\n${UNIFORM[mode]}`);
 
 /** Means no threshold: WGSL cannot write infinity. */
 const NEVER = 3.4e38;
@@ -86,12 +98,13 @@ function cutOf(topK: number, topP: number): number {
  * @throws {KernelError} `bad-shape`: shapes disagree, or the mode's seeds or uniforms are missing.
  */
 export function sampleBits(device: Device, args: SampleBitsArgs): void {
-  const { delta, bits, batch, guided, cfg, tau, topK, topP, mode, scale, deltaOut } = args;
+  const { delta, bits, batch, guided, cfg, tau, topK, topP, mode, scale, nonFinite, deltaOut } =
+    args;
   const [B, L = 0, d = 0] = bits.shape;
   const count = bits.elements;
   if (
     B !== batch || bits.shape.length !== 3 || delta.elements !== (guided ? 2 : 1) * count ||
-    (deltaOut && deltaOut.elements !== count)
+    (deltaOut && deltaOut.elements !== count) || nonFinite.dtype !== "u32"
   ) {
     throw new KernelError(
       "bad-shape",
@@ -113,8 +126,8 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: { X: delta.dtype, GREEDY: mode === "greedy", TRACE: deltaOut !== undefined, WG },
-    functions: UNIFORM[mode],
-    bind: { delta, noise, bits, delta_out: deltaOut ?? null },
+    functions: prelude(mode),
+    bind: { delta, noise, bits, delta_out: deltaOut ?? null, non_finite: nonFinite },
     params: {
       count,
       rows: L,

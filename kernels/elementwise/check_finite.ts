@@ -1,4 +1,5 @@
 import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import finite from "../shared/finite.wgsl" with { type: "text" };
 import { spread } from "../shared/spread.ts";
 import source from "./check_finite.wgsl" with { type: "text" };
 
@@ -28,6 +29,7 @@ export function checkFinite(device: Device, { x, nonFinite }: CheckFiniteArgs): 
   const { WG, workgroups } = spread(device, x.elements);
   device.run(kernel, {
     specialise: { WG },
+    functions: finite,
     bind: { x, non_finite: nonFinite },
     params: { count: x.elements },
     workgroups,

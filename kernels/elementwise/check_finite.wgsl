@@ -1,9 +1,7 @@
 // non_finite[0] = 1 if an element of x is NaN or infinite; otherwise it keeps its value, so one word serves many
 // checks.
 //
-// Bits are compared, because compilers may assume that a float is a finite number.
-//
-// Prelude (check_finite.ts): WG.
+// Prelude (check_finite.ts): WG, finite.wgsl.
 
 struct Params {
   count: u32, // elements of x
@@ -17,5 +15,5 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
-  if ((x[i] & 0x7fffffff) >= 0x7f800000) { atomicStore(&non_finite[0], 1u); }
+  if (!is_finite(x[i])) { atomicStore(&non_finite[0], 1u); }
 }

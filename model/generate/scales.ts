@@ -3,7 +3,6 @@ import { accumulateCodes } from "../../kernels/bits/accumulate_codes.ts";
 import { forceBits, FREE } from "../../kernels/bits/force_bits.ts";
 import { nextInput } from "../../kernels/bits/next_input.ts";
 import { sampleBits } from "../../kernels/bits/sample_bits.ts";
-import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
 import type { TextFeatures } from "../text/text_rows.ts";
 import type { Pass } from "../transformer/pass.ts";
 import type { State } from "../transformer/state.ts";
@@ -18,7 +17,7 @@ export interface SamplerHooks {
   readonly trace: Trace;
   /** Called after each block, so that a long scale can be interrupted. */
   readonly pause: (pass: Pass) => Promise<void>;
-  /** [1] u32, see {@link checkFinite}. */
+  /** [1] u32, see {@link sampleBits}. */
   readonly nonFinite: Tensor;
 }
 
@@ -189,7 +188,6 @@ export class ScaleSampler implements Disposable {
     const guided = cfg !== 1 && plan.guidesLogits;
     const sequences = guided ? 2 * plan.images : plan.images;
     using delta = transformer.head(sequences, passes[s]!, text, state);
-    checkFinite(device, { x: delta, nonFinite: this.hooks.nonFinite });
     sampleBits(device, {
       delta,
       bits,
@@ -203,6 +201,7 @@ export class ScaleSampler implements Disposable {
       seeds,
       scale: s,
       uniforms: uniforms[s],
+      nonFinite: this.hooks.nonFinite,
       deltaOut,
     });
   }

@@ -80,6 +80,7 @@ async function sample(shape: number[], delta: Tensor, options: Options): Promise
     topP: 0,
     mode: "random",
     scale: 0,
+    nonFinite: upload("u32", [1], [0]),
   } as const;
   sampleBits(device, { ...off, delta, bits, batch: shape[0]!, ...options });
   return (await device.read(bits)) as Uint32Array;
@@ -247,6 +248,25 @@ Deno.test("sampleBits() decides ties and saturated bits", async () => {
   assertEquals(await bits({ ...high, topP: 1 }), [0, 0, 0, 1, 0]);
 });
 
+Deno.test("sampleBits() marks NaN and infinities of either half, and nothing else", async () => {
+  const marked = async (at: number, value: number, guided: boolean) => {
+    const halves = guided ? 2 : 1;
+    const delta = Float64Array.from({ length: halves * 70 }, (_, i) => i === at ? value : i - 35);
+    const nonFinite = upload("u32", [1], [0]);
+    const options = { mode: "greedy", guided, cfg: 3, nonFinite } as const;
+    await sample([1, 10, 7], upload("f32", [halves, 10, 7], delta), options);
+    return (await device.read(nonFinite))[0];
+  };
+  for (const guided of [false, true]) {
+    assertEquals(await marked(0, 3e38, guided), 0);
+    for (const at of guided ? [0, 69, 70, 139] : [0, 69]) {
+      for (const value of [NaN, Infinity, -Infinity]) {
+        assertEquals(await marked(at, value, guided), 1, `${value} at ${at}`);
+      }
+    }
+  }
+});
+
 Deno.test("sampleBits() refuses shapes and modes that do not fit", async () => {
   const delta = poisoned("f32", [2, 3, 4]);
   await sample([2, 3, 4], delta, { mode: "greedy" });
@@ -263,6 +283,7 @@ Deno.test("sampleBits() refuses shapes and modes that do not fit", async () => {
     topP: 0,
     mode: "random",
     scale: 0,
+    nonFinite: upload("u32", [1], [0]),
   } as const;
   for (const [options, message] of refused) {
     const args = { ...off, delta, bits: poisoned("u32", [2, 3, 4]), batch: 2, ...options };
