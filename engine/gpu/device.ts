@@ -13,14 +13,9 @@ import {
   Tensor,
   type TensorData,
   type TensorDType,
-  viewBytes,
 } from "./tensor.ts";
+import { readBack, writeData } from "./transfer.ts";
 import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
-
-/** Bytes of one chunk of a large upload: `writeBuffer` stages without limit until the next submit. */
-const UPLOAD_CHUNK = 4 * 1024 * 1024;
-/** Uploads of this many bytes are submitted at once: reusing staging memory is faster than touching new pages. */
-const LARGE_UPLOAD = 1024 * 1024;
 
 /** Pipelines that are compiled at a time: so many were measured to go well on an H200 with 16 cores. */
 const PARALLEL_PIPELINES = 12;
@@ -236,17 +231,7 @@ export class Device {
       );
     }
     this.flush();
-    let bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    if (bytes.length % 4 !== 0) {
-      const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
-      padded.set(bytes);
-      bytes = padded;
-    }
-    for (let at = 0; at < bytes.length; at += UPLOAD_CHUNK) {
-      const chunk = bytes.subarray(at, at + UPLOAD_CHUNK);
-      this.gpu.queue.writeBuffer(tensor.buffer, tensor.byteOffset + offset + at, chunk);
-      if (chunk.length >= LARGE_UPLOAD) this.gpu.queue.submit([]);
-    }
+    writeData(this.gpu.queue, tensor.buffer, tensor.byteOffset + offset, data);
   }
 
   /** Copies `from` to the beginning of `to`, or to its byte `offset`. Both must lie on 4-byte boundaries. */
@@ -329,34 +314,11 @@ export class Device {
    */
   async readAll(tensors: readonly Tensor[]): Promise<TensorData[]> {
     this.flush();
-    let total = 0;
-    const at = tensors.map((t) => {
-      const offset = total;
-      total += Math.ceil(t.byteLength / 16) * 16;
-      return offset;
-    });
-    const staging = this.gpu.createBuffer({
-      label: "read-back",
-      size: Math.max(16, total),
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
-    const encoder = this.gpu.createCommandEncoder();
-    tensors.forEach((t, i) => {
-      const bytes = Math.ceil(t.byteLength / 4) * 4;
-      if (bytes) encoder.copyBufferToBuffer(t.buffer, t.byteOffset, staging, at[i]!, bytes);
-    });
-    this.gpu.queue.submit([encoder.finish()]);
     this.readBacks++;
     beginWait();
-    await staging.mapAsync(GPUMapMode.READ).catch(() => {
-      staging.destroy();
-      throw this.#error ?? new DeviceError("device-lost", "The GPU was lost during a read-back");
+    const data = await readBack(this.gpu, tensors).catch((error) => {
+      throw error instanceof DeviceError ? this.#error ?? error : error;
     });
-    const mapped = staging.getMappedRange();
-    const data = tensors.map((t, i) =>
-      viewBytes(t.dtype, mapped.slice(at[i]!, at[i]! + t.byteLength))
-    );
-    staging.destroy();
     this.check();
     return data;
   }

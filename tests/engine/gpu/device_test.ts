@@ -254,6 +254,7 @@ Deno.test("Tensor views share memory and are checked", async () => {
   assertEquals((await device.read(t))[255], 255, "a view does not own the memory");
   t.dispose();
   assertThrows(() => t.buffer, KernelError, "disposed");
+  await assertRejects(() => device.read(t), KernelError, "disposed");
 });
 
 Deno.test("Device.profile() times kernels where the adapter can", async () => {
