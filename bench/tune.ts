@@ -3,6 +3,7 @@ import { Tensors } from "./kernels.ts";
 import { gpuTimes, median } from "./measure.ts";
 import type { Device, Profiler, Tensor, Tuning } from "../engine/mod.ts";
 import { attention, type AttentionArgs } from "../kernels/attention/attention.ts";
+import { worstError } from "../kernels/attention/attention_proof.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../kernels/conv/conv2d.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { usesTexture } from "../kernels/shared/textures.ts";
@@ -253,17 +254,6 @@ async function made(device: Device, y: Tensor, run: () => void): Promise<Float32
   device.upload(y, new Uint8Array(y.byteLength).fill(0xff));
   run();
   return await device.read(y) as Float32Array;
-}
-
-/** Largest error of an element, over the root mean square of what is right; NaN if there is one. */
-export function worstError(actual: Float32Array, right: Float32Array): number {
-  let worst = 0;
-  let squares = 0;
-  for (let i = 0; i < right.length; i++) {
-    worst = Math.max(worst, Math.abs(actual[i]! - right[i]!)); // NaN stays
-    squares += right[i]! ** 2;
-  }
-  return worst / Math.sqrt(squares / right.length);
 }
 
 /** Proves and times all variants of a choice on one probe. */

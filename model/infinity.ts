@@ -1,4 +1,4 @@
-import { Device, InputError, OutOfMemoryError } from "../engine/mod.ts";
+import { Device, InputError, OutOfMemoryError, type Tuning } from "../engine/mod.ts";
 import { WEIGHT_FORMATS, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { ImageBits } from "./bits/image_bits.ts";
 import type { ModelProgress } from "./checkpoint/download_model.ts";
@@ -18,7 +18,7 @@ import { blankPrompt } from "./generate/blank_prompt.ts";
 import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
 import { SyntheticSource, WordTokenizer } from "./parts/synthetic.ts";
 import { TextSide } from "./generate/text_side.ts";
-import { savedTuning } from "./parts/tuning.ts";
+import { provenTuning, savedTuning } from "./parts/tuning.ts";
 import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 
@@ -32,6 +32,17 @@ function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions 
   return typeof first === "string" || Array.isArray(first)
     ? { ...rest, prompt: first }
     : first as GenerateOptions;
+}
+
+/** The tuning of a device that a model opens for itself. f32 is not for tensor cores, so nothing needs a proof. */
+function tuningOf(
+  device: Device,
+  { transformer, text_encoder: text }: ModelConfig,
+  { gpu, type }: LoadOptions,
+): Promise<Tuning> {
+  if (type === "f32") return savedTuning(device);
+  const width = transformer.embed_dim / transformer.num_heads;
+  return provenTuning(device, gpu, text ? [width, text.d_kv] : [width]);
 }
 
 /** Reports the download of a model in the box, once per percent. */
@@ -165,7 +176,7 @@ export class InfinityModel {
     const parts = new Parts(device, config, source, staged, onProgress);
     const stop = new AbortController();
     try {
-      if (!options.device) device.tuning = await savedTuning(device);
+      if (!options.device) device.tuning = await tuningOf(device, config, options);
       if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
         throw new InputError(
           "no-f16",

@@ -8,7 +8,8 @@ import { slopes } from "../bench/growth.ts";
 import { Spans } from "../bench/spans.ts";
 import { Device, FileError } from "../engine/mod.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
-import { chooseSteps, type Noise, type Probe, tune, worstError } from "../bench/tune.ts";
+import { chooseSteps, type Noise, type Probe, tune } from "../bench/tune.ts";
+import { worstError } from "../kernels/attention/attention_proof.ts";
 import { silu } from "../kernels/elementwise/silu.ts";
 import { variantOf } from "../kernels/shared/variants.ts";
 

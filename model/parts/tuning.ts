@@ -1,5 +1,7 @@
 import { join } from "../../deps/@std/path.ts";
-import { type Device, InputError, quote, type Tuning } from "../../engine/mod.ts";
+import { Device, InputError, quote, type Tuning } from "../../engine/mod.ts";
+import { onePass } from "../../kernels/attention/attention_one_pass.ts";
+import { provesOnePass } from "../../kernels/attention/attention_proof.ts";
 import { CHOICES } from "../../kernels/shared/variants.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
 
@@ -26,6 +28,46 @@ export async function savedTuning(device: Device): Promise<Tuning> {
   if (path === null || !granted({ name: "read", path })) return {};
   const text = await Deno.readTextFile(path).catch(() => null);
   return text === null ? {} : parseTuning(text, path);
+}
+
+/** Proofs of this process, by adapter and width of heads. */
+const PROOFS = new Map<string, Promise<boolean>>();
+
+/**
+ * The tuning to use on a device that `gpu` opened: what was saved, and attention in one pass where tensor cores prove to
+ * compute it for heads of these widths. A proof takes a second where shaders must be compiled, and runs on a device of
+ * its own, so that whatever fails there leaves no trace.
+ */
+export async function provenTuning(
+  device: Device,
+  gpu: GPU | undefined,
+  widths: readonly number[],
+): Promise<Tuning> {
+  const saved = await savedTuning(device);
+  const { adapter, implementation, class: kind } = device.capabilities;
+  if ("attention matrix" in saved || kind !== "gpu") return saved;
+  if (!widths.every((width) => onePass(device, width))) return saved;
+  for (const width of widths) {
+    const key = [adapter, implementation, width].join();
+    let proof = PROOFS.get(key);
+    if (!proof) PROOFS.set(key, proof = proves(device, gpu, width));
+    if (!await proof) return saved;
+  }
+  device.debug?.variant("attention matrix", "one-pass", "proved on this adapter");
+  return { ...saved, "attention matrix": [[0, "one-pass"]] };
+}
+
+async function proves(
+  { capabilities }: Device,
+  gpu: GPU | undefined,
+  width: number,
+): Promise<boolean> {
+  try {
+    using device = await Device.open({ gpu, class: capabilities.class });
+    return await provesOnePass(device, width);
+  } catch {
+    return false; // the two-pass variant needs no proof
+  }
 }
 
 /**

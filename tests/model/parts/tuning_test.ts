@@ -1,8 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { InputError } from "../../../engine/mod.ts";
+import { Device, InputError } from "../../../engine/mod.ts";
 import { variantOf } from "../../../kernels/shared/variants.ts";
-import { parseTuning, savedTuning, saveTuning, tuningFile } from "../../../model/parts/tuning.ts";
+import {
+  parseTuning,
+  provenTuning,
+  savedTuning,
+  saveTuning,
+  tuningFile,
+} from "../../../model/parts/tuning.ts";
 import { device } from "../../harness.ts";
 
 Deno.test("tuningFile() names the adapter, the implementation and its lanes", () => {
@@ -61,5 +67,23 @@ Deno.test("variantOf() takes the last step that a size reaches, of the adapter's
     assertEquals(of(0), "8"); // below all steps the first variant of all
   } finally {
     device.tuning = before;
+  }
+});
+
+Deno.test("provenTuning() proves nothing where there are no tensor cores, or where a tuning says what to take", async () => {
+  const before = Deno.env.get("XDG_CACHE_HOME");
+  const folder = await Deno.makeTempDir();
+  try {
+    Deno.env.set("XDG_CACHE_HOME", folder);
+    using without = await Device.open({ class: "cpu" });
+    assertEquals(await provenTuning(without, undefined, [64]), {});
+    const tuning = { "attention matrix": [[0, "two-pass"]] as [number, string][] };
+    using on = await Device.open({ class: "gpu" });
+    await saveTuning(on, tuning);
+    assertEquals(await provenTuning(on, undefined, [64]), tuning);
+  } finally {
+    if (before === undefined) Deno.env.delete("XDG_CACHE_HOME");
+    else Deno.env.set("XDG_CACHE_HOME", before);
+    await Deno.remove(folder, { recursive: true });
   }
 });
