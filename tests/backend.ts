@@ -4,12 +4,14 @@
  * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when a
  * test file's thread ends, which now and then ends the process with 134 after tests that all passed. With
  * `BITWISE_GPU=dawn` in the environment, Dawn takes the place of Deno's own implementation (tests/dawn.sh), and with
- * `BITWISE_ROBUSTNESS=1` it checks the bounds of each access, as it does not by default.
+ * `BITWISE_ROBUSTNESS=1` it checks the bounds of each access, as it does not by default. With `BITWISE_PROFILE` the
+ * adapter offers less: "default limits", "no subgroups" and others of reduced_gpu.ts.
  *
  * @module
  */
 
 import { dawn } from "../engine/mod.ts";
+import { PROFILES, reducedGpu } from "./reduced_gpu.ts";
 
 if (Deno.build.os === "linux" && !Deno.env.get("DENO_WEBGPU_BACKEND")) {
   Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
@@ -23,5 +25,14 @@ export const CHECKED: boolean = !DAWN || Deno.env.get("BITWISE_ROBUSTNESS") === 
 
 if (DAWN) {
   const value = await dawn({ robustness: CHECKED });
+  Object.defineProperty(navigator, "gpu", { value, configurable: true });
+}
+
+const profile = Deno.env.get("BITWISE_PROFILE");
+if (profile) {
+  if (!Object.hasOwn(PROFILES, profile)) {
+    throw new Error(`BITWISE_PROFILE is one of: ${Object.keys(PROFILES).join(", ")}`);
+  }
+  const value = reducedGpu(navigator.gpu, PROFILES[profile as keyof typeof PROFILES]);
   Object.defineProperty(navigator, "gpu", { value, configurable: true });
 }

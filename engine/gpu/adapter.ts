@@ -24,7 +24,7 @@ export interface Capabilities {
   readonly f16: boolean;
   /** Whether kernels may use subgroup built-ins. */
   readonly subgroups: boolean;
-  /** Lanes of a subgroup if their number is fixed, otherwise 0. */
+  /** Lanes of a subgroup if kernels may use them and their number is fixed, otherwise 0. */
   readonly subgroupSize: number;
   /** Shapes that a subgroup multiplies on tensor cores; empty without them, and always with wgpu. */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
@@ -187,7 +187,8 @@ function capabilitiesOf(
 ): Capabilities {
   const { info } = adapter;
   const software = /llvmpipe|swiftshader|software/i.test(`${info.description} ${info.device}`);
-  const fixed = info.subgroupMinSize === info.subgroupMaxSize;
+  const subgroups = features.includes("subgroups");
+  const fixed = subgroups && info.subgroupMinSize === info.subgroupMaxSize;
   return {
     adapter: info.description || info.device || "unknown adapter",
     vendor: info.vendor,
@@ -200,8 +201,8 @@ function capabilitiesOf(
     robustness: dawnSettings(gpu)?.robustness ?? true,
     features,
     f16: features.includes("shader-f16"),
-    subgroups: features.includes("subgroups"),
-    subgroupSize: fixed ? info.subgroupMinSize : 0,
+    subgroups,
+    subgroupSize: fixed ? info.subgroupMinSize ?? 0 : 0,
     subgroupMatrices: features.includes(MATRICES) ? matricesOf(info) : [],
     timestamps: features.includes("timestamp-query"),
     limits,

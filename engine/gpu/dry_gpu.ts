@@ -99,7 +99,8 @@ export function dryGpu(
       subgroupMinSize: 8,
       subgroupMaxSize: 8,
     },
-    requestDevice: () => Promise.resolve(dryDevice(features, limits)),
+    requestDevice: ({ requiredFeatures = [], requiredLimits = {} }: GPUDeviceDescriptor = {}) =>
+      Promise.resolve(dryDevice(new Set(requiredFeatures), { ...limits, ...requiredLimits })),
   };
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
 }

@@ -106,11 +106,18 @@ export class Memory {
       this.#device.limits.maxStorageBufferBindingSize,
     );
     if (bytes > limit) {
+      // weights are loaded as f32 before they are packed, and without f16 all else is f32, too
+      const halves = role !== "weights" && this.#device.features.has("shader-f16");
+      const advice = role === "weights"
+        ? "use a smaller model"
+        : `try a smaller size${
+          halves ? ", a smaller batch or smaller weights" : " or a smaller batch"
+        }`;
       throw new OutOfMemoryError(
         "binding-too-large",
         `Cannot allocate ${label}: it needs ${formatBytes(bytes)}, one binding of this adapter ` +
-          `holds ${formatBytes(limit)}; try a smaller size, a smaller batch or smaller weights`,
-        { hint: "use-f16" },
+          `holds ${formatBytes(limit)}; ${advice}`,
+        halves ? { hint: "use-f16" } : {},
       );
     }
     const size = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);

@@ -18,6 +18,12 @@ export interface Sharing {
 /** Widest product that counts as narrow: the logits of a token's bits. */
 export const NARROW = 64;
 
+/**
+ * Most invocations of a workgroup where subgroups have no fixed size, as on Metal: it leaves out, in silence, a dispatch
+ * whose kernel needs so many registers that fewer fit than the adapter's limit says.
+ */
+const SURE = 256;
+
 /** Columns from which on workgroups are enough if each makes twice as many. */
 const WIDE = 4096;
 
@@ -39,10 +45,11 @@ export function sharing(
     ? [4, 512]
     : [16, 512];
   const useful = across * Math.ceil(K / 4); // more would have no part of K
-  const most = limits.maxComputeInvocationsPerWorkgroup!;
+  const fixed = subgroups && subgroupSize > 0;
+  const most = Math.min(limits.maxComputeInvocationsPerWorkgroup!, fixed ? Infinity : SURE);
   const workgroup = Math.max(64, Math.min(wanted, powerUpTo(most), powerUpTo(2 * useful - 1)));
   // with fewer lanes, a subgroup has no two parts of a sum
-  const shuffles = subgroups && subgroupSize > across && workgroup % subgroupSize === 0;
+  const shuffles = fixed && subgroupSize > across && workgroup % subgroupSize === 0;
   return { across, workgroup, lanes: shuffles ? subgroupSize : 1 };
 }
 

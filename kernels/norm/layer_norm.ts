@@ -75,7 +75,7 @@ fn total(lane: u32, mine: f32, turn: u32) -> f32 {
   return partial[turn % 2][0];
 }`;
 
-/** Sums over a workgroup of subgroups of `lanes`: within each by shuffles in a fixed tree, then in order. */
+/** Sums over a workgroup of subgroups of `lanes`: within each by shuffles, then over them, in a fixed tree. */
 function totalOfSubgroups(lanes: number): string {
   const each = (count: number, text: (i: number) => string, separator: string) =>
     Array.from({ length: count }, (_, i) => text(i)).join(separator);
@@ -87,8 +87,15 @@ fn total(lane: u32, mine: f32, turn: u32) -> f32 {
   ${each(Math.log2(lanes), (i) => `sum += subgroupShuffleXor(sum, ${1 << i}u);`, "\n  ")}
   if (lane % ${lanes} == 0) { partial[turn % 2][lane / ${lanes}] = sum; }
   workgroupBarrier();
-  return ${each(parts, (i) => `partial[turn % 2][${i}]`, " + ")};
+  return ${treeOf(Array.from({ length: parts }, (_, i) => `partial[turn % 2][${i}]`))};
 }`;
+}
+
+/** Adds up a power of two of terms; few lanes have many, whose errors would add up, too. */
+function treeOf(terms: string[]): string {
+  if (terms.length < 2) return terms.join();
+  const half = terms.length / 2;
+  return `(${treeOf(terms.slice(0, half))} + ${treeOf(terms.slice(half))})`;
 }
 
 /** Sums over a workgroup that is one subgroup: faster where barriers are slow, as on lavapipe. */

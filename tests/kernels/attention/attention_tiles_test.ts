@@ -1,11 +1,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Device, dryGpu, KernelError } from "../../../engine/mod.ts";
 import { attention, type AttentionArgs } from "../../../kernels/attention/attention.ts";
+import { fitsTiles } from "../../../kernels/attention/attention_tiles.ts";
 import { assertNear, device, poisoned, TOLERANCE } from "../harness.ts";
 import { bits, separate, SHARP, sharp, type Span, spansTensor } from "./attention_cases.ts";
 
 const SPANS: Span[] = [[0, 70, 2, 131], [71, 1, 133, 1], [72, 9, 0, 64]];
 const SHAPE = { heads: 2, qRows: 83, kRows: 137, spans: SPANS };
+
+/** Where there is no room for tiles, attention_test.ts says so. */
+const test = fitsTiles(device, 64) ? Deno.test : Deno.test.ignore;
 
 /** Attends by tiles of so many queries into a new tensor. */
 function attend(args: AttentionArgs, height: "64" | "128" = "64") {
@@ -18,14 +22,14 @@ function attend(args: AttentionArgs, height: "64" | "128" = "64") {
 }
 
 for (const how of SHARP) {
-  Deno.test(`attention() by tiles keeps the precision of f32 at ${JSON.stringify(how)}`, async () => {
+  test(`attention() by tiles keeps the precision of f32 at ${JSON.stringify(how)}`, async () => {
     const { args, expected } = sharp({ ...how, headDim: 64, dtype: "f16" });
     // an error of f32 in a logit of this size is one in its weight
     assertNear(await attend(args), expected, TOLERANCE.f32 * (1 + how.sharpness / 20));
   });
 }
 
-Deno.test("attention() by tiles takes each width and mixed dtypes, and leaves other rows alone", async () => {
+test("attention() by tiles takes each width and mixed dtypes, and leaves other rows alone", async () => {
   const cases = [
     [4, "f32", "f32", "f16"],
     [96, "f32", "f16", "f32"],
@@ -48,7 +52,7 @@ Deno.test("attention() by tiles takes each width and mixed dtypes, and leaves ot
   }
 });
 
-Deno.test("attention() by tiles gives the same bits by each height, step and batch", async () => {
+test("attention() by tiles gives the same bits by each height, step and batch", async () => {
   const { args } = separate(3, { ...SHAPE, headDim: 64 });
   const all = await attend(args);
   assertEquals(bits(await attend(args, "128")), bits(all));
@@ -60,7 +64,7 @@ Deno.test("attention() by tiles gives the same bits by each height, step and bat
   }
 });
 
-Deno.test("attention() by tiles is chosen for the queries of a sequence, not of the batch", async () => {
+test("attention() by tiles is chosen for the queries of a sequence, not of the batch", async () => {
   for (
     const [maxQueries, rows, variant] of [[16, 16, "workgroup"], [256, 256, "tiles"], [
       16,
@@ -78,7 +82,7 @@ Deno.test("attention() by tiles is chosen for the queries of a sequence, not of 
   }
 });
 
-Deno.test("attention() by tiles refuses heads that would spill registers", () => {
+test("attention() by tiles refuses heads that would spill registers", () => {
   const { args } = separate(1, { ...SHAPE, headDim: 132 });
   assertThrows(() => attention(device, { ...args, variant: "tiles" }), KernelError, "132 wide");
 });
