@@ -67,7 +67,7 @@ export async function chooseGpu(
     const gpu = await load();
     const found = await surveyAdapter(gpu);
     if (!found) return wgpu("Dawn accepts no adapter of this machine");
-    const tensorCores = found.f16 &&
+    const tensorCores = found.f16 && found.subgroupSize > 0 &&
       found.subgroupMatrices.some((shape) =>
         shape.componentType === "f16" && shape.resultComponentType === "f32"
       );

@@ -4,9 +4,14 @@ import { dryGpu } from "../../../engine/mod.ts";
 
 const F16 = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
 
-/** An implementation whose adapter has these shapes. */
-function withMatrices(shapes: readonly typeof F16[], features = ["shader-f16"]): GPU {
-  const info = { description: "test card", subgroupMatrixConfigs: shapes };
+/** An implementation whose adapter has these shapes, and subgroups of 32 to `most` lanes. */
+function withMatrices(
+  shapes: readonly typeof F16[],
+  features = ["shader-f16", "subgroups"],
+  most = 32,
+): GPU {
+  const sizes = { subgroupMinSize: 32, subgroupMaxSize: most };
+  const info = { description: "test card", subgroupMatrixConfigs: shapes, ...sizes };
   const matrices = shapes.length ? ["chromium-experimental-subgroup-matrix"] : [];
   const adapter = { features: new Set([...features, ...matrices]), limits: {}, info };
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
@@ -48,7 +53,14 @@ Deno.test("chooseGpu() does not load Dawn for a CPU, or where it would have to a
 Deno.test("chooseGpu() stays with wgpu where Dawn finds no tensor cores for f16", async () => {
   const none = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU;
   const other = { ...F16, resultComponentType: "f16" };
-  for (const gpu of [withMatrices([]), withMatrices([other]), withMatrices([F16], []), dryGpu()]) {
+  const lacking = [
+    withMatrices([]),
+    withMatrices([other]),
+    withMatrices([F16], ["subgroups"]),
+    withMatrices([F16], undefined, 64), // kernels need subgroups of a fixed size
+    dryGpu(),
+  ];
+  for (const gpu of lacking) {
     assertEquals(
       await choice({ load: () => Promise.resolve(gpu) }),
       "wgpu: Dawn finds no tensor cores for f16",
