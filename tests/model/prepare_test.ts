@@ -41,15 +41,16 @@ Deno.test("InfinityModel.load() leaves what cannot be compiled ahead to its firs
   device.dispose();
 });
 
-Deno.test("InfinityModel.load() compiles nothing ahead if lazy, or if it fails", async () => {
-  const { device, calls } = await parallel();
+Deno.test("InfinityModel.load() compiles nothing ahead if lazy, and starts nothing more once it fails", async () => {
+  const { device, calls } = await parallel(() => new Promise((done) => setTimeout(done, 100, {})));
   using _lazy = await InfinityModel.load(undefined, { device, lazy: true });
   assertEquals(calls, { async: 0, sync: 0, running: 0, most: 0 });
   const file = new URL("../../assets/models/emoji-nano/", import.meta.url);
   const config = { ..._lazy.config, files: { ..._lazy.config.files, vae: "missing.safetensors" } };
   await assertRejects(() => InfinityModel.load(file, { device, config }));
-  await new Promise((resolve) => setTimeout(resolve, 200)); // the rehearsal ends
-  assertEquals(calls.async, 0);
+  await new Promise((resolve) => setTimeout(resolve, 300)); // those that were started end
+  assert(calls.async <= 12, `${calls.async} pipelines were compiled`);
+  assertEquals(calls.running, 0);
   device.dispose();
 });
 
