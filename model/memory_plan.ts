@@ -16,6 +16,8 @@ export interface MemoryOptions extends SamplingOptions {
   readonly edit?: boolean;
   /** Class of the adapter, which decides the layout of weights; `gpu` if absent. */
   readonly adapter?: "cpu" | "gpu";
+  /** Whether the adapter has shader-f16; true if absent. Without it, quantised weights go with activations in f32. */
+  readonly f16?: boolean;
   /** Largest binding of the adapter in bytes; that of a large GPU if absent. */
   readonly maxBindingBytes?: number;
   /** Number of prompts; 1 if absent. */
@@ -104,11 +106,12 @@ export async function planMemory(
     prompts = 1,
     promptTokens = config.tokenizer.max_length,
     adapter,
+    f16,
     maxBindingBytes,
     edit,
     ...sampling
   } = options;
-  const gpu = dryGpu(adapter === "cpu", maxBindingBytes);
+  const gpu = dryGpu(adapter === "cpu", maxBindingBytes, f16);
   using device = await Device.open({ gpu, debug: { level: 0 } });
   const ledger = new Ledger();
   device.memory.observer = ledger.observe;

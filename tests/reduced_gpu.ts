@@ -39,6 +39,7 @@ export const PROFILES = {
     limits: DEFAULT_LIMITS,
     without: ["shader-f16", "timestamp-query", ...SUBGROUPS],
   },
+  "f16 alone": { limits: DEFAULT_LIMITS, without: ["timestamp-query", ...SUBGROUPS] },
   "no f16": { without: ["shader-f16"] },
   "no subgroups": { without: SUBGROUPS },
   "subgroups of 8 to 32": { subgroupSizes: [8, 32] },

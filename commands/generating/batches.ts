@@ -66,10 +66,10 @@ export async function batchSize(
   sampling: SamplingOptions,
   { images, edit, staged, maxBytes }: BatchBounds,
 ): Promise<number> {
-  const { class: adapter, limits } = model.device.capabilities;
+  const { class: adapter, f16, limits } = model.device.capabilities;
   if (images === 1) return 1;
   const { batchThatFits } = await import("../../model/batch.ts");
-  const options = { ...sampling, type: model.type, staged, edit, adapter };
+  const options = { ...sampling, type: model.type, staged, edit, adapter, f16 };
   return await batchThatFits(config, options, {
     images: Math.min(images, MOST[adapter]),
     ...bounds(maxBytes),

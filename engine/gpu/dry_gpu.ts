@@ -74,6 +74,7 @@ export function dryDevice(features: object, limits: object): GPUDevice {
  *
  * @param software Whether to look like a software adapter.
  * @param maxBindingBytes What one binding of the adapter holds.
+ * @param f16 Whether it has `shader-f16`.
  *
  * @example
  * ```ts ignore
@@ -85,9 +86,10 @@ export function dryDevice(features: object, limits: object): GPUDevice {
 export function dryGpu(
   software: boolean = false,
   maxBindingBytes: number = LIMITS.maxStorageBufferBindingSize,
+  f16: boolean = true,
 ): GPU {
   const limits = { ...LIMITS, maxStorageBufferBindingSize: maxBindingBytes };
-  const features = new Set(["shader-f16", ...software ? ["subgroups"] : []]);
+  const features = new Set([...f16 ? ["shader-f16"] : [], ...software ? ["subgroups"] : []]);
   const adapter = {
     features,
     limits,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, OutOfMemoryError } from "../../engine/mod.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
-import { fitMemory, planMemory } from "../../model/memory_plan.ts";
+import { fitMemory, type MemoryOptions, planMemory } from "../../model/memory_plan.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { findPreset } from "../../model/config/presets.ts";
@@ -51,6 +51,15 @@ Deno.test("planMemory() is within 5 % of what a generation holds as on a GPU", a
     const plan = await planMemory(config, { ...options, type, adapter: "gpu", promptTokens: 3 });
     assert(Math.abs(plan.peak / peak - 1) < 0.05, `${type}: planned ${plan.peak}, ${peak}`);
   }
+});
+
+Deno.test("planMemory() counts what quantised weights go with as f32 where there is no f16", async () => {
+  const workspace = async (options: MemoryOptions) =>
+    Math.max(...(await planMemory(config, options)).stages.map(({ workspace }) => workspace));
+  const halves = await workspace({ type: "q8_0" });
+  const floats = await workspace({ type: "q8_0", f16: false });
+  assert(halves < floats, `${halves} with f16, ${floats} without`);
+  assertEquals(floats, await workspace({ type: "f32" }));
 });
 
 Deno.test("planMemory() counts the encoder of an edit", async () => {
