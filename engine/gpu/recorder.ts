@@ -10,6 +10,12 @@ import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture
 /** Number of recorded commands at which they are submitted: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
 
+/**
+ * Operations of one submit at most, unless a single dispatch has more: a second of a slow GPU, because drivers reset one
+ * that seems to hang (Windows after two seconds), and milliseconds of a fast one, which has the next submit by then.
+ */
+const MAX_FLOPS = 1e12;
+
 /** Bytes of the parameters of all dispatches of one submit: an adapter aligns those of each to 256 at most. */
 const PARAMS_BYTES = MAX_PENDING * 256;
 
@@ -51,6 +57,8 @@ export class Recorder {
   #set: GPUComputePipeline | null = null;
   /** Commands since the last submit. */
   #pending = 0;
+  /** Operations since the last submit. */
+  #pendingFlops = 0;
   #uniforms: GPUBuffer;
   #params: Uint8Array<ArrayBuffer> = new Uint8Array(PARAMS_BYTES);
   /** The same bytes as numbers; WGSL and all hosts of WebGPU put the low byte first. */
@@ -93,7 +101,11 @@ export class Recorder {
     const { layout, compiled } = this.#pipeline(kernel, call);
     this.#bind(kernel, call.bind);
     const bytes = paramsBytes(kernel);
-    if (this.#pending >= MAX_PENDING || this.#paramsLength + bytes > PARAMS_BYTES) this.flush();
+    const flops = call.work?.flops ?? 0;
+    if (
+      this.#pending >= MAX_PENDING || this.#paramsLength + bytes > PARAMS_BYTES ||
+      this.#pendingFlops + flops > MAX_FLOPS
+    ) this.flush();
     const group = this.#groups.group(layout, bytes, this.#bound);
     this.#pushParams(kernel, call.params, bytes);
     const pass = this.#passOf(kernel, call);
@@ -102,7 +114,8 @@ export class Recorder {
     pass.dispatchWorkgroups(x, y, z);
     this.#pending++;
     this.dispatches++;
-    this.flops += call.work?.flops ?? 0;
+    this.flops += flops;
+    this.#pendingFlops += flops;
   }
 
   #pipeline<B extends string>(kernel: Kernel<B>, call: Dispatch<B>): Pipeline {
@@ -215,7 +228,7 @@ export class Recorder {
     }
     queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
-    this.#pending = 0;
+    this.#pending = this.#pendingFlops = 0;
     this.#paramsLength = 0;
     this.submits++;
   }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { defineKernel, Device, dryGpu, type Tensor } from "../../../engine/mod.ts";
+import { defineKernel, Device, dryGpu, type Tensor, type Work } from "../../../engine/mod.ts";
 
 const kernel = defineKernel(
   "copy",
@@ -27,9 +27,15 @@ async function counting(...methods: (keyof GPUDevice)[]) {
   return { device, calls };
 }
 
-function copy(device: Device, x: Tensor, y: Tensor, T: "f32" | "u32" = "f32"): void {
+function copy(
+  device: Device,
+  x: Tensor,
+  y: Tensor,
+  T: "f32" | "u32" = "f32",
+  work: Work = {},
+): void {
   const params = { count: 1, factor: 0.5, shift: -1 };
-  device.run(kernel, { specialise: { T }, bind: { x, y }, params, workgroups: [1] });
+  device.run(kernel, { specialise: { T }, bind: { x, y }, params, workgroups: [1], work });
 }
 
 Deno.test("Device.run() makes a bind group once, also for views from the same element on", async () => {
@@ -104,6 +110,13 @@ Deno.test("Device.run() submits before parameters or commands are too many", asy
   device.flush();
   device.flush();
   assertEquals(device.counters, { dispatches: 2500, flops: 0, submits: 3, pipelines: 1 });
+});
+
+Deno.test("Device.run() submits before the work is too much for a slow GPU", async () => {
+  using device = await Device.open({ gpu: dryGpu() });
+  const y = device.tensor("f32", [4]);
+  for (const flops of [4e11, 4e11, 4e11, 3e12, 1e11]) copy(device, y, y, "f32", { flops });
+  assertEquals(device.counters.submits, 3, "of 0.8, 0.4 and 3 TFLOP");
 });
 
 Deno.test("Device.run() binds two views of one tensor without an overlap", async () => {
