@@ -7,6 +7,15 @@
  */
 
 import type { Device, SubgroupMatrix } from "../../engine/mod.ts";
+import { DAWN } from "../backend.ts";
+import { device } from "../harness.ts";
+
+/** For the name of a test that emulates matrices: why it is skipped, or nothing. */
+export const NEED_EMULATION: string = !DAWN
+  ? " (skipped: runs on Dawn)"
+  : device.capabilities.limits.maxComputeWorkgroupStorageSize! < 32768
+  ? " (skipped: no room for tiles)"
+  : "";
 
 /** Lanes of an emulated subgroup; shuffles stay within real ones. */
 const LANES = 32;

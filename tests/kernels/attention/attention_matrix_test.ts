@@ -5,7 +5,7 @@ import { attention } from "../../../kernels/attention/attention.ts";
 import { attentionMatrices } from "../../../kernels/attention/attention_matrix.ts";
 import { onePass } from "../../../kernels/attention/attention_one_pass.ts";
 import { assertNear, assertTensor, device, poisoned, TOLERANCE, upload } from "../harness.ts";
-import { emulateMatrix } from "../emulated_matrices.ts";
+import { emulateMatrix, NEED_EMULATION } from "../emulated_matrices.ts";
 import { bits, joint, separate, SHARP, sharp, type Span, spansTensor } from "./attention_cases.ts";
 
 const MATRICES = attentionMatrices(device, 64) !== null && onePass(device, 64) !== null;
@@ -102,14 +102,13 @@ for (const variant of ["matrix", "one-pass"] as const) {
   });
 }
 
-const NEED_DAWN = DAWN ? "" : " (skipped: runs on Dawn)";
-
 const NVIDIA = [["matrix", 16, 16, 16], ["one-pass", 16, 16, 16], ["one-pass", 16, 8, 16]] as const;
 
 for (const [variant, M, N, K] of NVIDIA) {
   Deno.test({
-    name: `attention() by ${variant} is right by matrices of ${M}x${N}x${K}, emulated${NEED_DAWN}`,
-    ignore: !DAWN,
+    name:
+      `attention() by ${variant} is right by matrices of ${M}x${N}x${K}, emulated${NEED_EMULATION}`,
+    ignore: NEED_EMULATION !== "",
     fn: async () => {
       using _ = emulateMatrix(device, M, N, K);
       for (const how of SHARP) {

@@ -3,8 +3,7 @@ import { KernelError } from "../../../engine/mod.ts";
 import { conv2d, type Conv2dArgs, packConv } from "../../../kernels/conv/conv2d.ts";
 import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
-import { DAWN } from "../../backend.ts";
-import { emulateMatrix } from "../emulated_matrices.ts";
+import { emulateMatrix, NEED_EMULATION } from "../emulated_matrices.ts";
 import {
   assertSums,
   assertTensor,
@@ -135,10 +134,8 @@ for (const dtype of ["f32", "f16"] as const) {
 }
 
 Deno.test({
-  name: `conv2d() is right with the matrices of NVIDIA, emulated${
-    DAWN ? "" : " (skipped: runs on Dawn)"
-  }`,
-  ignore: !DAWN,
+  name: `conv2d() is right with the matrices of NVIDIA, emulated${NEED_EMULATION}`,
+  ignore: NEED_EMULATION !== "",
   fn: async () => {
     using _ = emulateMatrix(device, 16, 16, 16);
     const c: Case = { x: [2, 9, 8, 40], N: 72, size: 3 };

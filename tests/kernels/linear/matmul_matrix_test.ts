@@ -3,8 +3,7 @@ import { Device, dryGpu } from "../../../engine/mod.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
 import { matmulMatrix, matrixRegime } from "../../../kernels/linear/matmul_matrix.ts";
 import { matrixShape, type MatrixTile } from "../../../kernels/shared/matrix.ts";
-import { DAWN } from "../../backend.ts";
-import { emulateMatrix } from "../emulated_matrices.ts";
+import { emulateMatrix, NEED_EMULATION } from "../emulated_matrices.ts";
 import { device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
 import { assertProduct, type Case, nameOf } from "./products.ts";
 
@@ -39,11 +38,9 @@ for (const [tile, test] of CASES) {
   });
 }
 
-const NEED_DAWN = DAWN ? "" : " (skipped: runs on Dawn)";
-
 Deno.test({
-  name: `matmulMatrix() is right with the matrices of NVIDIA, emulated${NEED_DAWN}`,
-  ignore: !DAWN,
+  name: `matmulMatrix() is right with the matrices of NVIDIA, emulated${NEED_EMULATION}`,
+  ignore: NEED_EMULATION !== "",
   fn: async () => {
     for (const [M, N, K] of [[16, 16, 16], [16, 8, 16]] as const) {
       using _ = emulateMatrix(device, M, N, K);
