@@ -10,7 +10,14 @@ import { nearest } from "./model/config/nearest.ts";
 import { adviseOn } from "./commands/hints.ts";
 import { coloured, type Io, processIo } from "./commands/io/io.ts";
 import { COMMANDS } from "./commands/registry.ts";
-import { BitwiseError, debugLevel, FileError, InputError, readEnv } from "./engine/mod.ts";
+import {
+  BitwiseError,
+  debugLevel,
+  endCompilations,
+  FileError,
+  InputError,
+  readEnv,
+} from "./engine/mod.ts";
 import { VERSION } from "./model/config/version.ts";
 
 export type { Io, Style } from "./commands/io/io.ts";
@@ -106,12 +113,17 @@ function interruption(): AbortSignal {
   return controller.signal;
 }
 
+/** Exits at once, because an open GPU would keep the process alive. */
+async function exit(code: number): Promise<never> {
+  await endCompilations();
+  Deno.exit(code);
+}
+
 if (import.meta.main) {
   const io = processIo(interruption(), Boolean(readEnv("NO_COLOR")));
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    Deno.exit(report(event.reason, io, readEnv));
+    exit(report(event.reason, io, readEnv));
   });
-  // exits at once: an open GPU would keep the process alive
-  Deno.exit(await main(Deno.args, io, readEnv));
+  await exit(await main(Deno.args, io, readEnv));
 }

@@ -27,6 +27,7 @@ export * from "./files/dtype.ts";
 export * from "./base/errors.ts";
 export * from "./gpu/kernel.ts";
 export type { Memory, MemoryRole } from "./gpu/memory.ts";
+export { endCompilations } from "./gpu/pipelines.ts";
 export type { Done, KernelTime, Profiler } from "./gpu/profiler.ts";
 export * from "./files/safetensors.ts";
 export * from "./files/safetensors_header.ts";

@@ -175,6 +175,7 @@ export class InfinityModel {
     const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
     const parts = new Parts(device, config, source, staged, onProgress);
     const stop = new AbortController();
+    let prepared: Promise<void> | undefined;
     try {
       if (!options.device) device.tuning = await tuningOf(device, config, options);
       if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
@@ -184,13 +185,14 @@ export class InfinityModel {
           { hint: "use-f32" },
         );
       }
-      const prepared = options.lazy || InfinityModel.#prepare(config, device, source, stop.signal);
+      if (!options.lazy) prepared = InfinityModel.#prepare(config, device, source, stop.signal);
       const { hasText } = await parts.open(options.lazy);
       await prepared;
       const tokenizer = hasText ? await makeTokenizer() : null;
       return new InfinityModel(device, config, source.type, parts, tokenizer, !options.device);
     } catch (error) {
       stop.abort();
+      await prepared; // its device must outlive what it compiles
       parts.dispose();
       if (!options.device) device.dispose();
       throw error;

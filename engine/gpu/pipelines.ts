@@ -48,6 +48,19 @@ function same(a: Specialisation, b: Specialisation): boolean {
   return true;
 }
 
+/** What is being compiled in the background, for all devices. */
+const COMPILING = new Set<Promise<unknown>>();
+let ending = false;
+
+/**
+ * Starts no further pipeline in the background, and waits for those that were started. A process must do this before it
+ * exits: Dawn's threads would compile on while the process takes itself apart, and crash or wait forever.
+ */
+export async function endCompilations(): Promise<void> {
+  ending = true;
+  await Promise.allSettled(COMPILING);
+}
+
 /** Compiled pipelines of one device, by all the text that goes into a shader. */
 export class PipelineCache {
   #device: GPUDevice;
@@ -85,8 +98,11 @@ export class PipelineCache {
     const { kernel, specialise, functions } = recipe;
     const known = () => this.find(kernel, specialise, functions) !== undefined;
     if (known()) return;
+    if (ending) return;
     const { layout, descriptor } = this.#describe(recipe);
-    const compiled = await this.#device.createComputePipelineAsync(descriptor);
+    const compiling = this.#device.createComputePipelineAsync(descriptor);
+    COMPILING.add(compiling);
+    const compiled = await compiling.finally(() => COMPILING.delete(compiling));
     if (!known()) this.#keep(recipe, layout, compiled);
   }
 

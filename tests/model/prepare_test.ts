@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { defineKernel, Device, dryGpu } from "../../engine/mod.ts";
+import { defineKernel, Device, dryGpu, endCompilations } from "../../engine/mod.ts";
 import { InfinityModel } from "../../mod.ts";
 import { DAWN } from "../backend.ts";
 
@@ -92,4 +92,17 @@ Deno.test({
     assertEquals(rgba[0], rgba[1]);
     assert(before[0]! > 20 && before[1] === 0, `${before}`);
   },
+});
+
+// the last test of the file: afterwards nothing compiles in the background
+Deno.test("endCompilations() waits for what is compiled in the background, and starts nothing more", async () => {
+  const { device, calls } = await parallel(() => new Promise((done) => setTimeout(done, 50, {})));
+  const loading = InfinityModel.load(undefined, { device });
+  while (calls.async === 0) await new Promise((resolve) => setTimeout(resolve));
+  const { async: started } = calls;
+  await endCompilations();
+  assertEquals(calls.running, 0);
+  using _model = await loading;
+  assert(started <= 12 && calls.async === started, JSON.stringify(calls));
+  device.dispose();
 });
