@@ -4,9 +4,9 @@
 // Two by two operands are four independent chains, and a workgroup has SUBGROUPS, of which a core runs many: enough to
 // hide the latency of a product. The operands come from a buffer, so the compiler cannot fold anything.
 //
-// Prelude (ceilings.ts): Left, Right, Result, LANES, SUBGROUPS, M, N, K, LOADED (whether operands are loaded each time),
-// SETS (of two by two operands in workgroup memory), LEFT and RIGHT (vec4s of one operand there, rows padded by 16
-// bytes), LEFT_PITCH and RIGHT_PITCH (of its rows).
+// Prelude (ceilings.ts): Left, Right, Result, LANES, SUBGROUPS, M, N, K, LOADED (whether operands are loaded each
+// time), SETS (of two by two operands in workgroup memory), LEFT and RIGHT (vec4s of one operand there, rows padded by
+// 16 bytes), LEFT_PITCH and RIGHT_PITCH (of its rows).
 
 struct Params {
   rounds: u32,

@@ -29,7 +29,7 @@ export interface Row {
   readonly setup: (device: Device, t: Operands) => Work;
 }
 
-/** Bytes of weights that are used in turn, so that a cache does not keep them between runs as it would not in a model. */
+/** Bytes of weights that are used in turn, so that no cache keeps them between runs: in a model none does. */
 const COLD = 96e6;
 
 const TOKENS = [1, 2, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64].map((side) => side * side);

@@ -20,7 +20,7 @@ export * from "./files/byte_source.ts";
 export { dawn, DAWN_PACKAGE, dawnObstacle, type DawnOptions } from "./gpu/dawn.ts";
 export type { Debug, DebugOptions } from "./base/debug.ts";
 export { debugLevel } from "./base/debug.ts";
-export { readEnv } from "./base/environment.ts";
+export { mayUse, readEnv } from "./base/environment.ts";
 export * from "./gpu/device.ts";
 export { dryGpu } from "./gpu/dry_gpu.ts";
 export * from "./files/dtype.ts";

@@ -135,8 +135,8 @@ export class InfinityModel {
   }
 
   /**
-   * Makes a model from a config alone, with random weights of suitable scale. Its images are noise; its speed and memory
-   * are those of a real model.
+   * Makes a model from a config alone, with random weights of suitable scale. Its images are noise; its speed and
+   * memory are those of a real model.
    *
    * @example
    * ```ts
@@ -257,9 +257,9 @@ export class InfinityModel {
   }
 
   /**
-   * Generates images scale by scale. Each step yields the bits so far, which costs one read-back; their image is decoded
-   * only on request. Leaving the loop ends the work; until then, other calls of `generate`, `edit` and `stream` wait.
-   * The last `next()`, with `done: true`, has the {@link Result} that `generate` would return.
+   * Generates images scale by scale. Each step yields the bits so far, which costs one read-back; their image is
+   * decoded only on request. Leaving the loop ends the work; until then, other calls of `generate`, `edit` and `stream`
+   * wait. The last `next()`, with `done: true`, has the {@link Result} that `generate` would return.
    *
    * @example
    * ```ts
@@ -287,8 +287,8 @@ export class InfinityModel {
   }
 
   /**
-   * Edits an image: generates its last scales (`strength`, `keepScales`) or the parts under a `mask` again, from a prompt
-   * for the whole image.
+   * Edits an image: generates its last scales (`strength`, `keepScales`) or the parts under a `mask` again, from a
+   * prompt for the whole image.
    *
    * @example
    * ```ts
@@ -317,8 +317,8 @@ export class InfinityModel {
   }
 
   /**
-   * Encodes an image as bits. Resizes the image to cover the size of one of the model's schedules, then crops it to that
-   * size around its centre. Transparent parts become white.
+   * Encodes an image as bits. Resizes the image to cover the size of one of the model's schedules, then crops it to
+   * that size around its centre. Transparent parts become white.
    *
    * @example
    * ```ts

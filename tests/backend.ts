@@ -1,8 +1,8 @@
 /**
  * What runs before each test file: chooses the WebGPU implementation.
  *
- * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when a
- * test file's thread ends, which now and then ends the process with 134 after tests that all passed. With
+ * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when
+ * a test file's thread ends, which now and then ends the process with 134 after tests that all passed. With
  * `BITWISE_GPU=dawn` in the environment, Dawn takes the place of Deno's own implementation (tests/dawn.sh), and with
  * `BITWISE_ROBUSTNESS=1` it checks the bounds of each access, as it does not by default. With `BITWISE_PROFILE` the
  * adapter offers less: "default limits", "no subgroups" and others of reduced_gpu.ts.

@@ -148,7 +148,7 @@ export function defineKernel<const B extends string, const P extends string>(
  */
 export function grid(count: number): [number, number] {
   const x = Math.min(count, 65535);
-  return [x, Math.ceil(count / x)];
+  return [x, Math.ceil(count / Math.max(1, x))];
 }
 
 /**
@@ -181,8 +181,8 @@ interface Memo<T> {
 }
 
 /**
- * Memoises a function that generates prelude lines, or what else goes into a shader. They are long, and a launcher needs
- * them at every dispatch to find its pipeline, soonest if they are the same objects.
+ * Memoises a function that generates prelude lines, or what else goes into a shader. They are long, and a launcher
+ * needs them at every dispatch to find its pipeline, soonest if they are the same objects.
  */
 export function memoised<
   A extends readonly (string | number | boolean)[],

@@ -229,9 +229,9 @@ function variablesOf(kernel: string, module: Module): WorkgroupVariable[] {
 }
 
 /**
- * Checks what no implementation checks in full: that workgroup variables fit the adapter together (wgpu hangs if they do
- * not), and, where a shader has subgroup matrices, that each begins and strides by whole units of 16 bytes (others are
- * read from wrong places in silence).
+ * Checks what no implementation checks in full: that workgroup variables fit the adapter together (wgpu hangs if they
+ * do not), and, where a shader has subgroup matrices, that each begins and strides by whole units of 16 bytes (others
+ * are read from wrong places in silence).
  *
  * @param kernel Name for messages.
  * @param code The complete shader.

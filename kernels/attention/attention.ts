@@ -15,7 +15,7 @@ const LAUNCHERS: Readonly<Record<AttentionVariant, typeof attentionWorkgroup>> =
   tiles: attentionTiles,
   subgroup: attentionSubgroup,
   texture: attentionTexture,
-  matrix: attentionMatrix,
+  "two-pass": attentionMatrix,
   "one-pass": attentionOnePass,
 };
 
@@ -27,7 +27,8 @@ const LAUNCHERS: Readonly<Record<AttentionVariant, typeof attentionWorkgroup>> =
  * f32.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree, or something is not divisible by 4; `no-matrices`: the variant is
- * `matrix` and the adapter has no matrices for it; `no-room`: it is `tiles`, and workgroup memory is too small.
+ * `two-pass` or `one-pass`, and the adapter has no matrices for it; `no-room`: it is `tiles`, and workgroup memory is
+ * too small.
  */
 export function attention(device: Device, args: AttentionArgs): void {
   checkArgs(args);
@@ -70,9 +71,10 @@ function chooseVariant(device: Device, args: AttentionArgs): AttentionVariant {
   };
   // f32 keys must stay exact, and tensor cores would round them
   if (adapter === "gpu" && k.dtype === "f16" && attentionMatrices(device, headDim)) {
-    const once = onePass(device, headDim) &&
-      variantOf(device, "attention matrix", rows) === "one-pass";
-    return take(once ? "one-pass" : "matrix", "f16 keys on tensor cores");
+    const variant = onePass(device, headDim)
+      ? variantOf(device, "attention matrix", rows)
+      : "two-pass";
+    return take(variant, "f16 keys on tensor cores");
   }
   if (adapter === "gpu" && fitsTiles(device, headDim)) {
     return take(variantOf(device, "attention", rows), "by the number of queries");

@@ -45,7 +45,7 @@ export interface RelativeBias {
  * - `tiles`: runs where there is workgroup memory for tiles of 64 or 128 queries.
  * - `subgroup`: a workgroup is one subgroup of a fixed size, and keys and values come from buffers.
  * - `texture`: the same, but keys and values are first copied to textures, which pays where many queries read them.
- * - `matrix`: tensor cores, which take queries, keys, values and weights as f16.
+ * - `two-pass`: tensor cores, which take queries, keys, values and weights as f16.
  * - `one-pass`: the same in one pass over the keys.
  */
 export type AttentionVariant =
@@ -53,7 +53,7 @@ export type AttentionVariant =
   | "tiles"
   | "subgroup"
   | "texture"
-  | "matrix"
+  | "two-pass"
   | "one-pass";
 
 /** Arguments of {@link attention}. Strides and offsets count elements and are divisible by 4. */

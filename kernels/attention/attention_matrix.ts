@@ -1,14 +1,14 @@
 /**
- * Attention on tensor cores, see attention_matrix.wgsl.
+ * Attention on tensor cores in two passes, see attention_matrix.wgsl.
  *
  * @module
  */
 
 import { type Device, KernelError, memoised, type Specialisation } from "../../engine/mod.ts";
 import { matrixShape, TILE_K } from "../shared/matrix.ts";
+import { TO_F16 } from "../shared/narrow.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
 import source from "./attention_matrix.wgsl" with { type: "text" };
-import toF16 from "../shared/to_f16.wgsl" with { type: "text" };
 
 const kernel = defineAttention("attention_matrix", "buffers", source);
 
@@ -28,7 +28,7 @@ const PAD = 2;
 const PAD_F32 = 1;
 
 /**
- * The variant `matrix`.
+ * The variant `two-pass`.
  *
  * @throws {KernelError} `no-matrices`: see {@link attentionMatrices}.
  */
@@ -115,7 +115,7 @@ const attentionLines = memoised(
         j * N / 4
       }, ${name}, PITCH_S);`;
     return [
-      toF16,
+      TO_F16,
       kv === "f16"
         ? "fn unpack(x: KV) -> Loaded { return x; }"
         : "fn unpack(x: KV) -> Loaded { return to_f16(x); }",

@@ -6,9 +6,9 @@
 
 import { type Device, KernelError, memoised, type Specialisation } from "../../engine/mod.ts";
 import { matrixShape, TILE_K } from "../shared/matrix.ts";
+import { TO_F16 } from "../shared/narrow.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
 import source from "./attention_one_pass.wgsl" with { type: "text" };
-import toF16 from "../shared/to_f16.wgsl" with { type: "text" };
 
 const kernel = defineAttention("attention_one_pass", "buffers", source);
 
@@ -21,7 +21,7 @@ const WIDEST = 128;
 /** Vec4s of f16 added to each row in workgroup memory, so that rows of a matrix fall into different banks. */
 const PAD = 2;
 
-/** Subgroups that share the loads of keys and values: each makes the logits of its part of the keys, and its channels. */
+/** Subgroups that share loads of keys and values: each makes the logits of its part of the keys, and its channels. */
 const TEAM = 2;
 
 /** Subgroups of a workgroup and vec4s of f32 added to a row of logits, the best first: neither changes a sum. */
@@ -114,7 +114,7 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const prelude = memoised((kv: string, output: string, ...lines: OnePass["lines"]): string => {
   const [M, N, K, rows, split, width, pieces] = lines;
   const unpack = kv === "f16" ? "x" : "to_f16(x)";
-  return `${toF16}
+  return `${TO_F16}
 fn unpack(x: KV) -> Loaded { return ${unpack}; }
 fn finish(x: vec4<f32>) -> Y { return ${output === "f16" ? "to_f16(x)" : "x"}; }
 ${laneLines(KEYS / 4 / split, split, pieces)}
@@ -235,8 +235,10 @@ function attend(M: number, N: number, K: number, rows: number, width: number): s
     "fn attend(rows: u32, part: u32, keys: u32) {",
     ...blocks.map(query),
     forRows((i) => lines(...channels.map((j) => `var o${i}_${j} = Result();`))),
+    "if (keys > 0) {", // a span without keys may lie at the end of a tensor
     "fetch_keys(0);",
     "keep_keys();",
+    "}",
     "workgroupBarrier();",
     "for (var key = 0u; key < keys; key += KEYS) {",
     "step = key;",

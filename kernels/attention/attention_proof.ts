@@ -31,8 +31,8 @@ const CASES = [
 ] as const;
 
 /**
- * Makes cosine attention in f16 whose keys are ever more like a query, the most alike last, with y in f32. A kernel that
- * rescales its sums wrongly, or reads weights from the wrong place, is wrong there by far more than rounding. The
+ * Makes cosine attention in f16 whose keys are ever more like a query, the most alike last, with y in f32. A kernel
+ * that rescales its sums wrongly, or reads weights from the wrong place, is wrong there by far more than rounding. The
  * caller owns the tensors.
  */
 export function peakedAttention(

@@ -12,7 +12,8 @@
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_tiles.ts): WG, ACROSS (invocations
 // along queries; 16 lie along keys), KEYS, CHUNKS, PLACES (vec4s of 16 invocations in a row of kv), TURNS (of 8: how
 // many turns of the inner loops are unrolled); the unrolled loops fetch_operands, keep_operands, fetch_values,
-// keep_values, reset_logits, score, finish_logits, softmax, weigh_all, total_all, store_all.
+// keep_values, reset_maxima, reset_logits, score, finish_logits, share_maxima, softmax, weigh_all, share_sums,
+// divide_all, store_all.
 
 const QUERIES = 8 * ACROSS;
 const BLOCKS = (VECTORS + 7) / 8; // of 32 channels
@@ -30,7 +31,8 @@ var<private> step: u32; // the first key of this step, counted in the span
 var<private> next_q: array<Q, 4>; // the next piece, as it is stored
 var<private> next_k: array<KV, KEYS / 2 / ACROSS>;
 var<private> next_v: array<KV, 32 * CHUNKS / ACROSS>;
-var<private> s: array<f32, KEYS / 2>; // of key j and query i at 8 · j + i: dot products, logits in units of log2, weights
+// of key j and query i at 8 · j + i: dot products, then logits in units of log2, then weights
+var<private> s: array<f32, KEYS / 2>;
 var<private> maxima: array<f32, 8>; // largest logits so far
 var<private> sums: array<f32, 8>; // of this invocation's weights so far
 var<private> acc: array<vec4<f32>, 8 * CHUNKS>; // weighted values

@@ -5,8 +5,8 @@
 // channels. Without stacking, an element is a vec4 of channels if their number is divisible by 4. On a CPU an
 // invocation makes up to 4 elements of a cell, which have the same place and weights.
 //
-// Before it: resample_buffer.wgsl or resample_texture.wgsl. Prelude (resample.ts): WG, T (f32 or vec4<f32>), Y (the same
-// as y stores it), ELEMENTS (1, 2 or 4, of one invocation), fn divide, fn resize(at, cell, cells, size) -> T,
+// Before it: resample_buffer.wgsl or resample_texture.wgsl. Prelude (resample.ts): WG, T (f32 or vec4<f32>), Y (the
+// same as y stores it), ELEMENTS (1, 2 or 4, of one invocation), fn divide, fn resize(at, cell, cells, size) -> T,
 // fn result(value) -> Y.
 
 struct Params {

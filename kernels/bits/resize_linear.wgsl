@@ -1,6 +1,7 @@
 // Linear resizing without align_corners and antialiasing: between the two nearest cells along each axis. Positions are
 // fractions of integers, so rounding never picks another cell, and equal sizes copy exactly. Weights are products with
-// reciprocals from the host, since adapters may round quotients differently, and the bits of later scales depend on them.
+// reciprocals from the host, since adapters may round quotients differently, and the bits of later scales depend on
+// them.
 //
 // Not a kernel: text for preludes of kernels that have `alias T` (f32 or vec4<f32>), `fn load(at, row, col) -> T` (a
 // cell; `at` is the channel and the image), and `fn divide`.

@@ -118,8 +118,8 @@ export interface Conv2dArgs {
   /** If present, x is [1, rows, W, C], some rows of an image or all, and only some rows of an image of y are made. */
   readonly strip?: ConvStrip;
   /**
-   * How to multiply by a weight in a buffer: in registers, by tiles in workgroup memory or on tensor cores; chosen by the
-   * adapter if absent.
+   * How to multiply by a weight in a buffer: in registers, by tiles in workgroup memory or on tensor cores; chosen by
+   * the adapter if absent.
    */
   readonly variant?: ConvVariant;
 }

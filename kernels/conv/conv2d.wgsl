@@ -35,7 +35,8 @@ struct Params {
 
 // index of the pixel of x under one tap, or -1 in the padding
 fn source(p: vec3<u32>, tap: vec2<u32>) -> i32 {
-  let at = vec2<i32>(p.yz * params.stride + tap) - vec2(params.pad_y, params.pad_x); // negative before the first row or column
+  // negative before the first row or column
+  let at = vec2<i32>(p.yz * params.stride + tap) - vec2(params.pad_y, params.pad_x);
   let size = vec2<i32>(vec2(params.in_height, params.in_width) << vec2(params.upsample));
   let q = vec2<u32>(at) >> vec2(params.upsample);
   let index = i32((p.x * params.in_height + q.x) * params.in_width + q.y);

@@ -1,11 +1,11 @@
-// The convolution of conv2d.wgsl on tensor cores, by the tiles of matrix.wgsl: an implicit matrix product whose rows are
-// pixels of y, and whose common axis runs over taps, then channels.
+// The convolution of conv2d.wgsl on tensor cores, by the tiles of matrix.wgsl: an implicit matrix product whose rows
+// are pixels of y, and whose common axis runs over taps, then channels.
 //
 // Where the kernel of each pixel begins in x is computed once. Units in the padding become zeros when they are loaded.
 // The bits of a pixel depend only on what its kernel covers.
 //
-// Prelude (conv2d_matrix.ts): X, Y, W; load_y, store_y, and how to take units of x and w. matrix.ts: constants, types
-// and unrolled functions. matrix.wgsl.
+// Prelude (conv2d_matrix.ts): X, Y, W, WHOLE (C fills all tiles of a tap); load_y, store_y, and how to take units of x
+// and w. matrix.ts: constants, types and unrolled functions. matrix.wgsl.
 
 struct Params {
   pixels: u32, // as in conv2d.wgsl

@@ -11,8 +11,8 @@ import source from "./conv2d_tiles.wgsl" with { type: "text" };
 const kernel = defineKernel("conv2d_tiles", source, BINDINGS, PARAMS);
 
 /**
- * In how many parts to make an image of `pixels`, whatever the batch and the strip. Not 1 × 1 kernels: their common axis
- * is short, and any pixels may count as an image.
+ * In how many parts to make an image of `pixels`, whatever the batch and the strip. Not 1 × 1 kernels: their common
+ * axis is short, and any pixels may count as an image.
  */
 export function convParts(
   device: Device,

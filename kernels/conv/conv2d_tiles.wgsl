@@ -1,5 +1,5 @@
-// The convolution of conv2d.wgsl by tiles in workgroup memory, for GPUs without tensor cores: an implicit matrix product
-// whose rows are pixels of y and whose common axis runs over taps, then channels in vec4s.
+// The convolution of conv2d.wgsl by tiles in workgroup memory, for GPUs without tensor cores: an implicit matrix
+// product whose rows are pixels of y and whose common axis runs over taps, then channels in vec4s.
 //
 // tiles.wgsl multiplies; only what an invocation fetches of x differs from matmul_tiles.wgsl. The kernel's size and the
 // channels are constants, so that dividing by them is cheap. Where tiles are too few to fill a GPU, the common axis is

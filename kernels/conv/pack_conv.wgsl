@@ -32,5 +32,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let tap = row / rows;
   let c = row % rows;
   if (row >= params.down) { return; }
-  packed[packed_index(row, column)] = vec4<W>(vec4(at(n, c, tap), at(n + 1, c, tap), at(n + 2, c, tap), at(n + 3, c, tap)));
+  let four = vec4(at(n, c, tap), at(n + 1, c, tap), at(n + 2, c, tap), at(n + 3, c, tap));
+  packed[packed_index(row, column)] = vec4<W>(four);
 }

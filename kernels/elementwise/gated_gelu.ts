@@ -5,7 +5,7 @@ import source from "./gated_gelu.wgsl" with { type: "text" };
 
 const kernel = defineKernel("gated_gelu", source, ["h", "y"], ["count", "F"]);
 
-const prelude = memoised(narrowLines);
+const prelude = memoised((dtype: string, V: string, Y: string) => narrowLines(dtype, V, Y));
 
 /** Arguments of {@link gatedGelu}. */
 export interface GatedGeluArgs {

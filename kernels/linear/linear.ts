@@ -38,7 +38,9 @@ const LOAD = {
   scalar: `fn at(n: u32, k: u32) -> f32 {
   return select(0.0, w[min(n, params.N - 1) * params.K + min(k, params.K - 1)], n < params.N && k < params.K);
 }
-fn load(n: u32, k: u32) -> vec4<f32> { return vec4(at(n, 4 * k), at(n, 4 * k + 1), at(n, 4 * k + 2), at(n, 4 * k + 3)); }`,
+fn load(n: u32, k: u32) -> vec4<f32> {
+  return vec4(at(n, 4 * k), at(n, 4 * k + 1), at(n, 4 * k + 2), at(n, 4 * k + 3));
+}`,
 } as const;
 
 /** A linear layer's weight and bias, packed once for {@link matmul}. */

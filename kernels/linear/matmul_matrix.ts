@@ -26,9 +26,9 @@ const DEEP = 4096;
 const SHALLOW = 1024;
 
 /**
- * Chooses how to multiply by K × N weights where there are tensor cores; `rows` is matmul_rows.wgsl. How sums are shared
- * depends on the rows of one sequence, twice, since an image with guidance has two; the tile alone may depend on M, all
- * rows.
+ * Chooses how to multiply by K × N weights where there are tensor cores; the result `rows` is matmul_rows.wgsl. How
+ * sums are shared depends on the rows of one sequence, twice, since an image with guidance has two; the tile alone may
+ * depend on M, all rows.
  */
 export function matrixRegime(
   device: Device,

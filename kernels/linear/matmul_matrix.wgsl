@@ -3,8 +3,8 @@
 // With SPLIT > 1, that many workgroups share the common axis, and each stores its sums as rows of its own part of y,
 // for sum_parts.wgsl.
 //
-// Prelude (matmul_matrix.ts): X, Y, W, Scales; store_y, epilogue, and how to take units of x and w. matrix.ts: constants, types
-// and unrolled functions. matrix.wgsl.
+// Prelude (matmul_matrix.ts): X, Y, W, Scales, WHOLE (K fills all tiles); store_y, epilogue, and how to take units of x
+// and w. matrix.ts: constants, types and unrolled functions. matrix.wgsl.
 
 struct Params {
   M: u32,

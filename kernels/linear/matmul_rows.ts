@@ -19,8 +19,8 @@ export interface Sharing {
 export const NARROW = 64;
 
 /**
- * Most invocations of a workgroup where subgroups have no fixed size, as on Metal: it leaves out, in silence, a dispatch
- * whose kernel needs so many registers that fewer fit than the adapter's limit says.
+ * Most invocations of a workgroup where subgroups have no fixed size, as on Metal: it leaves out, in silence, a
+ * dispatch whose kernel needs so many registers that fewer fit than the adapter's limit says.
  */
 const SURE = 256;
 
@@ -28,8 +28,8 @@ const SURE = 256;
 const WIDE = 4096;
 
 /**
- * Returns how to share K for `rows` rows of a sequence. Measured on an NVIDIA H200 with two sequences of 1 to 36 rows, K
- * of 2048 and 8192, and N of 32, 2048 and 8192.
+ * Returns how to share K for `rows` rows of a sequence. Measured on an NVIDIA H200 with two sequences of 1 to 36 rows,
+ * K of 2048 and 8192, and N of 32, 2048 and 8192.
  */
 export function sharing(
   { capabilities: { subgroups, subgroupSize, limits } }: Device,

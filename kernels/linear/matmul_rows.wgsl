@@ -1,8 +1,9 @@
-// y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) for few rows, where weights are read once and that takes longest.
+// y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]) for few rows, where weights are read once and that takes
+// longest.
 //
-// A workgroup makes ROWS × 4 ACROSS of y, and its invocations share K: each makes one slice of it, every SLICES-th vec4,
-// so that all of them read weights at once. Slices are added within a subgroup by shuffles, in a fixed tree, then in
-// order through workgroup memory, TURN rows at a time. The bits of a row depend on ACROSS, WG and the size of a
+// A workgroup makes ROWS × 4 ACROSS of y, and its invocations share K: each makes one slice of it, every SLICES-th
+// vec4, so that all of them read weights at once. Slices are added within a subgroup by shuffles, in a fixed tree, then
+// in order through workgroup memory, TURN rows at a time. The bits of a row depend on ACROSS, WG and the size of a
 // subgroup, not on the number of rows.
 //
 // Prelude (matmul_rows.ts): ROWS, ACROSS, SLICES, SPAN (invocations whose sums shuffles make one), PARTS (what remains

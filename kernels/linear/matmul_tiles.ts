@@ -19,7 +19,7 @@ const DEEP = 4096;
 /** Shortest part of K: none was measured. */
 const SHORTEST = 256;
 
-/** In how many parts to make a product of so many tiles. It changes the order of sums, so they are those of one image. */
+/** In how many parts to make a product of so many tiles: those of one image, since parts change the order of sums. */
 export function tileParts(device: Device, tiles: number, K: number): number {
   const choice = K < DEEP ? "matmul_tiles parts" : "matmul_tiles parts, deep";
   return limitedParts(variantOf(device, choice, tiles), K);

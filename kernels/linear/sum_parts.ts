@@ -32,8 +32,8 @@ export function rowsInParts(S: number, N: number): number {
 }
 
 /**
- * Calls `use` with memory for parts, [S, rows, columns] f32. It has a power of four of elements, so that the pool keeps a
- * few buffers for the products of all scales.
+ * Calls `use` with memory for parts, [S, rows, columns] f32. It has a power of four of elements, so that the pool keeps
+ * a few buffers for the products of all scales.
  */
 export function withParts(
   device: Device,

@@ -32,7 +32,7 @@ fn apply(invocation: u32) {
 }`,
 } as const;
 
-/** All prelude lines of group_norm.wgsl. A constant number of columns makes divisions shifts; 0 leaves it a parameter. */
+/** All prelude lines of group_norm.wgsl. Divisions by a constant number of columns are shifts; 0: it is a parameter. */
 const prelude = memoised((
   divide: string,
   activation: keyof typeof ACTIVATIONS,

@@ -4,6 +4,8 @@
 // One invocation per image and group reads its partial statistics twice, first for the mean, then for the deviations
 // from it: nothing cancels, and the order is always the same. The mean is a sum of differences to one partial mean:
 // adapters divide inexactly, and an error in proportion to a large mean would be one of many deviations.
+//
+// Prelude (group_norm_moments.ts): WG.
 
 struct Params {
   area: u32, // pixels of an image

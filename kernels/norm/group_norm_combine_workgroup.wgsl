@@ -5,7 +5,7 @@
 // first for the mean, then for the deviations from it. The mean is a sum of differences to one partial mean: GPUs
 // divide inexactly, and an error in proportion to a large mean would be one of many deviations.
 //
-// Prelude (group_norm.ts): WG.
+// Prelude (group_norm_moments.ts): WG.
 
 struct Params {
   area: u32, // pixels of an image

@@ -54,8 +54,8 @@ export type GroupNormVariant = "invocation" | "workgroup";
 /** Arguments of {@link groupNormMoments}. */
 export interface GroupNormMomentsArgs {
   /**
-   * [B, …, C] f32 or f16 with channels last; C is divisible by 4 and by `groups`. Or one image in bands [1, rows, …, C],
-   * all of the same number of rows but the last, which has no more.
+   * [B, …, C] f32 or f16 with channels last; C is divisible by 4 and by `groups`. Or one image in bands
+   * [1, rows, …, C], all of the same number of rows but the last, which has no more.
    */
   readonly x: Tensor | readonly Tensor[];
   /** [C] f32. */

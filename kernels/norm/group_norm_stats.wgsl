@@ -6,7 +6,7 @@
 // workgroup memory, because barriers are slow on software adapters; GPUs have group_norm_stats_workgroup.wgsl. Chunks
 // depend on the size of the image alone.
 //
-// Prelude (group_norm.ts): WG, X (vec4 type of x).
+// Prelude (group_norm_moments.ts): WG, X (vec4 type of x).
 
 struct Params {
   area: u32, // pixels of an image

@@ -5,8 +5,8 @@
 // flight. Sums are of differences to an invocation's first pixel, so a large mean costs no digits; what is added up
 // afterwards are means and squares about them. All orders are fixed, and chunks depend on the size of the image alone.
 //
-// Prelude (group_norm.ts): X (vec4 type of x), COLUMNS (vec4s of channels), LANES (pixels at once), ENTRY (channels of
-// an entry: 4, or 1 where a group is not whole vec4s), EACH (4 / ENTRY), WG.
+// Prelude (group_norm_moments.ts): X (vec4 type of x), COLUMNS (vec4s of channels), LANES (pixels at once), ENTRY
+// (channels of an entry: 4, or 1 where a group is not whole vec4s), EACH (4 / ENTRY), WG.
 
 struct Params {
   area: u32, // pixels of an image, or of a band of one

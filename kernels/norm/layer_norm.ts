@@ -55,14 +55,15 @@ export interface LayerNormArgs {
 }
 
 /**
- * `subgroup`: a workgroup is one subgroup of a fixed size. `subgroups`: it is several. `workgroup`: runs on any adapter.
+ * `subgroup`: a workgroup is one subgroup of a fixed size. `subgroups`: it is several. `workgroup`: runs on any
+ * adapter.
  */
 export type LayerNormVariant = "subgroup" | "subgroups" | "workgroup";
 
 /** Invocations of a workgroup of several subgroups, or without them, by class: as fast as memory on an H200. */
 const WORKGROUP = { cpu: 64, gpu: 128 } as const;
 
-/** Sums over a workgroup of any size, in a fixed tree. Turns use two places alternately, so none waits for the other. */
+/** Sums over a workgroup of any size, in a fixed tree. Turns alternate between two places: none waits for another. */
 const TOTAL_BY_TREE = `${INVOCATION.plain}
 var<workgroup> partial: array<array<f32, WG>, 2>;
 fn total(lane: u32, mine: f32, turn: u32) -> f32 {

@@ -15,8 +15,8 @@ function gather(name: string): string {
 }
 
 /**
- * Returns `fetch_x(r, i)`: vec4 `i` of row `r` of x, whose width is the parameter `param`; zeros beyond it. `Fetched` is
- * its type, as stored: a kernel that loads early converts late. `load_x(r, i)` is the same as f32.
+ * Returns `fetch_x(r, i)`: vec4 `i` of row `r` of x, whose width is the parameter `param`; zeros beyond it. `Fetched`
+ * is its type, as stored: a kernel that loads early converts late. `load_x(r, i)` is the same as f32.
  */
 export function readX(dtype: string, width: number, param: string): Access {
   const head = `alias Fetched = vec4<${dtype}>;

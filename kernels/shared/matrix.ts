@@ -1,5 +1,6 @@
 /**
- * Products by subgroup matrices (tensor cores): the choice of a shape, and how a workgroup makes a tile, see matrix.wgsl.
+ * Products by subgroup matrices (tensor cores): the choice of a shape, and how a workgroup makes a tile, see
+ * matrix.wgsl.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import {
   type Specialisation,
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
-import toF16 from "./to_f16.wgsl" with { type: "text" };
+import { TO_F16 } from "./narrow.ts";
 import source from "./matrix.wgsl" with { type: "text" };
 
 /** The part of a product that a workgroup makes. */
@@ -55,8 +56,8 @@ export const TILE_K = 32;
 const ROOM = 32768;
 
 /**
- * Why weights in a buffer, of the precision `float`, are not multiplied on tensor cores; null if they can be. Those round
- * to f16, so they are not used where f32 was asked for.
+ * Why weights in a buffer, of the precision `float`, are not multiplied on tensor cores; null if they can be. Those
+ * round to f16, so they are not used where f32 was asked for.
  */
 export function matrixObstacle(device: Device, float: "f32" | "f16"): string | null {
   if (device.capabilities.class === "cpu") return "a software adapter";
@@ -100,7 +101,7 @@ interface Part {
   readonly subgroups: number;
 }
 
-/** Returns the smallest part for matrices of M × N that leaves no more than {@link INVOCATIONS}; null if there is none. */
+/** Returns the smallest part, of matrices of M × N, that needs at most {@link INVOCATIONS}; null if there is none. */
 function partOf(tile: Tile, M: number, N: number, lanes: number): Part | null {
   for (const matrices of [1, 2, 4, 8]) {
     const m = matrices * M, n = matrices * N;
@@ -171,14 +172,14 @@ export function matrixConstants(
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /**
- * Returns WGSL: matrix.wgsl, to_f16.wgsl and what matrix.wgsl needs unrolled, because matrices and units stay in
- * registers only if each has a name.
+ * Returns WGSL: fn to_f16, matrix.wgsl, and what that needs unrolled, because matrices and units stay in registers only
+ * if each has a name.
  *
  * - `Sums`: the matrices that a subgroup makes. `multiply(sums, a, b)` adds the product of its rows of x, from unit `a`
  *   of workgroup memory on, and its columns of w, from `b` on. `finish(sums, m, n, at, lane)` stores them.
  * - `Places`: what is known of the rows of x that an invocation loads, made by `places(m)`.
- * - `Units`: what it loads of the next tiles, by `take(origin, step, x_unit, w_row, n)`. `keep(units, x_to, w_to)` writes
- *   them to workgroup memory.
+ * - `Units`: what it loads of the next tiles, by `take(origin, step, x_unit, w_row, n)`. `keep(units, x_to, w_to)`
+ *   writes them to workgroup memory.
  */
 export const matrixLines = memoised((
   name: MatrixTile,
@@ -199,7 +200,7 @@ export const matrixLines = memoised((
   const sums = high.flatMap((i) => across.map((j) => `s${i}_${j}`));
   const load = (name: string, side: "Left" | "Right", at: string, pitch: number) =>
     `  let ${name} = subgroupMatrixLoad<${side}, row_major>(&tiles, ${at}, ${pitch});`;
-  return `${toF16}
+  return `${TO_F16}
 struct Sums { ${sums.map((sum) => `${sum}: Result`).join(", ")} }
 struct Places { ${unitsX.map((j) => `x${j}: Place`).join(", ")} }
 struct Units {
@@ -251,8 +252,8 @@ ${source}`;
 });
 
 /**
- * WGSL for weights of f16 whose rows, params.N columns, are whole units: take_w and unit_w. Rows beyond depth(), of which
- * there is none if the kernel says WHOLE, meet zeros of x.
+ * WGSL for weights of f16 whose rows, params.N columns, are whole units: take_w and unit_w. Rows beyond depth() meet
+ * zeros of x; there are none if the kernel says WHOLE.
  */
 export const W_UNITS = `alias WUnit = vec4<u32>;
 fn take_w(k: u32, row: u32, n: u32) -> WUnit {

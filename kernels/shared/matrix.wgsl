@@ -1,5 +1,5 @@
-// A tile of a product on tensor cores (subgroup matrices). Not a kernel: text for the preludes of matmul_matrix.wgsl and
-// conv2d_matrix.wgsl, after the constants and the unrolled functions of matrix.ts.
+// A tile of a product on tensor cores (subgroup matrices). Not a kernel: text for the preludes of matmul_matrix.wgsl
+// and conv2d_matrix.wgsl, after the constants and the unrolled functions of matrix.ts.
 //
 // A workgroup makes TILE_M × TILE_N of y, TILE_K of the common axis at a time, in one buffer of workgroup memory. It
 // loads the next tiles into registers, multiplies those in the buffer, and then replaces them. A subgroup makes
@@ -19,7 +19,8 @@
 //   store(m, n, sum)            stores vec4 n of row m of y
 // They load and store nothing beyond a tensor.
 
-var<workgroup> tiles: array<vec4<u32>, MEMORY>; // [TILE_M, X_PITCH] of x, [TILE_K, W_PITCH] of w; or sums of each subgroup
+// [TILE_M, X_PITCH] of x, then [TILE_K, W_PITCH] of w; at the end the sums of each subgroup
+var<workgroup> tiles: array<vec4<u32>, MEMORY>;
 
 // a unit of two vec4s
 fn unit(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {

@@ -11,8 +11,10 @@
 
 const BAND = 8u; // tiles of a column that follow each other, to use columns of w while they are in the cache
 
-var<workgroup> x_tile: array<array<array<array<array<vec4<f32>, 4>, 8>, 2>, 2>, 2>; // [half, k / 4, row / 32, row / 4 % 8, row % 4]
-var<workgroup> w_tile: array<array<array<array<array<array<vec4<f32>, 8>, 2>, 2>, 2>, 4>, 2>; // [half, k / 2, k % 2, n / 16, n / 8 % 2, n % 8]
+// [half, k / 4, row / 32, row / 4 % 8, row % 4]
+var<workgroup> x_tile: array<array<array<array<array<vec4<f32>, 4>, 8>, 2>, 2>, 2>;
+// [half, k / 2, k % 2, n / 16, n / 8 % 2, n % 8], where n counts vec4s
+var<workgroup> w_tile: array<array<array<array<array<array<vec4<f32>, 8>, 2>, 2>, 2>, 4>, 2>;
 
 // which 8 × 8 of a tile an invocation makes, by the dimensions of x_tile and w_tile
 struct Place {

@@ -38,7 +38,7 @@ export const CHOICES = {
   "attention_texture queries": { size: "queries per lane", variants: ["2", "4"] },
 } as const satisfies Record<string, Choice>;
 
-/** Measured on lavapipe 22.3.6 on 2 cores of a Xeon (Sapphire Rapids), with 256 (`narrow`) and 512 bits (`wide`); GPUs. */
+/** Measured on lavapipe 22.3.6 on 2 Xeon cores (Sapphire Rapids), with 256 (`narrow`) and 512 bits (`wide`); GPUs. */
 const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
   narrow: {
     "matmul_texture rows": [[0, "16"], [65, "32"]],
@@ -57,7 +57,7 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
   gpu: {
     // measured on an H200 with 32 rows, and with 128
     "matmul": [[0, "rows"], [48, "tiles"]],
-    // between 32, 80, 128, 208 to 240, 288, 512 to 864 and 2048 tiles of 64 x 128, K of 2048: fill 132 processors evenly
+    // between 32, 80, 128, 208 to 240, 288, 512 to 864 and 2048 tiles of 64 x 128, K of 2048: fills 132 processors
     "matmul_tiles parts": [[0, "8"], [101, "2"], [163, "8"], [263, "4"], [384, "2"], [1330, "1"]],
     // between 80 to 128, 288 and 800 tiles, K of 8192
     "matmul_tiles parts, deep": [[0, "8"], [192, "4"], [480, "2"], [1330, "1"]],

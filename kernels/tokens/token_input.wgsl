@@ -1,5 +1,5 @@
-// y[b, l] = words[b % images, l - skip], or pooled[b] + start for the start token, and table[level[l]] on top: the input
-// tokens of a pass. The unconditional half of a guided batch repeats the images of the conditional half.
+// y[b, l] = words[b % images, l - skip], or pooled[b] + start for the start token, and table[level[l]] on top: the
+// input tokens of a pass. The unconditional half of a guided batch repeats the images of the conditional half.
 //
 // Prelude (token_input.ts): WG, W (vec4 type of words).
 

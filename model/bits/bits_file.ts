@@ -1,6 +1,7 @@
 /**
  * Files of bits: a safetensors file with one tensor `bits` U8 [⌈n/8⌉], the bits of all scales [rows, columns, d] one
- * after another, eight to a byte, the first in the highest bit (as `numpy.unpackbits` reads them). The header has the rest.
+ * after another, eight to a byte, the first in the highest bit (as `numpy.unpackbits` reads them). The header has the
+ * rest.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) on the CPU, with the same numbers as
- * kernels/shared/philox.wgsl.
+ * Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) on the CPU, with the same numbers
+ * as kernels/shared/philox.wgsl.
  *
  * @module
  */

@@ -24,8 +24,8 @@ const T5 =
   /^encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|DenseReluDense\.(wi_0|wi_1|wo))\.weight$/;
 
 /**
- * Whether a tensor is quantised when its model is: the linear layers of transformer blocks are. Other tensors are small,
- * and every logit depends on them.
+ * Whether a tensor is quantised when its model is: the linear layers of transformer blocks are. Other tensors are
+ * small, and every logit depends on them.
  */
 export function isQuantisable(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && shape[1]! % QUANTISED_BLOCK === 0 &&

@@ -35,9 +35,9 @@ const CHUNK = 4 * 1024 * 1024;
 const SMALL = 64 * 1024;
 
 /**
- * Loads a checkpoint's tensors to the GPU: checks them against the shape that the model expects, streams them in bounded
- * chunks, and widens F16, BF16 and quantised blocks there. It owns what it loads: disposing it releases the part of the
- * model.
+ * Loads a checkpoint's tensors to the GPU: checks them against the shape that the model expects, streams them in
+ * bounded chunks, and widens F16, BF16 and quantised blocks there. It owns what it loads: disposing it releases the
+ * part of the model.
  */
 export class Weights {
   #owned: { dispose(): void }[] = [];
@@ -46,8 +46,8 @@ export class Weights {
   /** Storage type of caches, convolutions, and matrices that are too small or too sensitive to quantise. */
   readonly dtype: FloatType;
   /**
-   * Storage type of what one kernel makes for the next. On GPUs it follows the weights, since memory bounds most kernels;
-   * software adapters compute as fast in f32. Residual streams and sums over images or tokens are f32 anyway.
+   * Storage type of what one kernel makes for the next. On GPUs it follows the weights, since memory bounds most
+   * kernels; software adapters compute as fast in f32. Residual streams and sums over images or tokens are f32 anyway.
    */
   readonly activations: FloatType;
 

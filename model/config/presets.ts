@@ -119,9 +119,9 @@ interface Row {
  * Depth, width and heads: infinity/models/infinity.py, infinity_layer12 … infinity_20b (8b, which has no function
  * there: tools/run_infinity.py, load_transformer). Chunks: tools/run_infinity.py, load_transformer; 20b, which is not
  * in it: infinity/utils/load.py, 1 unless the model's name ends in cN. Pixels: README.md, model zoo (2b, 8b, 20b) and
- * training scripts (125m, 1b); the other layers as 1b. VAEs: scripts/infer.sh (2b), the notebooks (8b), scripts/train.sh,
- * --vae_type 32 (layers), get_params_num in infinity.py, 32 bits (20b). No official file names the VAE of 125m; users
- * pair it with d16, and the shape of `word_embed` refuses a wrong one.
+ * training scripts (125m, 1b); the other layers as 1b. VAEs: scripts/infer.sh (2b), the notebooks (8b),
+ * scripts/train.sh, --vae_type 32 (layers), get_params_num in infinity.py, 32 bits (20b). No official file names the
+ * VAE of 125m; users pair it with d16, and the shape of `word_embed` refuses a wrong one.
  */
 // deno-fmt-ignore
 const ROWS: Readonly<Record<string, Row>> = {

@@ -165,7 +165,9 @@ async function readScale(
   return { data: data as Uint32Array, pixels: rgba && splitImages(rgba, bits.shape[0]!) };
 }
 
-/** Decodes a sum of codes to images, [B, height, width] u32 RGBA; sets `nonFinite`, if given, where they are not finite. */
+/**
+ * Decodes a sum of codes to images, [B, height, width] u32 RGBA; sets `nonFinite`, if given, where they are not finite.
+ */
 export function decodeSum(
   device: Device,
   vae: VaeDecoder,

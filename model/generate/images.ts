@@ -56,7 +56,9 @@ export class Result {
     readonly warnings: string[],
   ) {}
 
-  /** Returns what `JSON.stringify()` writes: settings, times, warnings and names of traced tensors; no pixels or bits. */
+  /**
+   * Returns what `JSON.stringify()` writes: settings, times, warnings and names of traced tensors; no pixels or bits.
+   */
   toJSON(): Record<string, unknown> {
     const { images, seconds, warnings } = this;
     const trace = this.trace.map(({ name, dtype, shape }) => ({ name, dtype, shape }));

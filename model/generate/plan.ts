@@ -71,7 +71,9 @@ export interface Plan {
   readonly fast: readonly FastMode[];
   /** Number of scales, from the first, whose keys and values are cached; all but the last without approximations. */
   readonly cachedScales: number;
-  /** First scale whose hidden states are restored, not computed; the last scale if none are. The last one is computed. */
+  /**
+   * First scale whose hidden states are restored, not computed; the last scale if none are. The last one is computed.
+   */
   readonly restoredFrom: number;
   /** See {@link SamplingOptions.uniforms}. */
   readonly uniforms: readonly (Float32Array | undefined)[];

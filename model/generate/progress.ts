@@ -62,8 +62,8 @@ export function reporter(device: Device, scales: number, { signal, onProgress }:
 const LONG_BLOCK = 5e9;
 
 /**
- * Makes a function that is called between two blocks. On a CPU adapter it waits for a long block, so that an abort takes
- * effect before the scale ends: Deno handles no signals while it waits for the GPU.
+ * Makes a function that is called between two blocks. On a CPU adapter it waits for a long block, so that an abort
+ * takes effect before the scale ends: Deno handles no signals while it waits for the GPU.
  */
 export function pauser(device: Device, { embed_dim: C }: { embed_dim: number }, { signal }: Hooks) {
   return async ({ batch, rows }: Pass): Promise<void> => {

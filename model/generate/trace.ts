@@ -58,7 +58,10 @@ export class Trace {
     return copy;
   }
 
-  /** Records `text.features` [ΣT, Ct5] and `text.cond` [B, C] of the conditional half, `text.uncond` [B, C] of the other. */
+  /**
+   * Records `text.features` [ΣT, Ct5] and `text.cond` [B, C] of the conditional half, `text.uncond` [B, C] of the
+   * other.
+   */
   text(text: TextFeatures, context: TextContext, images: number): void {
     if (!this.on) return;
     const rows = offsets(text.lens)[images]!;
@@ -71,7 +74,10 @@ export class Trace {
     }
   }
 
-  /** Records `scale{i}.logit_delta` [B, L, d], `.bits` u8 [B, h, w, d] and `.codes_sum` [B, d, H, W]; takes over `delta`. */
+  /**
+   * Records `scale{i}.logit_delta` [B, L, d], `.bits` u8 [B, h, w, d] and `.codes_sum` [B, d, H, W]; takes over
+   * `delta`.
+   */
   scale(index: number, h: number, w: number, delta: Tensor, bits: Tensor, sum: Tensor): void {
     const [B = 0, H = 0, W = 0, dv = 0] = sum.shape;
     const d = bits.shape[2]!;

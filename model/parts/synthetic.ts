@@ -12,7 +12,9 @@ import {
 import type { ModelConfig } from "../config/types.ts";
 import type { PartSource } from "./parts.ts";
 
-/** Mean and standard deviation of a tensor's random values, chosen so that activations keep their size across layers. */
+/**
+ * Mean and standard deviation of a tensor's random values, chosen so that activations keep their size across layers.
+ */
 function distribution(name: string, shape: readonly number[]): { mean: number; deviation: number } {
   if (/scale_mul/.test(name)) return { mean: Math.log(4), deviation: 0.1 };
   if (/norm\d?(\.norm)?\.weight$|layer_norm\.weight$|norm_out/.test(name)) {

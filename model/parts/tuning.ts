@@ -1,5 +1,5 @@
 import { join } from "../../deps/@std/path.ts";
-import { Device, InputError, quote, type Tuning } from "../../engine/mod.ts";
+import { Device, InputError, mayUse, quote, readEnv, type Tuning } from "../../engine/mod.ts";
 import { onePass } from "../../kernels/attention/attention_one_pass.ts";
 import { provesOnePass } from "../../kernels/attention/attention_proof.ts";
 import { CHOICES } from "../../kernels/shared/variants.ts";
@@ -19,13 +19,8 @@ export function tuningFile(
 
 /** Reads the tuning saved for this adapter; empty without such a file or the permission to look for it. */
 export async function savedTuning(device: Device): Promise<Tuning> {
-  if (!("Deno" in globalThis)) return {};
-  const granted = (permission: Deno.PermissionDescriptor) =>
-    Deno.permissions.querySync(permission).state === "granted";
-  const env = (variable: string) =>
-    granted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
-  const path = tuningFile(device, env);
-  if (path === null || !granted({ name: "read", path })) return {};
+  const path = tuningFile(device, readEnv);
+  if (path === null || !mayUse({ name: "read", path })) return {};
   const text = await Deno.readTextFile(path).catch(() => null);
   return text === null ? {} : parseTuning(text, path);
 }
@@ -34,9 +29,9 @@ export async function savedTuning(device: Device): Promise<Tuning> {
 const PROOFS = new Map<string, Promise<boolean>>();
 
 /**
- * The tuning to use on a device that `gpu` opened: what was saved, and attention in one pass where tensor cores prove to
- * compute it for heads of these widths. A proof takes a second where shaders must be compiled, and runs on a device of
- * its own, so that whatever fails there leaves no trace.
+ * The tuning to use on a device that `gpu` opened: what was saved, and attention in one pass where tensor cores prove
+ * to compute it for heads of these widths. A proof takes a second where shaders must be compiled, and runs on a device
+ * of its own, so that whatever fails there leaves no trace.
  */
 export async function provenTuning(
   device: Device,
@@ -108,7 +103,11 @@ export function parseTuning(text: string, path: string): Tuning {
   return Object.fromEntries(known);
 }
 
-/** Saves an adapter's measured tuning and returns the path. @throws {InputError} `no-home`: there is no home directory. */
+/**
+ * Saves an adapter's measured tuning and returns the path.
+ *
+ * @throws {InputError} `no-home`: there is no home directory.
+ */
 export async function saveTuning(device: Device, tuning: Tuning): Promise<string> {
   const path = tuningFile(device, Deno.env.get);
   if (path === null) {

@@ -225,7 +225,10 @@ function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
   ];
 }
 
-/** Matrices become `type`, or f16 beside quantised blocks; vectors stay f32: they are small, and norms and biases need the precision. */
+/**
+ * Matrices become `type`, or f16 beside quantised blocks; vectors stay f32: they are small, and norms and biases need
+ * the precision.
+ */
 function targetDtype({ dtype, shape }: TensorInfo, type: ConvertOptions["type"]): Dtype {
   if (type === undefined || !FLOATS.includes(dtype)) return dtype;
   const isMatrix = shape.filter((size) => size !== 1).length > 1;

@@ -2,8 +2,8 @@
  * Downloads the files of a published model from the Hugging Face hub.
  *
  * Tested against a mock hub on 127.0.0.1 only (tests/model/release/hub_test.ts, tests/commands/pull_test.ts): redirects
- * to another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The mock's answers follow
- * the sources of `@huggingface/hub`.
+ * to another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The mock's answers
+ * follow the sources of `@huggingface/hub`.
  *
  * @module
  */

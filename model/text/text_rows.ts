@@ -52,7 +52,10 @@ export class TextRows {
     return this.range({ features: tensor, lens: like.map((r) => r.count) }, 0, like.length);
   }
 
-  /** Uploads texts from the caller. @throws {InputError} `wrong-shape`; `bad-value`: a length is not a whole number above 0. */
+  /**
+   * Uploads texts from the caller. @throws {InputError} `wrong-shape`; `bad-value`: a length is not a whole number
+   * above 0.
+   */
   upload({ features, width, lens }: FeatureRows): RowRange[] {
     const rows = lens.reduce((sum, n) => sum + n, 0);
     const bad = lens.find((n) => !Number.isInteger(n) || n < 1);

@@ -23,8 +23,8 @@ export interface RopeTables {
 const MAX_EDGE = 128;
 
 /**
- * Computes the cos and sin tables of a schedule, in float32 as the official code does (`precompute_rope2d_freqs_grid` in
- * infinity/models/basic.py). Keeps the last ones, so do not change them.
+ * Computes the cos and sin tables of a schedule, in float32 as the official code does (`precompute_rope2d_freqs_grid`
+ * in infinity/models/basic.py). Keeps the last ones, so do not change them.
  *
  * @example
  * ```ts

@@ -111,8 +111,8 @@ export class Transformer {
   }
 
   /**
-   * Fills the residual stream of a pass without running its blocks: the stream of the pass before, resized linearly from
-   * one scale's grid to the next. Only {@link Transformer.head} may follow.
+   * Fills the residual stream of a pass without running its blocks: the stream of the pass before, resized linearly
+   * from one scale's grid to the next. Only {@link Transformer.head} may follow.
    */
   restore(pass: Pass, grid: Grid, previous: Pass, previousGrid: Grid, state: State): void {
     const { device, config: { embed_dim: C } } = this;

@@ -117,7 +117,9 @@ export class VaeDecoder {
     return convolve(device, this.convOut, h, "f32");
   }
 
-  /** {@link VaeDecoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations. */
+  /**
+   * {@link VaeDecoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations.
+   */
   #passInStrips(codes: Tensor, rowsPerStrip?: number): Tensor {
     const { device, activations } = this.weights;
     const [B = 0, h = 0, w = 0] = codes.shape;

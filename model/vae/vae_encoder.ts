@@ -72,8 +72,8 @@ export class VaeEncoder {
   }
 
   /**
-   * Encodes images to features: [B, h·patch, w·patch, 3] f32, where −1 is black and 1 is white, to [B, h, w, d] f32, not
-   * normalised.
+   * Encodes images to features: [B, h·patch, w·patch, 3] f32, where −1 is black and 1 is white, to [B, h, w, d] f32,
+   * not normalised.
    *
    * @param images The images, channels last; they stay the caller's.
    * @param rowsPerStrip Rows of a strip, which does not change a bit. If absent, images with an activation of more than
@@ -114,7 +114,9 @@ export class VaeEncoder {
     return convolve(device, this.convOut, h, "f32");
   }
 
-  /** {@link VaeEncoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations. */
+  /**
+   * {@link VaeEncoder.#pass} with the same bits, but two activations and a strip in memory instead of four activations.
+   */
   #passInStrips(images: Tensor, rowsPerStrip?: number): Tensor {
     const { device, activations } = this.weights;
     const { patch_size: patch, codebook_dim } = this.config;

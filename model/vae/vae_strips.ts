@@ -23,7 +23,7 @@ interface Part {
   readonly count: number;
 }
 
-/** An activation [B, H, W, C] in bands of rows, each of which a kernel can bind; of several images there is one band. */
+/** An activation [B, H, W, C] in bands of rows that kernels can bind; several images are one band. */
 export class Bands {
   /** `rows` are those of each band but the last, which may have fewer. */
   constructor(
@@ -51,7 +51,9 @@ export class Bands {
   }
 }
 
-/** All memory of a pass. Every layer's tensors are views of it, so the pool does not fill up with buffers of many sizes. */
+/**
+ * All memory of a pass. Each layer's tensors are views of it, so the pool does not fill up with buffers of many sizes.
+ */
 export class StripMemory {
   #x: readonly Tensor[];
   #hidden: readonly Tensor[];

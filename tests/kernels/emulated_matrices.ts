@@ -21,7 +21,8 @@ export const NEED_EMULATION: string = !DAWN
 const LANES = 32;
 
 /**
- * Makes `device` (on Dawn) run kernels as if it had subgroups of 32 lanes and this matrix, until the result is disposed.
+ * Makes `device` (on Dawn) run kernels as if it had subgroups of 32 lanes and this matrix, until the result is
+ * disposed.
  *
  * @param device Its capabilities change.
  */
@@ -52,7 +53,9 @@ export function emulateMatrix(device: Device, M: number, N: number, K: number): 
   };
 }
 
-/** LANES / M lanes share a row of a result. Each has the left matrix's row and the right one's columns that it needs. */
+/**
+ * LANES / M lanes share a row of a result. Each has the left matrix's row and the right one's columns that it needs.
+ */
 function withoutMatrices(code: string, M: number, N: number, K: number): string {
   if (!code.includes("subgroupMatrix")) return code;
   const split = LANES / M, columns = N / split;

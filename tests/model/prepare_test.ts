@@ -3,7 +3,9 @@ import { defineKernel, Device, dryGpu, endCompilations } from "../../engine/mod.
 import { InfinityModel } from "../../mod.ts";
 import { DAWN } from "../backend.ts";
 
-/** Opens a device that computes nothing, and compiles in parallel as Dawn does. `compile` is called for each pipeline. */
+/**
+ * Opens a device that computes nothing, and compiles in parallel as Dawn does. `compile` is called for each pipeline.
+ */
 async function parallel(compile: () => Promise<unknown> = () => Promise.resolve({})) {
   const device = await Device.open({ gpu: dryGpu() });
   const calls = { async: 0, sync: 0, running: 0, most: 0 };

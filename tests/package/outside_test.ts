@@ -1,5 +1,6 @@
 /**
- * Imports the library from a project of its own, whose deno.json is empty. The imports must resolve, have types and run.
+ * Imports the library from a project of its own, whose deno.json is empty. The imports must resolve, have types and
+ * run.
  *
  * @module
  */

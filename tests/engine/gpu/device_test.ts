@@ -288,6 +288,7 @@ Deno.test("Device.profile() times kernels where the adapter can", async () => {
 });
 
 Deno.test("grid() splits beyond one dimension's limit", () => {
+  assertEquals(grid(0), [0, 0]);
   assertEquals(grid(1), [1, 1]);
   assertEquals(grid(65535), [65535, 1]);
   const [x, y] = grid(200000);

@@ -39,7 +39,9 @@ async function pretend(gpu: GPU, [M, N, K, lanes]: typeof GPUS[number]): Promise
 
 const NEED = DAWN ? "" : " (skipped: only Dawn knows such shaders)";
 
-/** Runs something that the pretended adapter accepts, or refuses for want of workgroup memory after it read the text. */
+/**
+ * Runs something that the pretended adapter accepts, or refuses for want of workgroup memory after it read the text.
+ */
 async function accept(gpu: GPU, cores: typeof GPUS[number], run: (device: Device) => void) {
   using device = await pretend(gpu, cores);
   assertEquals(matrixShape(device)?.M, cores[0]);

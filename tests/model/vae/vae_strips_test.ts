@@ -114,7 +114,9 @@ const OFFICIAL: VaeConfig = {
   codebook_dim: 32,
 };
 
-/** MiB that decoding [batch, size / 16, size / 16, 32] holds at most without weights, on a GPU that computes nothing. */
+/**
+ * MiB that decoding [batch, size / 16, size / 16, 32] holds at most without weights, on a GPU that computes nothing.
+ */
 async function decodePeak(
   batch: number,
   size: number,
