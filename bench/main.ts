@@ -244,6 +244,9 @@ async function main(): Promise<number> {
   if (only !== undefined && !PARTS.includes(only)) {
     throw new UsageError(`Cannot bench "${only}": it must be one of ${PARTS.join(", ")}`);
   }
+  if (given.tune && only !== undefined) {
+    throw new UsageError("Cannot use --tune and --only together: tuning measures nothing else");
+  }
   const models = given.models?.split(",");
   const unknown = models?.find((name) => !MODEL_NAMES.includes(name));
   if (unknown !== undefined) {

@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { compare, middle } from "../bench/against.ts";
 import { reportCharts } from "../bench/charts.ts";
@@ -137,6 +137,22 @@ Deno.test("readTorch() reads the file in the repository, and says in one line wh
     await Deno.remove(file);
   }
   await assertRejects(() => readTorch("nowhere.json"), FileError, "there is no such file");
+});
+
+Deno.test("bench refuses in one line what it cannot do, before it measures", async () => {
+  const main = fromFileUrl(new URL("../bench/main.ts", import.meta.url));
+  const refusals = {
+    "--tune --only gpu": /^error: Cannot use --tune and --only together[^\n]*\n$/,
+    "--only nothing": /^error: Cannot bench "nothing": it must be one of [^\n]*\n$/,
+    "--models 3b": /^error: Cannot time "3b": it must be one of [^\n]*\n$/,
+  };
+  for (const [flags, message] of Object.entries(refusals)) {
+    const args = ["run", "-A", main, ...flags.split(" ")];
+    const env = { NO_COLOR: "1" };
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, env }).output();
+    assertEquals(code, 2, flags);
+    assertMatch(new TextDecoder().decode(stderr), message);
+  }
 });
 
 Deno.test("tune() chooses no variant that is wrong, and names it", async () => {
