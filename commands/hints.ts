@@ -5,7 +5,7 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "use-f16": "use --type f16",
   "use-f32": "use --type f32",
   "smaller-type": "choose it with --type",
-  "use-wgpu": "use --gpu wgpu",
+  "use-wgpu": "that is --gpu wgpu",
   "allow-ffi": "run Deno with --allow-ffi",
   "allow-read": "run Deno with --allow-read",
   "allow-read-write": "run Deno with --allow-read and --allow-write",

@@ -1,6 +1,7 @@
 import { oneOf } from "./types.ts";
 import { dawn, DAWN_PACKAGE, dawnObstacle, surveyAdapter } from "../../engine/mod.ts";
 import { WEIGHT_FORMATS, type WeightType } from "../../kernels/linear/weight_types.ts";
+import { matrixShape } from "../../kernels/shared/matrix.ts";
 
 /** The flag of commands that open a GPU. */
 export const GPU_FLAG = {
@@ -67,11 +68,9 @@ export async function chooseGpu(
     const gpu = await load();
     const found = await surveyAdapter(gpu);
     if (!found) return wgpu("Dawn accepts no adapter of this machine");
-    const tensorCores = found.f16 && found.subgroupSize > 0 &&
-      found.subgroupMatrices.some((shape) =>
-        shape.componentType === "f16" && shape.resultComponentType === "f32"
-      );
-    if (found.class === "cpu" || !tensorCores) return wgpu("Dawn finds no tensor cores for f16");
+    if (found.class === "cpu" || !matrixShape({ capabilities: found })) {
+      return wgpu("Dawn finds no tensor cores for f16");
+    }
     return { name: "dawn", gpu, reason: `f16 on tensor cores of ${found.adapter}` };
   } catch (error) {
     return wgpu((error as Error).message);

@@ -134,7 +134,12 @@ async function openAdapter(options: DeviceOptions): Promise<{ gpu: GPU; adapter:
 export async function surveyAdapter(gpu: GPU | undefined): Promise<Capabilities | null> {
   quietVulkan();
   const adapter = await findAdapter(gpu);
-  return gpu && adapter ? capabilitiesOf(gpu, adapter, offered(adapter), {}) : null;
+  return gpu && adapter ? capabilitiesOf(gpu, adapter, offered(adapter), limitsOf(adapter)) : null;
+}
+
+/** The limits to request: all that the adapter offers. */
+function limitsOf({ limits }: GPUAdapter): Record<string, number> {
+  return Object.fromEntries(LIMITS.map((name) => [name, limits[name]]));
 }
 
 /** The features to request of an adapter that it lists. */
@@ -162,8 +167,7 @@ export async function openGpu(
     if (trial) features.push(HIDDEN);
     trial?.destroy();
   }
-  const limits: Record<string, number> = {};
-  for (const name of LIMITS) limits[name] = adapter.limits[name];
+  const limits = limitsOf(adapter);
   const gpu = await adapter.requestDevice({
     requiredFeatures: features as GPUFeatureName[],
     requiredLimits: limits,

@@ -69,7 +69,9 @@ export function matrixObstacle(device: Device, float: "f32" | "f16"): string | n
 const chosen = new WeakMap<readonly SubgroupMatrix[], SubgroupMatrix | null>();
 
 /** Returns the largest shape that multiplies f16 into f32 and divides the tiles; null if there is none. */
-export function matrixShape({ capabilities }: Device): SubgroupMatrix | null {
+export function matrixShape(
+  { capabilities }: Pick<Device, "capabilities">,
+): SubgroupMatrix | null {
   const { subgroupMatrices } = capabilities;
   let shape = chosen.get(subgroupMatrices);
   if (shape === undefined) chosen.set(subgroupMatrices, shape = largestShape(capabilities));

@@ -4,16 +4,21 @@ import { dryGpu } from "../../../engine/mod.ts";
 
 const F16 = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
 
-/** An implementation whose adapter has these shapes, and subgroups of 32 to `most` lanes. */
+/** An implementation whose adapter has these shapes, subgroups of 32 to `most` lanes and `room` for a workgroup. */
 function withMatrices(
   shapes: readonly typeof F16[],
   features = ["shader-f16", "subgroups"],
   most = 32,
+  room = 49152,
 ): GPU {
   const sizes = { subgroupMinSize: 32, subgroupMaxSize: most };
   const info = { description: "test card", subgroupMatrixConfigs: shapes, ...sizes };
   const matrices = shapes.length ? ["chromium-experimental-subgroup-matrix"] : [];
-  const adapter = { features: new Set([...features, ...matrices]), limits: {}, info };
+  const limits = {
+    maxComputeInvocationsPerWorkgroup: 1024,
+    maxComputeWorkgroupStorageSize: room,
+  };
+  const adapter = { features: new Set([...features, ...matrices]), limits, info };
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
 }
 
@@ -58,6 +63,8 @@ Deno.test("chooseGpu() stays with wgpu where Dawn finds no tensor cores for f16"
     withMatrices([other]),
     withMatrices([F16], ["subgroups"]),
     withMatrices([F16], undefined, 64), // kernels need subgroups of a fixed size
+    withMatrices([F16], undefined, 32, 16384), // and room for their tiles
+    withMatrices([{ ...F16, K: 12 }]), // which matrices must divide
     dryGpu(),
   ];
   for (const gpu of lacking) {
