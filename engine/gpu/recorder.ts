@@ -12,9 +12,9 @@ const MAX_PENDING = 1024;
 
 /**
  * Operations of one submit at most, unless a single dispatch has more: a second of a slow GPU, because drivers reset one
- * that seems to hang (Windows after two seconds), and milliseconds of a fast one, which has the next submit by then.
+ * that seems to hang (Windows after two seconds). The slowest with tensor cores do eight times as many.
  */
-const MAX_FLOPS = 1e12;
+const MAX_FLOPS = { plain: 1e12, matrices: 8e12 } as const;
 
 /** Bytes of the parameters of all dispatches of one submit: an adapter aligns those of each to 256 at most. */
 const PARAMS_BYTES = MAX_PENDING * 256;
@@ -57,8 +57,9 @@ export class Recorder {
   #set: GPUComputePipeline | null = null;
   /** Commands since the last submit. */
   #pending = 0;
-  /** Operations since the last submit. */
+  /** Operations since the last submit, and how many it may have. */
   #pendingFlops = 0;
+  #maxFlops: number;
   #uniforms: GPUBuffer;
   #params: Uint8Array<ArrayBuffer> = new Uint8Array(PARAMS_BYTES);
   /** The same bytes as numbers; WGSL and all hosts of WebGPU put the low byte first. */
@@ -83,6 +84,8 @@ export class Recorder {
   constructor(device: GPUDevice, adapter: AdapterFacts, debug: Debug | null) {
     this.#device = device;
     this.pipelines = new PipelineCache(device, adapter, debug);
+    const { subgroupMatrices } = adapter.capabilities;
+    this.#maxFlops = subgroupMatrices.length > 0 ? MAX_FLOPS.matrices : MAX_FLOPS.plain;
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
     this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
@@ -104,7 +107,7 @@ export class Recorder {
     const flops = call.work?.flops ?? 0;
     if (
       this.#pending >= MAX_PENDING || this.#paramsLength + bytes > PARAMS_BYTES ||
-      this.#pendingFlops + flops > MAX_FLOPS
+      this.#pendingFlops + flops > this.#maxFlops
     ) this.flush();
     const group = this.#groups.group(layout, bytes, this.#bound);
     this.#pushParams(kernel, call.params, bytes);

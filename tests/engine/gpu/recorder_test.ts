@@ -1,3 +1,4 @@
+import { Recorder } from "../../../engine/gpu/recorder.ts";
 import { assertEquals } from "@std/assert";
 import { defineKernel, Device, dryGpu, type Tensor, type Work } from "../../../engine/mod.ts";
 
@@ -117,6 +118,16 @@ Deno.test("Device.run() submits before the work is too much for a slow GPU", asy
   const y = device.tensor("f32", [4]);
   for (const flops of [4e11, 4e11, 4e11, 3e12, 1e11]) copy(device, y, y, "f32", { flops });
   assertEquals(device.counters.submits, 3, "of 0.8, 0.4 and 3 TFLOP");
+
+  const shape = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
+  const capabilities = { ...device.capabilities, subgroupMatrices: [shape] };
+  const recorder = new Recorder(device.gpu, { capabilities }, null);
+  const params = { count: 1, factor: 0.5, shift: -1 };
+  for (const flops of [3e12, 4e12, 3e12]) {
+    const how = { specialise: { T: "f32" }, params, workgroups: [1] as const, work: { flops } };
+    recorder.dispatch(kernel, { ...how, bind: { x: y, y } });
+  }
+  assertEquals(recorder.submits, 1, "of 7 TFLOP, where there are tensor cores");
 });
 
 Deno.test("Device.run() binds two views of one tensor without an overlap", async () => {
