@@ -25,6 +25,7 @@ const PATIENCE = 100;
 /** Milliseconds of one sample. */
 const SAMPLE = 6;
 const SAMPLES = 7;
+
 /** Names of the kernels that `run` dispatches. */
 function kernelsOf(device: Device, run: () => void): string[] {
   const names = new Set<string>();

@@ -5,8 +5,8 @@
 // load_w returns 4 rows of k as f32, whatever the storage type. Sums run over k in order with fma, so the bits of a row
 // do not depend on the number of rows.
 //
-// Prelude (matmul.ts): X, Y (element types of x and y as bound: scalar or vec4), W (an element
-// of w as bound); fns load_x, load_w, store_y, epilogue.
+// Prelude (matmul.ts): WG. product.ts: X, Y (element types of x and y as bound: scalar or vec4), W (an element of w as
+// bound); fns load_x, load_w, store_y, epilogue.
 
 struct Params {
   M: u32,

@@ -36,6 +36,7 @@ const combineWorkgroupKernel = defineKernel(
   ["partials", "weight", "moments"],
   ["area", "band", "C", "groups", "chunk", "chunks", "eps"],
 );
+
 /** Most chunks of an image: on GPUs each is a workgroup, and 1,024 keep an H200 busy. */
 const MOST_CHUNKS = { invocation: 256, workgroup: 1024 } as const;
 

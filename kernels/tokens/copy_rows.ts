@@ -51,7 +51,7 @@ export function copyRows(device: Device, { x, y, rows }: CopyRowsArgs): void {
     functions: prelude(x.dtype, y.dtype),
     bind: { x, y },
     params: { count: B * block, block, x_block: xRows * C / per, y_block: yRows * C / per },
-    workgroups: rows === 0 ? [0] : workgroups,
+    workgroups,
     work: { bytes: rows * (x.byteLength / xRows + y.byteLength / yRows) },
   });
 }
