@@ -11,8 +11,8 @@ import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture
 const MAX_PENDING = 1024;
 
 /**
- * Operations of one submit at most, unless a single dispatch has more: a second of a slow GPU, because drivers reset one
- * that seems to hang (Windows after two seconds). The slowest with tensor cores do eight times as many.
+ * Operations of one submit at most, unless a single dispatch has more: a second of a slow GPU, because drivers reset
+ * one that seems to hang (Windows after two seconds). The slowest with tensor cores do eight times as many.
  */
 const MAX_FLOPS = { plain: 1e12, matrices: 8e12 } as const;
 
