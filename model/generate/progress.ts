@@ -26,7 +26,10 @@ export interface Progress {
 /** The stages of a generation; each uses a different part of the model. */
 export type Stage = "text" | "transformer" | "vae";
 
-/** Hooks into a running generation, which waits for the GPU after each scale if `onProgress` or `signal` is given. */
+/**
+ * Hooks into a running generation, which waits for the GPU after each scale if `onProgress` or `signal` is given. A GPU
+ * may still be at work on scales that take it milliseconds: a wait takes Deno 11 ms.
+ */
 export interface Hooks {
   /** Called after each scale and after decoding. */
   readonly onProgress?: (progress: Progress) => void;
@@ -45,13 +48,22 @@ export type Report = (
   waited?: boolean,
 ) => Promise<void>;
 
+/** Operations of a GPU that are worth a wait: half as long as one on the largest, a second on a slow one. */
+const WORTH_A_WAIT = 1e12;
+
 /** Makes a function that waits for the GPU, reports progress and throws on abort; it does nothing without hooks. */
 export function reporter(device: Device, scales: number, { signal, onProgress }: Hooks): Report {
   const began = performance.now();
+  const least = device.capabilities.class === "cpu" ? 0 : WORTH_A_WAIT;
+  let done = device.counters.flops;
   return async (stage, scale, height, width, waited = false) => {
     signal?.throwIfAborted();
     if (!signal && !onProgress) return;
-    if (!waited) await device.finish();
+    const { flops } = device.counters;
+    if (!waited && flops - done >= least) {
+      await device.finish();
+      done = flops;
+    }
     signal?.throwIfAborted();
     const seconds = (performance.now() - began) / 1000;
     onProgress?.({ stage, scale, scales, height, width, seconds });
