@@ -35,14 +35,18 @@ function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions 
 }
 
 /** The tuning of a device that a model opens for itself. f32 is not for tensor cores, so nothing needs a proof. */
-function tuningOf(
+async function tuningOf(
   device: Device,
   { transformer, text_encoder: text }: ModelConfig,
-  { gpu, type }: LoadOptions,
+  gpu: GPU | undefined,
+  source: PartSource,
 ): Promise<Tuning> {
-  if (type === "f32") return savedTuning(device);
+  if (device.capabilities.subgroupMatrices.length === 0) return await savedTuning(device);
+  // then its type is known; what is wrong with it shows when it is loaded, if it is
+  const checked = await source.check("transformer").then(() => true, () => false);
+  if (!checked || source.type === "f32") return await savedTuning(device);
   const width = transformer.embed_dim / transformer.num_heads;
-  return provenTuning(device, gpu, text ? [width, text.d_kv] : [width]);
+  return await provenTuning(device, gpu, text ? [width, text.d_kv] : [width]);
 }
 
 /** Reports the download of a model in the box, once per percent. */
@@ -177,7 +181,9 @@ export class InfinityModel {
     const stop = new AbortController();
     let prepared: Promise<void> | undefined;
     try {
-      if (!options.device) device.tuning = await tuningOf(device, config, options);
+      if (!options.device) {
+        device.tuning = await tuningOf(device, config, options.gpu, source);
+      }
       if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
         throw new InputError(
           "no-f16",

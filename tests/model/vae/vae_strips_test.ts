@@ -183,6 +183,6 @@ Deno.test("VaeDecoder holds as much on a GPU as on one that computes nothing", a
     `${peaks}`,
   );
   // in so small a model, the parts of convolutions that a GPU splits weigh as much as activations
-  const least = device.capabilities.class === "gpu" ? unsplit : unsplit / 2;
-  assert(strips < least, `${strips} bytes in strips, ${unsplit} without`);
+  const most = device.capabilities.class === "gpu" ? 0.7 * unsplit : unsplit / 2;
+  assert(strips < most, `${strips} bytes in strips, ${unsplit} without`);
 });
