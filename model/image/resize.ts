@@ -1,6 +1,7 @@
 /** Scales images and masks to cover a size, and crops them to it, with the arithmetic of Pillow. */
 
 import type { Image } from "./png.ts";
+import type { RowSource } from "./rows.ts";
 
 /** A resampling filter: weighs pixels by their distance, in pixels of the smaller image. */
 interface Filter {
@@ -10,9 +11,7 @@ interface Filter {
 }
 
 /** A source of 8-bit pixels, row by row. */
-interface Rows {
-  readonly width: number;
-  readonly height: number;
+interface Rows extends Pick<RowSource, "width" | "height"> {
   readonly channels: number;
   /** Writes pixels [from, to) of row `y`, channels interleaved. */
   read(y: number, from: number, to: number, into: Uint8Array): void;
