@@ -29,6 +29,7 @@ export * from "./gpu/kernel.ts";
 export type { Memory, MemoryRole } from "./gpu/memory.ts";
 export { endCompilations } from "./gpu/pipelines.ts";
 export type { Done, KernelTime, Profiler } from "./gpu/profiler.ts";
+export * from "./files/recognise.ts";
 export * from "./files/safetensors.ts";
 export * from "./files/safetensors_header.ts";
 export * from "./files/safetensors_writer.ts";

@@ -14,6 +14,7 @@ import {
   readExactly,
   refuseFor,
 } from "./safetensors_header.ts";
+import { recognise } from "./recognise.ts";
 import { readIndex } from "./safetensors_index.ts";
 
 /** Most bytes that are read as one array; {@linkcode TensorFile.chunks} reads larger tensors. */
@@ -171,8 +172,10 @@ export class Safetensors implements TensorFile {
       }));
       return new Safetensors(source.name, metadata, tensors, [source]);
     } catch (error) {
+      const known = await recogniseSource(source);
       source.close?.();
-      throw error;
+      if (known === null) throw error;
+      throw refuseFor(source.name)("not-safetensors", `it is ${known}`, error);
     }
   }
 
@@ -282,4 +285,11 @@ export class Safetensors implements TensorFile {
     }
     return readExactly(source, offset, byteLength);
   }
+}
+
+/** What a file is that does not begin as Safetensors do; null if it does, is unknown or cannot be read. */
+async function recogniseSource(source: ByteSource): Promise<string | null> {
+  const head = await source.read(0, Math.min(1024, source.size)).catch(() => null);
+  const advice = "use safetensors or a PyTorch checkpoint";
+  return head && head[8] !== 0x7b ? recognise(head, advice) : null;
 }

@@ -11,6 +11,7 @@ import {
   dtypeBytes,
   formatBytes,
   quote,
+  recognise,
 } from "../../engine/mod.ts";
 import { unpickle } from "./pickle.ts";
 import { PICKLE_LIMIT } from "./pickle_reader.ts";
@@ -37,15 +38,16 @@ export interface SavedObject {
 export async function readSavedObject(source: ByteSource): Promise<SavedObject> {
   const head = await source.read(0, Math.min(4, source.size));
   const zip = head.length === 4 && new DataView(head.buffer).getUint32(0, true) === 0x04034b50;
+  if (!zip && head[0] !== 0x80) throw await unknown(source);
   return zip ? await readZip(source) : await readLegacy(source);
 }
 
 async function readZip(source: ByteSource): Promise<SavedObject> {
   const zip = await TorchZip.open(source);
   const roots = [...zip.entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
-  if (roots.length !== 1) {
-    const found = roots.length ? "several" : "none";
-    throw refuse(source, "not-a-checkpoint", `a checkpoint has one data.pkl, it has ${found}`);
+  if (roots.length === 0) throw await unknown(source);
+  if (roots.length > 1) {
+    throw refuse(source, "not-a-checkpoint", "a checkpoint has one data.pkl, it has several");
   }
   const folder = roots[0]!.slice(0, -"data.pkl".length);
   const read = async (name: string, limit: number) => {
@@ -78,10 +80,6 @@ async function readZip(source: ByteSource): Promise<SavedObject> {
 /** Reads the older format: five pickles (magic, version, system, object, storage keys), then the storages. */
 async function readLegacy(source: ByteSource): Promise<SavedObject> {
   const bytes = await readBytes(source, 0, Math.min(source.size, PICKLE_LIMIT));
-  if (bytes[0] !== 0x80) {
-    const detail = "it is neither a PyTorch checkpoint nor a safetensors file";
-    throw refuse(source, "not-a-checkpoint", detail);
-  }
   let at = 0;
   const next = () => {
     const read = unpickle(bytes, source.name, at);
@@ -129,6 +127,13 @@ async function readBytes(
   const bytes = offset + length <= source.size ? await source.read(offset, length) : undefined;
   if (bytes?.length === length) return bytes;
   throw refuse(source, "storage-size", `it ends before byte ${offset + length}; is it complete?`);
+}
+
+async function unknown(source: ByteSource): Promise<CheckpointError> {
+  const head = await source.read(0, Math.min(1024, source.size));
+  const name = recognise(head, "use safetensors or a PyTorch checkpoint");
+  const neither = "neither a PyTorch checkpoint nor a safetensors file";
+  return refuse(source, "not-a-checkpoint", `it is ${name ?? neither}`);
 }
 
 function missing(source: ByteSource, key: string): CheckpointError {

@@ -88,7 +88,8 @@ Deno.test("Safetensors.open() throws nothing but SafetensorsError on broken file
       if (!(error instanceof SafetensorsError)) throw error;
       assertEquals(source.closed, 1);
     }
-    assert(source.bytesRead <= bytes.length, "read a byte twice");
+    // a refused file's beginning is looked at once more, to say what it is instead
+    assert(source.bytesRead <= bytes.length + 1024, "read a byte twice");
   }
 });
 
