@@ -1,12 +1,13 @@
 /** Reads an image file's header: its format, or why it cannot be decoded. */
 
 import { type BitwiseErrorOptions, FileError, quote } from "../../engine/mod.ts";
+import type { ImageLimits } from "./rows.ts";
 
 /** A format that can be read. */
 export type ImageFormat = "PNG" | "JPEG" | "WebP";
 
-// The largest image that memory is allocated for: a header of a few bytes may claim any size.
-const MAX_PIXELS = 2 ** 28;
+/** The default of {@link ImageLimits.maxPixels}. */
+export const MAX_PIXELS = 2 ** 27;
 // The JPEG markers used here; SOF0 to SOF2 are baseline, extended and progressive Huffman coding.
 const [SOF0, SOF2, DHT, JPG, DAC, SOF15] = [0xc0, 0xc2, 0xc4, 0xc8, 0xcc, 0xcf];
 const [RST0, SOI, EOI, SOS] = [0xd0, 0xd8, 0xd9, 0xda];
@@ -47,7 +48,7 @@ export function unreadable(
  * @param bytes A complete file.
  * @param name The file's name, for messages only.
  *
- * @throws {FileError} The file is not a complete still image of 8 bits per channel and at most 2^28 pixels.
+ * @throws {FileError} The file is not a complete still image of 8 bits per channel and at most 2^27 pixels.
  */
 export function checkImage(bytes: Uint8Array, name: string): CheckedImage {
   const file = { bytes, name };
@@ -79,7 +80,7 @@ function checkPng(file: NamedBytes): number {
     const type = tag(file.bytes, at + 4, 4);
     if (at === 8 && type !== "IHDR") throw headless(file, "PNG");
     if (type === "IHDR") {
-      checkSize(file, number(file, data, 4), number(file, data + 4, 4));
+      checkSize(file.name, number(file, data, 4), number(file, data + 4, 4));
       const bits = number(file, data + 8, 1);
       if (bits > 8) throw deep(file, bits);
     }
@@ -110,7 +111,7 @@ function checkJpeg(file: NamedBytes): number {
       }
       const bits = number(file, at + 2, 1);
       if (bits !== 8) throw deep(file, bits);
-      checkSize(file, number(file, at + 5, 2), number(file, at + 3, 2));
+      checkSize(file.name, number(file, at + 5, 2), number(file, at + 3, 2));
       if (number(file, at + 7, 1) === 4) {
         throw unreadable(name, "cmyk-image", "it is in CMYK, for print; convert it to RGB");
       }
@@ -143,14 +144,14 @@ function checkWebp(file: NamedBytes): number {
     if (type === "VP8X") {
       if (number(file, data, 1) & 2) throw animated(file, "WebP");
       checkSize(
-        file,
+        file.name,
         number(file, data + 4, 3, "little") + 1,
         number(file, data + 7, 3, "little") + 1,
       );
     }
     if (type === "VP8 ") {
       checkSize(
-        file,
+        file.name,
         number(file, data + 6, 2, "little") & 0x3fff,
         number(file, data + 8, 2, "little") & 0x3fff,
       );
@@ -158,7 +159,7 @@ function checkWebp(file: NamedBytes): number {
     }
     if (type === "VP8L") {
       const sizes = number(file, data + 1, 4, "little");
-      checkSize(file, (sizes & 0x3fff) + 1, (sizes >>> 14 & 0x3fff) + 1);
+      checkSize(file.name, (sizes & 0x3fff) + 1, (sizes >>> 14 & 0x3fff) + 1);
       headed = true;
     }
     at = data + length + length % 2;
@@ -172,13 +173,24 @@ function checkEnd(file: NamedBytes, end: number): void {
   if (end > file.bytes.length) throw truncated(file);
 }
 
-function checkSize({ name }: NamedBytes, width: number, height: number): void {
+/**
+ * Refuses a size that a header claims, before memory is allocated for it.
+ *
+ * @param name The file's name, for messages only.
+ * @throws {FileError} `empty-image`, `image-too-large`.
+ */
+export function checkSize(
+  name: string,
+  width: number,
+  height: number,
+  { maxPixels = MAX_PIXELS }: ImageLimits = {},
+): void {
   const size = `${width}x${height}`;
   if (width * height === 0) {
     throw unreadable(name, "empty-image", `it has no pixels (${size}); use another image`);
   }
-  if (width * height > MAX_PIXELS) {
-    const why = `${size} is more than the ${MAX_PIXELS} pixels allowed; make it smaller`;
+  if (width * height > maxPixels) {
+    const why = `${size} is more than the ${maxPixels} pixels allowed; make it smaller`;
     throw unreadable(name, "image-too-large", why);
   }
 }

@@ -27,7 +27,7 @@ const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
  * ```
  *
  * @throws {FileError} The file is not a complete still image, in grey or RGB, of 8 bits per channel and
- * at most 2^28 pixels.
+ * at most 2^27 pixels.
  */
 export async function readImage(file: Uint8Array, name: string): Promise<Image> {
   const { format, bytes } = checkImage(file, name);

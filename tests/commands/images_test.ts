@@ -278,7 +278,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["encode", at("animated.png")], 1, "it is an animated PNG"],
       [["encode", at("cmyk")], 1, "it is in CMYK, for print; convert it to RGB"],
       [["encode", at("deep.png")], 1, "it has 16 bits per channel"],
-      [["encode", at("huge.png")], 1, "is more than the 268435456 pixels allowed"],
+      [["encode", at("huge.png")], 1, "is more than the 134217728 pixels allowed"],
       [["encode", at("empty.png")], 1, "it has no pixels"],
       [["reconstruct", at("cut.png")], 1, "the file ends before the image does"],
       [["encode", at("text")], 1, "it is not a PNG, JPEG or WebP image"],

@@ -216,7 +216,7 @@ Deno.test("readImage() refuses a JPEG of an unsupported coding", async () => {
 
 Deno.test("readImage() refuses a large claimed size without allocating it", async () => {
   const large = (size: string) =>
-    `${size} is more than the 268435456 pixels allowed; make it smaller`;
+    `${size} is more than the 134217728 pixels allowed; make it smaller`;
   await assertRefused(sizedPng(100_000, 100_000), "image-too-large", large("100000x100000"));
   await assertRefused(sizedJpeg(65535, 65534), "image-too-large", large("65535x65534"));
   const canvas = patched(files.WEBP_ALPHA, 24, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
