@@ -44,7 +44,11 @@ export function values(
 }
 
 /** Uploads numbers as a tensor. */
-export function upload(dtype: TensorDType, shape: number[], data: ArrayLike<number>): Tensor {
+export function upload(
+  dtype: TensorDType,
+  shape: readonly number[],
+  data: ArrayLike<number>,
+): Tensor {
   const array = {
     f32: Float32Array,
     f16: Float16Array,
@@ -56,7 +60,7 @@ export function upload(dtype: TensorDType, shape: number[], data: ArrayLike<numb
 }
 
 /** A tensor whose bytes are all 0xff, NaN as f32 and f16: elements that a kernel fails to write show. */
-export function poisoned(dtype: TensorDType, shape: number[]): Tensor {
+export function poisoned(dtype: TensorDType, shape: readonly number[]): Tensor {
   const tensor = device.tensor(dtype, shape);
   device.upload(tensor, new Uint8Array(Math.ceil(tensor.byteLength / 4) * 4).fill(0xff));
   return tensor;

@@ -12,7 +12,8 @@ import {
   TOLERANCE,
   upload,
 } from "../harness.ts";
-import { channelsLast, image, resize, shuffle } from "../images.ts";
+import { channelsLast, image, resize } from "../images.ts";
+import * as reference from "./references.ts";
 
 type Bits = Uint8Array<ArrayBuffer>;
 
@@ -33,11 +34,7 @@ Deno.test("accumulateCodes() sums resized codes of tokens and of patches", async
       const sampled = Uint32Array.from({ length: B * h * w * d }, () => Number(next() < 0.5));
       const bits = upload("u32", [B, h * w, d], sampled);
       accumulateCodes(device, { bits, sum, height: h, width: w, first: s === 0, patchify });
-      const data = Float64Array.from(sampled, (bit) => (2 * bit - 1) / Math.sqrt(dv));
-      const tokens = { shape: [B, h, w, d], data };
-      resize("linear", patchify ? shuffle(tokens) : tokens, H, W).data.forEach((v, i) => {
-        total[i]! += v;
-      });
+      reference.codes(sampled, [B, h, w, d], [H, W], patchify).forEach((v, i) => total[i]! += v);
     });
     await assertTensor(sum, total, TOLERANCE.f32, `[${sum.shape}] patchify ${patchify}`);
     const sampled = Uint32Array.from({ length: B * d }, () => Number(next() < 0.5));

@@ -3,22 +3,8 @@ import { defineKernel, KernelError, type Tensor } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { sampleBits, type SampleBitsArgs } from "../../../kernels/bits/sample_bits.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import * as reference from "./references.ts";
 import philoxText from "../../../kernels/shared/philox.wgsl" with { type: "text" };
-
-/** Computes Philox4x32-10 in 64-bit arithmetic. */
-function philox(counter: readonly number[], key: readonly number[]): number[] {
-  let [a, b, c, d] = counter.map(BigInt) as [bigint, bigint, bigint, bigint];
-  let [k, l] = key.map(BigInt) as [bigint, bigint];
-  const word = 0xffffffffn;
-  for (let round = 0; round < 10; round++) {
-    const p = 0xD2511F53n * a;
-    const q = 0xCD9E8D57n * c;
-    [a, b, c, d] = [q >> 32n ^ b ^ k, q & word, p >> 32n ^ d ^ l, p & word];
-    k = k + 0x9E3779B9n & word;
-    l = l + 0xBB67AE85n & word;
-  }
-  return [a, b, c, d].map(Number);
-}
 
 /** Reads counter[4] and key[2]; writes the four words. */
 const philoxKernel = defineKernel(
@@ -64,7 +50,7 @@ Deno.test("philox() gives the published words, and the same as 64-bit arithmetic
   });
   const words = Array.from(await device.read(y));
   assertEquals(words.slice(0, 12), KNOWN.flatMap(([, , result]) => [...result]));
-  assertEquals(words, inputs.flatMap((x) => philox(x.slice(0, 4), x.slice(4))));
+  assertEquals(words, inputs.flatMap((x) => reference.philox(x.slice(0, 4), x.slice(4))));
 });
 
 type Options = Partial<Omit<SampleBitsArgs, "delta" | "bits" | "batch">>;
@@ -112,19 +98,14 @@ Deno.test("sampleBits() mixes, divides, cuts and samples like the reference", as
     const key = seeds(...list.slice(0, B));
     const options = { guided, cfg, tau, topK, topP, scale, seeds: key, deltaOut };
     const bits = await sample([B, L, d], delta, options);
-    const z = Float64Array.from(
-      { length: count },
-      (_, i) => guided ? (cfg * x[i]! + (1 - cfg) * x[count + i]!) / tau : x[i]! / tau,
-    );
+    const z = reference.guided(x, { mixed: guided, cfg, tau });
     await assertTensor(deltaOut, z, TOLERANCE.f32, `[${B},${L},${d}]`);
     z.forEach((value, i) => {
       const b = Math.floor(i / L / d), l = Math.floor(i / d) % L;
-      const words = [Number(list[b]! & 0xffffffffn), Number(list[b]! >> 32n)];
-      const u = (philox([0, scale, l, i % d], words)[0]! >>> 8) / 2 ** 24;
-      let p = 1 / (1 + Math.exp(-value));
-      const minority = Math.min(p, 1 - p);
+      const u = reference.uniformOf(list[b]!, scale, l, i % d);
+      const p = reference.probability(value, topK, topP);
+      const free = 1 / (1 + Math.exp(-value)), minority = Math.min(free, 1 - free);
       assert(Math.abs(minority - (1 - topP)) > 1e-6 || topP === 0, "a test value at the cut");
-      if (topK === 1 || (topP > 0 && minority <= 1 - topP)) p = p >= 0.5 ? 1 : 0;
       assert(Math.abs(u - p) > 1e-7, "a test value at the threshold");
       assertEquals(bits[i], u < p ? 1 : 0, `bit ${i} of [${B},${L},${d}]`);
     });

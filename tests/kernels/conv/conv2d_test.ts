@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import { conv2d, type Conv2dArgs, packConv } from "../../../kernels/conv/conv2d.ts";
+import { conv2d, packConv } from "../../../kernels/conv/conv2d.ts";
 import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
 import { emulateMatrix, NEED_EMULATION } from "../emulated_matrices.ts";
@@ -15,48 +15,9 @@ import {
   upload,
   values,
 } from "../harness.ts";
+import * as reference from "./references.ts";
 
-/** A convolution: the shape of x, output channels, kernel size and options. */
-interface Case extends Pick<Conv2dArgs, "stride" | "upsample" | "padding"> {
-  x: [B: number, H: number, W: number, C: number];
-  N: number;
-  size: 1 | 3;
-}
-
-function outputSize({ x: [, H, W], size, stride = 1, upsample, padding }: Case): [number, number] {
-  const scale = upsample ? 2 : 1;
-  const zeros = size === 1 ? 0 : padding === "after" ? 1 : 2;
-  const along = (n: number) => Math.floor((n * scale + zeros - size) / stride) + 1;
-  return [along(H), along(W)];
-}
-
-function reference(c: Case, x: Float64Array, w: Float64Array, bias: Float64Array): Float64Array {
-  const [B, H, W, C] = c.x;
-  const { N, size, stride = 1, upsample, padding } = c;
-  const [OH, OW] = outputSize(c);
-  const scale = upsample ? 2 : 1;
-  const pad = padding === "after" ? 0 : (size - 1) / 2;
-  const y = new Float64Array(B * OH * OW * N);
-  for (let i = 0; i < y.length; i++) {
-    const n = i % N, ox = Math.floor(i / N) % OW;
-    const oy = Math.floor(i / N / OW) % OH, b = Math.floor(i / N / OW / OH);
-    let sum = bias[n]!;
-    for (let ky = 0; ky < size; ky++) {
-      for (let kx = 0; kx < size; kx++) {
-        const iy = oy * stride + ky - pad, ix = ox * stride + kx - pad;
-        if (iy < 0 || ix < 0 || iy >= H * scale || ix >= W * scale) continue;
-        const at = ((b * H + Math.floor(iy / scale)) * W + Math.floor(ix / scale)) * C;
-        for (let k = 0; k < C; k++) {
-          sum += x[at + k]! * w[((n * C + k) * size + ky) * size + kx]!;
-        }
-      }
-    }
-    y[i] = sum;
-  }
-  return y;
-}
-
-const CASES: Case[] = [
+const CASES: reference.Case[] = [
   { x: [1, 1, 1, 1], N: 1, size: 1 },
   { x: [1, 1, 1, 1], N: 1, size: 3 },
   { x: [2, 4, 4, 32], N: 64, size: 3 },
@@ -93,9 +54,9 @@ for (
       const weight = upload("f32", [N, C, size, size], w);
       const texture = storage === "texture";
       const conv = packConv(device, weight, upload("f32", [N], b), dtype, "weight", texture);
-      const y = poisoned(dtype, [shape[0], ...outputSize(c), N]);
+      const y = poisoned(dtype, [shape[0], ...reference.outputSize(c), N]);
       conv2d(device, { x: upload(dtype, shape, x), conv, y, stride, upsample, padding });
-      await assertTensor(y, reference(c, x, w, b), TOLERANCE[dtype], JSON.stringify(c));
+      await assertTensor(y, reference.conv2d(c, x, w, b), TOLERANCE[dtype], JSON.stringify(c));
     }
   });
 }
@@ -110,7 +71,7 @@ for (const dtype of ["f32", "f16"] as const) {
     fn: async () => {
       const next = random(7);
       // more pixels than a tile; software adapters take long to compile, so large tiles get only this case
-      const many: Case = { x: [2, 9, 8, dtype === "f32" ? 36 : 32], N: 72, size: 3 };
+      const many: reference.Case = { x: [2, 9, 8, dtype === "f32" ? 36 : 32], N: 72, size: 3 };
       for (const c of [many, ...CASES]) {
         const { x: shape, N, size, stride, upsample, padding } = c;
         const x = values(next, shape.reduce((a, b) => a * b), "f16");
@@ -119,12 +80,12 @@ for (const dtype of ["f32", "f16"] as const) {
         const conv = packConv(device, weight, upload("f32", [N], b), "f16", "weight", false);
         const image = upload(dtype, shape, x);
         const run = (variant: "middle" | "large") => {
-          const y = poisoned("f32", [shape[0], ...outputSize(c), N]);
+          const y = poisoned("f32", [shape[0], ...reference.outputSize(c), N]);
           conv2d(device, { x: image, conv, y, stride, upsample, padding, variant });
           return y;
         };
         const y = run("middle");
-        await assertTensor(y, reference(c, x, w, b), TOLERANCE.f32, JSON.stringify(c));
+        await assertTensor(y, reference.conv2d(c, x, w, b), TOLERANCE.f32, JSON.stringify(c));
         if (c !== many) continue;
         const [middle, large] = await device.readAll([y, run("large")]);
         assertEquals(large, middle);
@@ -138,7 +99,7 @@ Deno.test({
   ignore: NEED_EMULATION !== "",
   fn: async () => {
     using _ = emulateMatrix(device, 16, 16, 16);
-    const c: Case = { x: [2, 9, 8, 40], N: 72, size: 3 };
+    const c: reference.Case = { x: [2, 9, 8, 40], N: 72, size: 3 };
     const next = random(8), { x: shape, N } = c;
     const x = values(next, 2 * 9 * 8 * 40, "f16"), w = values(next, N * 40 * 9, "f16");
     const b = values(next, N), weight = upload("f32", [N, 40, 3, 3], w);
@@ -146,7 +107,7 @@ Deno.test({
     for (const variant of ["middle", "large"] as const) {
       const y = poisoned("f32", [2, 9, 8, N]);
       conv2d(device, { x: upload("f16", shape, x), conv, y, variant });
-      await assertTensor(y, reference(c, x, w, b), TOLERANCE.f32, variant);
+      await assertTensor(y, reference.conv2d(c, x, w, b), TOLERANCE.f32, variant);
     }
   },
 });
@@ -157,13 +118,13 @@ Deno.test("conv2d() adds to y", async () => {
     const { x: shape, N, size, stride, upsample, padding } = c;
     const C = shape[3];
     const x = values(next, shape.reduce((a, b) => a * b)), w = values(next, N * C * size * size);
-    const b = values(next, N), [OH, OW] = outputSize(c);
+    const b = values(next, N), [OH, OW] = reference.outputSize(c);
     const before = values(next, shape[0] * OH * OW * N);
     const conv = packConv(device, upload("f32", [N, C, size, size], w), upload("f32", [N], b));
     const y = upload("f32", [shape[0], OH, OW, N], before);
     const how = { stride, upsample, padding, epilogue: "add" } as const;
     conv2d(device, { x: upload("f32", shape, x), conv, y, ...how });
-    const expected = reference(c, x, w, b).map((v, i) => v + before[i]!);
+    const expected = reference.conv2d(c, x, w, b).map((v, i) => v + before[i]!);
     await assertTensor(y, expected, TOLERANCE.f32, JSON.stringify(c));
   }
 });
@@ -192,7 +153,7 @@ Deno.test("conv2d() convolves by a weight too large for a texture", async () => 
   const y = poisoned("f32", [1, 1, 1, 1]);
   conv2d(device, { x: upload("f32", [1, 1, 1, C], x), conv, y });
   // of the nine taps, eight lie in the padding
-  await assertSums(y, reference({ x: [1, 1, 1, C], N: 1, size: 3 }, x, w, b), C);
+  await assertSums(y, reference.conv2d({ x: [1, 1, 1, C], N: 1, size: 3 }, x, w, b), C);
 });
 
 Deno.test("conv2d() makes an image of the same bits alone and in a batch", async () => {

@@ -2,18 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { gatedGelu } from "../../../kernels/elementwise/gated_gelu.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
-
-function reference(h: Float64Array, T: number, F: number): Float64Array {
-  const y = new Float64Array(T * F);
-  for (let t = 0; t < T; t++) {
-    for (let f = 0; f < F; f++) {
-      const v = h[t * 2 * F + f]!;
-      const gelu = 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
-      y[t * F + f] = gelu * h[t * 2 * F + F + f]!;
-    }
-  }
-  return y;
-}
+import * as reference from "./references.ts";
 
 for (const [from, to] of [["f32", "f32"], ["f16", "f16"], ["f32", "f16"]] as const) {
   Deno.test(`gatedGelu() gates ${from} into ${to}`, async () => {
@@ -22,7 +11,7 @@ for (const [from, to] of [["f32", "f32"], ["f16", "f16"], ["f32", "f16"]] as con
       const h = values(next, T * 2 * F).map((v) => Math.f16round(v * 5));
       const y = poisoned(to, [T, F]);
       gatedGelu(device, { h: upload(from, [T, 2 * F], h), y });
-      await assertTensor(y, reference(h, T, F), TOLERANCE[to], `[${T},${F}]`);
+      await assertTensor(y, reference.gatedGelu(h, F), TOLERANCE[to], `[${T},${F}]`);
     }
   });
 }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { padRows } from "../../../kernels/elementwise/pad_rows.ts";
 import { device, poisoned, random, upload, values } from "../harness.ts";
+import * as reference from "./references.ts";
 
 for (const dtype of ["f32", "f16"] as const) {
   Deno.test(`padRows() pads rows of ${dtype} with zeros to whole vec4s`, async () => {
@@ -9,12 +10,8 @@ for (const dtype of ["f32", "f16"] as const) {
       const x = values(next, rows * K, dtype);
       poisoned("f32", [rows, 1024]).dispose(); // so that memory which is used again is not zero
       using y = padRows(device, upload(dtype, [rows, K], x), K)!;
-      const width = Math.ceil(K / 4) * 4;
-      assertEquals(y.shape, [rows, width]);
-      const expected = Float32Array.from({ length: rows * width }, (_, i) => {
-        const column = i % width;
-        return column < K ? x[Math.floor(i / width) * K + column]! : 0;
-      });
+      assertEquals(y.shape, [rows, Math.ceil(K / 4) * 4]);
+      const expected = Float32Array.from(reference.padRows(x, K));
       assertEquals(await device.read(y), expected, `[${rows},${K}]`);
     }
   });

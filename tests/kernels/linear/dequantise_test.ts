@@ -9,6 +9,7 @@ import {
 } from "../../../kernels/linear/weight_types.ts";
 import { quantise } from "../../../model/checkpoint/quantised_blocks.ts";
 import { device, poisoned, random, upload, values } from "../harness.ts";
+import * as reference from "./references.ts";
 
 const SHAPES = [[1, 32], [3, 32], [5, 96], [33, 64], [7, 1056]] as const;
 
@@ -51,13 +52,7 @@ Deno.test("dequantise() is exact for any bytes, odd N and counts of blocks inclu
         () => next() * 256,
       );
       const scales = Float16Array.from(values(next, N * K / 32), (v, i) => v * 10 ** (i % 9 - 4));
-      const expected = new Float64Array(N * K);
-      for (let i = 0; i < N * K; i++) {
-        const q = type === "q8_0"
-          ? new Int8Array(bytes.buffer)[i]!
-          : (bytes[i >> 1]! >> 4 * (i & 1) & 15) - 8;
-        expected[i] = q * scales[i >> 5]!;
-      }
+      const expected = reference.dequantise(bytes, scales, N * K, type);
       const y = await dequantised([N, K], type, bytes, scales);
       // compared as numbers: 0 times a negative scale may be either zero
       assertEquals(Float64Array.from(y, (v) => v + 0), expected.map((v) => v + 0), `${type} ${N}`);

@@ -14,29 +14,7 @@ import {
   upload,
   values,
 } from "../harness.ts";
-
-function gelu(v: number): number {
-  return 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
-}
-
-function reference(
-  x: Float64Array,
-  w: Float64Array,
-  bias: Float64Array | null,
-  M: number,
-  K: number,
-  N: number,
-): Float64Array {
-  const y = new Float64Array(M * N);
-  for (let m = 0; m < M; m++) {
-    for (let n = 0; n < N; n++) {
-      let sum = bias?.[n] ?? 0;
-      for (let k = 0; k < K; k++) sum += x[m * K + k]! * w[n * K + k]!;
-      y[m * N + n] = sum;
-    }
-  }
-  return y;
-}
+import * as reference from "./references.ts";
 
 const SHAPES = [[1, 1, 1], [1, 4, 4], [3, 5, 7], [8, 16, 32], [9, 33, 34], [17, 64, 130], [
   70,
@@ -60,7 +38,12 @@ for (const [dtype, texture] of VARIANTS) {
       const linear = packLinear(device, rows, upload("f32", [N], b), dtype, "test", texture);
       const y = poisoned(dtype, [M, N]);
       matmul(device, { x: upload(dtype, [M, K], x), linear, y });
-      await assertTensor(y, reference(x, w, b, M, K, N), TOLERANCE[dtype], `[${M},${K},${N}]`);
+      await assertTensor(
+        y,
+        reference.matmul(x, w, b, M, K, N),
+        TOLERANCE[dtype],
+        `[${M},${K},${N}]`,
+      );
     }
   });
 }
@@ -73,7 +56,7 @@ Deno.test("matmul() multiplies by a weight too large for a texture", async () =>
   const linear = packLinear(device, rows, null, "f32", "test", TEXTURE[0]);
   const y = poisoned("f32", [M, N]);
   matmul(device, { x: upload("f32", [M, K], x), linear, y });
-  await assertSums(y, reference(x, w, null, M, K, N), K);
+  await assertSums(y, reference.matmul(x, w, null, M, K, N), K);
 });
 
 /** Largest magnitude of each block of 32 along K, by row. */
@@ -115,7 +98,12 @@ for (const [dtype, texture] of TEXTURE.flatMap((t) => [["q8_0", t], ["q4_0", t]]
       const x = values(next, M * K);
       const y = poisoned("f32", [M, N]);
       matmul(device, { x: upload("f32", [M, K], x), linear, y, variant: "vector" });
-      await assertTensor(y, reference(x, stored, null, M, K, N), TOLERANCE.f32, `[${M},${K},${N}]`);
+      await assertTensor(
+        y,
+        reference.matmul(x, stored, null, M, K, N),
+        TOLERANCE.f32,
+        `[${M},${K},${N}]`,
+      );
     }
   });
 }
@@ -144,13 +132,10 @@ Deno.test("matmul() applies each epilogue", async () => {
         rows: 4,
       };
       matmul(device, { x: upload("f32", [M, K], x), linear, y, epilogue, gate });
-      const expected = reference(x, w, null, M, K, N).map((v, i) => {
-        if (epilogue === "gelu") return gelu(v);
-        if (epilogue === "silu") return v / (1 + Math.exp(-v));
-        if (epilogue === "add") return before[i]! + v;
-        const row = Math.floor(Math.floor(i / N) / 4);
-        if (epilogue === "gate") return before[i]! + gates[row * 6 * N + 2 * N + i % N]! * v;
-        return v;
+      const expected = reference.epilogue(reference.matmul(x, w, null, M, K, N), N, epilogue, {
+        before,
+        gates,
+        gateAt: (m, n) => Math.floor(m / 4) * 6 * N + 2 * N + n,
       });
       await assertTensor(y, expected, TOLERANCE.f32, `${epilogue} [${M},${K},${N}]`);
     }
@@ -175,7 +160,7 @@ Deno.test("packLinear() stacks weights along N", async () => {
   const y = poisoned("f32", [M, 13]);
   matmul(device, { x: upload("f32", [M, K], x), linear, y });
   const stacked = Float64Array.from([...a, ...b]);
-  await assertTensor(y, reference(x, stacked, null, M, K, 13), TOLERANCE.f32);
+  await assertTensor(y, reference.matmul(x, stacked, null, M, K, 13), TOLERANCE.f32);
 });
 
 Deno.test("matmul() makes a row of the same bits alone and among others", async () => {

@@ -1,8 +1,8 @@
 import { assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import type { Epilogue } from "../../../kernels/linear/epilogue.ts";
 import { sumParts } from "../../../kernels/linear/sum_parts.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import * as reference from "./references.ts";
 
 const CASES = [
   [1, 1, 1, "f32", "none", false],
@@ -31,18 +31,11 @@ for (const [S, M, N, dtype, epilogue, withBias] of CASES) {
       epilogue,
       ...epilogue === "gate" && { gate },
     });
-    const finish: Record<Epilogue, (v: number, i: number) => number> = {
-      none: (v) => v,
-      gelu: (v) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
-      silu: (v) => v / (1 + Math.exp(-v)),
-      add: (v, i) => before[i]! + v,
-      gate: (v, i) => before[i]! + gates[Math.floor(i / N / 3) * width + i % N]! * v,
-    };
-    const expected = Float64Array.from({ length: M * N }, (_, i) => {
-      const [m, n] = [Math.floor(i / N), i % N];
-      let sum = withBias ? bias[n]! : 0;
-      for (let s = 0; s < S; s++) sum += parts[(s * M + m) * width + n]!;
-      return finish[epilogue](sum, i);
+    const sums = reference.sumParts(parts, withBias ? bias : null, S, M, N);
+    const expected = reference.epilogue(sums, N, epilogue, {
+      before,
+      gates,
+      gateAt: (m, n) => Math.floor(m / 3) * width + n,
     });
     await assertTensor(y, expected, TOLERANCE[dtype]);
   });

@@ -12,34 +12,9 @@ import {
   upload,
   values,
 } from "../harness.ts";
+import * as reference from "./references.ts";
 
 const EPS = 1e-6;
-
-function reference(
-  x: Float64Array,
-  [B, area, C]: readonly [number, number, number],
-  groups: number,
-  weight: Float64Array,
-  bias: Float64Array,
-  silu: boolean,
-): Float64Array {
-  const y = new Float64Array(x.length);
-  const width = C / groups;
-  for (let i = 0; i < B * groups; i++) {
-    const b = Math.floor(i / groups), first = i % groups * width;
-    const at = Array.from(
-      { length: area * width },
-      (_, j) => (b * area + Math.floor(j / width)) * C + first + j % width,
-    );
-    const mean = at.reduce((sum, j) => sum + x[j]!, 0) / at.length;
-    const variance = at.reduce((sum, j) => sum + (x[j]! - mean) ** 2, 0) / at.length;
-    for (const j of at) {
-      const v = (x[j]! - mean) / Math.sqrt(variance + EPS) * weight[j % C]! + bias[j % C]!;
-      y[j] = silu ? v / (1 + Math.exp(-v)) : v;
-    }
-  }
-  return y;
-}
 
 /** How to launch: as on this adapter, and as on a GPU. */
 const launches = Object.entries({ plain: (launch: () => void) => launch(), asGpu });
@@ -67,7 +42,7 @@ for (const dtype of ["f32", "f16"] as const) {
         const x = values(next, B * H * W * C, dtype);
         const weight = values(next, C), bias = values(next, C);
         const silu = activation === "silu";
-        const expected = reference(x, [B, H * W, C], groups, weight, bias, silu);
+        const expected = reference.groupNorm(x, [B, H * W, C], groups, weight, bias, silu, EPS);
         for (const [name, launch] of launches) {
           const y = poisoned(dtype, [B, H, W, C]);
           const args = {
@@ -89,7 +64,7 @@ Deno.test("groupNorm() keeps its precision for values far from zero", async () =
   const [H, W, C, groups] = [60, 50, 8, 2];
   const x = values(next, H * W * C).map((v) => Math.fround(1000 + v));
   const weight = new Float64Array(C).fill(1), bias = new Float64Array(C);
-  const expected = reference(x, [1, H * W, C], groups, weight, bias, false);
+  const expected = reference.groupNorm(x, [1, H * W, C], groups, weight, bias, false, EPS);
   for (const [name, launch] of launches) {
     const y = poisoned("f32", [1, H, W, C]);
     const args = {
@@ -196,7 +171,7 @@ Deno.test("groupNormMoments() and applyGroupNorm() work on an image in bands", a
         strip: { image: 0, begin: 0, rows: band.shape[1]!, to: tops[i]! },
       })
     );
-    const expected = reference(x, [1, H * W, C], groups, weight, bias, false);
+    const expected = reference.groupNorm(x, [1, H * W, C], groups, weight, bias, false, EPS);
     await assertTensor(y, expected, TOLERANCE.f32, `${H} rows in bands of ${rows}`);
   }
   const [a, b] = [poisoned("f32", [1, 2, 3, 8]), poisoned("f32", [1, 3, 3, 8])];

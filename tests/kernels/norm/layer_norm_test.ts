@@ -11,6 +11,7 @@ import {
   upload,
   values,
 } from "../harness.ts";
+import * as reference from "./references.ts";
 
 type Launch = (launch: () => void) => void;
 const plain: Launch = (launch) => launch();
@@ -25,31 +26,6 @@ const WAYS: readonly (readonly [name: string, Launch, LayerNormVariant])[] = [
   ["workgroup as on a GPU", asGpu, "workgroup"],
   ...SUBGROUPS ? [["subgroup", plain, "subgroup"], ["subgroups", asGpu, "subgroups"]] as const : [],
 ];
-
-interface Reference {
-  rms?: boolean;
-  weight?: Float64Array;
-  bias?: Float64Array;
-  scale?: (image: number, c: number) => number;
-  shift?: (image: number, c: number) => number;
-  rows?: number;
-}
-
-function reference(x: Float64Array, C: number, eps: number, given: Reference = {}): Float64Array {
-  const y = new Float64Array(x.length);
-  for (let m = 0; m < x.length / C; m++) {
-    const row = x.subarray(m * C, m * C + C);
-    const mean = given.rms ? 0 : row.reduce((sum, v) => sum + v, 0) / C;
-    const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / C;
-    const image = Math.floor(m / (given.rows ?? 1));
-    for (let c = 0; c < C; c++) {
-      const normed = (row[c]! - mean) / Math.sqrt(variance + eps);
-      const affine = normed * (given.weight?.[c] ?? 1) + (given.bias?.[c] ?? 0);
-      y[m * C + c] = affine * (1 + (given.scale?.(image, c) ?? 0)) + (given.shift?.(image, c) ?? 0);
-    }
-  }
-  return y;
-}
 
 const SHAPES = [
   [1, 1],
@@ -74,7 +50,7 @@ for (
       const x = values(next, M * C).map((v) => from === "f16" ? Math.f16round(v * 3 + 1) : v);
       const weight = values(next, C), bias = values(next, C);
       for (const rms of [false, true]) {
-        const expected = reference(x, C, 1e-3, { rms, weight, bias });
+        const expected = reference.layerNorm(x, C, 1e-3, { rms, weight, bias });
         for (const [name, launch, variant] of WAYS) {
           const y = poisoned(to, [M, C]);
           const args = {
@@ -100,7 +76,12 @@ Deno.test("layerNorm() works without weight or bias", async () => {
       Object.entries(given).map(([name, v]) => [name, upload("f32", [C], v)]),
     );
     layerNorm(device, { x: upload("f32", [M, C], x), y, eps: 1e-6, ...tensors });
-    await assertTensor(y, reference(x, C, 1e-6, given), TOLERANCE.f32, Object.keys(given).join());
+    await assertTensor(
+      y,
+      reference.layerNorm(x, C, 1e-6, given),
+      TOLERANCE.f32,
+      Object.keys(given).join(),
+    );
   }
 });
 
@@ -125,7 +106,7 @@ Deno.test("layerNorm() modulates each row by its image", async () => {
         rows,
       },
     });
-    const expected = reference(x, C, 1e-6, { weight, scale: at(2), shift: at(4), rows });
+    const expected = reference.layerNorm(x, C, 1e-6, { weight, scale: at(2), shift: at(4), rows });
     await assertTensor(y, expected, TOLERANCE.f32, `C ${C}`);
   }
 });
@@ -137,7 +118,7 @@ Deno.test("layerNorm() keeps its precision for values far from zero", async () =
     const y = poisoned("f32", [2, 256]);
     launch(() => layerNorm(device, { x: upload("f32", [2, 256], x), y, eps: 1e-6 }));
     // the mean itself is only good to 1000 · 2⁻²⁴
-    await assertTensor(y, reference(x, 256, 1e-6), 1e-4, name);
+    await assertTensor(y, reference.layerNorm(x, 256, 1e-6), 1e-4, name);
   }
 });
 

@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { embedding } from "../../../kernels/tokens/embedding.ts";
 import { device, poisoned, random, upload, values } from "../harness.ts";
+import * as reference from "./references.ts";
 
 for (
   const [from, to] of [["f32", "f32"], ["f16", "f16"], ["f16", "f32"], ["f32", "f16"]] as const
@@ -13,7 +14,7 @@ for (
       const ids = Array.from({ length: T }, () => Math.floor(next() * V));
       const y = poisoned(to, [T, C]);
       embedding(device, { ids: upload("u32", [T], ids), table: upload(from, [V, C], table), y });
-      const expected = ids.flatMap((id) => [...table.subarray(id * C, id * C + C)]);
+      const expected = [...reference.embedding(ids, table, new Float64Array(T * C), { C })];
       assertEquals([...(await device.read(y)) as ArrayLike<number> & Iterable<number>], expected);
     }
   });

@@ -2,6 +2,7 @@ import { assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { tokenInput } from "../../../kernels/tokens/token_input.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import * as reference from "./references.ts";
 
 Deno.test("tokenInput() joins the start token and the words, repeated for the unconditional half", async () => {
   const next = random(11);
@@ -20,13 +21,8 @@ Deno.test("tokenInput() joins the start token and the words, repeated for the un
         level: upload("u32", [L], level),
         y,
       });
-      const expected = Float64Array.from({ length: B * L * C }, (_, i) => {
-        const c = i % C, l = Math.floor(i / C) % L, b = Math.floor(i / C / L);
-        const own = l < skip
-          ? pooled[b * C + c]! + position[c]!
-          : words![((b % images) * (L - skip) + l - skip) * C + c]!;
-        return own + table[level[l]! * C + c]!;
-      });
+      const sizes = { B, L, C, images, skip };
+      const expected = reference.tokenInput({ ...sizes, pooled, position, words, table, level });
       await assertTensor(y, expected, TOLERANCE.f32, `[${B},${L},${C}] ${dtype} skip ${skip}`);
     }
   }
