@@ -8,7 +8,7 @@ import type { Command } from "./commands/command.ts";
 import { UsageError } from "./commands/flags/flags.ts";
 import { nearest } from "./model/config/nearest.ts";
 import { adviseOn } from "./commands/hints.ts";
-import { coloured, type Io, processIo } from "./commands/io/io.ts";
+import { CLEAR_LINE, coloured, type Io, processIo } from "./commands/io/io.ts";
 import { COMMANDS } from "./commands/registry.ts";
 import {
   BitwiseError,
@@ -87,13 +87,13 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
     error = new FileError("write-failed", "Cannot write to stdout: no space is left on the device");
   }
   if (io.signal.aborted && error === io.signal.reason) {
-    io.err(`${io.errIsTerminal ? "\r\x1b[K" : ""}Interrupted\n`);
+    io.err("Interrupted\n", io.errIsTerminal ? CLEAR_LINE : "");
     return 130;
   }
-  const known = error instanceof UsageError || error instanceof BitwiseError;
+  const known = error instanceof BitwiseError;
   const debug = debugLevel(env) >= 1;
   const hint = known || debug ? "" : "; set BITWISE_DEBUG=1 for the stack trace";
-  io.err(`${coloured(io, 31, "error:")} ${adviseOn(error)}${hint}\n`);
+  io.err(` ${adviseOn(error)}${hint}\n`, coloured(io, 31, "error:"));
   if (debug && error instanceof Error) io.err(`${error.stack}\n`);
   // an argument that cannot be right is usage, whoever noticed
   return error instanceof UsageError || error instanceof InputError ? 2 : 1;
@@ -121,9 +121,12 @@ async function exit(code: number): Promise<never> {
 
 if (import.meta.main) {
   const io = processIo(interruption(), Boolean(readEnv("NO_COLOR")));
-  globalThis.addEventListener("unhandledrejection", (event) => {
+  const fail = (event: Event, error: unknown) => {
     event.preventDefault();
-    exit(report(event.reason, io, readEnv));
-  });
+    exit(report(error, io, readEnv));
+  };
+  // what nobody waits for must end like any other error
+  globalThis.addEventListener("unhandledrejection", (event) => fail(event, event.reason));
+  globalThis.addEventListener("error", (event) => fail(event, event.error));
   await exit(await main(Deno.args, io, readEnv));
 }

@@ -3,7 +3,7 @@ import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
 import { chosenSeed, type FlagType, integerFrom, number, seed } from "./flags/types.ts";
 import type { Input } from "./io/images.ts";
-import { type Io, note, orAbort } from "./io/io.ts";
+import { type Io, note, orAbort, outJson } from "./io/io.ts";
 import type { LoadGiven, ModelGiven } from "./io/model.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { decibels, table } from "./io/table.ts";
@@ -93,7 +93,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
   const { adapter } = model.device.capabilities;
   if (given.json) {
     const { width, height, d, latent } = images[0]!;
-    io.out(JSON.stringify({
+    outJson(io, {
       files,
       width,
       height,
@@ -105,7 +105,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
       model: model.config.name,
       adapter,
       seconds: took,
-    }));
+    });
   } else {
     const heads = ["scale", "grid", "bits", "ones %", "entropy", "so far dB"];
     const flipped = options.shares.map((share) => `flip ${+(100 * share).toPrecision(6)}% dB`);

@@ -3,7 +3,7 @@ import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
 import { OVERWRITE_FLAG, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
-import { note, orAbort } from "./io/io.ts";
+import { note, orAbort, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 
@@ -52,7 +52,7 @@ export const decode = command(
       const scales = bits.schedule.length;
       const { name } = model.config;
       const report = { path: written, width, height, scales, model: name, adapter, seconds: took };
-      io.out(JSON.stringify(report));
+      outJson(io, report);
     } else {
       output.print(written);
       note(io, `${width}x${height} pixels in ${seconds(took)} on ${adapter}`);

@@ -3,7 +3,7 @@ import { chooseGpu, GPU_FLAG, implementation } from "./flags/gpu.ts";
 import { MODEL_HELP } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import { adviseOn } from "./hints.ts";
-import { type Io, orAbort } from "./io/io.ts";
+import { type Io, orAbort, outJson } from "./io/io.ts";
 import { type Capabilities, type Device, formatBytes } from "../engine/mod.ts";
 
 /** One finding. */
@@ -31,7 +31,7 @@ export const doctor = command(
     const usable = findings.every(({ level }) => level !== "missing");
     if (given.json) {
       const { capabilities = null } = gpu;
-      io.out(JSON.stringify({ usable, deno: Deno.version.deno, capabilities, findings }));
+      outJson(io, { usable, deno: Deno.version.deno, capabilities, findings });
       return usable ? 0 : 1;
     }
     io.out(`Deno         ${Deno.version.deno} on ${Deno.build.os} ${Deno.build.arch}`);

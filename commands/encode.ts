@@ -3,7 +3,7 @@ import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
 import { OVERWRITE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
-import { note, orAbort } from "./io/io.ts";
+import { note, orAbort, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { formatBytes, type TensorToWrite } from "../engine/mod.ts";
@@ -72,7 +72,7 @@ export const encode = command(
     const { width, height, d, latent, schedule } = bits;
     const { adapter } = model.device.capabilities;
     if (given.json) {
-      io.out(JSON.stringify({
+      outJson(io, {
         path: written,
         width,
         height,
@@ -86,7 +86,7 @@ export const encode = command(
         model: model.config.name,
         adapter,
         seconds: took,
-      }));
+      });
     } else {
       output.print(written);
       note(

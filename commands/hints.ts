@@ -1,4 +1,4 @@
-import { BitwiseError } from "../engine/mod.ts";
+import { BitwiseError, printableMessage } from "../engine/mod.ts";
 
 /** What to type, by the code of a hint. The library names no flags; this table does. */
 export const HINTS: Readonly<Record<string, string | ((message: string) => string)>> = {
@@ -18,8 +18,7 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
 
 /** Returns an error's message in one line, followed by the advice that its hint stands for. */
 export function adviseOn(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  const message = text.trim().replace(/\s*\n\s*/g, " ");
+  const message = printableMessage(error instanceof Error ? error.message : String(error));
   const { hint } = error instanceof BitwiseError ? error : {};
   if (hint === undefined || !Object.hasOwn(HINTS, hint)) return message;
   const advice = HINTS[hint]!;

@@ -6,7 +6,7 @@ import { on, path } from "./flags/types.ts";
 import type { Inspection } from "./inspecting/inspection.ts";
 import { inspectTensors } from "./inspecting/tensors.ts";
 import { readSource, type Source } from "./io/input.ts";
-import type { Io } from "./io/io.ts";
+import { type Io, outJson } from "./io/io.ts";
 import { bytesSource, Safetensors } from "../engine/mod.ts";
 
 /** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
@@ -38,7 +38,8 @@ export const inspect = command(
       return await writeSheet(target, given.sheet, given, io);
     }
     const { lines, report } = await inspectTarget(target, io);
-    for (const line of given.json ? [JSON.stringify(report)] : lines) io.out(line);
+    if (given.json) outJson(io, report);
+    else for (const line of lines) io.out(line);
     return 0;
   },
 );

@@ -4,7 +4,7 @@ import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./flags/image_flags.ts
 import { NUMBER_FLAGS, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { chosenSeed, integer, path, seed } from "./flags/types.ts";
 import { enlarge, type Pixels } from "./io/enlarge.ts";
-import { note, orAbort } from "./io/io.ts";
+import { note, orAbort, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { contactSheet } from "./io/sheet.ts";
@@ -112,7 +112,7 @@ export const interpolate = command(
     if (given.json) {
       const [height, width] = [a.height, a.width].map((n) => n * (given.upscale ?? 1));
       const report = { paths, sheet, animation, width, height };
-      io.out(JSON.stringify({ ...report, model: model.config.name, adapter, seconds: took }));
+      outJson(io, { ...report, model: model.config.name, adapter, seconds: took });
     } else {
       for (const file of [...paths, sheet, animation]) if (file) output.print(file);
       note(io, `${steps} images in ${seconds(took)} on ${adapter}`);

@@ -2,6 +2,7 @@ import { command } from "./command.ts";
 import { FLAGS } from "./flags/generate_flags.ts";
 import { bytes, integer, integerFrom, on, path } from "./flags/types.ts";
 import { plannedBatchSize } from "./generating/batches.ts";
+import { outJson } from "./io/io.ts";
 import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
 import type { MemoryOptions, MemoryPlan } from "../model/memory_plan.ts";
@@ -55,7 +56,7 @@ export const plan = command(
     const made = await planRun(choice, options, images, maxBytes);
     const flops = await work(choice.config, options);
     const { name } = choice.config;
-    if (given.json) return io.out(JSON.stringify({ model: name, ...made, flops })), 0;
+    if (given.json) return outJson(io, { model: name, ...made, flops }), 0;
     for (const line of describe(name, made)) io.out(line);
     if (images > 1) {
       const batches = Math.ceil(images / made.batch);

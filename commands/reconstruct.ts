@@ -3,7 +3,7 @@ import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
 import { OVERWRITE_FLAG, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
-import { note, orAbort } from "./io/io.ts";
+import { note, orAbort, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { decibels, table } from "./io/table.ts";
@@ -85,7 +85,7 @@ export const reconstruct = command(
       const { grid: _, ...quality } = rows.at(-1)!;
       const size = { width: made.width, height: made.height };
       const run = { scales: rows, model: model.config.name, adapter, seconds: took };
-      io.out(JSON.stringify({ path: written, ...size, ...quality, ...run }));
+      outJson(io, { path: written, ...size, ...quality, ...run });
     } else {
       output.print(written);
       for (const line of describe(rows)) output.print(line);

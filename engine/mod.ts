@@ -25,6 +25,7 @@ export * from "./gpu/device.ts";
 export { dryGpu } from "./gpu/dry_gpu.ts";
 export * from "./files/dtype.ts";
 export * from "./base/errors.ts";
+export * from "./base/printable.ts";
 export * from "./gpu/kernel.ts";
 export type { Memory, MemoryRole } from "./gpu/memory.ts";
 export { endCompilations } from "./gpu/pipelines.ts";

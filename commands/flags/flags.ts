@@ -1,11 +1,17 @@
 import { parseArgs } from "../../deps/@std/cli/parse-args.ts";
+import { BitwiseError, quote } from "../../engine/mod.ts";
 import { nearest } from "../../model/config/nearest.ts";
 import { type FlagType, on } from "./types.ts";
 
 /** The command line is not understood; the process ends with 2. */
-export class UsageError extends Error {
+export class UsageError extends BitwiseError {
   /** Always `"UsageError"`. */
   override readonly name: string = "UsageError";
+
+  /** Says in one line what was not understood. */
+  constructor(message: string) {
+    super("usage", message);
+  }
 }
 
 /** One flag, as parsing, help and suggestions know it. */
@@ -104,7 +110,7 @@ export function parseFlags<const F extends Flags>(
       const result = flag.type.read(value);
       if (result !== undefined) return result;
       throw new UsageError(
-        `Cannot read --${name} ${JSON.stringify(value)}: it must be ${flag.type.need}`,
+        `Cannot read --${name} ${quote(value)}: it must be ${flag.type.need}`,
       );
     });
     // given twice, the last one counts

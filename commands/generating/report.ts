@@ -1,6 +1,6 @@
 import type { Batch } from "./batches.ts";
 import type { Request } from "./request.ts";
-import { detail, type Io, note } from "../io/io.ts";
+import { detail, type Io, note, outJson } from "../io/io.ts";
 import { type ProgressLine, seconds } from "../io/progress.ts";
 import { formatBytes } from "../../engine/mod.ts";
 import { scheduleText } from "../../model/config/grid.ts";
@@ -97,7 +97,7 @@ export function reportRun(
   const { adapter } = model.device.capabilities;
   const { peakBytes } = model.device.memory;
   if (given.json) {
-    io.out(JSON.stringify({
+    outJson(io, {
       images,
       trace: trace?.path,
       previews: previews?.files,
@@ -107,7 +107,7 @@ export function reportRun(
       peakBytes,
       seconds: { load: loaded, ...took },
       warnings: [...warnings],
-    }));
+    });
     return;
   }
   detail(

@@ -1,6 +1,6 @@
-import { type Inspection, printable } from "./inspection.ts";
+import type { Inspection } from "./inspection.ts";
 import { table } from "../io/table.ts";
-import { formatBytes } from "../../engine/mod.ts";
+import { formatBytes, printable } from "../../engine/mod.ts";
 import { bitEntropy } from "../../model/analysis.ts";
 import { bitCount, type ImageBits } from "../../model/bits/image_bits.ts";
 import { gridText } from "../../model/config/grid.ts";

@@ -4,12 +4,6 @@ export interface Inspection {
   readonly report: unknown;
 }
 
-/** Replaces control characters: names come from files of others, and must not move the cursor. */
-export function printable(name: string): string {
-  // deno-lint-ignore no-control-regex -- that is the point
-  return name.replace(/[\x00-\x1f\x7f-\x9f]/g, "�");
-}
-
 /** Formats a number of parameters. */
 export function countText(parameters: number): string {
   if (parameters < 1e6) return parameters.toLocaleString("en");

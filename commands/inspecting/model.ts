@@ -1,5 +1,6 @@
-import { countText, type Inspection, printable } from "./inspection.ts";
+import { countText, type Inspection } from "./inspection.ts";
 import { describe, type FileReport, reportOf } from "./tensors.ts";
+import { printable } from "../../engine/mod.ts";
 import { openFolder } from "../../model/checkpoint/folder.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import type { ModelConfig } from "../../model/config/types.ts";

@@ -1,7 +1,7 @@
 import { UsageError } from "../flags/flags.ts";
 import { encodeImage } from "../io/enlarge.ts";
 import { readInput } from "../io/images.ts";
-import { type Io, orAbort } from "../io/io.ts";
+import { type Io, orAbort, outJson } from "../io/io.ts";
 import { closeModel, type LoadGiven, type ModelGiven, openModel } from "../io/model.ts";
 import { Output } from "../io/output.ts";
 import { ProgressLine } from "../io/progress.ts";
@@ -34,7 +34,7 @@ export async function writeSheet(
   progress[Symbol.dispose]();
   const file = await output.write(target, png);
   const report = { path: file, width, height, scales: images.length };
-  if (given.json) io.out(JSON.stringify(report));
+  if (given.json) outJson(io, report);
   else output.print(file);
   await closeModel(model, io);
   return 0;

@@ -1,8 +1,18 @@
 import { bitsInspection } from "./bits.ts";
-import { countText, type Inspection, printable } from "./inspection.ts";
-import { dtypeBytes, formatBytes, isDtype, quote, type TensorFile } from "../../engine/mod.ts";
+import { countText, type Inspection } from "./inspection.ts";
+import {
+  dtypeBytes,
+  formatBytes,
+  isDtype,
+  printable,
+  quote,
+  type TensorFile,
+} from "../../engine/mod.ts";
 import { holdsBits, readBits } from "../../model/bits/bits_file.ts";
 import { scalesOf, storedBlocks } from "../../model/checkpoint/quantised_blocks.ts";
+
+/** The widest column of names: one long name must not make all lines as long. */
+const COLUMN = 120;
 
 /** What is in a safetensors file. */
 export interface FileReport {
@@ -61,15 +71,17 @@ export function describe(
   const kinds = Object.entries(dtypes)
     .sort(([a], [b]) => width(b) - width(a))
     .map(([dtype, of]) => `${of.tensors} ${dtype}`);
-  const column = Math.max(0, ...tensors.map(({ name }) => name.length));
+  const column = tensors.reduce((most, { name }) => Math.max(most, name.length), 0);
   return [
     `${file}: ${tensors.length} tensors (${kinds.join(", ")}), ${
       countText(parameters)
     } parameters, ` +
     formatBytes(bytes),
-    ...Object.entries(metadata).map(([key, value]) => `  ${key} = ${quote(value)}`),
+    ...Object.entries(metadata).map(([key, value]) => `  ${printable(key)} = ${quote(value)}`),
     ...tensors.map(({ name, dtype, shape }) =>
-      `  ${printable(name).padEnd(column)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]`
+      `  ${printable(name).padEnd(Math.min(column, COLUMN))}  ${dtype.padEnd(4)}  [${
+        shape.join(", ")
+      }]`
     ),
   ];
 }

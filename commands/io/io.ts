@@ -1,3 +1,5 @@
+import { printableJson, printableLines } from "../../engine/mod.ts";
+
 /** How much is printed to stderr, and how; the flags of a command set it. */
 export interface Style {
   /** Errors and warnings only. */
@@ -8,14 +10,17 @@ export interface Style {
   colour: boolean;
 }
 
-/** What a command may touch of the terminal; tests pass their own. */
+/**
+ * What a command may touch of the terminal; tests pass their own. Text may come from files of others: control characters
+ * other than line breaks and tabs are replaced.
+ */
 export interface Io {
   /** Writes a line of results to stdout. */
   out(line: string): void;
   /** Writes a file to stdout. */
   outBytes(bytes: Uint8Array): void;
-  /** Writes text to stderr, unchanged. */
-  err(text: string): void;
+  /** Writes text to stderr, after a `lead` of ours, which is written unchanged: a colour, or {@link CLEAR_LINE}. */
+  err(text: string, lead?: string): void;
   /** Opens stdin. */
   stdin(): ReadableStream<Uint8Array>;
   /** Whether stdin is a terminal. */
@@ -32,6 +37,20 @@ export interface Io {
   readonly signal: AbortSignal;
 }
 
+/** Returns to the start of a terminal's line, and empties it (ANSI CR EL). */
+export const CLEAR_LINE = "\r\x1b[K";
+
+/** The two ways of an {@link Io} to print text, by what writes to its streams. */
+export function printer(
+  out: (text: string) => void,
+  err: (text: string) => void,
+): Pick<Io, "out" | "err"> {
+  return {
+    out: (line) => out(`${printableLines(line)}\n`),
+    err: (text, lead = "") => err(lead + printableLines(text)),
+  };
+}
+
 /** The stdin, stdout and stderr of the process. */
 export function processIo(signal: AbortSignal, noColour: boolean): Io {
   const write = (to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array) => {
@@ -39,16 +58,17 @@ export function processIo(signal: AbortSignal, noColour: boolean): Io {
   };
   const encoder = new TextEncoder();
   const errIsTerminal = Deno.stderr.isTerminal();
+  const toOut = (text: string) => write(Deno.stdout, encoder.encode(text));
+  const toErr = (text: string) => {
+    try {
+      write(Deno.stderr, encoder.encode(text));
+    } catch {
+      // messages that nobody can read must not stop the work
+    }
+  };
   return {
-    out: (line) => write(Deno.stdout, encoder.encode(`${line}\n`)),
+    ...printer(toOut, toErr),
     outBytes: (bytes) => write(Deno.stdout, bytes),
-    err(text) {
-      try {
-        write(Deno.stderr, encoder.encode(text));
-      } catch {
-        // messages that nobody can read must not stop the work
-      }
-    },
     stdin: () => Deno.stdin.readable,
     inIsTerminal: Deno.stdin.isTerminal(),
     outIsTerminal: Deno.stdout.isTerminal(),
@@ -58,6 +78,11 @@ export function processIo(signal: AbortSignal, noColour: boolean): Io {
     style: { quiet: false, verbose: false, colour: errIsTerminal && !noColour },
     signal,
   };
+}
+
+/** Prints a value as JSON in one line. */
+export function outJson(io: Io, value: unknown): void {
+  io.out(printableJson(JSON.stringify(value)));
 }
 
 /** Prints a line to stderr, unless `-q` forbids it. */
@@ -72,7 +97,7 @@ export function detail(io: Io, line: string): void {
 
 /** Prints a warning to stderr. */
 export function warn(io: Io, line: string): void {
-  io.err(`${coloured(io, 33, "warning:")} ${line}\n`);
+  io.err(` ${line}\n`, coloured(io, 33, "warning:"));
 }
 
 /** Wraps text in a colour of the terminal's palette (ANSI SGR), if colours are on. */

@@ -1,4 +1,4 @@
-import type { Io } from "./io.ts";
+import { CLEAR_LINE, type Io } from "./io.ts";
 
 /** Characters of the bar. */
 const BAR = 24;
@@ -26,13 +26,13 @@ export class ProgressLine {
     if (this.io.style.quiet) return;
     if (!this.io.errIsTerminal) return this.io.err(`${text}\n`);
     const line = part === undefined ? text : `${this.#bar(part)} | ${text}`;
-    this.io.err(`\r\x1b[K${[...line].slice(0, this.io.columns() - 1).join("")}`);
+    this.io.err([...line].slice(0, this.io.columns() - 1).join(""), CLEAR_LINE);
     this.#shown = true;
   }
 
   /** Ends the line, so that other output may follow. */
   [Symbol.dispose](): void {
-    if (this.#shown) this.io.err("\r\x1b[K");
+    if (this.#shown) this.io.err("", CLEAR_LINE);
     this.#shown = false;
   }
 

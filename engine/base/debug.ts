@@ -1,4 +1,5 @@
 import { readEnv } from "./environment.ts";
+import { printableLines } from "./printable.ts";
 
 /**
  * Where a device writes what it does, and how much of it. Each level includes those below: 1 is for stack traces, which
@@ -33,7 +34,7 @@ export class Debug {
   /** Logs at the given level. */
   constructor({ level, log = console.error }: DebugOptions) {
     this.level = level;
-    this.#log = log;
+    this.#log = (message) => log(printableLines(message));
   }
 
   /**

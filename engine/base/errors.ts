@@ -8,6 +8,8 @@
  * @module
  */
 
+import { printableJson, printableMessage } from "./printable.ts";
+
 /**
  * The base of all errors that bitwise throws on purpose.
  *
@@ -34,11 +36,12 @@ export class BitwiseError extends Error {
    * Makes an error.
    *
    * @param code A stable code in kebab-case.
-   * @param message One line in sentence case, without a final period.
+   * @param message One line in sentence case, without a final period. Control characters, which names of files and
+   *   tensors may hold, are replaced, and the middle of more than 1,000 characters is left out.
    * @param options The `cause`, if another error led to this one, and a `hint` in kebab-case.
    */
   constructor(code: string, message: string, options?: BitwiseErrorOptions) {
-    super(message, options);
+    super(printableMessage(message), options);
     this.code = code;
     this.hint = options?.hint;
   }
@@ -191,13 +194,15 @@ export class FileError extends BitwiseError {
 }
 
 /**
- * Quotes a name for a one-line message. Escapes line breaks, and cuts names of more than 120 characters.
+ * Quotes a name for a one-line message. Escapes line breaks and control characters, and cuts names of more than 120
+ * characters.
  *
  * @param text A file, tensor or key name.
  * @returns The name in double quotes.
  */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 120 ? `${text.slice(0, 119)}…` : text);
+  const cut = text.length > 120 ? `${text.slice(0, 119).replace(/[\ud800-\udbff]$/, "")}…` : text;
+  return printableJson(JSON.stringify(cut));
 }
 
 /**

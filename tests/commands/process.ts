@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import manifest from "../../deno.json" with { type: "json" };
-import type { Io } from "../../commands/io/io.ts";
+import { type Io, printer } from "../../commands/io/io.ts";
 import { DAWN } from "../backend.ts";
 
 /** The command line. */
@@ -110,9 +110,8 @@ export function fakeIo(
   const err: string[] = [];
   const files: Uint8Array<ArrayBuffer>[] = [];
   return {
-    out: (line) => void out.push(`${line}\n`),
+    ...printer((text) => out.push(text), (text) => err.push(text)),
     outBytes: (bytes) => void files.push(bytes.slice()),
-    err: (text) => void err.push(text),
     stdin: () => ReadableStream.from([stdin]),
     inIsTerminal: false,
     outIsTerminal: false,
@@ -124,4 +123,17 @@ export function fakeIo(
     errors: () => err.join(""),
     bytes: () => files[0] ?? new Uint8Array(),
   };
+}
+
+/** Runs a test where this process finds no adapter, so that commands end once they have read their inputs. */
+export async function withoutAdapter(test: () => Promise<void>): Promise<void> {
+  const before = Object.getOwnPropertyDescriptor(navigator, "gpu");
+  const value = { requestAdapter: () => Promise.resolve(null) };
+  Object.defineProperty(navigator, "gpu", { value, configurable: true });
+  try {
+    await test();
+  } finally {
+    if (before) Object.defineProperty(navigator, "gpu", before);
+    else delete (navigator as { gpu?: unknown }).gpu;
+  }
 }
