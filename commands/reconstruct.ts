@@ -104,7 +104,7 @@ async function originalOf(
   const { fitImage } = await import("../model/image/resize.ts");
   const { imageOf } = await import("../model/generate/image_input.ts");
   if ("rgb" in input) return imageOf(input.rgb, bits, "planes");
-  return imageOf(fitImage(input, bits.width, bits.height), bits, "pixels");
+  return imageOf(await fitImage(input, bits.width, bits.height), bits, "pixels");
 }
 
 function describe(rows: readonly Row[]): string[] {

@@ -247,7 +247,7 @@ async function freePositions(
         `${init.width}x${init.height}, make them the same`,
     );
   }
-  const covered = fitMask(image, W * patch, H * patch);
+  const covered = await fitMask(image, W * patch, H * patch);
   return Array.from({ length: H * W }, (_, position) => {
     const [top, left] = [Math.floor(position / W) * patch, position % W * patch];
     let sum = 0;

@@ -43,7 +43,9 @@ export class VisualTokenizer {
     const { codebook_dim: d, patch_size: patch } = this.config.vae;
     const image = input instanceof Uint8Array ? await readImage(input, "image") : input;
     const { width, height, schedule } = planEncode(this.config, image, options);
-    const pixels = "rgb" in image ? channelsLast(image.rgb, 3) : fitImage(image, width, height);
+    const pixels = "rgb" in image
+      ? channelsLast(image.rgb, 3)
+      : await fitImage(image, width, height);
     using encoder = await this.parts.lease("vae_encoder");
     signal?.throwIfAborted();
     const { device } = this;
