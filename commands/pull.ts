@@ -70,12 +70,13 @@ export async function pullModel(
     io.out(`${output}: ${preset.name} exists already`);
     return 0;
   }
+  const { hubSettings } = await import("../model/release/hub_environment.ts");
+  const { CachedHub } = await import("../model/release/cached_hub.ts");
   const { Hub } = await import("../model/release/hub.ts");
-  const { hubCache, hubHome } = await import("../model/release/hub_cache.ts");
-  const cache = hubCache(env);
-  const token = env("HF_TOKEN")?.trim() || await readToken(env("HF_TOKEN_PATH"), hubHome, env);
-  const endpoint = env("HF_ENDPOINT") || "https://huggingface.co";
-  const hub = new Hub({ endpoint, token, signal: io.signal });
+  const settings = await hubSettings(env);
+  const { cache, symlinks } = settings;
+  const { signal } = io;
+  const hub = settings.offline ? new CachedHub(cache, signal) : new Hub({ ...settings, signal });
 
   using progress = new ProgressLine(io);
   const shown = throttle(io);
@@ -83,6 +84,7 @@ export async function pullModel(
   try {
     const release = await pullRelease(hub, cache, preset, {
       pause,
+      symlinks,
       onPlan: ({ files, bytes, missing }) => {
         planned = true;
         const left = missing < bytes ? `, ${formatBytes(bytes - missing)} downloaded already` : "";
@@ -90,6 +92,7 @@ export async function pullModel(
         note(io, `${preset.name}: ${files} files, ${formatBytes(bytes)}${left}, in ${cache}`);
       },
       onProgress: ({ path, done, before, total }) => {
+        if (!settings.progress) return;
         const rate = shown(path, done - before, done / total);
         if (rate === undefined) return;
         const percent = Math.floor(100 * done / total);
@@ -134,24 +137,16 @@ async function convert(
 async function isMade(output: string, { name }: Preset): Promise<boolean> {
   const info = await Deno.stat(output).catch(() => null);
   if (!info) return false;
-  const config = await Deno.readTextFile(join(output, "config.json")).catch(() => "");
+  const { readSmallFile } = await import("../model/checkpoint/files.ts");
   try {
-    if (JSON.parse(config).name === name) return true;
+    const config = await readSmallFile(join(output, "config.json"), 1e6);
+    if (JSON.parse(new TextDecoder().decode(config)).name === name) return true;
   } catch {
     // no model folder
   }
   if (info.isDirectory && [...Deno.readDirSync(output)].length === 0) return false;
   const what = info.isDirectory ? "there are other files in it" : "it is a file";
   throw new FileError("exists", `Cannot write ${quote(output)}: ${what}; name a new folder`);
-}
-
-async function readToken(
-  path: string | undefined,
-  home: (env: (name: string) => string | undefined) => string,
-  env: (name: string) => string | undefined,
-): Promise<string | undefined> {
-  const text = await Deno.readTextFile(path || join(home(env), "token")).catch(() => "");
-  return text.trim() || undefined;
 }
 
 /** Ten lines a second on a terminal, else one for each tenth of a file: bytes per second when one is due. */

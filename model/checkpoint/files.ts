@@ -9,6 +9,7 @@ import {
   type ByteSource,
   checkRange,
   FileError,
+  formatBytes,
   quote,
   Safetensors,
   type TensorFile,
@@ -24,6 +25,8 @@ import {
 export async function fileSource(path: string): Promise<Required<ByteSource>> {
   let file: Deno.FsFile;
   try {
+    // first, since opening a pipe waits for someone to write into it
+    if (!(await Deno.stat(path)).isFile) throw new Deno.errors.IsADirectory();
     file = await Deno.open(path);
   } catch (error) {
     throw readError(path, error);
@@ -72,6 +75,24 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
     },
   };
   return source;
+}
+
+/**
+ * Reads a file that should be small.
+ *
+ * @param limit The most bytes.
+ * @throws {FileError} `too-large`, or as {@linkcode fileSource}.
+ */
+export async function readSmallFile(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const source = await fileSource(path);
+  try {
+    if (source.size <= limit) return await source.read(0, source.size);
+  } finally {
+    source.close();
+  }
+  const sizes = [source.size, limit].map(formatBytes);
+  const message = `Cannot read ${quote(path)}: it has ${sizes[0]}, the limit is ${sizes[1]}`;
+  throw new FileError("too-large", message);
 }
 
 /**

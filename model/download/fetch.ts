@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatBytes } from "../../engine/mod.ts";
 import { DownloadError, type Patience } from "./patience.ts";
 
 const REDIRECTS = [301, 302, 303, 307, 308];
@@ -53,7 +54,7 @@ export async function fetchFollowing(
 /**
  * Reads the body of a response, piece by piece.
  *
- * @throws {DownloadError} `connection-lost` or `stalled`.
+ * @throws {DownloadError} `connection-lost`, `stalled` or `too-slow`.
  * @throws The user's reason, if the patience's signal was aborted.
  */
 export async function* readBody(
@@ -69,13 +70,38 @@ export async function* readBody(
         throw patience.reason ?? connectionLost(what, cause);
       });
       if (done) return;
-      // a slow disk is not a slow server
-      patience.pause();
+      // stops the time: a slow disk is not a slow server
+      patience.received(value.length);
       yield value;
     }
   } finally {
     await reader.cancel().catch(() => {});
   }
+}
+
+/**
+ * Reads the complete body of a response, whatever size it claims, or unpacks to.
+ *
+ * @param limit The most bytes.
+ * @throws {DownloadError} `too-large`, or as {@linkcode readBody}.
+ */
+export async function readWhole(
+  response: Response,
+  what: string,
+  patience: Patience,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const piece of readBody(response, what, patience)) {
+    size += piece.length;
+    if (size > limit) {
+      const message = `Cannot use ${what}: the server sends more than ${formatBytes(limit)}`;
+      throw new DownloadError("too-large", message);
+    }
+    pieces.push(piece);
+  }
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 /** The error for a connection that ended too soon. */
@@ -88,12 +114,12 @@ export function connectionLost(what: string, cause?: unknown): DownloadError {
 function checkPermission({ protocol, hostname, port }: URL, what: string): void {
   const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
   if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
-  const message = `Cannot download ${what}: Deno was not allowed to reach ${hostname}`;
+  const message = `Cannot download ${what}: Deno was not allowed to reach ${cut(hostname)}`;
   throw new DownloadError("no-permission", message, { hint: "allow-net" });
 }
 
 function unreachable({ origin }: URL, cause: unknown): DownloadError {
-  const message = `Cannot reach ${origin}: ${
+  const message = `Cannot reach ${cut(origin)}: ${
     detail(cause)
   }; check the connection, then run it again`;
   return new DownloadError("unreachable", message, { cause, passing: true });
@@ -104,4 +130,9 @@ function detail(error: unknown): string {
   const cause = error instanceof Error ? error.cause ?? error : error;
   const text = cause instanceof Error ? cause.message : String(cause);
   return text.split("\n")[0]!.split(": ").at(-1)!.replace(/ \(os error \d+\)$/, "");
+}
+
+/** A name that a server chose. */
+function cut(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 99)}…` : name;
 }

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { basename, dirname, join } from "../../deps/@std/path.ts";
+import { basename, dirname, join, resolve } from "../../deps/@std/path.ts";
 import { CheckpointError, FileError, InputError, quote } from "../../engine/mod.ts";
 import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
+import { chosenSnapshot, type Snapshots } from "./snapshots.ts";
 
 /** Paths of a model's parts: files, or indices of shards. */
 export interface Release {
@@ -19,25 +20,42 @@ export interface Release {
 
 /** A hub's cache is five levels deep: models--X/snapshots/HASH/infinity_8b_weights/model.safetensors. */
 const DEPTH = 5;
-/** A folder with more files than this is not a download. */
+/** A folder with more files or folders than this is not a download. */
 const MOST = 10_000;
 
+/** What is below a folder. */
+interface Below {
+  /** Paths of files, sorted. */
+  readonly paths: readonly string[];
+  /** Says which folders were left out, since there is no telling which of the snapshots in them is meant; or empty. */
+  readonly unclear: string;
+}
+
 /** Lists the files below a folder. Follows links, which the hub's cache consists of. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const found: string[] = [];
+async function filesBelow(folder: string): Promise<Below> {
+  const paths: string[] = [];
+  const unclear: string[] = [];
+  let visited = 0;
   const visit = async (at: string, depth: number): Promise<void> => {
+    const only = await snapshotIn(at);
+    if (only?.snapshot === null) {
+      const some = only.all.slice(0, 5).map((name) => name.slice(0, 12)).join(", ");
+      unclear.push(`; ${quote(at)} has several (${some}) and no refs/main, so give one of them`);
+      return;
+    }
     for await (const { name } of Deno.readDir(at)) {
+      if (only && name !== only.snapshot) continue;
       if (name.startsWith(".") || (name === "blobs" && depth > 0)) continue;
-      const path = join(at, name);
-      const info = await Deno.stat(path).catch(() => null);
-      if (info?.isFile) found.push(path);
-      else if (info?.isDirectory && depth < DEPTH) await visit(path, depth + 1);
-      if (found.length > MOST) {
+      if (++visited > MOST) {
         throw new InputError(
           "too-many-files",
           `Cannot use ${quote(folder)}: it has too many files`,
         );
       }
+      const path = join(at, name);
+      const info = await Deno.stat(path).catch(() => null);
+      if (info?.isFile) paths.push(path);
+      else if (info?.isDirectory && depth < DEPTH) await visit(path, depth + 1);
     }
   };
   await visit(folder, 0).catch((cause) => {
@@ -45,7 +63,16 @@ async function filesBelow(folder: string): Promise<string[]> {
     const why = cause instanceof Deno.errors.NotFound ? "no such folder" : String(cause.message);
     throw new FileError("file-unreadable", `Cannot read ${quote(folder)}: ${why}`, { cause });
   });
-  return found.sort();
+  return { paths: paths.sort(), unclear: unclear.sort()[0] ?? "" };
+}
+
+/** The snapshots in a folder, if it is the one for them in the hub's cache. */
+async function snapshotIn(folder: string): Promise<Snapshots | null> {
+  const path = resolve(folder);
+  if (basename(path) !== "snapshots") return null;
+  const isCache = basename(dirname(path)).startsWith("models--") ||
+    await Deno.stat(join(dirname(path), "blobs")).then(() => true, () => false);
+  return isCache ? await chosenSnapshot(dirname(path)) : null;
 }
 
 /** Whether a path ends in a name of the hub, or in that name after a conversion to one file. */
@@ -120,7 +147,7 @@ function findTransformer(
  * @throws {FileError} `file-unreadable`.
  */
 export async function findRelease(folder: string, preset: Preset): Promise<Release> {
-  const paths = await filesBelow(folder);
+  const { paths, unclear } = await filesBelow(folder);
   const text = findText(paths);
   const transformer = findTransformer(paths, preset, folder, text);
   const vae = findVae(paths, preset, folder);
@@ -135,7 +162,7 @@ export async function findRelease(folder: string, preset: Preset): Promise<Relea
     const hub = `see huggingface.co/${transformer && vae ? TEXT_ENCODER.repository : REPOSITORY}`;
     throw new CheckpointError(
       "file-missing",
-      `Cannot assemble ${quote(folder)}: it lacks ${missing.join(", ")}; ${hub}`,
+      `Cannot assemble ${quote(folder)}: it lacks ${missing.join(", ")}${unclear || `; ${hub}`}`,
     );
   }
   return { transformer, vae, text: hasText ? text : null };
@@ -147,7 +174,7 @@ export async function findRelease(folder: string, preset: Preset): Promise<Relea
  * @throws {InputError} `unknown-preset`: the folder has none, or more than one (hint `choose-preset`).
  */
 export async function presetOf(folder: string): Promise<Preset> {
-  const paths = await filesBelow(folder);
+  const { paths, unclear } = await filesBelow(folder);
   const found = [...PRESETS.values()].filter(({ file }) =>
     file !== null && paths.some((path) => isNamed(path, file))
   );
@@ -156,7 +183,7 @@ export async function presetOf(folder: string): Promise<Preset> {
   throw new InputError(
     "unknown-preset",
     `Cannot assemble ${quote(folder)}: ` +
-      (names ? `it holds ${names}` : "no file in it has the name of a published model"),
+      (names ? `it holds ${names}` : `no file in it has the name of a published model${unclear}`),
     { hint: "choose-preset" },
   );
 }

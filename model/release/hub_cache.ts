@@ -8,10 +8,10 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { dirname, join, relative } from "../../deps/@std/path.ts";
-import { BitwiseError, FileError, formatBytes, InputError, quote } from "../../engine/mod.ts";
+import { BitwiseError, FileError, formatBytes, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../checkpoint/files.ts";
-import type { Hub, HubFile } from "./hub.ts";
-import { DownloadError } from "../download/patience.ts";
+import type { HubFile, Repositories } from "./hub.ts";
+import { DownloadError, LEAST_RATE } from "../download/patience.ts";
 
 /** Progress of a download. */
 export interface DownloadProgress {
@@ -32,29 +32,12 @@ export interface DownloadOptions {
   readonly retries?: number;
   /** Milliseconds before the first retry; doubles with each further one. */
   readonly pause?: number;
+  /** Whether the cache may link symbolically; true if absent. */
+  readonly symlinks?: boolean;
 }
 
-/**
- * Returns the folder of the cache, found as huggingface_hub does.
- *
- * @param env Reads an environment variable.
- * @throws {InputError} `no-home`.
- */
-export function hubCache(env: (name: string) => string | undefined): string {
-  const cache = env("HF_HUB_CACHE") || env("HUGGINGFACE_HUB_CACHE");
-  return cache || join(hubHome(env), "hub");
-}
-
-/** Returns the folder that holds the cache and the token. */
-export function hubHome(env: (name: string) => string | undefined): string {
-  if (env("HF_HOME")) return env("HF_HOME")!;
-  if (env("XDG_CACHE_HOME")) return join(env("XDG_CACHE_HOME")!, "huggingface");
-  const home = env("HOME") || env("USERPROFILE");
-  if (home) return join(home, ".cache", "huggingface");
-  throw new InputError("no-home", "Cannot find the cache: set HF_HOME to a folder for it");
-}
-
-function folderOf(cache: string, repository: string): string {
+/** Returns the folder of a repository. */
+export function folderOf(cache: string, repository: string): string {
   return join(cache, `models--${repository.replaceAll("/", "--")}`);
 }
 
@@ -100,7 +83,7 @@ export async function isCached(
  * @throws {FileError} `disk-full`: the partial file is kept; `locked`; `not-writable`; `write-failed`.
  */
 export async function downloadFile(
-  hub: Hub,
+  hub: Repositories,
   cache: string,
   repository: string,
   commit: string,
@@ -118,14 +101,14 @@ export async function downloadFile(
     await fetchInto(partial, hub, repository, commit, file, options);
     await attempt(blob, Deno.rename(partial, blob));
   }
-  await attempt(link, place(blob, link));
+  await attempt(link, place(blob, link, options.symlinks));
   return link;
 }
 
 /** Completes a partial file, and checks it. */
 async function fetchInto(
   path: string,
-  hub: Hub,
+  hub: Repositories,
   repository: string,
   commit: string,
   { path: name, size, digest }: HubFile,
@@ -141,7 +124,7 @@ async function fetchInto(
   let { done, hash } = await resume(open, hub.signal);
   let before = done;
   for (let failures = 0; done < size;) {
-    const start = done;
+    const [start, since] = [done, performance.now()];
     try {
       for await (const { at, bytes } of hub.read(repository, commit, name, done)) {
         if (at !== done) {
@@ -162,7 +145,9 @@ async function fetchInto(
       }
     } catch (error) {
       if (!(error instanceof DownloadError && error.passing)) throw error;
-      failures = done > start ? 1 : failures + 1;
+      // a byte at a time is no progress
+      const seconds = (performance.now() - since) / 1000;
+      failures = done - start > LEAST_RATE * seconds ? 1 : failures + 1;
       if (failures > retries) throw error;
       await delay(pause * 2 ** (failures - 1), hub.signal);
     }
@@ -235,9 +220,10 @@ async function wrong({ path, file, name }: Open, why: string): Promise<DownloadE
 }
 
 /** Links relatively, so that the cache can be moved; Windows lets administrators only make links. */
-async function place(blob: string, path: string): Promise<void> {
+async function place(blob: string, path: string, symlinks = true): Promise<void> {
   await Deno.remove(path).catch(() => {});
-  await Deno.symlink(relative(dirname(path), blob), path)
+  const linked = symlinks ? Deno.symlink(relative(dirname(path), blob), path) : Promise.reject();
+  await linked
     .catch(() => Deno.link(blob, path))
     .catch(() => Deno.copyFile(blob, path));
 }

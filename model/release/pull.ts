@@ -11,7 +11,8 @@
 import { basename, dirname } from "../../deps/@std/path.ts";
 import { BitwiseError, InputError } from "../../engine/mod.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
-import type { Hub, HubFile } from "./hub.ts";
+import { CachedHub } from "./cached_hub.ts";
+import type { HubFile, Repositories } from "./hub.ts";
 import { DownloadError } from "../download/patience.ts";
 import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub_cache.ts";
 import type { Release } from "./find_release.ts";
@@ -68,7 +69,7 @@ export function publishedFile(preset: Preset): string {
  * @throws {FileError} See {@linkcode downloadFile}.
  */
 export async function pullRelease(
-  hub: Hub,
+  hub: Repositories,
   cache: string,
   preset: Preset,
   options: PullOptions = {},
@@ -77,7 +78,7 @@ export async function pullRelease(
   const hasText = preset.config.text_encoder !== undefined;
   const model = await ask(hub, cache, REPOSITORY, [main, ...VAES[preset.vae].files]);
   const vaeName = VAES[preset.vae].files.find((name) => model.has(name));
-  if (!vaeName) throw absent(hub, VAES[preset.vae].files[0]!, REPOSITORY);
+  if (!vaeName) throw hub.absent(REPOSITORY, VAES[preset.vae].files[0]!);
   const transformer = need(hub, model, main, REPOSITORY);
   const text = hasText &&
     await ask(hub, cache, TEXT_ENCODER.repository, [TEXT_ENCODER.weights, TEXT_ENCODER.tokenizer]);
@@ -110,32 +111,31 @@ export async function pullRelease(
 
 /** Looks files up at the current commit of `main`. */
 async function ask(
-  hub: Hub,
+  hub: Repositories,
   cache: string,
   repository: string,
   paths: readonly string[],
 ): Promise<Map<string, Wanted>> {
   const commit = await hub.commit(repository);
   const files = await hub.files(repository, commit, paths);
-  await writeRef(cache, repository, commit);
+  if (!(hub instanceof CachedHub)) await writeRef(cache, repository, commit);
   return new Map(files.map((file) => [file.path, { repository, commit, file }]));
 }
 
-function need(hub: Hub, of: Map<string, Wanted>, path: string, repository: string): Wanted {
+function need(
+  hub: Repositories,
+  of: Map<string, Wanted>,
+  path: string,
+  repository: string,
+): Wanted {
   const found = of.get(path);
   if (found) return found;
-  throw absent(hub, path, repository);
-}
-
-function absent(hub: Hub, path: string, repository: string): DownloadError {
-  const message =
-    `Cannot download ${path} of ${repository}: ${hub.endpoint} has no such file (404)`;
-  return new DownloadError("not-found", message);
+  throw hub.absent(repository, path);
 }
 
 /** Returns the shards that an index names; none for other files. */
 async function shardsOf(
-  hub: Hub,
+  hub: Repositories,
   index: Wanted,
   get: (wanted: Wanted) => Promise<string>,
 ): Promise<Wanted[]> {
@@ -147,7 +147,7 @@ async function shardsOf(
   const files = await hub.files(repository, commit, paths);
   return paths.map((path) => {
     const file = files.find((each) => each.path === path);
-    if (!file) throw absent(hub, path, repository);
+    if (!file) throw hub.absent(repository, path);
     return { repository, commit, file };
   });
 }

@@ -31,9 +31,18 @@ interface Pulled {
 }
 
 /** Pulls TINY, or another, into `folder`/tiny. */
-async function pullTiny(hub: MockHub, folder: string, preset: Preset = TINY): Promise<Pulled> {
+async function pullTiny(
+  hub: MockHub,
+  folder: string,
+  preset: Preset = TINY,
+  change: Record<string, string> = {},
+): Promise<Pulled> {
   const io = fakeIo();
-  const env: Record<string, string> = { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, "hf") };
+  const env: Record<string, string> = {
+    HF_ENDPOINT: hub.endpoint,
+    HF_HOME: join(folder, "hf"),
+    ...change,
+  };
   const options = { output: join(folder, "tiny"), type: "f16", pause: 1 } as const;
   const code = await pullModel(preset, options, io, (name) => env[name]);
   return { code, out: io.text(), err: io.errors() };
@@ -87,6 +96,68 @@ Deno.test("pull downloads a model and converts it, once", () =>
     const files = hub.asked.length;
     assertStringIncludes((await pullTiny(hub, folder)).out, "tiny, ");
     assertEquals(hub.asked.length, files);
+  }));
+
+Deno.test("pull expands HF_HOME: the token in ~/hf is sent, and the cache is there", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    const env = { HOME: folder, HF_HOME: "~/hf", HF_HUB_CACHE: "${HF_HOME_OF_ALL}/c" };
+    await Deno.mkdir(join(folder, "hf"));
+    await Deno.writeTextFile(join(folder, "hf", "token"), "hf_of_file\n");
+    await pullTiny(hub, folder, TINY, { ...env, HF_HOME_OF_ALL: folder });
+    assertEquals(new Set(hub.tokens), new Set(["Bearer hf_of_file"]));
+    assertEquals(filesIn(join(folder, "c")).length, 2);
+    await Deno.remove(join(folder, "tiny"), { recursive: true });
+    await pullTiny(hub, folder, TINY, { ...env, HF_HUB_CACHE: "" });
+    assertEquals(filesIn(join(folder, "hf", "hub")), filesIn(join(folder, "c")));
+    assertEquals(filesIn(folder).includes("~"), false);
+  }));
+
+Deno.test("pull sends no token with HF_HUB_DISABLE_IMPLICIT_TOKEN, and says so if one is needed", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    const env = { HF_TOKEN: "hf_x", HF_HUB_DISABLE_IMPLICIT_TOKEN: "yes" };
+    await pullTiny(hub, folder, TINY, { ...env, HF_HUB_USER_AGENT_ORIGIN: "here" });
+    assertEquals(new Set(hub.tokens), new Set([null]));
+    assertEquals(hub.agent, `bitwise/${manifest.version}; origin/here`);
+    await Deno.remove(join(folder, "tiny"), { recursive: true });
+    hub.answer = () => new Response("no", { status: 401 });
+    const message = "and unset HF_HUB_DISABLE_IMPLICIT_TOKEN to send your token";
+    await assertRejects(() => pullTiny(hub, folder, TINY, env), BitwiseError, message);
+  }));
+
+Deno.test("pull asks no one with HF_HUB_OFFLINE", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    const offline = { HF_HUB_OFFLINE: "1", HF_ENDPOINT: "http://127.0.0.1:9" };
+    const fails = async (what: string) => {
+      const error = await assertRejects(() => pullTiny(hub, folder, TINY, offline), BitwiseError);
+      const cache = join(folder, "hf", "hub");
+      const why = `HF_HUB_OFFLINE forbids it, and ${cache} lacks it`;
+      assertEquals([error.code, error.message], ["offline", `Cannot download ${what}: ${why}`]);
+    };
+    await fails(REPOSITORY);
+    assertEquals(filesIn(folder), []);
+    await pullTiny(hub, folder);
+    const asked = hub.tokens.length;
+    await Deno.remove(join(folder, "tiny"), { recursive: true });
+    assertStringIncludes((await pullTiny(hub, folder, TINY, offline)).out, "tiny, ");
+    assertEquals(hub.tokens.length, asked);
+    await Deno.remove(join(folder, "tiny"), { recursive: true });
+    const snapshots = join(folder, "hf", "hub", "models--google--flan-t5-xl", "snapshots");
+    await Deno.remove(join(snapshots, COMMIT, TEXT_ENCODER.tokenizer));
+    await fails(`${TEXT_ENCODER.tokenizer} of ${TEXT_ENCODER.repository}`);
+  }));
+
+Deno.test("pull makes no links with HF_HUB_DISABLE_SYMLINKS, and shows nothing without progress bars", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    const env = { HF_HUB_DISABLE_SYMLINKS: "1", HF_HUB_DISABLE_PROGRESS_BARS: "1" };
+    const { err } = await pullTiny(hub, folder, TINY, env);
+    assertEquals(err.includes("Downloading"), false);
+    const snapshots = join(folder, "hf", "hub", "models--FoundationVision--Infinity", "snapshots");
+    const { isFile, isSymlink } = await Deno.lstat(join(snapshots, COMMIT, "infinity_vae_d16.pth"));
+    assertEquals([isFile, isSymlink], [true, false]);
   }));
 
 Deno.test("pull resumes after a lost connection", () =>

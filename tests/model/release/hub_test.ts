@@ -1,10 +1,17 @@
 // Downloads from a hub on 127.0.0.1 that fails in the ways in which hubs and disks fail.
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { join } from "@std/path";
 import { BitwiseError, FileError, InputError } from "../../../engine/mod.ts";
 import { Hub, type HubOptions } from "../../../model/release/hub.ts";
 import { DownloadError } from "../../../model/download/patience.ts";
-import { downloadFile, type DownloadOptions, hubCache } from "../../../model/release/hub_cache.ts";
+import { downloadFile, type DownloadOptions } from "../../../model/release/hub_cache.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 import { COMMIT, digestOf, type Fault, MockHub } from "./mock_hub.ts";
 
@@ -159,6 +166,20 @@ bench("downloadFile() hangs up on silence", { after: 1000, hang: true }, async (
   assertEquals(await sizeOf(join(it.blobs, `${BLOB}.incomplete`)), 1000);
 });
 
+bench("downloadFile() gives up on a server that drips", { after: 0, drip: 10 }, async (it) => {
+  const message = await it.fails("too-slow", { patience: 100, retries: 2 });
+  assertStringIncludes(message, "less than 1 kB a second; run it again to continue");
+  // a few bytes are no progress, so retries come to an end
+  assertEquals(it.hub.asked.length, 3);
+  const kept = await sizeOf(join(it.blobs, `${BLOB}.incomplete`));
+  assert(kept > 0 && kept < 100);
+});
+
+bench("downloadFile() gives up on a server that sends a byte a time", { after: 1 }, async (it) => {
+  await it.fails("connection-lost", { retries: 3, pause: 10 });
+  assertEquals(it.hub.asked.length, 4);
+});
+
 bench("downloadFile() stops when aborted", { after: 1000, hang: true }, async (it) => {
   const stop = new AbortController();
   const onProgress = () => stop.abort();
@@ -234,13 +255,72 @@ Deno.test("Hub refuses answers that a hub would not give", async () => {
     new Response(null, { status: 302, headers: { location: to } });
   await says(location("/again"), "the server redirects in circles");
   await says(location("file:///etc/passwd"), "the hub answers 302; check HF_ENDPOINT");
-  const file = { type: "file", path: "x", size: 1 };
-  for (const oid of ["../../evil", undefined]) {
-    mock.answer = () => Response.json([{ ...file, oid }]);
+  const sha = "0".repeat(40);
+  for (const odd of [[COMMIT], { toString: COMMIT }, 5, null, `${COMMIT}\n`]) {
+    await says(() => Response.json({ sha: odd }), wrong);
+  }
+  const file = { type: "file", path: "x", size: 1, oid: sha };
+  const odd: unknown[] = ["../../evil", undefined, null, 7, [sha], { length: 40 }].map((oid) => ({
+    oid,
+  }));
+  odd.push(...["1", 1.5, -1, 2 ** 60, null, [1]].map((size) => ({ size })));
+  odd.push({ lfs: { oid: sha, size: 1 } }, { lfs: { oid: ["0".repeat(64)], size: 1 } }, {
+    lfs: {},
+  });
+  for (const change of odd) {
+    mock.answer = () => Response.json([{ ...file, ...change as object }]);
     await assertRejects(() => hub.files("a/b", COMMIT, ["x"]), DownloadError, wrong);
+  }
+  for (const answer of [{}, null, "x", 5, { filter: 1 }, [null, file]]) {
+    mock.answer = () => Response.json(answer);
+    await assertRejects(() => hub.files("a/b", COMMIT, ["x"]), DownloadError, wrong);
+  }
+  for (const entry of [5, [], { type: ["file"], path: "x" }, { ...file, path: ["x"] }]) {
+    mock.answer = () => Response.json([entry, file]);
+    assertEquals(await hub.files("a/b", COMMIT, ["x"]), [{ path: "x", size: 1, digest: sha }]);
   }
   mock.answer = () => Response.json([{ ...file, path: "../x", oid: "0".repeat(40) }]);
   assertEquals(await hub.files("a/b", COMMIT, ["x"]), []);
+});
+
+Deno.test("Hub reads no more of an answer than it could need", async () => {
+  await using mock = new MockHub({ "a/b": {} });
+  const hub = new Hub({ endpoint: mock.endpoint });
+  const piece = new TextEncoder().encode(" ".repeat(1_000_000));
+  let sent = 0;
+  const endless = () =>
+    new ReadableStream({ pull: (controller) => (sent++, controller.enqueue(piece)) });
+  const fails = async (answer: () => Response) => {
+    mock.answer = answer;
+    const error = await assertRejects(() => hub.commit("a/b"), DownloadError);
+    const what = `the answer of ${mock.endpoint} about a/b`;
+    assertEquals(error.message, `Cannot use ${what}: the server sends more than 10 MB`);
+    assertEquals([error.code, error.passing], ["too-large", false]);
+  };
+  await fails(() => new Response(endless()));
+  assert(sent < 100, `${sent} MB were sent`);
+  // 10 kB that unpack to 100 MB
+  const zeros = new Blob([new Uint8Array(100_000_000)]).stream();
+  const packed = await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).bytes();
+  const before = Deno.memoryUsage().rss;
+  await fails(() => new Response(packed, { headers: { "content-encoding": "gzip" } }));
+  assert(Deno.memoryUsage().rss - before < 100e6);
+});
+
+Deno.test("Hub gives up on an answer that drips, and says how much came", async () => {
+  await using mock = new MockHub({ "a/b": {} });
+  const drip = async (controller: ReadableStreamDefaultController) => {
+    await new Promise((done) => setTimeout(done, 20));
+    controller.enqueue(Uint8Array.of(32));
+  };
+  mock.answer = () => new Response(new ReadableStream({ pull: drip }));
+  const hub = new Hub({ endpoint: mock.endpoint, patience: 60_000, answerPatience: 200 });
+  const error = await assertRejects(() => hub.commit("a/b"), DownloadError);
+  assertEquals(error.code, "too-slow");
+  assertMatch(
+    error.message,
+    /^Cannot continue: the server sent only \d+ B in 0\.2\d? s, less than 1 kB a second; run it/,
+  );
 });
 
 Deno.test("Hub says what to do when access is refused", async () => {
@@ -266,15 +346,8 @@ Deno.test("Hub refuses impossible settings", () => {
   }
   const token = "hf_a\nb";
   assertThrows(() => new Hub({ endpoint: "http://a", token }), InputError, "Cannot use HF_TOKEN");
-});
-
-Deno.test("hubCache() finds the cache as huggingface_hub does", () => {
-  const of = (env: Record<string, string>) => hubCache((name) => env[name]);
-  assertEquals(of({ HOME: "/h" }), join("/h", ".cache", "huggingface", "hub"));
-  assertEquals(of({ HOME: "/h", XDG_CACHE_HOME: "/x" }), join("/x", "huggingface", "hub"));
-  assertEquals(of({ HOME: "/h", HF_HOME: "/hf" }), join("/hf", "hub"));
-  assertEquals(of({ HF_HOME: "/hf", HF_HUB_CACHE: "/c" }), "/c");
-  assertThrows(() => of({}), InputError, "set HF_HOME");
+  const origin = "a\r\nb";
+  assertThrows(() => new Hub({ endpoint: "http://a", origin }), InputError, "USER_AGENT_ORIGIN");
 });
 
 Deno.test("downloadFile() names the path that it cannot write", () =>

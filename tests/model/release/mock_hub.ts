@@ -13,6 +13,8 @@ export interface Fault {
   readonly after?: number;
   /** Falls silent instead of hanging up. */
   readonly hang?: boolean;
+  /** Sends a byte each so many milliseconds after that. */
+  readonly drip?: number;
   /** Ignores ranges and sends the complete file. */
   readonly noRange?: boolean;
   /** Sends bytes that do not match the digest. */
@@ -44,6 +46,8 @@ export class MockHub implements AsyncDisposable {
   readonly asked: Asked[] = [];
   /** The token of each request. */
   readonly tokens: (string | null)[] = [];
+  /** The name of who asked last. */
+  agent: string | null = null;
   /** Tokens that reached the storage, which should get none. */
   readonly leaked: string[] = [];
   /** Faults by path. */
@@ -77,6 +81,7 @@ export class MockHub implements AsyncDisposable {
 
   async #api(request: Request): Promise<Response> {
     this.tokens.push(request.headers.get("authorization"));
+    this.agent = request.headers.get("user-agent");
     const { pathname } = new URL(request.url);
     const path = decodeURIComponent(pathname).slice(1);
     const body = request.method === "POST" ? await request.json() : undefined;
@@ -123,22 +128,26 @@ export class MockHub implements AsyncDisposable {
     if (ranged) {
       headers.set("content-range", `bytes ${start}-${bytes.length - 1}/${bytes.length}`);
     }
-    const body = fault.after === undefined
-      ? left
-      : breaking(left.slice(0, fault.after), fault.hang);
+    const body = fault.after === undefined ? left : breaking(left, fault.after, fault);
     return new Response(body, { status: ranged ? 206 : 200, headers });
   }
 }
 
-/** Sends bytes, then hangs up or falls silent. */
-function breaking(bytes: Uint8Array, hang = false): ReadableStream<Uint8Array> {
-  let sent = false;
+/** Sends `after` bytes, then hangs up, falls silent or drips. */
+function breaking(
+  bytes: Uint8Array<ArrayBuffer>,
+  after: number,
+  { hang, drip }: Fault,
+): ReadableStream<Uint8Array> {
+  let at = 0;
   return new ReadableStream({
     async pull(controller) {
-      if (!sent) return sent = true, controller.enqueue(bytes);
+      if (at < after) return controller.enqueue(bytes.slice(at, at = after));
       if (hang) return await new Promise<never>(() => {});
       // shorter than its content-length: Deno hangs up
-      controller.close();
+      if (drip === undefined) return controller.close();
+      await new Promise((done) => setTimeout(done, drip));
+      controller.enqueue(bytes.slice(at, ++at));
     },
   });
 }
