@@ -125,6 +125,8 @@ function attach(flags: Flags, args: readonly string[], command: string): string[
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     if (arg === "--") return [...joined, ...args.slice(i)];
+    // parseArgs keeps words under this name
+    if (/^(--|-[A-Za-z]*=?)_/.test(arg)) refuseUnknown(arg.replace(/=.*/s, ""), flags, command);
     const short = /^-([A-Za-z])(.*)$/s.exec(arg);
     const name = short
       ? Object.keys(flags).find((key) => flags[key]!.alias === short[1])
@@ -132,6 +134,7 @@ function attach(flags: Flags, args: readonly string[], command: string): string[
       ? arg.slice(2)
       : undefined;
     const flag = name !== undefined && Object.hasOwn(flags, name) ? flags[name] : undefined;
+    refuseValue(flags, arg);
     if (short && short[2] && !flag) refuseUnknown(`-${short[1]}`, flags, command);
     if (flag?.type.value === undefined) joined.push(arg);
     else if (short?.[2]) joined.push(`--${name}=${short[2].replace(/^=/, "")}`);
@@ -140,6 +143,14 @@ function attach(flags: Flags, args: readonly string[], command: string): string[
     } else joined.push(`--${name}=${args[++i]}`);
   }
   return joined;
+}
+
+/** Refuses a switch that is given another value than a switch has. */
+function refuseValue(flags: Flags, arg: string): void {
+  const [, name = "", value = ""] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+  if (!Object.hasOwn(flags, name) || flags[name]!.type.value !== undefined) return;
+  if (value === "true" || value === "false") return;
+  throw new UsageError(`Cannot read --${name} ${quote(value)}: it must be ${on.need}`);
 }
 
 function isFlag(flags: Flags, arg: string): boolean {

@@ -30,7 +30,8 @@ export const path: FlagType<string> = {
 export const integer: FlagType<number> = {
   value: "N",
   need: "a whole number",
-  read: (given) => /^-?\d{1,15}$/.test(given) ? Number(given) : undefined,
+  // not -0
+  read: (given) => /^-?\d{1,15}$/.test(given) ? Number(given) + 0 : undefined,
 };
 
 /** An integer within limits. */
@@ -45,19 +46,27 @@ export function integerFrom(least: number, most: number): FlagType<number> {
   };
 }
 
-/** A number. */
+/** A number in decimal digits. */
 export const number: FlagType<number> = {
   value: "N",
   need: "a number",
-  read: (given) => given.trim() && Number.isFinite(Number(given)) ? Number(given) : undefined,
+  read(given) {
+    const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(given) ? Number(given) + 0 : NaN;
+    return Number.isFinite(value) ? value : undefined;
+  },
 };
+
+/** Reads a list with commas between values. */
+function listed<T>(given: string, { read }: FlagType<T>): (T | undefined)[] {
+  return given.split(",").map((part) => read(part.trim()));
+}
 
 /** An integer, or a list of them. */
 export const integers: FlagType<number | number[]> = {
   value: "N[,N…]",
   need: "a whole number, or a comma-separated list",
   read(given) {
-    const list = given.split(",").map(integer.read);
+    const list = listed(given, integer);
     if (list.includes(undefined)) return undefined;
     return list.length === 1 ? list[0] : list as number[];
   },
@@ -68,7 +77,7 @@ export const numbers: FlagType<number | number[]> = {
   value: "N[,N…]",
   need: "a number, or a comma-separated list of one per scale",
   read(given) {
-    const list = given.split(",").map(number.read);
+    const list = listed(given, number);
     if (list.includes(undefined)) return undefined;
     return list.length === 1 ? list[0] : list as number[];
   },
@@ -94,7 +103,8 @@ export const bytes: FlagType<number> = {
   read(given) {
     const [, count = "", unit = ""] = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/i.exec(given) ?? [];
     const power = ["", "k", "m", "g", "t"].indexOf(unit.toLowerCase());
-    return Number(count) > 0 ? Number(count) * 1000 ** power : undefined;
+    const size = Number(count) * 1000 ** power;
+    return size > 0 && Number.isFinite(size) ? size : undefined;
   },
 };
 

@@ -9,6 +9,9 @@ import { extname } from "../../deps/@std/path.ts";
 /** Names such as `cat-%03d.png`. */
 const PATTERN = /%0?(\d*)d/;
 
+/** More characters than the name of a file has on any system. */
+const MAX_NAME = 256;
+
 /** Returns the number of the first file: `begin`, or else 0 in a pattern, 1 elsewhere. */
 export function firstNumber(name: string, begin?: number): number {
   return begin ?? (PATTERN.test(name) ? 0 : 1);
@@ -22,7 +25,8 @@ export function namer(name: string, count: number, begin?: number): (index: numb
   const pattern = PATTERN.exec(name);
   if (pattern) {
     const [text, width] = pattern;
-    const numbered = (i: number) => `${i + firstNumber(name, begin)}`.padStart(Number(width), "0");
+    const numbered = (i: number) =>
+      `${i + firstNumber(name, begin)}`.padStart(Math.min(Number(width), MAX_NAME), "0");
     return (i) => name.replace(text, () => numbered(i));
   }
   const extension = extname(name);

@@ -60,6 +60,13 @@ Deno.test("parseFlags() refuses with one line", () => {
   refuses(["-s", `${2n ** 64n}`], `Cannot read --seed "${2n ** 64n}": it must be ${seed.need}`);
   refuses(["--tau", "1,,2"], `Cannot read --tau "1,,2": it must be ${numbers.need}`);
   refuses(["--type", "f8"], 'Cannot read --type "f8": it must be f32, f16 or q8_0');
+  for (const tau of ["0x10", "0b1", "1e999", "1_000", "Infinity", "٣", "1 2", "."]) {
+    refuses(["--tau", tau], `Cannot read --tau "${tau}": it must be ${numbers.need}`);
+  }
+  for (const arg of ["--_=x", "--_", "-_", "-x_"]) {
+    refuses([arg], `Unknown flag ${arg.replace(/=.*/, "")} for paint: see --help`);
+  }
+  refuses(["--help=maybe"], 'Cannot read --help "maybe": it must be true or false');
   refuses(["-o", ""], 'Cannot read --output "": it must be a file name');
 });
 
