@@ -33,6 +33,7 @@ export type { Done, KernelTime, Profiler } from "./gpu/profiler.ts";
 export * from "./files/recognise.ts";
 export * from "./files/safetensors.ts";
 export * from "./files/safetensors_header.ts";
+export { staysInFolder } from "./files/safetensors_index.ts";
 export * from "./files/safetensors_writer.ts";
 export * from "./gpu/tensor.ts";
 export * from "./gpu/texture.ts";

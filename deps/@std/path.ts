@@ -3,6 +3,7 @@ export {
   basename,
   dirname,
   extname,
+  fromFileUrl,
   join,
   relative,
   resolve,

@@ -55,8 +55,9 @@ export async function readIndex(source: ByteSource): Promise<ShardIndex> {
   return { metadata: Object.fromEntries(strings), tensorsOf };
 }
 
-function staysInFolder(fileName: string): boolean {
+/** Whether a relative path, with `/`, names something inside its folder on every system, and as part of a URL. */
+export function staysInFolder(path: string): boolean {
   // on Windows a colon means a drive or a stream, and a backslash separates folders
-  if (/[\\:\0]/.test(fileName)) return false;
-  return fileName.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+  if (/[\\:\0]/.test(path)) return false;
+  return path.replace(/%2e/gi, ".").split("/").every((part) => !["", ".", ".."].includes(part));
 }

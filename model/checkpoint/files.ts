@@ -110,9 +110,21 @@ export async function readSmallFile(path: string, limit: number): Promise<Uint8A
  * @throws {SafetensorsError} A rule of the format is broken; the code says which.
  */
 export async function openTensorFile(path: string): Promise<TensorFile> {
+  return await openTensors(path, fileSource);
+}
+
+/** Does what {@linkcode openTensorFile} does for files that `open` finds by their names. */
+export async function openTensors(
+  path: string,
+  open: (path: string) => Promise<ByteSource>,
+): Promise<TensorFile> {
+  const openShards = async (indexPath: string) => {
+    const folder = indexPath.replace(/[^/\\]*$/, "");
+    return await Safetensors.openSharded(await open(indexPath), (name) => open(folder + name));
+  };
   if (path.endsWith(".index.json")) return await openShards(path);
   try {
-    return await Safetensors.open(await fileSource(path));
+    return await Safetensors.open(await open(path));
   } catch (error) {
     if (!isMissing(error)) throw error;
     return await openShards(`${path}.index.json`).catch((indexError) => {
@@ -240,13 +252,6 @@ async function claim(temp: string, target: string): Promise<boolean> {
     }
     return await rename(temp, target);
   }
-}
-
-function openShards(indexPath: string): Promise<TensorFile> {
-  const folder = dirname(indexPath);
-  return fileSource(indexPath).then((index) =>
-    Safetensors.openSharded(index, (fileName) => fileSource(join(folder, fileName)))
-  );
 }
 
 function isMissing(error: unknown): boolean {

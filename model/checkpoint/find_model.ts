@@ -7,6 +7,7 @@
 import { FileError, InputError, quote, readEnv } from "../../engine/mod.ts";
 import { nearest } from "../config/nearest.ts";
 import { findPreset, type Preset, PRESETS } from "../config/presets.ts";
+import { isUrl } from "./folder.ts";
 import { BOX_MODELS, MODELS_URL } from "./box_models.ts";
 import { downloadModel, type DownloadModelOptions, modelCache } from "./download_model.ts";
 
@@ -66,7 +67,7 @@ export async function findModel(
   if (model === undefined || `${model}` === DEFAULT_MODEL.href) {
     return await boxModel(DEFAULT_NAME, options);
   }
-  if (model instanceof URL || /^(https?|file):\/\//.test(model)) return model;
+  if (model instanceof URL || isUrl(model)) return model;
   if (model !== "" && await exists(model)) return model;
   const box = [...new Set([...await modelsInBox(), ...Object.keys(BOX_MODELS)])].sort();
   if (box.includes(model)) return await boxModel(model, options);

@@ -1,5 +1,19 @@
-import { bytesSource, CheckpointError, Safetensors, type TensorFile } from "../../engine/mod.ts";
-import { openTensorFile } from "./files.ts";
+import {
+  type ByteSource,
+  CheckpointError,
+  FileError,
+  InputError,
+  quote,
+  recognise,
+  staysInFolder,
+  type TensorFile,
+} from "../../engine/mod.ts";
+import { fromFileUrl } from "../../deps/@std/path.ts";
+import { webExists, webSource } from "../download/web_source.ts";
+import { fileSource, openTensors } from "./files.ts";
+
+/** The most bytes of a JSON file; a tokenizer of 256,000 words has 35 MB. */
+const JSON_LIMIT = 2 ** 27;
 
 /** A model's files, on disk or on a web server. */
 export interface Folder {
@@ -13,69 +27,109 @@ export interface Folder {
   tensors(name: string): Promise<TensorFile>;
 }
 
-function parse(text: string, path: string): unknown {
+/** Where a folder's files are. */
+interface Place {
+  path(name: string): string;
+  has(name: string): Promise<boolean>;
+  open(name: string, limit?: number): Promise<ByteSource>;
+}
+
+/** A folder on disk, by its path without a final slash. */
+function disk(base: string): Place {
+  const path = (name: string) => `${base}/${name}`;
+  return {
+    path,
+    has: (name) => Deno.stat(path(name)).then((info) => info.isFile, () => false),
+    open: (name) => fileSource(path(name)),
+  };
+}
+
+/** A folder on a web server. */
+function web(folder: URL): Place {
+  const url = (name: string) => {
+    // encoded, since names of files are no URLs: "?" and "#" must not lead elsewhere
+    const parts = name.toWellFormed().split("/").map(encodeURIComponent);
+    if (staysInFolder(name)) return new URL(parts.join("/"), folder);
+    throw new InputError("unsafe-name", `Cannot use file ${quote(name)}: it is not in its folder`);
+  };
+  return {
+    path: (name) => url(name).href,
+    has: (name) => webExists(url(name)),
+    open: (name, limit) => webSource(url(name), { limit }),
+  };
+}
+
+async function readJson({ path, open }: Place, name: string): Promise<unknown> {
+  const bytes = await readWhole(
+    await open(name, JSON_LIMIT).catch((error) => {
+      if (!(error instanceof FileError)) throw error;
+      const why = error.code === "file-not-found"
+        ? "it is missing; a model is a folder with config.json, see README"
+        : error.message.replace(`Cannot read ${quote(path(name))}: `, "");
+      const { hint } = error;
+      const message = `Cannot read ${quote(path(name))}: ${why}`;
+      throw new CheckpointError("unreadable", message, { cause: error, hint });
+    }),
+  );
+  const text = new TextDecoder().decode(bytes);
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new CheckpointError(
-      "bad-json",
-      `Cannot read "${path}": ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`,
-      { cause: error },
-    );
+  } catch (cause) {
+    const known = /^\s*[{[]/.test(text) ? null : recognise(bytes);
+    const why = known === null
+      ? (cause as Error).message.replace(/\s*\n\s*/g, " ")
+      : `it is ${known}`;
+    throw new CheckpointError("bad-json", `Cannot read ${quote(path(name))}: ${why}`, { cause });
   }
 }
 
-function diskFolder(folder: string | URL): Folder {
-  const base = folder instanceof URL
-    ? decodeURIComponent(folder.pathname).replace(/^\/([A-Za-z]:)/, "$1").replace(/\/$/, "")
-    : folder.replace(/[\\/]+$/, "") || "/";
-  const path = (name: string) => `${base}/${name}`;
-  const isFile = (name: string) => Deno.stat(path(name)).then((info) => info.isFile, () => false);
-  return {
-    path,
-    exists: async (name) => await isFile(name) || await isFile(`${name}.index.json`),
-    async json(name) {
-      const text = await Deno.readTextFile(path(name)).catch((error: Error) => {
-        const why = error instanceof Deno.errors.NotFound
-          ? "it is missing; a model is a folder with config.json, see README"
-          : error instanceof Deno.errors.NotADirectory
-          ? `"${base}" is not a folder; a model is a folder with config.json, see README`
-          : error.message.split("\n")[0];
-        throw new CheckpointError("unreadable", `Cannot read "${path(name)}": ${why}`, {
-          cause: error,
-        });
-      });
-      return parse(text, path(name));
-    },
-    tensors: (name) => openTensorFile(path(name)),
-  };
+async function readWhole(source: ByteSource): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    if (source.size <= JSON_LIMIT) return await source.read(0, source.size);
+  } finally {
+    source.close?.();
+  }
+  const message = `Cannot read ${quote(source.name)}: it is too large for a JSON file`;
+  throw new CheckpointError("bad-json", message);
 }
 
-function webFolder(folder: URL): Folder {
-  const path = (name: string) => new URL(name, folder).href;
-  const get = async (name: string) => {
-    const response = await fetch(path(name)).catch((error: Error) => {
-      throw new CheckpointError("unreadable", `Cannot fetch "${path(name)}": ${error.message}`, {
-        cause: error,
-      });
-    });
-    if (response.ok) return response;
-    await response.body?.cancel();
-    throw new CheckpointError("unreadable", `Cannot fetch "${path(name)}": ${response.status}`);
-  };
-  return {
-    path,
-    exists: (name) => get(name).then((r) => (r.body?.cancel(), true), () => false),
-    json: async (name) => parse(await (await get(name)).text(), path(name)),
-    tensors: async (name) =>
-      Safetensors.open(bytesSource(path(name), await (await get(name)).bytes())),
-  };
-}
-
-/** Opens a model folder by its path, `file:` URL or http(s) URL. */
+/**
+ * Opens a model folder by its path, `file:` URL or http(s) URL.
+ *
+ * @throws {InputError} `bad-url`: it looks like a URL but is none.
+ */
 export function openFolder(folder: string | URL): Folder {
-  if (typeof folder === "string" && !/^(https?|file):\/\//.test(folder)) return diskFolder(folder);
-  const url = new URL(folder);
-  if (!url.pathname.endsWith("/")) url.pathname += "/";
-  return url.protocol === "file:" ? diskFolder(url) : webFolder(url);
+  const place = placeOf(folder);
+  return {
+    path: place.path,
+    exists: async (name) => await place.has(name) || await place.has(`${name}.index.json`),
+    json: (name) => readJson(place, name),
+    tensors: (name) => openTensors(name, (file) => place.open(file)),
+  };
+}
+
+function placeOf(folder: string | URL): Place {
+  if (typeof folder === "string" && !isUrl(folder)) {
+    return disk(folder.replace(/[\\/]+$/, "") || "/");
+  }
+  const refuse = (why: string, cause?: unknown): never => {
+    const message = `Cannot use model ${quote(`${folder}`)}: ${why}`;
+    throw new InputError("bad-url", message, { cause });
+  };
+  const url = URL.parse(folder) ?? refuse("it is no valid URL");
+  if (url.protocol === "http:" || url.protocol === "https:") {
+    if (!url.pathname.endsWith("/")) url.pathname += "/";
+    return web(url);
+  }
+  if (url.protocol !== "file:") refuse("a URL must begin with https:, http: or file:");
+  try {
+    return disk(fromFileUrl(url).replace(/[\\/]$/, ""));
+  } catch (cause) {
+    return refuse("it is no valid path", cause);
+  }
+}
+
+/** Whether a model is given by its URL. */
+export function isUrl(model: string): boolean {
+  return /^(https?|file):\/\//i.test(model);
 }

@@ -1,4 +1,4 @@
-import { ConfigError } from "../../engine/mod.ts";
+import { ConfigError, staysInFolder } from "../../engine/mod.ts";
 import { parseT5, parseTransformer, parseVae } from "./config_parts.ts";
 import { ConfigReader } from "./config_reader.ts";
 import { PIXEL_BUDGETS, schedules } from "./schedule.ts";
@@ -15,10 +15,7 @@ const PATHS = {
 function parseFiles(files: ConfigReader): ModelConfig["files"] {
   const read = (key: keyof typeof PATHS): string => {
     const path = files.text(key, PATHS[key]);
-    const parts = path.split(/[/\\]/);
-    if (/^[a-z]+:/i.test(path) || parts.some((part) => part === "" || part === "..")) {
-      files.refuse(key, path, "a path inside the model's folder");
-    }
+    if (!staysInFolder(path)) files.refuse(key, path, "a path inside the model's folder");
     return path;
   };
   return {

@@ -26,7 +26,8 @@ export class ModelServer implements AsyncDisposable {
     this.#server = Deno.serve(options, async (request) => {
       const path = new URL(request.url).pathname.slice(1);
       this.asked.push(path);
-      const file = async () => new Response(await Deno.readFile(join(BOX, path)));
+      const missing = () => new Response("no", { status: 404 });
+      const file = () => Deno.readFile(join(BOX, path)).then((b) => new Response(b), missing);
       return await answer(path) ?? await file();
     });
   }
