@@ -1,24 +1,24 @@
-import { Device, InputError, OutOfMemoryError, type Tuning } from "../engine/mod.ts";
-import { WEIGHT_FORMATS, type WeightType } from "../kernels/linear/weight_types.ts";
+import type { Device } from "../engine/mod.ts";
+import type { WeightType } from "../kernels/linear/weight_types.ts";
 import type { ImageBits } from "./bits/image_bits.ts";
 import type { ModelProgress } from "./checkpoint/download_model.ts";
 import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
-import type { Part } from "./checkpoint/check_tensors.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { checkLoadOptions } from "./generate/check_options.ts";
+import { checkGenerateOptions, checkLoadOptions } from "./generate/check_options.ts";
 import type { DecodedImage } from "./generate/decoded_image.ts";
 import { outcome, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
 import type { Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
-import { FolderSource, Parts, type PartSource } from "./parts/parts.ts";
+import { type Opened, openParts } from "./generate/opening.ts";
+import { disposedModel, FolderSource, type Parts, type PartSource } from "./parts/parts.ts";
 import { blankPrompt } from "./generate/blank_prompt.ts";
 import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
 import { SyntheticSource, WordTokenizer } from "./parts/synthetic.ts";
 import { TextSide } from "./generate/text_side.ts";
-import { provenTuning, savedTuning } from "./parts/tuning.ts";
+import { Turns } from "./generate/turns.ts";
 import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 
@@ -34,21 +34,6 @@ function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions 
     : first as GenerateOptions;
 }
 
-/** The tuning of a device that a model opens for itself. f32 is not for tensor cores, so nothing needs a proof. */
-async function tuningOf(
-  device: Device,
-  { transformer, text_encoder: text }: ModelConfig,
-  gpu: GPU | undefined,
-  source: PartSource,
-): Promise<Tuning> {
-  if (device.capabilities.subgroupMatrices.length === 0) return await savedTuning(device);
-  // then its type is known; what is wrong with it shows when it is loaded, if it is
-  const checked = await source.check("transformer").then(() => true, () => false);
-  if (!checked || source.type === "f32") return await savedTuning(device);
-  const width = transformer.embed_dim / transformer.num_heads;
-  return await provenTuning(device, gpu, text ? [width, text.d_kv] : [width]);
-}
-
 /** Reports the download of a model in the box, once per percent. */
 function downloading({ onProgress }: LoadOptions): (progress: ModelProgress) => void {
   let last = -1;
@@ -58,9 +43,6 @@ function downloading({ onProgress }: LoadOptions): (progress: ModelProgress) => 
     last = percent;
   };
 }
-
-/** Number of channels from which 512-bit registers are faster on a CPU. */
-const WIDE = 512;
 
 /**
  * A loaded text-to-image model: tokenizer, T5 encoder, Infinity transformer and VAE on one GPU.
@@ -76,30 +58,33 @@ const WIDE = 512;
  * ```
  */
 export class InfinityModel {
-  #last: Promise<void> = Promise.resolve();
-  #text: TextSide;
+  /** The device that holds its tensors. */
+  readonly device: Device;
+  /** Storage of weights and KV cache. */
+  readonly type: WeightType;
+  #turns = new Turns();
+  #parts: Parts;
   #visual: VisualTokenizer;
   #context: GenerationContext;
 
   private constructor(
-    /** The device that holds its tensors. */
-    readonly device: Device,
     /** Hyper-parameters and defaults. */
     readonly config: ModelConfig,
-    /** Storage of weights and KV cache. */
-    readonly type: WeightType,
-    private readonly parts: Parts,
+    { device, parts, type, warnings }: Opened,
     tokenizer: Pick<Tokenizer, "encode"> | null,
     private readonly ownsDevice: boolean,
   ) {
-    this.#text = new TextSide(device, config, parts, tokenizer);
+    this.device = device;
+    this.type = type;
+    this.#parts = parts;
     this.#visual = new VisualTokenizer(device, config, parts);
     this.#context = {
       device,
       config,
       type,
       parts,
-      text: this.#text,
+      warnings,
+      text: new TextSide(device, config, parts, tokenizer),
       encode: (image, options) => this.encode(image, options),
       decode: (bits) => this.decode(bits),
     };
@@ -166,66 +151,20 @@ export class InfinityModel {
     return await InfinityModel.#open(config, options, source, tokenizer);
   }
 
-  static async #open(
+  static #open(
     config: ModelConfig,
     options: LoadOptions,
-    makeSource: (device: Device) => PartSource,
+    source: (device: Device) => PartSource,
     makeTokenizer: () => Promise<Pick<Tokenizer, "encode">>,
   ): Promise<InfinityModel> {
-    const wide = config.transformer.embed_dim >= WIDE;
-    const device = options.device ?? await Device.open({ gpu: options.gpu, wide });
-    const { type, staged = false } = options;
-    const source = makeSource(device);
-    const onProgress = (part: Part) => options.onProgress?.(config.files[part]);
-    const parts = new Parts(device, config, source, staged, onProgress);
-    const stop = new AbortController();
-    let prepared: Promise<void> | undefined;
-    try {
-      if (!options.device) {
-        device.tuning = await tuningOf(device, config, options.gpu, source);
-      }
-      if (type && WEIGHT_FORMATS[type].dtype === "f16" && !device.capabilities.f16) {
-        throw new InputError(
-          "no-f16",
-          `Cannot store f16 on ${device.capabilities.adapter}: it lacks shader-f16`,
-          { hint: "use-f32" },
-        );
-      }
-      if (!options.lazy) prepared = InfinityModel.#prepare(config, device, source, stop.signal);
-      const { hasText } = await parts.open(options.lazy);
-      await prepared;
-      const tokenizer = hasText ? await makeTokenizer() : null;
-      return new InfinityModel(device, config, source.type, parts, tokenizer, !options.device);
-    } catch (error) {
-      stop.abort();
-      await prepared; // its device must outlive what it compiles
-      parts.dispose();
-      if (!options.device) device.dispose();
-      throw error;
-    }
-  }
-
-  /**
-   * Compiles what a first image needs while weights are read, where that goes in parallel: a model without weights
-   * generates one on a device that computes nothing. Never rejects: what is wrong shows when it is used.
-   */
-  static async #prepare(
-    config: ModelConfig,
-    device: Device,
-    source: PartSource,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (!device.preparesInParallel) return;
-    try {
-      await source.check("transformer"); // then its type is known
-      using rehearsal = device.rehearsal();
-      const options = { device: rehearsal, type: source.type };
-      using model = await InfinityModel.synthetic(config, options);
+    const rehearse = async (device: Device, type: WeightType, signal: AbortSignal) => {
+      using model = await InfinityModel.synthetic(config, { device, type });
       await model.generate({ ...blankPrompt(config), signal });
-      await device.prepare(rehearsal, signal);
-    } catch {
-      return;
-    }
+    };
+    return openParts(config, options, { source, rehearse }, async (opened) => {
+      const tokenizer = opened.hasText ? await makeTokenizer() : null;
+      return new InfinityModel(config, opened, tokenizer, !options.device);
+    });
   }
 
   /**
@@ -342,7 +281,7 @@ export class InfinityModel {
    * @throws {CheckpointError} `no-encoder`: the VAE of the model has no encoder.
    */
   encode(image: ImageInput, options?: EncodeOptions): Promise<ImageBits> {
-    return this.#recovering(this.#visual.encode(image, options));
+    return this.#using(() => this.#visual.encode(image, options));
   }
 
   /**
@@ -373,39 +312,39 @@ export class InfinityModel {
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<DecodedImage | DecodedImage[]> {
     const images = Array.isArray(bits) ? bits as readonly ImageBits[] : [bits as ImageBits];
-    const made = await this.#recovering(this.#visual.decode(images, signal));
+    const made = await this.#using(() => this.#visual.decode(images, signal));
     return Array.isArray(bits) ? made : made[0]!;
   }
 
-  /** Makes the device usable again after it ran out of memory. */
-  async #recovering<T>(work: Promise<T>): Promise<T> {
+  /** Works on the device; rejects if the model was disposed meanwhile. */
+  async #using<T>(work: () => Promise<T>): Promise<T> {
+    this.#parts.refuseDisposed();
+    using _work = this.device.begin();
     try {
-      return await work;
-    } catch (error) {
-      if (error instanceof OutOfMemoryError) this.device.recover();
-      throw error;
-    }
-  }
-
-  /** Waits for earlier calls, so that one runs at a time. */
-  async *#inTurn(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const before = this.#last;
-    this.#last = promise;
-    await before;
-    try {
-      return yield* runGeneration(this.#context, options, steps);
-    } catch (error) {
-      if (error instanceof OutOfMemoryError) this.device.recover();
-      throw error;
+      return await work();
     } finally {
-      resolve();
+      this.#parts.refuseDisposed();
     }
   }
 
-  /** Frees the model's memory, and the device if the model opened it. */
+  /** One generation at a time. */
+  async *#inTurn(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+    checkGenerateOptions(options);
+    return yield* this.#turns.run(() => this.#run(options, steps), options.signal);
+  }
+
+  async *#run(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+    using _work = this.device.begin();
+    return yield* runGeneration(this.#context, options, steps);
+  }
+
+  /**
+   * Frees the model's memory, and the device if the model opened it. Calls that work or wait reject with
+   * `disposed-model`.
+   */
   dispose(): void {
-    this.parts.dispose();
+    this.#turns.close(disposedModel());
+    this.#parts.dispose();
     if (this.ownsDevice) this.device.dispose();
     else this.device.trim();
   }

@@ -2,6 +2,7 @@ import { DeviceError } from "../base/errors.ts";
 import type { DebugOptions } from "../base/debug.ts";
 import { quietVulkan } from "../base/environment.ts";
 import { dawnSettings } from "./dawn.ts";
+import { gpuMessage } from "./gpu_error.ts";
 import { widenLavapipe } from "./lavapipe.ts";
 
 /** The properties of an adapter, and what it granted to a device. */
@@ -108,7 +109,23 @@ async function findAdapter(
   gpu: GPU | undefined,
   powerPreference: GPUPowerPreference = "high-performance",
 ): Promise<GPUAdapter | null> {
-  return await gpu?.requestAdapter({ powerPreference }).catch(() => null) ?? null;
+  try {
+    return await gpu?.requestAdapter({ powerPreference }) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Opens a device. It is null, and nothing is thrown, where the adapter does not grant the features. */
+async function tryDevice(
+  adapter: GPUAdapter,
+  requiredFeatures: GPUFeatureName[],
+): Promise<GPUDevice | null> {
+  try {
+    return await adapter.requestDevice({ requiredFeatures });
+  } catch {
+    return null;
+  }
 }
 
 async function openAdapter(options: DeviceOptions): Promise<{ gpu: GPU; adapter: GPUAdapter }> {
@@ -162,25 +179,32 @@ export async function openGpu(
   const features = offered(adapter);
   if (!features.includes(HIDDEN)) {
     // an adapter object serves one request only, granted or not, so the trial gets one of its own
-    const trial = await (await openAdapter(options)).adapter
-      .requestDevice({ requiredFeatures: [HIDDEN as GPUFeatureName] }).catch(() => null);
+    const trial = await tryDevice((await openAdapter(options)).adapter, [HIDDEN as GPUFeatureName]);
     if (trial) features.push(HIDDEN);
     trial?.destroy();
   }
   const limits = limitsOf(adapter);
-  const gpu = await adapter.requestDevice({
-    requiredFeatures: features as GPUFeatureName[],
-    requiredLimits: limits,
-  }).catch((error: Error) => {
+  const capabilities = capabilitiesOf(implementation, adapter, features, limits);
+  const gpu = await openDevice(adapter, features, limits);
+  ORIGINS.set(gpu, { gpu: implementation, adapter });
+  return { gpu, capabilities: { ...capabilities, class: options.class ?? capabilities.class } };
+}
+
+async function openDevice(
+  adapter: GPUAdapter,
+  features: readonly string[],
+  requiredLimits: Record<string, number>,
+): Promise<GPUDevice> {
+  const requiredFeatures = features as GPUFeatureName[];
+  try {
+    return await adapter.requestDevice({ requiredFeatures, requiredLimits });
+  } catch (cause) {
     throw new DeviceError(
       "no-device",
-      `Cannot open the adapter ${adapter.info.description}: ${error.message.split("\n")[0]}`,
-      { cause: error },
+      `Cannot open the adapter ${adapter.info.description}: ${gpuMessage(cause)}`,
+      { cause },
     );
-  });
-  ORIGINS.set(gpu, { gpu: implementation, adapter });
-  const capabilities = capabilitiesOf(implementation, adapter, features, limits);
-  return { gpu, capabilities: { ...capabilities, class: options.class ?? capabilities.class } };
+  }
 }
 
 function capabilitiesOf(

@@ -1,8 +1,8 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { type Debug, openDebug } from "../base/debug.ts";
-import { DeviceError, formatBytes, KernelError, OutOfMemoryError } from "../base/errors.ts";
-import { beginWait } from "./dawn.ts";
+import { DeviceError, KernelError } from "../base/errors.ts";
 import { dryDevice } from "./dry_gpu.ts";
+import { Failures } from "./failures.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
 import { Memory, type MemoryRole } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
@@ -30,6 +30,9 @@ function floatTexel({ dtype }: Tensor): TexelFormat {
  * There is one stream. {@link Device.run} records; {@link Device.upload}, {@link Device.read} and
  * {@link Device.flush} first submit what was recorded, so everything happens in program order.
  *
+ * Errors of the GPU arrive late. The first one is thrown by whatever allocates, reads or waits next, and until then
+ * work is dropped. It stays until the work that it belongs to has ended, see {@link Device.begin}.
+ *
  * @example
  * ```ts
  * import { Device } from "@bitwise/infinity/engine";
@@ -47,7 +50,7 @@ export class Device {
   /** Number of read-backs from the GPU so far. Generation makes exactly one. */
   readBacks = 0;
   #recorder: Recorder;
-  #error: Error | null = null;
+  #failures: Failures;
   #made: Tensor[] | null = null;
   #disposed = false;
 
@@ -61,18 +64,14 @@ export class Device {
   ) {
     this.memory = new Memory(gpu);
     this.#recorder = new Recorder(gpu, this, debug);
-    gpu.addEventListener("uncapturederror", (event) => {
-      event.preventDefault?.();
-      this.#fail((event as GPUUncapturedErrorEvent).error);
-    });
-    gpu.lost.then((info) => {
-      if (this.#disposed || info.reason === "destroyed") return;
-      this.#error ??= new DeviceError(
-        "device-lost",
-        `The GPU was lost with ${formatBytes(this.memory.liveBytes)} in use: ${
-          info.message.split("\n")[0]
-        }`,
-      );
+    this.#failures = new Failures(gpu, {
+      drop: () => this.#recorder.drop(),
+      reset: () => {
+        this.#recorder.reset();
+        this.memory.trim();
+      },
+      keep: () => this.#recorder.pipelines.keep(),
+      liveBytes: () => this.memory.liveBytes,
     });
   }
 
@@ -90,18 +89,27 @@ export class Device {
     return device;
   }
 
-  #fail(error: GPUError): void {
-    const text = error.message.split("\n")[0];
-    // by name: each implementation has a class of its own
-    this.#error ??= error.constructor.name === "GPUOutOfMemoryError"
-      ? new OutOfMemoryError(
-        "gpu-out-of-memory",
-        `Out of GPU memory with ${
-          formatBytes(this.memory.liveBytes)
-        } in use (${text}); try a smaller batch or smaller weights`,
-        { cause: error, hint: "use-f16" },
-      )
-      : new DeviceError("gpu-error", `The GPU refused work: ${error.message}`, { cause: error });
+  /**
+   * Begins work that the GPU may refuse. It ends when what this returns is disposed. Once no work is under way, the
+   * device forgets an error, with all that it may have broken, so that the next work can succeed. A lost device stays
+   * lost.
+   *
+   * @example
+   * ```ts
+   * import { Device } from "@bitwise/infinity/engine";
+   *
+   * using device = await Device.open();
+   * {
+   *   using _work = device.begin();
+   *   using x = device.from("f32", [2], Float32Array.of(1, 2));
+   *   console.log(await device.read(x));
+   * }
+   * ```
+   *
+   * @throws {DeviceError} `device-lost`, `disposed-device`.
+   */
+  begin(): Disposable {
+    return this.#failures.begin();
   }
 
   /**
@@ -121,6 +129,7 @@ export class Device {
    * @param label Its name in messages.
    * @param role What it is for, in the account of memory.
    * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one binding of this adapter.
+   * @throws {DeviceError | OutOfMemoryError} The first error that the GPU has reported.
    */
   tensor(
     dtype: TensorDType,
@@ -128,6 +137,7 @@ export class Device {
     label: string = "tensor",
     role: MemoryRole = "workspace",
   ): Tensor {
+    this.check();
     const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
     const buffer = this.memory.allocate(bytes, label, role);
     const release = () => this.memory.release(buffer);
@@ -188,12 +198,13 @@ export class Device {
     if (rows % 1 || rows > this.gpu.limits.maxTextureDimension2D) {
       throw new KernelError("bad-shape", `Cannot make a texture of [${data.shape}]`);
     }
+    this.check();
     const texture = this.memory.createTexture(rows, format, label);
     this.flush();
-    const encoder = this.gpu.createCommandEncoder();
     const source = { buffer: data.buffer, offset: data.byteOffset, bytesPerRow };
-    encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows]);
-    this.gpu.queue.submit([encoder.finish()]);
+    this.#submit((encoder) =>
+      encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows])
+    );
     this.memory.count(data.byteLength, role);
     return new Texture(texture, format, data.byteLength, () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
@@ -216,8 +227,9 @@ export class Device {
     if (texels % 1 || rows > this.gpu.limits.maxTextureDimension2D) {
       throw new KernelError("bad-shape", `Cannot stage [${tensor.shape}] in a texture`);
     }
+    this.check();
     const texture = this.memory.takeTexture(rows, format, label);
-    this.#recorder.copy(tensor, texture, format);
+    this.#failures.attempt(() => this.#recorder.copy(tensor, texture, format));
     const release = () => this.memory.releaseTexture(texture);
     return new Texture(texture, format, tensor.byteLength, release);
   }
@@ -231,7 +243,8 @@ export class Device {
       );
     }
     this.flush();
-    writeData(this.gpu.queue, tensor.buffer, tensor.byteOffset + offset, data);
+    const { buffer, byteOffset } = tensor;
+    this.#failures.attempt(() => writeData(this.gpu.queue, buffer, byteOffset + offset, data));
   }
 
   /** Copies `from` to the beginning of `to`, or to its byte `offset`. Both must lie on 4-byte boundaries. */
@@ -239,15 +252,24 @@ export class Device {
     const bytes = Math.ceil(from.byteLength / 4) * 4;
     if (bytes === 0) return;
     this.flush();
-    const encoder = this.gpu.createCommandEncoder();
     const at = to.byteOffset + offset;
-    encoder.copyBufferToBuffer(from.buffer, from.byteOffset, to.buffer, at, bytes);
-    this.gpu.queue.submit([encoder.finish()]);
+    this.#submit((encoder) =>
+      encoder.copyBufferToBuffer(from.buffer, from.byteOffset, to.buffer, at, bytes)
+    );
+  }
+
+  /** Submits commands of their own. */
+  #submit(encode: (encoder: GPUCommandEncoder) => void): void {
+    this.#failures.attempt(() => {
+      const encoder = this.gpu.createCommandEncoder();
+      encode(encoder);
+      this.gpu.queue.submit([encoder.finish()]);
+    });
   }
 
   /** Records one dispatch of a kernel; see {@link defineKernel}. */
   run<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
-    this.#recorder.dispatch(kernel, call);
+    this.#failures.attempt(() => this.#recorder.dispatch(kernel, call));
   }
 
   /**
@@ -288,13 +310,14 @@ export class Device {
 
   /** Submits what was recorded, without waiting. */
   flush(): void {
-    this.#recorder.flush();
+    this.#failures.attempt(() => this.#recorder.flush());
   }
 
   /** Frees the memory kept for reuse if it exceeds `keep` bytes. */
   trim(keep: number = 0): void {
     if (this.memory.pooledBytes <= keep) return;
-    this.#recorder.forget();
+    this.flush();
+    this.#recorder.forgetGroups();
     this.memory.trim();
   }
 
@@ -314,13 +337,10 @@ export class Device {
    */
   async readAll(tensors: readonly Tensor[]): Promise<TensorData[]> {
     this.flush();
-    this.readBacks++;
-    beginWait();
-    const data = await readBack(this.gpu, tensors).catch((error) => {
-      throw error instanceof DeviceError ? this.#error ?? error : error;
+    return await this.#failures.wait(() => {
+      this.readBacks++;
+      return readBack(this.gpu, tensors);
     });
-    this.check();
-    return data;
   }
 
   /**
@@ -330,28 +350,17 @@ export class Device {
    */
   async finish(): Promise<void> {
     this.flush();
-    beginWait();
-    await this.gpu.queue.onSubmittedWorkDone();
-    this.check();
+    await this.#failures.wait(() => this.gpu.queue.onSubmittedWorkDone());
   }
 
   /**
-   * Throws the first error that the GPU has reported, if any, now and at every later call. Errors arrive
-   * asynchronously.
+   * Throws the first error that the GPU has reported, if any, until the work has ended that it belongs to. Errors
+   * arrive asynchronously.
    *
    * @throws {DeviceError | OutOfMemoryError} That error.
    */
   check(): void {
-    if (this.#error) throw this.#error;
-  }
-
-  /**
-   * Makes the device usable again after an {@link OutOfMemoryError}, once the failed tensors are disposed. Forgets the
-   * error, and frees the memory kept for reuse, parts of which may never have been allocated.
-   */
-  recover(): void {
-    this.trim();
-    if (this.#error instanceof OutOfMemoryError) this.#error = null;
+    this.#failures.check();
   }
 
   /**
@@ -366,13 +375,15 @@ export class Device {
   profile(): Profiler | null {
     if (!this.capabilities.timestamps) return null;
     this.flush();
-    return this.#recorder.profiler = new Profiler(this.gpu);
+    this.#failures.attempt(() => this.#recorder.profiler = new Profiler(this.gpu));
+    return this.#recorder.profiler;
   }
 
   /** Frees pooled memory and closes the device. Its tensors are unusable afterwards. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#failures.close();
     this.memory.trim();
     this.gpu.destroy();
   }

@@ -1,4 +1,5 @@
 import { formatBytes, OutOfMemoryError } from "../base/errors.ts";
+import { gpuError } from "./gpu_error.ts";
 import { TEXEL_BYTES, type TexelFormat, TEXTURE_WIDTH } from "./texture.ts";
 
 /** Bytes of a texture. */
@@ -99,6 +100,7 @@ export class Memory {
    * Allocates a buffer of at least `bytes` with undefined contents.
    *
    * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one buffer or one binding of this adapter.
+   * @throws {DeviceError} `gpu-error`: WebGPU threw.
    */
   allocate(bytes: number, label: string, role: MemoryRole = "workspace"): GPUBuffer {
     const limit = Math.min(
@@ -121,12 +123,17 @@ export class Memory {
       );
     }
     const size = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);
-    const { item: buffer, kept } = this.#buffers.take(size, () =>
-      this.#device.createBuffer({
-        label: `${label} (${formatBytes(size)})`,
-        size,
-        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
-      }));
+    const { item: buffer, kept } = this.#buffers.take(
+      size,
+      () =>
+        this.#make(() =>
+          this.#device.createBuffer({
+            label: `${label} (${formatBytes(size)})`,
+            size,
+            usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+          })
+        ),
+    );
     if (kept) this.#pooled -= size;
     this.#roles.set(buffer, role);
     this.count(size, role);
@@ -143,12 +150,22 @@ export class Memory {
 
   /** Makes a texture that kernels read, with undefined contents; the caller accounts for it. */
   createTexture(rows: number, format: TexelFormat, label: string): GPUTexture {
-    return this.#device.createTexture({
-      label,
-      size: [TEXTURE_WIDTH, rows],
-      format,
-      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
-    });
+    return this.#make(() =>
+      this.#device.createTexture({
+        label,
+        size: [TEXTURE_WIDTH, rows],
+        format,
+        usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+      })
+    );
+  }
+
+  #make<T>(make: () => T): T {
+    try {
+      return make();
+    } catch (error) {
+      throw gpuError(error, this.#live);
+    }
   }
 
   /** Returns a workspace texture with undefined contents, new or kept. */

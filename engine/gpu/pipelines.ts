@@ -69,6 +69,9 @@ export class PipelineCache {
   #layouts: Map<string, Layout> = new Map();
   /** By source and functions: the hash of a text that is the same string each time is known. Lists are short. */
   #pipelines: Map<string, Map<string, Pipeline[]>> = new Map();
+  #lastLayout = 0;
+  /** Takes each pipeline and layout out again that was made since the last {@link PipelineCache.keep}. */
+  #unproven: (() => void)[] = [];
   /** Number of pipelines compiled so far. */
   size = 0;
 
@@ -90,7 +93,7 @@ export class PipelineCache {
   /** Compiles a specialised kernel. */
   compile(recipe: Recipe): Pipeline {
     const { layout, descriptor } = this.#describe(recipe);
-    return this.#keep(recipe, layout, this.#device.createComputePipeline(descriptor));
+    return this.#add(recipe, layout, this.#device.createComputePipeline(descriptor));
   }
 
   /** Compiles a specialised kernel in the background, unless it was or is compiled meanwhile. */
@@ -103,7 +106,17 @@ export class PipelineCache {
     const compiling = this.#device.createComputePipelineAsync(descriptor);
     COMPILING.add(compiling);
     const compiled = await compiling.finally(() => COMPILING.delete(compiling));
-    if (!known()) this.#keep(recipe, layout, compiled);
+    if (!known()) this.#add(recipe, layout, compiled);
+  }
+
+  /** Says that the GPU has refused nothing so far, so that all pipelines are good. */
+  keep(): void {
+    this.#unproven.length = 0;
+  }
+
+  /** Forgets the pipelines since {@link PipelineCache.keep}, one of which may be broken. */
+  forget(): void {
+    for (const remove of this.#unproven.splice(0)) remove();
   }
 
   /** All that was compiled. */
@@ -124,14 +137,15 @@ export class PipelineCache {
     return { layout, descriptor: { label: kernel.name, layout: layout.pipeline, compute } };
   }
 
-  #keep(recipe: Recipe, layout: Layout, compiled: GPUComputePipeline): Pipeline {
+  #add(recipe: Recipe, layout: Layout, compiled: GPUComputePipeline): Pipeline {
     const pipeline = { ...recipe, layout, compiled };
     const { source } = recipe.kernel;
     let byFunctions = this.#pipelines.get(source);
     if (!byFunctions) this.#pipelines.set(source, byFunctions = new Map());
-    const list = byFunctions.get(recipe.functions);
-    if (list) list.push(pipeline);
-    else byFunctions.set(recipe.functions, [pipeline]);
+    let list = byFunctions.get(recipe.functions);
+    if (!list) byFunctions.set(recipe.functions, list = []);
+    list.push(pipeline);
+    this.#unproven.push(() => list.splice(list.indexOf(pipeline), 1));
     this.size++;
     return pipeline;
   }
@@ -160,8 +174,9 @@ export class PipelineCache {
         ],
       });
       const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
-      layout = { bindings, pipeline, id: this.#layouts.size };
+      layout = { bindings, pipeline, id: this.#lastLayout++ };
       this.#layouts.set(key, layout);
+      this.#unproven.push(() => this.#layouts.delete(key));
     }
     return layout;
   }

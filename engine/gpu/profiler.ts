@@ -1,3 +1,5 @@
+import { gpuError } from "./gpu_error.ts";
+
 /** Most passes of one submit: WebGPU allows 4,096 queries in a set, and a pass takes two. */
 const MAX_PASSES = 2048;
 
@@ -62,6 +64,11 @@ export class Profiler {
     };
   }
 
+  /** Forgets the passes of a submit that will not be. */
+  drop(): void {
+    this.#done = [];
+  }
+
   /** Ends a submit: copies its timestamps to where {@link Profiler.report} reads them. */
   resolve(encoder: GPUCommandEncoder): void {
     const size = this.#done.length * 16;
@@ -83,11 +90,15 @@ export class Profiler {
   /**
    * Returns the times since the last report, longest first. Waits for submitted work; call {@link Device.flush}
    * first.
+   *
+   * @throws {DeviceError} They cannot be read.
    */
   async report(): Promise<KernelTime[]> {
     const times = new Map<string, KernelTime>();
     for (const { done, section, resolved, buffer } of this.#resolved) {
-      await buffer.mapAsync(GPUMapMode.READ);
+      await buffer.mapAsync(GPUMapMode.READ).catch((error) => {
+        throw gpuError(error, 0);
+      });
       const stamps = new BigUint64Array(buffer.getMappedRange());
       done.forEach(({ name, shape, flops, bytes }, i) => {
         const key = [section, name, shape].join("|");

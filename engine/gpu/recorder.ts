@@ -30,6 +30,16 @@ function boundBytes(bind: Readonly<Record<string, Tensor | Texture | null>>): nu
 
 const NOTHING = {};
 
+/** What every dispatch needs. */
+interface Shared {
+  /** Stands for what a specialisation does not bind. */
+  readonly unused: GPUBuffer;
+  /** The parameters of all dispatches of a submit. */
+  readonly uniforms: GPUBuffer;
+  /** Groups that bind them. */
+  readonly groups: BindGroups;
+}
+
 /** Formats of the textures among what a kernel binds, in order. */
 function formatsOf<B extends string>(
   { bindings }: Kernel<B>,
@@ -50,7 +60,7 @@ export class Recorder {
   #device: GPUDevice;
   /** What was compiled. */
   readonly pipelines: PipelineCache;
-  #groups: BindGroups;
+  #shared: Shared | null = null;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   /** The pipeline that the pass has. */
@@ -60,7 +70,6 @@ export class Recorder {
   /** Operations since the last submit, and how many it may have. */
   #pendingFlops = 0;
   #maxFlops: number;
-  #uniforms: GPUBuffer;
   #params: Uint8Array<ArrayBuffer> = new Uint8Array(PARAMS_BYTES);
   /** The same bytes as numbers; WGSL and all hosts of WebGPU put the low byte first. */
   #floats: Float32Array = new Float32Array(this.#params.buffer);
@@ -69,7 +78,6 @@ export class Recorder {
   #paramsOffset: Uint32Array<ArrayBuffer> = new Uint32Array(1);
   #align: number;
   #storageAlign: number;
-  #unused: GPUBuffer;
   #bound: Bound = { objects: [], offsets: [], sizes: [] };
   /** Collects the time of each dispatch, which then gets a pass of its own. */
   profiler: Profiler | null = null;
@@ -88,13 +96,18 @@ export class Recorder {
     this.#maxFlops = subgroupMatrices.length > 0 ? MAX_FLOPS.matrices : MAX_FLOPS.plain;
     this.#align = device.limits.minUniformBufferOffsetAlignment;
     this.#storageAlign = device.limits.minStorageBufferOffsetAlignment;
-    this.#unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
-    this.#uniforms = device.createBuffer({
+  }
+
+  /** Made at the first dispatch: then an error is one of the work, not of the device. */
+  #share(): Shared {
+    const device = this.#device;
+    const unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
+    const uniforms = device.createBuffer({
       label: "kernel parameters",
       size: PARAMS_BYTES,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
-    this.#groups = new BindGroups(device, this.#uniforms);
+    return this.#shared = { unused, uniforms, groups: new BindGroups(device, uniforms) };
   }
 
   /** Records one dispatch, which runs after {@link Recorder.flush}. Drops a dispatch of no workgroups. */
@@ -102,14 +115,15 @@ export class Recorder {
     const [x, y = 1, z = 1] = call.workgroups;
     if (x === 0 || y === 0 || z === 0) return;
     const { layout, compiled } = this.#pipeline(kernel, call);
-    this.#bind(kernel, call.bind);
+    const { groups, unused } = this.#shared ?? this.#share();
+    this.#bind(kernel, call.bind, unused);
     const bytes = paramsBytes(kernel);
     const flops = call.work?.flops ?? 0;
     if (
       this.#pending >= MAX_PENDING || this.#paramsLength + bytes > PARAMS_BYTES ||
       this.#pendingFlops + flops > this.#maxFlops
     ) this.flush();
-    const group = this.#groups.group(layout, bytes, this.#bound);
+    const group = groups.group(layout, bytes, this.#bound);
     this.#pushParams(kernel, call.params, bytes);
     const pass = this.#passOf(kernel, call);
     if (compiled !== this.#set) pass.setPipeline(this.#set = compiled);
@@ -133,6 +147,7 @@ export class Recorder {
   #bind<B extends string>(
     kernel: Kernel<B>,
     bind: Readonly<Record<B, Tensor | Texture | null>>,
+    unused: GPUBuffer,
   ): void {
     const { objects, offsets, sizes } = this.#bound;
     const { bindings } = kernel;
@@ -145,7 +160,7 @@ export class Recorder {
         offsets[i] = sizes[i] = 0;
         continue;
       }
-      const buffer = objects[i] = tensor?.buffer ?? this.#unused;
+      const buffer = objects[i] = tensor?.buffer ?? unused;
       const offset = offsets[i] = tensor?.byteOffset ?? 0;
       if (offset % this.#storageAlign !== 0) {
         throw new KernelError(
@@ -214,10 +229,31 @@ export class Recorder {
     this.#pending++;
   }
 
-  /** Submits what was recorded, and forgets all bind groups, whose memory is about to be destroyed. */
-  forget(): void {
-    this.flush();
-    this.#groups.clear();
+  /** Forgets all bind groups, whose memory is about to be destroyed. */
+  forgetGroups(): void {
+    this.#shared?.groups.clear();
+  }
+
+  /** Forgets what was recorded: after an error in the midst of it, no submit may have it. */
+  drop(): void {
+    this.#encoder = this.#pass = this.#set = null;
+    this.profiler?.drop();
+    this.#begin();
+  }
+
+  /** Forgets everything that an error of the GPU may have broken. */
+  reset(): void {
+    this.drop();
+    this.#shared?.unused.destroy();
+    this.#shared?.uniforms.destroy();
+    this.#shared = null;
+    this.pipelines.forget();
+  }
+
+  /** Counts for the next submit. */
+  #begin(): void {
+    this.#pending = this.#pendingFlops = 0;
+    this.#paramsLength = 0;
   }
 
   /** Submits what was recorded. */
@@ -227,12 +263,11 @@ export class Recorder {
     this.profiler?.resolve(this.#encoder);
     const { queue } = this.#device;
     if (this.#paramsLength) {
-      queue.writeBuffer(this.#uniforms, 0, this.#params, 0, this.#paramsLength);
+      queue.writeBuffer(this.#shared!.uniforms, 0, this.#params, 0, this.#paramsLength);
     }
     queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
-    this.#pending = this.#pendingFlops = 0;
-    this.#paramsLength = 0;
+    this.#begin();
     this.submits++;
   }
 }

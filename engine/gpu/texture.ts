@@ -25,7 +25,7 @@ const VIEWS = new WeakMap<GPUTexture, GPUTextureView>();
  * textures.
  */
 export class Texture {
-  #view: GPUTextureView;
+  #texture: GPUTexture;
   #release: () => void;
   #disposed = false;
 
@@ -38,8 +38,7 @@ export class Texture {
     readonly byteLength: number,
     release: () => void,
   ) {
-    this.#view = VIEWS.get(texture) ?? texture.createView();
-    VIEWS.set(texture, this.#view);
+    this.#texture = texture;
     this.#release = release;
   }
 
@@ -50,7 +49,9 @@ export class Texture {
    */
   view(): GPUTextureView {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed texture");
-    return this.#view;
+    let view = VIEWS.get(this.#texture);
+    if (!view) VIEWS.set(this.#texture, view = this.#texture.createView());
+    return view;
   }
 
   /** Gives the memory back. Later use throws. */

@@ -1,4 +1,3 @@
-import { DeviceError } from "../base/errors.ts";
 import { type Tensor, type TensorData, viewBytes } from "./tensor.ts";
 
 /** Bytes of one chunk of a large upload: `writeBuffer` stages without limit until the next submit. */
@@ -26,11 +25,7 @@ export function writeData(
   }
 }
 
-/**
- * Reads tensors back in one transfer, after all submitted work.
- *
- * @throws {DeviceError} `device-lost`.
- */
+/** Reads tensors back in one transfer, after all submitted work. */
 export async function readBack(
   device: GPUDevice,
   tensors: readonly Tensor[],
@@ -46,16 +41,14 @@ export async function readBack(
     size: Math.max(16, total),
     usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
   });
-  const encoder = device.createCommandEncoder();
-  tensors.forEach((t, i) => {
-    const bytes = Math.ceil(t.byteLength / 4) * 4;
-    if (bytes) encoder.copyBufferToBuffer(t.buffer, t.byteOffset, staging, at[i]!, bytes);
-  });
-  device.queue.submit([encoder.finish()]);
   try {
-    await staging.mapAsync(GPUMapMode.READ).catch((cause) => {
-      throw new DeviceError("device-lost", "The GPU was lost during a read-back", { cause });
+    const encoder = device.createCommandEncoder();
+    tensors.forEach((t, i) => {
+      const bytes = Math.ceil(t.byteLength / 4) * 4;
+      if (bytes) encoder.copyBufferToBuffer(t.buffer, t.byteOffset, staging, at[i]!, bytes);
     });
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
     const mapped = staging.getMappedRange();
     return tensors.map((t, i) => viewBytes(t.dtype, mapped.slice(at[i]!, at[i]! + t.byteLength)));
   } finally {

@@ -4,7 +4,6 @@ import type { ImageBits } from "../bits/image_bits.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { Lease, Parts } from "../parts/parts.ts";
 import type { VaeDecoder } from "../vae/vae.ts";
-import { checkGenerateOptions } from "./check_options.ts";
 import { DecodedImage } from "./decoded_image.ts";
 import { type Encode, forceInit } from "./editing.ts";
 import { generate, type SampledScale, type Steps } from "./generate.ts";
@@ -26,6 +25,8 @@ export interface GenerationContext {
   readonly parts: Parts;
   /** Turns prompts into text features. */
   readonly text: TextSide;
+  /** What a user should know about how the model was loaded; the first result has it. */
+  readonly warnings: string[];
   /** Encodes the image to edit. */
   readonly encode: Encode;
   /** Decodes the bits of one image. */
@@ -44,7 +45,6 @@ export async function* runGeneration(
   options: GenerateOptions,
   steps: Steps,
 ): AsyncGenerator<Step, Result, void> {
-  checkGenerateOptions(options);
   const { signal, onStage, batchCount = 1 } = options;
   const { config, device, parts } = context;
   const began = performance.now();
@@ -52,7 +52,7 @@ export async function* runGeneration(
   signal?.throwIfAborted();
   onStage?.("text");
   const plan = await forceInit(config, planned, context.encode, signal);
-  const warnings = [...plan.warnings];
+  const warnings = [...context.warnings.splice(0), ...plan.warnings];
   const guided = plan.guidedScales > 0;
   const warn = (line: string) => warnings.push(line);
   const batch = { batchCount, guided, warn, onStage };

@@ -85,6 +85,11 @@ interface Loaded {
   readonly vae_encoder: VaeEncoder;
 }
 
+/** Says that a model is used that was disposed. */
+export function disposedModel(): InputError {
+  return new InputError("disposed-model", "Cannot use a disposed model: load it again");
+}
+
 /** A part in use. */
 export interface Lease<T> extends Disposable {
   /** The loaded part. */
@@ -127,13 +132,12 @@ export class Parts {
       else (await this.lease(part)).end();
     }
     this.device.trim();
-    this.device.check();
     return { hasText };
   }
 
   /** Leases a part, loading it if needed. */
   async lease<U extends Use>(use: U): Promise<Lease<Loaded[U]>> {
-    this.#refuseDisposed();
+    this.refuseDisposed();
     let entry = this.#entries.get(use);
     if (!entry) this.#entries.set(use, entry = { loading: this.#load(use), users: 0 });
     entry.users++;
@@ -154,9 +158,10 @@ export class Parts {
   async #load(use: Use): Promise<Loaded[Use]> {
     this.onProgress(partOf(use));
     const made = await this.source.open(use, async (weights) => {
-      const loading = await this.#read(use, weights);
-      this.#refuseDisposed();
-      return loading;
+      const part = await this.#read(use, weights);
+      await this.device.finish(); // so that a part that the GPU refused is none
+      this.refuseDisposed();
+      return part;
     });
     this.device.trim();
     return made;
@@ -176,9 +181,9 @@ export class Parts {
     this.device.trim();
   }
 
-  #refuseDisposed(): void {
-    if (!this.#disposed) return;
-    throw new InputError("disposed-model", "Cannot use a disposed model: load it again");
+  /** Throws once the parts are disposed. @throws {InputError} `disposed-model`. */
+  refuseDisposed(): void {
+    if (this.#disposed) throw disposedModel();
   }
 
   /** Frees all parts; they cannot be leased again. */

@@ -1,5 +1,13 @@
 import { join } from "../../deps/@std/path.ts";
-import { Device, InputError, mayUse, quote, readEnv, type Tuning } from "../../engine/mod.ts";
+import {
+  Device,
+  formatBytes,
+  InputError,
+  mayUse,
+  quote,
+  readEnv,
+  type Tuning,
+} from "../../engine/mod.ts";
 import { onePass } from "../../kernels/attention/attention_one_pass.ts";
 import { provesOnePass } from "../../kernels/attention/attention_proof.ts";
 import { CHOICES } from "../../kernels/shared/variants.ts";
@@ -17,12 +25,43 @@ export function tuningFile(
   return join(cache, "bitwise", "tuning", `${slug}.json`);
 }
 
-/** Reads the tuning saved for this adapter; empty without such a file or the permission to look for it. */
-export async function savedTuning(device: Device): Promise<Tuning> {
+/** Bytes of a tuning file at most: one with every choice has about two thousand. */
+const MAX_BYTES = 65536;
+
+/**
+ * Reads the tuning saved for this adapter; empty without such a file or the permission to look for it. A file that is
+ * not a tuning is ignored, since everything goes without one, and `warn` gets a line that names it.
+ */
+export async function savedTuning(
+  device: Device,
+  warn: (line: string) => void = () => {},
+): Promise<Tuning> {
   const path = tuningFile(device, readEnv);
   if (path === null || !mayUse({ name: "read", path })) return {};
-  const text = await Deno.readTextFile(path).catch(() => null);
-  return text === null ? {} : parseTuning(text, path);
+  try {
+    const { isFile, size } = await Deno.stat(path);
+    if (!isFile) throw refusal(path, "it is not a file");
+    if (size > MAX_BYTES) {
+      throw refusal(
+        path,
+        `it has ${formatBytes(size)}, a tuning at most ${formatBytes(MAX_BYTES)}`,
+      );
+    }
+    return parseTuning(await Deno.readTextFile(path), path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    const { message } = error instanceof InputError ? error : refusal(path, "it cannot be read");
+    warn(`Measured tuning ignored: ${message}`);
+    return {};
+  }
+}
+
+function refusal(path: string, why: string): InputError {
+  return new InputError(
+    "bad-tuning",
+    `Cannot use ${quote(path)}: ${why}; delete the file or measure again`,
+    { hint: "tune-again" },
+  );
 }
 
 /** Proofs of this process, by adapter and width of heads. */
@@ -37,10 +76,11 @@ export async function provenTuning(
   device: Device,
   gpu: GPU | undefined,
   widths: readonly number[],
+  warn?: (line: string) => void,
 ): Promise<Tuning> {
-  const saved = await savedTuning(device);
+  const saved = await savedTuning(device, warn);
   const { adapter, implementation, class: kind } = device.capabilities;
-  if ("attention matrix" in saved || kind !== "gpu") return saved;
+  if (Object.hasOwn(saved, "attention matrix") || kind !== "gpu") return saved;
   if (!widths.every((width) => onePass(device, width))) return saved;
   for (const width of widths) {
     const key = [adapter, implementation, width].join();
@@ -71,12 +111,7 @@ async function proves(
  * @throws {InputError} `bad-tuning`: the file holds something else.
  */
 export function parseTuning(text: string, path: string): Tuning {
-  const refuse = (why: string) =>
-    new InputError(
-      "bad-tuning",
-      `Cannot use ${quote(path)}: ${why}; delete the file or measure again`,
-      { hint: "tune-again" },
-    );
+  const refuse = (why: string) => refusal(path, why);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -86,7 +121,7 @@ export function parseTuning(text: string, path: string): Tuning {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw refuse("it is not an object");
   }
-  const known = Object.entries(json).filter(([kernel]) => kernel in CHOICES); // other versions have other kernels
+  const known = Object.entries(json).filter(([kernel]) => Object.hasOwn(CHOICES, kernel)); // other versions have other kernels
   for (const [kernel, steps] of known) {
     const { variants } = CHOICES[kernel as keyof typeof CHOICES];
     const good = Array.isArray(steps) &&

@@ -111,6 +111,45 @@ Deno.test("stream() ends at an abort, and says what is wrong as generate() does"
   assertEquals(device.memory.liveBytes, live);
 });
 
+Deno.test("stream() gives the model back once its signal aborts, even if nobody continues it", async () => {
+  await model.generate({ prompt: "pizza" });
+  const live = device.memory.liveBytes;
+  for (const steps of [1, 2, 4]) {
+    const controller = new AbortController();
+    const stream = model.stream({ prompt: "red apple", signal: controller.signal, preview: true });
+    for (let i = 0; i < steps; i++) await stream.next();
+    const waiting = model.generate({ prompt: "pizza", seed: 3 });
+    const reason = new Error("enough");
+    controller.abort(reason);
+    assertEquals((await waiting).images.length, 1);
+    assertEquals(device.memory.liveBytes, live);
+    assertEquals(await assertRejects(() => stream.next()), reason);
+    assertEquals((await stream.next()).done, true);
+  }
+});
+
+Deno.test("generate(), edit() and stream() that wait reject as soon as they are aborted, or if they are wrong", async () => {
+  const { images: [image] } = await model.generate({ prompt: "pizza" });
+  const stream = model.stream("red apple");
+  await stream.next();
+  const reason = new Error("enough");
+  const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
+    (signal) => model.generate("cat", { signal }),
+    (signal) => model.edit(image!, { prompt: "cat", signal }),
+    (signal) => model.stream("cat", { signal }).next(),
+  ];
+  for (const call of calls) {
+    const controller = new AbortController();
+    const waiting = call(controller.signal);
+    controller.abort(reason);
+    assertEquals(await assertRejects(() => waiting), reason);
+    assertEquals(await assertRejects(() => call(controller.signal)), reason);
+  }
+  await assertRejects(() => model.generate("cat", { tau: "hot" as unknown as number }), InputError);
+  assertEquals((await stream.next()).value!.constructor, Object, "the stream goes on");
+  await stream.return(undefined as never);
+});
+
 Deno.test("stream() works in stages, and loads the VAE beside the transformer only for previews", async () => {
   const { images } = await model.generate({ prompt: "rocket", seed: 2 });
   using staged = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });

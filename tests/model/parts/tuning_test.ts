@@ -9,6 +9,7 @@ import {
   saveTuning,
   tuningFile,
 } from "../../../model/parts/tuning.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { device } from "../../harness.ts";
 
 Deno.test("tuningFile() names the adapter, the implementation and its lanes", () => {
@@ -20,22 +21,68 @@ Deno.test("tuningFile() names the adapter, the implementation and its lanes", ()
   assertEquals(of({}), null);
 });
 
-Deno.test("saveTuning() saves what savedTuning() finds", async () => {
+/** Lets tunings be saved in a new folder while `run` runs. */
+async function inCache(run: (folder: string) => Promise<void>): Promise<void> {
   const before = Deno.env.get("XDG_CACHE_HOME");
   const folder = await Deno.makeTempDir();
   try {
     Deno.env.set("XDG_CACHE_HOME", folder);
-    assertEquals(await savedTuning(device), {});
-    const tuning = { "matmul_texture rows": [[0, "8"], [1000, "32"]] as [number, string][] };
-    const path = await saveTuning(device, tuning);
-    assertEquals(path.startsWith(folder), true);
-    assertEquals(await savedTuning(device), tuning);
+    await run(folder);
   } finally {
     if (before === undefined) Deno.env.delete("XDG_CACHE_HOME");
     else Deno.env.set("XDG_CACHE_HOME", before);
     await Deno.remove(folder, { recursive: true });
   }
-});
+}
+
+Deno.test("saveTuning() saves what savedTuning() finds", () =>
+  inCache(async (folder) => {
+    assertEquals(await savedTuning(device), {});
+    const tuning = { "matmul_texture rows": [[0, "8"], [1000, "32"]] as [number, string][] };
+    const path = await saveTuning(device, tuning);
+    assertEquals(path.startsWith(folder), true);
+    assertEquals(await savedTuning(device), tuning);
+  }));
+
+Deno.test("savedTuning() names a file that is no tuning, and goes without it", () =>
+  inCache(async () => {
+    const path = await saveTuning(device, {});
+    const texts: [text: string, warning: string | null][] = [
+      ['{"constructor":1}', null], // no choice of this version
+      ['{"toString":[],"__proto__":{"matmul":[[0,"tiles"]]}}', null],
+      ['{"attention":{"length":0}}', '"attention" must be a list of pairs'],
+      ['{"attention":[["0","tiles"]]}', '"attention" must be a list of pairs'],
+      ["[[]]", "it is not an object"],
+      ["", "it is not JSON"],
+      ["\xff\u0000", "it is not JSON"],
+      [`{"x":"${"y".repeat(1e5)}"}`, "it has 100 kB, a tuning at most 66 kB"],
+    ];
+    for (const [text, warning] of texts) {
+      await Deno.writeTextFile(path, text);
+      const warnings: string[] = [];
+      assertEquals(await savedTuning(device, (line) => warnings.push(line)), {}, text);
+      const expected = warning === null
+        ? []
+        : [`Measured tuning ignored: Cannot use ${JSON.stringify(path)}: ${warning}`];
+      assertEquals(warnings.map((line, i) => line.slice(0, expected[i]?.length)), expected);
+    }
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+    const warnings: string[] = [];
+    assertEquals(await savedTuning(device, (line) => warnings.push(line)), {});
+    assertEquals(warnings.length, 1);
+  }));
+
+Deno.test("load() ignores a file that is no tuning, and the first result has the warning", () =>
+  inCache(async () => {
+    const path = await saveTuning(device, {});
+    await Deno.writeTextFile(path, '{"attention":1}');
+    using model = await InfinityModel.load();
+    const warned = [];
+    for (let i = 0; i < 2; i++) warned.push((await model.generate("red apple")).warnings);
+    assertEquals(warned.map(({ length }) => length), [1, 0]);
+    assertEquals(warned[0]![0]!.includes(path), true, warned[0]![0]);
+  }));
 
 Deno.test("parseTuning() ignores choices of other versions and refuses what is not a tuning", () => {
   assertEquals(parseTuning('{"of old": [[0, "x"]], "matmul_texture rows": [[0, "16"]]}', "f"), {
@@ -70,20 +117,12 @@ Deno.test("variantOf() takes the last step that a size reaches, of the adapter's
   }
 });
 
-Deno.test("provenTuning() proves nothing where there are no tensor cores, or where a tuning says what to take", async () => {
-  const before = Deno.env.get("XDG_CACHE_HOME");
-  const folder = await Deno.makeTempDir();
-  try {
-    Deno.env.set("XDG_CACHE_HOME", folder);
+Deno.test("provenTuning() proves nothing where there are no tensor cores, or where a tuning says what to take", () =>
+  inCache(async () => {
     using without = await Device.open({ class: "cpu" });
     assertEquals(await provenTuning(without, undefined, [64]), {});
     const tuning = { "attention matrix": [[0, "two-pass"]] as [number, string][] };
     using on = await Device.open({ class: "gpu" });
     await saveTuning(on, tuning);
     assertEquals(await provenTuning(on, undefined, [64]), tuning);
-  } finally {
-    if (before === undefined) Deno.env.delete("XDG_CACHE_HOME");
-    else Deno.env.set("XDG_CACHE_HOME", before);
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  }));
