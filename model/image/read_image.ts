@@ -1,12 +1,12 @@
 /** Reads image files of common formats, row by row or whole, upright and in the colours of sRGB. */
 
 import { quote, recognise } from "../../engine/mod.ts";
-import { exchangesSides, upright } from "./exif.ts";
+import { exchangesSides, upright } from "./base/exif.ts";
 import { readProfile } from "./icc.ts";
-import { checkPng, corrupt, unreadable } from "./image_header.ts";
+import { checkPng, corrupt, unreadable } from "./base/errors.ts";
 import { decodePng, type Image, PngError } from "./png.ts";
 import { fitAlpha, fitImage, fitMask } from "./resize.ts";
-import type { ImageLimits, RowSource } from "./rows.ts";
+import type { ImageLimits, RowSource } from "./base/rows.ts";
 
 /** An image file that is open: its header is read, its pixels are decoded at each use. */
 export class OpenImage {
@@ -135,7 +135,7 @@ async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Pr
     return openPng(file, name);
   }
   if (head.startsWith("\xff\xd8\xff")) {
-    const { openJpeg } = await import("./jpeg_rows.ts");
+    const { openJpeg } = await import("./jpeg/rows.ts");
     return openJpeg(file, name, limits);
   }
   if (/^RIFF....WEBP/s.test(head)) {

@@ -1,8 +1,8 @@
 /** Reads WebP files: a package decodes the pixels, this file reads what is around them. */
 
-import { orientationOf } from "./exif.ts";
-import { checkSize, corrupt, headless, truncated, unreadable } from "./image_header.ts";
-import type { ImageLimits, RowSource } from "./rows.ts";
+import { orientationOf } from "./base/exif.ts";
+import { checkSize, corrupt, headless, truncated, unreadable } from "./base/errors.ts";
+import type { ImageLimits, RowSource } from "./base/rows.ts";
 
 // A macroblock of 256 pixels takes 3.4 bits at least: its modes, at the fixed odds of key frames.
 const MOST_LOSSY = 640;

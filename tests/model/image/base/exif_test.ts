@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { orientationOf } from "../../../model/image/exif.ts";
-import { exif } from "./metadata.ts";
+import { orientationOf } from "../../../../model/image/base/exif.ts";
+import { exif } from "../metadata.ts";
 
 Deno.test("orientationOf() reads both byte orders, with and without the prefix of a JPEG", () => {
   for (const order of ["II", "MM"] as const) {

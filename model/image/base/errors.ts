@@ -1,6 +1,6 @@
 /** What the readers of all image formats share: their errors and limits. */
 
-import { type BitwiseErrorOptions, FileError, quote } from "../../engine/mod.ts";
+import { type BitwiseErrorOptions, FileError, quote } from "../../../engine/mod.ts";
 import type { ImageLimits } from "./rows.ts";
 
 /** A format that can be read. */

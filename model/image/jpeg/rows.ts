@@ -1,15 +1,15 @@
 /** Reads the pixels of a JPEG row by row, with the arithmetic of libjpeg. */
 
-import { orientationOf } from "./exif.ts";
-import { corrupt } from "./image_header.ts";
-import { CorruptJpeg } from "./jpeg_bits.ts";
-import { colourWriter } from "./jpeg_colours.ts";
-import { readJpegHeader } from "./jpeg_header.ts";
-import { inverseDct } from "./jpeg_idct.ts";
-import { ScanDecoder } from "./jpeg_scan.ts";
-import { blocksOf, type JpegComponent, type JpegHeader, type Scan } from "./jpeg_types.ts";
-import { type Line, upsample } from "./jpeg_upsample.ts";
-import type { ImageLimits, RowSource } from "./rows.ts";
+import { orientationOf } from "../base/exif.ts";
+import { corrupt } from "../base/errors.ts";
+import { CorruptJpeg } from "./bits.ts";
+import { colourWriter } from "./colours.ts";
+import { readJpegHeader } from "./header.ts";
+import { inverseDct } from "./idct.ts";
+import { ScanDecoder } from "./scan.ts";
+import { blocksOf, type JpegComponent, type JpegHeader, type Scan } from "./types.ts";
+import { type Line, upsample } from "./upsample.ts";
+import type { ImageLimits, RowSource } from "../base/rows.ts";
 
 /**
  * Opens a JPEG: baseline or progressive, grey, RGB or CMYK, which becomes RGB.

@@ -1,7 +1,7 @@
 /** Converts the components of a JPEG to RGBA, with the integers of libjpeg. */
 
-import type { JpegColours } from "./jpeg_types.ts";
-import type { Line } from "./jpeg_upsample.ts";
+import type { JpegColours } from "./types.ts";
+import type { Line } from "./upsample.ts";
 
 /** Writes one row: `width` pixels of RGBA from `to`. */
 type Write = (lines: readonly Line[], out: Uint8ClampedArray, to: number, width: number) => void;

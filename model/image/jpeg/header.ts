@@ -1,6 +1,6 @@
 /** Reads everything of a JPEG but its pixels: tables, scans, colours, EXIF and ICC. */
 
-import { CorruptJpeg, type HuffmanTable, huffmanTable } from "./jpeg_bits.ts";
+import { CorruptJpeg, type HuffmanTable, huffmanTable } from "./bits.ts";
 import {
   blocksOf,
   type JpegColours,
@@ -8,9 +8,9 @@ import {
   type JpegHeader,
   type Scan,
   ZIGZAG,
-} from "./jpeg_types.ts";
-import { checkSize, headless, truncated, unreadable } from "./image_header.ts";
-import type { ImageLimits } from "./rows.ts";
+} from "./types.ts";
+import { checkSize, headless, truncated, unreadable } from "../base/errors.ts";
+import type { ImageLimits } from "../base/rows.ts";
 
 interface Tables {
   readonly quant: (Int32Array | undefined)[];

@@ -1,6 +1,6 @@
 /** What the parts of the JPEG reader share. */
 
-import type { HuffmanTable } from "./jpeg_bits.ts";
+import type { HuffmanTable } from "./bits.ts";
 
 /** One component of a JPEG: luminance, for instance. */
 export interface JpegComponent {

@@ -1,7 +1,7 @@
 /** Decodes the scans of a JPEG to coefficients: sequential and progressive Huffman coding. */
 
-import { BitReader, CorruptJpeg } from "./jpeg_bits.ts";
-import { type Scan, type ScanComponent, ZIGZAG } from "./jpeg_types.ts";
+import { BitReader, CorruptJpeg } from "./bits.ts";
+import { type Scan, type ScanComponent, ZIGZAG } from "./types.ts";
 
 /** Decodes one block into coefs[at … at + 63], which hold what earlier scans have decoded. */
 type DecodeBlock = (part: ScanComponent, index: number, coefs: Int16Array, at: number) => void;
