@@ -1,4 +1,9 @@
-/** Reads the pixels of a JPEG row by row, with the arithmetic of libjpeg. */
+/**
+ * Reads the pixels of a JPEG row by row, with the arithmetic of libjpeg (islow, fancy upsampling).
+ *
+ * Written here because no package gives rows: those that decode to a whole image took more than 400 MB for
+ * 48 megapixels, where this takes 67 MB, the 30 MB of the runtime and the 14 MB of the file included.
+ */
 
 import { orientationOf } from "../base/exif.ts";
 import { corrupt } from "../base/errors.ts";
