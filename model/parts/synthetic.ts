@@ -10,6 +10,7 @@ import {
   vaeShapes,
 } from "../checkpoint/tensor_shapes.ts";
 import type { ModelConfig } from "../config/types.ts";
+import type { Tokens } from "../text/tokenizer.ts";
 import type { PartSource } from "./parts.ts";
 
 /**
@@ -133,9 +134,9 @@ export class WordTokenizer {
   constructor(private readonly vocabulary: number, private readonly maxLength: number) {}
 
   /** Returns the token ids of a text, ending with `</s>` (1). */
-  encode(text: string): { ids: number[]; truncated: boolean } {
+  encode(text: string): Tokens {
     const words = text.trim().split(/\s+/).map((word) => 3 + hash(word) % (this.vocabulary - 3));
     const truncated = words.length >= this.maxLength;
-    return { ids: [...words.slice(0, this.maxLength - 1), 1], truncated };
+    return { ids: [...words.slice(0, this.maxLength - 1), 1], truncated, unknown: [] };
   }
 }

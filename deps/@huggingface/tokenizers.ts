@@ -1,1 +1,0 @@
-export { Tokenizer } from "npm:@huggingface/tokenizers@0.2.0";
