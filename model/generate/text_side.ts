@@ -1,9 +1,10 @@
 import { type Device, InputError } from "../../engine/mod.ts";
 import type { ModelConfig } from "../config/types.ts";
+import { promptWarnings } from "./prompt_warnings.ts";
 import type { Lease, Parts } from "../parts/parts.ts";
 import type { Stage } from "./progress.ts";
 import { type FeatureRows, type RowRange, type TextFeatures, TextRows } from "../text/text_rows.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Tokenizer, Tokens } from "../text/tokenizer.ts";
 import type { Transformer } from "../transformer/transformer.ts";
 
 /** Prompts, or text features in their place. */
@@ -66,19 +67,17 @@ export class TextSide {
   async texts(options: TextOptions, batch: Batch): Promise<Texts> {
     const { batchCount, guided } = batch;
     const prompts = options.textFeatures ? null : promptsOf(options);
-    const ids = prompts?.map((prompt) => this.#tokenize(prompt, batch)) ?? null;
-    const negativeIds = guided && options.negativePrompt !== undefined && !options.negativeFeatures
-      ? [this.#tokenize(options.negativePrompt, batch)]
-      : null;
+    const negative = guided && !options.negativeFeatures ? options.negativePrompt : undefined;
+    const texts = [...prompts ?? [], ...negative === undefined ? [] : [negative]];
+    const tokens = texts.map((text) => this.#tokenize(text));
+    for (const line of promptWarnings(texts, tokens)) batch.warn(line);
     // one pass encodes both; each image then gets its own copy
-    const encoded = ids || negativeIds
-      ? await this.#encode([...ids ?? [], ...negativeIds ?? []])
-      : null;
+    const encoded = texts.length > 0 ? await this.#encode(tokens.map(({ ids }) => ids)) : null;
     const rows = new TextRows(this.device, this.config.transformer.text_channels);
     let transformer: Lease<Transformer> | undefined;
     try {
       batch.onStage?.("transformer");
-      const split = ids?.length ?? 0;
+      const split = prompts?.length ?? 0;
       const cond = options.textFeatures
         ? rows.upload(options.textFeatures)
         : rows.range(encoded!, 0, split);
@@ -88,7 +87,7 @@ export class TextSide {
       if (!guided) return { text: rows.gather(each), prompts: imagePrompts, transformer };
       let uncond: RowRange[];
       if (options.negativeFeatures) uncond = rows.upload(options.negativeFeatures);
-      else if (negativeIds) uncond = rows.range(encoded!, split, negativeIds.length);
+      else if (negative !== undefined) uncond = rows.range(encoded!, split, 1);
       else uncond = rows.own(transformer.part.unconditional(each.map((r) => r.count)), each);
       if (uncond.length === 1) uncond = each.map(() => uncond[0]!);
       if (uncond.length !== each.length) {
@@ -108,7 +107,7 @@ export class TextSide {
     }
   }
 
-  #tokenize(prompt: string, { warn }: Batch): number[] {
+  #tokenize(text: string): Tokens {
     if (!this.tokenizer) {
       throw new InputError(
         "no-text-encoder",
@@ -116,9 +115,7 @@ export class TextSide {
           "add the file, or give text features",
       );
     }
-    const { ids, truncated } = this.tokenizer.encode(prompt);
-    if (truncated) warn(`Prompt cut to its first ${ids.length} tokens`);
-    return ids;
+    return this.tokenizer.encode(text);
   }
 
   async #encode(ids: readonly (readonly number[])[]): Promise<TextFeatures> {
