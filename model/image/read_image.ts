@@ -1,96 +1,187 @@
-/** Decodes image files of common formats to 8-bit RGBA; the JPEG and WebP decoders load when needed. */
+/** Reads image files of common formats, row by row or whole, upright and in the colours of sRGB. */
 
-import type { FileError } from "../../engine/mod.ts";
-import { checkImage, type ImageFormat, unreadable } from "./image_header.ts";
+import { quote, recognise } from "../../engine/mod.ts";
+import { exchangesSides, upright } from "./base/exif.ts";
+import { readProfile } from "./icc.ts";
+import { checkPng, corrupt, unreadable } from "./base/errors.ts";
 import { decodePng, type Image, PngError } from "./png.ts";
+import { fitAlpha, fitImage, fitMask } from "./resize.ts";
+import type { ImageLimits, RowSource } from "./base/rows.ts";
 
-// Warnings of the JPEG decoder that mean lost pixels; it continues in grey after each of them.
-const LOST = /^(Corrupt JPEG data(?!.* extraneous bytes)|Premature end|Inconsistent progression)/;
-// The decoders have at most 2 GB: less than a large JPEG takes if it is progressive or rotated.
-const OUT_OF_MEMORY = /^(Aborted\(|Insufficient memory)/;
+/** An image file that is open: its header is read, its pixels are decoded at each use. */
+export class OpenImage {
+  /** Pixels across, upright. */
+  readonly width: number;
+  /** Pixels down, upright. */
+  readonly height: number;
+  /** Whether no pixel can be transparent. */
+  readonly opaque: boolean;
+  /** What was changed or not applied, one line each, such as `"cat.png": its colour profile "X" is not applied`. */
+  readonly warnings: readonly string[];
+  readonly #source: RowSource;
+
+  /** Use {@linkcode openImage}. */
+  constructor(source: RowSource, name: string) {
+    const { icc, orientation, opaque } = source;
+    const profile = icc && readProfile(icc);
+    const unapplied = profile?.kind === "unknown"
+      ? [`its colour profile ${profile.name && `${quote(profile.name)} `}is not applied`]
+      : [];
+    const swap = exchangesSides(orientation);
+    this.#source = profile?.kind === "convert" ? converted(source, profile.convert) : source;
+    this.width = swap ? source.height : source.width;
+    this.height = swap ? source.width : source.height;
+    this.opaque = opaque;
+    this.warnings = [...source.warnings, ...unapplied].map((line) => `${quote(name)}: ${line}`);
+  }
+
+  /**
+   * Fits the image to the model's size as {@linkcode fitImage} does, keeping a few rows at a time.
+   *
+   * @returns RGB in [-1, 1], float32 [height, width, 3].
+   * @throws {FileError} The file is corrupt; the same holds below.
+   */
+  fit(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#fit(fitImage, width, height, 3);
+  }
+
+  /** Fits its luminance as {@linkcode fitMask} does. @returns Coverage in [0, 1], float32 [height, width]. */
+  fitMask(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#fit(fitMask, width, height, 1);
+  }
+
+  /** Fits its transparency as {@linkcode fitAlpha} does. @returns 1 where it is clear, float32 [height, width]. */
+  fitAlpha(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#fit(fitAlpha, width, height, 1);
+  }
+
+  /** Decodes the whole image. */
+  async image(): Promise<Image> {
+    const { width, height, orientation } = this.#source;
+    const rgba = new Uint8Array(width * height * 4);
+    let at = 0;
+    for await (const rows of this.#source.rows()) {
+      rgba.set(rows, at);
+      at += rows.length;
+    }
+    const turned = upright(new Uint32Array(rgba.buffer), width, height, orientation);
+    return { width: this.width, height: this.height, rgba: new Uint8Array(turned.buffer) };
+  }
+
+  async #fit(
+    fit: typeof fitImage,
+    width: number,
+    height: number,
+    channels: number,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { orientation } = this.#source;
+    const [across, down] = exchangesSides(orientation) ? [height, width] : [width, height];
+    const fitted = await fit(this.#source, across, down);
+    return upright(fitted, across, down, orientation, channels);
+  }
+}
+
+/** An image with its warnings. */
+export interface ImageWithWarnings extends Image {
+  /** See {@linkcode OpenImage.warnings}. */
+  readonly warnings: readonly string[];
+}
 
 /**
- * Decodes a PNG, JPEG or WebP file, recognised by its first bytes, to 8-bit RGBA.
+ * Opens a PNG, JPEG or WebP file, recognised by its first bytes.
  *
- * Rotates a JPEG upright by its EXIF orientation. Colour profiles are not applied.
+ * Its pixels are 8-bit RGBA, upright by EXIF orientation, and in sRGB if an embedded colour profile
+ * consists of curves and a matrix, or of one grey curve. What else a file has is left out with a warning.
  *
- * @param file The file's bytes.
+ * @param file The file's bytes, which must not change.
  * @param name The file's name, for messages only.
+ * @param limits The most pixels that it may have.
  *
  * @example
  * ```ts
- * import { readImage } from "./read_image.ts";
+ * import { openImage } from "./read_image.ts";
  * import { encodePng } from "./png.ts";
  *
- * const file = encodePng(new Uint8Array(16), 2, 2);
- * const { width, height, rgba } = await readImage(file, "cat.png");
+ * const image = await openImage(encodePng(new Uint8Array(16), 2, 2), "cat.png");
+ * const pixels = await image.fit(32, 32);
  * ```
  *
- * @throws {FileError} The file is not a complete still image, in grey or RGB, of 8 bits per channel and
- * at most 2^27 pixels.
+ * @throws {FileError} The file is no image of these formats, or an incomplete one, or has too many pixels.
  */
-export async function readImage(file: Uint8Array, name: string): Promise<Image> {
-  const { format, bytes } = checkImage(file, name);
-  return format === "PNG" ? readPng(bytes, name) : await readCoded(format, bytes, name);
+export async function openImage(
+  file: Uint8Array,
+  name: string,
+  limits: ImageLimits = {},
+): Promise<OpenImage> {
+  return new OpenImage(await openRows(file, name, limits), name);
 }
 
-function readPng(bytes: Uint8Array, name: string): Image {
+/** Decodes a whole file, as {@linkcode openImage} does. @throws {FileError} As it does. */
+export async function readImage(
+  file: Uint8Array,
+  name: string,
+  limits: ImageLimits = {},
+): Promise<ImageWithWarnings> {
+  const open = await openImage(file, name, limits);
+  return { ...await open.image(), warnings: open.warnings };
+}
+
+async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Promise<RowSource> {
+  if (file.length === 0) {
+    throw unreadable(name, "empty-file", "the file is empty; use a PNG, JPEG or WebP image");
+  }
+  const head = String.fromCharCode(...file.subarray(0, 16));
+  if (head.startsWith("\x89PNG\r\n\x1a\n")) {
+    return openPng(file, name);
+  }
+  if (head.startsWith("\xff\xd8\xff")) {
+    const { openJpeg } = await import("./jpeg/rows.ts");
+    return openJpeg(file, name, limits);
+  }
+  if (/^RIFF....WEBP/s.test(head)) {
+    const { openWebp } = await import("./webp_rows.ts");
+    return openWebp(file, name, limits);
+  }
+  const other = recognise(file, "save it as a PNG, JPEG or WebP image");
+  const why = other ?? "not a PNG, JPEG or WebP image; save it as one of these";
+  throw unreadable(name, "not-an-image", `it is ${why}`);
+}
+
+/** Decodes a PNG at once. */
+function openPng(file: Uint8Array, name: string): RowSource {
+  const bytes = file.subarray(0, checkPng(file, name));
   try {
-    return decodePng(bytes);
+    const { width, height, rgba } = decodePng(bytes);
+    return {
+      width,
+      height,
+      orientation: 1,
+      opaque: false,
+      warnings: [],
+      async *rows() {
+        await Promise.resolve();
+        yield rgba;
+      },
+    };
   } catch (cause) {
     if (!(cause instanceof PngError)) throw cause;
-    throw bad(name, "PNG", cause.message.replace("Cannot read the PNG: ", ""), cause);
+    throw corrupt(name, "PNG", cause.message.replace("Cannot read the PNG: ", ""), cause);
   }
 }
 
-async function readCoded(
-  format: Exclude<ImageFormat, "PNG">,
-  bytes: Uint8Array,
-  name: string,
-): Promise<Image> {
-  const said: string[] = [];
-  const say = (line: string) => said.push(line);
-  let loaded = false;
-  const onRuntimeInitialized = () => loaded = true;
-  try {
-    const { default: decode, init } = format === "JPEG"
-      ? await import("../../deps/@jsquash/jpeg.ts")
-      : await import("../../deps/@jsquash/webp.ts");
-    // a fresh instance: the last one may hold gigabytes, or have stopped inside a bad file
-    keepingLocation(() => init({ print: say, printErr: say, onRuntimeInitialized }));
-    const { width, height, data } = await decode(bytes, { preserveOrientation: true });
-    const lost = said.find((line) => LOST.test(line));
-    if (lost === undefined) {
-      return { width, height, rgba: new Uint8Array(data.buffer, data.byteOffset, data.length) };
-    }
-  } catch (cause) {
-    if (!loaded) {
-      const why = `the ${format} decoder did not load; save the image as a PNG`;
-      throw unreadable(name, "no-decoder", why, { cause, hint: "allow-read" });
-    }
-    if (said.some((line) => OUT_OF_MEMORY.test(line))) {
-      const why = `the ${format} decoder runs out of memory; make the image smaller`;
-      throw unreadable(name, "image-too-large", why, { cause });
-    }
-    throw bad(name, format, said.at(-1), cause);
-  }
-  throw bad(name, format, said.find((line) => LOST.test(line)));
-}
-
-function bad(
-  name: string,
-  format: ImageFormat,
-  detail?: string,
-  cause?: unknown,
-): FileError {
-  const said = detail === undefined ? "" : ` (${detail})`;
-  const why = `the ${format} is corrupt${said}; use another file`;
-  return unreadable(name, "bad-image", why, { cause });
-}
-
-/** Runs a decoder's set-up and undoes its change to `location`, which it may define if absent. */
-function keepingLocation(init: () => void): void {
-  const before = Object.getOwnPropertyDescriptor(globalThis, "location");
-  init();
-  if (before) Object.defineProperty(globalThis, "location", before);
+/** Changes the colours of a source. */
+function converted(source: RowSource, convert: (rgba: Uint8Array) => void): RowSource {
+  return {
+    ...source,
+    async *rows() {
+      let own = new Uint8Array();
+      for await (const rows of source.rows()) {
+        if (own.length < rows.length) own = new Uint8Array(rows.length);
+        const copy = own.subarray(0, rows.length);
+        copy.set(rows);
+        convert(copy);
+        yield copy;
+      }
+    },
+  };
 }

@@ -2,7 +2,7 @@
 
 import type { Image } from "./png.ts";
 import { type Crop, type Filter, Resizer } from "./resizer.ts";
-import type { RowSource } from "./rows.ts";
+import type { RowSource } from "./base/rows.ts";
 
 /** What can be fitted: an image in memory, or a file that is read row by row. */
 export type Pixels = Image | Pick<RowSource, "width" | "height" | "opaque" | "rows">;

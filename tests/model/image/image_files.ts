@@ -295,3 +295,22 @@ export const MASKS = [
     `),
   },
 ];
+
+/** What Pillow converts `JPEG_CMYK` to: RGB. */
+export const JPEG_CMYK_PIXELS = bytes(`
+  EgMpLAQnTw0nZCApcTQsw04ur3Mt55IsGwgqKggrUhIudSQyiDk4vlI90HdA85dBKA0sLg4wWBc3gypAnj5JtFhS7X1Z15xdMB
+  EtPBE0Yxs/gy1LqUJXs1ti74BthqB1MRMuTRM4cB1HgjBVskRhyl5v3YJ+NaKINRcvWxc8fSFPjTNgv0dv52GAuoaTEqWgRRwx
+  YxxBhSZZojluyU2A72eUhYusFqu8VyAyZyFFiSpfsj13ylGM5WukVpC+IK/R
+`);
+
+/** The same if its Adobe marker says that it is YCCK. */
+export const JPEG_YCCK_PIXELS = bytes(`
+  /4T//2n//0n//zz//zj/rwCVxBBnjgAA/33//2///03/9zP/3Cv1nwGTiQA/ZAAA/3P//3H//0//1jH/riPWixySSQAXWRkA/2
+  7//2f/90v/xjr/jyPEdiqOKwIQiHxA/27//1n/30T/uUP/eCK3TR1xJSEev9uO/2z//0//xz7/n0H6WCClGA1PKlU6wP+r/1//
+  9E3/sT//djjbNiSQABY8PJ1nlf+d/0//603/pEH/WjDEJC2IACw/UtuNbf+M
+`);
+
+/** The first frame of `WEBP_ANIMATED`: RGB. */
+export const WEBP_ANIMATED_PIXELS = bytes(`
+  ORQAWjUdiWRMq4ZuQx0MZT8ulW5etY9+UysndU1IpX14xp2Z
+`);

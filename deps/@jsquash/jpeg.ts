@@ -1,2 +1,0 @@
-// @ts-types="./jpeg.d.ts"
-export { default, init } from "npm:@jsquash/jpeg@1.6.0/decode.js";
