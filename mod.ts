@@ -31,6 +31,7 @@ export type { EncodeOptions, ImageInput } from "./model/generate/image_input.ts"
 export { type ImageBits, interpolateBits, takeScales } from "./model/bits/image_bits.ts";
 export { decodeBitsFile, encodeBitsFile } from "./model/bits/bits_file.ts";
 export { encodePng, type Image } from "./model/image/png.ts";
+export { type OpenImage, openImage } from "./model/image/read_image.ts";
 export { encodeApng } from "./model/image/apng.ts";
 export type { ModelConfig } from "./model/config/types.ts";
 export { BitwiseError } from "./engine/mod.ts";

@@ -1,6 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
+import { IMAGE_FLAG, imageLimits } from "./flags/limits.ts";
 import { chosenSeed, type FlagType, integerFrom, number, seed } from "./flags/types.ts";
 import type { Input } from "./io/images.ts";
 import { type Io, note, orAbort, outJson } from "./io/io.ts";
@@ -30,6 +31,7 @@ export const analyze = command(
       "flips": { type: shares, help: "Shares of a scale's bits to flip (0.01,0.05,0.25)" },
       "trials": { type: integerFrom(1, 9999), help: "Random sets of flips per image (2)" },
       "seed": { alias: "s", type: seed, help: "Seed of the flips, -1 for a random one (0)" },
+      ...IMAGE_FLAG,
       ...MODEL_FLAGS,
     },
     notes: [
@@ -45,6 +47,7 @@ interface AnalyzeGiven extends ModelGiven, LoadGiven {
   readonly trials?: number;
   readonly seed?: bigint;
   readonly json?: boolean;
+  readonly "max-pixels"?: number;
 }
 
 async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promise<number> {
@@ -56,7 +59,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
   const { gridText } = await import("../model/config/grid.ts");
   const inputs: Input[] = [];
-  for (const file of files) inputs.push(await readInput(file, io));
+  for (const file of files) inputs.push(await readInput(file, io, imageLimits(given)));
 
   using progress = new ProgressLine(io);
   const model = await openModel(given, io, progress);

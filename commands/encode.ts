@@ -1,6 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
+import { imageLimits } from "./flags/limits.ts";
 import { OVERWRITE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
 import { note, orAbort, outJson } from "./io/io.ts";
@@ -42,7 +43,7 @@ export const encode = command(
     const traceTarget = given.trace === undefined
       ? null
       : await output.chooseOne(given.trace, { kind: "tensors" });
-    const input = await readInput(file, io);
+    const input = await readInput(file, io, imageLimits(given));
     if ("scales" in input) throw new UsageError(`Cannot encode "${file}": it is bits already`);
 
     using progress = new ProgressLine(io);

@@ -4,6 +4,7 @@ import { BitwiseError, printableMessage } from "../engine/mod.ts";
 export const HINTS: Readonly<Record<string, string | ((message: string) => string)>> = {
   "use-f16": "use --type f16",
   "use-f32": "use --type f32",
+  "max-pixels": "or allow more with --max-pixels",
   "smaller-type": "choose it with --type",
   "use-wgpu": "that is --gpu wgpu",
   "allow-ffi": "run Deno with --allow-ffi",

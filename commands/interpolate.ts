@@ -1,6 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./flags/image_flags.ts";
+import { imageLimits } from "./flags/limits.ts";
 import { NUMBER_FLAGS, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { chosenSeed, integer, path, seed } from "./flags/types.ts";
 import { enlarge, type Pixels } from "./io/enlarge.ts";
@@ -67,7 +68,8 @@ export const interpolate = command(
     const { closeModel, openModel } = await import("./io/model.ts");
     const { encodeImage } = await import("./io/enlarge.ts");
     const { asBits, readInput } = await import("./io/images.ts");
-    const inputs = [await readInput(from, io), await readInput(to, io)] as const;
+    const limits = imageLimits(given);
+    const inputs = [await readInput(from, io, limits), await readInput(to, io, limits)] as const;
 
     using progress = new ProgressLine(io);
     const model = await openModel(given, io, progress);

@@ -1,6 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
+import { imageLimits } from "./flags/limits.ts";
 import { OVERWRITE_FLAG, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
 import { note, orAbort, outJson } from "./io/io.ts";
@@ -46,7 +47,7 @@ export const reconstruct = command(
     const file = onlyFile(words, "reconstruct", "image");
     const output = new Output(io, given);
     const target = await output.chooseOne(given.output ?? "output.png");
-    const input = await readInput(file, io);
+    const input = await readInput(file, io, imageLimits(given));
     if ("scales" in input) {
       throw new UsageError(`Cannot reconstruct "${file}": it is bits; decode them`);
     }
@@ -101,10 +102,9 @@ async function originalOf(
   input: Exclude<import("./io/images.ts").Input, { scales: unknown }>,
   bits: { readonly width: number; readonly height: number },
 ) {
-  const { fitImage } = await import("../model/image/resize.ts");
   const { imageOf } = await import("../model/generate/image_input.ts");
   if ("rgb" in input) return imageOf(input.rgb, bits, "planes");
-  return imageOf(await fitImage(input, bits.width, bits.height), bits, "pixels");
+  return imageOf(await input.fit(bits.width, bits.height), bits, "pixels");
 }
 
 function describe(rows: readonly Row[]): string[] {

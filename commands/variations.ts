@@ -1,6 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { FLAGS } from "./flags/generate_flags.ts";
+import { imageLimits } from "./flags/limits.ts";
 import { readSource, type Source } from "./io/input.ts";
 
 const { "init-img": _init, mask: _mask, strength: _strength, "keep-scales": keep, ...SHARED } =
@@ -38,7 +39,7 @@ export const variations = command(
     const prompt = prompted ? rest : [await promptOf(source)];
     const kept = given["keep-scales"] === undefined && { strength: STRENGTH };
     const all = { "batch-count": 4, ...given, ...kept };
-    return await generateImages(all, prompt, io, await inputOf(source));
+    return await generateImages(all, prompt, io, await inputOf(source, imageLimits(given)));
   },
 );
 

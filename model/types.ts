@@ -32,4 +32,5 @@ export type { FloatImage } from "./generate/image_input.ts";
 export type { SamplingOptions } from "./generate/plan.ts";
 export type { Hooks, Stage } from "./generate/progress.ts";
 export type { TextOptions } from "./generate/text_side.ts";
+export type { ImageLimits } from "./image/base/rows.ts";
 export type { FeatureRows } from "./text/text_rows.ts";

@@ -1,5 +1,6 @@
 import type { Values } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
+import { IMAGE_FLAG } from "./limits.ts";
 import { MODEL_HELP, NUMBER_FLAGS, UPSCALE_FLAG } from "./output_flags.ts";
 import {
   bytes,
@@ -88,6 +89,7 @@ export const FLAGS = {
   },
   "keep-scales": { type: integer, help: "Keep its first N scales, instead of a strength" },
   "mask": { type: path, help: "Image of what may change: white is regenerated, black stays" },
+  ...IMAGE_FLAG,
   "preview": { type: { ...path, value: "DIR" }, help: "Write the image after each scale to DIR" },
   "animate": { type: path, help: "Write the scales as an animated PNG, numbered like the output" },
   "trace": { type: path, help: "Write logits, bits, codes and images as safetensors" },

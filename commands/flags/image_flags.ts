@@ -2,6 +2,7 @@ import { UsageError } from "./flags.ts";
 import { schedule } from "./generate_flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
 import { MODEL_HELP } from "./output_flags.ts";
+import { IMAGE_FLAG } from "./limits.ts";
 import { integer, on, oneOf, path } from "./types.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 
@@ -26,6 +27,7 @@ export const ENCODE_FLAGS = {
     help: "Grids of the scales in positions of the VAE, instead of a size",
   },
   "scales": { type: integer, help: "Use the first N scales only" },
+  ...IMAGE_FLAG,
 } as const;
 
 /** The values that were given for {@link ENCODE_FLAGS}. */

@@ -2,8 +2,9 @@ import { readNegativePrompt, readPrompts } from "./prompts.ts";
 import { Previews } from "./previews.ts";
 import { UsageError } from "../flags/flags.ts";
 import type { Given } from "../flags/generate_flags.ts";
+import { imageLimits } from "../flags/limits.ts";
 import { chosenSeed } from "../flags/types.ts";
-import { type Input, readImageFile, readInput } from "../io/images.ts";
+import { type Input, openImageFile, openInput } from "../io/images.ts";
 import type { Io } from "../io/io.ts";
 import { chooseModel, type ModelChoice } from "../io/model.ts";
 import { Output, type Target } from "../io/output.ts";
@@ -130,9 +131,10 @@ async function readTensors(given: Given) {
 async function readEdit(given: Given, io: Io, init: Input | undefined): Promise<EditOptions> {
   const { "init-img": path, mask, strength, "keep-scales": keepScales } = given;
   if (path === undefined && init === undefined) return {};
+  const limits = imageLimits(given);
   return {
-    init: init ?? await readInput(path!, io),
-    ...mask !== undefined && { mask: await readImageFile(mask, io) },
+    init: init ?? await openInput(path!, io, limits),
+    ...mask !== undefined && { mask: await openImageFile(mask, io, limits) },
     strength,
     keepScales,
   };

@@ -105,6 +105,8 @@ const ENCODE = {
   height: number,
   schedule,
   scales: number,
+  maxPixels: number,
+  onWarning: callback,
   trace: callback,
   signal,
 } satisfies Table<EncodeOptions>;

@@ -21,7 +21,7 @@ import {
 } from "./image_input.ts";
 import type { Plan } from "./plan.ts";
 import type { Image } from "../image/png.ts";
-import { readImage } from "../image/read_image.ts";
+import { isOpenImage, type OpenImage, openImage } from "../image/read_image.ts";
 import { fitMask } from "../image/resize.ts";
 
 /** The image to start from, and which parts of it may change. */
@@ -39,7 +39,7 @@ export interface EditOptions {
    * An image of the same size as `init`: white parts may change, black parts stay. A token is sampled only if all
    * positions that it affects lie in the mask, so codes outside the mask are exactly those of `init`.
    */
-  readonly mask?: Uint8Array | Image;
+  readonly mask?: Uint8Array | OpenImage | Image;
 }
 
 /** Options that select a schedule. */
@@ -59,6 +59,8 @@ export interface EditPlan {
   readonly keepScales: number;
   /** For each token of each scale, whether it may be sampled; all may if absent. */
   readonly free?: readonly (readonly boolean[])[];
+  /** What of the files was changed or not applied. */
+  readonly warnings: readonly string[];
 }
 
 /** Default of {@link EditOptions.strength}, as in stable-diffusion.cpp. */
@@ -89,23 +91,27 @@ export async function planEdit(
   }
   if (!isBits(options.init)) checkInput(options.init, "edit");
   const init = options.init instanceof Uint8Array
-    ? await readImage(options.init, "image")
+    ? await openImage(options.init, "image")
     : options.init;
   const schedule = isBits(init)
     ? scheduleOfBits(config, init, options)
     : scheduleOfImage(config, init, options);
   const available = isBits(init) ? init.scales.length : schedule.length;
   const keepScales = keptScales(options, schedule.length, available);
-  if (!mask) return { init, schedule, keepScales };
+  const warnings = isOpenImage(init) ? init.warnings : [];
+  if (!mask) return { init, schedule, keepScales, warnings };
   const latent = vaeSchedule(config, schedule).at(-1)!;
   const patchify = Boolean(config.transformer.apply_spatial_patchify);
-  const positions = await freePositions(mask, init, latent, config.vae.patch_size);
+  checkInput(mask, "mask with");
+  const area = mask instanceof Uint8Array ? await openImage(mask, "mask") : mask;
+  const positions = await freePositions(area, init, latent, config.vae.patch_size);
   const free = schedule.map((grid) => freeTokens(positions, latent, grid, patchify));
   const anyFree = positions.includes(true) && free.slice(keepScales).flat().includes(true);
   if (keepScales < schedule.length && !anyFree) {
     refuse("empty-mask", "Cannot edit: the white part of the mask covers no position of the image");
   }
-  return { init, schedule, keepScales, free };
+  const all = isOpenImage(area) ? [...warnings, ...area.warnings] : warnings;
+  return { init, schedule, keepScales, free, warnings: all };
 }
 
 /** The schedule in tokens that an image is encoded with. */
@@ -233,21 +239,22 @@ function keptScales(
 
 /** For each position of the VAE [H, W], whether at least half of its pixels lie in the mask. */
 async function freePositions(
-  mask: Uint8Array | Image,
+  mask: OpenImage | Image,
   init: EditPlan["init"],
   [H, W]: Grid,
   patch: number,
 ): Promise<boolean[]> {
-  checkInput(mask, "mask with");
-  const image = mask instanceof Uint8Array ? await readImage(mask, "mask") : mask;
-  if (image.width !== init.width || image.height !== init.height) {
+  if (mask.width !== init.width || mask.height !== init.height) {
     refuse(
       "other-size",
-      `Cannot use a mask of ${image.width}x${image.height} pixels: the image has ` +
+      `Cannot use a mask of ${mask.width}x${mask.height} pixels: the image has ` +
         `${init.width}x${init.height}, make them the same`,
     );
   }
-  const covered = await fitMask(image, W * patch, H * patch);
+  const [width, height] = [W * patch, H * patch];
+  const covered = isOpenImage(mask)
+    ? await mask.fitMask(width, height)
+    : await fitMask(mask, width, height);
   return Array.from({ length: H * W }, (_, position) => {
     const [top, left] = [Math.floor(position / W) * patch, position % W * patch];
     let sum = 0;

@@ -15,6 +15,7 @@ import {
 } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { Image } from "../image/png.ts";
+import { isOpenImage, type OpenImage } from "../image/read_image.ts";
 
 /** An image of floats, channels first, as PyTorch code holds it. */
 export interface FloatImage {
@@ -26,8 +27,8 @@ export interface FloatImage {
   readonly rgb: Float32Array;
 }
 
-/** An image to encode: the bytes of a PNG, JPEG or WebP file, 8-bit RGBA, or floats, which are not resized. */
-export type ImageInput = Uint8Array | Image | FloatImage;
+/** An image to encode: a PNG, JPEG or WebP file, open or not, 8-bit RGBA, or floats, which are not resized. */
+export type ImageInput = Uint8Array | OpenImage | Image | FloatImage;
 
 /** How to encode an image. By default its aspect ratio selects the schedule. */
 export interface EncodeOptions {
@@ -41,6 +42,10 @@ export interface EncodeOptions {
   readonly scales?: number;
   /** Receives `features` [1, d, h, w], `scale{i}.bits` u8 [1, h, w, d] and `z` [1, d, h, w], the sum of the codes. */
   readonly trace?: (tensors: TensorToWrite[]) => void;
+  /** The most pixels that the bytes of a file may claim to have; 2^27 by default. */
+  readonly maxPixels?: number;
+  /** Receives what of a file was changed or not applied, such as a colour profile, in one line each. */
+  readonly onWarning?: (line: string) => void;
   /** Stops encoding, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -62,7 +67,7 @@ export interface EncodePlan {
  * @throws {InputError} `not-an-image`, or `image-shape`: its size does not match its pixels.
  */
 export function checkInput(value: unknown, verb: string): asserts value is ImageInput {
-  if (value instanceof Uint8Array) return;
+  if (value instanceof Uint8Array || isOpenImage(value)) return;
   const refuse = (what: string, advice: string): never => {
     throw new InputError("not-an-image", `Cannot ${verb} ${what}: ${advice}`);
   };
@@ -82,7 +87,13 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
     ? [4, rgba, "bytes"] as const
     : [3, rgb as Float32Array, "numbers"] as const;
   const need = channels * (width as number) * (height as number);
-  if (isSize(width) && isSize(height) && values.length === need) return;
+  if (isSize(width) && isSize(height) && values.length === need) {
+    if (values instanceof Uint8Array || values.every(Number.isFinite)) return;
+    throw new InputError(
+      "not-finite",
+      `Cannot ${verb} an image that holds NaN or infinity: its values go from -1 to 1`,
+    );
+  }
   throw new InputError(
     "image-shape",
     isSize(width) && isSize(height)
@@ -100,7 +111,7 @@ export function isBits(value: unknown): value is ImageBits {
 /** Selects the size and the scales that an image is encoded in. @throws {InputError} They do not fit the model. */
 export function planEncode(
   config: ModelConfig,
-  image: Image | FloatImage,
+  image: Image | FloatImage | OpenImage,
   options: EncodeOptions,
 ): EncodePlan {
   const { patch_size: patch } = config.vae;

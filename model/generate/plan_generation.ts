@@ -37,5 +37,6 @@ export async function planGeneration(
     throw new InputError("bad-value", "Cannot force bits and edit an image: give one of them");
   }
   const { width: _, height: __, ...rest } = options;
-  return { plan: makePlan(config, { ...rest, schedule: edit.schedule }, texts), edit };
+  const plan = makePlan(config, { ...rest, schedule: edit.schedule }, texts);
+  return { plan: { ...plan, warnings: [...edit.warnings, ...plan.warnings] }, edit };
 }

@@ -22,7 +22,7 @@ import {
 } from "./image_input.ts";
 import type { Parts } from "../parts/parts.ts";
 import { channelsFirst } from "./trace.ts";
-import { readImage } from "../image/read_image.ts";
+import { isOpenImage, openImage } from "../image/read_image.ts";
 import { fitImage } from "../image/resize.ts";
 
 /** Encodes and decodes images with the VAE of a model. */
@@ -41,11 +41,12 @@ export class VisualTokenizer {
     const { signal } = options;
     signal?.throwIfAborted();
     const { codebook_dim: d, patch_size: patch } = this.config.vae;
-    const image = input instanceof Uint8Array ? await readImage(input, "image") : input;
+    const image = input instanceof Uint8Array ? await openImage(input, "image", options) : input;
+    if (isOpenImage(image)) { for (const line of image.warnings) options.onWarning?.(line); }
     const { width, height, schedule } = planEncode(this.config, image, options);
     const pixels = "rgb" in image
       ? channelsLast(image.rgb, 3)
-      : await fitImage(image, width, height);
+      : await (isOpenImage(image) ? image.fit(width, height) : fitImage(image, width, height));
     using encoder = await this.parts.lease("vae_encoder");
     signal?.throwIfAborted();
     const { device } = this;

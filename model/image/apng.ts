@@ -2,8 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/mod.ts";
-import { assemble, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
-import { chunk } from "./png/chunks.ts";
+import { assemble, chunk, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
 
 /** The number of plays that means endless. */
 const ENDLESS = 0;

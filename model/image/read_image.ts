@@ -3,13 +3,13 @@
 import { quote, recognise } from "../../engine/mod.ts";
 import { exchangesSides, upright } from "./base/exif.ts";
 import { readProfile } from "./icc.ts";
-import { unreadable } from "./base/errors.ts";
-import type { Image } from "./png.ts";
+import { checkPng, corrupt, unreadable } from "./base/errors.ts";
+import { decodePng, type Image, PngError } from "./png.ts";
 import { fitAlpha, fitImage, fitMask } from "./resize.ts";
 import type { ImageLimits, RowSource } from "./base/rows.ts";
 
 /** An image file that is open: its header is read, its pixels are decoded at each use. */
-export class OpenImage {
+export interface OpenImage {
   /** Pixels across, upright. */
   readonly width: number;
   /** Pixels down, upright. */
@@ -18,9 +18,30 @@ export class OpenImage {
   readonly opaque: boolean;
   /** What was changed or not applied, one line each, such as `"cat.png": its colour profile "X" is not applied`. */
   readonly warnings: readonly string[];
+  /**
+   * Scales the image with Lanczos to cover width × height, and crops the centre. Transparent parts become
+   * white. Keeps a few rows of a file at a time.
+   *
+   * @returns RGB in [-1, 1], float32 [height, width, 3].
+   * @throws {FileError} The file is corrupt; the same holds below.
+   */
+  fit(width: number, height: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Fits its luminance by area means, as a mask. @returns Coverage in [0, 1], float32 [height, width]. */
+  fitMask(width: number, height: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Fits its transparency in the same way. @returns 1 where it is clear, float32 [height, width]. */
+  fitAlpha(width: number, height: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Decodes the whole image. */
+  image(): Promise<Image>;
+}
+
+/** An image file that is read row by row. */
+class ImageFile implements OpenImage {
+  readonly width: number;
+  readonly height: number;
+  readonly opaque: boolean;
+  readonly warnings: readonly string[];
   readonly #source: RowSource;
 
-  /** Use {@linkcode openImage}. */
   constructor(source: RowSource, name: string) {
     const { icc, orientation, opaque } = source;
     const profile = icc && readProfile(icc);
@@ -35,27 +56,18 @@ export class OpenImage {
     this.warnings = [...source.warnings, ...unapplied].map((line) => `${quote(name)}: ${line}`);
   }
 
-  /**
-   * Fits the image to the model's size as {@linkcode fitImage} does, keeping a few rows at a time.
-   *
-   * @returns RGB in [-1, 1], float32 [height, width, 3].
-   * @throws {FileError} The file is corrupt; the same holds below.
-   */
   fit(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
     return this.#fit(fitImage, width, height, 3);
   }
 
-  /** Fits its luminance as {@linkcode fitMask} does. @returns Coverage in [0, 1], float32 [height, width]. */
   fitMask(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
     return this.#fit(fitMask, width, height, 1);
   }
 
-  /** Fits its transparency as {@linkcode fitAlpha} does. @returns 1 where it is clear, float32 [height, width]. */
   fitAlpha(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
     return this.#fit(fitAlpha, width, height, 1);
   }
 
-  /** Decodes the whole image. */
   async image(): Promise<Image> {
     const { width, height, orientation } = this.#source;
     const rgba = new Uint8Array(width * height * 4);
@@ -81,14 +93,8 @@ export class OpenImage {
   }
 }
 
-/** An image with its warnings. */
-export interface ImageWithWarnings extends Image {
-  /** See {@linkcode OpenImage.warnings}. */
-  readonly warnings: readonly string[];
-}
-
 /**
- * Opens a PNG, JPEG or WebP file, recognised by its first bytes.
+ * Opens a PNG, JPEG or WebP file, recognised by its first bytes, without decoding its pixels.
  *
  * Its pixels are 8-bit RGBA, upright by EXIF orientation, and in sRGB if an embedded colour profile
  * consists of curves and a matrix, or of one grey curve. What else a file has is left out with a warning.
@@ -99,11 +105,14 @@ export interface ImageWithWarnings extends Image {
  *
  * @example
  * ```ts
- * import { openImage } from "./read_image.ts";
- * import { encodePng } from "./png.ts";
+ * import { encodePng, InfinityModel, openImage } from "@bitwise/infinity";
  *
- * const image = await openImage(encodePng(new Uint8Array(16), 2, 2), "cat.png");
- * const pixels = await image.fit(32, 32);
+ * const file = encodePng(new Uint8Array(64 * 48 * 4).fill(200), 64, 48); // or a JPEG, or a WebP
+ * const image = await openImage(file, "cat.png", { maxPixels: 10_000_000 });
+ * for (const line of image.warnings) console.warn(line);
+ * using model = await InfinityModel.load();
+ * const bits = await model.encode(image);
+ * console.log(image.width, bits.width);
  * ```
  *
  * @throws {FileError} The file is no image of these formats, or an incomplete one, or has too many pixels.
@@ -113,17 +122,12 @@ export async function openImage(
   name: string,
   limits: ImageLimits = {},
 ): Promise<OpenImage> {
-  return new OpenImage(await openRows(file, name, limits), name);
+  return new ImageFile(await openRows(file, name, limits), name);
 }
 
-/** Decodes a whole file, as {@linkcode openImage} does. @throws {FileError} As it does. */
-export async function readImage(
-  file: Uint8Array,
-  name: string,
-  limits: ImageLimits = {},
-): Promise<ImageWithWarnings> {
-  const open = await openImage(file, name, limits);
-  return { ...await open.image(), warnings: open.warnings };
+/** Whether a value is an image file that is open. */
+export function isOpenImage(value: unknown): value is OpenImage {
+  return typeof value === "object" && value !== null && "fit" in value;
 }
 
 async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Promise<RowSource> {
@@ -132,7 +136,6 @@ async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Pr
   }
   const head = String.fromCharCode(...file.subarray(0, 16));
   if (head.startsWith("\x89PNG\r\n\x1a\n")) {
-    const { openPng } = await import("./png/rows.ts");
     return openPng(file, name, limits);
   }
   if (head.startsWith("\xff\xd8\xff")) {
@@ -146,6 +149,28 @@ async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Pr
   const other = recognise(file, "save it as a PNG, JPEG or WebP image");
   const why = other ?? "not a PNG, JPEG or WebP image; save it as one of these";
   throw unreadable(name, "not-an-image", `it is ${why}`);
+}
+
+/** Decodes a PNG at once. */
+function openPng(file: Uint8Array, name: string, limits: ImageLimits): RowSource {
+  const bytes = file.subarray(0, checkPng(file, name, limits));
+  try {
+    const { width, height, rgba } = decodePng(bytes);
+    return {
+      width,
+      height,
+      orientation: 1,
+      opaque: false,
+      warnings: [],
+      async *rows() {
+        await Promise.resolve();
+        yield rgba;
+      },
+    };
+  } catch (cause) {
+    if (!(cause instanceof PngError)) throw cause;
+    throw corrupt(name, "PNG", cause.message.replace("Cannot read the PNG: ", ""), cause);
+  }
 }
 
 /** Changes the colours of a source. */

@@ -6,10 +6,16 @@ import { main } from "../../cli.ts";
 import { encodeSafetensors } from "../../engine/mod.ts";
 import { decodeBitsFile, encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
-import { decodePng } from "../decode_png.ts";
-import { encodePng, type Image } from "../../model/image/png.ts";
+import { decodePng, encodePng, type Image } from "../../model/image/png.ts";
 import { ended, fakeIo, filesIn, inFolder, MODEL, refuses, start } from "./process.ts";
-import { JPEG, JPEG_CMYK, PNG as SMALL, WEBP } from "../model/image/image_files.ts";
+import {
+  JPEG,
+  JPEG_CMYK,
+  PNG as SMALL,
+  PNG_16,
+  PNG_ANIMATED,
+  WEBP,
+} from "../model/image/image_files.ts";
 
 /** Makes a PNG whose header claims another size. */
 function claiming(width: number, height: number): Uint8Array<ArrayBuffer> {
@@ -25,6 +31,8 @@ const FILES: Record<string, Uint8Array> = {
   jpeg: JPEG,
   webp: WEBP,
   cmyk: JPEG_CMYK,
+  "animated.png": PNG_ANIMATED,
+  "deep.png": PNG_16,
   "huge.png": claiming(100_000, 100_000),
   "empty.png": claiming(0, 7),
   "cut.png": SMALL.subarray(0, SMALL.length - 20),
@@ -115,6 +123,60 @@ Deno.test("encode, inspect, decode and reconstruct turn an image into bits and b
     const psnr = Number(rows[3]!.trim().split(/ +/)[4]);
     assert(quality.psnr > 15 && psnr > 28 && psnr > quality.psnr, `${quality.psnr}, ${psnr} dB`);
     assert(quality.ssim > 0.3 && quality.ssim < 1, `${quality.ssim}`);
+  }));
+
+Deno.test("commands say in one warning what of an image was changed", () =>
+  inFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    await Deno.writeFile(at("print.jpg"), JPEG_CMYK);
+    const cmyk = `warning: "${at("print.jpg")}": it is in CMYK, for print; its colours are ` +
+      "converted to RGB roughly";
+    const bits = at("x.bits.safetensors");
+    const cases: [args: string[], count: number][] = [
+      [["encode", at("print.jpg"), "-o", bits], 1],
+      [["reconstruct", at("print.jpg"), "-o", at("r.png")], 1],
+      [["interpolate", bits, at("print.jpg"), "--steps", "2", "-o", at("i.png")], 1],
+      [["analyze", at("print.jpg"), "--trials", "1"], 1],
+      [["generate", "cat", "-i", at("print.jpg"), "-o", at("g.png")], 1],
+      [["variations", at("print.jpg"), "cat", "-b", "1", "-o", at("v.png")], 1],
+      [["generate", "cat", "-i", bits, "--keep-scales", "1", "-o", at("k.png")], 0],
+    ];
+    for (const [args, count] of cases) {
+      const io = fakeIo();
+      assertEquals(await main(args, io), 0, io.errors());
+      const warnings = io.errors().split("\n").filter((line) => line.startsWith("warning:"));
+      assertEquals(warnings, Array(count).fill(cmyk), args.join(" "));
+    }
+    const json = ["generate", "cat", "-i", at("print.jpg"), "-o", at("j.png"), "--json"];
+    const io = fakeIo();
+    assertEquals(await main(json, io), 0, io.errors());
+    assertEquals(JSON.parse(io.text()).warnings, [cmyk.slice("warning: ".length)]);
+  }));
+
+Deno.test("commands of images read as many pixels as --max-pixels says", () =>
+  inFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    await Deno.writeFile(at("a.png"), SMALL); // 19x11
+    const bits = at("x.bits.safetensors");
+    await run("encode", at("a.png"), "-o", bits, "--max-pixels", "209");
+    const cases = [
+      ["encode", at("a.png"), "-o", at("e.safetensors")],
+      ["reconstruct", at("a.png"), "-o", at("r.png")],
+      ["interpolate", bits, at("a.png"), "-o", at("i.png")],
+      ["analyze", at("a.png")],
+      ["generate", "cat", "-i", at("a.png"), "-o", at("g.png")],
+      ["generate", "cat", "-i", bits, "--mask", at("a.png"), "-o", at("m.png")],
+      ["variations", at("a.png"), "cat", "-o", at("v.png")],
+    ];
+    for (const args of cases) {
+      const io = fakeIo();
+      assertEquals(await main([...args, "--max-pixels", "208"], io), 1, io.errors());
+      assertEquals(
+        io.errors(),
+        `error: Cannot read "${at("a.png")}": 19x11 is more than the 208 pixels allowed; ` +
+          "make it smaller; or allow more with --max-pixels\n",
+      );
+    }
   }));
 
 Deno.test("encode takes numbers with any schedule, JPEG and WebP", () =>
@@ -267,7 +329,9 @@ Deno.test("commands of images refuse bad input in one line", () =>
     await Deno.writeFile(at("mask31.png"), encodePng(new Uint8Array(4 * 31 * 32), 31, 32));
     const x = "x.png";
     const cases: [string[], number, string][] = [
-      [["encode", at("huge.png")], 1, "bytes of pixel data cannot be 100000x100000 pixels"],
+      [["encode", at("animated.png")], 1, "it is an animated PNG"],
+      [["encode", at("deep.png")], 1, "it has 16 bits per channel"],
+      [["encode", at("huge.png")], 1, "is more than the 134217728 pixels allowed"],
       [["encode", at("empty.png")], 1, "it has no pixels"],
       [["reconstruct", at("cut.png")], 1, "the file ends before the image does"],
       [["encode", at("text")], 1, "it is text that begins"],

@@ -12,8 +12,7 @@ const broken = (misbehave: () => unknown) =>
   });
 
 const refuse = (code: string, message: string) => () => {
-  // the constructor would make the message right
-  throw Object.assign(new InputError(code, ""), { message });
+  throw new InputError(code, message);
 };
 const kept: unknown[] = [];
 

@@ -1,5 +1,5 @@
 // JPEG and WebP files, by their segments and chunks.
-import { readImage } from "../../../model/image/read_image.ts";
+import { readImage } from "../../model/image/read.ts";
 import {
   JPEG,
   JPEG_CMYK,

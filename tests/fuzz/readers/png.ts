@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from "node:zlib";
 import { encodePng, type Image, readPngText } from "../../../model/image/png.ts";
-import { readImage } from "../../../model/image/read_image.ts";
+import { readImage } from "../../model/image/read.ts";
 import { edge, joined, mutateBytes, mutateText, text, TEXTS } from "../mutate.ts";
 import type { Random } from "../random.ts";
 import { claim, reader } from "../reader.ts";

@@ -1,6 +1,5 @@
 import { assertEquals, assertObjectMatch } from "@std/assert";
-import { decodePng } from "../../decode_png.ts";
-import { readPngText } from "../../../model/image/png.ts";
+import { decodePng, readPngText } from "../../../model/image/png.ts";
 import { InfinityModel } from "../../../model/infinity.ts";
 
 const model = await InfinityModel.load();

@@ -202,7 +202,7 @@ Deno.test("encode() and decode() refuse bad input in one line and stop at an abo
     ],
     [
       () => model.encode({ width: 32, height: 32, rgb: new Float32Array(3 * 32 * 32).fill(NaN) }),
-      "Cannot encode: the VAE computed NaN or infinity",
+      "Cannot encode an image that holds NaN or infinity: its values go from -1 to 1",
     ],
     [
       () => model.decode({ ...bits, d: 16, name: "x.bits.safetensors" }),

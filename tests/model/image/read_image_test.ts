@@ -5,16 +5,12 @@ import { encodePng, type Image } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import { fitAlpha, fitImage, fitMask } from "../../../model/image/resize.ts";
 import { exif, METADATA } from "./metadata.ts";
+import { readImage as read } from "./read.ts";
 import * as files from "./image_files.ts";
 
 const { WIDTH, HEIGHT, PIXELS } = files;
 const ascii = (text: string) => new TextEncoder().encode(text);
 const join = (...parts: Iterable<number>[]) => new Uint8Array(parts.flatMap((p) => [...p]));
-
-/** Opens a file and decodes all of it. */
-async function read(file: Uint8Array, name: string): Promise<Image> {
-  return await (await openImage(file, name)).image();
-}
 
 /** Replaces bytes at an offset. */
 function patched(file: Uint8Array, at: number, ...bytes: number[]): Uint8Array<ArrayBuffer> {
@@ -257,11 +253,7 @@ Deno.test("openImage() refuses a JPEG of an unsupported coding", async () => {
 Deno.test("openImage() refuses a large claimed size without allocating it", async () => {
   const large = (size: string) =>
     `${size} is more than the 134217728 pixels allowed; make it smaller`;
-  await assertRefused(
-    sizedPng(100_000, 100_000),
-    "truncated-image",
-    "its 10 bytes of pixel data cannot be 100000x100000 pixels; copy or download it again",
-  );
+  await assertRefused(sizedPng(100_000, 100_000), "image-too-large", large("100000x100000"));
   await assertRefused(sizedJpeg(65535, 65534), "image-too-large", large("65535x65534"));
   const canvas = patched(files.WEBP_ALPHA, 24, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
   await assertRefused(canvas, "image-too-large", large("16777216x16777216"));
@@ -296,14 +288,10 @@ Deno.test("openImage() refuses a corrupt file in one line", async () => {
   await assertRefused(
     png,
     "bad-image",
-    "the PNG is corrupt (its IHDR chunk at byte 8 fails its checksum); use another file",
+    "the PNG is corrupt (the IHDR chunk at byte 8 is corrupt (CRC)); use another file",
   );
   const unheaded = patched(files.PNG, 12, 10); // a chunk whose name begins with a line break
-  await assertRefused(
-    unheaded,
-    "bad-image",
-    "the PNG is corrupt (the chunk at byte 8 has no name); use another file",
-  );
+  await assertRefused(unheaded, "bad-image", "the PNG has no image in it; use another file");
   const table = patched(files.JPEG, markerAt(files.JPEG, 0xc4) + 5, 255, 255);
   await assertRefused(
     table,
