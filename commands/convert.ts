@@ -61,7 +61,7 @@ async function run(given: ConvertGiven, words: readonly string[], io: Io): Promi
     throw new UsageError("Cannot use --preset with a file: it names what is in a folder");
   }
   if (extname(output) !== ".safetensors") {
-    throw new UsageError(`Cannot write "${output}": use a name that ends in .safetensors`);
+    throw new UsageError(`Cannot write ${quote(output)}: use a name that ends in .safetensors`);
   }
   await checkWritable(output);
 

@@ -5,7 +5,7 @@ import { OVERWRITE_FLAG } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import type { Inspection } from "./inspecting/inspection.ts";
 import { inspectTensors } from "./inspecting/tensors.ts";
-import { readSource, type Source } from "./io/input.ts";
+import { readSource } from "./io/input.ts";
 import { type Io, outJson } from "./io/io.ts";
 import { bytesSource, Safetensors } from "../engine/mod.ts";
 
@@ -51,21 +51,21 @@ async function inspectTarget(target: string, io: Io): Promise<Inspection> {
     const { inspectModel } = await import("./inspecting/model.ts");
     return await inspectModel(target);
   }
-  if (/\.png$/i.test(target)) return await inspectPng(target, await readSource(target, io));
-  const { openTensorFile } = await import("../model/checkpoint/files.ts");
-  if (target !== "-" && (info === null || info.isFile)) {
-    return await inspectTensors(target, await openTensorFile(target));
+  const { fileSource, openTensorFile } = await import("../model/checkpoint/files.ts");
+  const { isPng } = await import("../model/image/png/chunks.ts");
+  let image = /\.png$/i.test(target);
+  if (!image && target !== "-" && (info === null || info.isFile)) {
+    if (info) {
+      const source = await fileSource(target);
+      image = isPng(await source.read(0, Math.min(8, source.size)));
+      source.close();
+    }
+    if (!image) return await inspectTensors(target, await openTensorFile(target));
   }
-  const source = await readSource(target, io);
-  if (source.bytes[0] === 0x89) return await inspectPng(source.name, source);
-  const { name, bytes } = source;
+  const { name, bytes } = await readSource(target, io);
+  if (image || isPng(bytes)) {
+    const { inspectPng } = await import("./inspecting/png.ts");
+    return await inspectPng(name, bytes);
+  }
   return await inspectTensors(name, await Safetensors.open(bytesSource(name, bytes)));
-}
-
-async function inspectPng(path: string, { bytes }: Source): Promise<Inspection> {
-  const { decodePng, readPngText } = await import("../model/image/png.ts");
-  const { width, height } = decodePng(bytes);
-  const text = readPngText(bytes);
-  const lines = Object.entries(text).flatMap(([key, value]) => [`${key}:`, value]);
-  return { lines: [`${path}: ${width}x${height}`, ...lines], report: { width, height, text } };
 }

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { decodePng } from "../model/image/png.ts";
+import { decodePng } from "./decode_png.ts";
 
 const EXAMPLES = fromFileUrl(new URL("../examples", import.meta.url));
 

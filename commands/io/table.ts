@@ -1,7 +1,7 @@
 /** Formats a table: columns are as wide as their widest cell, and aligned to the right. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = heads.map((head, c) =>
-    Math.max(head.length, ...rows.map((row) => row[c]!.length))
+    rows.reduce((width, row) => Math.max(width, row[c]!.length), head.length)
   );
   return [heads, ...rows].map((row) => row.map((cell, c) => cell.padStart(widths[c]!)).join("  "));
 }

@@ -213,7 +213,9 @@ export class Safetensors implements TensorFile {
           const detail = `tensor ${quote(name)} is listed but absent from ${quote(fileName)}`;
           throw refuse("tensor-absent", `${detail}; download both again`);
         }
-        tensors.push(...[...file.tensors.values()].filter(({ name }) => names.has(name)));
+        for (const tensor of file.tensors.values()) {
+          if (names.has(tensor.name)) tensors.push(tensor);
+        }
       }
       const sources = shards.flatMap((shard) => shard.#sources);
       return new Safetensors(indexSource.name, metadata, tensors, sources);

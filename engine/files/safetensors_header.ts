@@ -11,6 +11,9 @@ import { formatBytes, quote, SafetensorsError } from "../base/errors.ts";
 /** The longest header that the format allows, in bytes. */
 export const HEADER_LIMIT = 100_000_000;
 
+/** The most dimensions of a tensor, as in NumPy and PyTorch. */
+const MOST_DIMENSIONS = 64;
+
 /** An entry of a header: one tensor. */
 export interface HeaderEntry {
   /** Name, unique in the file. */
@@ -115,7 +118,7 @@ export async function readExactly(
 
 /** Returns the number of elements of a shape; undefined if it is not a shape, or too large to count exactly. */
 export function countElements(shape: unknown): number | undefined {
-  if (!Array.isArray(shape)) return undefined;
+  if (!Array.isArray(shape) || shape.length > MOST_DIMENSIONS) return undefined;
   let count = 1;
   for (const size of shape) {
     if (!isCount(size)) return undefined;
@@ -147,7 +150,10 @@ function parseEntry(name: string, value: unknown, dataBytes: number, refuse: Ref
   const elements = countElements(shape);
   const bytes = elements === undefined ? NaN : elements * dtypeBytes(dtype);
   if (!Number.isSafeInteger(bytes)) {
-    throw refuse("bad-shape", `${tensor} must have a shape of whole numbers below 2^53 bytes`);
+    throw refuse(
+      "bad-shape",
+      `${tensor} must have a shape of at most ${MOST_DIMENSIONS} whole numbers, below 2^53 bytes`,
+    );
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw refuse("bad-offsets", `${tensor} must have data_offsets of two whole numbers`);

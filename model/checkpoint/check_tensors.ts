@@ -114,7 +114,8 @@ export function checkTensors(config: ModelConfig, part: Use, file: Header): void
         `tensor ${quote(found)} is ${dims}, config.json makes it [${shape.join(", ")}]`,
       );
     } else if (blocks) {
-      reshaped.push(...[scalesFault(found, blocks)].filter((fault) => fault !== null));
+      const fault = scalesFault(found, blocks);
+      if (fault !== null) reshaped.push(fault);
     }
   }
   const extra = [...file.tensors.keys()].filter((name) => !known.has(name) && !harmless.test(name));

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Dtype, TensorInfo } from "../../engine/mod.ts";
+import { type Dtype, quote, type TensorInfo } from "../../engine/mod.ts";
 import {
   QUANTISED_BLOCK,
   QUANTISED_TYPES,
@@ -66,7 +66,7 @@ export function scalesFault(name: string, { type, shape, scales }: StoredBlocks)
   const is = scales ? `${scales.dtype} [${scales.shape.join(", ")}]` : "missing";
   const wanted = `F16 [${N}, ${K / QUANTISED_BLOCK}]`;
   if (is === wanted) return null;
-  return `tensor "${scalesOf(name)}" is ${is}, ${type} blocks of [${N}, ${K}] need ${wanted}`;
+  return `tensor ${quote(scalesOf(name))} is ${is}, ${type} blocks of [${N}, ${K}] need ${wanted}`;
 }
 
 /** Returns the type of quantised blocks that a file's metadata names, if any. */

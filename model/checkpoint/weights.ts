@@ -4,6 +4,7 @@ import {
   type Dtype,
   dtypeBytes,
   elementCount,
+  quote,
   type Tensor,
   type TensorFile,
   toFloat32,
@@ -76,7 +77,8 @@ export class Weights {
     if (info) return storedBlocks(this.file.tensors, name)?.shape ?? info.shape;
     throw new CheckpointError(
       "missing-tensor",
-      `Cannot load "${this.file.name}": tensor "${name}" is missing; is it the checkpoint of another model?`,
+      `Cannot load ${quote(this.file.name)}: tensor ${quote(name)} is missing; ` +
+        "is it the checkpoint of another model?",
     );
   }
 
@@ -87,7 +89,7 @@ export class Weights {
     if (squeeze(found) === squeeze(shape)) return;
     throw new CheckpointError(
       "wrong-shape",
-      `Cannot load "${this.file.name}": tensor "${name}" is [${found.join(", ")}], ` +
+      `Cannot load ${quote(this.file.name)}: tensor ${quote(name)} is [${found.join(", ")}], ` +
         `config.json makes it [${shape.join(", ")}]`,
     );
   }
@@ -143,7 +145,7 @@ export class Weights {
   async #dequantised(name: string, blocks: StoredBlocks): Promise<Tensor> {
     const fault = scalesFault(name, blocks);
     if (fault) {
-      throw new CheckpointError("wrong-shape", `Cannot load "${this.file.name}": ${fault}`);
+      throw new CheckpointError("wrong-shape", `Cannot load ${quote(this.file.name)}: ${fault}`);
     }
     const y = this.keep(this.device.tensor("f32", blocks.shape, `weight ${name}`, "weights"));
     const x = await this.#raw(name);

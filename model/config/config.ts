@@ -1,8 +1,10 @@
 import { ConfigError, staysInFolder } from "../../engine/mod.ts";
-import { parseT5, parseTransformer, parseVae } from "./config_parts.ts";
+import { parseT5, parseTransformer, parseVae, REAL, TEXT_TOKENS } from "./config_parts.ts";
 import { ConfigReader } from "./config_reader.ts";
-import { PIXEL_BUDGETS, schedules } from "./schedule.ts";
+import { PIXEL_BUDGETS, scheduleFault, schedules } from "./schedule.ts";
 import type { ModelConfig, PixelBudget } from "./types.ts";
+
+const TOKEN_ID = { min: 0, max: 2 ** 22 } as const;
 
 const PATHS = {
   vae: "vae.safetensors",
@@ -37,6 +39,8 @@ function parseScales(root: ConfigReader): ModelConfig["scale_schedule"] {
   }
   const bad = value.findIndex((item) => !isScale(item));
   if (bad >= 0) root.refuse(`scale_schedule[${bad}]`, value[bad], "[1, height, width] in tokens");
+  const fault = scheduleFault(value.map(([, h, w]) => [h, w]));
+  if (fault !== null) root.refuse("scale_schedule", value, fault);
   const [, h, w] = value[0];
   if (h !== 1 || w !== 1) root.refuse("scale_schedule[0]", value[0], "[1, 1, 1]: one start token");
   return value;
@@ -47,7 +51,8 @@ function parseBudgets(root: ConfigReader): readonly PixelBudget[] | undefined {
   // without a schedule the config means Infinity-2B, which was trained on the 1M sizes
   if (value === undefined) return root.has("scale_schedule") ? undefined : ["1M"];
   const isBudget = (item: unknown) => (PIXEL_BUDGETS as readonly unknown[]).includes(item);
-  if (Array.isArray(value) && value.length > 0 && value.every(isBudget)) return value;
+  const isList = Array.isArray(value) && value.length > 0 && value.length <= PIXEL_BUDGETS.length;
+  if (isList && value.every(isBudget)) return value;
   return root.refuse("pixel_budgets", value, `a list of ${PIXEL_BUDGETS.join(", ")}`);
 }
 
@@ -115,14 +120,14 @@ export function parseConfig(json: unknown, where: string): ModelConfig {
     transformer,
     ...text_encoder && { text_encoder },
     tokenizer: {
-      max_length: words.number("max_length", transformer.text_maxlen, { min: 1 }),
-      pad_id: words.number("pad_id", 0, { min: 0 }),
-      eos_id: words.number("eos_id", 1, { min: 0 }),
+      max_length: words.number("max_length", transformer.text_maxlen, TEXT_TOKENS),
+      pad_id: words.number("pad_id", 0, TOKEN_ID),
+      eos_id: words.number("eos_id", 1, TOKEN_ID),
     },
     defaults: {
-      cfg: defaults.numbers("cfg", 4, { real: true }),
-      tau: defaults.numbers("tau", 0.5, { above: 0, real: true }),
-      top_k: defaults.number("top_k", 900, { min: 0 }),
+      cfg: defaults.numbers("cfg", 4, REAL),
+      tau: defaults.numbers("tau", 0.5, { above: 0, max: 1e6, real: true }),
+      top_k: defaults.number("top_k", 900, { min: 0, max: 2 ** 31 }),
       top_p: defaults.number("top_p", 0.97, { min: 0, max: 1, real: true }),
       cfg_insertion_layer: defaults.numbers("cfg_insertion_layer", 0, {
         min: 1 - transformer.depth,

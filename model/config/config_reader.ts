@@ -12,9 +12,21 @@ export interface Range {
 
 /** Formats any value as one line, cut to a readable length. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = textOf(value);
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
+
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return "nested too deeply";
+  }
+}
+
+/** The most characters of a text, and the most numbers in a list. */
+const LONGEST = 500;
+const MOST = 1000;
 
 /**
  * Reads an object of a parsed JSON file. Absent keys (and `null`) take their default, unknown keys
@@ -89,9 +101,9 @@ export class ConfigReader {
   list(key: string, absent: readonly number[], range: Range = {}): readonly number[] {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
-    if (Array.isArray(value) && value.length > 0 && value.every((item) => isWithin(item, range))) {
-      return value;
-    }
+    const isList = Array.isArray(value) && value.length > 0;
+    if (isList && value.length > MOST) this.refuse(key, value, `a list of at most ${MOST} numbers`);
+    if (isList && value.every((item) => isWithin(item, range))) return value;
     return this.refuse(key, value, `a list, each ${describe(range)}`);
   }
 
@@ -109,9 +121,10 @@ export class ConfigReader {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
     // deno-lint-ignore no-control-regex -- it is printed on terminals, where it must not move the cursor
-    return typeof value === "string" && /^[^\x00-\x1f\x7f-\x9f]+$/.test(value)
-      ? value
-      : this.refuse(key, value, "text in quotes, on one line");
+    const isLine = typeof value === "string" && /^[^\x00-\x1f\x7f-\x9f]+$/.test(value);
+    if (!isLine) return this.refuse(key, value, "text in quotes, on one line");
+    if (value.length <= LONGEST) return value;
+    return this.refuse(key, value, `text of at most ${LONGEST} characters`);
   }
 
   /** Refuses every value of `key` except `value` and `same`: other variants are not implemented. */
@@ -130,6 +143,7 @@ function isWithin(value: unknown, range: Range): value is number {
 
 function describe({ min, max, above, real }: Range): string {
   const kind = real ? "a number" : "a whole number";
+  if (above !== undefined && max !== undefined) return `${kind} above ${above}, at most ${max}`;
   if (above !== undefined) return `${kind} above ${above}`;
   if (min !== undefined && max !== undefined) return `${kind} from ${min} to ${max}`;
   if (min !== undefined) return `${kind} of at least ${min}`;

@@ -1,4 +1,4 @@
-import { InputError } from "../../engine/mod.ts";
+import { InputError, quote } from "../../engine/mod.ts";
 import type { Grid } from "./grid.ts";
 import type { ModelConfig, PixelBudget } from "./types.ts";
 
@@ -94,7 +94,7 @@ export function parseSchedule(text: string): Grid[] {
     if (!match) {
       throw new InputError(
         "bad-schedule",
-        `Cannot read schedule ${JSON.stringify(text)}: ${JSON.stringify(part)} is not a scale, ` +
+        `Cannot read schedule ${quote(text)}: ${quote(part)} is not a scale, ` +
           "write height x width in tokens, such as 1x1,2x2,4x4",
       );
     }
@@ -125,12 +125,29 @@ export function referenceGrid(schedule: readonly Grid[]): Grid {
   return last;
 }
 
-/** @throws {InputError} `bad-value`: the schedule is empty, or a size is not a positive integer. */
+/** The most scales and tokens of a schedule; official ones have 13 and 10,521. */
+const MOST_SCALES = 1000;
+const MOST_TOKENS = 2 ** 20;
+
+/** Says what a schedule must be that is too long or too large; null if it is neither. */
+export function scheduleFault(schedule: readonly Grid[]): string | null {
+  if (schedule.length > MOST_SCALES) return `at most ${MOST_SCALES} scales`;
+  const tokens = schedule.reduce((sum, [h, w]) => sum + h * w, 0);
+  return tokens <= MOST_TOKENS ? null : `at most ${MOST_TOKENS} tokens in all`;
+}
+
+/** @throws {InputError} `bad-value`: the schedule is empty, too large, or a size is not a positive integer. */
 export function checkSchedule(schedule: readonly Grid[]): void {
   const odd = schedule.find((grid) => grid.some((n) => !Number.isInteger(n) || n < 1));
-  if (schedule.length > 0 && !odd) return;
-  const what = odd ? `a scale of ${odd.join("x")}` : "an empty schedule";
-  throw new InputError("bad-value", `Cannot use ${what}: give whole numbers above 0`);
+  const large = scheduleFault(schedule);
+  if (schedule.length > 0 && !odd && large === null) return;
+  const what = odd
+    ? `a scale of ${odd.join("x")}`
+    : large === null
+    ? "an empty schedule"
+    : `a schedule of ${schedule.length} scales`;
+  const need = odd || large === null ? "whole numbers above 0" : large;
+  throw new InputError("bad-value", `Cannot use ${what}: give ${need}`);
 }
 
 /** Converts a schedule from tokens to positions of the VAE; with patchify a token is a square of four positions. */

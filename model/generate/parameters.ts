@@ -125,20 +125,20 @@ export function parseParameters(text: string): Partial<ImageParameters> {
   const of: Partial<ImageParameters> = {
     prompt: fields.get("Prompt") ?? lines.join("\n"),
     negativePrompt: fields.has("Prompt") ? fields.get("Negative") : negative?.join("\n"),
-    scales: pick("Steps", Number),
+    scales: pick("Steps", number),
     cfgScale: pick("CFG scale", numbers),
     tau: pick("Tau", numbers),
-    seed: pick("Seed", (value) => /^-?\d+$/.test(value) ? BigInt(value) : undefined),
+    seed: pick("Seed", (value) => /^-?\d{1,20}$/.test(value) ? BigInt(value) : undefined),
     width: size?.[0],
     height: size?.[1],
     model: fields.get("Model"),
-    schedule: pick("Schedule", (value) => value.split(",").map(grid)),
-    topK: fields.size ? pick("Top K", Number) ?? 0 : undefined,
-    topP: fields.size ? pick("Top P", Number) ?? 0 : undefined,
+    schedule: pick("Schedule", (value) => all(value.split(",").map(grid))),
+    topK: fields.size ? pick("Top K", number) ?? 0 : undefined,
+    topP: fields.size ? pick("Top P", number) ?? 0 : undefined,
     greedy: fields.size ? fields.get("Greedy") === "True" : undefined,
     cfgInsertionLayer: fields.size ? pick("CFG insertion layer", numbers) ?? 0 : undefined,
     fast: pick("Fast", (value) => FAST_MODES.filter((mode) => value.split(",").includes(mode))),
-    keepScales: pick("Kept scales", Number),
+    keepScales: pick("Kept scales", number),
     masked: pick("Masked", (value) => value === "True"),
     type: WEIGHT_TYPES.find((type) => type === fields.get("Storage")),
     version: pick("Version", (value) => value.replace(/^bitwise /, "")),
@@ -153,14 +153,23 @@ function perScale(values: number | readonly number[]): string {
   return values.every((value) => value === values[0]) ? `${values[0]}` : values.join(",");
 }
 
-function numbers(text: string): number | number[] {
-  const list = text.split(",").map(Number);
-  return list.length === 1 ? list[0]! : list;
+function number(text: string): number | undefined {
+  return text !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
 }
 
-function grid(text: string): Grid {
-  const [a = NaN, b = NaN] = text.split("x").map(Number);
-  return [a, b];
+function numbers(text: string): number | readonly number[] | undefined {
+  const list = all(text.split(",").map(number));
+  return list?.length === 1 ? list[0] : list;
+}
+
+function grid(text: string): Grid | undefined {
+  const [, a, b] = /^(\d{1,6})x(\d{1,6})$/.exec(text) ?? [];
+  return a && b ? [Number(a), Number(b)] : undefined;
+}
+
+/** A list if each item was understood. */
+function all<T>(items: readonly (T | undefined)[]): readonly T[] | undefined {
+  return items.includes(undefined) ? undefined : items as readonly T[];
 }
 
 /** Quotes a value as the web UI does, and where it would otherwise be read differently. */
@@ -174,14 +183,15 @@ function isFragile(text: string | undefined): boolean {
 }
 
 function readFields(line: string): Map<string, string> {
-  const pattern = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)/g;
+  // keys are short: to look for the colon of each letter of a long line would take for ever
+  const pattern = /(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)/g;
   return new Map(
     Array.from(line.matchAll(pattern), ([, key, value]) => [key!, unquoted(value!.trim())]),
   );
 }
 
 function unquoted(value: string): string {
-  if (!/^".*"$/.test(value)) return value;
+  if (!/^".*"$/s.test(value)) return value;
   try {
     return String(JSON.parse(value));
   } catch {

@@ -2,7 +2,8 @@
 
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/mod.ts";
-import { assemble, chunk, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
+import { assemble, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
+import { chunk } from "./png/chunks.ts";
 
 /** The number of plays that means endless. */
 const ENDLESS = 0;

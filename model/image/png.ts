@@ -1,26 +1,11 @@
-/** PNG files with text chunks: pngjs codes the pixels, this file the chunks that it drops. */
+/** Writes PNG files with text chunks, and reads the text: pngjs compresses the pixels. */
 
 import { Buffer } from "node:buffer";
-import { crc32, inflateSync } from "node:zlib";
+import { inflateSync } from "node:zlib";
 import { PNG } from "../../deps/pngjs.ts";
-import { BitwiseError, InputError } from "../../engine/mod.ts";
-
-/** A PNG cannot be read. */
-export class PngError extends BitwiseError {
-  /** Always `"PngError"`. */
-  override readonly name: string = "PngError";
-
-  /**
-   * Makes an error.
-   *
-   * @param code A stable word in kebab-case.
-   * @param reason What is wrong with the file.
-   * @param options The `cause`, if another error led to this one.
-   */
-  constructor(code: string, reason: string, options?: ErrorOptions) {
-    super(code, `Cannot read the PNG: ${reason}`, options);
-  }
-}
+import { type FileError, InputError } from "../../engine/mod.ts";
+import { unreadable } from "./base/errors.ts";
+import { chunk, chunks, corruptPng } from "./png/chunks.ts";
 
 /** A decoded image: rows from top to bottom, four bytes per pixel. */
 export interface Image {
@@ -37,11 +22,9 @@ export const RGB = 2;
 /** The colour type in IHDR for four bytes per pixel. */
 export const RGBA = 6;
 
-const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 // Offset of the text chunks: after the signature and IHDR (length, type, 13 bytes, CRC), before the pixels.
-const AFTER_HEADER = SIGNATURE.length + 25;
-// The largest image and text that memory is allocated for: a header of a few bytes may claim any size.
-const MAX_PIXELS = 2 ** 28;
+const AFTER_HEADER = 8 + 25;
+// Compressed text of a few bytes may claim any size.
 const MAX_TEXT = 2 ** 24;
 
 /**
@@ -75,39 +58,9 @@ export function encodePng(
 }
 
 /**
- * Decodes any PNG to 8-bit RGBA.
- *
- * @example
- * ```ts
- * import { decodePng, encodePng } from "./png.ts";
- *
- * const { width, rgba } = decodePng(encodePng(new Uint8Array(16), 2, 2));
- * ```
- *
- * @throws {PngError} The bytes are not a complete PNG.
- */
-export function decodePng(bytes: Uint8Array): Image {
-  const header = chunks(bytes).next().value;
-  if (header?.type !== "IHDR" || header.data.length !== 13) {
-    throw new PngError("no-header", "it does not begin with an IHDR chunk");
-  }
-  const [width, height] = [header.data.readUInt32BE(0), header.data.readUInt32BE(4)];
-  if (width * height > MAX_PIXELS) {
-    throw new PngError(
-      "too-large",
-      `${width}x${height} is more than the ${MAX_PIXELS} pixels allowed`,
-    );
-  }
-  try {
-    const { data } = PNG.sync.read(buffer(bytes));
-    return { width, height, rgba: Uint8Array.from(data) };
-  } catch (cause) {
-    throw new PngError("undecodable", `${(cause as Error).message}`, { cause });
-  }
-}
-
-/**
  * Reads a PNG's text chunks (tEXt, zTXt, iTXt) by keyword.
+ *
+ * @param name The file's name, for messages only.
  *
  * @example
  * ```ts
@@ -117,21 +70,26 @@ export function decodePng(bytes: Uint8Array): Image {
  * readPngText(file).parameters; // "猫 🐱"
  * ```
  *
- * @throws {PngError} The bytes are not a complete PNG.
+ * @throws {FileError} The bytes are not a complete PNG, any chunk is damaged, or its texts are more than 16 MiB.
  */
-export function readPngText(bytes: Uint8Array): Record<string, string> {
+export function readPngText(bytes: Uint8Array, name = "image"): Record<string, string> {
   // no prototype: a keyword may be any word, even "__proto__"
   const text: Record<string, string> = Object.create(null);
-  for (const { type, data } of chunks(bytes)) {
+  let left = MAX_TEXT;
+  for (const { type, data, intact } of chunks(bytes, name)) {
+    if (!intact) throw corruptPng(name, `a ${type} chunk fails its checksum`);
     if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") continue;
-    const [keyword, rest] = cut(data);
-    if (type === "tEXt") text[keyword] = rest.toString("latin1");
-    else if (type === "zTXt") text[keyword] = inflate(rest.subarray(1)).toString("latin1");
-    else {
-      const [, tagged] = cut(rest.subarray(2)); // after the compression flag and method
-      const [, value] = cut(tagged);
-      text[keyword] = (rest[0] === 1 ? inflate(value) : value).toString("utf8");
-    }
+    const [keyword, rest] = cut(data, name);
+    // after the compression flag and method, a language tag and a translated keyword
+    const body = type === "iTXt" ? cut(cut(rest.subarray(2), name)[1], name)[1] : rest;
+    const value = type === "zTXt"
+      ? inflate(body.subarray(1), left, name)
+      : type === "iTXt" && rest[0] === 1
+      ? inflate(body, left, name)
+      : body;
+    left -= value.length;
+    if (left < 0) throw tooMuchText(name);
+    text[keyword] = value.toString(type === "iTXt" ? "utf8" : "latin1");
   }
   return text;
 }
@@ -157,7 +115,9 @@ export function pack(
   }
   // not a `new PNG()`: each holds a deflate stream of 260 kB that is never freed
   const file = PNG.sync.write({ width, height, data: rgba }, { colorType });
-  const pixels = [...chunks(file)].filter(({ type }) => type === "IDAT").map(({ data }) => data);
+  const pixels = [...chunks(file, "image")].filter(({ type }) => type === "IDAT").map(({ data }) =>
+    data
+  );
   return { header: file.subarray(0, AFTER_HEADER), pixels: Buffer.concat(pixels) };
 }
 
@@ -202,55 +162,24 @@ function textChunk(keyword: string, value: string): Buffer {
     : chunk("iTXt", Buffer.from(`${keyword}\0\0\0\0\0${body}`, "utf8"));
 }
 
-/**
- * Encodes a chunk: length, type, data and CRC-32.
- *
- * @param type Four letters.
- * @param data The chunk's content.
- */
-export function chunk(type: string, data: Buffer): Buffer {
-  const out = Buffer.alloc(data.length + 12);
-  out.writeUInt32BE(data.length, 0);
-  out.write(type, 4, "latin1");
-  data.copy(out, 8);
-  out.writeUInt32BE(crc32(out.subarray(4, -4)), out.length - 4);
-  return out;
-}
-
-function* chunks(bytes: Uint8Array): Generator<{ type: string; data: Buffer }> {
-  const file = buffer(bytes);
-  if (!file.subarray(0, SIGNATURE.length).equals(SIGNATURE)) {
-    throw new PngError("not-a-png", "its first 8 bytes are not a PNG's");
-  }
-  for (let at = SIGNATURE.length, type = ""; type !== "IEND";) {
-    const end = at + 12 <= file.length ? at + 12 + file.readUInt32BE(at) : Infinity;
-    if (end > file.length) {
-      throw new PngError("truncated", `it ends within a chunk (at byte ${file.length})`);
-    }
-    type = file.toString("latin1", at + 4, at + 8);
-    if (crc32(file.subarray(at + 4, end - 4)) !== file.readUInt32BE(end - 4)) {
-      throw new PngError("corrupt", `the ${type} chunk at byte ${at} is corrupt (CRC)`);
-    }
-    yield { type, data: file.subarray(at + 8, end - 4) };
-    at = end;
-  }
-}
-
 /** Splits at the first NUL, which ends each of a text chunk's leading strings. */
-function cut(data: Buffer): [before: string, after: Buffer] {
+function cut(data: Buffer, name: string): [before: string, after: Buffer] {
   const nul = data.indexOf(0);
-  if (nul < 0) throw new PngError("bad-text", "a text chunk lacks its separator");
+  if (nul < 0) throw corruptPng(name, "a text chunk lacks its separator");
   return [data.toString("latin1", 0, nul), data.subarray(nul + 1)];
 }
 
-function inflate(data: Buffer): Buffer {
+function inflate(data: Buffer, most: number, name: string): Buffer {
   try {
-    return inflateSync(data, { maxOutputLength: MAX_TEXT });
+    return inflateSync(data, { maxOutputLength: most + 1 });
   } catch (cause) {
-    throw new PngError("bad-text", `a text chunk: ${(cause as Error).message}`, { cause });
+    const { code, message } = cause as Error & { code?: string };
+    if (code === "ERR_BUFFER_TOO_LARGE") throw tooMuchText(name);
+    throw corruptPng(name, `a text chunk: ${message}`, cause);
   }
 }
 
-function buffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function tooMuchText(name: string): FileError {
+  const why = `its texts are more than ${MAX_TEXT / 2 ** 20} MiB; save it without them`;
+  return unreadable(name, "text-too-large", why);
 }

@@ -3,8 +3,8 @@
 import { quote, recognise } from "../../engine/mod.ts";
 import { exchangesSides, upright } from "./base/exif.ts";
 import { readProfile } from "./icc.ts";
-import { checkPng, corrupt, unreadable } from "./base/errors.ts";
-import { decodePng, type Image, PngError } from "./png.ts";
+import { unreadable } from "./base/errors.ts";
+import type { Image } from "./png.ts";
 import { fitAlpha, fitImage, fitMask } from "./resize.ts";
 import type { ImageLimits, RowSource } from "./base/rows.ts";
 
@@ -136,6 +136,7 @@ async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Pr
   }
   const head = String.fromCharCode(...file.subarray(0, 16));
   if (head.startsWith("\x89PNG\r\n\x1a\n")) {
+    const { openPng } = await import("./png/rows.ts");
     return openPng(file, name, limits);
   }
   if (head.startsWith("\xff\xd8\xff")) {
@@ -149,28 +150,6 @@ async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Pr
   const other = recognise(file, "save it as a PNG, JPEG or WebP image");
   const why = other ?? "not a PNG, JPEG or WebP image; save it as one of these";
   throw unreadable(name, "not-an-image", `it is ${why}`);
-}
-
-/** Decodes a PNG at once. */
-function openPng(file: Uint8Array, name: string, limits: ImageLimits): RowSource {
-  const bytes = file.subarray(0, checkPng(file, name, limits));
-  try {
-    const { width, height, rgba } = decodePng(bytes);
-    return {
-      width,
-      height,
-      orientation: 1,
-      opaque: false,
-      warnings: [],
-      async *rows() {
-        await Promise.resolve();
-        yield rgba;
-      },
-    };
-  } catch (cause) {
-    if (!(cause instanceof PngError)) throw cause;
-    throw corrupt(name, "PNG", cause.message.replace("Cannot read the PNG: ", ""), cause);
-  }
 }
 
 /** Changes the colours of a source. */

@@ -42,6 +42,8 @@ interface Wanted {
 
 /** Names of shards, which are in the same folder as their index. */
 const SHARD = /^[\w][\w.-]*\.safetensors$/;
+/** A model of 10 TB in the usual shards. */
+const MOST_SHARDS = 2000;
 
 /**
  * Returns the transformer's file on the hub.
@@ -156,7 +158,8 @@ function shardNames(json: string, path: string): string[] {
   try {
     const { weight_map } = JSON.parse(json) as { weight_map: Record<string, string> };
     const names = [...new Set(Object.values(weight_map))].sort();
-    if (names.length && names.every((name) => SHARD.test(name))) return names;
+    const valid = names.length > 0 && names.length <= MOST_SHARDS;
+    if (valid && names.every((name) => SHARD.test(name))) return names;
     throw new BitwiseError("bad-index", "no shards");
   } catch (cause) {
     const message = `Cannot use ${path}: ${basename(path)} must list shards in its own folder`;

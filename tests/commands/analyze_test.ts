@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { analyze } from "../../commands/analyze.ts";
-import { decodePng, encodePng } from "../../model/image/png.ts";
+import { decodePng } from "../decode_png.ts";
+import { encodePng } from "../../model/image/png.ts";
 import { fakeIo, inFolder, MODEL, NO_GPU, refuses } from "./process.ts";
 
 /** The corners of two images of 96x96 in samples.png: an apple and a butterfly. */

@@ -1,7 +1,8 @@
 // Batches, numbering, and what becomes of stdout, through the real process.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { decodePng, readPngText } from "../../model/image/png.ts";
+import { decodePng } from "../decode_png.ts";
+import { readPngText } from "../../model/image/png.ts";
 import { CLI, ended, filesIn, inFolder, RUN, start, summary } from "./process.ts";
 
 /** A limit within which the model in the box makes two or three images at once. */

@@ -3,7 +3,8 @@ import { join } from "@std/path";
 import { encodeSafetensors } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
-import { decodePng, readPngText } from "../../model/image/png.ts";
+import { decodePng } from "../decode_png.ts";
+import { readPngText } from "../../model/image/png.ts";
 import { ended, filesIn, inFolder, start } from "./process.ts";
 
 /** Runs `generate`, asserts that it succeeds without a message, and returns stdout. */

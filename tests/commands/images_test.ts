@@ -6,16 +6,10 @@ import { main } from "../../cli.ts";
 import { encodeSafetensors } from "../../engine/mod.ts";
 import { decodeBitsFile, encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
-import { decodePng, encodePng, type Image } from "../../model/image/png.ts";
+import { decodePng } from "../decode_png.ts";
+import { encodePng, type Image } from "../../model/image/png.ts";
 import { ended, fakeIo, filesIn, inFolder, MODEL, refuses, start } from "./process.ts";
-import {
-  JPEG,
-  JPEG_CMYK,
-  PNG as SMALL,
-  PNG_16,
-  PNG_ANIMATED,
-  WEBP,
-} from "../model/image/image_files.ts";
+import { JPEG, JPEG_CMYK, PNG as SMALL, WEBP } from "../model/image/image_files.ts";
 
 /** Makes a PNG whose header claims another size. */
 function claiming(width: number, height: number): Uint8Array<ArrayBuffer> {
@@ -31,8 +25,6 @@ const FILES: Record<string, Uint8Array> = {
   jpeg: JPEG,
   webp: WEBP,
   cmyk: JPEG_CMYK,
-  "animated.png": PNG_ANIMATED,
-  "deep.png": PNG_16,
   "huge.png": claiming(100_000, 100_000),
   "empty.png": claiming(0, 7),
   "cut.png": SMALL.subarray(0, SMALL.length - 20),
@@ -329,9 +321,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
     await Deno.writeFile(at("mask31.png"), encodePng(new Uint8Array(4 * 31 * 32), 31, 32));
     const x = "x.png";
     const cases: [string[], number, string][] = [
-      [["encode", at("animated.png")], 1, "it is an animated PNG"],
-      [["encode", at("deep.png")], 1, "it has 16 bits per channel"],
-      [["encode", at("huge.png")], 1, "is more than the 134217728 pixels allowed"],
+      [["encode", at("huge.png")], 1, "bytes of pixel data cannot be 100000x100000 pixels"],
       [["encode", at("empty.png")], 1, "it has no pixels"],
       [["reconstruct", at("cut.png")], 1, "the file ends before the image does"],
       [["encode", at("text")], 1, "it is text that begins"],

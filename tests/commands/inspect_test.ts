@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { inspect } from "../../commands/inspect.ts";
 import { encodePng } from "../../model/image/png.ts";
+import { makePng } from "../model/image/png/png_files.ts";
 import { fakeIo, inFolder, MODEL } from "./process.ts";
 
 Deno.test("inspect() shows a model folder: configuration, parameters, every tensor", async () => {
@@ -41,7 +42,39 @@ Deno.test("inspect() shows how an image was made", () =>
     await Deno.writeFile(file, encodePng(new Uint8Array(8), 2, 1, { parameters: "a cat" }));
     const io = fakeIo();
     assertEquals(await inspect([file], io), 0);
-    assertEquals(io.text(), `${file}: 2x1\nparameters:\na cat\n`);
+    assertEquals(io.text(), `${file}: 2x1, 8-bit RGBA\nparameters:\na cat\n`);
+  }));
+
+Deno.test("inspect() shows how a PNG is stored, under any name", () =>
+  inFolder(async (folder) => {
+    const { png, jpeg } = { png: join(folder, "a.bin"), jpeg: join(folder, "b.png") };
+    const file = makePng({ width: 3, height: 2, type: 0, depth: 16, interlaced: true });
+    await Deno.writeFile(png, file);
+    const io = fakeIo();
+    assertEquals(await inspect([png], io), 0);
+    const warning = "it has 16 bits per channel; 8 are used";
+    assertEquals(io.text(), `${png}: 3x2, 16-bit grey, interlaced\nWarning: ${warning}\n`);
+    const json = fakeIo();
+    assertEquals(await inspect([png, "--json"], json), 0);
+    const form = { width: 3, height: 2, depth: 16, color: "grey", interlaced: true };
+    const report = { ...form, orientation: 1, warnings: [warning], text: {} };
+    assertEquals(JSON.parse(json.text()), report);
+
+    await Deno.writeFile(jpeg, Uint8Array.of(0xff, 0xd8, 0xff, 0xe0));
+    const other = fakeIo();
+    assertEquals(await main(["inspect", jpeg], other), 1);
+    assertMatch(other.errors(), /b\.png": it is not a PNG, but a JPEG image/);
+  }));
+
+Deno.test("inspect() refuses a PNG whose pixels are incomplete", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "half.png");
+    const stored = (lines: Uint8Array) => lines.subarray(0, lines.length / 2);
+    await Deno.writeFile(file, makePng({ width: 16, height: 16, stored }));
+    const io = fakeIo();
+    assertEquals(await main(["inspect", file], io), 1);
+    assertEquals(io.text(), "");
+    assertMatch(io.errors(), /half\.png": its pixel data end 392 bytes early; copy/);
   }));
 
 Deno.test("inspect() refuses with one line", async () => {

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import manifest from "../../deno.json" with { type: "json" };
-import { type Io, printer } from "../../commands/io/io.ts";
 import { DAWN } from "../backend.ts";
 
 /** The command line. */
@@ -102,28 +101,7 @@ export async function refuses(
   });
 }
 
-/** Makes a terminal that remembers what was written. */
-export function fakeIo(
-  stdin = new Uint8Array(),
-): Io & { text(): string; errors(): string; bytes(): Uint8Array<ArrayBuffer> } {
-  const out: string[] = [];
-  const err: string[] = [];
-  const files: Uint8Array<ArrayBuffer>[] = [];
-  return {
-    ...printer((text) => out.push(text), (text) => err.push(text)),
-    outBytes: (bytes) => void files.push(bytes.slice()),
-    stdin: () => ReadableStream.from([stdin]),
-    inIsTerminal: false,
-    outIsTerminal: false,
-    errIsTerminal: false,
-    columns: () => 80,
-    style: { quiet: false, verbose: false, colour: false },
-    signal: new AbortController().signal,
-    text: () => out.join(""),
-    errors: () => err.join(""),
-    bytes: () => files[0] ?? new Uint8Array(),
-  };
-}
+export { fakeIo } from "./fake_io.ts";
 
 /** Runs a test where this process finds no adapter, so that commands end once they have read their inputs. */
 export async function withoutAdapter(test: () => Promise<void>): Promise<void> {

@@ -12,7 +12,8 @@ const broken = (misbehave: () => unknown) =>
   });
 
 const refuse = (code: string, message: string) => () => {
-  throw new InputError(code, message);
+  // the constructor would make the message right
+  throw Object.assign(new InputError(code, ""), { message });
 };
 const kept: unknown[] = [];
 

@@ -13,6 +13,8 @@ export interface Reader<Input = unknown> {
   readonly deadline?: number;
   /** The most bytes that a case may leave allocated; 2^27 if absent. */
   readonly memory?: number;
+  /** Whether inputs must stay as they were made, so that findings are not made smaller. */
+  readonly whole?: boolean;
   /** Whether it may use files, which are then limited to the working folder. */
   readonly usesFiles?: boolean;
 }
@@ -35,7 +37,7 @@ export function claim(holds: boolean, rule: string): asserts holds {
 /** The most characters of a message. */
 const MOST = 1200;
 // deno-lint-ignore no-control-regex -- terminals obey them
-const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]|\p{Surrogate}/u;
 
 /** Says what is wrong with a text that people see; null if nothing is. */
 export function textFault(message: string): string | null {

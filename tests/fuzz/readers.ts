@@ -1,7 +1,15 @@
 import { runCases } from "./child.ts";
 import type { Reader } from "./reader.ts";
+import { torch, torchBytes, torchLegacy } from "./readers/checkpoint.ts";
 import { jpeg, webp } from "./readers/coded.ts";
+import { commands } from "./readers/commands.ts";
+import { hubCache, release } from "./readers/folders.ts";
+import { config, tokenizer, tuning } from "./readers/model.ts";
+import { decoded, encoded, generated, planned } from "./readers/options.ts";
 import { png, pngBytes, pngText } from "./readers/png.ts";
+import { bits, safetensors, safetensorsBytes, shards } from "./readers/tensors.ts";
+import { parameters, parametersWritten, prompts } from "./readers/texts.ts";
+import { folderOnWeb, hub, hubEnvironment } from "./readers/web.ts";
 
 /** Everything that reads foreign bytes or text. */
 export const READERS: Readonly<Record<string, Reader>> = {
@@ -10,6 +18,29 @@ export const READERS: Readonly<Record<string, Reader>> = {
   "png-text": pngText,
   jpeg,
   webp,
+  safetensors,
+  "safetensors-bytes": safetensorsBytes,
+  shards,
+  bits,
+  torch,
+  "torch-bytes": torchBytes,
+  "torch-legacy": torchLegacy,
+  config,
+  tokenizer,
+  tuning,
+  hub,
+  "hub-environment": hubEnvironment,
+  "hub-cache": hubCache,
+  release,
+  "folder-on-web": folderOnWeb,
+  parameters,
+  "parameters-written": parametersWritten,
+  prompts,
+  commands,
+  plan: planned,
+  generate: generated,
+  encode: encoded,
+  decode: decoded,
 };
 
 if (import.meta.main) await runCases(READERS);

@@ -110,8 +110,8 @@ Deno.test("golden: parseConfig() reads the official arguments", async () => {
 
 Deno.test("parseConfig() refuses impossible values by name", () => {
   const cases: [path: string, value: unknown, need: string][] = [
-    ["transformer.embed_dim", "256", "a whole number of at least 1"],
-    ["transformer.embed_dim", 0, "a whole number of at least 1"],
+    ["transformer.embed_dim", "256", "a whole number from 1 to 65536"],
+    ["transformer.embed_dim", 0, "a whole number from 1 to 65536"],
     ["transformer.num_heads", 3, "a divisor of embed_dim 256"],
     [
       "transformer.num_heads",
@@ -126,12 +126,12 @@ Deno.test("parseConfig() refuses impossible values by name", () => {
     ["transformer.ffn_hidden", 1023, "divisible by 4"],
     ["transformer.cos_attn", "yes", "true or false"],
     ["transformer.d_vae", 16, "vae.codebook_dim 32"],
-    ["transformer.lvl_embed_rows", 1.5, "a whole number of at least 1"],
+    ["transformer.lvl_embed_rows", 1.5, "a whole number from 1 to 1024"],
     ["transformer.text_channels", 512, "text_encoder.d_model 256"],
-    ["transformer.norm_eps", 0, "a number above 0"],
+    ["transformer.norm_eps", 0, "a number above 0, at most 1000000000"],
     ["transformer.rope.rope2d_normalized_by_hw", 3, "a whole number from 0 to 2"],
     ["transformer.rope.reference_grid", [4], "[height, width]"],
-    ["transformer.rope.reference_grid", [4, 0], "a list, each a whole number of at least 1"],
+    ["transformer.rope.reference_grid", [4, 0], "a list, each a whole number from 1 to 65536"],
     ["vae.patch_size", 12, "a power of 2"],
     ["vae.decoder_ch_mult", [1, 2], "a list of at least 4, to halve by patch_size 8"],
     ["vae.base_ch", 20, "such that 20 channels form 32 or 24 groups"],
@@ -146,8 +146,8 @@ Deno.test("parseConfig() refuses impossible values by name", () => {
       "a whole number from 1 to 1048576",
     ],
     ["defaults.top_p", 1.5, "a number from 0 to 1"],
-    ["defaults.cfg", "high", "a number"],
-    ["defaults.tau", [1, 0], "a list, each a number above 0"],
+    ["defaults.cfg", "high", "a number from -1000000 to 1000000"],
+    ["defaults.tau", [1, 0], "a list, each a number above 0, at most 1000000"],
     ["defaults.cfg_insertion_layer", -4, "a whole number from -3 to 0"],
     ["defaults.cfg_insertion_layer", [-2, 1], "a list, each a whole number from -3 to 0"],
     ["defaults.cfg_insertion_layer", [], "a list, each a whole number from -3 to 0"],
@@ -177,6 +177,60 @@ Deno.test("parseConfig() refuses impossible values by name", () => {
   assert(
     refusal(changed("transformer.lvl_embed_rows", 3)).message.includes("at most lvl_embed_rows 3"),
   );
+});
+
+/** Paths of all numbers in a value, those in lists included. */
+function* numbersIn(value: unknown, path = ""): Generator<string> {
+  if (typeof value === "number") yield path;
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    yield* numbersIn(inner, path ? `${path}.${key}` : key);
+  }
+}
+
+Deno.test("parseConfig() bounds every number", () => {
+  const complete = parseConfig(EMOJI, "config.json");
+  let count = 0;
+  for (const path of numbersIn(complete)) {
+    // any seed is as good as another, and the mode has another name in files
+    if (["defaults.seed", "transformer.rope.mode"].includes(path)) continue;
+    for (const value of [1e12, 1e300, 2 ** 53]) {
+      const json = structuredClone(complete) as unknown as Record<string, unknown>;
+      const names = path.split(".");
+      const last = names.pop()!;
+      // deno-lint-ignore no-explicit-any
+      names.reduce((at: any, key) => at[key], json)[last] = value;
+      const { message } = refusal(json);
+      assert(message.length < 250, message);
+    }
+    count++;
+  }
+  assert(count > 45, `${count}`);
+});
+
+Deno.test("parseConfig() bounds lists, texts, schedules, and how long it says no", () => {
+  const many = (n: number) => Array.from({ length: n }, () => 1);
+  const scales = (n: number, side: number) => [[1, 1, 1], ...many(n).map(() => [1, side, side])];
+  const deep = JSON.parse("[".repeat(1e5) + "]".repeat(1e5));
+  const cases: [path: string, value: unknown, need: string][] = [
+    ["transformer.depth", 1e9, "a whole number from 1 to 1024"],
+    ["transformer.depth", deep, "a whole number from 1 to 1024"],
+    ["name", deep, "text in quotes"],
+    ["name", "x".repeat(1e6), "text of at most 500 characters"],
+    ["defaults.cfg", many(1e6), "a list of at most 1000 numbers"],
+    ["vae.decoder_ch_mult", many(1e6), "a list of at most 1000 numbers"],
+    ["pixel_budgets", many(1e6).map(() => "1M"), "a list of 0.06M"],
+    ["scale_schedule", scales(1e5, 1), "at most 1000 scales"],
+    ["scale_schedule", scales(2, 1000), "at most 1048576 tokens in all"],
+    ["scale_schedule", scales(2, 2 ** 40), "at most 1048576 tokens in all"],
+  ];
+  const start = performance.now();
+  for (const [path, value, need] of cases) {
+    const { message } = refusal(changed(path, value));
+    assert(message.startsWith(`Cannot use config.json: ${path} is `), message);
+    assert(message.includes(`it must be ${need}`) && message.length < 250, message);
+  }
+  assert(performance.now() - start < 3000);
 });
 
 Deno.test("parseConfig() refuses variants that are not implemented", () => {

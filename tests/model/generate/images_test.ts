@@ -1,5 +1,6 @@
 import { assertEquals, assertObjectMatch } from "@std/assert";
-import { decodePng, readPngText } from "../../../model/image/png.ts";
+import { decodePng } from "../../decode_png.ts";
+import { readPngText } from "../../../model/image/png.ts";
 import { InfinityModel } from "../../../model/infinity.ts";
 
 const model = await InfinityModel.load();

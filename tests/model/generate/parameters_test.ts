@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   type ImageParameters,
   imageParameters,
@@ -48,6 +48,7 @@ Deno.test("parseParameters() reads back all that imageParameters() wrote, throug
     { prompt: "", negativePrompt: "" },
     { prompt: 'say "hi", \\ 猫 🐱 \0 \ud800', negativePrompt: "\0" },
     { prompt: "Steps: 4, Sampler: x, Seed: 3" },
+    { prompt: "a\u2028b, Steps: 4, Sampler: x\u2028", negativePrompt: "\u2028", model: "\u2028 m" },
     { cfgScale: [4, 3, 2.5, 1], tau: [1, 0.5, 1e-7, 0.1], topK: 1, topP: 0.9 },
     { fast: ["kv"] },
     { fast: ["kv", "prune"], keepScales: 2, masked: true },
@@ -84,4 +85,29 @@ Deno.test("parseParameters() reads the text of other programs", () => {
   );
   assertEquals(parseParameters("only: a prompt"), { prompt: "only: a prompt" });
   assertEquals(parseParameters(""), { prompt: "" });
+});
+
+Deno.test("parseParameters() leaves out what it does not understand", () => {
+  const fields = [
+    ...["Steps: x", 'CFG scale: "1,y"', "Tau: ", "Size: 9", "Seed: 1.5", "Top K: NaN", "Top P: z"],
+    ...['Schedule: "1x1,2"', "Kept scales: many", "CFG insertion layer: top"],
+  ];
+  assertEquals(parseParameters(`a cat\n${fields.join(", ")}`), {
+    prompt: "a cat",
+    topK: 0,
+    topP: 0,
+    greedy: false,
+    cfgInsertionLayer: 0,
+  });
+});
+
+Deno.test("parseParameters() takes time in proportion to the text", () => {
+  const began = performance.now();
+  for (const part of ["a", " ", "a ", 'aa:"', "aa: ", "Seed: 9", "9"]) {
+    const long = part.repeat(3e5 / part.length);
+    for (const text of [long, `Seed: ${long}`, `!${long}!`]) {
+      parseParameters(`${text}, Steps: 1, Size: 1x1, Seed: 1`);
+    }
+  }
+  assert(performance.now() - began < 5000, `${performance.now() - began} ms`);
 });

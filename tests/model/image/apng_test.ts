@@ -2,7 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { InputError } from "../../../engine/mod.ts";
 import { encodeApng } from "../../../model/image/apng.ts";
-import { decodePng, encodePng, type Image, readPngText } from "../../../model/image/png.ts";
+import { decodePng } from "../../decode_png.ts";
+import { encodePng, type Image, readPngText } from "../../../model/image/png.ts";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 

@@ -140,12 +140,6 @@ export const PNG_ANIMATED = bytes(`
   GqcT6yAAAAAElFTkSuQmCC
 `);
 
-/** A grey PNG of 16 bits per pixel. */
-export const PNG_16 = bytes(`
-  iVBORw0KGgoAAAANSUhEUgAAABMAAAALEAAAAADoLjWlAAAAFklEQVR42mNkYOAlAjCxEwVGldFUGQDpqAxOfXwjpQAAAA
-  BJRU5ErkJggg==
-`);
-
 /** RGBA. */
 export const PNG = bytes(`
   iVBORw0KGgoAAAANSUhEUgAAABMAAAALCAYAAACd1bY6AAAAdUlEQVR42p3MQQ6EIAyF4UrRKp2a6ZzC+5/QhY+EGAaRxZ

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { deflateSync } from "node:zlib";
-import { chunk } from "../../../model/image/png.ts";
+import { chunk } from "../../../model/image/png/chunks.ts";
 
 /** EXIF metadata that hold an orientation only. */
 export function exif(orientation: number, order: "II" | "MM" = "MM"): Uint8Array<ArrayBuffer> {

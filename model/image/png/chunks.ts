@@ -1,0 +1,123 @@
+/** The chunks of a PNG file, and what its header says. */
+
+import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
+import { type FileError, recognise } from "../../../engine/mod.ts";
+import { corrupt, truncated, unreadable } from "../base/errors.ts";
+
+/** A part of a PNG file. */
+export interface Chunk {
+  /** Four letters. */
+  readonly type: string;
+  readonly data: Buffer;
+  /** Whether its checksum holds; if not, it is one that images do not need. */
+  readonly intact: boolean;
+}
+
+/** What IHDR says. */
+export interface PngHeader {
+  readonly width: number;
+  readonly height: number;
+  /** Bits of each channel, or of an index of the palette: 1, 2, 4, 8 or 16. */
+  readonly depth: number;
+  readonly color: PngColor;
+  readonly interlaced: boolean;
+}
+
+/** How a pixel is stored. */
+export type PngColor = typeof COLORS[keyof typeof COLORS]["name"];
+
+const COLORS = {
+  0: { name: "grey", depths: [1, 2, 4, 8, 16], channels: 1 },
+  2: { name: "RGB", depths: [8, 16], channels: 3 },
+  3: { name: "palette", depths: [1, 2, 4, 8], channels: 1 },
+  4: { name: "grey with alpha", depths: [8, 16], channels: 2 },
+  6: { name: "RGBA", depths: [8, 16], channels: 4 },
+} as const;
+
+const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+
+/** Whether a file begins as a PNG does. */
+export function isPng(bytes: Uint8Array): boolean {
+  return SIGNATURE.equals(bytes.subarray(0, SIGNATURE.length));
+}
+
+/**
+ * Walks the chunks of a file, from IHDR to IEND.
+ *
+ * @param name The file's name, for messages only.
+ * @throws {FileError} It is not a PNG, ends early, or a chunk that the image needs fails its checksum.
+ */
+export function* chunks(bytes: Uint8Array, name: string): Generator<Chunk, void> {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!isPng(bytes)) {
+    const kind = recognise(bytes);
+    const why = kind === null ? "it does not begin as a PNG does" : `it is not a PNG, but ${kind}`;
+    throw unreadable(name, "not-a-png", `${why}`);
+  }
+  for (let at = SIGNATURE.length, type = ""; type !== "IEND";) {
+    const end = at + 12 <= file.length ? at + 12 + file.readUInt32BE(at) : Infinity;
+    if (end > file.length) throw truncated(name);
+    type = file.toString("latin1", at + 4, at + 8);
+    // a name of other bytes is not one, and must not reach a message
+    if (!/^[A-Za-z]{4}$/.test(type)) throw corruptPng(name, `the chunk at byte ${at} has no name`);
+    const intact = crc32(file.subarray(at + 4, end - 4)) === file.readUInt32BE(end - 4);
+    if (!intact && isCritical(type)) {
+      throw corruptPng(name, `its ${type} chunk at byte ${at} fails its checksum`);
+    }
+    yield { type, data: file.subarray(at + 8, end - 4), intact };
+    at = end;
+  }
+}
+
+/** Whether an image cannot be shown without chunks of this type. */
+export function isCritical(type: string): boolean {
+  return type < "a";
+}
+
+/** Reads IHDR, the first chunk of a file. @throws {FileError} It is none, or allows no image. */
+export function readHeader({ type, data }: Chunk, name: string): PngHeader {
+  if (type !== "IHDR" || data.length !== 13) throw corruptPng(name, "it does not begin with IHDR");
+  const [depth, color, compression, filter, interlace] = data.subarray(8);
+  const { name: kind, depths } = Object.hasOwn(COLORS, color!)
+    ? COLORS[color as keyof typeof COLORS]
+    : { name: "grey" as const, depths: [] };
+  if (!(depths as readonly number[]).includes(depth!)) {
+    throw corruptPng(name, `there is no colour type ${color} with ${depth} bits`);
+  }
+  if (compression !== 0 || filter !== 0 || interlace! > 1) {
+    throw corruptPng(name, "its header asks for what no PNG has");
+  }
+  return {
+    width: data.readUInt32BE(0),
+    height: data.readUInt32BE(4),
+    depth: depth!,
+    color: kind,
+    interlaced: interlace === 1,
+  };
+}
+
+/** Returns the number of values of a pixel. */
+export function channelsOf({ color }: PngHeader): number {
+  return Object.values(COLORS).find(({ name }) => name === color)!.channels;
+}
+
+/** Returns the error for a PNG that breaks the format; `detail` says how, and holds none of its bytes. */
+export function corruptPng(name: string, detail: string, cause?: unknown): FileError {
+  return corrupt(name, "PNG", detail, cause);
+}
+
+/**
+ * Encodes a chunk: length, type, data and CRC-32.
+ *
+ * @param type Four letters.
+ * @param data The chunk's content.
+ */
+export function chunk(type: string, data: Uint8Array): Buffer {
+  const out = Buffer.alloc(data.length + 12);
+  out.writeUInt32BE(data.length, 0);
+  out.write(type, 4, "latin1");
+  out.set(data, 8);
+  out.writeUInt32BE(crc32(out.subarray(4, -4)), out.length - 4);
+  return out;
+}
