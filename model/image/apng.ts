@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/mod.ts";
+import { checkShape } from "./base/shape.ts";
 import { assemble, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
 import { chunk } from "./png/chunks.ts";
 
@@ -57,7 +58,8 @@ function checkFrames(frames: readonly Image[], delays: readonly number[]): void 
     const reason = `it takes one delay per frame, got ${delays.length} for ${frames.length}`;
     throw refusal("delay-count", reason);
   }
-  for (const [i, { width, height }] of frames.entries()) {
+  for (const [i, { width, height, rgba }] of frames.entries()) {
+    checkShape("encode", { width, height }, rgba, 4);
     if (width === first.width && height === first.height) continue;
     const reason = `frame ${i} is ${width}x${height}, the first is ${first.width}x${first.height}`;
     throw refusal("frame-size", reason);

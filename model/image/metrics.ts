@@ -1,6 +1,7 @@
 /** Measures how similar two images are. */
 
 import { InputError } from "../../engine/mod.ts";
+import { checkShape } from "./base/shape.ts";
 import type { Image } from "./png.ts";
 
 const PEAK = 255;
@@ -24,7 +25,7 @@ const C2 = (0.03 * PEAK) ** 2;
  * psnr(dot(10), dot(11)); // 52.9 dB
  * ```
  *
- * @throws {InputError} The sizes differ.
+ * @throws {InputError} `image-size`: the sizes differ. `image-shape`: one does not match its pixels.
  */
 export function psnr(a: Image, b: Image): number {
   return decibels(squaredError(a, b));
@@ -32,7 +33,7 @@ export function psnr(a: Image, b: Image): number {
 
 /** Computes the mean squared error over red, green and blue, in squared levels of 0 to 255; see {@linkcode psnr}. */
 export function squaredError(a: Image, b: Image): number {
-  checkSizes(a, b, a.width, a.height);
+  checkSizes(a, b);
   let sum = 0;
   for (let i = 0; i < a.rgba.length; i += 4) {
     for (let c = 0; c < 3; c++) sum += (a.rgba[i + c]! - b.rgba[i + c]!) ** 2;
@@ -65,10 +66,11 @@ export function decibels(squaredError: number): number {
  * ssim(grey(100), grey(150)); // 0.92
  * ```
  *
- * @throws {InputError} The sizes differ.
+ * @throws {InputError} `image-size`: the sizes differ. `image-shape`: one does not match its pixels.
  */
-export function ssim(a: Image, b: Image, width = a.width, height = a.height): number {
-  checkSizes(a, b, width, height);
+export function ssim(a: Image, b: Image): number {
+  checkSizes(a, b);
+  const { width, height } = a;
   const weights = gaussian(Math.min(WINDOW, width, height));
   const columns = {
     a: new Float64Array(width),
@@ -146,21 +148,11 @@ function sumRow(columns: Sums, weights: Float64Array): number {
   return total;
 }
 
-function checkSizes(a: Image, b: Image, width: number, height: number): void {
-  const size = `${width}x${height}`;
-  for (const image of [a, b]) {
-    const is = `${image.width}x${image.height}`;
-    if (is !== size) throw refusal("image-size", `one is ${is}, not ${size}`);
-    if (image.rgba.length !== width * height * 4) {
-      throw refusal(
-        "rgba-length",
-        `${size} take ${width * height * 4} bytes of RGBA, got ${image.rgba.length}`,
-      );
-    }
-  }
-  if (!(width * height > 0)) throw refusal("image-size", `${size} has no pixels`);
-}
-
-function refusal(code: string, reason: string): InputError {
-  return new InputError(code, `Cannot compare the images: ${reason}`);
+function checkSizes(a: Image, b: Image): void {
+  for (const image of [a, b]) checkShape("compare", image, image.rgba, 4);
+  if (a.width === b.width && a.height === b.height) return;
+  throw new InputError(
+    "image-size",
+    `Cannot compare the images: one is ${b.width}x${b.height}, not ${a.width}x${a.height}`,
+  );
 }

@@ -3,8 +3,9 @@
 import { Buffer } from "node:buffer";
 import { inflateSync } from "node:zlib";
 import { PNG } from "../../deps/pngjs.ts";
-import { type FileError, InputError } from "../../engine/mod.ts";
+import { type FileError, InputError, quote } from "../../engine/mod.ts";
 import { unreadable } from "./base/errors.ts";
+import { checkShape } from "./base/shape.ts";
 import { chunk, chunks, corruptPng } from "./png/chunks.ts";
 
 /** A decoded image: rows from top to bottom, four bytes per pixel. */
@@ -45,7 +46,8 @@ const MAX_TEXT = 2 ** 24;
  * @param width Pixels across.
  * @param height Pixels down.
  * @param text Text by keyword.
- * @throws {InputError} The length of `rgba` does not match the size, or a keyword is not allowed in a PNG.
+ * @throws {InputError} `image-shape`: the length of `rgba` does not match the size. `png-text`: a keyword or a
+ * text is not allowed in a PNG.
  */
 export function encodePng(
   rgba: Uint8Array,
@@ -53,6 +55,7 @@ export function encodePng(
   height: number,
   text: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
+  checkShape("encode", { width, height }, rgba, 4);
   const { header, pixels } = pack({ width, height, rgba }, isOpaque(rgba) ? RGB : RGBA);
   return assemble(header, [chunk("IDAT", pixels)], text);
 }
@@ -97,22 +100,14 @@ export function readPngText(bytes: Uint8Array, name = "image"): Record<string, s
 /**
  * Compresses one image with pngjs.
  *
- * @param image Any image; {@linkcode RGB} drops its alpha.
+ * @param image A valid image; {@linkcode RGB} drops its alpha.
  * @param colorType The colour type to store.
  * @returns The signature with the IHDR chunk, and the content of the IDAT chunk.
- * @throws {InputError} The length of `rgba` does not match the size.
  */
 export function pack(
   { width, height, rgba }: Image,
   colorType: typeof RGB | typeof RGBA,
 ): { header: Buffer; pixels: Buffer } {
-  if (rgba.length !== width * height * 4) {
-    throw new InputError(
-      "rgba-length",
-      `Cannot encode a ${width}x${height} PNG: it takes ${width * height * 4} bytes of RGBA, ` +
-        `got ${rgba.length}`,
-    );
-  }
   // not a `new PNG()`: each holds a deflate stream of 260 kB that is never freed
   const file = PNG.sync.write({ width, height, data: rgba }, { colorType });
   const pixels = [...chunks(file, "image")].filter(({ type }) => type === "IDAT").map(({ data }) =>
@@ -150,9 +145,12 @@ export function isOpaque(rgba: Uint8Array): boolean {
 function textChunk(keyword: string, value: string): Buffer {
   if (!/^[!-~](?:[ -~]{0,77}[!-~])?$/.test(keyword)) {
     throw new InputError(
-      "png-keyword",
-      `Cannot write the PNG: "${keyword}" is not a keyword of 1 to 79 letters`,
+      "png-text",
+      `Cannot write the PNG: ${quote(keyword)} is not a keyword of 1 to 79 letters`,
     );
+  }
+  if (typeof value !== "string") {
+    throw new InputError("png-text", `Cannot write the PNG: its ${keyword} is not a string`);
   }
   const body = value.replaceAll("\0", ""); // the format does not allow NUL in text
   const latin1 = Buffer.from(body, "latin1");

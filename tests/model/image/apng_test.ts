@@ -125,6 +125,10 @@ Deno.test("encodeApng() refuses what it cannot store", () => {
   for (const delay of [-1, 0.5, 65536, NaN, Infinity]) {
     refuses([a, b], [1, delay], `whole milliseconds, got ${delay}`);
   }
-  refuses([a, { ...b, rgba: b.rgba.subarray(1) }], [1, 1], "takes 16 bytes of RGBA, got 15");
+  refuses(
+    [a, { ...b, rgba: b.rgba.subarray(1) }],
+    [1, 1],
+    "15 bytes as 2x2 pixels: 4 channels are 16",
+  );
   refuses([a], [1], "keyword", { "é": "" });
 });

@@ -136,8 +136,14 @@ Deno.test("psnr() and ssim() refuse images that cannot be compared", () => {
   for (const metric of [psnr, ssim]) {
     refuses(() => metric(wide, noise(2, 6, 1)), "one is 2x6, not 6x2");
     refuses(() => metric(wide, noise(3, 2, 1)), "one is 3x2, not 6x2");
-    refuses(() => metric(wide, { ...wide, rgba: wide.rgba.subarray(4) }), "48 bytes of RGBA");
-    refuses(() => metric(noise(0, 2, 1), noise(0, 2, 1)), "no pixel");
+    refuses(
+      () => metric(wide, { ...wide, rgba: wide.rgba.subarray(4) }),
+      "44 bytes as 6x2 pixels: 4 channels are 48",
+    );
+    refuses(() => metric(noise(0, 2, 1), noise(0, 2, 1)), "whole numbers above 0");
+    refuses(
+      () => metric({ ...wide, width: -6, height: -2 }, wide),
+      "of -6x-2 pixels: both must be",
+    );
   }
-  refuses(() => ssim(wide, wide, 2, 6), "one is 6x2, not 2x6");
 });

@@ -99,7 +99,18 @@ Deno.test("encodePng() is deterministic", () => {
 });
 
 Deno.test("encodePng() refuses what a PNG cannot hold", () => {
-  assertThrows(() => encodePng(noise(3), 2, 2), InputError, "takes 16 bytes of RGBA, got 12");
+  assertThrows(
+    () => encodePng(noise(3), 2, 2),
+    InputError,
+    "12 bytes as 2x2 pixels: 4 channels are",
+  );
+  for (const [width, height] of [[0, 0], [-1, -1], [0.5, 2], [NaN, 1]]) {
+    assertThrows(() => encodePng(noise(1), width, height), InputError, "whole numbers above 0");
+  }
+  const none = undefined as unknown as Uint8Array;
+  assertThrows(() => encodePng(none, 1, 1), InputError, "0 bytes as 1x1 pixels");
+  const number = 5 as unknown as string;
+  assertThrows(() => encodePng(noise(1), 1, 1, { a: number }), InputError, "its a is not a string");
   for (const keyword of ["", " a", "a\0b", "é", "x".repeat(80)]) {
     assertThrows(() => encodePng(noise(1), 1, 1, { [keyword]: "" }), InputError, "keyword");
   }

@@ -118,7 +118,7 @@ const STORED: readonly ((x: number, y: number) => [x: number, y: number])[] = [
 
 const FILES = { JPEG: files.JPEG, WebP: files.WEBP_LOSSLESS, PNG: files.PNG };
 
-for (const format of ["JPEG", "WebP"] as const) {
+for (const format of ["JPEG", "WebP", "PNG"] as const) {
   const file = FILES[format];
   Deno.test(`openImage() turns a ${format} upright by its EXIF orientation, once`, async () => {
     const stored = await read(file, "a");
