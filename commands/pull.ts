@@ -1,4 +1,4 @@
-import { dirname, join } from "../deps/@std/path.ts";
+import { join } from "../deps/@std/path.ts";
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { on, oneOf, path } from "./flags/types.ts";
@@ -121,9 +121,9 @@ async function convert(
   progress: ProgressLine,
 ): Promise<void> {
   const { assembleFolder } = await import("../model/release/assemble.ts");
-  await Deno.mkdir(dirname(output), { recursive: true }).catch(() => {});
   const { files } = await assembleFolder(release, output, preset, {
     type,
+    parents: true,
     signal: io.signal,
     onProgress: ({ file, name, done, total }) =>
       progress.show(`Converting ${file} ${done + 1}/${total}: ${quote(name)}`, done / total),

@@ -13,6 +13,7 @@ const HEAD = 1024;
 
 const UNPACK = "unpack it first";
 const AGAIN = "download it again";
+const CONVERT = "convert it to safetensors";
 
 /** The first that matches; those with a magic number come before guesses. */
 const KINDS: readonly Kind[] = [
@@ -41,13 +42,14 @@ const KINDS: readonly Kind[] = [
   [
     /^PK\x03\x04.{26}[^/]{0,400}\/(data\.pkl|\.format_version|byteorder|version)/s,
     "a PyTorch checkpoint",
+    CONVERT,
   ],
   [/^PK\x03\x04.{26}(metadata\.json|config\.json|model\.weights\.h5)/s, "a Keras model"],
   [/^....TFL3/s, "a TensorFlow Lite model"],
   [/^\x08\x01\x12/, "a TensorFlow model"],
   [/^\x08[\x02-\x14]\x12[\x00-\x40][\x20-\x7e]/, "an ONNX model"],
   [/^\n[\x05-\x40]\n[\x01-\x3c](<|\xe2\x96\x81)/, "a SentencePiece model"],
-  [/^\x80[\x02-\x05]/, "a Python pickle, as old PyTorch checkpoints are"],
+  [/^\x80[\x02-\x05]/, "a Python pickle, as old PyTorch checkpoints are", CONVERT],
   [/^[\x81-\x8f][\xa3-\xbf][a-z_]{3}/, "a MessagePack file, as Flax writes"],
   [/^.{7}\0\{/s, "a safetensors file"],
 

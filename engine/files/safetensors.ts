@@ -292,6 +292,6 @@ export class Safetensors implements TensorFile {
 /** What a file is that does not begin as Safetensors do; null if it does, is unknown or cannot be read. */
 async function recogniseSource(source: ByteSource): Promise<string | null> {
   const head = await source.read(0, Math.min(1024, source.size)).catch(() => null);
-  const advice = "use safetensors or a PyTorch checkpoint";
+  const advice = "use a safetensors file";
   return head && head[8] !== 0x7b ? recognise(head, advice) : null;
 }

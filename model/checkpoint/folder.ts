@@ -13,7 +13,7 @@ import { webExists, webSource } from "../download/web_source.ts";
 import { fileSource, openTensors } from "./files.ts";
 
 /** The most bytes of a JSON file; a tokenizer of 256,000 words has 35 MB. */
-const JSON_LIMIT = 2 ** 27;
+export const JSON_LIMIT: number = 2 ** 27;
 
 /** A model's files, on disk or on a web server. */
 export interface Folder {

@@ -6,7 +6,8 @@
 
 import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
-import { writeFileAtomic } from "../checkpoint/files.ts";
+import { readSmallFile, writeFileAtomic } from "../checkpoint/files.ts";
+import { JSON_LIMIT, openFolder } from "../checkpoint/folder.ts";
 import { checkTensors, type Part } from "../checkpoint/check_tensors.ts";
 import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { parseConfig } from "../config/config.ts";
@@ -22,6 +23,8 @@ export interface AssembleOptions extends Pick<ConvertOptions, "type" | "signal">
   readonly onProgress?: (
     progress: { file: string; name: string; done: number; total: number },
   ) => void;
+  /** Whether to make the folders above it, too. */
+  readonly parents?: boolean;
 }
 
 /** Result of {@linkcode assembleFolder}. */
@@ -51,7 +54,7 @@ export async function assembleFolder(
   source: string | Release,
   target: string,
   preset: Preset,
-  { type, signal, onProgress }: AssembleOptions = {},
+  { type, signal, onProgress, parents }: AssembleOptions = {},
 ): Promise<AssembleReport> {
   signal?.throwIfAborted();
   await checkTarget(target);
@@ -66,9 +69,10 @@ export async function assembleFolder(
   ];
   if (release.text) parts.push(["text_encoder", release.text.weights]);
   for (const [part, from] of parts) await checkSource(config, part, from);
+  if (release.text) await checkTokenizer(release.text.tokenizer);
 
   const temp = `${target.replace(/[\\/]+$/, "")}.${crypto.randomUUID()}.tmp`;
-  await attempt(target, Deno.mkdir(temp));
+  await attempt(target, Deno.mkdir(temp, { recursive: parents }));
   try {
     const made: AssembleReport["files"][number][] = [];
     for (const [part, from] of parts) {
@@ -83,7 +87,7 @@ export async function assembleFolder(
       made.push({ name, source: from, tensors, bytes });
     }
     if (release.text) {
-      const tokenizer = await attempt(target, Deno.readFile(release.text.tokenizer));
+      const tokenizer = await readSmallFile(release.text.tokenizer, JSON_LIMIT);
       await writeFileAtomic(join(temp, files.tokenizer), tokenizer, { signal });
     }
     const json = JSON.stringify({ ...preset.config, files }, null, 2);
@@ -128,6 +132,11 @@ async function attempt<T>(target: string, step: Promise<T>): Promise<T> {
       : (cause as Error).message.split("\n")[0]!;
     throw new FileError("not-writable", `Cannot write ${quote(target)}: ${why}`, { cause });
   }
+}
+
+/** Refuses a web page or a pointer in place of a tokenizer. */
+async function checkTokenizer(path: string): Promise<void> {
+  await openFolder(dirname(path)).json(basename(path));
 }
 
 /** Refuses another model's checkpoint before it is converted, which may take an hour. */

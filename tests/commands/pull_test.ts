@@ -243,29 +243,43 @@ Deno.test("pull reports failures in one line", () =>
     );
   }));
 
+/** A hub whose largest file falls silent after 20,000 bytes, and where that file goes. */
+function silentHub(cwd: string) {
+  const main = Uint8Array.from({ length: 50_000 }, (_, i) => i);
+  const name = "infinity_125M_256x256.pth";
+  const hub = new MockHub({
+    [REPOSITORY]: { [name]: main, "infinity_vae_d16.pth": new Uint8Array(9) },
+    [TEXT_ENCODER.repository]: {
+      [TEXT_ENCODER.weights]: '{"weight_map":{"a":"a.safetensors"}}',
+      "a.safetensors": new Uint8Array(9),
+      [TEXT_ENCODER.tokenizer]: "{}",
+    },
+  });
+  hub.faults.set(name, { after: 20_000, hang: true, times: 1 });
+  const blobs = join(cwd, "hf", "hub", "models--FoundationVision--Infinity", "blobs");
+  const blob = join(blobs, digestOf(main));
+  const partial = `${blob}.incomplete`;
+  const size = () => Deno.stat(partial).then(({ size }) => size, () => 0);
+  /** Starts a download, and waits until it hangs. */
+  const hang = async () => {
+    const process = start(["125m"], cwd, hub.endpoint);
+    for (let i = 0; i < 600 && await size() < 20_000; i++) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    return process;
+  };
+  const ranges = () => hub.asked.filter(({ path }) => path === name).map(({ range }) => range);
+  return { hub, main, blob, partial, size, hang, ranges };
+}
+
 Deno.test({
   name: "pull keeps what it has at Ctrl-C, and says how to continue",
   ignore: Deno.build.os === "windows", // a child cannot be sent Ctrl-C
   fn: () =>
     inFolder(async (cwd) => {
-      const main = Uint8Array.from({ length: 50_000 }, (_, i) => i);
-      const name = "infinity_125M_256x256.pth";
-      await using hub = new MockHub({
-        [REPOSITORY]: { [name]: main, "infinity_vae_d16.pth": new Uint8Array(9) },
-        [TEXT_ENCODER.repository]: {
-          [TEXT_ENCODER.weights]: '{"weight_map":{"a":"a.safetensors"}}',
-          "a.safetensors": new Uint8Array(9),
-          [TEXT_ENCODER.tokenizer]: "{}",
-        },
-      });
-      hub.faults.set(name, { after: 20_000, hang: true, times: 1 });
-      const process = start(["125m"], cwd, hub.endpoint);
-      const blobs = join(cwd, "hf", "hub", "models--FoundationVision--Infinity", "blobs");
-      const partial = join(blobs, `${digestOf(main)}.incomplete`);
-      const size = () => Deno.stat(partial).then(({ size }) => size, () => 0);
-      for (let i = 0; i < 300 && await size() < 20_000; i++) {
-        await new Promise((done) => setTimeout(done, 50));
-      }
+      const { hub: mock, main, blob, size, hang, ranges } = silentHub(cwd);
+      await using hub = mock;
+      const process = await hang();
       process.kill("SIGINT");
       const { code, err } = await ended(process);
       assertEquals(code, 130, err);
@@ -275,11 +289,49 @@ Deno.test({
       assertEquals(filesIn(cwd), ["hf"]);
 
       await ended(start(["125m"], cwd, hub.endpoint));
-      const ranges = hub.asked.filter(({ path }) => path === name).map(({ range }) => range);
-      assertEquals(ranges, [null, "bytes=20000-"]);
-      assertEquals(filesIn(blobs).includes(digestOf(main)), true);
+      assertEquals(ranges(), [null, "bytes=20000-"]);
+      assertEquals(await Deno.readFile(blob), main);
     }),
 });
+
+Deno.test("pull continues after kill -9, and refuses what was damaged in between", () =>
+  inFolder(async (cwd) => {
+    for (const damaged of [false, true]) {
+      const { hub: mock, main, blob, partial, size, hang, ranges } = silentHub(cwd);
+      await using hub = mock;
+      const process = await hang();
+      process.kill("SIGKILL");
+      await process.output();
+      assertEquals(await size(), 20_000);
+      if (damaged) await Deno.writeFile(partial, main.slice(0, 20_000).fill(7, 5, 6));
+      const { err } = await ended(start(["125m"], cwd, hub.endpoint));
+      assertEquals(ranges(), [null, "bytes=20000-"]);
+      assertEquals(
+        err.includes("it was removed; run it again to download a new copy"),
+        damaged,
+        err,
+      );
+      if (damaged) await ended(start(["125m"], cwd, hub.endpoint));
+      assertEquals(await Deno.readFile(blob), main);
+      assertEquals(filesIn(cwd), ["hf"]);
+      await Deno.remove(join(cwd, "hf"), { recursive: true });
+    }
+  }));
+
+Deno.test("pull leaves a download to the process that has begun it, until that ends", () =>
+  inFolder(async (cwd) => {
+    const { hub: mock, main, blob, size, hang } = silentHub(cwd);
+    await using hub = mock;
+    const process = await hang();
+    const { code, err } = await ended(start(["125m"], cwd, hub.endpoint));
+    assertEquals(code, 1, err);
+    assertStringIncludes(err, "another process is downloading it; wait for it to end");
+    assertEquals(await size(), 20_000);
+    process.kill("SIGKILL");
+    await process.output();
+    await ended(start(["125m"], cwd, hub.endpoint));
+    assertEquals(await Deno.readFile(blob), main);
+  }));
 
 Deno.test("pull says which permission it needs, and asks for none", () =>
   refuses(

@@ -11,21 +11,11 @@ import {
   fileSource,
   isFolder,
   openTensorFile,
+  readSmallFile,
   writeFileAtomic,
 } from "../../../model/checkpoint/files.ts";
-
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-function filesIn(folder: string): string[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-}
+import { filesIn, inFolder } from "../../commands/process.ts";
+import { smallDisk } from "./small_disk.ts";
 
 async function refuses(step: Promise<unknown>, code: string, message: string): Promise<void> {
   const error = await assertRejects(() => step, BitwiseError, message);
@@ -173,26 +163,78 @@ Deno.test("writeFileAtomic() says why, without the system call", {
   inFolder(async (folder) => {
     const loop = join(folder, "loop");
     await Deno.symlink("loop", loop);
-    const error = await writeFileAtomic(loop, new Uint8Array(1)).catch((error) => error);
-    assertEquals(error.message, `Cannot write "${loop}": Too many levels of symbolic links`);
+    await Deno.symlink("b", join(folder, "a"));
+    await Deno.symlink("a", join(folder, "b"));
+    for (const path of [loop, join(folder, "a")]) {
+      const error = await writeFileAtomic(path, new Uint8Array(1)).catch((error) => error);
+      assertEquals(error.message, `Cannot write "${path}": Too many levels of symbolic links`);
+    }
+    assertEquals(filesIn(folder), ["a", "b", "loop"]);
   }));
 
-Deno.test("writeFileAtomic() keeps the previous file when the disk is full", () =>
-  inFolder(async (folder) => {
+Deno.test("writeFileAtomic() keeps the previous file on a disk that is full or read-only", () =>
+  inFolder(async (top) => {
+    const folder = join(top, "disk");
+    await using disk = await smallDisk(folder, 32_768);
     const path = join(folder, "a");
-    await Deno.writeFile(path, new Uint8Array([1]));
-    const write = Deno.FsFile.prototype.write;
-    Deno.FsFile.prototype.write = () => {
-      const error = new Error("No space left on device (os error 28)");
-      return Promise.reject(Object.assign(error, { code: "ENOSPC" }));
+    await writeFileAtomic(path, new Uint8Array([1]));
+    const keeps = async () => {
+      assertEquals(await Deno.readFile(path), new Uint8Array([1]));
+      assertEquals(filesIn(folder), ["a"]);
     };
-    try {
-      await refuses(writeFileAtomic(path, new Uint8Array(9)), "disk-full", "the disk is full");
-    } finally {
-      Deno.FsFile.prototype.write = write;
+    await refuses(writeFileAtomic(path, new Uint8Array(1e5)), "disk-full", "the disk is full");
+    const pieces = async function* () {
+      for (let i = 0; i < 100; i++) yield await Promise.resolve(new Uint8Array(1000));
+    };
+    await refuses(writeFileAtomic(path, pieces()), "disk-full", "the disk is full");
+    await keeps();
+    await disk.enlarge();
+    await writeFileAtomic(join(folder, "b"), new Uint8Array(1e5));
+    await Deno.remove(join(folder, "b"));
+    if (!await disk.protect()) return;
+    const other = writeFileAtomic(join(folder, "b"), new Uint8Array([2]));
+    await refuses(other, "not-writable", "Read-only file system");
+    await refuses(writeFileAtomic(path, new Uint8Array([2])), "not-writable", "Read-only");
+    await keeps();
+  }));
+
+Deno.test("writeFileAtomic() writes into what is not a file, and leaves it what it is", {
+  ignore: Deno.build.os === "windows",
+}, () =>
+  inFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    await writeFileAtomic("/dev/null", new Uint8Array(9));
+    assert((await Deno.stat("/dev/null")).isCharDevice);
+    await Deno.symlink("/dev/null", at("null"));
+    await writeFileAtomic(at("null"), new Uint8Array(9));
+    assert((await Deno.lstat(at("null"))).isSymlink);
+    if (Deno.build.os === "linux") {
+      await refuses(writeFileAtomic("/dev/full", new Uint8Array(9)), "disk-full", "full");
+      assert((await Deno.stat("/dev/full")).isCharDevice);
     }
-    assertEquals(await Deno.readFile(path), new Uint8Array([1]));
-    assertEquals(filesIn(folder), ["a"]);
+    await new Deno.Command("mkfifo", { args: [at("fifo")] }).output();
+    await Deno.symlink("fifo", at("link"));
+    const reading = Deno.readFile(at("fifo"));
+    await writeFileAtomic(at("link"), Uint8Array.of(1, 2));
+    assertEquals(await reading, Uint8Array.of(1, 2));
+    assert((await Deno.stat(at("fifo"))).isFifo);
+    assertEquals(filesIn(folder), ["fifo", "link", "null"]);
+  }));
+
+Deno.test("fileSource() and readSmallFile() wait for no one", {
+  ignore: Deno.build.os === "windows",
+}, () =>
+  inFolder(async (folder) => {
+    const fifo = join(folder, "fifo");
+    await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    for (const path of [fifo, "/dev/zero", folder]) {
+      await refuses(fileSource(path), "not-a-file", "it is not a file");
+      await refuses(readSmallFile(path, 10), "not-a-file", "it is not a file");
+    }
+    await Deno.writeFile(join(folder, "a"), new Uint8Array(11));
+    const large = `it has 11 B, the limit is 10 B`;
+    await refuses(readSmallFile(join(folder, "a"), 10), "too-large", large);
+    assertEquals(await readSmallFile(join(folder, "a"), 11), new Uint8Array(11));
   }));
 
 Deno.test("writeFileAtomic() leaves nothing when the pieces fail", () =>

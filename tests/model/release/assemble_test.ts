@@ -137,6 +137,8 @@ Deno.test("assembleFolder() finds files in a hub's cache, and weights under anot
     ]);
   }));
 
+const POINTER = "version https://git-lfs.github.com/spec/v1\n";
+
 Deno.test("assembleFolder() refuses in one line and leaves nothing", async () => {
   const hub = "see huggingface.co/FoundationVision/Infinity";
   const cases: [Record<string, Uint8Array | string>, string, string][] = [
@@ -149,6 +151,16 @@ Deno.test("assembleFolder() refuses in one line and leaves nothing", async () =>
       "see huggingface.co/google/flan-t5-xl",
     ],
     [changed(/tokenizer/), "file-missing", "it lacks tokenizer.json and"],
+    [
+      changed(/tokenizer/, { "t5/tokenizer.json": POINTER, "t5/model.safetensors": encode(T5) }),
+      "bad-json",
+      "it is a Git LFS pointer, not the file; run git lfs pull",
+    ],
+    [
+      changed(/vae/, { "infinity_vae_d16.pth": POINTER }),
+      "not-a-checkpoint",
+      "it is a Git LFS pointer, not the file; run git lfs pull",
+    ],
     [changed(/./), "file-missing", `it lacks ${TINY.file}, infinity_vae_d16.pth, tokenizer.json`],
     [
       changed(/vae/, { "infinity_vae_d32.pth": "" }),

@@ -13,6 +13,7 @@ import { Hub, type HubOptions } from "../../../model/release/hub.ts";
 import { DownloadError } from "../../../model/download/patience.ts";
 import { downloadFile, type DownloadOptions } from "../../../model/release/hub_cache.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
+import { smallDisk } from "../checkpoint/small_disk.ts";
 import { COMMIT, digestOf, type Fault, MockHub } from "./mock_hub.ts";
 
 const NAME = "sub dir/weights.bin";
@@ -197,7 +198,7 @@ bench("downloadFile() leaves another process's download alone", {}, async (it) =
 });
 
 bench("downloadFile() keeps what fits on a full disk", {}, async (it) => {
-  await using disk = await fullDisk(join(it.cache, "models--a--b"), 65_536);
+  await using disk = await smallDisk(join(it.cache, "models--a--b"), 65_536);
   const message = await it.fails("disk-full");
   assertStringIncludes(message, `Cannot download ${NAME}: the disk is full; free `);
   assertStringIncludes(message, "or set HF_HOME to a folder on another disk");
@@ -207,35 +208,12 @@ bench("downloadFile() keeps what fits on a full disk", {}, async (it) => {
   assertEquals(it.hub.asked.at(-1)!.range, kept ? `bytes=${kept}-` : null);
 });
 
-/** Mounts a disk of `size` bytes if allowed, else makes `write` fail as on a full disk. */
-async function fullDisk(
-  folder: string,
-  size: number,
-): Promise<AsyncDisposable & { enlarge(): Promise<void> }> {
-  await Deno.mkdir(folder, { recursive: true });
-  const run = async (command: string, ...args: string[]) => {
-    const process = new Deno.Command(command, { args, stdout: "null", stderr: "null" });
-    return await process.output().then(({ success }) => success, () => false);
-  };
-  if (Deno.build.os === "linux" && Deno.uid() === 0) {
-    if (await run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder)) {
-      return {
-        enlarge: async () => void await run("mount", "-o", "remount,size=1m", folder),
-        [Symbol.asyncDispose]: async () => void await run("umount", "-l", folder),
-      };
-    }
-  }
-  const { write } = Deno.FsFile.prototype;
-  let left = size;
-  Deno.FsFile.prototype.write = function (bytes: Uint8Array) {
-    if (left === 0) return Promise.reject(Object.assign(new Error("full"), { code: "ENOSPC" }));
-    const part = bytes.subarray(0, left);
-    left -= part.length;
-    return write.call(this, part);
-  };
-  const restore = () => Promise.resolve(void (Deno.FsFile.prototype.write = write));
-  return { enlarge: restore, [Symbol.asyncDispose]: restore };
-}
+bench("downloadFile() says that a cache is read-only", {}, async (it) => {
+  await using disk = await smallDisk(join(it.cache, "models--a--b"), 2 ** 20);
+  await Deno.mkdir(it.blobs);
+  if (!await disk.protect()) return;
+  assertStringIncludes(await it.fails("not-writable"), "Read-only file system");
+});
 
 Deno.test("Hub refuses answers that a hub would not give", async () => {
   await using mock = new MockHub({ "a/b": {} });
