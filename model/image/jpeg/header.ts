@@ -234,11 +234,12 @@ function coloursOf(
   return String.fromCharCode(...components.map(({ id }) => id)) === "RGB" ? "rgb" : "ycc";
 }
 
-/** Joins the segments of a profile, which may be in any order; undefined if some are missing. */
+/** Joins the segments of a profile, which may be in any order; an empty one if some are missing. */
 function joinProfile(segments: readonly Uint8Array[]): Uint8Array | undefined {
-  if (segments.length === 0 || segments.some((data) => data[13] !== segments.length)) return;
+  if (segments.length === 0) return;
   const sorted = segments.toSorted((a, b) => a[12]! - b[12]!);
-  if (sorted.some((data, i) => data[12] !== i + 1)) return;
+  const whole = sorted.every((data, i) => data[12] === i + 1 && data[13] === sorted.length);
+  if (!whole) return new Uint8Array();
   const joined = new Uint8Array(sorted.reduce((sum, data) => sum + data.length - 14, 0));
   let at = 0;
   for (const data of sorted) {

@@ -1,9 +1,20 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { FileError } from "../../../engine/mod.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";
+import { readProfile } from "../../../model/image/icc.ts";
+import {
+  described,
+  matrixProfile,
+  P3_COLUMNS,
+  profile,
+  SRGB_COLUMNS,
+  SRGB_CURVE,
+} from "./icc_files.ts";
 import { fitAlpha, fitImage, fitMask } from "../../../model/image/resize.ts";
+import { flatJpeg } from "./jpeg/flat_jpeg.ts";
 import { exif, METADATA } from "./metadata.ts";
 import { readImage as read } from "./read.ts";
 import * as files from "./image_files.ts";
@@ -145,6 +156,49 @@ for (const format of ["JPEG", "WebP", "PNG"] as const) {
   });
 }
 
+for (const format of ["JPEG", "WebP", "PNG"] as const) {
+  const file = FILES[format];
+  const withProfile = (icc: Uint8Array) => METADATA[format](file, { icc }, WIDTH, HEIGHT);
+
+  Deno.test(`openImage() converts a ${format} with a colour profile to sRGB`, async () => {
+    const stored = await read(file, "a");
+    const profile = matrixProfile(P3_COLUMNS, SRGB_CURVE, "Display P3");
+    const expected = stored.rgba.slice();
+    const known = readProfile(profile);
+    assert(known.kind === "convert");
+    known.convert(expected);
+    assert(difference(expected, stored.rgba).most > 20);
+    const open = await openImage(withProfile(profile), "a");
+    assertEquals(open.warnings, []);
+    const image = { width: WIDTH, height: HEIGHT, rgba: expected };
+    assertEquals(await open.image(), image);
+    assertEquals(await open.fit(32, 32), await fitImage(image, 32, 32));
+    assertEquals(await open.image(), image, "converted once, however often it is read");
+  });
+
+  Deno.test(`openImage() leaves a ${format} with the profile of sRGB as it is`, async () => {
+    const open = await openImage(withProfile(matrixProfile(SRGB_COLUMNS, SRGB_CURVE)), "a");
+    assertEquals(open.warnings, []);
+    assertEquals(await open.image(), await read(file, "a"));
+  });
+
+  Deno.test(`openImage() warns of a ${format}'s profile that it does not apply`, async () => {
+    const table = profile({ desc: described("US\x1b[2J Web\n"), A2B0: Buffer.alloc(9) }, "CMYK");
+    const cut = matrixProfile(P3_COLUMNS, SRGB_CURVE).subarray(0, 150);
+    for (
+      const [icc, warning] of [
+        [table, '"a": its colour profile "US\\u001b[2J Web" is not applied'],
+        [cut, '"a": its colour profile is not applied'],
+        [Uint8Array.of(1, 2, 3), '"a": its colour profile is not applied'],
+      ] as const
+    ) {
+      const open = await openImage(withProfile(icc), "a");
+      assertEquals(open.warnings, [warning]);
+      assertEquals(await open.image(), await read(file, "a"));
+    }
+  });
+}
+
 Deno.test("openImage() recognises a file by its bytes, and accepts a view into a larger buffer", async () => {
   for (const file of [files.PNG, files.JPEG, files.WEBP]) {
     const before = await read(file, "cat.txt");
@@ -261,6 +315,43 @@ Deno.test("openImage() refuses a large claimed size without allocating it", asyn
   await assertRefused(sizedJpeg(65535, 65534), "image-too-large", large("65535x65534"));
   const canvas = patched(files.WEBP_ALPHA, 24, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
   await assertRefused(canvas, "image-too-large", large("16777216x16777216"));
+});
+
+Deno.test("openImage() refuses at once claims that the bytes of a WebP cannot hold", async () => {
+  const ends = "the file ends before the image does; copy or download it again";
+  await assertRefused(patched(files.WEBP, 26, 0xff, 0x3f, 0, 0x20), "truncated-image", ends);
+  // lossless, one colour: 5 bytes of header and a few of codes hold any size
+  const sized = (width: number, height: number) => {
+    const size = width - 1 | height - 1 << 14;
+    const data = [0x2f, size & 255, size >> 8 & 255, size >> 16 & 255, size >>> 24];
+    return join(
+      ascii("RIFF"),
+      [30, 0, 0, 0],
+      ascii("WEBPVP8L"),
+      [17, 0, 0, 0],
+      data,
+      [7, 0xd0, 0xff, 0xfe, 0xf7, 0xbf, 0xff, 0x81, 0x88, 0xe8, 0x7f, 0, 0],
+    );
+  };
+  await assertRefused(
+    sized(8000, 6000),
+    "image-too-large",
+    "it claims 8000x6000 pixels in 17 bytes; make it smaller",
+  );
+  const { width, height, rgba } = await read(sized(2000, 1000), "a");
+  assertEquals([width, height], [2000, 1000]);
+  assert(rgba.every((value) => value === 255));
+});
+
+Deno.test("openImage() fits 48 megapixels of JPEG in little memory", async () => {
+  const file = flatJpeg(8000, 6000);
+  const open = await openImage(file, "a");
+  assertEquals([open.width, open.height], [8000, 6000]);
+  const before = Deno.memoryUsage().rss;
+  const pixels = await open.fit(64, 64);
+  const grown = (Deno.memoryUsage().rss - before) / 1e6;
+  assert(pixels.every((value) => value === pixels[0]));
+  assertLess(grown, 100, `${grown} MB`); // all of it would be 192 MB
 });
 
 Deno.test("openImage() refuses a size of zero", async () => {
