@@ -57,16 +57,18 @@ export function pulledFolder({ name }: Preset): string {
  * @throws {FileError} `model-not-pulled`: a published model that is not on this machine (hint `pull-model`);
  * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
  * @throws {DownloadError} A model of the box can neither be found nor downloaded.
- * @throws {InputError} BITWISE_MODELS_URL is not a URL.
+ * @throws {InputError} It is neither text nor a URL, or BITWISE_MODELS_URL is no URL.
  * @throws The reason of `signal`, once it is aborted.
  */
 export async function findModel(
   model?: string | URL,
   options: FindModelOptions = {},
 ): Promise<string | URL> {
-  if (model === undefined || `${model}` === DEFAULT_MODEL.href) {
-    return await boxModel(DEFAULT_NAME, options);
+  if (model === undefined) return await boxModel(DEFAULT_NAME, options);
+  if (!(typeof model === "string" || model instanceof URL)) {
+    throw new InputError("wrong-type", "Cannot load a model: give a name, a path or a URL");
   }
+  if (`${model}` === DEFAULT_MODEL.href) return await boxModel(DEFAULT_NAME, options);
   if (model instanceof URL || isUrl(model)) return model;
   if (model !== "" && await exists(model)) return model;
   const box = [...new Set([...await modelsInBox(), ...Object.keys(BOX_MODELS)])].sort();

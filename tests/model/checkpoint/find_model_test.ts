@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { FileError } from "../../../engine/mod.ts";
+import { FileError, InputError } from "../../../engine/mod.ts";
 import {
   DEFAULT_MODEL,
   findModel,
@@ -39,6 +39,13 @@ Deno.test("findModel() returns URLs and existing paths as they are", async () =>
     assertEquals(await findModel(href), href);
   }
   await inFolder(async (folder) => assertEquals(await findModel(folder), folder));
+});
+
+Deno.test("findModel() refuses what is neither text nor a URL", async () => {
+  for (const model of [null, 7, {}, [], { href: "x" }, Symbol("x")]) {
+    const error = await assertRejects(() => findModel(model as string), InputError);
+    assertEquals(error.code, "wrong-type");
+  }
 });
 
 Deno.test("findModel() finds every model in the box by name, from any folder", async () => {
