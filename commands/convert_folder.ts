@@ -1,7 +1,7 @@
 import { basename } from "../deps/@std/path.ts";
 import type { Io } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
-import { formatBytes, quote } from "../engine/mod.ts";
+import { formatBytes, printable, quote } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/weight_types.ts";
 import { findPreset } from "../model/config/presets.ts";
 import { assembleFolder } from "../model/release/assemble.ts";
@@ -26,7 +26,9 @@ export async function convertFolder(
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   io.out(`${output}: ${config.name}, ${formatBytes(bytes)}`);
   for (const { name, source, tensors, bytes } of files) {
-    io.out(`  ${name}: ${tensors} tensors, ${formatBytes(bytes)}, from ${basename(source)}`);
+    io.out(
+      `  ${name}: ${tensors} tensors, ${formatBytes(bytes)}, from ${printable(basename(source))}`,
+    );
   }
   return 0;
 }

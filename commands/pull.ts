@@ -35,7 +35,8 @@ export const pull = command(
     notes: [
       "Run it as: deno task pull 2b --type f16",
       "Downloads stay in the cache of Hugging Face, ~/.cache/huggingface/hub. HF_HOME or HF_HUB_CACHE",
-      "name another folder, HF_ENDPOINT another hub, HF_TOKEN the token of your account if needed.",
+      "name another folder, HF_ENDPOINT another hub, HF_TOKEN the token of your account if needed;",
+      "HF_HUB_OFFLINE=1 takes what is in the cache.",
       "After an interruption or a lost connection, the same command continues where it stopped.",
     ],
   },
