@@ -19,10 +19,10 @@ import {
   isBits,
   planEncode,
 } from "./image_input.ts";
+import { clearPositions, freeTokens, maskedPositions } from "./mask.ts";
 import type { Plan } from "./plan.ts";
 import type { Image } from "../image/png.ts";
 import { isOpenImage, type OpenImage, openImage } from "../image/read_image.ts";
-import { fitMask } from "../image/resize.ts";
 
 /** The image to start from, and which parts of it may change. */
 export interface EditOptions {
@@ -37,7 +37,9 @@ export interface EditOptions {
   readonly keepScales?: number;
   /**
    * An image of the same size as `init`: white parts may change, black parts stay. A token is sampled only if all
-   * positions that it affects lie in the mask, so codes outside the mask are exactly those of `init`.
+   * positions that it affects lie in the mask, so codes outside the mask are exactly those of `init`. If absent, the
+   * transparent parts of `init` (alpha below 128) may change, unless all of it is transparent. They are read as white,
+   * whatever colour lies under them.
    */
   readonly mask?: Uint8Array | OpenImage | Image;
 }
@@ -97,21 +99,31 @@ export async function planEdit(
     ? scheduleOfBits(config, init, options)
     : scheduleOfImage(config, init, options);
   const available = isBits(init) ? init.scales.length : schedule.length;
-  const keepScales = keptScales(options, schedule.length, available);
-  const warnings = isOpenImage(init) ? init.warnings : [];
-  if (!mask) return { init, schedule, keepScales, warnings };
+  const warnings = isOpenImage(init) ? [...init.warnings] : [];
   const latent = vaeSchedule(config, schedule).at(-1)!;
-  const patchify = Boolean(config.transformer.apply_spatial_patchify);
+  const patch = config.vae.patch_size;
+  const freeOf = (positions: readonly boolean[]) =>
+    schedule.map((grid) =>
+      freeTokens(positions, latent, grid, Boolean(config.transformer.apply_spatial_patchify))
+    );
+  if (!mask) {
+    const clear = isBits(init) ? null : await clearPositions(init, latent, patch);
+    const free = clear && freeOf(clear);
+    const masked = free !== null && free.flat().includes(true);
+    const keepScales = keptScales(options, masked, schedule.length, available);
+    if (!masked) return { init, schedule, keepScales, warnings };
+    warnings.push("Only the transparent parts of the image are drawn: they are its mask");
+    return { init, schedule, keepScales, free, warnings };
+  }
+  const keepScales = keptScales(options, true, schedule.length, available);
   checkInput(mask, "mask with");
   const area = mask instanceof Uint8Array ? await openImage(mask, "mask") : mask;
-  const positions = await freePositions(area, init, latent, config.vae.patch_size);
-  const free = schedule.map((grid) => freeTokens(positions, latent, grid, patchify));
-  const anyFree = positions.includes(true) && free.slice(keepScales).flat().includes(true);
-  if (keepScales < schedule.length && !anyFree) {
+  if (isOpenImage(area)) warnings.push(...area.warnings);
+  const free = freeOf(await maskedPositions(area, init, latent, patch));
+  if (keepScales < schedule.length && !free.slice(keepScales).flat().includes(true)) {
     refuse("empty-mask", "Cannot edit: the white part of the mask covers no position of the image");
   }
-  const all = isOpenImage(area) ? [...warnings, ...area.warnings] : warnings;
-  return { init, schedule, keepScales, free, warnings: all };
+  return { init, schedule, keepScales, free, warnings };
 }
 
 /** The schedule in tokens that an image is encoded with. */
@@ -211,7 +223,8 @@ function scheduleFor(config: ModelConfig, bits: ImageBits, { width, height }: Si
 
 /** Number of scales to keep, of which `available` have bits. */
 function keptScales(
-  { strength, keepScales, mask }: EditOptions,
+  { strength, keepScales }: EditOptions,
+  masked: boolean,
   scales: number,
   available: number,
 ): number {
@@ -228,83 +241,11 @@ function keptScales(
     refuse("bad-value", `Cannot keep ${keepScales} scales: give a whole number`);
   }
   // rounds up, except for a rounding error of the product
-  const sampled = Math.ceil((strength ?? (mask ? 1 : STRENGTH)) * scales - 1e-9);
+  const sampled = Math.ceil((strength ?? (masked ? 1 : STRENGTH)) * scales - 1e-9);
   const kept = keepScales ?? scales - sampled;
-  if (kept > available || (mask && available < scales)) {
-    const need = mask ? `a mask needs all ${scales}` : `the edit keeps ${kept}`;
+  if (kept > available || (masked && available < scales)) {
+    const need = masked ? `a mask needs all ${scales}` : `the edit keeps ${kept}`;
     refuse("too-few-scales", `Cannot edit: the image's bits have ${available} scales, ${need}`);
   }
   return kept;
-}
-
-/** For each position of the VAE [H, W], whether at least half of its pixels lie in the mask. */
-async function freePositions(
-  mask: OpenImage | Image,
-  init: EditPlan["init"],
-  [H, W]: Grid,
-  patch: number,
-): Promise<boolean[]> {
-  if (mask.width !== init.width || mask.height !== init.height) {
-    refuse(
-      "other-size",
-      `Cannot use a mask of ${mask.width}x${mask.height} pixels: the image has ` +
-        `${init.width}x${init.height}, make them the same`,
-    );
-  }
-  const [width, height] = [W * patch, H * patch];
-  const covered = isOpenImage(mask)
-    ? await mask.fitMask(width, height)
-    : await fitMask(mask, width, height);
-  return Array.from({ length: H * W }, (_, position) => {
-    const [top, left] = [Math.floor(position / W) * patch, position % W * patch];
-    let sum = 0;
-    for (let y = top; y < top + patch; y++) {
-      for (let x = left; x < left + patch; x++) sum += covered[y * W * patch + x]!;
-    }
-    return sum >= patch ** 2 / 2;
-  });
-}
-
-/**
- * For each token of a scale, whether its codes, resized linearly, affect no position outside the mask.
- *
- * @param free Positions [H, W] of the VAE that may change.
- */
-export function freeTokens(
-  free: readonly boolean[],
-  [H, W]: Grid,
-  [rows, columns]: Grid,
-  patchify: boolean,
-): boolean[] {
-  const p = patchify ? 2 : 1;
-  const down = reaches(rows * p, H), across = reaches(columns * p, W);
-  return Array.from({ length: rows * columns }, (_, token) => {
-    const y = span(down, Math.floor(token / columns) * p, p);
-    const x = span(across, token % columns * p, p);
-    for (let row = y[0]; row <= y[1]; row++) {
-      for (let col = x[0]; col <= x[1]; col++) if (!free[row * W + col]) return false;
-    }
-    return true;
-  });
-}
-
-/** For each of `cells` cells, the first and the last of `size` positions that linear resizing computes from it. */
-function reaches(cells: number, size: number): [first: number, last: number][] {
-  const reach = Array.from({ length: cells }, (): [number, number] => [size, -1]);
-  for (let i = 0; i < size; i++) {
-    // as in kernels/bits/resize_linear.wgsl: integers in units of 1 / (2 · size)
-    const position = Math.max((2 * i + 1) * cells, size) - size;
-    const low = Math.min(Math.floor(position / (2 * size)), cells - 1);
-    const high = position % (2 * size) ? Math.min(low + 1, cells - 1) : low;
-    for (const cell of [low, high]) {
-      reach[cell] = [Math.min(reach[cell]![0], i), Math.max(reach[cell]![1], i)];
-    }
-  }
-  return reach;
-}
-
-/** The first and the last position that `count` cells from `first` affect. */
-function span(reach: readonly [number, number][], first: number, count: number): [number, number] {
-  const some = reach.slice(first, first + count);
-  return [Math.min(...some.map(([low]) => low)), Math.max(...some.map(([, high]) => high))];
 }

@@ -82,7 +82,7 @@ export async function* runGeneration(
       negativePrompt: options.negativePrompt,
       cfgInsertionLayer: options.cfgInsertionLayer,
       keepScales: planned.edit?.keepScales,
-      masked: options.mask !== undefined,
+      masked: planned.edit?.free !== undefined,
     });
     const ended = performance.now();
     const seconds = {
