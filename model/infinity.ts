@@ -319,7 +319,7 @@ export class InfinityModel {
   /** Works on the device; rejects if the model was disposed meanwhile. */
   async #using<T>(work: () => Promise<T>): Promise<T> {
     this.#parts.refuseDisposed();
-    using _work = this.device.begin();
+    await using _work = this.device.begin();
     try {
       return await work();
     } finally {
@@ -334,7 +334,7 @@ export class InfinityModel {
   }
 
   async *#run(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
-    using _work = this.device.begin();
+    await using _work = this.device.begin();
     return yield* runGeneration(this.#context, options, steps);
   }
 

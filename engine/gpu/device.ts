@@ -100,7 +100,7 @@ export class Device {
    *
    * using device = await Device.open();
    * {
-   *   using _work = device.begin();
+   *   await using _work = device.begin();
    *   using x = device.from("f32", [2], Float32Array.of(1, 2));
    *   console.log(await device.read(x));
    * }
@@ -108,7 +108,7 @@ export class Device {
    *
    * @throws {DeviceError} `device-lost`, `disposed-device`.
    */
-  begin(): Disposable {
+  begin(): AsyncDisposable {
     return this.#failures.begin();
   }
 

@@ -14,6 +14,11 @@ export interface Repair {
   liveBytes(): number;
 }
 
+/** Lets the event loop deliver what the GPU has reported. */
+function delivery(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 /**
  * The first error of a device: what its GPU reported, or what WebGPU threw. Both are treated alike, so that code which
  * records work meets errors only where it allocates or waits.
@@ -23,6 +28,8 @@ export class Failures {
   #lost = false;
   /** Pieces of work that were begun and have not ended. */
   #works = 0;
+  /** Whether there was work since the last wait, whose errors may not have arrived. */
+  #pending = false;
   #repair: Repair;
 
   /** Listens to a device. */
@@ -62,6 +69,7 @@ export class Failures {
   /** Does work that is not waited for. After an error it would compute with what is broken, so it is dropped. */
   attempt(work: () => void): void {
     if (this.#error) return;
+    this.#pending = true;
     try {
       work();
     } catch (error) {
@@ -76,11 +84,12 @@ export class Failures {
     this.check();
     beginWait();
     try {
-      return await wait();
+      const result = await wait();
+      this.#pending = false;
+      return result;
     } catch (error) {
       if (error instanceof BitwiseError) throw error;
-      // why it failed may be reported in the next turn
-      await new Promise((resolve) => setTimeout(resolve));
+      await delivery(); // of the reason
       this.#fail(error);
       throw this.#error;
     } finally {
@@ -89,11 +98,12 @@ export class Failures {
   }
 
   /** See {@link Device.begin}. */
-  begin(): Disposable {
+  begin(): AsyncDisposable {
     if (this.#lost) this.check();
     this.#works++;
-    const work = new DisposableStack();
-    work.defer(() => {
+    const work = new AsyncDisposableStack();
+    work.defer(async () => {
+      if (this.#pending || this.#error) await delivery(); // of errors that would hit the next work
       if (--this.#works > 0) return;
       if (!this.#error) return this.#repair.keep();
       this.#repair.reset();

@@ -59,7 +59,7 @@ async function load<T>(
   opening: Opening,
   ready: (opened: Opened) => Promise<T>,
 ): Promise<T> {
-  using _work = device.begin();
+  await using _work = device.begin();
   const { type, staged = false, lazy } = options;
   const source = opening.source(device);
   const onProgress = (part: Part) => options.onProgress?.(config.files[part]);

@@ -56,7 +56,8 @@ export async function loadConv(
   const inner = innerName(weights, name, "conv");
   const weight = await weights.tensor(`${inner}.weight`, [N, C, size, size]);
   const bias = await weights.tensor(`${inner}.bias`, [N]);
-  const conv = packConv(weights.device, weight, bias, weights.dtype, `weight ${name}`);
+  const { device, dtype } = weights;
+  const conv = device.allOrNothing(() => packConv(device, weight, bias, dtype, `weight ${name}`));
   weight.dispose();
   weights.keep(conv.weight);
   return conv;

@@ -11,6 +11,7 @@ class Refusal {
   constructor(memory: Memory) {
     const allocate = memory.allocate.bind(memory);
     const takeTexture = memory.takeTexture.bind(memory);
+    const createTexture = memory.createTexture.bind(memory);
     memory.allocate = (bytes, label, role) => {
       this.#count(label);
       return allocate(bytes, label, role);
@@ -18,6 +19,10 @@ class Refusal {
     memory.takeTexture = (rows, format, label) => {
       this.#count(label);
       return takeTexture(rows, format, label);
+    };
+    memory.createTexture = (rows, format, label) => {
+      this.#count(label);
+      return createTexture(rows, format, label);
     };
   }
 
