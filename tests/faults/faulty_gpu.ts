@@ -4,6 +4,8 @@
  * @module
  */
 
+import { DAWN } from "../backend.ts";
+
 /** How a call fails. The last three come as events, as real ones do; `rejects` is for calls that return a promise. */
 export const WAYS = ["throws", "rejects", "validation", "memory", "lost"] as const;
 export type Way = typeof WAYS[number];
@@ -119,9 +121,12 @@ export class FaultyGpu {
     this.#report = (kind) => {
       const name = kind === "memory" ? "GPUOutOfMemoryError" : "GPUValidationError";
       const error = { message: `injected ${kind}\nat this call`, constructor: { name } };
-      queueMicrotask(() => {
+      const tell = () => {
         for (const listener of listeners) listener({ error });
-      });
+      };
+      // before the errors that follow from it: those come in a later turn, on Dawn in the call
+      if (DAWN) tell();
+      else queueMicrotask(tell);
     };
     for (const name of METHODS.device) {
       this.#hook(device, name, undefined, (real, args) => {
