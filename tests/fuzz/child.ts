@@ -53,8 +53,13 @@ const say = (said: Said) => {
 export async function runCases(readers: Readonly<Record<string, Reader>>): Promise<never> {
   const work = JSON.parse(Deno.args[0]!) as Work;
   const judge = new Judge(work.mayRead);
-  for (const task of work.tasks) await run(readers[task.reader]!, task, work.seed, judge);
-  Deno.exit(0);
+  try {
+    for (const task of work.tasks) await run(readers[task.reader]!, task, work.seed, judge);
+    Deno.exit(0);
+  } catch (error) {
+    console.error("The fuzzer has an error:", error);
+    Deno.exit(70);
+  }
 }
 
 async function run(reader: Reader, task: Task, seed: number, judge: Judge): Promise<void> {

@@ -4,11 +4,13 @@ import { torch, torchBytes, torchLegacy } from "./readers/checkpoint.ts";
 import { jpeg, webp } from "./readers/coded.ts";
 import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
-import { config, tokenizer, tuning } from "./readers/model.ts";
+import { exifs, kinds, profiles } from "./readers/metadata.ts";
+import { config, tuning } from "./readers/model.ts";
 import { decoded, encoded, generated, planned } from "./readers/options.ts";
 import { png, pngBytes, pngText } from "./readers/png.ts";
 import { bits, safetensors, safetensorsBytes, shards } from "./readers/tensors.ts";
 import { parameters, parametersWritten, prompts } from "./readers/texts.ts";
+import { tokenizer } from "./readers/tokenizer.ts";
 import { folderOnWeb, hub, hubEnvironment } from "./readers/web.ts";
 
 /** Everything that reads foreign bytes or text. */
@@ -18,6 +20,9 @@ export const READERS: Readonly<Record<string, Reader>> = {
   "png-text": pngText,
   jpeg,
   webp,
+  exif: exifs,
+  icc: profiles,
+  kinds,
   safetensors,
   "safetensors-bytes": safetensorsBytes,
   shards,

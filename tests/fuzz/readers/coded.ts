@@ -1,5 +1,4 @@
 // JPEG and WebP files, by their segments and chunks.
-import { readImage } from "../../model/image/read.ts";
 import {
   JPEG,
   JPEG_CMYK,
@@ -88,7 +87,7 @@ export const jpeg = reader({
   ...DECODER,
   make: makeJpeg,
   file: (parts) => joined(...parts),
-  read: async (parts) => await checkImage(await readImage(joined(...parts), "x.jpg")),
+  read: (parts) => checkImage(joined(...parts), "x.jpg"),
 });
 
 const little = (value: number, size: number) => int(value, size, true);
@@ -144,5 +143,5 @@ export const webp = reader({
   ...DECODER,
   make: makeWebp,
   file: webpFile,
-  read: async (input) => await checkImage(await readImage(webpFile(input), "x.webp")),
+  read: (input) => checkImage(webpFile(input), "x.webp"),
 });

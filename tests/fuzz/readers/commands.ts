@@ -2,6 +2,7 @@
 import { main } from "../../../cli.ts";
 import type { Command } from "../../../commands/command.ts";
 import { flagsOf } from "../../../commands/flags/flags.ts";
+import type { FlagType } from "../../../commands/flags/types.ts";
 import { COMMANDS } from "../../../commands/registry.ts";
 import { encodeSafetensors, InputError } from "../../../engine/mod.ts";
 import { encodeBitsFile } from "../../../model/bits/bits_file.ts";
@@ -69,6 +70,9 @@ const MODELS = [
   "https://hub.invalid/m",
 ];
 
+/** How many files or words a command wants, if not one. */
+const WANTS: Readonly<Record<string, number>> = { demo: 0, doctor: 0, plan: 0, interpolate: 2 };
+
 function word(random: Random): string {
   return random.pick<() => string>([
     () => random.pick(PATHS),
@@ -79,6 +83,21 @@ function word(random: Random): string {
     () =>
       random.pick(["red apple", "32x32", "1x1,2x2", "f16", "q4_0", "1,2,3", "8GB", "kv", "0.5"]),
   ])();
+}
+
+/** What a flag may be given: mostly something that it takes. */
+function valueOf(random: Random, { read, need }: FlagType<unknown>): string {
+  const isTaken = (given: string) => {
+    try {
+      return read(given) !== undefined;
+    } catch {
+      return false;
+    }
+  };
+  const named = need.split(/[ ,]+/);
+  const next = () => random.chance(0.3) ? random.pick(named) : word(random);
+  const words = Array.from({ length: random.chance(0.9) ? 20 : 1 }, next);
+  return words.find(isTaken) ?? words[0]!;
 }
 
 function line(random: Random): string[] {
@@ -92,9 +111,19 @@ function line(random: Random): string[] {
       ? `-${alias}`
       : `--${random.chance(0.97) ? long : mutateText(random, long)}`;
     if (type.value === undefined && random.chance(0.9)) return [spelt];
-    return random.chance(0.5) ? [spelt, word(random)] : [`${spelt}=${word(random)}`];
+    const value = valueOf(random, type);
+    return random.chance(0.5) ? [spelt, value] : [`${spelt}=${value}`];
   };
-  return [name, ...random.list(0, 6, () => random.chance(0.7) ? flag() : [word(random)]).flat()];
+  const count = random.chance(0.9) ? WANTS[name] ?? 1 : random.below(4);
+  const files = Array.from(
+    { length: count },
+    () => random.chance(0.9) ? random.pick(PATHS) : word(random),
+  );
+  return [
+    name,
+    ...files,
+    ...random.list(0, 5, () => random.chance(0.97) ? flag() : [word(random)]).flat(),
+  ];
 }
 
 /** Puts the files into the working folder as they were, and removes all others. */

@@ -1,6 +1,11 @@
 // Metadata that images carry: EXIF blocks, ICC profiles and text, right or slightly wrong.
-import { joined, mutateBytes } from "../mutate.ts";
+import { recognise } from "../../../engine/mod.ts";
+import { orientationOf } from "../../../model/image/base/exif.ts";
+import { readProfile } from "../../../model/image/icc.ts";
+import { curv, described, para, profile, xyz } from "../../model/image/icc_files.ts";
+import { joined, mutateBytes, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
+import { claim, reader, textFault } from "../reader.ts";
 
 const ascii = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
@@ -38,53 +43,102 @@ export function exif(random: Random): Uint8Array<ArrayBuffer> {
 
 /** An ICC profile of primaries and curves, as Display P3 has it. */
 export function icc(random: Random): Uint8Array<ArrayBuffer> {
-  const fixed = (value: number) => int(Math.round(value * 65536) >>> 0, 4);
-  const xyz = () => joined(ascii("XYZ "), [0, 0, 0, 0], ...[0, 1, 2].map(() => fixed(number())));
-  const number = () => random.chance(0.9) ? random.below(1000) / 1000 : random.below(60000) - 30000;
+  const number = () =>
+    random.chance(0.9) ? random.below(1000) / 1000 : random.below(60_000) - 30_000;
   const curve = () =>
     random.pick([
-      () => joined(ascii("curv"), int(0, 4), int(1, 4), int(random.below(2000), 2)),
-      () => joined(ascii("curv"), int(0, 4), int(0, 4)),
-      () => joined(ascii("curv"), int(0, 4), int(9, 4), random.bytes(18)),
-      () =>
-        joined(
-          ascii("para"),
-          int(0, 4),
-          int(random.below(6), 2),
-          [0, 0],
-          ...Array.from({ length: 7 }, () => fixed(number())),
-        ),
+      () => para(...Array.from({ length: random.pick([1, 3, 4, 5, 7]) }, number)),
+      () => para(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),
+      () => curv(...random.list(0, 40, () => random.below(65536))),
+      () => curv(563),
     ])();
-  const names = random.chance(0.8)
-    ? ["rXYZ", "gXYZ", "bXYZ", "wtpt", "rTRC", "gTRC", "bTRC", "desc"]
-    : random.pick([["kTRC", "wtpt"], ["A2B0"], [], ["rXYZ", "rXYZ", "rTRC"]]);
   const shared = curve();
-  const tags = names.map((name) =>
+  const tags = random.pick([
+    ...Array<string[]>(6).fill(["rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC", "desc"]),
+    ["kTRC", "desc"],
+    ["A2B0"],
+    [],
+  ]).map((name) => [
+    name,
     name.endsWith("TRC")
       ? (random.chance(0.7) ? shared : curve())
       : name === "desc"
-      ? joined(ascii("desc"), int(0, 4), int(5, 4), ascii("name\0"))
-      : xyz()
-  );
-  let at = 128 + 4 + 12 * tags.length;
-  const table = names.flatMap((name, i) => {
-    const size = tags[i]!.length;
-    at += size;
-    return [...ascii(name), ...int(at - size, 4), ...int(size, 4)];
-  });
-  const pick = (right: string) =>
-    ascii(random.chance(0.95) ? right : random.pick(["CMYK", "GRAY", "Lab ", "scnr", "\0\0\0\0"]));
-  const head = joined(
-    int(at, 4),
-    ascii("bits"),
-    int(0x04300000, 4),
-    pick("mntr"),
-    pick("RGB "),
-    pick("XYZ "),
-    new Uint8Array(12),
-    ascii("acsp"),
-    new Uint8Array(88),
-  );
-  const profile = joined(head, int(tags.length, 4), table, ...tags);
-  return random.chance(0.5) ? profile : mutateBytes(random, profile);
+      ? described(text(random))
+      : xyz(number(), number(), number()),
+  ]);
+  const space = random.chance(0.9) ? "RGB " : random.pick(["GRAY", "CMYK", "Lab ", "\0\0\0\0"]);
+  const made = profile(Object.fromEntries(tags), space, random.chance(0.95) ? "XYZ " : "Lab ");
+  return random.chance(0.6) ? made : mutateBytes(random, made);
 }
+
+const HEADS = [
+  ...[
+    "version https://git-lfs.github.com/spec/v1\n",
+    "<!DOCTYPE html>",
+    "<!-- x -->",
+    "<html",
+    "<?xml",
+  ],
+  ...[
+    '{"error":',
+    "GGUF",
+    "\x93NUMPY",
+    "PK\x03\x04",
+    "\x80\x02",
+    "\x89PNG\r\n\x1a\n",
+    "\xff\xd8\xff",
+  ],
+  ...[
+    "RIFF....WEBP",
+    "GIF89a",
+    "BM",
+    "II*\0",
+    "....ftypavif",
+    "%PDF-",
+    "\x1f\x8b",
+    "ustar",
+    "\0\0\0\0",
+  ],
+  ...["P6 ", "\x7fELF", "x/data.pkl", ".npy", " ", "\n", "-->", "<!--", "\xef\xbb\xbf"],
+].map((head) => Uint8Array.from(head, (char) => char.charCodeAt(0)));
+
+/** What a file is, by its first bytes. */
+export const kinds = reader({
+  make: (random) => {
+    const parts = random.list(
+      1,
+      20,
+      () => random.chance(0.8) ? random.pick(HEADS) : random.bytes(9),
+    );
+    const head = joined(...parts, random.bytes(random.below(30)));
+    return random.chance(0.5) ? head : mutateBytes(random, head, HEADS);
+  },
+  read(bytes) {
+    const found = recognise(bytes);
+    claim(
+      found === null || textFault(found) === null && found.length < 200,
+      `a phrase, not ${found}`,
+    );
+  },
+});
+
+export const exifs = reader({
+  make: exif,
+  read(bytes) {
+    const orientation = orientationOf(bytes);
+    claim([1, 2, 3, 4, 5, 6, 7, 8].includes(orientation), `an orientation, not ${orientation}`);
+  },
+});
+
+export const profiles = reader({
+  make: icc,
+  read(bytes) {
+    const found = readProfile(bytes);
+    if (found.kind !== "convert") {
+      return claim(found.kind === "srgb" || typeof found.name === "string", "a kind");
+    }
+    const rgba = Uint8Array.from({ length: 1024 }, (_, i) => i % 4 === 3 ? i >> 2 : i * 7);
+    found.convert(rgba);
+    claim(rgba.every((byte, i) => i % 4 !== 3 || byte === i >> 2), "alpha stays");
+  },
+});

@@ -1,9 +1,10 @@
 import { crc32, deflateSync } from "node:zlib";
-import { encodePng, type Image, readPngText } from "../../../model/image/png.ts";
+import { encodePng, readPngText } from "../../../model/image/png.ts";
+import { openImage } from "../../../model/image/read_image.ts";
 import { readImage } from "../../model/image/read.ts";
 import { edge, joined, mutateBytes, mutateText, text, TEXTS } from "../mutate.ts";
 import type { Random } from "../random.ts";
-import { claim, reader } from "../reader.ts";
+import { claim, reader, textFault } from "../reader.ts";
 import { exif, icc, int } from "./metadata.ts";
 
 interface Chunk {
@@ -20,6 +21,13 @@ interface Png {
 
 const SIGNATURE = "\x89PNG\r\n\x1a\n";
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const DEPTHS: Readonly<Record<number, readonly number[]>> = {
+  0: [1, 2, 4, 8, 16],
+  2: [8, 16],
+  3: [1, 2, 4, 8],
+  4: [8, 16],
+  6: [8, 16],
+};
 const latin1 = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
 
 /** Encodes a file. */
@@ -52,8 +60,8 @@ function header(width: number, height: number, ...rest: number[]): Chunk {
 /** A file that is right, or wrong where only a decoder that looks notices. */
 function makePng(random: Random): Png {
   const [width, height] = [1 + random.below(40, true), 1 + random.below(40, true)];
-  const colour = random.chance(0.95) ? random.pick([0, 2, 3, 4, 6]) : random.below(8);
-  const depth = random.chance(0.95) ? random.pick([1, 2, 4, 8, 8, 8, 16]) : random.below(33);
+  const colour = random.chance(0.97) ? random.pick([0, 2, 3, 4, 6]) : random.below(8);
+  const depth = random.chance(0.97) ? random.pick(DEPTHS[colour] ?? [8]) : random.below(33);
   const interlace = random.chance(0.3) ? 1 : random.chance(0.03) ? random.below(256) : 0;
   const bits = (CHANNELS[colour] ?? 1) * depth;
   const right = rowBytes(width, height, bits, interlace === 1);
@@ -74,9 +82,9 @@ function makePng(random: Random): Png {
     for (let at = 0; at < count; at += rowLength) rows[at] = random.below(5);
   } else if (random.chance(0.8)) rows.forEach((byte, i) => i < 5000 && (rows[i] = byte % 5));
   let packed = new Uint8Array(deflateSync(rows, { level: random.pick([0, 6]) }));
-  if (random.chance(0.15)) packed = mutateBytes(random, packed);
+  if (random.chance(0.1)) packed = mutateBytes(random, packed);
   const cut = random.below(packed.length + 1);
-  const liar = random.chance(0.1);
+  const liar = random.chance(0.05);
   const chunks: Chunk[] = [
     header(
       liar ? edge(random) : width,
@@ -94,8 +102,8 @@ function makePng(random: Random): Png {
     ...random.chance(0.1) ? [extra(random)] : [],
     { type: "IEND", data: random.bytes(random.chance(0.97) ? 0 : 3) },
   ];
-  const tail = random.chance(0.9) ? 0 : random.below(20) - 10;
-  return { chunks: random.chance(0.8) ? chunks : shuffled(random, chunks), tail };
+  const tail = random.chance(0.95) ? 0 : random.below(20) - 10;
+  return { chunks: random.chance(0.85) ? chunks : shuffled(random, chunks), tail };
 }
 
 function palette(random: Random, depth: number): Chunk {
@@ -157,11 +165,22 @@ function shuffled(random: Random, chunks: readonly Chunk[]): Chunk[] {
   return out;
 }
 
-/** Checks an image that a reader returned, and that it survives being written. */
-export async function checkImage({ width, height, rgba }: Image): Promise<void> {
-  claim(Number.isInteger(width) && width > 0 && Number.isInteger(height) && height > 0, "size");
-  claim(rgba instanceof Uint8Array && rgba.length === 4 * width * height, "a byte per channel");
+/** Opens an image, decodes and fits it, and checks that it survives being written. */
+export async function checkImage(file: Uint8Array, name: string): Promise<void> {
+  const open = await openImage(file, name);
+  for (const line of open.warnings) claim(textFault(line) === null, `a warning, not ${line}`);
+  const { width, height } = open;
+  claim(Number.isInteger(width) && width > 0 && Number.isInteger(height) && height > 0, "a size");
+  const { rgba, ...size } = await open.image();
+  claim(size.width === width && size.height === height, "the size that was promised");
+  claim(rgba.length === 4 * width * height, "a byte per channel");
+  claim(!open.opaque || rgba.every((byte, i) => i % 4 !== 3 || byte === 255), "opaque");
   if (width * height > 10_000) return;
+  const fits = [await open.fit(5, 3), await open.fitMask(5, 3), await open.fitAlpha(5, 3)];
+  for (const [i, fit] of fits.entries()) {
+    claim(fit.length === (i ? 15 : 45), "numbers of the size asked for");
+    claim(fit.every((value) => value >= (i ? 0 : -1) && value <= 1), "numbers in their range");
+  }
   const again = await readImage(encodePng(rgba, width, height), "again.png");
   claim(again.width === width && again.height === height, "the size survives");
   claim(rgba.every((byte, i) => byte === again.rgba[i]), "pixels survive");
@@ -170,12 +189,12 @@ export async function checkImage({ width, height, rgba }: Image): Promise<void> 
 export const png = reader({
   make: makePng,
   file: fileOf,
-  read: async (input) => await checkImage(await readImage(fileOf(input), "x.png")),
+  read: (input) => checkImage(fileOf(input), "x.png"),
 });
 
 export const pngBytes = reader({
   make: (random) => mutateBytes(random, fileOf(makePng(random))),
-  read: async (bytes) => await checkImage(await readImage(bytes, "x.png")),
+  read: (bytes) => checkImage(bytes, "x.png"),
 });
 
 export const pngText = reader({

@@ -43,9 +43,13 @@ function settings(random: Random): ImageParameters {
   };
 }
 
+const WORDS = [": ", ", ", '"', "Prompt: ", "Steps: 9, ", "Size: 1x1", "a: "];
+
 export const parameters = reader({
-  make: (random) =>
-    mutateText(random, imageParameters(settings(random)), [": ", ", ", '"', "Prompt: "]),
+  make(random) {
+    const long = random.chance(0.02) ? random.pick([...WORDS, "a", " "]).repeat(30_000) : "";
+    return mutateText(random, long + imageParameters(settings(random)), WORDS);
+  },
   read(input) {
     const found = parseParameters(input);
     for (const [key, value] of Object.entries(found)) {
