@@ -1,6 +1,7 @@
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
 import { GPU_FLAG } from "./flags/gpu.ts";
+import { IMAGE_FLAG, imageLimits } from "./flags/limits.ts";
 import { OVERWRITE_FLAG } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import type { Inspection } from "./inspecting/inspection.ts";
@@ -8,6 +9,7 @@ import { inspectTensors } from "./inspecting/tensors.ts";
 import { readSource } from "./io/input.ts";
 import { type Io, outJson } from "./io/io.ts";
 import { bytesSource, Safetensors } from "../engine/mod.ts";
+import type { ImageLimits } from "../model/image/base/rows.ts";
 
 /** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
 export const inspect = command(
@@ -24,6 +26,7 @@ export const inspect = command(
         type: { ...path, value: "NAME|DIR" },
         help: "Model that decodes the sheet: its name, or its folder (emoji-nano)",
       },
+      ...IMAGE_FLAG,
       ...GPU_FLAG,
     },
     notes: ["FILE may be - for stdin. Only a sheet needs a GPU."],
@@ -37,7 +40,7 @@ export const inspect = command(
       const { writeSheet } = await import("./inspecting/sheet.ts");
       return await writeSheet(target, given.sheet, given, io);
     }
-    const { lines, report } = await inspectTarget(target, io);
+    const { lines, report } = await inspectTarget(target, io, imageLimits(given));
     if (given.json) outJson(io, report);
     else for (const line of lines) io.out(line);
     return 0;
@@ -45,7 +48,7 @@ export const inspect = command(
 );
 
 /** Inspects a folder or a file by its name, and a pipe by what it begins with. */
-async function inspectTarget(target: string, io: Io): Promise<Inspection> {
+async function inspectTarget(target: string, io: Io, limits: ImageLimits): Promise<Inspection> {
   const info = await Deno.stat(target).catch(() => null);
   if (info?.isDirectory) {
     const { inspectModel } = await import("./inspecting/model.ts");
@@ -65,7 +68,7 @@ async function inspectTarget(target: string, io: Io): Promise<Inspection> {
   const { name, bytes } = await readSource(target, io);
   if (image || isPng(bytes)) {
     const { inspectPng } = await import("./inspecting/png.ts");
-    return await inspectPng(name, bytes);
+    return await inspectPng(name, bytes, limits);
   }
   return await inspectTensors(name, await Safetensors.open(bytesSource(name, bytes)));
 }

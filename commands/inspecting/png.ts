@@ -1,12 +1,17 @@
 /** What `inspect` finds in a PNG. */
 
 import type { Inspection } from "./inspection.ts";
+import type { ImageLimits } from "../../model/image/base/rows.ts";
 import { readPngText } from "../../model/image/png.ts";
 import { openPng } from "../../model/image/png/rows.ts";
 
 /** Decodes all pixels of a PNG, which proves them complete, and keeps none. */
-export async function inspectPng(path: string, bytes: Uint8Array): Promise<Inspection> {
-  const { header, orientation, icc, warnings, rows } = openPng(bytes, path);
+export async function inspectPng(
+  path: string,
+  bytes: Uint8Array,
+  limits: ImageLimits,
+): Promise<Inspection> {
+  const { header, orientation, icc, warnings, rows } = openPng(bytes, path, limits);
   const text = readPngText(bytes, path);
   for await (const _ of rows());
   const { width, height, depth, color, interlaced } = header;

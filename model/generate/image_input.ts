@@ -14,6 +14,7 @@ import {
   vaeSchedule,
 } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
+import { checkShape } from "../image/base/shape.ts";
 import type { Image } from "../image/png.ts";
 import { isOpenImage, type OpenImage } from "../image/read_image.ts";
 
@@ -82,24 +83,12 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
       : value.constructor?.name ?? "Object";
     refuse(name, "give the bytes of a PNG, JPEG or WebP file, or { width, height, rgba }");
   }
-  const isSize = (side: unknown) => Number.isInteger(side) && side as number > 0;
-  const [channels, values, unit] = rgba instanceof Uint8Array
-    ? [4, rgba, "bytes"] as const
-    : [3, rgb as Float32Array, "numbers"] as const;
-  const need = channels * (width as number) * (height as number);
-  if (isSize(width) && isSize(height) && values.length === need) {
-    if (values instanceof Uint8Array || values.every(Number.isFinite)) return;
-    throw new InputError(
-      "not-finite",
-      `Cannot ${verb} an image that holds NaN or infinity: its values go from -1 to 1`,
-    );
-  }
+  const values = rgba instanceof Uint8Array ? rgba : rgb as Float32Array;
+  checkShape(verb, { width, height }, values, values === rgba ? 4 : 3);
+  if (values instanceof Uint8Array || values.every(Number.isFinite)) return;
   throw new InputError(
-    "image-shape",
-    isSize(width) && isSize(height)
-      ? `Cannot ${verb} ${values.length} ${unit} as ${width}x${height} pixels: ${channels} ` +
-        `channels are ${need}`
-      : `Cannot ${verb} an image of ${width}x${height} pixels: both must be whole numbers above 0`,
+    "not-finite",
+    `Cannot ${verb} an image that holds NaN or infinity: its values go from -1 to 1`,
   );
 }
 

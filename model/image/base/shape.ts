@@ -13,12 +13,12 @@ import { InputError } from "../../../engine/mod.ts";
  */
 export function checkShape(
   verb: string,
-  { width, height }: { readonly width: number; readonly height: number },
+  { width, height }: { readonly width: unknown; readonly height: unknown },
   values: Uint8Array | Uint8ClampedArray | Float32Array | undefined,
   channels: number,
 ): void {
-  const sizes = [width, height].every((side) => Number.isInteger(side) && side > 0);
-  const need = channels * width * height;
+  const sizes = [width, height].every((side) => Number.isInteger(side) && side as number > 0);
+  const need = channels * (width as number) * (height as number);
   const count = values?.length ?? 0;
   if (sizes && count === need) return;
   const unit = values instanceof Float32Array ? "numbers" : "bytes";

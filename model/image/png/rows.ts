@@ -88,7 +88,7 @@ function checkClaims(
   if (interlaced && stored > 4 * (limits.maxPixels ?? MAX_PIXELS)) {
     const why =
       `it is interlaced, and takes ${stored} bytes of memory; save it without interlacing`;
-    throw unreadable(name, "image-too-large", why);
+    throw unreadable(name, "image-too-large", why, { hint: "max-pixels" });
   }
 }
 
