@@ -59,17 +59,20 @@ export class BitReader {
   /** Makes at least 25 bits available. After the data, or at a marker, they are zeros. */
   #fill(): void {
     const { bytes, end } = this;
-    let at = this.at;
-    while (this.#count <= 24) {
+    let { at } = this;
+    let bits = this.#bits, count = this.#count;
+    while (count <= 24) {
       let byte = 0;
       if (at >= end || bytes[at] === 0xff && bytes[at + 1] !== 0) this.#made += 8;
       else {
         byte = bytes[at];
         at += byte === 0xff ? 2 : 1;
       }
-      this.#bits = this.#bits << 8 | byte;
-      this.#count += 8;
+      bits = bits << 8 | byte;
+      count += 8;
     }
+    this.#bits = bits;
+    this.#count = count;
     this.at = at;
   }
 

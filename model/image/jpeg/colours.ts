@@ -6,16 +6,9 @@ import type { Line } from "./upsample.ts";
 /** Writes one row: `width` pixels of RGBA from `to`. */
 type Write = (lines: readonly Line[], out: Uint8ClampedArray, to: number, width: number) => void;
 
-// By a byte of Cr or Cb: what it adds to red, green (in units of 2^-16) and blue.
-const table = (weight: number, half: number, shift: number) =>
-  Int32Array.from(
-    { length: 256 },
-    (_, i) => Math.round(weight * 65536) * (i - 128) + half >> shift,
-  );
-const CR_RED = table(1.402, 32768, 16);
-const CB_BLUE = table(1.772, 32768, 16);
-const CR_GREEN = table(-0.71414, 0, 0);
-const CB_GREEN = table(-0.34414, 32768, 0);
+// How much Cr and Cb add, in units of 2^-16.
+const CR_RED = 91881, CR_GREEN = 46802, CB_GREEN = 22554, CB_BLUE = 116130;
+const HALF = 32768;
 
 /** Returns what converts rows of these components. */
 export function colourWriter(colours: JpegColours): Write {
@@ -60,12 +53,16 @@ function writeYcc(lines: readonly Line[], out: Uint8ClampedArray, to: number, wi
   const { samples: lumas, at: luma } = lines[0]!;
   const { samples: blues, at: blue } = lines[1]!;
   const { samples: reds, at: red } = lines[2]!;
-  for (let x = 0; x < width; x++, to += 4) {
-    const y = lumas[luma + x], cb = blues[blue + x], cr = reds[red + x];
-    out[to] = y + CR_RED[cr];
-    out[to + 1] = y + (CB_GREEN[cb] + CR_GREEN[cr] >> 16);
-    out[to + 2] = y + CB_BLUE[cb];
-    out[to + 3] = 255;
+  const words = new Uint32Array(out.buffer, to, width);
+  for (let x = 0; x < width; x++) {
+    const y = lumas[luma + x], cb = blues[blue + x] - 128, cr = reds[red + x] - 128;
+    let r = y + (CR_RED * cr + HALF >> 16);
+    let g = y + (HALF - CB_GREEN * cb - CR_GREEN * cr >> 16);
+    let b = y + (CB_BLUE * cb + HALF >> 16);
+    r = r < 0 ? 0 : r > 255 ? 255 : r;
+    g = g < 0 ? 0 : g > 255 ? 255 : g;
+    b = b < 0 ? 0 : b > 255 ? 255 : b;
+    words[x] = r | g << 8 | b << 16 | 0xff000000;
   }
 }
 

@@ -1,8 +1,8 @@
 /** The inverse DCT of JPEG blocks, exact as in libjpeg's "islow". */
 
 // Constants of Loeffler, Ligtenberg and Moschytz's algorithm (ICASSP 1989), in units of 2^-13.
-const [A, B, C, D, E, F] = [2446, 4433, 6270, 7373, 9633, 12299];
-const [G, H, I, J, K, L] = [15137, 16069, 16819, 20995, 25172, 3196];
+const A = 2446, B = 4433, C = 6270, D = 7373, E = 9633, F = 12299;
+const G = 15137, H = 16069, I = 16819, J = 20995, K = 25172, L = 3196;
 const BITS = 13;
 // extra bits that the first pass keeps
 const PASS1 = 2;
@@ -39,19 +39,21 @@ export function inverseDct(
       for (let i = x; i < 64; i += 8) work[i] = value;
       continue;
     }
-    const s2 = c2 * quant[x + 16], s6 = c6 * quant[x + 48], s4 = c4 * quant[x + 32];
-    const z = (s2 + s6) * B;
-    const t2 = z - s6 * G, t3 = z + s2 * C;
+    const s2 = Math.imul(c2, quant[x + 16]),
+      s6 = Math.imul(c6, quant[x + 48]),
+      s4 = Math.imul(c4, quant[x + 32]);
+    const z = Math.imul(s2 + s6, B);
+    const t2 = z - Math.imul(s6, G), t3 = z + Math.imul(s2, C);
     const sum = even0 + s4 << BITS, difference = even0 - s4 << BITS;
     const e0 = sum + t3, e3 = sum - t3, e1 = difference + t2, e2 = difference - t2;
 
-    const o0 = c7 * quant[x + 56], o1 = c5 * quant[x + 40];
-    const o2 = c3 * quant[x + 24], o3 = c1 * quant[x + 8];
-    const z5 = (o0 + o2 + o1 + o3) * E;
-    const z1 = -(o0 + o3) * D, z2 = -(o1 + o2) * J;
-    const z3 = z5 - (o0 + o2) * H, z4 = z5 - (o1 + o3) * L;
-    const p0 = o0 * A + z1 + z3, p1 = o1 * I + z2 + z4;
-    const p2 = o2 * K + z2 + z3, p3 = o3 * F + z1 + z4;
+    const o0 = Math.imul(c7, quant[x + 56]), o1 = Math.imul(c5, quant[x + 40]);
+    const o2 = Math.imul(c3, quant[x + 24]), o3 = Math.imul(c1, quant[x + 8]);
+    const z5 = Math.imul(o0 + o2 + o1 + o3, E);
+    const z1 = Math.imul(-(o0 + o3), D), z2 = Math.imul(-(o1 + o2), J);
+    const z3 = z5 - Math.imul(o0 + o2, H), z4 = z5 - Math.imul(o1 + o3, L);
+    const p0 = Math.imul(o0, A) + z1 + z3, p1 = Math.imul(o1, I) + z2 + z4;
+    const p2 = Math.imul(o2, K) + z2 + z3, p3 = Math.imul(o3, F) + z1 + z4;
 
     work[x] = e0 + p3 + 1024 >> 11;
     work[x + 56] = e0 - p3 + 1024 >> 11;
@@ -66,18 +68,18 @@ export function inverseDct(
   const middle = (128 << 18) + (1 << 17);
   for (let i = 0; i < 64; i += 8, to += stride) {
     const s2 = work[i + 2], s6 = work[i + 6];
-    const z = (s2 + s6) * B;
-    const t2 = z - s6 * G, t3 = z + s2 * C;
+    const z = Math.imul(s2 + s6, B);
+    const t2 = z - Math.imul(s6, G), t3 = z + Math.imul(s2, C);
     const sum = (work[i] + work[i + 4] << BITS) + middle;
     const difference = (work[i] - work[i + 4] << BITS) + middle;
     const e0 = sum + t3, e3 = sum - t3, e1 = difference + t2, e2 = difference - t2;
 
     const o0 = work[i + 7], o1 = work[i + 5], o2 = work[i + 3], o3 = work[i + 1];
-    const z5 = (o0 + o2 + o1 + o3) * E;
-    const z1 = -(o0 + o3) * D, z2 = -(o1 + o2) * J;
-    const z3 = z5 - (o0 + o2) * H, z4 = z5 - (o1 + o3) * L;
-    const p0 = o0 * A + z1 + z3, p1 = o1 * I + z2 + z4;
-    const p2 = o2 * K + z2 + z3, p3 = o3 * F + z1 + z4;
+    const z5 = Math.imul(o0 + o2 + o1 + o3, E);
+    const z1 = Math.imul(-(o0 + o3), D), z2 = Math.imul(-(o1 + o2), J);
+    const z3 = z5 - Math.imul(o0 + o2, H), z4 = z5 - Math.imul(o1 + o3, L);
+    const p0 = Math.imul(o0, A) + z1 + z3, p1 = Math.imul(o1, I) + z2 + z4;
+    const p2 = Math.imul(o2, K) + z2 + z3, p3 = Math.imul(o3, F) + z1 + z4;
 
     out[to] = e0 + p3 >> 18;
     out[to + 7] = e0 - p3 >> 18;
