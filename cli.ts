@@ -64,7 +64,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
 }
 
 /**
- * Runs a command line: 0 done, 1 failed, 2 not understood, 130 interrupted. Failures are one line on stderr.
+ * Runs a command line: 0 done, 1 failed, 2 not understood, 130 interrupted, 143 ended by SIGTERM. Failures are one line on stderr.
  *
  * @param env Reads an environment variable.
  */
@@ -86,9 +86,9 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
   if ((error as { code?: string })?.code === "ENOSPC") {
     error = new FileError("write-failed", "Cannot write to stdout: no space is left on the device");
   }
-  if (io.signal.aborted && error === io.signal.reason) {
+  if (io.signal.aborted && error === io.signal.reason && error instanceof Error) {
     io.err("Interrupted\n", io.errIsTerminal ? CLEAR_LINE : "");
-    return 130;
+    return Object.hasOwn(SIGNALS, error.message) ? SIGNALS[error.message]! : 130;
   }
   const known = error instanceof BitwiseError;
   const debug = debugLevel(env) >= 1;
@@ -99,16 +99,18 @@ function report(error: unknown, io: Io, env: (name: string) => string | undefine
   return error instanceof UsageError || error instanceof InputError ? 2 : 1;
 }
 
-/** Aborts at the first Ctrl-C; a second one ends the process at once. */
+/** The statuses of a process that a signal ended, as shells give them. */
+const SIGNALS: Readonly<Record<string, number>> = { SIGINT: 130, SIGBREAK: 130, SIGTERM: 143 };
+
+/** Aborts at the first Ctrl-C or SIGTERM, whose name is the message of the reason; a second one ends the process at once. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort();
-  };
   const windows = Deno.build.os === "windows";
   for (const name of windows ? ["SIGINT", "SIGBREAK"] as const : ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(name, stop);
+    Deno.addSignalListener(name, () => {
+      if (controller.signal.aborted) Deno.exit(SIGNALS[name]);
+      controller.abort(new DOMException(name, "AbortError"));
+    });
   }
   return controller.signal;
 }

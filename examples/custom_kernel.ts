@@ -1,4 +1,4 @@
-/** Runs a compute kernel of your own on the model's device: `deno run -A examples/custom_kernel.ts` */
+/** Runs a compute kernel of your own on the model's device: `deno run -R -W -E examples/custom_kernel.ts` */
 import { encodePng, InfinityModel } from "@bitwise/infinity";
 import { defineKernel, grid } from "@bitwise/infinity/engine";
 

@@ -1,4 +1,4 @@
-/** Changes an image, then half of one: `deno run -A examples/edit.ts [IMAGE]` */
+/** Changes an image, then half of one: `deno run -R -W -E examples/edit.ts [IMAGE]` */
 import { InfinityModel } from "@bitwise/infinity";
 
 using model = await InfinityModel.load();

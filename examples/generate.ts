@@ -1,4 +1,4 @@
-/** Generates images and writes PNG files: `deno run -A examples/generate.ts` */
+/** Generates images and writes PNG files: `deno run -R -W -E examples/generate.ts` */
 import { InfinityModel } from "@bitwise/infinity";
 
 using model = await InfinityModel.load();

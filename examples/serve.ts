@@ -1,4 +1,4 @@
-/** Serves images over HTTP: `deno run -A examples/serve.ts`, then open http://localhost:8000/?prompt=red+apple */
+/** Serves images over HTTP: `deno run -R -E -N examples/serve.ts`, then open http://localhost:8000/?prompt=red+apple */
 import { BitwiseError, InfinityModel } from "@bitwise/infinity";
 
 const model = await InfinityModel.load();

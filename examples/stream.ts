@@ -1,4 +1,4 @@
-/** Writes a PNG after each scale, to watch an image grow: `deno run -A examples/stream.ts` */
+/** Writes a PNG after each scale, to watch an image grow: `deno run -R -W -E examples/stream.ts` */
 import { InfinityModel } from "@bitwise/infinity";
 
 using model = await InfinityModel.load();

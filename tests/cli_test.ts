@@ -279,8 +279,13 @@ Deno.test("cli cuts a prompt of 10,000 words, and says so", () =>
     assertEquals([code, out, filesIn(cwd)], [0, "output.png\n", ["output.png"]]);
   }));
 
-for (const [when, signal] of [["Loading ", "SIGTERM"], ["Scale 1/4", "SIGINT"]] as const) {
-  Deno.test(`cli ends at ${signal} (at "${when}…") with 130 and no file`, () =>
+for (
+  const [when, signal, status] of [
+    ["Loading ", "SIGTERM", 143],
+    ["Scale 1/4", "SIGINT", 130],
+  ] as const
+) {
+  Deno.test(`cli ends at ${signal} (at "${when}…") with ${status} and no file`, () =>
     inFolder(async (cwd) => {
       const process = start(["generate", "cat", "-b", "16", "--trace", "t.safetensors"], { cwd });
       let err = "";
@@ -290,7 +295,7 @@ for (const [when, signal] of [["Loading ", "SIGTERM"], ["Scale 1/4", "SIGINT"]] 
       }
       const out = await new Response(process.stdout).text();
       const { said } = summary(0, "", err);
-      assertEquals([(await process.status).code, out, said], [130, "", ["Interrupted"]], err);
+      assertEquals([(await process.status).code, out, said], [status, "", ["Interrupted"]], err);
       assertEquals(filesIn(cwd), []);
     }));
 }

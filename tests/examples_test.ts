@@ -18,10 +18,12 @@ const FILES: Record<string, string[]> = {
   "stream.ts": ["live.png"],
 };
 
-/** Runs a program in an empty folder and returns the images that it wrote there. */
+/** Runs a program as its first line says, in an empty folder, and returns the images that it wrote there. */
 async function imagesOf(program: string) {
   const cwd = await Deno.makeTempDir();
-  const args = ["run", "-A", join(EXAMPLES, program)];
+  const [line = ""] = (await Deno.readTextFile(join(EXAMPLES, program))).split("\n");
+  const [, flags = "none"] = /`deno run ((?:-[RWE] )+)examples\//.exec(line) ?? [];
+  const args = ["run", "--no-prompt", ...flags.trim().split(" "), join(EXAMPLES, program)];
   const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   const names = Array.from(Deno.readDirSync(cwd), ({ name }) => name).sort();

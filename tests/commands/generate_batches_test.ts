@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { decodePng } from "../decode_png.ts";
 import { readPngText } from "../../model/image/png.ts";
-import { CLI, ended, filesIn, inFolder, RUN, start, summary } from "./process.ts";
+import { CLI, ended, filesIn, inFolder, runFlags, start, summary } from "./process.ts";
 
 /** A limit within which the model in the box makes two or three images at once. */
 const TIGHT = ["--max-vram", "45M"];
@@ -91,7 +91,7 @@ Deno.test("generate: --upscale, --disable-image-metadata, -q and a second run", 
 /** Runs a pipeline of the shell where `bitwise` is the command line. */
 async function shell(cwd: string, script: string): Promise<{ out: string; err: string }> {
   const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
-  const run = `bitwise() { ${Deno.execPath()} ${[...RUN, CLI].join(" ")} "$@"; }`;
+  const run = `bitwise() { ${Deno.execPath()} ${[...runFlags("generate"), CLI].join(" ")} "$@"; }`;
   const { code, stdout, stderr } = await new Deno.Command("bash", {
     args: ["-c", `${run}; ${script}`],
     cwd,

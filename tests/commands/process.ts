@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import manifest from "../../deno.json" with { type: "json" };
+import { COMMANDS } from "../../commands/registry.ts";
 import { DAWN } from "../backend.ts";
 
 /** The command line. */
@@ -14,13 +15,28 @@ export const NO_GPU = {
   DENO_WEBGPU_BACKEND: "vulkan",
 };
 
-/** `deno run` with the permissions of `deno task generate`, and on Dawn what that wants. */
-export const RUN: readonly string[] = [
-  ...manifest.tasks.generate.split(" ").slice(1, -2),
-  ...DAWN
-    ? ["--no-lock", "--allow-ffi", "--preload", fromFileUrl(import.meta.resolve("../backend.ts"))]
-    : [],
-];
+/** What the task of a command permits, as flags of `deno run`; of any other word, what `generate` has. */
+export function permissionsOf(command: string): string[] {
+  const { tasks } = manifest;
+  const name = Object.hasOwn(COMMANDS, command) ? command as keyof typeof tasks : "generate";
+  const [deno, run, ...rest] = tasks[name].split(" ");
+  assertEquals([deno, run, ...rest.slice(-2)], ["deno", "run", "cli.ts", name]);
+  return rest.slice(0, -2);
+}
+
+/** Flags with other hosts in the place of those of the hub. */
+export function withHosts(flags: readonly string[], ...hosts: string[]): string[] {
+  return flags.map((flag) => flag.startsWith("--allow-net=") ? `--allow-net=${hosts}` : flag);
+}
+
+/** `deno run` with the permissions of a command's task, and on Dawn what that wants. It never asks for more. */
+export function runFlags(command: string): string[] {
+  const flags = ["run", "--no-prompt", ...permissionsOf(command)];
+  if (!DAWN) return flags;
+  const preload = fromFileUrl(import.meta.resolve("../backend.ts"));
+  const others = flags.filter((flag) => !flag.startsWith("--allow-env"));
+  return [...others, "--allow-env", "--no-lock", "--allow-ffi", "--preload", preload];
+}
 
 /** The command line as users start it, in a folder of its own. */
 export function start(
@@ -30,7 +46,7 @@ export function start(
   // as on a machine that sets none of these
   const { XDG_RUNTIME_DIR: _, BITWISE_DEBUG: __, ...inherited } = Deno.env.toObject();
   return new Deno.Command(Deno.execPath(), {
-    args: [...RUN, CLI, ...args],
+    args: [...runFlags(args[0] ?? ""), CLI, ...args],
     cwd,
     clearEnv: true,
     env: { ...inherited, NO_COLOR: "1", ...env },

@@ -5,17 +5,17 @@ import { pullModel } from "../../commands/pull.ts";
 import { BitwiseError } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../model/config/presets.ts";
-import { ended, fakeIo, filesIn, inFolder, refuses } from "./process.ts";
+import { ended, fakeIo, filesIn, inFolder, refuses, runFlags, withHosts } from "./process.ts";
 import { COMMIT, digestOf, MockHub } from "../model/release/mock_hub.ts";
 import { TINY, tinyRepositories } from "../model/release/tiny_release.ts";
 import manifest from "../../deno.json" with { type: "json" };
 
 const CLI = fromFileUrl(new URL("../../cli.ts", import.meta.url));
 
-/** The command line with the permissions of `deno task pull`. */
+/** The command line with the permissions of `deno task pull`, but a hub of this machine. */
 function start(args: readonly string[], cwd: string, endpoint: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: [...manifest.tasks.pull.split(" ").slice(1, -2), CLI, "pull", ...args],
+    args: [...withHosts(runFlags("pull"), "127.0.0.1"), CLI, "pull", ...args],
     cwd,
     env: { HF_ENDPOINT: endpoint, HF_HOME: join(cwd, "hf"), HF_TOKEN: "hf_x", NO_COLOR: "1" },
     stdin: "null",
@@ -337,8 +337,8 @@ Deno.test("pull says which permission it needs, and asks for none", () =>
   refuses(
     ["pull", "2b"],
     1,
-    "Cannot download FoundationVision/Infinity: Deno was not allowed to reach huggingface.co; run Deno with --allow-net",
-    { HF_ENDPOINT: "" },
+    "Cannot download FoundationVision/Infinity: Deno was not allowed to reach 127.0.0.1; run Deno with --allow-net",
+    { HF_ENDPOINT: "http://127.0.0.1:9" },
   ));
 
 Deno.test("pull refuses unknown models", async () => {

@@ -154,7 +154,8 @@ Deno.test("A project that imports mod.ts from a web server", async (t) => {
 Deno.test("deno install makes a command of cli.ts in a checkout", async () => {
   const root = await Deno.makeTempDir({ prefix: "bitwise-outside-" });
   const cli = join(PACKAGE, "cli.ts");
-  await deno(root, "install", "--quiet", "-g", "-A", "--root", root, "-n", "bitwise", cli);
+  const flags = ["--allow-read", "--allow-write", "--allow-env"];
+  await deno(root, "install", "--quiet", "-g", ...flags, "--root", root, "-n", "bitwise", cli);
   const command = join(root, "bin", Deno.build.os === "windows" ? "bitwise.cmd" : "bitwise");
   const { code, err } = await run(root, command, ["generate", "red apple", "-o", "apple.png"]);
   assertEquals(code, 0, err);
