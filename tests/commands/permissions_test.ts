@@ -28,15 +28,18 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
   completions: ["bash"],
 };
 
-/** Runs `deno run` on a program without asking for anything, and without the variables of this machine. */
-function runs(cwd: string, flags: readonly string[], program: string, args: readonly string[]) {
+/** Makes 125m a small model. */
+const TINY = ["--preload", join(ROOT, "tests", "commands", "tiny_preset.ts")];
+
+/** Runs a command line with some flags of Deno's, which asks for nothing. */
+function runs(cwd: string, flags: readonly string[], args: readonly string[], change = {}) {
   const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
   return ended(
     new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", ...flags, program, ...args],
+      args: ["run", "--no-prompt", ...flags, CLI, ...args],
       cwd,
       clearEnv: true,
-      env: { ...env, NO_COLOR: "1", XDG_RUNTIME_DIR: cwd },
+      env: { ...env, NO_COLOR: "1", XDG_RUNTIME_DIR: cwd, ...change },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -56,7 +59,7 @@ function narrowed(flags: readonly string[], cwd: string): string[] {
 const inputs = async (folder: string) => {
   await Deno.writeFile(join(folder, "in.png"), encodePng(Uint8Array.of(9, 9, 9, 255), 1, 1));
   const made = ["encode", "in.png", "-o", "in.safetensors"];
-  const { code, err } = await runs(folder, ["-R", "-W"], CLI, made);
+  const { code, err } = await runs(folder, ["-R", "-W"], made);
   assertEquals(code, 0, err);
 };
 
@@ -66,7 +69,7 @@ Deno.test("each command runs with just the permissions of its task, and with non
     const known = filesIn(folder);
     for (const [name, args] of Object.entries(LINES)) {
       const flags = permissionsOf(name);
-      const { code, said } = await runs(folder, narrowed(flags, folder), CLI, [name, ...args]);
+      const { code, said } = await runs(folder, narrowed(flags, folder), [name, ...args]);
       const missed = said.filter((line) => /^(error|warning)|permission|allow-/i.test(line));
       assertEquals([code, missed], [0, []], name);
       for (const file of filesIn(folder)) {
@@ -76,7 +79,7 @@ Deno.test("each command runs with just the permissions of its task, and with non
         // no variable is needed: commands go on without what they would have said
         if (flag.startsWith("--allow-env")) continue;
         const rest = narrowed(flags.filter((other) => other !== flag), folder);
-        const less = await runs(folder, rest, CLI, [name, ...args]);
+        const less = await runs(folder, rest, [name, ...args]);
         assertEquals(less.code, 1, `${name} without ${flag}`);
         const line = less.said.find((text) => text.startsWith("error: ")) ?? less.out;
         assertStringIncludes(line, flag, `${name} without ${flag}`);
@@ -89,16 +92,18 @@ Deno.test("each command runs with just the permissions of its task, and with non
 Deno.test("pull runs with just the permissions of its task, and with none of them less", () =>
   inFolder(async (folder) => {
     await using hub = new MockHub(tinyRepositories());
-    const program = join(ROOT, "tests", "commands", "pull_tiny.ts");
     const flags = withHosts(permissionsOf("pull"), "127.0.0.1");
-    const { code, err } = await runs(folder, flags, program, [hub.endpoint]);
+    const args = ["pull", "125m", "-o", "tiny"];
+    const env = { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, "hf") };
+    const pull = (flags: readonly string[]) => runs(folder, [...TINY, ...flags], args, env);
+    const { code, err } = await pull(flags);
     assertEquals(code, 0, err);
     assert(filesIn(join(folder, "tiny")).includes("config.json"));
     await Deno.remove(join(folder, "tiny"), { recursive: true });
     await Deno.remove(join(folder, "hf"), { recursive: true });
     for (const flag of flags.filter((flag) => !flag.startsWith("--allow-env"))) {
       const rest = flags.filter((other) => other !== flag);
-      const less = await runs(folder, rest, program, [hub.endpoint]);
+      const less = await pull(rest);
       assertStringIncludes(less.err, flag.replace(/=.*/, ""), `without ${flag}`);
       assertEquals(less.code, 1, `without ${flag}`);
     }
