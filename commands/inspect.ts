@@ -40,7 +40,10 @@ export const inspect = command(
       const { writeSheet } = await import("./inspecting/sheet.ts");
       return await writeSheet(target, given.sheet, given, io);
     }
-    const { lines, report } = await inspectTarget(target, io, imageLimits(given));
+    const { lines, report } = await inspectTarget(target, io, {
+      ...imageLimits(given),
+      signal: io.signal,
+    });
     if (given.json) outJson(io, report);
     else for (const line of lines) io.out(line);
     return 0;

@@ -48,7 +48,7 @@ async function promptOf({ name, bytes }: Source): Promise<string> {
   const { readPngText } = await import("../model/image/png.ts");
   const { parseParameters } = await import("../model/generate/parameters.ts");
   if (bytes[0] === 0x89 && bytes[1] === 0x50) {
-    const { parameters } = readPngText(bytes);
+    const { parameters } = readPngText(bytes, name);
     const { prompt } = parameters === undefined ? {} : parseParameters(parameters);
     if (prompt) return prompt.startsWith("@") ? `@${prompt}` : prompt;
   }

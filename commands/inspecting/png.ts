@@ -2,6 +2,7 @@
 
 import type { Inspection } from "./inspection.ts";
 import type { ImageLimits } from "../../model/image/base/rows.ts";
+import { inTurns } from "../../model/image/base/turns.ts";
 import { readPngText } from "../../model/image/png.ts";
 import { openPng } from "../../model/image/png/rows.ts";
 
@@ -13,7 +14,7 @@ export async function inspectPng(
 ): Promise<Inspection> {
   const { header, orientation, icc, warnings, rows } = openPng(bytes, path, limits);
   const text = readPngText(bytes, path);
-  for await (const _ of rows());
+  for await (const _ of inTurns(rows(), limits.signal));
   const { width, height, depth, color, interlaced } = header;
   const form = [
     `${width}x${height}`,

@@ -4,6 +4,7 @@ import { quote, recognise } from "../../engine/mod.ts";
 import { exchangesSides, upright } from "./base/exif.ts";
 import { readProfile } from "./icc.ts";
 import { unreadable } from "./base/errors.ts";
+import { inTurns } from "./base/turns.ts";
 import type { Image } from "./png.ts";
 import { fitAlpha, fitImage, fitMask } from "./resize.ts";
 import type { ImageLimits, RowSource } from "./base/rows.ts";
@@ -101,7 +102,7 @@ class ImageFile implements OpenImage {
  *
  * @param file The file's bytes, which must not change.
  * @param name The file's name, for messages only.
- * @param limits The most pixels that it may have.
+ * @param limits The most pixels that it may have, and a signal that stops decoding.
  *
  * @example
  * ```ts
@@ -122,7 +123,8 @@ export async function openImage(
   name: string,
   limits: ImageLimits = {},
 ): Promise<OpenImage> {
-  return new ImageFile(await openRows(file, name, limits), name);
+  const source = await openRows(file, name, limits);
+  return new ImageFile({ ...source, rows: () => inTurns(source.rows(), limits.signal) }, name);
 }
 
 /** Whether a value is an image file that is open. */

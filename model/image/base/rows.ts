@@ -11,6 +11,8 @@ export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 export interface ImageLimits {
   /** The most pixels that a header may claim; 2^27 by default. */
   readonly maxPixels?: number;
+  /** Stops the decoding of pixels. */
+  readonly signal?: AbortSignal;
 }
 
 /** An image file whose pixels come row by row, as stored. */
@@ -28,7 +30,7 @@ export interface RowSource {
   /** Phrases about what was changed: `"it has 16 bits per channel; 8 are used"`. */
   readonly warnings: readonly string[];
   /**
-   * Reads whole rows of RGBA8 from top to bottom, one or more at once, from the start at each call. An
+   * Reads whole rows of RGBA8 from top to bottom, some or none at once, from the start at each call. An
    * array that was yielded may be reused.
    *
    * @throws {FileError} The data end early, or are corrupt.

@@ -16,6 +16,7 @@ export interface PngSource extends RowSource {
 const MAX_SIDE = 1_000_000;
 // No deflate data expand by more.
 const DEFLATE = 1032;
+const NONE = new Uint8Array();
 // How many pixels to yield at once, if rows are short.
 const BATCH = 2 ** 16;
 
@@ -145,6 +146,7 @@ async function* interlacedRows(
       stored.set(line, filled);
       filled += line.length;
     }
+    yield NONE; // whoever reads may stop here
   }
   const row = new Uint32Array(width);
   const bytes = new Uint8Array(row.buffer);

@@ -122,6 +122,15 @@ Deno.test("openPng() reads rows as often as asked, also if a reader stops early"
   }
 });
 
+Deno.test("openPng() may be stopped before an interlaced image has its first row", async () => {
+  const sample = (x: number, y: number) => Math.imul(x + 97 * y, 2654435761) >>> 24;
+  const source = openPng(makePng({ width: 400, height: 300, interlaced: true, sample }), "a");
+  for await (const rows of source.rows()) {
+    assertEquals(rows.length, 0);
+    break;
+  }
+});
+
 Deno.test("openPng() uses the upper 8 of 16 bits, as Pillow does, and says so", async () => {
   const values = [0x0000, 0x00ff, 0x0100, 0x7fff, 0x8000, 0xfeff, 0xff00, 0xffff];
   const sample = (x: number, _: number, c: number) => values[(x + c) % 8];
