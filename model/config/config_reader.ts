@@ -1,4 +1,4 @@
-import { ConfigError } from "../../engine/mod.ts";
+import { ConfigError, printable } from "../../engine/mod.ts";
 
 /** The range of a number. */
 export interface Range {
@@ -120,8 +120,8 @@ export class ConfigReader {
   text(key: string, absent: string): string {
     if (!this.has(key)) return absent;
     const value = this.#values[key];
-    // deno-lint-ignore no-control-regex -- it is printed on terminals, where it must not move the cursor
-    const isLine = typeof value === "string" && /^[^\x00-\x1f\x7f-\x9f]+$/.test(value);
+    // it is printed on terminals, where it must not move the cursor
+    const isLine = typeof value === "string" && value !== "" && printable(value) === value;
     if (!isLine) return this.refuse(key, value, "text in quotes, on one line");
     if (value.length <= LONGEST) return value;
     return this.refuse(key, value, `text of at most ${LONGEST} characters`);

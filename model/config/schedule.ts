@@ -2,6 +2,10 @@ import { InputError, quote } from "../../engine/mod.ts";
 import type { Grid } from "./grid.ts";
 import type { ModelConfig, PixelBudget } from "./types.ts";
 
+/** The most scales and tokens of a schedule; official ones have 13 and 10,521. */
+const MOST_SCALES = 1000;
+const MOST_TOKENS = 2 ** 20;
+
 /** Number of scales by image size: a shorter schedule is the beginning of its ratio's longest. */
 const LENGTHS: Readonly<Record<PixelBudget, number>> = {
   "0.06M": 7,
@@ -89,7 +93,12 @@ export function nearestRatio(ratio: number): number {
  * @throws {InputError} `bad-schedule`: the message quotes the part that cannot be read.
  */
 export function parseSchedule(text: string): Grid[] {
-  return text.split(",").map((part): Grid => {
+  const parts = text.split(",", MOST_SCALES + 1);
+  if (parts.length > MOST_SCALES) {
+    const message = `Cannot read schedule ${quote(text)}: it has more than ${MOST_SCALES} scales`;
+    throw new InputError("bad-schedule", message);
+  }
+  return parts.map((part): Grid => {
     const match = /^\s*([1-9]\d{0,3})x([1-9]\d{0,3})\s*$/i.exec(part);
     if (!match) {
       throw new InputError(
@@ -124,10 +133,6 @@ export function referenceGrid(schedule: readonly Grid[]): Grid {
   if (!last) throw new InputError("bad-schedule", "Cannot use an empty schedule");
   return last;
 }
-
-/** The most scales and tokens of a schedule; official ones have 13 and 10,521. */
-const MOST_SCALES = 1000;
-const MOST_TOKENS = 2 ** 20;
 
 /** Says what a schedule must be that is too long or too large; null if it is neither. */
 export function scheduleFault(schedule: readonly Grid[]): string | null {

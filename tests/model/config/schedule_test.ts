@@ -4,6 +4,7 @@ import { goldenJson } from "../../goldens.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { PRESETS } from "../../../model/config/presets.ts";
 import {
+  checkSchedule,
   nearestRatio,
   parseSchedule,
   PIXEL_BUDGETS,
@@ -193,4 +194,21 @@ Deno.test("scheduleForSize() warns of sizes that a model was not trained for", (
   ]);
   assertEquals(warned("infinity-125m", 256, 256), []);
   assertThrows(() => warned("infinity-2b", 0, 512), InputError, "both must be above 0");
+});
+
+Deno.test("checkSchedule() and parseSchedule() bound the scales and tokens", () => {
+  const many = (n: number, side = 1) => Array.from({ length: n }, () => [side, side] as const);
+  checkSchedule(many(1000));
+  checkSchedule(many(1, 1024));
+  const refuses = (schedule: readonly Grid[], message: string) =>
+    assertThrows(() => checkSchedule(schedule), InputError, message);
+  refuses(many(1001), "Cannot use a schedule of 1001 scales: give at most 1000 scales");
+  refuses(many(2, 1024), "Cannot use a schedule of 2 scales: give at most 1048576 tokens in all");
+  refuses(many(1, 2 ** 60), "give at most 1048576 tokens in all");
+  refuses([], "Cannot use an empty schedule");
+  refuses([[1, 0]], "Cannot use a scale of 1x0");
+  assertEquals(parseSchedule(many(1000).map(() => "1x1").join()).length, 1000);
+  const text = "1x1,".repeat(1e6);
+  const error = assertThrows(() => parseSchedule(text), InputError, "it has more than 1000 scales");
+  assertEquals(error.message.length < 250, true);
 });
