@@ -12,6 +12,7 @@ import {
 } from "../../../model/checkpoint/download_model.ts";
 import { modelsInBox } from "../../../model/checkpoint/find_model.ts";
 import { BOX, copyCode, denoDir, ModelServer, NAME } from "./model_server.ts";
+import { smallDisk } from "./small_disk.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 
 const FILES = BOX_MODELS[NAME]!;
@@ -69,6 +70,39 @@ Deno.test("downloadModel() fetches a model once, and reports its progress", () =
     seen.length = 0;
     assertEquals(await downloadModel(NAME, options), folder);
     assertEquals([server.asked.length, seen.length], [FILES.length, 0]);
+  }));
+
+Deno.test("downloadModel() may run several times at once", () =>
+  inFolder(async (cache) => {
+    await using server = new ModelServer();
+    const get = () => downloadModel(NAME, { bases: [server.base], cache });
+    const [folder, ...others] = await Promise.all([get(), get(), get(), get()]);
+    assertEquals(new Set(others), new Set([folder]));
+    for (const { path, size, sha256 } of FILES) {
+      const bytes = await Deno.readFile(join(folder!, path));
+      const found = createHash("sha256").update(bytes).digest("hex");
+      assertEquals([bytes.length, found], [size, sha256]);
+    }
+    const left = (at: string) => filesIn(at).filter((name) => name.endsWith(".tmp"));
+    assertEquals([left(folder!), left(join(folder!, "text_encoder"))], [[], []]);
+  }));
+
+Deno.test("downloadModel() on a full disk leaves what is complete, and goes on later", () =>
+  inFolder(async (top) => {
+    await using server = new ModelServer();
+    const cache = join(top, "cache");
+    await using disk = await smallDisk(cache, 400_000);
+    const get = () => downloadModel(NAME, { bases: [server.base], cache });
+    const error = await assertRejects(get, FileError, "the disk is full; free some space");
+    assertEquals(error.code, "disk-full");
+    const [folder] = filesIn(cache);
+    assertEquals(filesIn(join(cache, folder!)), ["config.json", "tokenizer.json"]);
+    await disk.enlarge();
+    assertEquals(await get(), join(cache, folder!));
+    const asked = FILES.map(({ path }) =>
+      server.asked.filter((each) => each.endsWith(path)).length
+    );
+    assertEquals(asked, FILES.map(({ path }) => path === "vae.safetensors" ? 2 : 1));
   }));
 
 Deno.test("downloadModel() keeps complete files when it is stopped, and fetches the rest later", () =>

@@ -19,7 +19,7 @@ export async function smallDisk(folder: string, size: number): Promise<SmallDisk
   const isRoot = Deno.build.os === "linux" && Deno.uid() === 0;
   if (isRoot && await run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder)) {
     return {
-      enlarge: async () => void await run("mount", "-o", "remount,size=1m", folder),
+      enlarge: async () => void await run("mount", "-o", "remount,size=64m", folder),
       protect: () => run("mount", "-o", "remount,ro", folder),
       [Symbol.asyncDispose]: async () => void await run("umount", "-l", folder),
     };
