@@ -1,7 +1,7 @@
 // What every variant of attention declares. Keys and values, bindings 1 and 2, come from attention_buffers.wgsl or
 // attention_textures.wgsl. Not a kernel: attention_launch.ts puts it before a variant's text.
 //
-// Prelude (attention_launch.ts): Q and Y (vec4s as q and y store them), VECTORS (vec4s of a head), BIAS.
+// Prelude (attention_launch.ts): Q and Y (vec4s as q and y store them), VECTORS (vec4s of a head), BIAS; fn narrow.
 
 struct Params {
   q_stride: u32, // strides and offsets count vec4s

@@ -8,10 +8,12 @@ import {
   defineKernel,
   type Device,
   type Kernel,
+  memoised,
   type Specialisation,
   type Tensor,
   type Texture,
 } from "../../engine/mod.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import declarations from "./attention_bindings.wgsl" with { type: "text" };
 import buffers from "./attention_buffers.wgsl" with { type: "text" };
 import textures from "./attention_textures.wgsl" with { type: "text" };
@@ -153,6 +155,11 @@ export interface AttentionLaunch {
   readonly functions: string;
 }
 
+/** Functions of a variant, and how it stores y. */
+const withNarrow = memoised((functions: string, dtype: string): string =>
+  `${narrowLines(dtype, "vec4<f32>", "Y")}\n${functions}`
+);
+
 /** Dispatches a variant: workgroups are tiles of queries × heads × spans. */
 export function launchAttention(
   device: Device,
@@ -169,7 +176,7 @@ export function launchAttention(
       BIAS: bias !== undefined,
       ...launch.specialise,
     },
-    functions: launch.functions,
+    functions: withNarrow(launch.functions, y.dtype),
     bind: {
       k: launch.k,
       v: launch.v,

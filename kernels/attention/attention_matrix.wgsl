@@ -92,7 +92,7 @@ fn store(c: u32, by: f32) {
   for (var i = 0u; i < KEYS / 4 / SPLIT; i++) {
     let at = lane % SPLIT * (KEYS / 4 / SPLIT) + i;
     if (first + row < span.y && c + at < VECTORS) {
-      y[((span.x + first + row) * params.heads + head) * VECTORS + c + at] = Y(logits[row * PITCH_S + at] * by);
+      y[((span.x + first + row) * params.heads + head) * VECTORS + c + at] = narrow(logits[row * PITCH_S + at] * by);
     }
   }
 }

@@ -47,7 +47,7 @@ export function attentionOnePass(device: Device, args: AttentionArgs): void {
     k,
     v,
     specialise: { KV: `vec4<${k.dtype}>`, Loaded: "vec4<f16>", ...cut.specialise },
-    functions: prelude(k.dtype, y.dtype, ...cut.lines),
+    functions: prelude(k.dtype, ...cut.lines),
   });
 }
 
@@ -111,12 +111,11 @@ export function onePass(device: Device, headDim: number): OnePass | null {
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-const prelude = memoised((kv: string, output: string, ...lines: OnePass["lines"]): string => {
+const prelude = memoised((kv: string, ...lines: OnePass["lines"]): string => {
   const [M, N, K, rows, split, width, pieces] = lines;
   const unpack = kv === "f16" ? "x" : "to_f16(x)";
   return `${TO_F16}
 fn unpack(x: KV) -> Loaded { return ${unpack}; }
-fn finish(x: vec4<f32>) -> Y { return ${output === "f16" ? "to_f16(x)" : "x"}; }
 ${laneLines(KEYS / 4 / split, split, pieces)}
 ${attend(M, N, K, rows, width)}`;
 });

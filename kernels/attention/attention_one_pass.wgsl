@@ -16,7 +16,7 @@
 //
 // Before it: attention_buffers.wgsl, attention_bindings.wgsl. Prelude (attention_one_pass.ts): Left, Right, Result, WG,
 // QUERIES, ROWS, TEAM, KEYS, SPLIT (lanes per query), WIDTH (vec4s of a head, padded), PIECES (vec4s of KEYS keys that
-// an invocation copies), the pitches of arrays in workgroup memory; fns to_f16, finish, fetch_keys, fetch_values,
+// an invocation copies), the pitches of arrays in workgroup memory; fns to_f16, fetch_keys, fetch_values,
 // keep_keys, keep_values, soften, multiply_all, store_all, and attend, which holds the matrices.
 
 const LOG2_E = 1.4426950408889634;
@@ -118,7 +118,7 @@ fn multiply(c: u32) { logits[row * PITCH_S + place(c)] *= factor; }
 fn store(block: u32, c: u32, by: f32) {
   let d = place(c) / SHARE * (WIDTH / TEAM) + block * SHARE + place(c) % SHARE;
   if (first + row < span.y && d < VECTORS) {
-    y[((span.x + first + row) * params.heads + head) * VECTORS + d] = finish(by * logits[row * PITCH_S + place(c)]);
+    y[((span.x + first + row) * params.heads + head) * VECTORS + d] = narrow(by * logits[row * PITCH_S + place(c)]);
   }
 }
 

@@ -60,7 +60,7 @@ fn bias(i: u32, j: u32) -> f32 {
 fn store(i: u32, d: u32, x: vec4<f32>) {
   let at = first + i * LANES + lane;
   if (at >= span.y || d >= VECTORS) { return; }
-  y[((span.x + at) * params.heads + head) * VECTORS + d] = Y(x);
+  y[((span.x + at) * params.heads + head) * VECTORS + d] = narrow(x);
 }
 
 @compute @workgroup_size(LANES)

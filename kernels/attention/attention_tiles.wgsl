@@ -105,7 +105,7 @@ fn logit(i: u32, j: u32, product: f32) -> f32 {
 fn store(i: u32, chunk: u32, x: vec4<f32>) {
   let row = first + i * ACROSS + tq;
   let c = chunk * 16 + tk;
-  if (row < span.y && c < VECTORS) { y[((span.x + row) * params.heads + head) * VECTORS + c] = Y(x); }
+  if (row < span.y && c < VECTORS) { y[((span.x + row) * params.heads + head) * VECTORS + c] = narrow(x); }
 }
 
 @compute @workgroup_size(WG)

@@ -89,7 +89,7 @@ fn weigh(i: u32, chunk: u32, p: f32, value: vec4<f32>) {
 fn store(i: u32, chunk: u32, x: vec4<f32>) {
   let d = lane + chunk * LANES;
   if (first + i >= span.y || d >= VECTORS) { return; }
-  y[((span.x + first + i) * params.heads + head) * VECTORS + d] = Y(x);
+  y[((span.x + first + i) * params.heads + head) * VECTORS + d] = narrow(x);
 }
 
 @compute @workgroup_size(LANES)

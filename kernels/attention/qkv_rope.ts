@@ -1,4 +1,12 @@
-import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+} from "../../engine/mod.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import source from "./qkv_rope.wgsl" with { type: "text" };
 
 const kernel = defineKernel(
@@ -23,6 +31,15 @@ fn total(sums: vec2<f32>, lane: u32) -> vec2<f32> {
   for (var i = 0u; i < LANES; i++) { all += parts[lane / LANES * LANES + i]; }
   return all;
 }`;
+
+/** All prelude lines. */
+const prelude = memoised((together: boolean, q: string, cache: string): string =>
+  [
+    together ? TOGETHER : ALONE,
+    narrowLines(q, "vec4<f32>", "Q", "narrow_q"),
+    narrowLines(cache, "vec4<f32>", "CACHE", "narrow_cache"),
+  ].join("\n")
+);
 
 /** Arguments of {@link qkvRope}, where C = heads · headDim. No two tensors may share a buffer. */
 export interface QkvRopeArgs {
@@ -95,7 +112,7 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       WG,
       LANES: lanes,
     },
-    functions: lanes > 1 ? TOGETHER : ALONE,
+    functions: prelude(lanes > 1, q.dtype, kCache.dtype),
     bind: {
       qkv,
       cos_table: rope.cos,

@@ -1,5 +1,6 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { textureTexels } from "../shared/textures.ts";
 import source from "./resample.wgsl" with { type: "text" };
@@ -43,13 +44,17 @@ const RESIZE = { area: resizeArea, linear: resizeLinear } as const;
 const UNITS = { area: "", linear: ", vec2(params.row_unit, params.column_unit)" } as const;
 
 /** The kernel calls `resize` for the chosen mode, and stores what `result` makes of it. */
-const prelude = memoised((mode: keyof typeof RESIZE, signs: boolean, divide: string): string =>
+const prelude = memoised((mode: keyof typeof RESIZE, yType: string, divide: string): string =>
   `${divide}
 ${RESIZE[mode]}
 fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
   return resize_${mode}(at, cell, cells, size${UNITS[mode]});
 }
-fn result(value: T) -> Y { return ${signs ? "select(Y(0u), Y(1u), value > T())" : "Y(value)"}; }`
+${
+    yType === "u32"
+      ? "fn result(value: T) -> Y { return select(Y(0u), Y(1u), value > T()); }"
+      : narrowLines(yType, "T", "Y", "result")
+  }`
 );
 
 /**
@@ -80,7 +85,7 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
   using operand = staged ? device.stage(x) : null;
   device.run(KERNELS[staged ? "texture" : "buffer"], {
     specialise: { T: type("f32"), Y: type(y.dtype), ELEMENTS: each, WG },
-    functions: prelude(mode, y.dtype === "u32", divideLines(device, most)),
+    functions: prelude(mode, y.dtype, divideLines(device, most)),
     bind: { x: operand ?? x, y },
     params: {
       count,

@@ -1,9 +1,18 @@
-import { defineKernel, type Device, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, memoised, type Tensor } from "../../engine/mod.ts";
+import { accessY } from "../shared/access.ts";
 import philox from "../shared/philox.wgsl" with { type: "text" };
 import { spread } from "../shared/spread.ts";
 import source from "./random_normal.wgsl" with { type: "text" };
 
-const kernel = defineKernel("random_normal", source, ["y"], ["count", "key", "mean", "deviation"]);
+const kernel = defineKernel("random_normal", source, ["y"], [
+  "count",
+  "N",
+  "key",
+  "mean",
+  "deviation",
+]);
+
+const prelude = memoised((access: string): string => `${philox}\n${access}`);
 
 /** Arguments of {@link randomNormal}. */
 export interface RandomNormalArgs {
@@ -22,14 +31,15 @@ export interface RandomNormalArgs {
  */
 export function randomNormal(device: Device, args: RandomNormalArgs): void {
   const { y, key, mean = 0, deviation = 1 } = args;
-  // buffers end on a whole vec4, so it may write past an odd tail
-  const count = Math.ceil(y.elements / 4);
+  const N = y.elements;
+  const count = Math.ceil(N / 4);
+  const access = accessY("f32", N % 4 === 0); // a view may end within a vec4
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
-    specialise: { WG },
-    functions: philox,
+    specialise: { WG, Y: access.type },
+    functions: prelude(access.lines),
     bind: { y },
-    params: { count, key, mean, deviation },
+    params: { count, N, key, mean, deviation },
     workgroups,
   });
 }

@@ -21,11 +21,11 @@ export function silu(device: Device, { x, y }: SiluArgs): void {
   if (x.elements !== y.elements) {
     throw new KernelError("bad-shape", `Cannot write SiLU of [${x.shape}] to [${y.shape}]`);
   }
-  // buffers end on a whole vec4, so it may write past an odd tail
-  const count = Math.ceil(x.elements / 4);
+  const per = x.elements % 4 === 0 ? 4 : 1; // a view may end within a vec4
+  const count = x.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
-    specialise: { WG },
+    specialise: { WG, V: per === 4 ? "vec4<f32>" : "f32" },
     bind: { x, y },
     params: { count },
     workgroups,

@@ -1,14 +1,19 @@
-import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import { accessY } from "../shared/access.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./widen.wgsl" with { type: "text" };
 
-const kernel = defineKernel("widen", source, ["x", "y"], ["eights", "fours"]);
+const kernel = defineKernel("widen", source, ["x", "y"], ["eights", "fours", "N"]);
 
 const UNPACK = {
   F16: "fn unpack(word: u32) -> vec2<f32> { return unpack2x16float(word); }",
   BF16:
     "fn unpack(word: u32) -> vec2<f32> { return bitcast<vec2<f32>>(vec2(word << 16, word & 0xffff0000)); }",
 } as const;
+
+const prelude = memoised((from: keyof typeof UNPACK, access: string): string =>
+  `${UNPACK[from]}\n${access}`
+);
 
 /** Arguments of {@link widen}. */
 export interface WidenArgs {
@@ -32,13 +37,14 @@ export function widen(device: Device, { x, y, from }: WidenArgs): void {
       `Cannot widen ${x.byteLength / 2} to ${y.elements} elements`,
     );
   }
-  const { WG, workgroups } = spread(device, y.elements / 8);
+  const N = y.elements;
+  const { WG, workgroups } = spread(device, N / 8);
+  const access = accessY("f32", N % 4 === 0); // a view may end within a vec4
   device.run(kernel, {
-    specialise: { WG },
-    functions: UNPACK[from],
+    specialise: { WG, Y: access.type },
+    functions: prelude(from, access.lines),
     bind: { x, y },
-    // buffers end on a whole vec4, so it may write past an odd tail
-    params: { eights: Math.ceil(y.elements / 8), fours: Math.ceil(y.elements / 4) },
+    params: { eights: Math.ceil(N / 8), fours: Math.ceil(N / 4), N },
     workgroups,
   });
 }

@@ -1,6 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
 import { groupNormMoments, type GroupNormMomentsArgs } from "./group_norm_moments.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./group_norm.wgsl" with { type: "text" };
 
@@ -38,8 +39,10 @@ const prelude = memoised((
   activation: keyof typeof ACTIVATIONS,
   columns: number,
   each: keyof typeof APPLY,
+  yType: string,
 ): string =>
   `${divide}
+${narrowLines(yType, "vec4<f32>", "Y")}
 fn columns() -> u32 { return ${columns ? `${columns}u` : "params.columns"}; }
 fn activation(v: vec4<f32>) -> vec4<f32> { ${ACTIVATIONS[activation]} }
 ${APPLY[each]}`
@@ -130,7 +133,13 @@ export function applyGroupNorm(device: Device, args: ApplyGroupNormArgs): void {
   const { WG, workgroups } = spread(device, count, each);
   device.run(kernel, {
     specialise: { X: `vec4<${x.dtype}>`, Y: `vec4<${y.dtype}>`, WG },
-    functions: prelude(divideLines(device, x.elements / 4), activation, gpu ? columns : 0, each),
+    functions: prelude(
+      divideLines(device, x.elements / 4),
+      activation,
+      gpu ? columns : 0,
+      each,
+      y.dtype,
+    ),
     bind: { x, moments, bias, y },
     params: { area, columns, count, first, to: to * row },
     workgroups,

@@ -3,7 +3,7 @@
 //
 // An invocation makes one vec4 of channels, or four that are WG apart, and loads all before it stores the first.
 //
-// Prelude (group_norm.ts): WG, X, Y (vec4 types of x and y); fns activation, divide, columns, and apply(i), which makes
+// Prelude (group_norm.ts): WG, X, Y (vec4 types of x and y); fns activation, divide, columns, narrow, and apply(i), which makes
 // what the i-th of the invocations that are needed for one vec4 each makes.
 
 struct Params {
@@ -32,5 +32,5 @@ fn normalised(i: u32, v: X) -> Y {
   let pixel = divide(at_x, columns());
   let c = at_x - pixel * columns();
   let at = divide(pixel, params.area) * 2 * columns() + c;
-  return Y(activation(fma(vec4<f32>(v) - moments[at], moments[at + columns()], bias[c])));
+  return narrow(activation(fma(vec4<f32>(v) - moments[at], moments[at + columns()], bias[c])));
 }

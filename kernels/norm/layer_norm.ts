@@ -7,6 +7,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import { INVOCATION } from "../shared/invocation.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 
 const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modulation", "y"], [
@@ -133,13 +134,17 @@ const prelude = memoised((
   held: number,
   variant: LayerNormVariant,
   lanes: number,
+  yType: string,
 ): string => {
   const total = {
     subgroup: totalByShuffles,
     subgroups: totalOfSubgroups,
     workgroup: () => TOTAL_BY_TREE,
   };
-  return ACROSS[vec4 ? "vec4" : "scalar"] + holding(held) + total[variant](lanes);
+  const narrow = narrowLines(yType, "V", "Y");
+  return [ACROSS[vec4 ? "vec4" : "scalar"], narrow, holding(held), total[variant](lanes)].join(
+    "\n",
+  );
 });
 
 /** Chooses how a workgroup sums. */
@@ -200,7 +205,7 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: prelude(vec4, HELD, variant, subgroupSize),
+    functions: prelude(vec4, HELD, variant, subgroupSize, y.dtype),
     bind: {
       x,
       weight: weight ?? null,

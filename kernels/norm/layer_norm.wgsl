@@ -6,7 +6,7 @@
 // a fixed order, so the bits of a row depend on that row alone.
 //
 // Prelude (layer_norm.ts): X, Y (elements as stored), V (the same in f32: scalar or vec4), PER (elements of V), WG,
-// HELD, ONCE (a row is held), FULL (by all invocations), RMS, WEIGHT, BIAS, MODULATION; invocation.ts; fns across(V) ->
+// HELD, ONCE (a row is held), FULL (by all invocations), RMS, WEIGHT, BIAS, MODULATION; invocation.ts; fns narrow, across(V) ->
 // f32, the sum of its elements, and total(lane, f32, turn) -> f32, the sum over the workgroup, where a turn is not that
 // of the call before; and, unrolled because arrays stay in registers only under constant indices: struct Held,
 // load_held, sum_held, squares_held, store_held.
@@ -55,7 +55,7 @@ fn store(row: Row, c: u32, held: V) {
     let at = row.modulation + c;
     v = fma(v, 1 + modulation[at + params.scale_offset], modulation[at + params.shift_offset]);
   }
-  y[row.first + c] = Y(v);
+  y[row.first + c] = narrow(v);
 }
 
 @compute @workgroup_size(WG)

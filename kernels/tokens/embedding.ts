@@ -1,4 +1,5 @@
-import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 
@@ -8,6 +9,8 @@ const kernel = defineKernel("embedding", source, ["ids", "table", "y"], [
   "first",
   "rows",
 ]);
+
+const prelude = memoised((dtype: string): string => narrowLines(dtype, "V", "Y"));
 
 /** Arguments of {@link embedding}. */
 export interface EmbeddingArgs {
@@ -39,6 +42,7 @@ export function embedding(device: Device, { ids, table, first = 0, y }: Embeddin
   const { WG, workgroups } = spread(device, y.elements / per);
   device.run(kernel, {
     specialise: { TABLE: type(table.dtype), Y: type(y.dtype), V: type("f32"), WG },
+    functions: prelude(y.dtype),
     bind: { ids, table, y },
     params: { count: y.elements / per, C: C / per, first, rows: V },
     workgroups,

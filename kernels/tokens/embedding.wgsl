@@ -1,7 +1,7 @@
 // y[t] = table[ids[t]]: looks up rows of a table, or of the part of it that is bound; other rows of y keep their
 // values. One invocation copies one element (a vec4 where the width allows).
 //
-// Prelude (embedding.ts): WG, TABLE, Y (elements as stored: scalar or vec4), V (the same in f32).
+// Prelude (embedding.ts): WG, TABLE, Y (elements as stored: scalar or vec4), V (the same in f32); fn narrow.
 
 struct Params {
   count: u32, // elements of y
@@ -20,5 +20,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   let row = ids[i / params.C] - params.first; // wraps to a large number below the first row
-  if (row < params.rows) { y[i] = Y(V(table[row * params.C + i % params.C])); }
+  if (row < params.rows) { y[i] = narrow(V(table[row * params.C + i % params.C])); }
 }
