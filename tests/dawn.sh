@@ -1,9 +1,10 @@
 #!/bin/sh
 # Runs the tests on Dawn, Chromium's WebGPU, over Mesa's software adapter; arguments go to `deno test`, all tests if there
-# are none. Dawn refuses Debian 12's Mesa, and only newer ones multiply subgroup matrices, so that of Debian 13's
-# backports is unpacked into a cache folder (400 MB) with the libraries it wants, and a copy of Deno that is bound to
-# them. Nothing is installed, no rights are needed; amd64 and arm64, with apt. BITWISE_CACHE names another folder.
-# Dawn leaves out its own checks of bounds, as bitwise uses it; BITWISE_ROBUSTNESS=1 keeps them.
+# are none; `tests/dawn.sh run FILE` runs a program. Dawn refuses Debian 12's Mesa, and only newer ones multiply subgroup
+# matrices, so that of Debian 13's backports is unpacked into a cache folder (400 MB) with the libraries it wants, and a
+# copy of Deno that is bound to them. Nothing is installed, no rights are needed; amd64 and arm64, with apt.
+# BITWISE_CACHE names another folder. Dawn leaves out its own checks of bounds, as bitwise uses it; BITWISE_ROBUSTNESS=1
+# keeps them.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -61,6 +62,12 @@ export VK_ICD_FILENAMES="$cache/icd.json" VK_DRIVER_FILES="$cache/icd.json" BITW
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 # tests start "deno" too, which must find this Mesa
 export PATH="$cache:$PATH"
-[ $# -gt 0 ] || set -- --doc tests mod.ts engine kernels model
+case "${1-}" in
+  "") set -- test --doc tests mod.ts engine kernels model ;;
+  run) ;;
+  *) set -- test "$@" ;;
+esac
+command=$1
+shift
 # without the lock, or Deno would note npm:webgpu there and everyone would download it
-exec "$cache/deno" test -A --no-lock --preload tests/backend.ts "$@"
+exec "$cache/deno" "$command" -A --no-lock --preload tests/backend.ts "$@"

@@ -33,7 +33,7 @@ const CUTS = [[8, 2], [8, 1], [4, 2], [4, 1], [2, 1]] as const;
  * @throws {KernelError} `no-matrices`: see {@link onePass}.
  */
 export function attentionOnePass(device: Device, args: AttentionArgs): void {
-  const { k, v, y, headDim } = args;
+  const { k, v, headDim } = args;
   const cut = onePass(device, headDim);
   if (!cut) {
     throw new KernelError(

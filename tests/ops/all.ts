@@ -1,0 +1,19 @@
+import { CONV } from "./conv.ts";
+import { ELEMENTWISE } from "./elementwise.ts";
+import { ATTENTION } from "./attention.ts";
+import { BITS } from "./bits.ts";
+import { LINEAR } from "./linear.ts";
+import { NORM } from "./norm.ts";
+import { TOKENS } from "./tokens.ts";
+import type { Op } from "./op.ts";
+
+/** Every op. */
+export const OPS: readonly Op[] = [
+  ...ELEMENTWISE,
+  ...TOKENS,
+  ...BITS,
+  ...NORM,
+  ...LINEAR,
+  ...CONV,
+  ...ATTENTION,
+];

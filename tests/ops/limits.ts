@@ -1,0 +1,52 @@
+/**
+ * How an output may differ from the reference. `exact`: not at all, on no adapter. `f32`: sums and functions of f32
+ * round. `f16`: what is stored, or what tensor cores multiply, is rounded to f16 besides. `far`: the mean of a norm's
+ * input is about 1,000 deviations, of which f32 keeps 14 bits. `sines`: WGSL promises 2⁻¹¹ of sin and cos.
+ */
+export type Rounding = "exact" | "f32" | "f16" | "far" | "sines";
+
+const EXACT = { exact: 0 };
+const F32 = { f32: 1e-10 };
+const FLOATS = { ...F32, f16: 5e-6 };
+
+/**
+ * The largest NMSE (sum of squared errors over that of squared references) of each kernel. Weights and operands count
+ * as they are stored: q8_0 and q4_0 lose nothing where they are multiplied as f32.
+ */
+export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>> = {
+  // elementwise
+  check_finite: EXACT,
+  gated_gelu: FLOATS,
+  guide: F32,
+  pad_rows: EXACT,
+  random_normal: { sines: 1e-6 },
+  rgba8: EXACT,
+  silu: F32,
+  widen: EXACT,
+  // linear
+  dequantise: EXACT,
+  linear: EXACT,
+  matmul: FLOATS,
+  sum_parts: FLOATS,
+  // conv
+  conv2d: FLOATS,
+  // norm
+  ada_vectors: F32,
+  group_norm: { ...FLOATS, far: 1e-8 },
+  layer_norm: { ...FLOATS, far: 1e-7 },
+  // attention
+  attention: FLOATS,
+  qkv_rope: FLOATS,
+  // bits
+  accumulate_codes: F32,
+  force_bits: EXACT,
+  next_input: FLOATS,
+  quantise_bits: EXACT,
+  resample: FLOATS,
+  sample_bits: { ...EXACT, ...F32 },
+  // tokens
+  add_level: F32,
+  copy_rows: { ...EXACT, f16: 5e-6 },
+  embedding: { ...EXACT, f16: 5e-6 },
+  token_input: F32,
+};

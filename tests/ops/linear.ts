@@ -1,0 +1,344 @@
+/** Cases of kernels/linear. */
+
+import { Tensor } from "../../engine/mod.ts";
+import { dequantise } from "../../kernels/linear/dequantise.ts";
+import type { Epilogue } from "../../kernels/linear/epilogue.ts";
+import { type Linear, packLinear } from "../../kernels/linear/linear.ts";
+import { matmul, type MatmulVariant } from "../../kernels/linear/matmul.ts";
+import { matmulTiles } from "../../kernels/linear/matmul_tiles.ts";
+import type { Product } from "../../kernels/linear/product.ts";
+import { sumParts } from "../../kernels/linear/sum_parts.ts";
+import {
+  isQuantised,
+  QUANTISED_TYPES,
+  quantisedBytes,
+  type QuantisedType,
+  WEIGHT_TYPES,
+  type WeightType,
+} from "../../kernels/linear/weight_types.ts";
+import { usesTexture } from "../../kernels/shared/textures.ts";
+import { matrixShape, TILES } from "../../kernels/shared/matrix.ts";
+import { quantise } from "../../model/checkpoint/quantised_blocks.ts";
+import { device, poisoned, upload } from "../kernels/harness.ts";
+import * as reference from "../kernels/linear/references.ts";
+import type { Draw } from "./draw.ts";
+import { type Case, type Float, FLOATS, type Op, plain } from "./op.ts";
+
+/** A way to multiply: which kernels it runs, how it is forced, and which sizes it is for. */
+interface Way extends Pick<Op, "variant" | "runs" | "choices" | "obstacle"> {
+  readonly launch: (product: Product) => void;
+  /** Whether weights are in a texture. */
+  readonly texture?: boolean;
+  /** Whether factors are rounded to f16. */
+  readonly rounds?: boolean;
+  /** Most rows, and k and n, of a case; few where software adapters compute slowly. */
+  readonly most: readonly [M: number, K: number, N: number];
+}
+
+export const GPU_ONLY = device.capabilities.class === "gpu" ? null : "only GPUs use it";
+export const NO_TEXTURES = usesTexture(device) ? null : "only software adapters use it";
+export const NO_MATRICES = GPU_ONLY ??
+  (matrixShape(device) ? null : "no subgroup matrices of f16");
+
+const by = (variant: MatmulVariant) => (product: Product) =>
+  matmul(device, { ...product, variant });
+
+const WAYS: readonly Way[] = [
+  ...["8", "16", "32"].map((rows): Way => ({
+    variant: `texture ${rows}`,
+    runs: ["matmul_texture"],
+    choices: { "matmul_texture rows": rows },
+    obstacle: NO_TEXTURES,
+    launch: (product) => matmul(device, product),
+    texture: true,
+    most: [70, 300, 150],
+  })),
+  {
+    variant: "vector",
+    runs: ["matmul"],
+    obstacle: null,
+    launch: by("vector"),
+    most: [40, 200, 70],
+  },
+  {
+    variant: "rows",
+    runs: ["matmul_rows"],
+    choices: {
+      "matmul": "rows",
+      "matmul_matrix shallow": "rows",
+      "matmul_matrix deep": "rows",
+    },
+    obstacle: GPU_ONLY,
+    launch: by("rows"),
+    most: [20, 600, 150],
+  },
+  ...["1", "2", "4", "8"].map((parts): Way => ({
+    variant: `tiles, ${parts} parts`,
+    runs: ["matmul_tiles", ...parts === "1" ? [] : ["sum_parts"]],
+    choices: {
+      "matmul": "tiles",
+      "matmul_tiles parts": parts,
+      "matmul_tiles parts, deep": parts,
+    },
+    obstacle: GPU_ONLY,
+    launch: (product) => matmulTiles(device, product, Number(parts)),
+    most: [80, 300, 150],
+  })),
+  ...(Object.keys(TILES) as (keyof typeof TILES)[]).map((tile): Way => ({
+    variant: tile,
+    runs: ["matmul_matrix", ...TILES[tile].split > 1 ? ["sum_parts"] : []],
+    choices: { "matmul_matrix shallow": tile, "matmul_matrix deep": tile },
+    obstacle: NO_MATRICES,
+    launch: by(tile),
+    rounds: true,
+    most: [140, 300, 150],
+  })),
+];
+
+export const LINEAR: readonly Op[] = [
+  ...QUANTISED_TYPES.map((type) =>
+    plain("dequantise", type, "exact", (draw) => unpacked(draw, type))
+  ),
+  ...WEIGHT_TYPES.map((type): Op => ({
+    ...plain("linear", type, "exact", (draw) => packed(draw, type)),
+    runs: [isQuantised(type) ? "pack_quantised" : "pack_weight"],
+  })),
+  ...WAYS.flatMap((way) =>
+    WEIGHT_TYPES.flatMap((type) =>
+      // weights of f32 are never rounded
+      way.rounds && type === "f32" ? [] : FLOATS.map((made): Op => {
+        const rounding = way.rounds ? "f16" : made;
+        const op = plain(
+          "matmul",
+          `${type}→${made}`,
+          rounding,
+          (draw) => multiplied(draw, way, type, made),
+        );
+        return {
+          ...op,
+          variant: way.variant,
+          runs: way.runs,
+          ...way.choices && { choices: way.choices },
+          obstacle: way.obstacle ?? op.obstacle,
+          special: { "too large for f16, and not numbers": () => large(way, type, made) },
+        };
+      })
+    )
+  ),
+  ...FLOATS.map((dtype) => plain("sum_parts", dtype, dtype, (draw) => summed(draw, dtype))),
+];
+
+/** Weights [N, K] of very different sizes, with blocks of zeros and ties. */
+function weights(draw: Draw, N: number, K: number): Float64Array {
+  const sizes = [1, 1, 1, 1e-2, 1e-5, 0, 30, 1e-7];
+  const ties = draw.odds(0.3);
+  const w = draw.values(N * K);
+  return w.map((v, i) => {
+    const size = sizes[(Math.floor(i / K) + (i % K >> 5)) % sizes.length]!;
+    return Math.fround(ties ? Math.floor(v * 15) / 2 : v * size);
+  });
+}
+
+/** Weights as they are stored, and what they count as. */
+export function asStored(w: Float64Array, K: number, type: WeightType): Float64Array {
+  if (type === "f32") return w;
+  if (type === "f16") return w.map(Math.f16round);
+  const { bytes, scales } = quantise(Float32Array.from(inBlocks(w, K)), type);
+  const blocks = Math.ceil(K / 32) * 32;
+  const all = reference.dequantise(bytes, scales, w.length / K * blocks, type);
+  return w.map((_, i) => all[Math.floor(i / K) * blocks + i % K]!);
+}
+
+/** Rows of K, padded with zeros to whole blocks. */
+function inBlocks(w: Float64Array, K: number): Float64Array {
+  const blocks = Math.ceil(K / 32) * 32;
+  return Float64Array.from({ length: w.length / K * blocks }, (_, i) => {
+    const k = i % blocks;
+    return k < K ? w[Math.floor(i / blocks) * K + k]! : 0;
+  });
+}
+
+function unpacked(draw: Draw, type: QuantisedType): Case {
+  const N = draw.size(60), K = 32 * draw.size(20, 4), count = N * K;
+  const bytes = Uint8Array.from({ length: quantisedBytes(type, count) }, () => draw.int(0, 255));
+  const scales = new Float16Array(Math.ceil(count / 64) * 2);
+  scales.forEach((_, i) => scales[i] = (draw.next() * 2 - 1) * 10 ** draw.int(-6, 3));
+  const [x, s] = [new Uint32Array(bytes.buffer), new Uint32Array(scales.buffer)];
+  const tensor = poisoned("f32", [N, K]);
+  dequantise(device, {
+    x: upload("u32", [x.length], x),
+    scales: upload("u32", [s.length], s),
+    y: tensor,
+    type,
+  });
+  const expected = reference.dequantise(bytes, scales, count, type);
+  // scales below 2⁻¹⁴ are subnormal f16
+  return { shape: `[${N}, ${K}]`, outputs: [{ tensor, expected, flushed: 128 * 2 ** -14 }] };
+}
+
+function packed(draw: Draw, type: WeightType): Case {
+  const N = draw.size(60), K = draw.size(200, 32), columns = Math.ceil(N / 4) * 4;
+  const w = type === "f16" ? draw.values(N * K, "f16") : weights(draw, N, K);
+  const linear = packLinear(device, [upload("f32", [N, K], w)], null, type, "test", false);
+  const shape = `[${N}, ${K}]`;
+  if (!(linear.weight instanceof Tensor)) throw new Error("a texture");
+  if (!isQuantised(type)) {
+    const depth = linear.weight.elements / columns;
+    const expected = Float64Array.from({ length: depth * columns }, (_, i) => {
+      const [k, n] = [Math.floor(i / columns), i % columns];
+      return k < K && n < N ? w[n * K + k]! : 0;
+    });
+    const flushed = type === "f16" ? 2 ** -14 : 0;
+    return { shape, outputs: [{ tensor: linear.weight, expected, flushed }] };
+  }
+  const blocks = Math.ceil(K / 32);
+  const { bytes, scales } = quantise(Float32Array.from(inBlocks(w, K)), type);
+  const bits = new Uint16Array(scales.buffer, scales.byteOffset, scales.length);
+  const rows = type === "q8_0" ? 1 : 2; // of k in a byte
+  const across = linear.weight.elements * 4 / (32 * blocks / rows);
+  const zero = type === "q8_0" ? 0 : 0x88;
+  const words = Uint8Array.from({ length: across * 32 * blocks / rows }, (_, i) => {
+    const [k, n] = [Math.floor(i / across), i % across];
+    return n < N ? bytes[n * 32 * blocks / rows + k]! : zero;
+  });
+  const halves = Uint16Array.from({ length: blocks * columns }, (_, i) => {
+    const [block, n] = [Math.floor(i / columns), i % columns];
+    return n < N ? bits[n * blocks + block]! : zero && 0x8000; // 0 / EXTREME, which is negative
+  });
+  return {
+    shape,
+    outputs: [
+      { tensor: linear.weight, expected: new Uint32Array(words.buffer) },
+      { tensor: linear.scales!, expected: new Uint32Array(halves.buffer) },
+    ],
+  };
+}
+
+/** What belongs to a packed weight, but is no tensor with guards. */
+const textureOf = ({ weight }: Linear) => weight instanceof Tensor ? [] : [weight];
+
+function multiplied(draw: Draw, way: Way, type: WeightType, made: Float): Case {
+  const [mostM, mostK, mostN] = way.most;
+  const deep = draw.odds(0.04);
+  const M = draw.size(deep ? 4 : mostM, 32);
+  const K = deep ? draw.int(2048, 5000) : draw.size(mostK, 32);
+  let N = draw.size(deep ? 70 : mostN, 32);
+  const from = draw.of(device.capabilities.f16 ? FLOATS : ["f32"]);
+  const epilogue = draw.of<Epilogue>(["none", "none", "gelu", "silu", "add", "gate"]);
+  if (epilogue === "gate") N = 4 * Math.ceil(N / 4);
+  const x = draw.values(M * K, way.rounds ? "f16" : from);
+  const w = isQuantised(type) ? weights(draw, N, K) : draw.values(N * K, type);
+  const bias = draw.odds(0.5) && epilogue !== "gate" ? draw.values(N) : null;
+  const width = 2 * N, perGate = draw.int(1, M), gateRows = Math.ceil(M / perGate);
+  const gates = draw.values(gateRows * width), before = draw.values(M * N, made);
+  const offset = draw.of([0, N]);
+  const padded = bias && upload("f32", [N], bias);
+  const linear = packLinear(
+    device,
+    [upload("f32", [N, K], w)],
+    padded,
+    type,
+    "test",
+    way.texture ?? false,
+  );
+  const adds = epilogue === "add" || epilogue === "gate";
+  const tensor = adds ? upload(made, [M, N], before) : poisoned(made, [M, N]);
+  way.launch({
+    x: upload(from, [M, K], x),
+    linear,
+    y: tensor,
+    epilogue,
+    ...epilogue === "gate" && {
+      gate: {
+        tensor: upload("f32", [gateRows, width], gates),
+        offset,
+        stride: width,
+        rows: perGate,
+      },
+    },
+  });
+  const sums = reference.matmul(x, asStored(w, K, type), bias, M, K, N);
+  const expected = reference.epilogue(sums, N, epilogue, {
+    before,
+    gates,
+    gateAt: (m, n) => Math.floor(m / perGate) * width + offset + n,
+  });
+  return {
+    shape: `[${M}, ${K}, ${N}] of ${from}, ${epilogue}${bias ? " and bias" : ""}`,
+    outputs: [{ tensor, expected }],
+    owned: textureOf(linear),
+  };
+}
+
+/** Sums beyond f16, and rows that hold NaN and infinite numbers: neither may spread to other rows. */
+function large(way: Way, type: WeightType, made: Float): Case {
+  const [K, N] = [32, 4];
+  const rows = [30000, -30000, NaN, Infinity, -Infinity, 1];
+  const x = rows.flatMap((v) => [v, ...new Array<number>(K - 1).fill(v === 1 ? 1 : 0)]);
+  const w = new Float64Array(N * K);
+  // the extreme of a block, under a scale of 1
+  const weight = { f32: 16, f16: 16, q8_0: 127, q4_0: -8 }[type];
+  for (let n = 0; n < N; n++) w[n * K] = weight;
+  const linear = packLinear(
+    device,
+    [upload("f32", [N, K], w)],
+    null,
+    type,
+    "test",
+    way.texture ?? false,
+  );
+  const tensor = poisoned(made, [rows.length, N]);
+  way.launch({ x: upload("f32", [rows.length, K], x), linear, y: tensor });
+  const most = made === "f16" ? 65504 : Infinity;
+  const expected = rows.flatMap((v) => {
+    const sum = weight * v;
+    const kept = Number.isFinite(sum) ? Math.max(-most, Math.min(most, sum)) : sum;
+    return new Array<number>(N).fill(kept);
+  });
+  return {
+    shape: `${rows} · ${weight}`,
+    outputs: [{ tensor, expected }],
+    owned: textureOf(linear),
+  };
+}
+
+function summed(draw: Draw, dtype: Float): Case {
+  const S = draw.of([1, 2, 4, 8]), M = draw.size(70), first = draw.of([0, 0, 3]);
+  const epilogue = draw.of<Epilogue>(["none", "gelu", "silu", "add", "gate"]);
+  let N = draw.size(130, 4);
+  if (epilogue === "gate") N = 4 * Math.ceil(N / 4);
+  const width = Math.ceil(N / 4) * 4;
+  const parts = draw.values(S * M * width), bias = draw.odds(0.5) ? draw.values(width) : null;
+  const rows = first + M, perGate = draw.int(1, rows), gateRows = Math.ceil(rows / perGate);
+  const gates = draw.values(gateRows * width), before = draw.values(rows * N, dtype);
+  // columns beyond N are whatever a kernel left there
+  parts.forEach((_, i) => i % width >= N && (parts[i] = NaN));
+  const tensor = upload(dtype, [rows, N], before);
+  sumParts(device, {
+    parts: upload("f32", [S, M, width], parts),
+    N,
+    bias: bias && upload("f32", [width], bias),
+    y: tensor,
+    first,
+    epilogue,
+    ...epilogue === "gate" && {
+      gate: {
+        tensor: upload("f32", [gateRows, width], gates),
+        offset: 0,
+        stride: width,
+        rows: perGate,
+      },
+    },
+  });
+  const expected = before.slice();
+  const made = reference.epilogue(reference.sumParts(parts, bias, S, M, N), N, epilogue, {
+    before: before.subarray(first * N),
+    gates,
+    gateAt: (m, n) => Math.floor((m + first) / perGate) * width + n,
+  });
+  expected.set(made, first * N);
+  return {
+    shape: `[${S}, ${M}, ${N}] from row ${first}, ${epilogue}${bias ? " and bias" : ""}`,
+    outputs: [{ tensor, expected }],
+  };
+}
