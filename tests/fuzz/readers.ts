@@ -5,6 +5,7 @@ import { jpeg, webp } from "./readers/coded.ts";
 import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
 import { exifs, kinds, profiles } from "./readers/metadata.ts";
+import { functions } from "./readers/functions.ts";
 import { config, tuning } from "./readers/model.ts";
 import { decoded, encoded, generated, planned } from "./readers/options.ts";
 import { png, pngBytes, pngText } from "./readers/png.ts";
@@ -46,6 +47,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   generate: generated,
   encode: encoded,
   decode: decoded,
+  functions,
 };
 
 if (import.meta.main) await runCases(READERS);

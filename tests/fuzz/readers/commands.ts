@@ -163,7 +163,9 @@ export const commands = reader({
     for (const line of io.text().split("\n")) {
       claim(!/[^\P{Cc}\t]/u.test(line), `control characters in ${JSON.stringify(line)}`);
     }
-    const said = io.errors().split("\n").filter((line) => line !== "");
+    // deno-lint-ignore no-control-regex -- the colours of --color always
+    const plain = io.errors().replaceAll(/^\x1b\[1;\d\dm(error|warning):\x1b\[0m/gm, "$1:");
+    const said = plain.split("\n").filter((line) => line !== "");
     for (const line of said) {
       const fault = textFault(line.replaceAll("\t", " "));
       claim(fault === null, fault ?? "");
