@@ -1,6 +1,6 @@
 import { runCases } from "./child.ts";
 import type { Reader } from "./reader.ts";
-import { torch, torchBytes, torchLegacy } from "./readers/checkpoint.ts";
+import { torch, torchBytes, torchLegacy, torchShrunk } from "./readers/checkpoint.ts";
 import { jpeg, webp } from "./readers/coded.ts";
 import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
@@ -9,7 +9,13 @@ import { functions } from "./readers/functions.ts";
 import { config, tuning } from "./readers/model.ts";
 import { decoded, encoded, generated, planned } from "./readers/options.ts";
 import { png, pngBytes, pngText } from "./readers/png.ts";
-import { bits, safetensors, safetensorsBytes, shards } from "./readers/tensors.ts";
+import {
+  bits,
+  safetensors,
+  safetensorsBytes,
+  safetensorsShrunk,
+  shards,
+} from "./readers/tensors.ts";
 import { parameters, parametersWritten, prompts } from "./readers/texts.ts";
 import { tokenizer } from "./readers/tokenizer.ts";
 import { folderOnWeb, hub, hubEnvironment } from "./readers/web.ts";
@@ -26,10 +32,12 @@ export const READERS: Readonly<Record<string, Reader>> = {
   kinds,
   safetensors,
   "safetensors-bytes": safetensorsBytes,
+  "safetensors-shrunk": safetensorsShrunk,
   shards,
   bits,
   torch,
   "torch-bytes": torchBytes,
+  "torch-shrunk": torchShrunk,
   "torch-legacy": torchLegacy,
   config,
   tokenizer,

@@ -20,7 +20,7 @@ import {
 import { edge, joined, mutateBytes, mutateText, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
 import { reader } from "../reader.ts";
-import { checkTensors } from "./tensors.ts";
+import { checkTensors, shrunk } from "./tensors.ts";
 
 const STORAGES: readonly FakeStorage[] = [
   storage("0", "Float", new Float32Array([1, 2, 3, 4, 5, 6])),
@@ -133,6 +133,17 @@ async function read(bytes: Uint8Array): Promise<void> {
 const archive = (random: Random): Uint8Array<ArrayBuffer> => zip(entries(random));
 
 export const torch = reader({ make: archive, read });
+
+export const torchShrunk = reader({
+  make(random) {
+    const file = archive(random);
+    const missing = 1 + random.below(random.chance(0.5) ? 100 : file.length);
+    return { file: file.subarray(0, file.length - missing), missing };
+  },
+  async read({ file, missing }) {
+    await checkTensors(await openTorchCheckpoint(shrunk("x.pth", file, missing)));
+  },
+});
 
 /** Changes of an archive's bytes: mostly in its directory and in its end. */
 export const torchBytes = reader({

@@ -1,5 +1,6 @@
 // Safetensors files, their indices, and files of bits.
 import {
+  type ByteSource,
   bytesSource,
   DTYPES,
   encodeSafetensors,
@@ -102,10 +103,29 @@ async function readTensors(bytes: Uint8Array): Promise<void> {
   await checkTensors(await Safetensors.open(bytesSource("x.safetensors", bytes)));
 }
 
+/** A source of bytes that shrank after it was opened: it promises `missing` bytes more than it returns. */
+export function shrunk(name: string, bytes: Uint8Array, missing: number): ByteSource {
+  const read: ByteSource["read"] = (offset, length) =>
+    Promise.resolve(new Uint8Array(bytes.subarray(offset, offset + length)));
+  return { name, size: bytes.length + missing, read };
+}
+
 export const safetensors = reader({
   make,
   file: fileOf,
   read: (input) => readTensors(fileOf(input)),
+});
+
+export const safetensorsShrunk = reader({
+  make(random) {
+    const { tree, bytes } = header(random);
+    const file = fileOf({ header: JSON.stringify(tree), data: new Uint8Array(bytes) });
+    const missing = 1 + random.below(file.length);
+    return { file: file.subarray(0, file.length - missing), missing };
+  },
+  async read({ file, missing }) {
+    await checkTensors(await Safetensors.open(shrunk("x.safetensors", file, missing)));
+  },
 });
 
 export const safetensorsBytes = reader({
