@@ -164,7 +164,9 @@ async function interrupt(
     } else if (code === 0) counts.late++;
     else {
       assertEquals(code, STATUS[signal], what);
-      const lines = said.filter((line) => !/^(Encoded|tiny:) |^What was |^\d+ of \d+ /.test(line));
+      const lines = said.filter((line) =>
+        !/^(Converting|Downloading|Encoded|tiny:) |^What was |^\d+ of \d+ /.test(line)
+      );
       assertEquals(lines, ["Interrupted"], what);
       counts.interrupted++;
     }
