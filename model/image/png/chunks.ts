@@ -35,6 +35,8 @@ const COLORS = {
   6: { name: "RGBA", depths: [8, 16], channels: 4 },
 } as const;
 
+// Of 1 GB in pieces of 8 kB, as libpng writes them, there are half as many.
+const MAX_CHUNKS = 2 ** 18;
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 
 /** Whether a file begins as a PNG does. */
@@ -55,7 +57,8 @@ export function* chunks(bytes: Uint8Array, name: string): Generator<Chunk, void>
     const why = kind === null ? "it does not begin as a PNG does" : `it is not a PNG, but ${kind}`;
     throw unreadable(name, "not-a-png", `${why}`);
   }
-  for (let at = SIGNATURE.length, type = ""; type !== "IEND";) {
+  for (let at = SIGNATURE.length, type = "", count = 1; type !== "IEND"; count++) {
+    if (count > MAX_CHUNKS) throw corruptPng(name, `it has more than ${MAX_CHUNKS} chunks`);
     const end = at + 12 <= file.length ? at + 12 + file.readUInt32BE(at) : Infinity;
     if (end > file.length) throw truncated(name);
     type = file.toString("latin1", at + 4, at + 8);

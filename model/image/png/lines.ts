@@ -45,10 +45,27 @@ export function inflate(data: readonly Uint8Array[]): AsyncIterable<Uint8Array> 
   return Readable.from(pieces(data)).pipe(createInflate({ chunkSize: INFLATED }));
 }
 
+/** Cuts data into pieces of equal length, as each costs a turn: a part may have a single byte. */
 function* pieces(data: readonly Uint8Array[]): Generator<Uint8Array> {
+  let piece = new Uint8Array(PIECE);
+  let filled = 0;
   for (const part of data) {
-    for (let at = 0; at < part.length; at += PIECE) yield part.subarray(at, at + PIECE);
+    for (let at = 0; at < part.length;) {
+      const taken = part.subarray(at, at + PIECE - filled);
+      at += taken.length;
+      if (taken.length === PIECE) {
+        yield taken;
+        continue;
+      }
+      piece.set(taken, filled);
+      filled += taken.length;
+      if (filled < PIECE) continue;
+      yield piece;
+      piece = new Uint8Array(PIECE);
+      filled = 0;
+    }
   }
+  if (filled > 0) yield piece.subarray(0, filled);
 }
 
 /** Cuts inflated data into lines, and undoes their filters. */

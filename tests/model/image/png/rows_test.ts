@@ -122,6 +122,26 @@ Deno.test("openPng() reads rows as often as asked, also if a reader stops early"
   }
 });
 
+Deno.test("openPng() reads data in pieces of any length, and bounds their number", async () => {
+  const sample = (x: number, y: number, c: number) =>
+    Math.imul(x + 97 * y + 13 * c, 40503) >>> 7 & 255;
+  const plan = { width: 200, height: 120, sample };
+  const expected = await pixels(makePng(plan));
+  for (const length of [1, 2, 1000, 65535, 65536, 65537]) {
+    const pieces = (data: Uint8Array) =>
+      Array.from({ length: Math.ceil(data.length / length) }, (_, i) => {
+        return data.subarray(i * length, (i + 1) * length);
+      });
+    assertEquals(await pixels(makePng({ ...plan, pieces })), expected);
+  }
+  const many = (count: number) =>
+    makePng({ width: 1, height: 1, pieces: () => Array(count).fill([]) });
+  const why = corrupt("it has more than 262144 chunks");
+  await refused(many(2 ** 18), "bad-image", why);
+  const empty = "its 0 bytes of pixel data cannot be 1x1 pixels; copy or download it again";
+  await refused(many(2 ** 18 - 2), "truncated-image", empty); // with IHDR and IEND
+});
+
 Deno.test("openPng() may be stopped before an interlaced image has its first row", async () => {
   const sample = (x: number, y: number) => Math.imul(x + 97 * y, 2654435761) >>> 24;
   const source = openPng(makePng({ width: 400, height: 300, interlaced: true, sample }), "a");
