@@ -4,9 +4,12 @@ import { UsageError } from "./flags/flags.ts";
 import { on, oneOf, path } from "./flags/types.ts";
 import { type Io, note } from "./io/io.ts";
 import { ProgressLine } from "./io/progress.ts";
-import { FileError, formatBytes, quote, readEnv } from "../engine/mod.ts";
+import { BitwiseError, FileError, formatBytes, quote, readEnv } from "../engine/mod.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Preset } from "../model/config/presets.ts";
+
+/** Codes of a hub that does not answer: what is in the cache will do, as for huggingface_hub. */
+const AWAY = ["unreachable", "stalled", "too-slow"];
 
 /** Options of {@linkcode pullModel}. */
 export interface PullModelOptions {
@@ -77,13 +80,13 @@ export async function pullModel(
   const settings = await hubSettings(env);
   const { cache, symlinks } = settings;
   const { signal } = io;
-  const hub = settings.offline ? new CachedHub(cache, signal) : new Hub({ ...settings, signal });
+  const cached = new CachedHub(cache, signal);
 
   using progress = new ProgressLine(io);
   const shown = throttle(io);
   let planned = false;
-  try {
-    const release = await pullRelease(hub, cache, preset, {
+  const from = (hub: typeof cached | InstanceType<typeof Hub>) =>
+    pullRelease(hub, cache, preset, {
       pause,
       symlinks,
       onPlan: ({ files, bytes, missing }) => {
@@ -103,6 +106,18 @@ export async function pullModel(
         else progress.show(`${text}: ${percent} %, ${of}, ${formatBytes(rate)}/s`);
       },
     });
+  try {
+    const release = settings.offline
+      ? await from(cached)
+      : await from(new Hub({ ...settings, signal })).catch(async (error) => {
+        const isAway = error instanceof BitwiseError && AWAY.includes(error.code);
+        if (planned || !isAway) throw error;
+        note(io, `${error.message.split(";")[0]}; looking in ${cache}`);
+        return await from(cached).catch(() => {
+          signal.throwIfAborted();
+          throw error;
+        });
+      });
     await convert(release, preset, { output, type }, io, progress);
     return 0;
   } catch (error) {

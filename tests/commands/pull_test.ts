@@ -149,6 +149,27 @@ Deno.test("pull asks no one with HF_HUB_OFFLINE", () =>
     await fails(`${TEXT_ENCODER.tokenizer} of ${TEXT_ENCODER.repository}`);
   }));
 
+Deno.test("pull takes what is in the cache if the hub does not answer", () =>
+  inFolder(async (folder) => {
+    await using hub = new MockHub(tinyRepositories());
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const closed = `http://127.0.0.1:${listener.addr.port}`;
+    listener.close();
+    const away = { HF_ENDPOINT: closed };
+    const fails = () => assertRejects(() => pullTiny(hub, folder, TINY, away), BitwiseError);
+    assertStringIncludes((await fails()).message, `Cannot reach ${closed}: `);
+    await pullTiny(hub, folder);
+    await Deno.remove(join(folder, "tiny"), { recursive: true });
+    const { out, err } = await pullTiny(hub, folder, TINY, away);
+    assertStringIncludes(err, `Cannot reach ${closed}: `);
+    assertStringIncludes(err, `; looking in ${join(folder, "hf", "hub")}\n`);
+    assertStringIncludes(out, "tiny, ");
+    // a hub that answers is believed
+    await Deno.remove(join(folder, "tiny"), { recursive: true });
+    hub.answer = () => new Response("no", { status: 503 });
+    assertEquals((await assertRejects(() => pullTiny(hub, folder), BitwiseError)).code, "refused");
+  }));
+
 Deno.test("pull makes no links with HF_HUB_DISABLE_SYMLINKS, and shows nothing without progress bars", () =>
   inFolder(async (folder) => {
     await using hub = new MockHub(tinyRepositories());

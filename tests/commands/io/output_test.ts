@@ -46,6 +46,10 @@ Deno.test("Output numbers files for --output-begin-idx", () =>
         .map(({ path, number }) => `${basename(path)} ${number}`);
     assertEquals(await numbers("x.png"), ["x-1.png 1", "x-2.png 2"]);
     assertEquals(await numbers("%d.png"), ["0.png 0", "1.png 1"]);
+    // padded, so that they sort
+    const eleven = await new Output(fakeIo(), {}).choose(join(folder, "b.png"), { count: 11 });
+    const names = eleven.map(({ path }) => basename(path));
+    assertEquals([names[0], names[10], names], ["b-01.png", "b-11.png", names.toSorted()]);
     await Deno.writeTextFile(join(folder, "x-8.png"), "");
     assertEquals(await numbers("x.png", 7), ["x-9.png 9", "x-10.png 10"]);
   }));
