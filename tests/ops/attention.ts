@@ -118,7 +118,7 @@ export const ATTENTION: readonly Op[] = [
 ];
 
 function attended(draw: Draw, way: Way, from: Float, to: Float): Case {
-  const headDim = draw.of(way.widths), heads = draw.int(1, 3), C = heads * headDim;
+  const headDim = draw.option(way.widths), heads = draw.int(1, 3), C = heads * headDim;
   // one span to three, one after the other, with gaps that nothing may write to
   const spans: Span[] = [];
   let rows = draw.int(0, 2), keys = draw.int(0, 2);
@@ -130,7 +130,7 @@ function attended(draw: Draw, way: Way, from: Float, to: Float): Case {
     rows += queries + draw.int(0, 2);
     keys += own + draw.int(0, 2);
   }
-  const biased = draw.odds(0.25);
+  const biased = draw.option([true, false, false]);
   // in one tensor, as in the text encoder, or each in its own
   const joint = draw.odds(0.3);
   if (joint) rows = keys = Math.max(rows, keys, 1);
@@ -259,7 +259,7 @@ function inCache(rows: Float64Array, c: rope.Case): Float64Array {
 }
 
 function split(draw: Draw, from: Float, to: Float): Case {
-  const headDim = draw.of([4, 8, 32, 36, 64, 104, 128, 256]), rows = draw.size(20);
+  const headDim = draw.option([4, 8, 32, 36, 64, 104, 128, 256]), rows = draw.size(20);
   const cacheStart = draw.int(0, 5);
   const c: rope.Case = {
     batch: draw.int(1, 3),

@@ -61,9 +61,13 @@ export const CONV: readonly Op[] = WAYS.flatMap((way) =>
 ).filter(({ obstacle }) => obstacle !== "never used");
 
 function convolved(draw: Draw, way: Way, type: Float, made: Float): Case {
-  const size = way.deep ? 3 : draw.of([1, 3, 3] as const);
+  const size = way.deep ? 3 : draw.option([1, 3, 3]);
   const least = Math.ceil((way.deep ?? 0) / 9);
-  const C = least ? least + draw.int(0, 8) : draw.size(70), N = draw.size(least ? 40 : 140, 32);
+  const vectors = draw.option([true, false]);
+  // tiles are compiled for a number of channels
+  const channels = way.force === "tiles" ? draw.option([3, 16, 36, 70]) : draw.size(70);
+  const C = draw.width(least ? least + draw.option([0, 5]) : channels, vectors);
+  const N = draw.width(draw.size(least ? 40 : 140, 32), vectors);
   const B = draw.int(1, 2),
     most = Math.max(1, Math.min(14, Math.floor(Math.sqrt(6e5 / (C * N * size ** 2)))));
   const H = draw.size(most, 4), W = draw.size(most, 4);
@@ -76,7 +80,7 @@ function convolved(draw: Draw, way: Way, type: Float, made: Float): Case {
   ]);
   const c: reference.Case = { x: [B, H, W, C], N, size, ...how };
   const [OH, OW] = reference.outputSize(c);
-  const from: Float = draw.of(device.capabilities.f16 ? ["f32", "f16"] : ["f32"]);
+  const from: Float = draw.option(device.capabilities.f16 ? ["f32", "f16"] : ["f32"]);
   const rounds = way.runs.includes("conv2d_matrix");
   const x = draw.values(B * H * W * C, rounds ? "f16" : from);
   const w = draw.values(N * C * size * size, type), bias = draw.values(N);

@@ -1,14 +1,28 @@
 import type { TensorDType } from "../../engine/mod.ts";
 import { random } from "../random.ts";
 
+/** Cases, one after the other, that share the choices which a pipeline is compiled for. */
+const PIPELINE = 40;
+
 /** Random sizes, choices and numbers of a case: the same for the same seed. */
 export class Draw {
   /** The next number in [0, 1). */
   readonly next: () => number;
+  #shared: () => number;
 
   constructor(seed: number) {
     this.next = random(seed);
-    this.next(); // the first numbers of neighbouring seeds are alike in some bits
+    this.#shared = random(Math.floor(seed / PIPELINE) ^ 0x5eed);
+  }
+
+  /** One of a list, the same for {@link PIPELINE} cases: what a pipeline is compiled for, which may take seconds. */
+  option<const T>(list: readonly T[]): T {
+    return list[Math.floor(this.#shared() * list.length)]!;
+  }
+
+  /** A size, made a multiple of 4 if that is an {@link option}. */
+  width(size: number, vectors: boolean): number {
+    return vectors ? 4 * Math.ceil(size / 4) : size;
   }
 
   /** A whole number, both bounds included. */

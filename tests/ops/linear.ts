@@ -220,15 +220,15 @@ const textureOf = ({ weight }: Linear) => weight instanceof Tensor ? [] : [weigh
 function multiplied(draw: Draw, way: Way, type: WeightType, made: Float): Case {
   const [mostM, mostK, mostN] = way.most;
   const deep = draw.odds(0.04);
+  const epilogue = draw.option<Epilogue>(["none", "none", "gelu", "silu", "add", "gate"]);
+  const from = draw.option(device.capabilities.f16 ? FLOATS : ["f32"]);
+  const vectors = draw.option([true, false]), biased = draw.option([true, false]);
   const M = draw.size(deep ? 4 : mostM, 32);
-  const K = deep ? draw.int(2048, 5000) : draw.size(mostK, 32);
-  let N = draw.size(deep ? 70 : mostN, 32);
-  const from = draw.of(device.capabilities.f16 ? FLOATS : ["f32"]);
-  const epilogue = draw.of<Epilogue>(["none", "none", "gelu", "silu", "add", "gate"]);
-  if (epilogue === "gate") N = 4 * Math.ceil(N / 4);
+  const K = draw.width(deep ? draw.int(2048, 5000) : draw.size(mostK, 32), vectors);
+  const N = draw.width(draw.size(deep ? 70 : mostN, 32), vectors || epilogue === "gate");
   const x = draw.values(M * K, way.rounds ? "f16" : from);
   const w = isQuantised(type) ? weights(draw, N, K) : draw.values(N * K, type);
-  const bias = draw.odds(0.5) && epilogue !== "gate" ? draw.values(N) : null;
+  const bias = biased && epilogue !== "gate" ? draw.values(N) : null;
   const width = 2 * N, perGate = draw.int(1, M), gateRows = Math.ceil(M / perGate);
   const gates = draw.values(gateRows * width), before = draw.values(M * N, made);
   const offset = draw.of([0, N]);
@@ -304,9 +304,8 @@ function large(way: Way, type: WeightType, made: Float): Case {
 
 function summed(draw: Draw, dtype: Float): Case {
   const S = draw.of([1, 2, 4, 8]), M = draw.size(70), first = draw.of([0, 0, 3]);
-  const epilogue = draw.of<Epilogue>(["none", "gelu", "silu", "add", "gate"]);
-  let N = draw.size(130, 4);
-  if (epilogue === "gate") N = 4 * Math.ceil(N / 4);
+  const epilogue = draw.option<Epilogue>(["none", "gelu", "silu", "add", "gate"]);
+  const N = draw.width(draw.size(130, 4), draw.option([true, false]) || epilogue === "gate");
   const width = Math.ceil(N / 4) * 4;
   const parts = draw.values(S * M * width), bias = draw.odds(0.5) ? draw.values(width) : null;
   const rows = first + M, perGate = draw.int(1, rows), gateRows = Math.ceil(rows / perGate);

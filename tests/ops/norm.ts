@@ -88,13 +88,16 @@ function around(draw: Draw, count: number, dtype: Float, far: boolean): Float64A
 
 function layers(draw: Draw, variant: LayerNormVariant, from: Float, to: Float, far: boolean): Case {
   // rows that one, some and no workgroup holds at once
-  const C = draw.odds(0.1) ? draw.int(2000, 4200) : far ? draw.int(64, 300) : draw.size(600, 32);
+  const C = draw.width(
+    draw.odds(0.1) ? draw.int(2000, 4200) : far ? draw.int(64, 300) : draw.size(600, 32),
+    draw.option([true, false]),
+  );
   const M = draw.size(Math.max(1, Math.min(30, Math.floor(8000 / C))), 4);
   // few numbers may have nearly no variance, which divides the rounding of their mean
-  const eps = C < 16 ? 1e-2 : draw.of([1e-3, 1e-6]), rms = !far && draw.odds(0.4);
+  const eps = C < 16 ? 1e-2 : draw.of([1e-3, 1e-6]), rms = draw.option([true, false]) && !far;
   const x = around(draw, M * C, from, far);
-  const [weight, bias] = [0, 1].map(() => draw.odds(0.6) ? draw.values(C) : undefined);
-  const modulated = draw.odds(0.4), rows = draw.int(1, M);
+  const [weight, bias] = [0, 1].map(() => draw.option([true, false]) ? draw.values(C) : undefined);
+  const modulated = draw.option([true, false]), rows = draw.int(1, M);
   const images = Math.ceil(M / rows), stride = 2 * C + draw.of([0, 4]);
   const table = draw.values(images * stride);
   const [scaleOffset, shiftOffset] = draw.odds(0.5) ? [0, C] : [C, 0];
@@ -158,8 +161,9 @@ function largeGroup(variant: GroupNormVariant, from: Float, to: Float): Case {
 }
 
 function groups(draw: Draw, variant: GroupNormVariant, from: Float, to: Float, far: boolean): Case {
-  const width = draw.of([1, 2, 3, 4, 8, 9]), number = 4 * draw.size(8, 4);
-  const C = draw.odds(0.05) && variant === "invocation" ? 1028 : width * number;
+  // GPUs compile for a number of channels
+  const width = draw.option([1, 2, 3, 4, 8, 9]), number = 4 * draw.option([1, 2, 3, 8]);
+  const C = draw.odds(0.02) && variant === "invocation" ? 1028 : width * number;
   const groups = C === 1028 ? 4 : number;
   const most = Math.max(1, Math.floor(12000 / C));
   const H = draw.size(Math.min(90, most)), W = draw.size(Math.max(1, Math.floor(most / H)));
@@ -168,7 +172,7 @@ function groups(draw: Draw, variant: GroupNormVariant, from: Float, to: Float, f
   // groups of few numbers may have nearly no variance
   const eps = H * W * C / groups < 16 ? 1e-2 : 1e-6;
   const x = around(draw, B * H * W * C, from, far);
-  const weight = draw.values(C), bias = draw.values(C), activation = draw.of(["none", "silu"]);
+  const weight = draw.values(C), bias = draw.values(C), activation = draw.option(["none", "silu"]);
   const expected = reference.groupNorm(
     x,
     [B, H * W, C],
