@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { accumulateCodes } from "../../../kernels/bits/accumulate_codes.ts";
 import { nextInput } from "../../../kernels/bits/next_input.ts";
@@ -9,10 +9,12 @@ import {
   device,
   poisoned,
   random,
+  relativeError,
   TOLERANCE,
   upload,
 } from "../harness.ts";
-import { channelsLast, image, resize } from "../images.ts";
+import { channelsLast } from "../images.ts";
+import { type Codes, EXACT, explained, EXPLANATIONS, sumOfCodes } from "./freedoms.ts";
 import * as reference from "./references.ts";
 
 type Bits = Uint8Array<ArrayBuffer>;
@@ -95,25 +97,44 @@ Deno.test("golden: accumulateCodes() turns the bits of real schedules into the q
     const [, H, W] = schedule.at(-1) as [number, number, number];
     const z = channelsLast(tensor(has(`${name}z`) ? `${name}z` : `${name}z.first4ch`));
     const channels = z.shape[3]!;
-    const exact = new Float64Array(z.data.length);
     const sum = poisoned("f32", [1, H, W, d]);
+    const scales: Codes[] = [];
     let begin = 0;
     for (const [s, [, height, width]] of (schedule as [number, number, number][]).entries()) {
       const tokens = data.subarray(begin * d, (begin += height * width) * d);
       const bits = upload("u32", [1, height * width, d], tokens);
       accumulateCodes(device, { bits, sum, height, width, first: s === 0, patchify: false });
-      const code = image(
-        [1, height, width, channels],
-        (_, row, col, c) => (2 * tokens[(row * width + col) * d + c]! - 1) / Math.sqrt(d),
-      );
-      resize("linear", code, H, W).data.forEach((v, i) => exact[i]! += v);
+      const at = (row: number, col: number, c: number) =>
+        2 * tokens[(row * width + col) * d + c]! - 1;
+      scales.push({ height, width, at });
     }
     const read = await device.read(sum) as Float32Array;
     const actual = read.filter((_, i) => i % d < channels);
-    // each scale adds three roundings of half a unit: of weights, of blends, and of the sum
-    assertNear(actual, exact, 3 * Math.sqrt(schedule.length) * 2 ** -24, `${name} exact`);
+    // promised on every adapter: each scale adds three roundings of half a unit: of weights, of blends, and of the sum
+    const shape = [H, W, channels] as const, value = 1 / Math.sqrt(d);
+    const error = relativeError(actual, sumOfCodes(scales, shape, value, EXACT));
+    if (!(error <= 3 * Math.sqrt(schedule.length) * 2 ** -24)) {
+      const near = explained(actual, scales, shape, value).slice(0, 2).map(({ name, distance }) =>
+        `${distance.toExponential(1)} from "${name}"`
+      );
+      throw new Error(`${name}: ${error.toExponential(2)} off; ${near.join(", ")}`);
+    }
     // the official code rounds positions, too: it is up to 3.3e-7 off
     assertNear(actual, z.data, 1e-6, name);
+  }
+});
+
+Deno.test("explained() tells what an adapter does from what it computes", () => {
+  const next = random(43), shape = [24, 20, 3] as const;
+  const scales = [1, 2, 3, 5, 7, 11, 20].map((side): Codes => {
+    const bits = Array.from({ length: side * side * 3 }, () => next() < 0.5 ? -1 : 1);
+    return { height: side, width: side, at: (row, col, c) => bits[(row * side + col) * 3 + c]! };
+  });
+  for (const [name, how] of Object.entries(EXPLANATIONS)) {
+    const actual = Float32Array.from(sumOfCodes(scales, shape, 0.25, how));
+    const [first, second] = explained(actual, scales, shape, 0.25);
+    assertEquals(first, { name, distance: 0 });
+    assert(second!.distance > 0, `"${name}" and "${second!.name}" are the same`);
   }
 });
 
