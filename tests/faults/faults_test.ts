@@ -1,5 +1,6 @@
 // Fails each WebGPU call in turn. Holds on every adapter and both implementations: what fails is decided here, and a
-// device that is lost is destroyed for real. BITWISE_FAULTS=all takes every call; a few of each kind otherwise.
+// device that is lost is destroyed for real. BITWISE_FAULTS=all takes every call of loading and of an image, and more of
+// the rest; otherwise a few of each kind.
 import "../backend.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BitwiseError, Device, DeviceError } from "../../engine/mod.ts";
@@ -10,9 +11,14 @@ import { canFail, FaultyGpu, type Way, WAYS } from "./faulty_gpu.ts";
 const ALL = Deno.env.get("BITWISE_FAULTS") === "all";
 const next = random(12);
 
-/** Which calls of a kind to fail, of so many: all, or the first and `few` others. */
+/** How many calls of each kind to fail beside the first: a few in the gate, or more. */
+function some(few: number, more = 12): number {
+  return ALL ? more : few;
+}
+
+/** Which calls of a kind to fail, of so many. */
 function chosen(count: number, few: number): number[] {
-  if (ALL) return Array.from({ length: count }, (_, n) => n);
+  if (few >= count) return Array.from({ length: count }, (_, n) => n);
   return [...new Set([0, ...Array.from({ length: few }, () => Math.floor(next() * count))])];
 }
 
@@ -46,23 +52,26 @@ let bits: ImageBits;
 /** What a model can do, and how many calls of each kind to fail beside the first; each returns bytes. */
 const SCENARIOS: Record<string, [few: number, run: (model: InfinityModel) => Promise<unknown>]> = {
   // waits after each scale where a GPU does
-  "generate()": [1, async (model) => {
+  "generate()": [some(1, Infinity), async (model) => {
     const { images } = await model.generate({ ...OPTIONS, onProgress: () => {} });
     return images.map(({ rgba }) => rgba);
   }],
-  "stream()": [0, async (model) => {
+  "stream()": [some(0), async (model) => {
     const images: Uint8Array[] = [];
     for await (const step of model.stream({ ...OPTIONS, preview: true })) {
       images.push((await step.image()).rgba);
     }
     return images;
   }],
-  "edit()": [0, async (model) => {
+  "edit()": [some(0), async (model) => {
     const { images } = await model.edit(IMAGE, { prompt: "green apple", seed: 3 });
     return images.map(({ rgba }) => rgba);
   }],
-  "encode()": [1, async (model) => (await model.encode(IMAGE)).scales],
-  "decode()": [1, async (model) => (await model.decode([bits, bits])).map(({ rgba }) => rgba)],
+  "encode()": [some(1), async (model) => (await model.encode(IMAGE)).scales],
+  "decode()": [
+    some(1),
+    async (model) => (await model.decode([bits, bits])).map(({ rgba }) => rgba),
+  ],
 };
 
 const expected: Record<string, unknown> = {};
@@ -113,7 +122,7 @@ Deno.test("load() survives each call that fails: a typed error, no byte in use, 
   faulty.reset(); // the first compiled, which the next test is about
   (await load()).dispose();
   let count = 0;
-  for (const { call, way, at } of faults({ ...faulty.counts }, SURVIVED, 1)) {
+  for (const { call, way, at } of faults({ ...faulty.counts }, SURVIVED, some(1, Infinity))) {
     for (const n of at) {
       const what = `${call} ${n} ${way}`;
       device.trim();
@@ -144,7 +153,7 @@ Deno.test("generate() survives each shader, pipeline and layout that is refused 
     Object.entries(faulty.counts).filter(([call]) => /Layout|Shader|Pipeline|View/.test(call)),
   );
   let count = 0;
-  for (const { call, way, at } of faults(counts, SURVIVED, 0)) {
+  for (const { call, way, at } of faults(counts, SURVIVED, some(0, Infinity))) {
     using model = await open();
     const live = model.device.memory.liveBytes;
     for (const n of at) {
@@ -193,7 +202,7 @@ Deno.test("generate() says that the device is lost, whichever call it is lost at
     await generate(model);
   }
   let count = 0;
-  for (const { call, way, at } of faults({ ...faulty.counts }, ["lost"], 0)) {
+  for (const { call, way, at } of faults({ ...faulty.counts }, ["lost"], some(0))) {
     for (const n of at) {
       const what = `${call} ${n} ${way}`;
       const model = await open();
@@ -217,7 +226,7 @@ Deno.test("load() says that the device is lost, whichever call it is lost at", a
   const faulty = new FaultyGpu();
   (await InfinityModel.load(undefined, { gpu: faulty.gpu })).dispose();
   let count = 0;
-  for (const { call, way, at } of faults({ ...faulty.counts }, ["lost"], 0)) {
+  for (const { call, way, at } of faults({ ...faulty.counts }, ["lost"], some(0))) {
     for (const n of at) {
       using device = await Device.open({ gpu: faulty.gpu });
       faulty.arm(call, n, way);
