@@ -203,8 +203,8 @@ export class InfinityModel {
 
   /**
    * Generates images scale by scale. Each step yields the bits so far, which costs one read-back; their image is
-   * decoded only on request. Leaving the loop ends the work; until then, other calls of `generate`, `edit` and `stream`
-   * wait. The last `next()`, with `done: true`, has the {@link Result} that `generate` would return.
+   * decoded only on request. Leaving the loop ends the work, and so does an abort of `signal`, even if nobody asks for
+   * the next step; until then, other calls of `generate`, `edit` and `stream` wait. The last `next()`, with `done: true`, has the {@link Result} that `generate` would return.
    *
    * @example
    * ```ts

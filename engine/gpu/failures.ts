@@ -40,6 +40,7 @@ export class Failures {
       this.#fail((event as GPUUncapturedErrorEvent).error);
     });
     gpu.lost.then((info) => {
+      if (this.#lost) return; // closed: Dawn may be half gone with its process, and the info with it
       const inUse = formatBytes(repair.liveBytes());
       const message = gpuMessage(info) || info.reason;
       this.#lose("device-lost", `The GPU was lost with ${inUse} in use: ${message}; open it again`);
@@ -52,7 +53,6 @@ export class Failures {
   }
 
   #lose(code: string, message: string): void {
-    if (this.#lost) return;
     this.#lost = true;
     this.#error = new DeviceError(code, message); // whatever else failed, this is why
   }

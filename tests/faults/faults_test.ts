@@ -1,6 +1,6 @@
 // Fails each WebGPU call in turn. Holds on every adapter and both implementations: what fails is decided here, and a
-// device that is lost is destroyed for real. BITWISE_FAULTS=all takes every call of loading and of an image, and more of
-// the rest; otherwise a few of each kind.
+// device that is lost is destroyed for real. BITWISE_FAULTS=all takes every call of loading and of an image but those
+// within passes, and more of the rest; otherwise a few of each kind.
 import "../backend.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BitwiseError, Device, DeviceError } from "../../engine/mod.ts";
@@ -16,6 +16,9 @@ function some(few: number, more = 12): number {
   return ALL ? more : few;
 }
 
+/** Calls whose errors end their encoder, each like all others of its kind: some are enough. */
+const ALIKE = ["setPipeline", "setBindGroup", "dispatchWorkgroups", "end"];
+
 /** Which calls of a kind to fail, of so many. */
 function chosen(count: number, few: number): number[] {
   if (few >= count) return Array.from({ length: count }, (_, n) => n);
@@ -25,7 +28,11 @@ function chosen(count: number, few: number): number[] {
 /** Faults in calls that were counted, by call and way. */
 function faults(counts: Record<string, number>, ways: readonly Way[], few: number) {
   return Object.entries(counts).flatMap(([call, count]) =>
-    ways.filter((way) => canFail(call, way)).map((way) => ({ call, way, at: chosen(count, few) }))
+    ways.filter((way) => canFail(call, way)).map((way) => ({
+      call,
+      way,
+      at: chosen(count, ALIKE.includes(call) ? Math.min(few, 12) : few),
+    }))
   );
 }
 

@@ -159,6 +159,73 @@ Deno.test("Device.read() throws the error that the GPU reported, with the reason
   });
   const error = await assertRejects(() => broken.read(y), DeviceError);
   assert(error.message.includes("nonsense"), error.message);
+  assert(!error.message.includes("\n"), error.message);
+});
+
+const BROKEN = defineKernel("broken", SOURCE.replace("params.factor", "nonsense"), ["x", "y"], [
+  "count",
+  "factor",
+]);
+
+/** Doubles a number. */
+async function double(device: Device, kernel = scale): Promise<unknown> {
+  await using _work = device.begin();
+  using x = device.from("f32", [1], Float32Array.of(21));
+  using y = device.tensor("f32", [1]);
+  const specialise = { T: "f32", OFFSET: 0 };
+  const params = { count: 1, factor: 2 };
+  device.run(kernel, { specialise, bind: { x, y }, params, workgroups: [1] });
+  return await device.read(y);
+}
+
+Deno.test("Device.begin() lets the next work succeed after an error of the GPU, once all work has ended", async () => {
+  using own = await Device.open();
+  assertEquals(await double(own), Float32Array.of(42));
+  const { pipelines } = own.counters;
+  for (let i = 0; i < 2; i++) {
+    await assertRejects(() => double(own, BROKEN), DeviceError, "nonsense");
+    assertEquals([own.memory.liveBytes, own.memory.pooledBytes], [0, 0]);
+    assertEquals(await double(own), Float32Array.of(42));
+  }
+  assertEquals(own.counters.pipelines, pipelines + 2, "what worked before stays compiled");
+  {
+    await using _other = own.begin();
+    await assertRejects(() => double(own, BROKEN), DeviceError, "nonsense");
+    // what it dropped may be this work's
+    await assertRejects(() => double(own), DeviceError, "nonsense");
+    assertThrows(() => own.tensor("f32", [1]), DeviceError, "nonsense");
+  }
+  assertEquals(await double(own), Float32Array.of(42));
+});
+
+Deno.test("Device.run() and its like take what WebGPU throws for an error that the GPU reported", async () => {
+  using own = await Device.open();
+  assertEquals(await double(own), Float32Array.of(42));
+  const { createCommandEncoder } = own.gpu;
+  own.gpu.createCommandEncoder = () => {
+    own.gpu.createCommandEncoder = createCommandEncoder;
+    throw new TypeError("no\n  encoder");
+  };
+  const error = await assertRejects(() => double(own), DeviceError);
+  assertEquals([error.code, error.message, (error.cause as Error).name], [
+    "gpu-error",
+    "The GPU refused work: no encoder",
+    "TypeError",
+  ]);
+  assertEquals(await double(own), Float32Array.of(42));
+});
+
+Deno.test("Device.dispose() leaves a device that says so", async () => {
+  const own = await Device.open();
+  const tensor = own.from("f32", [1], Float32Array.of(1));
+  own.dispose();
+  own.dispose();
+  const message = "Cannot use a disposed device: open it again";
+  assertThrows(() => own.begin(), DeviceError, message);
+  assertThrows(() => own.tensor("f32", [1]), DeviceError, message);
+  await assertRejects(() => own.read(tensor), DeviceError, message);
+  tensor.dispose();
+  assertEquals(own.memory.liveBytes, 0);
 });
 
 Deno.test("defineKernel() refuses a launcher that disagrees with its WGSL", () => {
