@@ -140,7 +140,7 @@ export function planEncode(
  * schedule, or holds other values than 0 and 1.
  */
 export function checkBits(config: ModelConfig, bits: ImageBits): void {
-  if (!isBits(bits)) {
+  if (!isBits(bits) || !isShaped(bits)) {
     throw new InputError(
       "not-bits",
       "Cannot decode a value that is not bits: give what encode() returns",
@@ -174,6 +174,17 @@ export function checkBits(config: ModelConfig, bits: ImageBits): void {
         `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need another number`,
     );
   }
+}
+
+/** Whether the fields of bits have their types, whatever they hold. */
+function isShaped({ d, width, height, latent, schedule, scales, name }: ImageBits): boolean {
+  const isNumber = (value: unknown) => typeof value === "number";
+  const isGrid = (value: unknown) =>
+    Array.isArray(value) && value.length === 2 && value.every(isNumber);
+  return [d, width, height].every(isNumber) && isGrid(latent) &&
+    Array.isArray(schedule) && schedule.every(isGrid) &&
+    Array.isArray(scales) && scales.every((bits) => bits instanceof Uint8Array) &&
+    (name === undefined || typeof name === "string");
 }
 
 /** Converts floats from −1 to 1 to 8-bit RGBA, rounded, from [height, width, 3] or planes [3, height, width]. */

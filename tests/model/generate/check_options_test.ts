@@ -7,8 +7,10 @@ const { images: [apple] } = await model.generate("red apple");
 const bits = apple!.bits;
 const rgba = new Uint8Array(4 * 32 * 32);
 
+type Case = [name: string, call: (model: Untyped) => Promise<unknown>, message: string];
+
 /** Calls as JavaScript makes them, and the beginning of the message they end with. */
-const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, message: string][] = [
+const REFUSED: Case[] = [
   [
     "generate({ greedy: 'false' })",
     (m) => m.generate("cat", { greedy: "false" }),
@@ -114,6 +116,21 @@ const REFUSED: [name: string, call: (model: Untyped) => Promise<unknown>, messag
     "Cannot mask with Object: give the bytes of a PNG",
   ],
   ["decode(path)", (m) => m.decode("cat.bits"), "Cannot decode a value that is not bits"],
+  ...[
+    { d: "32" },
+    { width: null },
+    { latent: 4 },
+    { latent: [4] },
+    { schedule: undefined },
+    { schedule: [[1, 1], null] },
+    { scales: {} },
+    { scales: [[0, 1]] },
+    { name: Symbol("bits") },
+  ].map((wrong): Case => [
+    `decode() of bits with a wrong ${Object.keys(wrong)}: ${Object.values(wrong).map(String)}`,
+    (m) => m.decode({ ...bits, ...wrong }),
+    "Cannot decode a value that is not bits: give what encode() returns",
+  ]),
   [
     "decode() of a 2",
     (m) => m.decode({ ...bits, scales: bits.scales.with(1, bits.scales[1]!.map(() => 2)) }),
