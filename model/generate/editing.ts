@@ -17,6 +17,7 @@ import {
   type EncodeOptions,
   type ImageInput,
   isBits,
+  isFloatImage,
   planEncode,
 } from "./image_input.ts";
 import { clearPositions, freeTokens, maskedPositions } from "./mask.ts";
@@ -117,6 +118,9 @@ export async function planEdit(
   }
   const keepScales = keptScales(options, true, schedule.length, available);
   checkInput(mask, "mask with");
+  if (!(mask instanceof Uint8Array) && isFloatImage(mask)) {
+    refuse("not-an-image", "Cannot mask with floats: give 8-bit RGBA, or the bytes of a file");
+  }
   const area = mask instanceof Uint8Array ? await openImage(mask, "mask") : mask;
   if (isOpenImage(area)) warnings.push(...area.warnings);
   const free = freeOf(await maskedPositions(area, init, latent, patch));

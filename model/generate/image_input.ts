@@ -92,6 +92,11 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
   );
 }
 
+/** Whether an image is of floats: bytes go first, if it has both. */
+export function isFloatImage(image: Exclude<ImageInput, Uint8Array>): image is FloatImage {
+  return "rgb" in image && !("rgba" in image && image.rgba instanceof Uint8Array);
+}
+
 /** Whether a value is bits, which {@link checkBits} checks further. */
 export function isBits(value: unknown): value is ImageBits {
   return typeof value === "object" && value !== null && "scales" in value;
@@ -104,7 +109,7 @@ export function planEncode(
   options: EncodeOptions,
 ): EncodePlan {
   const { patch_size: patch } = config.vae;
-  const given = "rgb" in image ? image : null;
+  const given = isFloatImage(image) ? image : null;
   const { width = given?.width, height = given?.height } = options;
   const schedule = options.schedule ??
     vaeSchedule(

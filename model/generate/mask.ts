@@ -6,7 +6,7 @@
 
 import { InputError } from "../../engine/mod.ts";
 import type { Grid } from "../config/grid.ts";
-import type { FloatImage } from "./image_input.ts";
+import { type FloatImage, isFloatImage } from "./image_input.ts";
 import { type Image, isOpaque } from "../image/png.ts";
 import { isOpenImage, type OpenImage } from "../image/read_image.ts";
 import { fitAlpha, fitMask } from "../image/resize.ts";
@@ -45,7 +45,8 @@ export async function clearPositions(
   grid: Grid,
   patch: number,
 ): Promise<boolean[] | null> {
-  if ("rgb" in image || (isOpenImage(image) ? image.opaque : isOpaque(image.rgba))) return null;
+  if (isFloatImage(image)) return null;
+  if (isOpenImage(image) ? image.opaque : isOpaque(image.rgba)) return null;
   const [height, width] = [grid[0] * patch, grid[1] * patch];
   const clear = isOpenImage(image)
     ? await image.fitAlpha(width, height)

@@ -18,6 +18,7 @@ import {
   checkInput,
   type EncodeOptions,
   type ImageInput,
+  isFloatImage,
   planEncode,
 } from "./image_input.ts";
 import type { Parts } from "../parts/parts.ts";
@@ -44,7 +45,7 @@ export class VisualTokenizer {
     const image = input instanceof Uint8Array ? await openImage(input, "image", options) : input;
     if (isOpenImage(image)) { for (const line of image.warnings) options.onWarning?.(line); }
     const { width, height, schedule } = planEncode(this.config, image, options);
-    const pixels = "rgb" in image
+    const pixels = isFloatImage(image)
       ? channelsLast(image.rgb, 3)
       : await (isOpenImage(image) ? image.fit(width, height) : fitImage(image, width, height));
     using encoder = await this.parts.lease("vae_encoder");

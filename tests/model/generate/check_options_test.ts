@@ -115,6 +115,11 @@ const REFUSED: Case[] = [
     (m) => m.edit(bits, { prompt: "cat", mask: { width: 32, height: 32 } }),
     "Cannot mask with Object: give the bytes of a PNG",
   ],
+  [
+    "edit({ mask: floats })",
+    (m) => m.edit(bits, { prompt: "cat", mask: { width: 1, height: 1, rgb: new Float32Array(3) } }),
+    "Cannot mask with floats: give 8-bit RGBA, or the bytes of a file",
+  ],
   ["decode(path)", (m) => m.decode("cat.bits"), "Cannot decode a value that is not bits"],
   ...[
     { d: "32" },
