@@ -15,10 +15,10 @@ export async function inspectPng(
   const { header, orientation, icc, warnings, rows } = openPng(bytes, path, limits);
   const text = readPngText(bytes, path);
   for await (const _ of inTurns(rows(), limits.signal));
-  const { width, height, depth, color, interlaced } = header;
+  const { width, height, depth, colour, interlaced } = header;
   const form = [
     `${width}x${height}`,
-    `${depth}-bit ${color}`,
+    `${depth}-bit ${colour}`,
     ...(interlaced ? ["interlaced"] : []),
     ...(orientation === 1 ? [] : [`EXIF orientation ${orientation}`]),
     ...(icc ? ["with a colour profile"] : []),
@@ -29,6 +29,6 @@ export async function inspectPng(
       ...warnings.map((warning) => `Warning: ${warning}`),
       ...Object.entries(text).flatMap(([key, value]) => [`${key}:`, value]),
     ],
-    report: { ...header, orientation, warnings, text },
+    report: { width, height, colour, depth, interlaced, orientation, warnings, text },
   };
 }

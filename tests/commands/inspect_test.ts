@@ -56,7 +56,7 @@ Deno.test("inspect() shows how a PNG is stored, under any name", () =>
     assertEquals(io.text(), `${png}: 3x2, 16-bit grey, interlaced\nWarning: ${warning}\n`);
     const json = fakeIo();
     assertEquals(await inspect([png, "--json"], json), 0);
-    const form = { width: 3, height: 2, depth: 16, color: "grey", interlaced: true };
+    const form = { width: 3, height: 2, depth: 16, colour: "grey", interlaced: true };
     const report = { ...form, orientation: 1, warnings: [warning], text: {} };
     assertEquals(JSON.parse(json.text()), report);
 

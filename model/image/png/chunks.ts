@@ -14,26 +14,29 @@ export interface Chunk {
   readonly intact: boolean;
 }
 
+/** How a pixel is stored. */
+export type PngColour = "grey" | "RGB" | "palette" | "grey with alpha" | "RGBA";
+
 /** What IHDR says. */
 export interface PngHeader {
   readonly width: number;
   readonly height: number;
-  /** Bits of each channel, or of an index of the palette: 1, 2, 4, 8 or 16. */
+  readonly colour: PngColour;
+  /** Values of a pixel. */
+  readonly channels: number;
+  /** Bits of each value: 1, 2, 4, 8 or 16. */
   readonly depth: number;
-  readonly color: PngColor;
   readonly interlaced: boolean;
 }
 
-/** How a pixel is stored. */
-export type PngColor = typeof COLORS[keyof typeof COLORS]["name"];
-
-const COLORS = {
-  0: { name: "grey", depths: [1, 2, 4, 8, 16], channels: 1 },
-  2: { name: "RGB", depths: [8, 16], channels: 3 },
-  3: { name: "palette", depths: [1, 2, 4, 8], channels: 1 },
-  4: { name: "grey with alpha", depths: [8, 16], channels: 2 },
-  6: { name: "RGBA", depths: [8, 16], channels: 4 },
-} as const;
+/** By the number that IHDR has for it. */
+const COLOURS: Readonly<Record<number, [colour: PngColour, channels: number, depths: number[]]>> = {
+  0: ["grey", 1, [1, 2, 4, 8, 16]],
+  2: ["RGB", 3, [8, 16]],
+  3: ["palette", 1, [1, 2, 4, 8]],
+  4: ["grey with alpha", 2, [8, 16]],
+  6: ["RGBA", 4, [8, 16]],
+};
 
 // Of 1 GB in pieces of 8 kB, as libpng writes them, there are half as many.
 const MAX_CHUNKS = 2 ** 18;
@@ -55,7 +58,7 @@ export function* chunks(bytes: Uint8Array, name: string): Generator<Chunk, void>
   if (!isPng(bytes)) {
     const kind = recognise(bytes);
     const why = kind === null ? "it does not begin as a PNG does" : `it is not a PNG, but ${kind}`;
-    throw unreadable(name, "not-a-png", `${why}`);
+    throw unreadable(name, "not-a-png", why);
   }
   for (let at = SIGNATURE.length, type = "", count = 1; type !== "IEND"; count++) {
     if (count > MAX_CHUNKS) throw corruptPng(name, `it has more than ${MAX_CHUNKS} chunks`);
@@ -79,30 +82,21 @@ export function isCritical(type: string): boolean {
 }
 
 /** Reads IHDR, the first chunk of a file. @throws {FileError} It is none, or allows no image. */
-export function readHeader({ type, data }: Chunk, name: string): PngHeader {
-  if (type !== "IHDR" || data.length !== 13) throw corruptPng(name, "it does not begin with IHDR");
-  const [depth, color, compression, filter, interlace] = data.subarray(8);
-  const { name: kind, depths } = Object.hasOwn(COLORS, color!)
-    ? COLORS[color as keyof typeof COLORS]
-    : { name: "grey" as const, depths: [] };
-  if (!(depths as readonly number[]).includes(depth!)) {
-    throw corruptPng(name, `there is no colour type ${color} with ${depth} bits`);
+export function readHeader(first: Chunk, name: string): PngHeader {
+  const { data } = first;
+  if (first.type !== "IHDR" || data.length !== 13) {
+    throw corruptPng(name, "it does not begin with IHDR");
+  }
+  const [depth, type, compression, filter, interlace] = data.subarray(8);
+  const [colour, channels, depths] = COLOURS[type!] ?? [];
+  if (!colour || !depths!.includes(depth!)) {
+    throw corruptPng(name, `there is no colour type ${type} with ${depth} bits`);
   }
   if (compression !== 0 || filter !== 0 || interlace! > 1) {
     throw corruptPng(name, "its header asks for what no PNG has");
   }
-  return {
-    width: data.readUInt32BE(0),
-    height: data.readUInt32BE(4),
-    depth: depth!,
-    color: kind,
-    interlaced: interlace === 1,
-  };
-}
-
-/** Returns the number of values of a pixel. */
-export function channelsOf({ color }: PngHeader): number {
-  return Object.values(COLORS).find(({ name }) => name === color)!.channels;
+  const [width, height] = [data.readUInt32BE(0), data.readUInt32BE(4)];
+  return { width, height, colour, channels: channels!, depth: depth!, interlaced: interlace === 1 };
 }
 
 /** Returns the error for a PNG that breaks the format; `detail` says how, and holds none of its bytes. */

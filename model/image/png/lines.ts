@@ -2,7 +2,7 @@
 
 import { Readable } from "node:stream";
 import { createInflate } from "node:zlib";
-import { channelsOf, corruptPng, type PngHeader } from "./chunks.ts";
+import { corruptPng, type PngHeader } from "./chunks.ts";
 
 /** The pixels that are stored together: all of them, or every dx-th of every dy-th row if interlaced. */
 export interface Pass {
@@ -32,12 +32,17 @@ const [PIECE, INFLATED] = [2 ** 16, 2 ** 18];
 
 /** Lists the passes that hold pixels. */
 export function passesOf(header: PngHeader): Pass[] {
-  const bits = channelsOf(header) * header.depth;
+  const bits = header.channels * header.depth;
   return (header.interlaced ? ADAM7 : WHOLE).map(([x, y, dx, dy]) => {
     const width = Math.ceil((header.width - x) / dx);
     const height = Math.ceil((header.height - y) / dy);
     return { x, y, dx, dy, width, height, length: Math.ceil(width * bits / 8) };
   }).filter(({ width, height }) => width > 0 && height > 0);
+}
+
+/** Returns the bytes of all lines and their filters. */
+export function lengthOf(passes: readonly Pass[]): number {
+  return passes.reduce((sum, { length, height }) => sum + (length + 1) * height, 0);
 }
 
 /** Decompresses zlib data piece by piece. */
@@ -84,8 +89,8 @@ export class Lines {
 
   /** Prepares for all passes of an image. */
   constructor(header: PngHeader, passes: readonly Pass[], private readonly name: string) {
-    this.#step = Math.max(1, channelsOf(header) * header.depth / 8);
-    this.missing = passes.reduce((sum, { length, height }) => sum + (length + 1) * height, 0);
+    this.#step = Math.max(1, header.channels * header.depth / 8);
+    this.missing = lengthOf(passes);
     const longest = passes.reduce((most, { length }) => Math.max(most, length), 0);
     this.#line = new Uint8Array(this.#step + longest);
     this.#above = new Uint8Array(this.#step + longest);

@@ -28,6 +28,7 @@ type Found = ReadonlyMap<string, Buffer>;
 
 const USED = ["PLTE", "tRNS", "eXIf", "iCCP", "sRGB", "gAMA", "cHRM", "cICP", "acTL"];
 const MAX_PROFILE = 2 ** 24;
+// What gAMA and cHRM (in 1/100,000) and cICP say of sRGB.
 const SRGB_GAMMA = 45455;
 const SRGB_PRIMARIES = [31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000];
 const SRGB_CODES = [1, 13, 0, 1];
@@ -74,24 +75,24 @@ export function readParts(bytes: Uint8Array, name: string): PngParts {
   };
 }
 
-function checkedPalette({ color }: PngHeader, found: Found, name: string): Buffer | undefined {
-  if (color !== "palette") return undefined;
+function checkedPalette({ colour }: PngHeader, found: Found, name: string): Buffer | undefined {
+  if (colour !== "palette") return undefined;
   const palette = found.get("PLTE");
   if (!palette) throw corruptPng(name, "it has no palette");
-  const colors = palette.length / 3;
-  if (!Number.isInteger(colors) || colors < 1 || colors > 256) {
+  const colours = palette.length / 3;
+  if (!Number.isInteger(colours) || colours < 1 || colours > 256) {
     throw corruptPng(name, `its palette has ${palette.length} bytes`);
   }
   return palette;
 }
 
 /** Returns tRNS if it is what the colour type allows; libpng ignores any other. */
-function checkedTransparency({ color }: PngHeader, found: Found): Buffer | undefined {
+function checkedTransparency({ colour }: PngHeader, found: Found): Buffer | undefined {
   const transparency = found.get("tRNS");
   const length = transparency?.length ?? 0;
-  const allowed = color === "palette"
+  const allowed = colour === "palette"
     ? length > 0 && length <= found.get("PLTE")!.length / 3
-    : length === (color === "grey" ? 2 : color === "RGB" ? 6 : NaN);
+    : length === (colour === "grey" ? 2 : colour === "RGB" ? 6 : NaN);
   return allowed ? transparency : undefined;
 }
 
@@ -103,14 +104,14 @@ function warningsFor({ depth }: PngHeader, found: Found, damaged: number): strin
     const what = damaged === 1 ? "a damaged chunk is" : `${damaged} damaged chunks are`;
     warnings.push(`${what} left out`);
   }
-  if (otherColors(found)) {
+  if (otherColours(found)) {
     warnings.push("its colours are not sRGB's; they are taken as if they were");
   }
   return warnings;
 }
 
 /** Whether a file names a colour space other than sRGB in a chunk that is not applied. */
-function otherColors(found: Found): boolean {
+function otherColours(found: Found): boolean {
   const cicp = found.get("cICP");
   if (cicp) return !SRGB_CODES.every((code, i) => cicp[i] === code);
   if (found.has("iCCP") || found.has("sRGB")) return false;

@@ -24,17 +24,17 @@ export type Expand = (
  * not in the palette.
  */
 export function expander(parts: PngParts, name: string): Expand {
-  const { header: { depth, color }, palette, transparency } = parts;
-  if (color === "palette") return indexed(depth, paletteWords(palette!, transparency), name);
+  const { header: { depth, colour }, palette, transparency } = parts;
+  if (colour === "palette") return indexed(depth, paletteWords(palette!, transparency), name);
   const clear = transparency && Array.from(
     { length: transparency.length / 2 },
     (_, i) => (transparency[2 * i]! << 8 | transparency[2 * i + 1]!) & 2 ** depth - 1,
   );
-  if (color === "grey" && depth <= 8) return indexed(depth, greyWords(depth, clear?.[0]), name);
+  if (colour === "grey" && depth <= 8) return indexed(depth, greyWords(depth, clear?.[0]), name);
   const bytes = depth / 8;
-  if (color === "grey") return grey16(clear?.[0] ?? -1);
-  if (color === "grey with alpha") return greyWithAlpha(bytes);
-  return color === "RGBA" ? rgba(bytes) : rgb(bytes, clear);
+  if (colour === "grey") return grey16(clear?.[0] ?? -1);
+  if (colour === "grey with alpha") return greyWithAlpha(bytes);
+  return colour === "RGBA" ? rgba(bytes) : rgb(bytes, clear);
 }
 
 function word(red: number, green: number, blue: number, alpha: number): number {

@@ -2,7 +2,7 @@
 
 import { checkSize, MAX_PIXELS, truncated, unreadable } from "../base/errors.ts";
 import { corruptPng, type PngHeader } from "./chunks.ts";
-import { inflate, Lines, type Pass, passesOf } from "./lines.ts";
+import { inflate, lengthOf, Lines, type Pass, passesOf } from "./lines.ts";
 import { readParts } from "./parts.ts";
 import { type Expand, expander } from "./pixels.ts";
 import type { ImageLimits, RowSource } from "../base/rows.ts";
@@ -44,7 +44,7 @@ const BATCH = 2 ** 16;
 export function openPng(bytes: Uint8Array, name: string, limits: ImageLimits = {}): PngSource {
   const parts = readParts(bytes, name);
   const { header, data, transparency } = parts;
-  const { width, height, color } = header;
+  const { width, height, colour } = header;
   const passes = passesOf(header);
   checkClaims(header, passes, data, name, limits);
   const expand = expander(parts, name);
@@ -53,7 +53,7 @@ export function openPng(bytes: Uint8Array, name: string, limits: ImageLimits = {
     width,
     height,
     orientation: parts.orientation,
-    opaque: !transparency && (color === "grey" || color === "RGB" || color === "palette"),
+    opaque: !transparency && (colour === "grey" || colour === "RGB" || colour === "palette"),
     icc: parts.profile,
     warnings: parts.warnings,
     rows() {
@@ -73,7 +73,7 @@ function checkClaims(
   name: string,
   limits: ImageLimits,
 ): void {
-  const stored = passes.reduce((sum, pass) => sum + (pass.length + 1) * pass.height, 0);
+  const stored = lengthOf(passes);
   const compressed = data.reduce((sum, { length }) => sum + length, 0);
   if (stored > compressed * DEFLATE) {
     throw truncated(
