@@ -6,7 +6,7 @@
 
 import { type Dtype, dtypeBytes, isDtype } from "./dtype.ts";
 import { formatBytes, quote, SafetensorsError } from "../base/errors.ts";
-import { countElements, HEADER_LIMIT } from "./safetensors_header.ts";
+import { countElements, HEADER_LIMIT, isObject } from "./safetensors_header.ts";
 
 /** What a header says about a tensor. */
 export interface TensorEntry {
@@ -39,14 +39,18 @@ export interface TensorToWrite extends TensorEntry {
  *
  * @param entries The tensors, in the order of their data.
  * @param metadata Free text by key.
- * @throws {SafetensorsError} `reserved-name`, `bad-name`, `duplicate-key`, `unknown-dtype`,
- * `bad-shape`, `header-too-large`.
+ * @throws {SafetensorsError} `bad-entry`, `bad-metadata`, `reserved-name`, `bad-name`, `duplicate-key`,
+ * `unknown-dtype`, `bad-shape`, `header-too-large`.
  */
 export function safetensorsHeader(
   entries: readonly TensorEntry[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
+  checkEntries(entries);
   const root: [string, unknown][] = [];
+  if (!isObject(metadata) || Object.values(metadata).some((text) => typeof text !== "string")) {
+    throw refuse("bad-metadata", "the metadata must be an object of strings");
+  }
   if (Object.keys(metadata).length > 0) root.push(["__metadata__", metadata]);
   const names = new Set<string>();
   let begin = 0;
@@ -87,7 +91,11 @@ export function encodeSafetensors(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
+  checkEntries(tensors);
   for (const { name, dtype, shape, data } of tensors) {
+    if (!ArrayBuffer.isView(data)) {
+      throw refuse("bad-entry", `tensor ${quote(name)} has no array as data`);
+    }
     const expected = byteLength(name, dtype, shape);
     if (data.byteLength === expected) continue;
     const detail = `${data.byteLength} bytes, but ${dtype} [${shape}] takes ${expected}`;
@@ -106,6 +114,13 @@ export function encodeSafetensors(
   return file;
 }
 
+function checkEntries(entries: unknown): void {
+  if (Array.isArray(entries) && entries.every((e) => isObject(e) && typeof e.name === "string")) {
+    return;
+  }
+  throw refuse("bad-entry", "give a list of tensors, each with name, dtype and shape");
+}
+
 function checkName(name: string, names: Set<string>): void {
   if (name === "__metadata__") {
     throw refuse("reserved-name", "no tensor may be named __metadata__");
@@ -119,7 +134,8 @@ function checkName(name: string, names: Set<string>): void {
 
 function byteLength(name: string, dtype: Dtype, shape: readonly number[]): number {
   if (!isDtype(dtype)) {
-    throw refuse("unknown-dtype", `tensor ${quote(name)} has dtype ${quote(String(dtype))}`);
+    const found = typeof dtype === "string" ? quote(dtype) : "of another kind";
+    throw refuse("unknown-dtype", `tensor ${quote(name)} has dtype ${found}`);
   }
   const bytes = (countElements(shape) ?? NaN) * dtypeBytes(dtype);
   if (Number.isSafeInteger(bytes)) return bytes;

@@ -38,10 +38,23 @@ Deno.test("encodeSafetensors() refuses what a reader would refuse", () => {
     ["bad-shape", [{ ...a, shape: [0.5] }]],
     ["size-mismatch", [{ ...a, shape: [2] }]],
     ["unknown-dtype", [{ ...a, dtype: "F31" as "F32" }]],
+    ...[undefined, null, 7, {}, "x", [null], [7], [{}], [{ ...a, name: 7 }], [{ ...a, data: [1] }]]
+      .map((value): typeof cases[number] => ["bad-entry", value as never]),
+    ...[undefined, 7, {}, Object.create(null), Symbol("x")]
+      .map((dtype): typeof cases[number] => ["unknown-dtype", [{ ...a, dtype } as never]]),
+    ...[undefined, null, 7, "1", [1n], [{}], { length: 1 }]
+      .map((shape): typeof cases[number] => ["bad-shape", [{ ...a, shape } as never]]),
   ];
   for (const [code, tensors] of cases) {
     const error = assertThrows(() => encodeSafetensors(tensors), SafetensorsError, "Cannot write");
     assertEquals(error.code, code);
+  }
+});
+
+Deno.test("safetensorsHeader() refuses metadata other than strings", () => {
+  for (const metadata of [null, 7, "x", ["x"], { a: 1 }, { a: null }, { a: Symbol("x") }]) {
+    const write = () => safetensorsHeader([], metadata as never);
+    assertEquals(assertThrows(write, SafetensorsError).code, "bad-metadata");
   }
 });
 
