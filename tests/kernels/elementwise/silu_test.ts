@@ -1,4 +1,4 @@
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { silu } from "../../../kernels/elementwise/silu.ts";
 import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
@@ -12,6 +12,12 @@ Deno.test("silu() is x · sigmoid(x)", async () => {
     silu(device, { x: upload("f32", [count], x), y });
     await assertTensor(y, x.map(reference.silu), TOLERANCE.f32);
   }
+});
+
+Deno.test("silu() writes nothing beyond a view that ends within a vec4", async () => {
+  const y = poisoned("f32", [8]);
+  silu(device, { x: upload("f32", [5], [0, 0, 0, 0, 0]), y: y.rows(0, 5) });
+  assertEquals([...await device.read(y)], [0, 0, 0, 0, 0, NaN, NaN, NaN]);
 });
 
 Deno.test("silu() refuses shapes that disagree", () => {

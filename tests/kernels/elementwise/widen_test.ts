@@ -27,6 +27,15 @@ Deno.test("widen() is exact for F16 and BF16, odd counts included", async () => 
   }
 });
 
+Deno.test("widen() writes nothing beyond a view that ends within a vec4", async () => {
+  const y = poisoned("f32", [16]);
+  for (const count of [5, 3]) {
+    widen(device, { x: upload("u32", [4], [0, 0, 0, 0]), y: y.rows(0, count), from: "BF16" });
+    const zeros = new Array<number>(5).fill(0);
+    assertEquals([...await device.read(y)], [...zeros, ...new Array<number>(11).fill(NaN)]);
+  }
+});
+
 Deno.test("widen() refuses x if it holds fewer elements than y", () => {
   const x = upload("u32", [2], [0, 0]);
   assertThrows(

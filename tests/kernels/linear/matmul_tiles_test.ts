@@ -14,8 +14,8 @@ const CASES: readonly Case[] = [
 ];
 
 for (const test of CASES) {
-  Deno.test(`matmulTiles() makes the bits of the plain kernel, ${nameOf(test)}`, async () => {
-    await assertProduct(test, "same bits", (product) => matmulTiles(device, product));
+  Deno.test(`matmulTiles() adds in the order of the plain kernel, ${nameOf(test)}`, async () => {
+    await assertProduct(test, "same order", (product) => matmulTiles(device, product));
   });
 }
 
