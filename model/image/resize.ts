@@ -2,10 +2,13 @@
 
 import type { Image } from "./png.ts";
 import { type Crop, type Filter, Resizer } from "./resizer.ts";
+import { fromBottom, fromRight } from "./base/exif.ts";
 import type { RowSource } from "./base/rows.ts";
 
 /** What can be fitted: an image in memory, or a file that is read row by row. */
-export type Pixels = Image | Pick<RowSource, "width" | "height" | "opaque" | "rows">;
+export type Pixels =
+  | Image
+  | Pick<RowSource, "width" | "height" | "opaque" | "rows"> & Partial<RowSource>;
 
 /** How pixels become what is resized. */
 interface Look {
@@ -66,7 +69,8 @@ const TRANSPARENCY: Look = {
  * Fits an image to the model's size: scales it with Lanczos to cover width × height, then crops the
  * centre. Transparent parts become white. An image of that size stays as it is.
  *
- * Keeps no more than a few rows of a file and the result. The orientation is ignored.
+ * Keeps no more than a few rows of a file and the result, which lies as the file does: of its orientation
+ * only the crop takes notice.
  *
  * @param image What to fit.
  * @param width Pixels across of the result.
@@ -153,7 +157,9 @@ async function fit(
   const full = narrow
     ? { width, height: Math.max(height, Math.trunc(width / aspect)) }
     : { width: Math.max(width, Math.trunc(aspect * height)), height };
-  const [across, down] = [centre(full.width, width), centre(full.height, height)];
+  const { orientation = 1 } = "orientation" in pixels ? pixels : {};
+  const across = centre(full.width, width, fromRight(orientation));
+  const down = centre(full.height, height, fromBottom(orientation));
   const size = [pixels.width, pixels.height] as const;
   const resizer = new Resizer(size, across, down, filter, channels, table);
 
@@ -175,8 +181,10 @@ async function fit(
   return resizer.result;
 }
 
-function centre(full: number, size: number): Crop {
-  return { full, offset: Math.floor((full - size) / 2), size };
+/** Keeps the middle; an odd pixel goes at the end of the axis, which is its beginning if it is `mirrored`. */
+function centre(full: number, size: number, mirrored: boolean): Crop {
+  const offset = (full - size) / 2;
+  return { full, offset: mirrored ? Math.ceil(offset) : Math.floor(offset), size };
 }
 
 /** Divides an integer up to 255² by 255, and rounds, without the costs of either. */

@@ -81,11 +81,11 @@ export function upright<T extends Float32Array | Uint32Array>(
 }
 
 /** Whether the first column that is seen or the first row that is seen was stored at the right. */
-function fromRight(orientation: Orientation): boolean {
+export function fromRight(orientation: Orientation): boolean {
   return [2, 3, 7, 8].includes(orientation);
 }
 
 /** The same for the bottom. */
-function fromBottom(orientation: Orientation): boolean {
+export function fromBottom(orientation: Orientation): boolean {
   return [3, 4, 6, 7].includes(orientation);
 }

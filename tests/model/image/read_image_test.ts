@@ -156,6 +156,26 @@ for (const format of ["JPEG", "WebP", "PNG"] as const) {
   });
 }
 
+Deno.test("openImage() crops and scales a turned image as its upright twin", async () => {
+  // smooth: what passes 0 or 255 between the two directions depends on their order
+  const rgba = files.paint(WIDTH, HEIGHT, (x, y) => [20 + 10 * x, 20 + 15 * y, 30 + 5 * x, 255]);
+  const smooth = encodePng(rgba, WIDTH, HEIGHT);
+  for (let orientation = 1; orientation <= 8; orientation++) {
+    const file = METADATA.PNG(smooth, { exif: exif(orientation) });
+    const open = await openImage(file, "a");
+    const twin = await open.image();
+    // an odd number of pixels is cut off across, down, or nowhere
+    for (const [width, height] of [[8, 8], [5, 9], [9, 5], [40, 23], [23, 40]] as const) {
+      const [turned, expected] = [
+        await open.fit(width, height),
+        await fitImage(twin, width, height),
+      ];
+      const most = turned.reduce((m, value, i) => Math.max(m, Math.abs(value - expected[i]!)), 0);
+      assertLess(most * 127.5, 2.01, `${orientation}, ${width}x${height}`);
+    }
+  }
+});
+
 for (const format of ["JPEG", "WebP", "PNG"] as const) {
   const file = FILES[format];
   const withProfile = (icc: Uint8Array) => METADATA[format](file, { icc }, WIDTH, HEIGHT);
