@@ -101,7 +101,7 @@ interface End {
 
 /** Starts a process, and kills it when it falls silent. */
 async function runChild(
-  { module, patience = 15_000 }: FuzzOptions,
+  { module, patience = 30_000 }: FuzzOptions,
   work: Work,
   folder: string,
   hear: (said: Said) => void,

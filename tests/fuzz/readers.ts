@@ -6,6 +6,7 @@ import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
 import { exifs, kinds, profiles } from "./readers/metadata.ts";
 import { functions } from "./readers/functions.ts";
+import { large } from "./readers/large.ts";
 import { config, tuning } from "./readers/model.ts";
 import { decoded, encoded, generated, planned } from "./readers/options.ts";
 import { png, pngBytes, pngText } from "./readers/png.ts";
@@ -56,6 +57,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   encode: encoded,
   decode: decoded,
   functions,
+  large,
 };
 
 if (import.meta.main) await runCases(READERS);

@@ -21,7 +21,7 @@ const DECODER = { deadline: 1500, memory: 2 ** 28 };
 type Parts = readonly Uint8Array[];
 
 /** Splits a JPEG before each marker. */
-function segments(file: Uint8Array): Parts {
+export function segments(file: Uint8Array): Parts {
   const cuts = [...file.keys()].filter((at) =>
     file[at] === 0xff && file[at + 1]! >= 0xc0 && (file[at + 1]! < 0xd0 || file[at + 1]! > 0xd7)
   );

@@ -112,7 +112,7 @@ function palette(random: Random, depth: number): Chunk {
 }
 
 /** A chunk that is not of pixels. */
-function extra(random: Random): Chunk {
+export function extra(random: Random): Chunk {
   const named = (name: string, data: Uint8Array) =>
     joined(latin1(name), [0, 0], random.chance(0.8) ? deflateSync(data) : data);
   return random.pick<() => Chunk>([
@@ -134,7 +134,7 @@ function extra(random: Random): Chunk {
 }
 
 /** Text in one of its three chunks. */
-function textChunk(random: Random): Chunk {
+export function textChunk(random: Random): Chunk {
   const bytes = (of: string) => random.chance(0.8) ? new TextEncoder().encode(of) : random.bytes(9);
   const keyword = random.pick(["parameters", "Comment", "parameters", ...TEXTS]).replace("\0", "");
   const value = bytes(mutateText(random, "a red dot\nSteps: 7, Seed: 1", TEXTS));

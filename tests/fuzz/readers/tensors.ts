@@ -15,7 +15,7 @@ import type { Random } from "../random.ts";
 import { claim, reader } from "../reader.ts";
 
 /** A file: the JSON of its header, the length it claims, and its data. */
-interface TensorsFile {
+export interface TensorsFile {
   readonly header: string;
   readonly length?: bigint;
   readonly data: Uint8Array;
