@@ -1,5 +1,6 @@
 // Writes PNG files of every form, and broken ones, with code that shares nothing with the reader.
 
+import { Buffer } from "node:buffer";
 import { crc32, deflateSync } from "node:zlib";
 
 /** The colour types of IHDR, with the depths they allow and the values of a pixel. */
@@ -36,32 +37,26 @@ export interface PngPlan {
 
 const word = (value: number) => [value >>> 24, value >>> 16 & 255, value >>> 8 & 255, value & 255];
 
-function chunk(type: string, data: Iterable<number>, broken = false): number[] {
-  const body = [...type].map((letter) => letter.charCodeAt(0)).concat([...data]);
-  const sum = crc32(Uint8Array.from(body)) ^ Number(broken);
-  return [...word(body.length - 4), ...body, ...word(sum)];
+function chunk(type: string, data: Iterable<number>, broken = false): Buffer {
+  const body = Buffer.concat([Buffer.from(type, "latin1"), Uint8Array.from(data)]);
+  const sum = crc32(body) ^ Number(broken);
+  return Buffer.concat([Buffer.from(word(body.length - 4)), body, Buffer.from(word(sum))]);
 }
 
 /** Writes a PNG. */
 export function makePng(plan: PngPlan): Uint8Array<ArrayBuffer> {
   const { width, height, type = 2, depth = 8, interlaced = false } = plan;
-  const {
-    claims = [width, height],
-    before = [],
-    after = [],
-    stored = (lines) => lines,
-    pieces = (data) => [data],
-  } = plan;
+  const { claims = [width, height], before = [], after = [], stored = (lines) => lines } = plan;
+  const { pieces = (data) => [data] } = plan;
   const lines = stored(Uint8Array.from(linesOf(plan)));
-  const idat = pieces(deflateSync(lines)).flatMap((piece) => chunk("IDAT", piece));
-  return Uint8Array.from([
-    ...[137, 80, 78, 71, 13, 10, 26, 10],
-    ...chunk("IHDR", [...claims.flatMap(word), depth, type, 0, 0, Number(interlaced)]),
-    ...before.flatMap((args) => chunk(...args)),
-    ...idat,
-    ...after.flatMap((args) => chunk(...args)),
-    ...chunk("IEND", []),
-  ]);
+  return Uint8Array.from(Buffer.concat([
+    Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
+    chunk("IHDR", [...claims.flatMap(word), depth, type, 0, 0, Number(interlaced)]),
+    ...before.map((args) => chunk(...args)),
+    ...pieces(deflateSync(lines)).map((piece) => chunk("IDAT", piece)),
+    ...after.map((args) => chunk(...args)),
+    chunk("IEND", []),
+  ]));
 }
 
 /** All filtered lines of all passes, one after the other. */

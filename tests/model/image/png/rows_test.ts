@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { deflateSync } from "node:zlib";
 import { FileError } from "../../../../engine/mod.ts";
 import { encodePng } from "../../../../model/image/png.ts";
+import { chunks } from "../../../../model/image/png/chunks.ts";
 import { openPng } from "../../../../model/image/png/rows.ts";
 import { decodePng } from "../../../decode_png.ts";
 import { exif } from "../metadata.ts";
@@ -45,8 +47,8 @@ Deno.test("openPng() reads every colour type, depth, filter and interlace", asyn
   let compared = 0;
   for (const { type, depths, channels } of FORMS) {
     for (const depth of depths) {
-      for (let turn = 0; turn < 12; turn++) {
-        const [width, height] = [1 + roll(turn < 6 ? 5 : 25), 1 + roll(turn < 6 ? 5 : 12)];
+      for (let turn = 0; turn < 9; turn++) {
+        const [width, height] = [1 + roll(turn < 4 ? 5 : 25), 1 + roll(turn < 4 ? 5 : 12)];
         const colors = type === 3 ? 1 + roll(2 ** depth) : 2 ** depth;
         const palette = Array.from({ length: 3 * colors }, () => roll(256));
         const alphas = Array.from({ length: roll(colors + 1) }, () => roll(256));
@@ -103,7 +105,7 @@ Deno.test("openPng() reads every colour type, depth, filter and interlace", asyn
       }
     }
   }
-  assert(compared > 90, `${compared}`);
+  assert(compared > 60, `${compared}`);
 });
 
 Deno.test("openPng() reads rows as often as asked, also if a reader stops early", async () => {
@@ -125,21 +127,21 @@ Deno.test("openPng() reads rows as often as asked, also if a reader stops early"
 Deno.test("openPng() reads data in pieces of any length, and bounds their number", async () => {
   const sample = (x: number, y: number, c: number) =>
     Math.imul(x + 97 * y + 13 * c, 40503) >>> 7 & 255;
-  const plan = { width: 200, height: 120, sample };
+  const plan = { width: 150, height: 200, sample };
   const expected = await pixels(makePng(plan));
-  for (const length of [1, 2, 1000, 65535, 65536, 65537]) {
+  for (const length of [9, 1000, 65536]) {
     const pieces = (data: Uint8Array) =>
       Array.from({ length: Math.ceil(data.length / length) }, (_, i) => {
         return data.subarray(i * length, (i + 1) * length);
       });
     assertEquals(await pixels(makePng({ ...plan, pieces })), expected);
   }
-  const many = (count: number) =>
-    makePng({ width: 1, height: 1, pieces: () => Array(count).fill([]) });
+  const empty = makePng({ width: 1, height: 1, pieces: () => [new Uint8Array()] });
+  const [head, idat, end] = [empty.subarray(0, 33), empty.subarray(33, 45), empty.subarray(45)];
+  const many = (count: number) => Buffer.concat([head, Buffer.alloc(12 * count, idat), end]);
   const why = corrupt("it has more than 262144 chunks");
-  await refused(many(2 ** 18), "bad-image", why);
-  const empty = "its 0 bytes of pixel data cannot be 1x1 pixels; copy or download it again";
-  await refused(many(2 ** 18 - 2), "truncated-image", empty); // with IHDR and IEND
+  await refused(many(2 ** 18 - 1), "bad-image", why);
+  assertEquals([...chunks(many(2 ** 18 - 2), "a")].length, 2 ** 18); // with IHDR and IEND
 });
 
 Deno.test("openPng() may be stopped before an interlaced image has its first row", async () => {
