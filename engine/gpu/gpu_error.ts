@@ -1,15 +1,8 @@
 import { BitwiseError, DeviceError, formatBytes, OutOfMemoryError } from "../base/errors.ts";
 
-/** Characters of a message that are passed on: that of a shader that fails to compile quotes its lines. */
-const MAX_MESSAGE = 500;
-
-/** The message of what WebGPU throws or reports, on one line. */
+/** The message of what WebGPU throws or reports. */
 export function gpuMessage(error: unknown): string {
-  const message = error instanceof Error || error && typeof error === "object" && "message" in error
-    ? String(error.message)
-    : String(error);
-  const line = message.replaceAll(/\s+/g, " ").trim();
-  return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
+  return String((error as Partial<Error> | null | undefined)?.message ?? error);
 }
 
 /** Turns what WebGPU throws or reports into an error of the engine, which it returns as it is. */
