@@ -6,9 +6,17 @@
  */
 
 import { InputError } from "../engine/mod.ts";
-import { type ImageBits, otherScales, takeScales } from "./bits/image_bits.ts";
+import {
+  checkImageBits,
+  checkSeed,
+  type ImageBits,
+  otherScales,
+  takeScales,
+} from "./bits/image_bits.ts";
 import { shuffled } from "./bits/philox.ts";
+import { describe, isWhole } from "./config/check_value.ts";
 import type { Grid } from "./config/grid.ts";
+import { checkSensitivityOptions } from "./generate/check_options.ts";
 import { decibels, squaredError } from "./image/metrics.ts";
 import type { Image } from "./image/png.ts";
 
@@ -27,6 +35,9 @@ export {
 /** Limits of a batch for the decoder, in images and in pixels; a larger image forms a batch of its own. */
 const MOST_IMAGES = 16;
 const MOST_PIXELS = 2 ** 20;
+
+/** The most trials: their images are counted before the work begins. */
+const MOST_TRIALS = 10_000;
 
 /** Default shares of bits to flip. */
 export const FLIP_SHARES: readonly number[] = [0.01, 0.05, 0.25];
@@ -145,15 +156,22 @@ export async function flipSensitivity(
   images: readonly ImageBits[],
   options: SensitivityOptions = {},
 ): Promise<ScaleSensitivity[]> {
+  checkSensitivityOptions(options);
   const { shares = FLIP_SHARES, trials = 2, seed = 0n, signal, onProgress } = options;
   const { schedule, width, height } = alike(images);
-  checkOptions(shares, trials);
+  checkOptions(decode, shares, trials, seed);
   const size = Math.min(MOST_IMAGES, Math.max(1, Math.floor(MOST_PIXELS / (width * height))));
   const total = images.length * schedule.length * (1 + trials * shares.length);
   let done = 0;
   const decodeBatch = async (batch: readonly ImageBits[]) => {
     signal?.throwIfAborted();
     const made = await decode(batch);
+    if (!Array.isArray(made) || made.length !== batch.length) {
+      throw new InputError(
+        "bad-type",
+        `Cannot compare ${describe(made)}: decode() must return an image for each of its bits`,
+      );
+    }
     done += batch.length;
     onProgress?.(done, total);
     return made;
@@ -242,7 +260,16 @@ function mean(errors: readonly number[]): number {
   return errors.length ? errors.reduce((sum, error) => sum + error, 0) / errors.length : 0;
 }
 
-function checkOptions(shares: readonly number[], trials: number): void {
+function checkOptions(
+  decode: unknown,
+  shares: readonly number[],
+  trials: number,
+  seed: bigint,
+): void {
+  if (typeof decode !== "function") {
+    throw new InputError("bad-type", `Cannot decode with ${describe(decode)}: give a function`);
+  }
+  checkSeed(seed);
   const bad = shares.find((share) => !(share > 0 && share <= 1));
   if (bad !== undefined || shares.length === 0) {
     const what = bad === undefined ? "no share" : `a share of ${bad}`;
@@ -251,17 +278,21 @@ function checkOptions(shares: readonly number[], trials: number): void {
       `Cannot flip ${what} of the bits: give shares above 0 and at most 1`,
     );
   }
-  if (!Number.isInteger(trials) || trials < 1) {
-    throw new InputError("bad-value", `Cannot flip bits in ${trials} trials: use 1 or more`);
+  if (!isWhole(trials, 1, MOST_TRIALS)) {
+    throw new InputError(
+      "bad-value",
+      `Cannot flip bits in ${trials} trials: use 1 to ${MOST_TRIALS}`,
+    );
   }
 }
 
 /** The first image, if all others have the same scales. */
 function alike(images: readonly ImageBits[]): ImageBits {
-  const [first, ...others] = images;
-  if (!first) {
+  if (!Array.isArray(images) || images.length === 0) {
     throw new InputError("bad-value", "Cannot analyse bits without an image: give one or more");
   }
+  for (const image of images) checkImageBits(image, "analyse");
+  const [first, ...others] = images as [ImageBits, ...ImageBits[]];
   for (const [i, other] of others.entries()) {
     const why = otherScales(first, other);
     if (!why) continue;

@@ -6,7 +6,12 @@ import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { checkGenerateOptions, checkLoadOptions } from "./generate/check_options.ts";
+import {
+  checkDecodeOptions,
+  checkGenerateOptions,
+  checkLoadOptions,
+} from "./generate/check_options.ts";
+import { isRecord } from "./config/check_value.ts";
 import type { DecodedImage } from "./generate/decoded_image.ts";
 import { outcome, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
@@ -29,9 +34,9 @@ type Request = string | readonly string[] | GenerateOptions;
 
 /** Options of `call(prompt, options)` and of `call(options)`. */
 function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions {
-  return typeof first === "string" || Array.isArray(first)
-    ? { ...rest, prompt: first }
-    : first as GenerateOptions;
+  if (typeof first !== "string" && !Array.isArray(first)) return first as GenerateOptions;
+  // what is no object is refused with all other options later
+  return isRecord(rest) ? { ...rest, prompt: first } : rest;
 }
 
 /** Reports the download of a model in the box, once per percent. */
@@ -112,8 +117,9 @@ export class InfinityModel {
   ): Promise<InfinityModel> {
     checkLoadOptions(options);
     const files = openFolder(await findModel(nameOrPath, { onProgress: downloading(options) }));
-    const config = options.config ??
-      parseConfig(await files.json("config.json"), files.path("config.json"));
+    const config = options.config
+      ? parseConfig(options.config, "the config")
+      : parseConfig(await files.json("config.json"), files.path("config.json"));
     const tokenizer = async () =>
       Tokenizer.load(await files.json(config.files.tokenizer), {
         maxLength: config.tokenizer.max_length,
@@ -144,6 +150,7 @@ export class InfinityModel {
     options: Omit<LoadOptions, "config"> = {},
   ): Promise<InfinityModel> {
     checkLoadOptions(options);
+    config = parseConfig(config, "the config");
     const { text_encoder, tokenizer: { max_length } } = config;
     const tokenizer = () =>
       Promise.resolve(new WordTokenizer(text_encoder?.vocab_size ?? 4, max_length));
@@ -254,11 +261,12 @@ export class InfinityModel {
    * belong to another model.
    * @throws {FileError} The image or the mask cannot be decoded.
    */
-  edit(
+  async edit(
     init: ImageInput | ImageBits,
     options: Omit<GenerateOptions, "init">,
   ): Promise<Result> {
-    return this.generate({ ...options, init });
+    checkGenerateOptions(options);
+    return await this.generate({ ...options, init });
   }
 
   /**
@@ -309,8 +317,10 @@ export class InfinityModel {
   ): Promise<DecodedImage[]>;
   async decode(
     bits: ImageBits | readonly ImageBits[],
-    { signal }: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal } = {},
   ): Promise<DecodedImage | DecodedImage[]> {
+    checkDecodeOptions(options);
+    const { signal } = options;
     const images = Array.isArray(bits) ? bits as readonly ImageBits[] : [bits as ImageBits];
     const made = await this.#using(() => this.#visual.decode(images, signal));
     return Array.isArray(bits) ? made : made[0]!;

@@ -1,8 +1,18 @@
-import { Device, dryGpu, formatBytes, type MemoryRole, OutOfMemoryError } from "../engine/mod.ts";
+import {
+  Device,
+  dryGpu,
+  formatBytes,
+  InputError,
+  type MemoryRole,
+  OutOfMemoryError,
+} from "../engine/mod.ts";
 import { InfinityModel } from "./infinity.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
+import { describe } from "./config/check_value.ts";
+import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
 import { blankPrompt } from "./generate/blank_prompt.ts";
+import { checkMemoryOptions } from "./generate/check_options.ts";
 import type { SamplingOptions } from "./generate/plan.ts";
 import type { Stage } from "./generate/progress.ts";
 
@@ -100,6 +110,8 @@ export async function planMemory(
   config: ModelConfig,
   options: MemoryOptions = {},
 ): Promise<MemoryPlan> {
+  checkMemoryOptions(options);
+  config = parseConfig(config, "the config");
   const {
     type = "f32",
     staged = false,
@@ -146,6 +158,13 @@ export async function fitMemory(
   options: MemoryOptions,
   maxBytes: number,
 ): Promise<MemoryPlan> {
+  if (!(typeof maxBytes === "number" && maxBytes > 0)) {
+    throw new InputError(
+      "bad-value",
+      `Cannot fit a model into ${describe(maxBytes)}: give a number of bytes above 0`,
+    );
+  }
+  checkMemoryOptions(options);
   let least: MemoryPlan | undefined;
   for (const staged of [false, true]) {
     least = await planMemory(config, { ...options, staged });

@@ -14,15 +14,15 @@ import {
   Safetensors,
   type TensorFile,
 } from "../../engine/mod.ts";
-import { bitCount, type ImageBits } from "./image_bits.ts";
+import { bitCount, checkImageBits, type ImageBits, MAX_SIDE } from "./image_bits.ts";
+import { describe } from "../config/check_value.ts";
 import { gridText, scheduleText } from "../config/grid.ts";
 import { parseSchedule } from "../config/schedule.ts";
 
 /** Name of the format in the header. */
 const FORMAT = "bitwise-bits-1";
 
-/** Most pixels along a side, and most bits in total: a small header can claim any number. */
-const MAX_SIDE = 2 ** 16;
+/** Most bits in total: a small header can claim any number. */
 const MAX_BITS = 2 ** 30;
 
 /** Packs eight bits to a byte, the first in the highest bit; fills the last byte with zeros. */
@@ -47,8 +47,11 @@ export function packBits(scales: ImageBits["scales"]): Uint8Array<ArrayBuffer> {
  * const file = encodeBitsFile(apple!.bits);
  * console.log(file.length); // 120 bytes of bits, and the header
  * ```
+ *
+ * @throws {InputError} `not-bits`, `bad-bits`.
  */
 export function encodeBitsFile(bits: ImageBits): Uint8Array<ArrayBuffer> {
+  checkImageBits(bits, "write");
   const data = packBits(bits.scales);
   return encodeSafetensors([{ name: "bits", dtype: "U8", shape: [data.length], data }], {
     format: FORMAT,
@@ -82,6 +85,12 @@ export async function decodeBitsFile(
   bytes: Uint8Array<ArrayBuffer>,
   name?: string,
 ): Promise<ImageBits> {
+  if (!(bytes instanceof Uint8Array) || !(name === undefined || typeof name === "string")) {
+    throw new InputError(
+      "bad-type",
+      `Cannot read bits of ${describe(bytes)} named ${describe(name)}: give bytes and a string`,
+    );
+  }
   const bits = await readBits(await Safetensors.open(bytesSource(name ?? "bits", bytes)));
   return name === undefined ? bits : { ...bits, name };
 }

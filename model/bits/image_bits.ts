@@ -4,8 +4,9 @@
  * @module
  */
 
-import { InputError } from "../../engine/mod.ts";
+import { InputError, isObject, quote } from "../../engine/mod.ts";
 import { shuffled } from "./philox.ts";
+import { describe, isGrid, isWhole } from "../config/check_value.ts";
 import { type Grid, gridText, scheduleText } from "../config/grid.ts";
 
 /** An image as bits: the binary codes of a visual tokenizer, coarse to fine (arXiv 2412.04431, section 3.2). */
@@ -28,6 +29,69 @@ export interface ImageBits {
   readonly name?: string;
 }
 
+/** Most pixels along a side, bits per position, and scales of an image. */
+export const MAX_SIDE = 2 ** 16;
+export const MAX_D = 9999;
+const MAX_SCALES = 1000;
+
+/**
+ * Checks that a value is an image's bits, for callers without a type checker.
+ *
+ * @param verb What the caller does with it, for the message.
+ * @throws {InputError} `not-bits`; `bad-bits`: a field is malformed, a scale does not match the schedule, or holds other
+ * values than 0 and 1.
+ */
+export function checkImageBits(value: unknown, verb: string): asserts value is ImageBits {
+  if (!isObject(value) || !("scales" in value)) {
+    throw new InputError(
+      "not-bits",
+      `Cannot ${verb} a value that is not bits: give what encode() returns`,
+    );
+  }
+  const { width, height, d, latent, schedule, scales, model, name } = value;
+  const refuse = (why: string): never => {
+    const what = typeof name === "string" ? quote(name) : '"bits"';
+    throw new InputError("bad-bits", `Cannot ${verb} ${what}: ${why}`);
+  };
+  const need = (is: boolean, field: string, what: unknown, kind: string) =>
+    is || refuse(`its ${field} is ${describe(what)}, it must be ${kind}`);
+  const side = `a whole number from 1 to ${MAX_SIDE}`;
+  need(isWhole(width, 1, MAX_SIDE), "width", width, side);
+  need(isWhole(height, 1, MAX_SIDE), "height", height, side);
+  need(isWhole(d, 1, MAX_D), "d", d, `a whole number from 1 to ${MAX_D}`);
+  need(isGrid(latent), "latent", latent, "[rows, columns]");
+  need(isText(model), "model", model, "a string");
+  need(isText(name), "name", name, "a string");
+  const grids: unknown[] = Array.isArray(schedule) ? [...schedule] : [];
+  const fits = grids.length > 0 && grids.length <= MAX_SCALES && grids.every(isGrid);
+  need(fits, "schedule", schedule, "a list of [rows, columns], whole numbers above 0");
+  const lists = Array.isArray(scales) ? scales as unknown[] : [];
+  for (const [s, grid] of (grids as Grid[]).entries()) {
+    const bits = lists[s];
+    if (!(bits instanceof Uint8Array)) {
+      refuse(`scale ${s} is ${describe(bits)}, it must be a Uint8Array`);
+    }
+    const { length } = bits as Uint8Array;
+    if (length !== grid[0] * grid[1] * (d as number)) {
+      refuse(
+        `scale ${s} has ${length} bits, its ${
+          gridText(grid)
+        } positions of ${d} bits need another ` +
+          "number",
+      );
+    }
+    const odd = (bits as Uint8Array).find((bit) => bit > 1);
+    if (odd !== undefined) refuse(`scale ${s} holds ${odd}, bits are 0 or 1`);
+  }
+  if (lists.length !== grids.length) {
+    refuse(`it has ${lists.length} scales, its schedule has ${grids.length}`);
+  }
+}
+
+function isText(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
 /** Counts the bits. */
 export function bitCount({ scales }: Pick<ImageBits, "scales">): number {
   return scales.reduce((sum, bits) => sum + bits.length, 0);
@@ -46,9 +110,11 @@ export function bitCount({ scales }: Pick<ImageBits, "scales">): number {
  * console.log(coarse.width); // as wide as before
  * ```
  *
- * @throws {InputError} `bad-value`: there are fewer scales, or `count` is not a whole number above 0.
+ * @throws {InputError} `bad-value`: there are fewer scales, or `count` is not a whole number above 0; `not-bits`,
+ * `bad-bits`.
  */
 export function takeScales(bits: ImageBits, count: number): ImageBits {
+  checkImageBits(bits, "take scales of");
   checkScaleCount(count, bits.scales.length);
   const [schedule, scales] = [bits.schedule.slice(0, count), bits.scales.slice(0, count)];
   return { ...bits, schedule, scales };
@@ -56,10 +122,10 @@ export function takeScales(bits: ImageBits, count: number): ImageBits {
 
 /** Checks a number of scales to keep. @throws {InputError} `bad-value`: it is not 1 to `there`. */
 export function checkScaleCount(count: number, there: number): void {
-  if (Number.isInteger(count) && count >= 1 && count <= there) return;
+  if (isWhole(count, 1, there)) return;
   throw new InputError(
     "bad-value",
-    `Cannot take ${count} scales: the image has ${there}, use 1 to ${there}`,
+    `Cannot take ${describe(count)} scales: the image has ${there}, use 1 to ${there}`,
   );
 }
 
@@ -79,7 +145,7 @@ export function checkScaleCount(count: number, there: number): void {
  *
  * @param t From 0 to 1.
  * @param seed Seed of the order in which bits turn.
- * @throws {InputError} `other-bits`: their scales differ; `bad-value`: `t` is out of range.
+ * @throws {InputError} `other-bits`: their scales differ; `bad-value`: `t` is out of range; `not-bits`, `bad-bits`.
  */
 export function interpolateBits(
   from: ImageBits,
@@ -87,9 +153,15 @@ export function interpolateBits(
   t: number,
   seed: bigint = 0n,
 ): ImageBits {
-  if (!(t >= 0 && t <= 1)) {
-    throw new InputError("bad-value", `Cannot interpolate at ${t}: it must be from 0 to 1`);
+  checkImageBits(from, "interpolate");
+  checkImageBits(to, "interpolate");
+  if (!(typeof t === "number" && t >= 0 && t <= 1)) {
+    throw new InputError(
+      "bad-value",
+      `Cannot interpolate at ${describe(t)}: it must be from 0 to 1`,
+    );
   }
+  checkSeed(seed);
   const why = otherScales(from, to);
   if (why) throw new InputError("other-bits", `Cannot interpolate: ${why}`);
   const scales = from.scales.map((bits, s) => {
@@ -105,6 +177,15 @@ export function interpolateBits(
   return { ...rest, scales };
 }
 
+/** Checks the seed of a random order. @throws {InputError} `bad-value`: it is no bigint of 64 bits. */
+export function checkSeed(seed: bigint): void {
+  if (typeof seed === "bigint" && BigInt.asUintN(64, seed) === seed) return;
+  throw new InputError(
+    "bad-value",
+    `Cannot use seed ${describe(seed)}: it must be a bigint from 0n to 2n ** 64n - 1n`,
+  );
+}
+
 /** Says why the bits of two images do not correspond; `null` if they do. */
 export function otherScales(a: ImageBits, b: ImageBits): string | null {
   if (a.d !== b.d) return `one has ${a.d} bits a position, the other ${b.d}`;
@@ -112,9 +193,7 @@ export function otherScales(a: ImageBits, b: ImageBits): string | null {
     return `one has ${gridText(a.latent)} positions, the other ${gridText(b.latent)}`;
   }
   const [one, other] = [scheduleText(a.schedule), scheduleText(b.schedule)];
-  if (one !== other) return `one has the scales ${one}, the other ${other}`;
-  const bad = a.schedule.findIndex((_, s) => a.scales[s]?.length !== b.scales[s]?.length);
-  return bad < 0 ? null : `they have different numbers of bits at scale ${bad}`;
+  return one === other ? null : `one has the scales ${one}, the other ${other}`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isRecord } from "./check_value.ts";
 import { ConfigError, printable } from "../../engine/mod.ts";
 
 /** The range of a number. */
@@ -46,7 +47,7 @@ export class ConfigReader {
     this.#where = where;
     this.#path = path;
     if (json === undefined || json === null) json = {};
-    if (typeof json !== "object" || Array.isArray(json)) {
+    if (!isRecord(json)) {
       throw new ConfigError(
         "wrong-type",
         `Cannot use ${where}: ${path || "it"} is ${show(json)}, it must be an object`,

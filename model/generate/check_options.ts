@@ -4,13 +4,15 @@
  * @module
  */
 
-import { InputError, quote } from "../../engine/mod.ts";
+import { InputError, isObject } from "../../engine/mod.ts";
 import { FREE } from "../../kernels/bits/force_bits.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
+import { describe, isRecord, isWhole } from "../config/check_value.ts";
 import { nearest } from "../config/nearest.ts";
 import { FAST_MODES } from "./fast.ts";
 import type { EncodeOptions } from "./image_input.ts";
 import type { GenerateOptions, LoadOptions } from "./options.ts";
+import type { SamplingOptions } from "./plan.ts";
 
 /** A type of values: what a message calls it, and whether a value is one. */
 interface Kind {
@@ -22,16 +24,17 @@ const kind = (need: string, is: (value: unknown) => boolean): Kind => ({ need, i
 const either = (...kinds: Kind[]): Kind =>
   kind(kinds.map(({ need }) => need).join(" or "), (value) => kinds.some(({ is }) => is(value)));
 const listOf = (item: Kind, need: string): Kind =>
-  kind(need, (value) => Array.isArray(value) && value.every((v) => item.is(v)));
+  // every() would leave out holes
+  kind(need, (value) => Array.isArray(value) && [...value].every((v) => item.is(v)));
 const orHole = ({ need, is }: Kind): Kind =>
   kind(need, (value) => value === undefined || is(value));
 const oneOf = (...values: readonly string[]): Kind =>
   kind(`one of ${values.join(", ")}`, (value) => values.includes(value as string));
 
-const isObject = (value: unknown) => typeof value === "object" && value !== null;
 const text = kind("a string", (value) => typeof value === "string");
 const flag = kind("true or false", (value) => typeof value === "boolean");
 const number = kind("a number", (value) => typeof value === "number");
+const count = kind("a whole number above 0", (value) => isWhole(value, 1));
 const numbers = either(number, listOf(number, "a list of numbers"));
 const seed = kind("a whole number", (v) => typeof v === "number" || typeof v === "bigint");
 const callback = kind("a function", (value) => typeof value === "function");
@@ -45,7 +48,8 @@ const forced = kind(
 const floats = kind("floats", (value) => value instanceof Float32Array);
 const features = kind("{ features, width, lens }", (value) => {
   const { features, width, lens } = (value ?? {}) as Record<string, unknown>;
-  return floats.is(features) && number.is(width) && Array.isArray(lens) && lens.every(number.is);
+  return floats.is(features) && number.is(width) && Array.isArray(lens) &&
+    [...lens].every(number.is);
 });
 // images and bits have checks of their own
 const image = kind("the bytes of an image file, { width, height, rgba } or bits", isObject);
@@ -58,11 +62,7 @@ const generationPlan = kind(
 
 type Table<Options> = Readonly<Record<keyof Options, Kind>>;
 
-const GENERATE = {
-  prompt: either(text, listOf(text, "a list of strings")),
-  negativePrompt: text,
-  textFeatures: features,
-  negativeFeatures: features,
+const SAMPLING = {
   batchCount: number,
   seed: either(seed, listOf(seed, "a list of them")),
   cfgScale: numbers,
@@ -79,6 +79,14 @@ const GENERATE = {
   uniforms: listOf(orHole(floats), "a list of Float32Array"),
   forceBits: listOf(orHole(forced), `a list of Uint8Array of 0, 1 or ${FREE}`),
   trace: flag,
+} satisfies Table<SamplingOptions>;
+
+const GENERATE = {
+  prompt: either(text, listOf(text, "a list of strings")),
+  negativePrompt: text,
+  textFeatures: features,
+  negativeFeatures: features,
+  ...SAMPLING,
   init: image,
   mask,
   strength: number,
@@ -89,6 +97,26 @@ const GENERATE = {
   onStage: callback,
   signal,
 } satisfies Table<GenerateOptions>;
+
+const MEMORY = {
+  ...SAMPLING,
+  type: oneOf(...WEIGHT_TYPES),
+  staged: flag,
+  edit: flag,
+  adapter: oneOf("cpu", "gpu"),
+  f16: flag,
+  maxBindingBytes: count,
+  prompts: count,
+  promptTokens: count,
+};
+
+const SENSITIVITY = {
+  shares: listOf(number, "a list of numbers"),
+  trials: number,
+  seed: kind("a bigint", (value) => typeof value === "bigint"),
+  signal,
+  onProgress: callback,
+};
 
 const LOAD = {
   gpu: object,
@@ -121,21 +149,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   image: "init",
 };
 
-/** A value in a message. */
-function describe(value: unknown): string {
-  if (typeof value === "string") return quote(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (Array.isArray(value)) {
-    return value.length <= 8 ? `[${value.map(describe).join(", ")}]` : "a long list";
-  }
-  if (typeof value === "function") return "a function";
-  if (!isObject(value)) return String(value);
-  const name = (value as object).constructor?.name ?? "Object";
-  return `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
-}
-
 function check(options: unknown, table: Table<Record<string, unknown>>): void {
-  if (!isObject(options)) {
+  if (!isRecord(options)) {
     throw new InputError("bad-type", `Cannot use ${describe(options)} as options: give an object`);
   }
   for (const [name, value] of Object.entries(options as object)) {
@@ -169,4 +184,19 @@ export function checkLoadOptions(options: LoadOptions): void {
 /** Checks how an image is encoded. @throws {InputError} `unknown-option`, `bad-type`. */
 export function checkEncodeOptions(options: EncodeOptions): void {
   check(options, ENCODE);
+}
+
+/** Checks how images are decoded. @throws {InputError} `unknown-option`, `bad-type`. */
+export function checkDecodeOptions(options: object): void {
+  check(options, { signal });
+}
+
+/** Checks the options of a memory plan. @throws {InputError} `unknown-option`, `bad-type`. */
+export function checkMemoryOptions(options: object): void {
+  check(options, MEMORY);
+}
+
+/** Checks how sensitivity is measured. @throws {InputError} `unknown-option`, `bad-type`. */
+export function checkSensitivityOptions(options: object): void {
+  check(options, SENSITIVITY);
 }

@@ -5,8 +5,8 @@
  */
 
 import { InputError, quote, type TensorToWrite } from "../../engine/mod.ts";
-import { checkScaleCount, type ImageBits } from "../bits/image_bits.ts";
-import { type Grid, gridText } from "../config/grid.ts";
+import { checkImageBits, checkScaleCount, type ImageBits } from "../bits/image_bits.ts";
+import type { Grid } from "../config/grid.ts";
 import {
   checkSchedule,
   scheduleForImage,
@@ -76,16 +76,15 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
     const path = quote(`${value}`);
     refuse(path, `read the file first, such as await Deno.readFile(${path})`);
   }
-  const { width, height, rgba, rgb } = (value ?? {}) as Record<string, unknown>;
+  const { rgba, rgb } = (value ?? {}) as Record<string, unknown>;
   if (!(rgba instanceof Uint8Array || rgb instanceof Float32Array)) {
     const name = value === undefined || value === null
       ? `${value}`
       : value.constructor?.name ?? "Object";
     refuse(name, "give the bytes of a PNG, JPEG or WebP file, or { width, height, rgba }");
   }
-  const values = rgba instanceof Uint8Array ? rgba : rgb as Float32Array;
-  checkShape(verb, { width, height }, values, values === rgba ? 4 : 3);
-  if (values instanceof Uint8Array || values.every(Number.isFinite)) return;
+  checkShape(verb, value, rgba instanceof Uint8Array ? "rgba" : "rgb");
+  if (rgba instanceof Uint8Array || (rgb as Float32Array).every(Number.isFinite)) return;
   throw new InputError(
     "not-finite",
     `Cannot ${verb} an image that holds NaN or infinity: its values go from -1 to 1`,
@@ -145,51 +144,17 @@ export function planEncode(
  * schedule, or holds other values than 0 and 1.
  */
 export function checkBits(config: ModelConfig, bits: ImageBits): void {
-  if (!isBits(bits) || !isShaped(bits)) {
-    throw new InputError(
-      "not-bits",
-      "Cannot decode a value that is not bits: give what encode() returns",
-    );
-  }
-  const { d, width, height, latent: [h, w], schedule, scales, name = "bits" } = bits;
+  checkImageBits(bits, "decode");
+  checkSchedule(bits.schedule);
+  const { d, width, height, latent: [h, w], name = "bits" } = bits;
   const { name: model, vae: { codebook_dim, patch_size: patch } } = config;
-  if (d !== codebook_dim || width !== w * patch || height !== h * patch) {
-    throw new InputError(
-      "other-bits",
-      `Cannot decode ${quote(name)} with ${model}: it has ${d} bits a position and ${w}x${h} ` +
-        `positions for ${width}x${height} pixels, ${model} has ${codebook_dim} bits and ` +
-        `${patch}x${patch} pixels a position; use the model it was made with`,
-    );
-  }
-  checkSchedule(schedule);
-  const values = scales.findIndex((bits) => bits.some((bit) => bit > 1));
-  if (values >= 0) {
-    throw new InputError(
-      "bad-bits",
-      `Cannot decode ${quote(name)}: scale ${values} holds ` +
-        `${scales[values]!.find((bit) => bit > 1)}, bits are 0 or 1`,
-    );
-  }
-  const bad = schedule.findIndex(([h, w], s) => scales[s]?.length !== h * w * d);
-  if (bad >= 0 || scales.length !== schedule.length) {
-    const at = Math.max(0, bad);
-    throw new InputError(
-      "bad-bits",
-      `Cannot decode ${quote(name)}: scale ${at} has ${scales[at]?.length ?? 0} bits, its ` +
-        `${gridText(schedule[at] ?? [0, 0])} positions of ${d} bits need another number`,
-    );
-  }
-}
-
-/** Whether the fields of bits have their types, whatever they hold. */
-function isShaped({ d, width, height, latent, schedule, scales, name }: ImageBits): boolean {
-  const isNumber = (value: unknown) => typeof value === "number";
-  const isGrid = (value: unknown) =>
-    Array.isArray(value) && value.length === 2 && value.every(isNumber);
-  return [d, width, height].every(isNumber) && isGrid(latent) &&
-    Array.isArray(schedule) && schedule.every(isGrid) &&
-    Array.isArray(scales) && scales.every((bits) => bits instanceof Uint8Array) &&
-    (name === undefined || typeof name === "string");
+  if (d === codebook_dim && width === w * patch && height === h * patch) return;
+  throw new InputError(
+    "other-bits",
+    `Cannot decode ${quote(name)} with ${model}: it has ${d} bits a position and ${w}x${h} ` +
+      `positions for ${width}x${height} pixels, ${model} has ${codebook_dim} bits and ` +
+      `${patch}x${patch} pixels a position; use the model it was made with`,
+  );
 }
 
 /** Converts floats from −1 to 1 to 8-bit RGBA, rounded, from [height, width, 3] or planes [3, height, width]. */

@@ -1,4 +1,5 @@
 import { InputError } from "../../engine/mod.ts";
+import { describe } from "../config/check_value.ts";
 import type { Grid } from "../config/grid.ts";
 import { checkSchedule, referenceGrid, scheduleForSize } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
@@ -141,7 +142,11 @@ function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bi
     if (typeof value === "number" && !Number.isSafeInteger(value)) {
       refuse("bad-value", `Cannot use seed ${value}: it must be a whole number`);
     }
-    return BigInt(value) === RANDOM_SEED ? randomSeed() : BigInt.asUintN(64, BigInt(value));
+    const seed = BigInt(value);
+    if (seed < -(2n ** 63n) || seed >= 2n ** 64n) {
+      refuse("bad-value", `Cannot use seed ${describe(value)}: it must have 64 bits at most`);
+    }
+    return seed === RANDOM_SEED ? randomSeed() : BigInt.asUintN(64, seed);
   };
   if (list) return list.map(toSeed);
   const first = toSeed(seed as number | bigint);

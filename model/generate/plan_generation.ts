@@ -1,4 +1,5 @@
 import { InputError } from "../../engine/mod.ts";
+import { parseConfig } from "../config/config.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { checkGenerateOptions } from "./check_options.ts";
 import { type GenerationPlan, planEdit } from "./editing.ts";
@@ -23,12 +24,14 @@ import { promptsOf } from "./text_side.ts";
  * ```
  *
  * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
+ * @throws {ConfigError} The config is malformed.
  * @throws {FileError} The image or the mask cannot be decoded.
  */
 export async function planGeneration(
   config: ModelConfig,
   options: Omit<GenerateOptions, "plan">,
 ): Promise<GenerationPlan> {
+  config = parseConfig(config, "the config");
   checkGenerateOptions(options);
   const texts = options.textFeatures?.lens.length ?? promptsOf(options).length;
   const edit = await planEdit(config, options);

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/mod.ts";
 import { checkShape } from "./base/shape.ts";
+import { describe, isWhole } from "../config/check_value.ts";
 import { assemble, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
 import { chunk } from "./png/chunks.ts";
 
@@ -52,21 +53,24 @@ export function encodeApng(
 }
 
 function checkFrames(frames: readonly Image[], delays: readonly number[]): void {
-  const [first] = frames;
-  if (!first) throw refusal("no-frames", "it takes at least one frame");
-  if (delays.length !== frames.length) {
-    const reason = `it takes one delay per frame, got ${delays.length} for ${frames.length}`;
-    throw refusal("delay-count", reason);
+  if (!Array.isArray(frames) || frames.length === 0) {
+    throw refusal("no-frames", "it takes a list of at least one frame");
   }
-  for (const [i, { width, height, rgba }] of frames.entries()) {
-    checkShape("encode", { width, height }, rgba, 4);
+  if (!Array.isArray(delays) || delays.length !== frames.length) {
+    const count = Array.isArray(delays) ? delays.length : describe(delays);
+    throw refusal("delay-count", `it takes one delay per frame, got ${count} for ${frames.length}`);
+  }
+  const first: Image = frames[0];
+  for (const [i, frame] of (frames as Image[]).entries()) {
+    checkShape("encode", frame, "rgba");
+    const { width, height } = frame;
     if (width === first.width && height === first.height) continue;
     const reason = `frame ${i} is ${width}x${height}, the first is ${first.width}x${first.height}`;
     throw refusal("frame-size", reason);
   }
   for (const delay of delays) {
-    if (Number.isInteger(delay) && delay >= 0 && delay <= 0xffff) continue;
-    throw refusal("delay", `a delay is 0 to 65535 whole milliseconds, got ${delay}`);
+    if (isWhole(delay, 0, 0xffff)) continue;
+    throw refusal("delay", `a delay is 0 to 65535 whole milliseconds, got ${describe(delay)}`);
   }
 }
 

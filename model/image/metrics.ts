@@ -149,7 +149,7 @@ function sumRow(columns: Sums, weights: Float64Array): number {
 }
 
 function checkSizes(a: Image, b: Image): void {
-  for (const image of [a, b]) checkShape("compare", image, image.rgba, 4);
+  for (const image of [a, b]) checkShape("compare", image, "rgba");
   if (a.width === b.width && a.height === b.height) return;
   throw new InputError(
     "image-size",

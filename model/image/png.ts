@@ -6,6 +6,7 @@ import { PNG } from "../../deps/pngjs.ts";
 import { type FileError, InputError, quote } from "../../engine/mod.ts";
 import { unreadable } from "./base/errors.ts";
 import { checkShape } from "./base/shape.ts";
+import { describe, isRecord } from "../config/check_value.ts";
 import { chunk, chunks, corruptPng } from "./png/chunks.ts";
 
 /** A decoded image: rows from top to bottom, four bytes per pixel. */
@@ -55,7 +56,7 @@ export function encodePng(
   height: number,
   text: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
-  checkShape("encode", { width, height }, rgba, 4);
+  checkShape("encode", { width, height, rgba }, "rgba");
   const { header, pixels } = pack({ width, height, rgba }, isOpaque(rgba) ? RGB : RGBA);
   return assemble(header, [chunk("IDAT", pixels)], text);
 }
@@ -130,6 +131,12 @@ export function assemble(
   body: readonly Buffer[],
   text: Record<string, string>,
 ): Uint8Array<ArrayBuffer> {
+  if (!isRecord(text)) {
+    throw new InputError(
+      "png-text",
+      `Cannot write the PNG: ${describe(text)} is not text by keyword`,
+    );
+  }
   const texts = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
   return Uint8Array.from(
     Buffer.concat([header, ...texts, ...body, chunk("IEND", Buffer.alloc(0))]),

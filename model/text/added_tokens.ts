@@ -1,4 +1,5 @@
-import { isNode, isSpace } from "./normaliser.ts";
+import { isObject } from "../../engine/mod.ts";
+import { isSpace } from "./normaliser.ts";
 import { Trie } from "./trie.ts";
 
 /** A token that is found in a prompt before anything else is, such as `</s>` or `<extra_id_0>`. */
@@ -32,7 +33,7 @@ export function readAddedTokens(
   if (!Array.isArray(list)) throw new Error('it has no "added_tokens"');
   let next = size;
   return list.map((node, i) => {
-    const { content, id, ...rest } = isNode(node) ? node : {};
+    const { content, id, ...rest } = isObject(node) ? node : {};
     if (typeof content !== "string" || content === "" || !content.isWellFormed()) {
       throw new Error(`entry ${i} of its added_tokens has no content`);
     }

@@ -1,4 +1,4 @@
-import { InputError } from "../../engine/mod.ts";
+import { InputError, isObject } from "../../engine/mod.ts";
 import { Charsmap } from "./charsmap.ts";
 
 /** Most nodes of a normaliser, and most characters that one of its rules puts in. */
@@ -20,11 +20,6 @@ export type Normalise = (text: string) => string;
 
 /** Any object of a JSON file. */
 export type Node = Readonly<Record<string, unknown>>;
-
-/** Narrows a value of a JSON file. */
-export function isNode(value: unknown): value is Node {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /**
  * Builds the `normalizer` of a `tokenizer.json`, of those types that take time in proportion to the text.
@@ -49,7 +44,7 @@ function bounded(text: string): string {
 /** Adds the steps of a node, in order. */
 function collect(node: unknown, steps: Normalise[], depth: number): void {
   if (node === null || node === undefined) return;
-  if (!isNode(node)) throw new Error("is not an object");
+  if (!isObject(node)) throw new Error("is not an object");
   if (node.type !== "Sequence") steps.push(stepOf(node));
   else if (!Array.isArray(node.normalizers)) {
     throw new Error('has a Sequence without "normalizers"');
@@ -106,7 +101,7 @@ function replacing({ pattern, content }: Node): Normalise {
       `has a Replace whose content is not a text of at most ${MAX_CONTENT} characters`,
     );
   }
-  const { String: text, Regex: regex } = isNode(pattern) ? pattern : {};
+  const { String: text, Regex: regex } = isObject(pattern) ? pattern : {};
   if (typeof text === "string" && text !== "") {
     return (line) => line.replaceAll(text, () => content);
   }

@@ -1,4 +1,5 @@
-import { isNode, type Node } from "./normaliser.ts";
+import { isObject } from "../../engine/mod.ts";
+import type { Node } from "./normaliser.ts";
 
 /** A part of a text whose tokens do not depend on the other parts. */
 export interface Part {
@@ -19,7 +20,7 @@ const MAX_DEPTH = 32;
  * @throws {Error} It is malformed or not supported; the message is a phrase that follows "its pre_tokenizer".
  */
 export function makePreTokeniser(node: unknown, depth = 0): PreTokenise {
-  if (!isNode(node)) throw new Error("is missing");
+  if (!isObject(node)) throw new Error("is missing");
   switch (node.type) {
     case "WhitespaceSplit":
       return ({ text, first }) =>

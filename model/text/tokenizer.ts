@@ -1,6 +1,6 @@
-import { CheckpointError, ConfigError, InputError, quote } from "../../engine/mod.ts";
+import { CheckpointError, ConfigError, InputError, isObject, quote } from "../../engine/mod.ts";
 import { AddedTokens, readAddedTokens } from "./added_tokens.ts";
-import { isNode, makeNormaliser, type Node, type Normalise } from "./normaliser.ts";
+import { makeNormaliser, type Node, type Normalise } from "./normaliser.ts";
 import { makePreTokeniser, type PreTokenise } from "./pre_tokenizer.ts";
 import { type Piece, Unigram } from "./unigram.ts";
 
@@ -145,7 +145,7 @@ function wordsOf(text: string, pieces: readonly Piece[], unknown: number): strin
 
 /** Reads a tokenizer.json. @throws {Error} It is not one that is supported; the message is a phrase. */
 function readParts(json: unknown): Parts {
-  if (!isNode(json) || !isNode(json.model)) throw new Error('it has no "model"');
+  if (!isObject(json) || !isObject(json.model)) throw new Error('it has no "model"');
   const model = readModel(json.model);
   const { added_tokens, normalizer, pre_tokenizer, post_processor } = json;
   const size = (json.model.vocab as unknown[]).length;
@@ -199,9 +199,9 @@ function readModel({ type, vocab, unk_id, byte_fallback }: Node): Unigram {
 
 /** Checks that a text is followed by `</s>` and nothing else. */
 function checkTemplate(node: unknown): void {
-  const single = isNode(node) && node.type === "TemplateProcessing" ? node.single : undefined;
+  const single = isObject(node) && node.type === "TemplateProcessing" ? node.single : undefined;
   const [text, end, ...rest] = Array.isArray(single) ? single : [];
-  const isT5 = isNode(text) && isNode(text.Sequence) && text.Sequence.id === "A" &&
-    isNode(end) && isNode(end.SpecialToken) && end.SpecialToken.id === END && rest.length === 0;
+  const isT5 = isObject(text) && isObject(text.Sequence) && text.Sequence.id === "A" &&
+    isObject(end) && isObject(end.SpecialToken) && end.SpecialToken.id === END && rest.length === 0;
   if (!isT5) throw new Error(`is not T5's: the text, then ${END}`);
 }

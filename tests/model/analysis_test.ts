@@ -157,7 +157,9 @@ Deno.test("flipSensitivity() stops between batches at an abort", async () => {
 
 Deno.test("bitEntropy() and flipSensitivity() refuse bad input in one line", async () => {
   const { decode, calls } = adder();
-  const square: ImageBits = { ...ONE, schedule: [[1, 1], [1, 2]] };
+  const [coarse, fine] = ONE.scales as [ImageBits["scales"][0], ImageBits["scales"][0]];
+  const half = fine.slice(fine.length / 2);
+  const square: ImageBits = { ...ONE, schedule: [[1, 1], [1, 2]], scales: [coarse, half] };
   const rejects = async (images: ImageBits[], options: SensitivityOptions, line: string) => {
     const sense = () => flipSensitivity(decode, images, options);
     assertEquals((await assertRejects(sense, InputError)).message, line);
@@ -180,7 +182,7 @@ Deno.test("bitEntropy() and flipSensitivity() refuse bad input in one line", asy
   }
   const none = "Cannot flip no share of the bits: give shares above 0 and at most 1";
   await rejects([ONE], { shares: [] }, none);
-  await rejects([ONE], { trials: 0 }, "Cannot flip bits in 0 trials: use 1 or more");
-  await rejects([ONE], { trials: 1.5 }, "Cannot flip bits in 1.5 trials: use 1 or more");
+  await rejects([ONE], { trials: 0 }, "Cannot flip bits in 0 trials: use 1 to 10000");
+  await rejects([ONE], { trials: 1.5 }, "Cannot flip bits in 1.5 trials: use 1 to 10000");
   assertEquals(calls, []);
 });

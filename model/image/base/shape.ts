@@ -1,32 +1,44 @@
 /** Whether pixels in memory are as many as their size says. */
 
-import { InputError } from "../../../engine/mod.ts";
+import { InputError, isObject } from "../../../engine/mod.ts";
+import { describe, isWhole } from "../../config/check_value.ts";
+
+/** Channels of a pixel, and the kind of array that holds them. */
+const LAYOUTS = {
+  rgba: { channels: 4, unit: "bytes", types: [Uint8Array, Uint8ClampedArray] },
+  rgb: { channels: 3, unit: "numbers", types: [Float32Array] },
+} as const;
 
 /**
- * Refuses pixels that are no image, for callers without a type checker.
+ * Refuses a value that is no image, for callers without a type checker.
  *
- * @param verb What the caller does with them, for the message: `"encode"`.
- * @param size Pixels across and down.
- * @param values All channels of all pixels.
- * @param channels Values of a pixel.
- * @throws {InputError} `image-shape`.
+ * @param verb What the caller does with it, for the message: `"encode"`.
+ * @param image `{ width, height, rgba }` or `{ width, height, rgb }`.
+ * @param layout Which of the two.
+ * @throws {InputError} `not-an-image`, `image-shape`.
  */
-export function checkShape(
-  verb: string,
-  { width, height }: { readonly width: unknown; readonly height: unknown },
-  values: Uint8Array | Uint8ClampedArray | Float32Array | undefined,
-  channels: number,
-): void {
-  const sizes = [width, height].every((side) => Number.isInteger(side) && side as number > 0);
-  const need = channels * (width as number) * (height as number);
-  const count = values?.length ?? 0;
-  if (sizes && count === need) return;
-  const unit = values instanceof Float32Array ? "numbers" : "bytes";
+export function checkShape(verb: string, image: unknown, layout: "rgba" | "rgb"): void {
+  const { channels, unit, types } = LAYOUTS[layout];
+  const { width, height, [layout]: values } = isObject(image) ? image : {};
+  if (!isObject(image) || !types.some((type) => values instanceof type)) {
+    const what = isObject(image) ? `${describe(values)} as pixels` : describe(image);
+    throw new InputError(
+      "not-an-image",
+      `Cannot ${verb} ${what}: give { width, height, ${layout} } with ${unit} in ${types[0].name}`,
+    );
+  }
+  if (!isWhole(width, 1) || !isWhole(height, 1)) {
+    throw new InputError(
+      "image-shape",
+      `Cannot ${verb} an image of ${describe(width)}x${describe(height)} pixels: both must be ` +
+        "whole numbers above 0",
+    );
+  }
+  const { length } = values as Uint8Array;
+  if (length === channels * width * height) return;
   throw new InputError(
     "image-shape",
-    sizes
-      ? `Cannot ${verb} ${count} ${unit} as ${width}x${height} pixels: ${channels} ` +
-        `channels are ${need}`
-      : `Cannot ${verb} an image of ${width}x${height} pixels: both must be whole numbers above 0`,
+    `Cannot ${verb} ${length} ${unit} as ${width}x${height} pixels: ${channels} channels are ` +
+      `${channels * width * height}`,
   );
 }

@@ -134,7 +134,7 @@ const REFUSED: Case[] = [
   ].map((wrong): Case => [
     `decode() of bits with a wrong ${Object.keys(wrong)}: ${Object.values(wrong).map(String)}`,
     (m) => m.decode({ ...bits, ...wrong }),
-    "Cannot decode a value that is not bits: give what encode() returns",
+    'Cannot decode "bits": ',
   ]),
   [
     "decode() of a 2",

@@ -185,7 +185,12 @@ Deno.test("edit() refuses in one line", async () => {
       "the white part of the mask covers no position",
     ],
     [{ init: image, forceBits: [] }, "Cannot force bits and edit an image"],
-    [{ init: { ...bits, d: 16 } }, 'Cannot decode "bits" with emoji-nano'],
+    [{ init: { ...bits, latent: [4, 5] } }, 'Cannot decode "bits" with emoji-nano'],
+    [{ init: { ...bits, d: 16 } }, 'Cannot decode "bits": scale 0 has 32 bits'],
+    [
+      { init: image, mask: { ...image, rgba: undefined, rgb: new Float32Array(3072) } as never },
+      "Cannot mask with floats: give 8-bit RGBA, or the bytes of a file",
+    ],
     [{ init: takeScales(bits, 2), strength: 0.25 }, "have 2 scales, the edit keeps 3"],
     [{ init: takeScales(bits, 3), mask: white }, "have 3 scales, a mask needs all 4"],
     [

@@ -213,13 +213,23 @@ Deno.test("encode() and decode() refuse bad input in one line and stop at an abo
       "Cannot encode an image that holds NaN or infinity: its values go from -1 to 1",
     ],
     [
-      () => model.decode({ ...bits, d: 16, name: "x.bits.safetensors" }),
+      () =>
+        model.decode({
+          ...bits,
+          d: 16,
+          scales: bits.scales.map((scale) => scale.slice(scale.length / 2)),
+          name: "x.bits.safetensors",
+        }),
       'Cannot decode "x.bits.safetensors" with emoji-nano: it has 16 bits a position',
     ],
     [() => model.decode({ ...bits, latent: [4, 5] }), "Cannot decode"],
     [() => model.decode({ ...bits, scales: bits.scales.slice(1) }), "Cannot decode"],
     [() => model.decode({ ...bits, scales: [...bits.scales, bits.scales[0]!] }), "Cannot decode"],
-    [() => model.decode({ ...bits, schedule: [], scales: [] }), "Cannot use an empty schedule"],
+    [() => model.decode({ ...bits, schedule: [], scales: [] }), "its schedule is [], it must be"],
+    [
+      () => model.decode({ ...bits, scales: bits.scales.map((s) => s.slice().fill(7)) }),
+      "scale 0 holds 7, bits are 0 or 1",
+    ],
   ];
   for (const [call, message] of refused) {
     const error = await assertRejects(call, InputError);
