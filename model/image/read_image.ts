@@ -1,6 +1,6 @@
 /** Reads image files of common formats, row by row or whole, upright and in the colours of sRGB. */
 
-import { quote, recognise } from "../../engine/mod.ts";
+import { InputError, isObject, quote, recognise } from "../../engine/mod.ts";
 import { exchangesSides, upright } from "./base/exif.ts";
 import { readProfile } from "./icc.ts";
 import { unreadable } from "./base/errors.ts";
@@ -117,19 +117,40 @@ class ImageFile implements OpenImage {
  * ```
  *
  * @throws {FileError} The file is no image of these formats, or an incomplete one, or has too many pixels.
+ * @throws {InputError} An argument has another type.
  */
 export async function openImage(
   file: Uint8Array,
   name: string,
   limits: ImageLimits = {},
 ): Promise<OpenImage> {
+  checkArguments(file, name, limits);
   const source = await openRows(file, name, limits);
   return new ImageFile({ ...source, rows: () => inTurns(source.rows(), limits.signal) }, name);
 }
 
-/** Whether a value is an image file that is open. */
+/** Whether a value is what {@linkcode openImage} returned. */
 export function isOpenImage(value: unknown): value is OpenImage {
-  return typeof value === "object" && value !== null && "fit" in value;
+  return value instanceof ImageFile;
+}
+
+/** For callers without a type checker. */
+function checkArguments(file: unknown, name: unknown, limits: unknown): void {
+  const refuse = (code: string, what: string): never => {
+    throw new InputError(code, `Cannot open an image: ${what}`);
+  };
+  if (!(file instanceof Uint8Array)) {
+    refuse("not-an-image", "give the bytes of a PNG, JPEG or WebP file in a Uint8Array");
+  }
+  if (typeof name !== "string") refuse("bad-type", "its name must be a string");
+  if (!isObject(limits)) refuse("bad-type", "its limits must be an object");
+  const { maxPixels = 1, signal } = limits as Record<string, unknown>;
+  if (!(typeof maxPixels === "number" && maxPixels > 0)) {
+    refuse("bad-value", "maxPixels must be a number above 0");
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    refuse("bad-type", "signal must be an AbortSignal");
+  }
 }
 
 async function openRows(file: Uint8Array, name: string, limits: ImageLimits): Promise<RowSource> {

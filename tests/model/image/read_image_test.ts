@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
-import { FileError } from "../../../engine/mod.ts";
+import { FileError, InputError } from "../../../engine/mod.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import { readProfile } from "../../../model/image/icc.ts";
@@ -270,6 +270,31 @@ Deno.test("openImage() refuses a file that is not an image", async () => {
       [files.PNG.subarray(0, 7), "it is not a PNG, JPEG or WebP image; save it as one of these"],
     ] as const
   ) await assertRefused(file, "not-an-image", why);
+});
+
+Deno.test("openImage() refuses arguments of other types in one line", async () => {
+  const { PNG } = files;
+  const calls: [unknown[], string][] = [
+    ...[undefined, null, "x.png", { length: 9 }, new Float32Array(9), [137, 80]].map(
+      (file): [unknown[], string] => [[file, "a"], "give the bytes of a PNG, JPEG or WebP file"],
+    ),
+    ...[undefined, 7n, {}, Symbol("a")].map(
+      (name): [unknown[], string] => [[PNG, name], "its name must be a string"],
+    ),
+    [[PNG, "a", null], "its limits must be an object"],
+    ...["9", NaN, -1, 0, Symbol("a")].map(
+      (maxPixels): [unknown[], string] => [
+        [PNG, "a", { maxPixels }],
+        "maxPixels must be a number above 0",
+      ],
+    ),
+    [[PNG, "a", { signal: {} }], "signal must be an AbortSignal"],
+  ];
+  const untyped = openImage as (...args: unknown[]) => Promise<unknown>;
+  for (const [args, why] of calls) {
+    const error = await assertRejects(() => untyped(...args), InputError);
+    assert(error.message.startsWith(`Cannot open an image: ${why}`), error.message);
+  }
 });
 
 Deno.test("openImage() takes an animation's first frame, and says so", async () => {
