@@ -7,6 +7,7 @@ import type { Io } from "../commands/io/io.ts";
 import { encodeSafetensors, type TensorToWrite } from "../engine/mod.ts";
 import { openTensorFile } from "../model/checkpoint/files.ts";
 import {
+  CLI,
   ended,
   fakeIo,
   filesIn,
@@ -14,6 +15,7 @@ import {
   MODEL,
   NO_GPU,
   refuses,
+  runFlags,
   start,
   summary,
 } from "./commands/process.ts";
@@ -61,6 +63,32 @@ Deno.test("main() reports an unexpected error in one line, with its stack on req
     "error: it broke in two\nTypeError: it broke\n  in two\n    at",
   );
 });
+
+Deno.test("cli reports what nobody waits for in one line, too", () =>
+  inFolder(async (cwd) => {
+    const module = join(cwd, "fails.ts");
+    for (const fail of ["Promise.reject(error);", "throw error;"]) {
+      // once the command line listens, while the command waits for its input
+      const code = `const listen = globalThis.addEventListener;
+        globalThis.addEventListener = (name, ...rest) => {
+          listen.call(globalThis, name, ...rest);
+          const error = new Error("it \\x1b[2J\\nbroke");
+          if (name === "error") setTimeout(() => { ${fail} });
+        };`;
+      await Deno.writeTextFile(module, code);
+      const process = new Deno.Command(Deno.execPath(), {
+        args: [...runFlags("inspect"), "--no-check", "--preload", module, CLI, "inspect", "-"],
+        env: { NO_COLOR: "1" },
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const result = await ended(process);
+      await process.stdin.close().catch(() => {});
+      const line = "error: it �[2J broke; set BITWISE_DEBUG=1 for the stack trace\n";
+      assertEquals([result.code, result.err], [1, line], fail);
+    }
+  }));
 
 Deno.test("cli refuses an unknown flag, and suggests the nearest", () =>
   refuses(

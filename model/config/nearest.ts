@@ -16,6 +16,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   // at most a third of the letters may be wrong: beyond that a suggestion is a guess
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
+    // lengths that differ by as much cost as many edits
+    const atLeast = Math.abs(word.length - candidate.length);
+    if (atLeast >= Math.min(least, candidate.length)) continue;
     const edits = distance(word.toLowerCase(), candidate.toLowerCase());
     if (edits < least && edits < candidate.length) [best, least] = [candidate, edits];
   }

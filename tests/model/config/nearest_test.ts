@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { nearest } from "../../../model/config/nearest.ts";
 
 const flags = [
@@ -36,4 +36,11 @@ Deno.test("nearest() returns nothing if a suggestion would be a guess", () => {
   assertEquals(nearest("x", flags), undefined);
   assertEquals(nearest("", flags), undefined);
   assertEquals(nearest("seed", []), undefined);
+});
+
+Deno.test("nearest() takes no time for words that are far too long", () => {
+  const began = performance.now();
+  const words = Array.from({ length: 100 }, (_, i) => `word-${i}`);
+  assertEquals(nearest("x".repeat(1e7), words), undefined);
+  assert(performance.now() - began < 1000);
 });
