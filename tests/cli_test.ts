@@ -263,7 +263,7 @@ Deno.test("cli names the path of a corrupt tokenizer, and doctor finds it", () =
   withModel(async (model) => {
     const file = join(model, "tokenizer.json");
     await Deno.writeTextFile(file, "garbage\n");
-    await refuses(generateCat(model), 1, `Cannot read "${file}": Unexpected token 'g', "garbage`);
+    await refuses(generateCat(model), 1, `Cannot read "${file}": it is text that begins "garbage"`);
     await Deno.writeTextFile(file, "{}");
     await refuses(generateCat(model), 1, `Cannot read "${file}": it has no "model"`);
     const { code, out } = await ended(start(["doctor", "-m", model], { cwd: model }));

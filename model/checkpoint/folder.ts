@@ -8,7 +8,7 @@ import {
   staysInFolder,
   type TensorFile,
 } from "../../engine/mod.ts";
-import { fromFileUrl } from "../../deps/@std/path.ts";
+import { dirname, fromFileUrl } from "../../deps/@std/path.ts";
 import { webExists, webSource } from "../download/web_source.ts";
 import { fileSource, openTensors } from "./files.ts";
 
@@ -63,8 +63,11 @@ async function readJson({ path, open }: Place, name: string): Promise<unknown> {
   const bytes = await readWhole(
     await open(name, JSON_LIMIT).catch((error) => {
       if (!(error instanceof FileError)) throw error;
-      const why = error.code === "file-not-found"
-        ? "it is missing; a model is a folder with config.json, see README"
+      const model = "a model is a folder with config.json, see README";
+      const why = error.cause instanceof Deno.errors.NotADirectory
+        ? `${quote(dirname(path(name)))} is not a folder; ${model}`
+        : error.code === "file-not-found"
+        ? `it is missing; ${model}`
         : error.message.replace(`Cannot read ${quote(path(name))}: `, "");
       const { hint } = error;
       const message = `Cannot read ${quote(path(name))}: ${why}`;
