@@ -143,6 +143,7 @@ function attended(draw: Draw, way: Way, from: Float, to: Float): Case {
     Float64Array,
     Float64Array,
   ];
+  v.set(draw.factors(v, rows * C));
   const far = draw.int(1, 40), buckets = draw.int(1, 9);
   const table = draw.values(buckets * heads, "f32", 4);
   const bucketOf = Array.from({ length: 2 * far + 1 }, (_, i) => i * 3 % buckets);

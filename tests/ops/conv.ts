@@ -82,8 +82,9 @@ function convolved(draw: Draw, way: Way, type: Float, made: Float): Case {
   const [OH, OW] = reference.outputSize(c);
   const from: Float = draw.option(device.capabilities.f16 ? ["f32", "f16"] : ["f32"]);
   const rounds = way.runs.includes("conv2d_matrix");
-  const x = draw.values(B * H * W * C, rounds ? "f16" : from);
-  const w = draw.values(N * C * size * size, type), bias = draw.values(N);
+  const sums = B * OH * OW * N;
+  const x = draw.factors(draw.values(B * H * W * C, rounds ? "f16" : from), sums);
+  const w = draw.factors(draw.values(N * C * size * size, type), sums), bias = draw.values(N);
   const weight = upload("f32", [N, C, size, size], w);
   const texture = way.texture ?? false;
   const conv = packConv(device, weight, upload("f32", [N], bias), type, "weight", texture);

@@ -71,6 +71,11 @@ export class Draw {
     });
   }
 
+  /** Factors of sums: without signs where there are few sums, so that none is small for its terms. */
+  factors(x: Float64Array, sums: number): Float64Array {
+    return sums < FEW ? x.map(Math.abs) : x;
+  }
+
   /** Bits. */
   bits(count: number): Uint32Array<ArrayBuffer> {
     return Uint32Array.from({ length: count }, () => this.int(0, 1));

@@ -226,8 +226,11 @@ function multiplied(draw: Draw, way: Way, type: WeightType, made: Float): Case {
   const M = draw.size(deep ? 4 : mostM, 32);
   const K = draw.width(deep ? draw.int(2048, 5000) : draw.size(mostK, 32), vectors);
   const N = draw.width(draw.size(deep ? 70 : mostN, 32), vectors || epilogue === "gate");
-  const x = draw.values(M * K, way.rounds ? "f16" : from);
-  const w = isQuantised(type) ? weights(draw, N, K) : draw.values(N * K, type);
+  const x = draw.factors(draw.values(M * K, way.rounds ? "f16" : from), M * N);
+  const w = draw.factors(
+    isQuantised(type) ? weights(draw, N, K) : draw.values(N * K, type),
+    M * N,
+  );
   const bias = biased && epilogue !== "gate" ? draw.values(N) : null;
   const width = 2 * N, perGate = draw.int(1, M), gateRows = Math.ceil(M / perGate);
   const gates = draw.values(gateRows * width), before = draw.values(M * N, made);
