@@ -16,8 +16,8 @@ import {
 
 /** Bytes before and after a tensor; a multiple of every alignment of bindings. */
 const GUARD = 4096;
-/** Fills guards and new tensors: NaN as f32 and f16. */
-const POISON = 0xff;
+/** Fill guards and new tensors: NaN as f32 and f16. Each tensor has its own, so that one's NaN shows in another's guard. */
+const POISONS = { first: 0xffff, count: 64 } as const;
 
 /** How {@link guard} binds tensors. */
 export interface GuardOptions {
@@ -32,6 +32,8 @@ export interface GuardOptions {
 interface Guarded {
   readonly name: string;
   readonly buffer: GPUBuffer;
+  /** What fills its guards, in each 16 bits. */
+  readonly poison: number;
   /** Where the guard after it begins: a tensor owns whole vec4s. */
   readonly end: number;
 }
@@ -63,11 +65,13 @@ export function guard(device: Device, { exact = false }: GuardOptions = {}): Dev
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     // a buffer of its own, filled before any work: a pooled one may be in use by what is recorded
     const buffer = gpu.createBuffer({ label, size, usage, mappedAtCreation: true });
-    new Uint8Array(buffer.getMappedRange()).fill(POISON);
+    const poison = POISONS.first - buffers.size % POISONS.count;
+    new Uint16Array(buffer.getMappedRange()).fill(poison);
     buffer.unmap();
     buffers.set(buffer, {
       name: `${label} ${dtype} [${shape}]`,
       buffer,
+      poison,
       end: GUARD + inside,
     });
     memory.count(inside, role);
@@ -96,9 +100,9 @@ export async function checkGuards(): Promise<void> {
 async function damaged(device: Device, checked: Guarded[]): Promise<string[]> {
   const { gpu } = device;
   device.flush();
-  const parts = checked.flatMap(({ buffer, end, name }) => [
-    { buffer, from: 0, bytes: GUARD, what: `before ${name}` },
-    { buffer, from: end, bytes: GUARD, what: `after ${name}` },
+  const parts = checked.flatMap(({ buffer, poison, end, name }) => [
+    { buffer, poison, from: 0, bytes: GUARD, what: `before ${name}` },
+    { buffer, poison, from: end, bytes: GUARD, what: `after ${name}` },
   ]);
   const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
   const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -111,12 +115,12 @@ async function damaged(device: Device, checked: Guarded[]): Promise<string[]> {
   }
   gpu.queue.submit([encoder.finish()]);
   await staging.mapAsync(GPUMapMode.READ);
-  const read = new Uint8Array(staging.getMappedRange());
+  const read = new Uint16Array(staging.getMappedRange());
   at = 0;
   const damages: string[] = [];
-  for (const { bytes, what } of parts) {
-    const byte = read.subarray(at, at += bytes).findIndex((value) => value !== POISON);
-    if (byte >= 0) damages.push(`byte ${byte} ${what}`);
+  for (const { bytes, poison, what } of parts) {
+    const half = read.subarray(at, at += bytes / 2).findIndex((value) => value !== poison);
+    if (half >= 0) damages.push(`byte ${2 * half} ${what}`);
   }
   staging.destroy();
   return damages;

@@ -2,21 +2,28 @@ import type { TensorDType } from "../../engine/mod.ts";
 import { random } from "../random.ts";
 
 /** Cases, one after the other, that share the choices which a pipeline is compiled for. */
-const PIPELINE = 40;
+const PIPELINE = 20;
 
 /** Random sizes, choices and numbers of a case: the same for the same seed. */
 export class Draw {
   /** The next number in [0, 1). */
   readonly next: () => number;
+  #set: number;
   #shared: () => number;
+  #options = 0;
 
   constructor(seed: number) {
     this.next = random(seed);
-    this.#shared = random(Math.floor(seed / PIPELINE) ^ 0x5eed);
+    this.#set = Math.floor(seed / PIPELINE);
+    this.#shared = random(this.#set ^ 0x5eed);
   }
 
-  /** One of a list, the same for {@link PIPELINE} cases: what a pipeline is compiled for, which may take seconds. */
+  /**
+   * One of a list, the same for {@link PIPELINE} cases: what a pipeline is compiled for, which may take seconds. The
+   * first option of a case goes through all of its list.
+   */
   option<const T>(list: readonly T[]): T {
+    if (this.#options++ === 0) return list[this.#set % list.length]!;
     return list[Math.floor(this.#shared() * list.length)]!;
   }
 

@@ -10,6 +10,8 @@ export interface Output {
    * NaN where the output must be NaN, as poisoned memory is that nothing may write to; infinite numbers must be met.
    */
   readonly expected: ArrayLike<number>;
+  /** Whether no bit may differ, whatever the limit: what saturates does so to one number. */
+  readonly exact?: boolean;
   /** Exact numbers below it may be zeros: adapters may lose subnormal numbers where they convert. 0 if absent. */
   readonly flushed?: number;
   /** In place of a comparison with `expected`: what is wrong, or null. */

@@ -118,7 +118,7 @@ function compare(
 ): { error: number; wrong: string | null } {
   let errors = 0, norm = 0;
   let wrong: string | null = null;
-  outputs.forEach(({ expected, flushed = 0, check }, n) => {
+  outputs.forEach(({ expected, exact = limit === 0, flushed = 0, check }, n) => {
     const actual = read[n]!;
     const at = (i: number) => `output ${n}, element ${i}: ${actual[i]}, not ${expected[i]}`;
     if (check) {
@@ -130,7 +130,7 @@ function compare(
       const a = actual[i]!, e = expected[i]!;
       if (Object.is(a, e) || a === e) {
         norm += Number.isFinite(e) ? e * e : 0;
-      } else if (Number.isFinite(a) && Number.isFinite(e) && limit > 0) {
+      } else if (Number.isFinite(a) && Number.isFinite(e) && !exact) {
         errors += (a - e) ** 2;
         norm += e * e;
       } else if (!(a === 0 && Math.abs(e) < flushed)) {

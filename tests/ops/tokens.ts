@@ -42,14 +42,14 @@ export const TOKENS: readonly Op[] = [
     const untouched = new Array<number>(8).fill(NaN);
     return {
       shape: `${x}`,
-      outputs: [{ tensor: y, expected: [...stored(x, to), ...untouched] }],
+      outputs: [{ tensor: y, expected: [...stored(x, to), ...untouched], exact: true }],
     };
   }),
   ...copies("embedding", embedded, (x, from, to) => {
     const y = poisoned(to, [1, 8]);
     const ids = upload("u32", [1], [0]);
     embedding(device, { ids, table: upload(from, [1, 8], x), y });
-    return { shape: `${x}`, outputs: [{ tensor: y, expected: stored(x, to) }] };
+    return { shape: `${x}`, outputs: [{ tensor: y, expected: stored(x, to), exact: true }] };
   }),
   ...FLOATS.map((dtype) => plain("token_input", dtype, "f32", (draw) => tokens(draw, dtype))),
 ];
