@@ -110,7 +110,7 @@ async function makeFolder(path: string): Promise<void> {
 async function* fetchFile(
   model: string,
   { path, size, sha256 }: BoxFile,
-  { bases, signal, patience: ms = 60_000 }: DownloadModelOptions,
+  { bases, signal, patience: ms }: DownloadModelOptions,
   report: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const what = `${path} of ${model}`;

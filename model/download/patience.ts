@@ -39,11 +39,12 @@ export class Patience {
   readonly signal: AbortSignal;
 
   /**
-   * @param ms The most milliseconds to wait for the next bytes, and those in which {@linkcode LEAST_RATE} must be reached.
+   * @param ms The most milliseconds to wait for the next bytes, and those in which {@linkcode LEAST_RATE} must be
+   * reached; a minute if absent.
    * @param user The user's own signal.
    * @throws The user's reason, if that signal is aborted already.
    */
-  constructor(private readonly ms: number, user: AbortSignal | undefined) {
+  constructor(private readonly ms: number = 60_000, user?: AbortSignal) {
     this.signal = user ? AbortSignal.any([user, this.#stop.signal]) : this.#stop.signal;
     user?.throwIfAborted();
   }

@@ -15,8 +15,6 @@ import {
 import { fetchFollowing, readWhole } from "./fetch.ts";
 import { DownloadError, Patience } from "./patience.ts";
 
-/** The most milliseconds to wait for the next bytes. */
-const PATIENCE = 60_000;
 /** The most bytes of a file that is read at once, if the server also sends parts of files. */
 const AT_ONCE = 2 ** 28;
 /** The same, if it does not. */
@@ -40,10 +38,10 @@ export interface WebSourceOptions {
  */
 export async function webSource(
   url: URL,
-  { patience = PATIENCE, limit = Infinity, atOnce = AT_ONCE }: WebSourceOptions = {},
+  { patience, limit = Infinity, atOnce = AT_ONCE }: WebSourceOptions = {},
 ): Promise<ByteSource> {
   const name = url.href;
-  using wait = new Patience(patience, undefined);
+  using wait = new Patience(patience);
   const response = await request(url, wait);
   const size = Number(response.headers.get("content-length") ?? NaN);
   const ranges = response.headers.get("accept-ranges") === "bytes" &&
@@ -67,7 +65,7 @@ export async function webSource(
     async read(offset, length) {
       checkRange(source, offset, length);
       if (length === 0) return new Uint8Array();
-      using wait = new Patience(patience, undefined);
+      using wait = new Patience(patience);
       const range = `${offset}-${offset + length - 1}`;
       const response = await request(url, wait, `bytes=${range}`);
       const sent = response.headers.get("content-range");
@@ -83,7 +81,7 @@ export async function webSource(
 
 /** Whether a server has a file. */
 export async function webExists(url: URL): Promise<boolean> {
-  using wait = new Patience(PATIENCE, undefined);
+  using wait = new Patience();
   const response = await request(url, wait).catch(() => null);
   await response?.body?.cancel();
   return response !== null;

@@ -10,8 +10,6 @@ import { VERSION } from "../config/version.ts";
 import { fetchFollowing, readBody, readWhole } from "../download/fetch.ts";
 import { DownloadError, Patience } from "../download/patience.ts";
 
-/** The most milliseconds to wait for the next bytes. */
-const PATIENCE = 60_000;
 /** The most bytes of an answer about a repository; one about all our files has 10 kB. */
 const ANSWER_LIMIT = 10_000_000;
 
@@ -135,7 +133,7 @@ export class Hub implements Repositories {
     // the file's own bytes, not compressed ones
     const headers = new Headers({ "accept-encoding": "identity" });
     if (offset > 0) headers.set("range", `bytes=${offset}-`);
-    using patience = new Patience(this.#options.patience ?? PATIENCE, this.signal);
+    using patience = new Patience(this.#options.patience, this.signal);
     const response = await this.#fetch(url, { headers }, patience, repository, path);
     let at = response.status === 206 ? rangeStart(response) : 0;
     if (at !== 0 && at !== offset) {
@@ -158,7 +156,7 @@ export class Hub implements Repositories {
     question: (via: typeof fetch) => Promise<T | null>,
   ): Promise<T> {
     const { patience: forFiles, answerPatience = forFiles } = this.#options;
-    using patience = new Patience(answerPatience ?? PATIENCE, this.signal);
+    using patience = new Patience(answerPatience, this.signal);
     try {
       const answer = await question(async (input, init) => {
         const url = input instanceof Request ? input.url : `${input}`;

@@ -95,7 +95,7 @@ Deno.test("recognise() takes no time for many comments before nothing", () => {
   recognise(bytesOf("<!---->".repeat(1000)));
   recognise(bytesOf("<?xml <".repeat(1000)));
   recognise(bytesOf("\xef\xbb\xbf" + " ".repeat(9000)));
-  assert(performance.now() - start < 100);
+  assert(performance.now() - start < 1000);
 });
 
 Deno.test("Safetensors.open() says what a file is that only has the name", async () => {

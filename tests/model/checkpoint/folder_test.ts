@@ -182,7 +182,7 @@ Deno.test("webSource() refuses a file that changed, is too large or drips", asyn
     };
     return new Response(new ReadableStream({ pull: drip }));
   });
-  const at = (path: string) => webSource(new URL(path, other.base), { patience: 100 });
+  const at = (path: string) => webSource(new URL(path, other.base), { patience: 600 });
   await fails(() => at("large"), "too-large", "and the server sends no parts of files");
   await fails(() => at("teapot"), "refused", "the server answers 418");
   await fails(() => at("drip"), "too-slow", "less than 1 kB a second");

@@ -230,7 +230,7 @@ Deno.test("parseConfig() bounds lists, texts, schedules, and how long it says no
     assert(message.startsWith(`Cannot use config.json: ${path} is `), message);
     assert(message.includes(`it must be ${need}`) && message.length < 250, message);
   }
-  assert(performance.now() - start < 3000);
+  assert(performance.now() - start < 10_000);
 });
 
 Deno.test("parseConfig() refuses variants that are not implemented", () => {

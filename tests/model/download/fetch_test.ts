@@ -28,7 +28,7 @@ Deno.test("fetchFollowing() follows redirects, with headers for each URL", () =>
       serving(
         ({ url }) => to(url.endsWith("/a") ? "/b" : `${target}/c`),
         async (origin) => {
-          using patience = new Patience(5000, undefined);
+          using patience = new Patience(5000);
           const headers = ({ pathname }: URL) => new Headers({ "x-for": pathname });
           const response = await fetchFollowing(`${origin}/a`, { what: "x", patience, headers });
           assertEquals(await response.json(), ["/c", "/c"]);
@@ -40,7 +40,7 @@ Deno.test("fetchFollowing() returns any other answer, and gives up on circles", 
   serving(
     ({ url }) => url.endsWith("/circle") ? to("/circle") : new Response("no", { status: 404 }),
     async (origin) => {
-      using patience = new Patience(5000, undefined);
+      using patience = new Patience(5000);
       const response = await fetchFollowing(`${origin}/none`, { what: "x", patience });
       assertEquals([response.status, await response.text()], [404, "no"]);
       const error = await assertRejects(
@@ -81,7 +81,7 @@ Deno.test("fetchFollowing() reads no more headers than an answer may have", asyn
     while (true) sent += await connection.write(header);
   };
   const served = serve().catch(() => {}); // until the client hangs up
-  using patience = new Patience(5000, undefined);
+  using patience = new Patience(5000);
   const url = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   const error = await assertRejects(
     () => fetchFollowing(url, { what: "x", patience }),
@@ -95,7 +95,7 @@ Deno.test("fetchFollowing() reads no more headers than an answer may have", asyn
 
 Deno.test("fetchFollowing() cuts the name of a host that a server chose", () =>
   serving(() => to(`http://${"a".repeat(5000)}.invalid/`), async (origin) => {
-    using patience = new Patience(5000, undefined);
+    using patience = new Patience(5000);
     const get = () => fetchFollowing(origin, { what: "x", patience });
     const error = await assertRejects(get, DownloadError, "Cannot reach http://aaa");
     assert(error.message.length < 300, error.message);
@@ -105,14 +105,14 @@ Deno.test("Patience is not tried by a slow but steady server", async () => {
   let sent = 0;
   const steady = async (controller: ReadableStreamDefaultController) => {
     await new Promise((done) => setTimeout(done, 5));
-    if (sent++ < 60) controller.enqueue(new Uint8Array(2000));
+    if (sent++ < 200) controller.enqueue(new Uint8Array(2000));
     else controller.close();
   };
   await serving(() => new Response(new ReadableStream({ pull: steady })), async (origin) => {
-    using patience = new Patience(100, undefined);
+    using patience = new Patience(500);
     const response = await fetchFollowing(origin, { what: "x", patience });
     let bytes = 0;
     for await (const piece of readBody(response, "x", patience)) bytes += piece.length;
-    assertEquals(bytes, 120_000);
+    assertEquals(bytes, 400_000);
   });
 });

@@ -168,12 +168,12 @@ bench("downloadFile() hangs up on silence", { after: 1000, hang: true }, async (
 });
 
 bench("downloadFile() gives up on a server that drips", { after: 0, drip: 10 }, async (it) => {
-  const message = await it.fails("too-slow", { patience: 100, retries: 2 });
+  const message = await it.fails("too-slow", { patience: 600, retries: 1 });
   assertStringIncludes(message, "less than 1 kB a second; run it again to continue");
   // a few bytes are no progress, so retries come to an end
-  assertEquals(it.hub.asked.length, 3);
+  assertEquals(it.hub.asked.length, 2);
   const kept = await sizeOf(join(it.blobs, `${BLOB}.incomplete`));
-  assert(kept > 0 && kept < 100);
+  assert(kept > 0 && kept < 1000);
 });
 
 bench("downloadFile() gives up on a server that sends a byte a time", { after: 1 }, async (it) => {
@@ -286,16 +286,16 @@ Deno.test("Hub reads no more of an answer than it could need", async () => {
 Deno.test("Hub gives up on an answer that drips, and says how much came", async () => {
   await using mock = new MockHub({ "a/b": {} });
   const drip = async (controller: ReadableStreamDefaultController) => {
-    await new Promise((done) => setTimeout(done, 20));
+    await new Promise((done) => setTimeout(done, 10));
     controller.enqueue(Uint8Array.of(32));
   };
   mock.answer = () => new Response(new ReadableStream({ pull: drip }));
-  const hub = new Hub({ endpoint: mock.endpoint, patience: 60_000, answerPatience: 200 });
+  const hub = new Hub({ endpoint: mock.endpoint, patience: 60_000, answerPatience: 600 });
   const error = await assertRejects(() => hub.commit("a/b"), DownloadError);
   assertEquals(error.code, "too-slow");
   assertMatch(
     error.message,
-    /^Cannot continue: the server sent only \d+ B in 0\.2\d? s, less than 1 kB a second; run it/,
+    /^Cannot continue: the server sent only \d+ B in [\d.]+ s, less than 1 kB a second; run it/,
   );
 });
 
