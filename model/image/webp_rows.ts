@@ -55,12 +55,14 @@ export function openWebp(bytes: Uint8Array, name: string, limits: ImageLimits = 
     : { ...imageOf(chunks, name, limits), file, left: 0, top: 0 };
   const canvas = extended ? canvasOf(extended, name) : still;
   checkSize(name, canvas.width, canvas.height, limits);
+  checkClaim(name, canvas, file.length);
+  const whole = still.width === canvas.width && still.height === canvas.height;
+  if (!frame && !whole) throw corrupt(name, "WebP", "it has two sizes");
   if (still.left + still.width > canvas.width || still.top + still.height > canvas.height) {
     throw corrupt(name, "WebP", "its first frame lies outside of it");
   }
   const exif = chunkOf("EXIF");
   const icc = chunkOf("ICCP");
-  const whole = still.width === canvas.width && still.height === canvas.height;
   return {
     width: canvas.width,
     height: canvas.height,
@@ -120,14 +122,21 @@ function imageOf(chunks: readonly Chunk[], name: string, limits: ImageLimits): P
     ? [sizes & 0x3fff, sizes >>> 16 & 0x3fff]
     : [(sizes & 0x3fff) + 1, (sizes >>> 14 & 0x3fff) + 1];
   checkSize(name, width, height, limits);
-  const pixels = width * height;
-  if (lossy && pixels > data.length * MOST_LOSSY) throw truncated(name);
-  if (!lossy && pixels > Math.max(ALWAYS_ALLOWED, data.length * MOST_LOSSLESS)) {
-    const why = `it claims ${width}x${height} pixels in ${data.length} bytes; make it smaller`;
-    throw unreadable(name, "image-too-large", why);
-  }
+  if (lossy && width * height > data.length * MOST_LOSSY) throw truncated(name);
+  if (!lossy) checkClaim(name, { width, height }, data.length);
   const alpha = lossy ? chunks.some(({ type }) => type === "ALPH") : (sizes >>> 28 & 1) === 1;
   return { width, height, alpha };
+}
+
+/** Refuses many pixels in few bytes. */
+function checkClaim(
+  name: string,
+  { width, height }: { readonly width: number; readonly height: number },
+  bytes: number,
+): void {
+  if (width * height <= Math.max(ALWAYS_ALLOWED, bytes * MOST_LOSSLESS)) return;
+  const why = `it claims ${width}x${height} pixels in ${bytes} bytes; make it smaller`;
+  throw unreadable(name, "image-too-large", why);
 }
 
 function canvasOf(data: Uint8Array, name: string): { width: number; height: number } {

@@ -302,6 +302,11 @@ Deno.test("openImage() takes an animation's first frame, and says so", async () 
   const open = await openImage(WEBP_ANIMATED, "a");
   assertEquals(open.warnings, ['"a": it is animated; its first frame is used']);
   assertEquals(rgbOf(await open.image()), files.WEBP_ANIMATED_PIXELS);
+  await assertRefused(
+    patched(WEBP_ANIMATED, 24, 0, 0x20, 0, 0, 0x20, 0),
+    "image-too-large",
+    `it claims 8193x8193 pixels in ${WEBP_ANIMATED.length} bytes; make it smaller`,
+  );
   // a frame of 4x3 on a canvas of 9x8, at (2, 4): transparent around it
   const placed = patched(patched(WEBP_ANIMATED, 24, 8, 0, 0, 7), 52, 1, 0, 0, 2);
   const { width, height, rgba } = await read(placed, "a");
@@ -360,6 +365,11 @@ Deno.test("openImage() refuses a large claimed size without allocating it", asyn
   await assertRefused(sizedJpeg(65535, 65534), "image-too-large", large("65535x65534"));
   const canvas = patched(files.WEBP_ALPHA, 24, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
   await assertRefused(canvas, "image-too-large", large("16777216x16777216"));
+});
+
+Deno.test("openImage() refuses a still WebP on a canvas of another size", async () => {
+  const why = "the WebP is corrupt (it has two sizes); use another file";
+  await assertRefused(patched(files.WEBP_ALPHA, 24, 1, 2, 0), "bad-image", why);
 });
 
 Deno.test("openImage() refuses at once claims that the bytes of a WebP cannot hold", async () => {
