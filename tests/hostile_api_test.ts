@@ -1,20 +1,7 @@
-import { assertEquals } from "@std/assert";
 import * as analysis from "../model/analysis.ts";
-import { BitwiseError } from "../engine/mod.ts";
 import * as api from "../mod.ts";
 import { device } from "./harness.ts";
-import { mutants } from "./hostile_values.ts";
-
-/** A function of the API with good arguments, and which hostile ones are as good. */
-interface Case {
-  readonly name: string;
-  call(...args: never[]): unknown;
-  readonly args: readonly unknown[];
-  /** Lines `path: names` of what must be taken; a path ends in * for all below it, and a name may be `any`. */
-  readonly takes?: readonly string[];
-  /** Whether the arguments are wrong from the beginning. */
-  readonly fails?: boolean;
-}
+import { type Hostile, testHostile } from "./hostile_values.ts";
 
 const bits: api.ImageBits = {
   width: 32,
@@ -41,7 +28,7 @@ const memory = {
 const ABSENT = "undefined, {}, no prototype";
 const TEXT = "'', '7', 'x'";
 
-const CASES: readonly Case[] = [
+const CASES: readonly Hostile[] = [
   { name: "takeScales", call: api.takeScales, args: [bits, 2] },
   {
     name: "interpolateBits",
@@ -197,42 +184,4 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Runs a call; returns what it threw or rejected with, null if it succeeded. */
-async function outcome({ call }: Case, args: readonly unknown[]): Promise<unknown> {
-  try {
-    await call(...args as never[]);
-    return null;
-  } catch (error) {
-    return error ?? "nothing";
-  }
-}
-
-function verdict({ takes = [] }: Case, path: string, name: string): "yes" | "no" | "either" {
-  for (const line of takes) {
-    const [where, names] = line.split(": ") as [string, string];
-    if (!(where.endsWith("*") ? path.startsWith(where.slice(0, -1)) : path === where)) continue;
-    if (names === "any") return "either";
-    if (names.split(", ").includes(name)) return "yes";
-  }
-  return "no";
-}
-
-for (const one of CASES) {
-  Deno.test(`${one.name}() takes good values, and meets any other with one typed line`, async () => {
-    if (!one.fails) assertEquals(await outcome(one, one.args), null);
-    const wrong: string[] = [];
-    for (const { path, name, args } of mutants(one.args)) {
-      const error = await outcome(one, args);
-      const at = `${path} = ${name}`;
-      const takes = verdict(one, path, name);
-      if (error === null) {
-        if (takes === "no") wrong.push(`${at} is taken`);
-      } else if (!(error instanceof BitwiseError)) wrong.push(`${at}: ${error}`);
-      else if (takes === "yes") wrong.push(`${at} is refused: ${error.message}`);
-      else if (/\n|\[object/.test(error.message) || error.message.length > 500) {
-        wrong.push(`${at} says ${error.message}`);
-      }
-    }
-    assertEquals(wrong, []);
-  });
-}
+testHostile(CASES);

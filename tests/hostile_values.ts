@@ -4,6 +4,9 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
+import { BitwiseError } from "../engine/mod.ts";
+
 /** A value, and what to call it. */
 export type Named = readonly [name: string, value: unknown];
 
@@ -88,4 +91,58 @@ function arraysLike(value: unknown): Named[] {
   if (!(value instanceof Uint8Array || value instanceof Float32Array)) return [];
   const longer = new (value.constructor as Uint8ArrayConstructor)(value.length + 1);
   return [["shorter", value.slice(1)], ["longer", longer]];
+}
+
+/** A function of the API with good arguments, and which hostile ones are as good. */
+export interface Hostile {
+  readonly name: string;
+  call(...args: never[]): unknown;
+  readonly args: readonly unknown[];
+  /** Lines `path: names` of what must be taken; a path ends in * for all below it, and a name may be `any`. */
+  readonly takes?: readonly string[];
+  /** Whether the arguments are wrong from the beginning. */
+  readonly fails?: boolean;
+}
+
+/** Runs a call; returns what it threw or rejected with, null if it succeeded. */
+async function outcome({ call }: Hostile, args: readonly unknown[]): Promise<unknown> {
+  try {
+    await call(...args as never[]);
+    return null;
+  } catch (error) {
+    return error ?? "nothing";
+  }
+}
+
+function verdict({ takes = [] }: Hostile, path: string, name: string): "yes" | "no" | "either" {
+  for (const line of takes) {
+    const [where, names] = line.split(": ") as [string, string];
+    if (!(where.endsWith("*") ? path.startsWith(where.slice(0, -1)) : path === where)) continue;
+    if (names === "any") return "either";
+    if (names.split(", ").includes(name)) return "yes";
+  }
+  return "no";
+}
+
+/** Tests that each function takes its good arguments, and meets all others with one typed line. */
+export function testHostile(cases: readonly Hostile[]): void {
+  for (const one of cases) {
+    Deno.test(`${one.name}() takes good values, and meets any other with one typed line`, async () => {
+      if (!one.fails) assertEquals(await outcome(one, one.args), null);
+      const wrong: string[] = [];
+      for (const { path, name, args } of mutants(one.args)) {
+        const error = await outcome(one, args);
+        const at = `${path} = ${name}`;
+        const takes = verdict(one, path, name);
+        if (error === null) {
+          if (takes === "no") wrong.push(`${at} is taken`);
+        } else if (!(error instanceof BitwiseError)) wrong.push(`${at}: ${error}`);
+        else if (takes === "yes") wrong.push(`${at} is refused: ${error.message}`);
+        else if (/\n|\[object/.test(error.message) || error.message.length > 500) {
+          wrong.push(`${at} says ${error.message}`);
+        }
+      }
+      assertEquals(wrong, []);
+    });
+  }
 }

@@ -39,8 +39,10 @@ export interface ByteSource {
  *
  * @param name Name in error messages.
  * @param bytes The bytes; the source keeps a reference.
+ * @throws {InputError} `bad-type`.
  */
 export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
+  checkSource(name, bytes instanceof Uint8Array, "a Uint8Array");
   return {
     name,
     size: bytes.length,
@@ -60,8 +62,10 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
  *
  * @param name Name in error messages.
  * @param blob The blob.
+ * @throws {InputError} `bad-type`.
  */
 export function blobSource(name: string, blob: Blob): ByteSource {
+  checkSource(name, blob instanceof Blob, "a Blob");
   return {
     name,
     size: blob.size,
@@ -75,6 +79,12 @@ export function blobSource(name: string, blob: Blob): ByteSource {
       }
     },
   };
+}
+
+/** Checks what a source is made of, for callers without a type checker. */
+function checkSource(name: unknown, fits: boolean, what: string): void {
+  if (typeof name === "string" && fits) return;
+  throw new InputError("bad-type", `Cannot make a source of bytes: it takes a name and ${what}`);
 }
 
 /**

@@ -70,18 +70,22 @@ export function isDtype(value: unknown): value is Dtype {
   return typeof value === "string" && Object.hasOwn(VIEWS, value);
 }
 
-/** Returns the bytes of one element: 1, 2, 4 or 8. */
+/** Returns the bytes of one element: 1, 2, 4 or 8. @throws {InputError} `bad-type`: there is no such type. */
 export function dtypeBytes(dtype: Dtype): 1 | 2 | 4 | 8 {
-  return VIEWS[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;
+  if (isDtype(dtype)) return VIEWS[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;
+  throw new InputError("bad-type", `Cannot read values: their dtype must be ${DTYPES.join(", ")}`);
 }
 
 /**
  * Views bytes as values of a type. Copies them only if they are not aligned for it.
  *
- * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
+ * @throws {InputError} `byte-length`: the bytes are not a whole number of elements; `bad-type`.
  */
 export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): FileData {
   const size = dtypeBytes(dtype);
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError("bad-type", `Cannot view values as ${dtype}: give a Uint8Array`);
+  }
   if (bytes.length % size !== 0) {
     throw new InputError(
       "byte-length",
@@ -104,7 +108,7 @@ export function viewAs(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): FileData {
  * @param bytes The stored bytes, at any alignment.
  * @param dtype The stored type.
  * @returns A new array of as many f32 as there are elements.
- * @throws {InputError} `byte-length`: the bytes are not a whole number of elements.
+ * @throws {InputError} `byte-length`: the bytes are not a whole number of elements; `bad-type`.
  */
 export function toFloat32(
   bytes: Uint8Array<ArrayBuffer>,

@@ -133,8 +133,13 @@ export class Safetensors implements TensorFile {
    * `header-bad-start`, `header-not-json`, `duplicate-key`, `bad-metadata`, `bad-entry`,
    * `unknown-dtype`, `bad-shape`, `bad-offsets`, `offsets-out-of-range`, `size-mismatch`,
    * `overlap`, `hole`, `trailing-bytes`, `read-short`.
+   * @throws {InputError} `bad-type`: `source` is no source of bytes.
    */
   static async open(source: ByteSource): Promise<Safetensors> {
+    const { name, size, read } = (source ?? {}) as Partial<ByteSource>;
+    if (typeof name !== "string" || !Number.isSafeInteger(size) || typeof read !== "function") {
+      throw new InputError("bad-type", "Cannot open a safetensors file: give a source of bytes");
+    }
     try {
       const refuse = refuseFor(source.name);
       if (source.size < 8) {

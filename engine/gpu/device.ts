@@ -1,6 +1,6 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { type Debug, openDebug } from "../base/debug.ts";
-import { DeviceError, KernelError } from "../base/errors.ts";
+import { DeviceError, InputError, KernelError } from "../base/errors.ts";
 import { dryDevice } from "./dry_gpu.ts";
 import { Failures } from "./failures.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
@@ -128,6 +128,7 @@ export class Device {
    * @param shape Extent of each axis, outermost first.
    * @param label Its name in messages.
    * @param role What it is for, in the account of memory.
+   * @throws {InputError} `bad-type`: `dtype` is none, or `shape` is not a list of whole numbers.
    * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one binding of this adapter.
    * @throws {DeviceError | OutOfMemoryError} The first error that the GPU has reported.
    */
@@ -138,6 +139,7 @@ export class Device {
     role: MemoryRole = "workspace",
   ): Tensor {
     this.check();
+    checkShape(dtype, shape);
     const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
     const buffer = this.memory.allocate(bytes, label, role);
     const release = () => this.memory.release(buffer);
@@ -236,6 +238,10 @@ export class Device {
 
   /** Writes `data` to `tensor` from byte `offset` on, after all recorded work. */
   upload(tensor: Tensor, data: TensorData, offset: number = 0): void {
+    checkPlace(tensor, offset);
+    if (!ArrayBuffer.isView(data)) {
+      throw new InputError("bad-type", "Cannot upload what is not an array of numbers");
+    }
     if (offset + data.byteLength > Math.ceil(tensor.byteLength / 4) * 4) {
       throw new DeviceError(
         "upload-too-large",
@@ -249,6 +255,8 @@ export class Device {
 
   /** Copies `from` to the beginning of `to`, or to its byte `offset`. Both must lie on 4-byte boundaries. */
   copy(from: Tensor, to: Tensor, offset: number = 0): void {
+    checkPlace(from, 0);
+    checkPlace(to, offset);
     const bytes = Math.ceil(from.byteLength / 4) * 4;
     if (bytes === 0) return;
     this.flush();
@@ -392,4 +400,24 @@ export class Device {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Checks the type and the extents of a tensor, for callers without a type checker. */
+function checkShape(dtype: unknown, shape: unknown): void {
+  const isType = typeof dtype === "string" && Object.hasOwn(ELEMENT_BYTES, dtype);
+  const isSize = (n: unknown) => Number.isSafeInteger(n) && n as number >= 0;
+  if (isType && Array.isArray(shape) && [...shape].every(isSize)) return;
+  throw new InputError(
+    "bad-type",
+    `Cannot make a tensor: it takes one of ${
+      Object.keys(ELEMENT_BYTES).join(", ")
+    } and a list of ` +
+      "whole numbers",
+  );
+}
+
+/** Checks where data go. */
+function checkPlace(tensor: unknown, offset: unknown): void {
+  if (tensor instanceof Tensor && Number.isSafeInteger(offset) && offset as number >= 0) return;
+  throw new InputError("bad-type", "Cannot copy data: it takes a tensor and a byte offset from 0");
 }

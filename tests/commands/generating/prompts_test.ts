@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { BitwiseError } from "../../../engine/mod.ts";
 import { readNegativePrompt, readPrompts } from "../../../commands/generating/prompts.ts";
 import { fakeIo, inFolder } from "../process.ts";
 
@@ -44,5 +45,27 @@ Deno.test("readPrompts() refuses with one line", () =>
     await refuses({ prompt: ["-"] }, 'Cannot read "stdin": it has more than 1 MB', large);
     if (Deno.build.os !== "windows") {
       await refuses({ prompt: ["@/dev/zero"] }, 'Cannot read "/dev/zero": it has more than 1 MB');
+    }
+  }));
+
+Deno.test("readPrompts() reads what editors write, and bounds what others do", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "p.txt");
+    const read = async (content: string | Uint8Array<ArrayBuffer>) => {
+      await Deno.writeFile(file, typeof content === "string" ? bytes(content) : content);
+      return await readPrompts({ "prompt-file": file }, [], fakeIo(bytes("")));
+    };
+    assertEquals(await read("\ufeffred apple\r\nblue car\r\n"), ["red apple", "blue car"]);
+    assertEquals(await read("red\0apple\n"), ["red\0apple"]);
+    assertEquals((await read("a\n".repeat(5e5))).length, 5e5);
+    const refused: [Uint8Array<ArrayBuffer>, string][] = [
+      [bytes("cat\n".repeat(1e6)), "it has more than 1 MB"],
+      [Uint8Array.of(0x63, 0xe9, 0x0a), "it is not UTF-8 text"],
+      [Uint8Array.of(0xff, 0xfe, 0x63, 0), "it is not UTF-8 text"],
+      [bytes("\n \r\n\t\n"), "Cannot generate from an empty prompt"],
+    ];
+    for (const [content, message] of refused) {
+      const { message: line } = await assertRejects(() => read(content), BitwiseError, message);
+      assertEquals(line.includes("\n"), false);
     }
   }));
