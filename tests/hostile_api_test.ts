@@ -151,8 +151,14 @@ const CASES: readonly Hostile[] = [
   {
     name: "model.generate",
     call: (prompt: string, options: api.GenerateOptions) => model.generate(prompt, options),
-    args: ["red apple", { strength: undefined, topP: 0.5 }],
-    takes: [`0: '7', 'x', ['x']`, `1: ${ABSENT}`, "1.strength: undefined", "1.topP: undefined"],
+    args: ["red apple", { strength: undefined, topP: 0.5, plan: undefined }],
+    takes: [
+      `0: '7', 'x', ['x']`,
+      `1: ${ABSENT}`,
+      "1.strength: undefined",
+      "1.topP: undefined",
+      "1.plan: undefined",
+    ],
   },
   {
     name: "model.stream",

@@ -55,9 +55,11 @@ const features = kind("{ features, width, lens }", (value) => {
 const image = kind("the bytes of an image file, { width, height, rgba } or bits", isObject);
 const mask = kind("the bytes of an image file or { width, height, rgba }", isObject);
 const object = kind("an object", isObject);
+/** What `planGeneration()` has returned: another plan may hold anything. */
+export const CHECKED_PLANS: WeakSet<object> = new WeakSet();
 const generationPlan = kind(
   "what planGeneration() returns",
-  (value) => isObject(value) && isObject((value as { plan?: unknown }).plan),
+  (value) => isObject(value) && CHECKED_PLANS.has(value),
 );
 
 type Table<Options> = Readonly<Record<keyof Options, Kind>>;

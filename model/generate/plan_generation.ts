@@ -1,7 +1,7 @@
 import { InputError } from "../../engine/mod.ts";
 import { parseConfig } from "../config/config.ts";
 import type { ModelConfig } from "../config/types.ts";
-import { checkGenerateOptions } from "./check_options.ts";
+import { CHECKED_PLANS, checkGenerateOptions } from "./check_options.ts";
 import { type GenerationPlan, planEdit } from "./editing.ts";
 import type { GenerateOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
@@ -35,11 +35,16 @@ export async function planGeneration(
   checkGenerateOptions(options);
   const texts = options.textFeatures?.lens.length ?? promptsOf(options).length;
   const edit = await planEdit(config, options);
-  if (!edit) return { plan: makePlan(config, options, texts), edit };
+  if (!edit) return checked({ plan: makePlan(config, options, texts), edit });
   if (options.forceBits) {
     throw new InputError("bad-value", "Cannot force bits and edit an image: give one of them");
   }
   const { width: _, height: __, ...rest } = options;
   const plan = makePlan(config, { ...rest, schedule: edit.schedule }, texts);
-  return { plan: { ...plan, warnings: [...edit.warnings, ...plan.warnings] }, edit };
+  return checked({ plan: { ...plan, warnings: [...edit.warnings, ...plan.warnings] }, edit });
+}
+
+function checked(plan: GenerationPlan): GenerationPlan {
+  CHECKED_PLANS.add(plan);
+  return plan;
 }
