@@ -36,4 +36,4 @@ export * from "./files/safetensors_header.ts";
 export { staysInFolder } from "./files/safetensors_index.ts";
 export * from "./files/safetensors_writer.ts";
 export * from "./gpu/tensor.ts";
-export * from "./gpu/texture.ts";
+export { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./gpu/texture.ts";

@@ -5,7 +5,7 @@ import type { Dispatch, Kernel } from "./kernel.ts";
 import { type AdapterFacts, type Pipeline, PipelineCache } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
-import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
+import { forgetViews, TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
 /** Number of recorded commands at which they are submitted: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
@@ -247,6 +247,7 @@ export class Recorder {
     this.#shared?.unused.destroy();
     this.#shared?.uniforms.destroy();
     this.#shared = null;
+    forgetViews();
     this.pipelines.forget();
   }
 

@@ -15,7 +15,12 @@ export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
 };
 
 /** The view of each texture, made once, so that bind groups of the same texture are found again. */
-const VIEWS = new WeakMap<GPUTexture, GPUTextureView>();
+let views = new WeakMap<GPUTexture, GPUTextureView>();
+
+/** Forgets all views, one of which may be broken. */
+export function forgetViews(): void {
+  views = new WeakMap();
+}
 
 /**
  * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}, which kernels bind as a read-only storage
@@ -49,8 +54,8 @@ export class Texture {
    */
   view(): GPUTextureView {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed texture");
-    let view = VIEWS.get(this.#texture);
-    if (!view) VIEWS.set(this.#texture, view = this.#texture.createView());
+    let view = views.get(this.#texture);
+    if (!view) views.set(this.#texture, view = this.#texture.createView());
     return view;
   }
 

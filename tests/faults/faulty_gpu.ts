@@ -30,11 +30,12 @@ const INVALID: Readonly<Record<string, (given: Any) => unknown>> = {
     compute: { ...given.compute, entryPoint: "nowhere" },
   }),
   createBindGroup: (given) => ({ ...given, entries: [] }),
+  createView: () => ({ mipLevelCount: 99 }),
 };
 
 /** Methods of each kind of object that can fail. */
 const METHODS = {
-  device: [...Object.keys(INVALID), "createCommandEncoder"],
+  device: [...Object.keys(INVALID).filter((name) => name !== "createView"), "createCommandEncoder"],
   queue: ["submit", "writeBuffer", "onSubmittedWorkDone"],
   buffer: ["mapAsync", "getMappedRange"],
   texture: ["createView"],
@@ -69,6 +70,8 @@ export class FaultyGpu {
   /** Loses the device that was opened last. */
   #lose: () => void = () => {};
   #report: (kind: "validation" | "memory") => void = () => {};
+  /** Makes something invalid without a report of its own. */
+  #scoped: <T>(make: () => T) => T = (make) => make();
 
   /** Works as `real` does, until it is told to fail. */
   constructor(real: GPU = navigator.gpu) {
@@ -128,32 +131,25 @@ export class FaultyGpu {
       if (DAWN) tell();
       else queueMicrotask(tell);
     };
-    for (const name of METHODS.device) {
-      this.#hook(device, name, undefined, (real, args) => {
-        const invalid = INVALID[name];
-        if (!invalid) return real(...args);
-        device.pushErrorScope("validation"); // that it is invalid is reported as injected
-        const made = real(invalid(args[0]));
-        device.popErrorScope().catch(() => {});
-        return made;
-      });
-    }
+    this.#scoped = (make) => {
+      device.pushErrorScope("validation");
+      const made = make();
+      device.popErrorScope().catch(() => {});
+      return made;
+    };
+    for (const name of METHODS.device) this.#hook(device, name);
     for (const name of METHODS.queue) this.#hook(device.queue, name);
   }
 
-  /**
-   * Lets a method of an object count and fail.
-   *
-   * @param made Called with what a promise resolves to.
-   * @param refuse Returns what a refused call returns; a refused call of others does nothing.
-   */
-  #hook(
-    object: Any,
-    name: string,
-    made?: (result: Any) => void,
-    refuse: (real: (...args: Any[]) => Any, args: Any[]) => unknown = (real, args) =>
-      RETURNS[name] || name === "finish" || name === "createView" ? real(...args) : undefined,
-  ): void {
+  /** Returns what a refused call does: something invalid if it makes something, nothing if it does not. */
+  #refuse(name: string, real: (...args: Any[]) => Any, args: Any[]): unknown {
+    const invalid = INVALID[name];
+    if (invalid) return this.#scoped(() => real(invalid(args[0])));
+    return RETURNS[name] || name === "finish" ? real(...args) : undefined;
+  }
+
+  /** Lets a method of an object count and fail. Calls `made` with what its promise resolves to. */
+  #hook(object: Any, name: string, made?: (result: Any) => void): void {
     const real = object[name].bind(object);
     object[name] = (...args: Any[]) => {
       const way = this.#next(name);
@@ -164,7 +160,7 @@ export class FaultyGpu {
       if (way === "validation" || way === "memory") {
         this.#report(way);
         if (name === "mapAsync") return Promise.reject(new DOMException("invalid"));
-        result = refuse(real, args);
+        result = this.#refuse(name, real, args);
         if (name === "onSubmittedWorkDone") return Promise.resolve();
       } else result = real(...args);
       const kind = RETURNS[name];

@@ -1,6 +1,6 @@
 // Equal bytes and flat memory hold on every adapter. The growth of resident memory is that of Deno's own WebGPU on
 // Mesa's software adapter, where GPU memory is the process's; on Dawn and on GPUs it is measured, not asserted.
-// BITWISE_REPEATS=400 generates 500 images and loads 100 models; the gate repeats less.
+// BITWISE_REPEATS=400 generates 400 images and loads 100 models after a warm-up; the gate repeats less.
 import { DAWN } from "../backend.ts";
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
@@ -47,7 +47,18 @@ Deno.test("generate() leaves garbage of WebGPU to V8, which collects it in time"
 });
 
 Deno.test("load() and dispose() again and again hold no more memory", async () => {
-  assertFlat(await repeat("load", 20, REPEATS / 5, true), 0.1);
+  assertFlat(await repeat("load", 20, REPEATS / 4, true), 0.1);
+});
+
+const long = REPEATS >= 400;
+Deno.test({
+  name: "load() and dispose() again and again on devices of their own leave little behind" +
+    (long ? "" : " (skipped: it takes minutes, set BITWISE_REPEATS=400)"),
+  ignore: !long,
+  async fn() {
+    // devices alone, opened and destroyed without bitwise, leave up to 0.5 MB each in Mesa and wgpu
+    assertFlat(await repeat("open", 20, REPEATS / 4, true), 0.25);
+  },
 });
 
 Deno.test("20 calls at once give the same bytes as one after the other", async () => {

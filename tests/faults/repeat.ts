@@ -3,6 +3,8 @@
  *
  *     deno run -A --preload tests/backend.ts tests/faults/repeat.ts generate 50 150
  *
+ * `generate` generates an image, `load` loads a model on the same device, and `open` on a device of its own.
+ *
  * @module
  */
 
@@ -25,8 +27,8 @@ const [what, warm, count] = [Deno.args[0], Number(Deno.args[1]), Number(Deno.arg
 /** Collects garbage, if the process may: with --v8-flags=--expose-gc. */
 const { gc } = globalThis as { gc?: () => void };
 
-const device = what === "load" ? undefined : await Device.open();
-let model = what === "load" ? undefined : await InfinityModel.load(undefined, { device });
+const device = what === "open" ? undefined : await Device.open();
+let model = what === "generate" ? await InfinityModel.load(undefined, { device }) : undefined;
 let first: string | undefined;
 let wrong = 0;
 const engine = new Set<string>();
@@ -34,9 +36,9 @@ const resident: [number, number] = [0, 0];
 let heap = 0;
 
 for (let i = 0; i < warm + count; i++) {
-  if (what === "load") {
+  if (what !== "generate") {
     model?.dispose();
-    model = await InfinityModel.load();
+    model = await InfinityModel.load(undefined, { device });
   }
   const { images } = await model!.generate({ prompt: "red apple", seed: 7 });
   const bytes = images[0]!.rgba.join();
