@@ -112,7 +112,8 @@ async function runChild(
       ...["--quiet", "--no-prompt", "--cached-only", `--config=${join(HERE, "deno.json")}`],
       `--allow-read=${[folder, ...work.mayRead].join()}`,
       `--allow-write=${folder}`,
-      "--allow-net=hub.invalid", // which does not exist: readers of the hub's answers check that they may ask
+      // which do not exist: readers of a server's answers check whether they may ask
+      "--allow-net=hub.invalid,cdn.invalid",
       `--v8-flags=--expose-gc,--max-old-space-size=${HEAP_MB}`,
       fromFileUrl(module),
       JSON.stringify(work),

@@ -1,6 +1,6 @@
 import { runCases } from "./child.ts";
 import type { Reader } from "./reader.ts";
-import { torch, torchBytes, torchLegacy, torchShrunk } from "./readers/checkpoint.ts";
+import { torch, torchBytes, torchLegacy, torchPickle, torchShrunk } from "./readers/checkpoint.ts";
 import { jpeg, webp } from "./readers/coded.ts";
 import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
@@ -37,6 +37,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   shards,
   bits,
   torch,
+  "torch-pickle": torchPickle,
   "torch-bytes": torchBytes,
   "torch-shrunk": torchShrunk,
   "torch-legacy": torchLegacy,

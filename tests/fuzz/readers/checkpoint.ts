@@ -19,13 +19,19 @@ import {
 } from "../../model/release/torch_files.ts";
 import { edge, joined, mutateBytes, mutateText, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
-import { reader } from "../reader.ts";
+import { claim, reader } from "../reader.ts";
 import { checkTensors, shrunk } from "./tensors.ts";
 
+/** Every byte of every storage, and of nothing else in a file. */
+const MARK = 0x77;
+const marked = (key: string, type: string, data: Uint16Array | Float32Array | BigInt64Array) => {
+  new Uint8Array(data.buffer).fill(MARK);
+  return storage(key, type, data);
+};
 const STORAGES: readonly FakeStorage[] = [
-  storage("0", "Float", new Float32Array([1, 2, 3, 4, 5, 6])),
-  storage("1", "Half", new Uint16Array(20)),
-  storage("2", "Long", new BigInt64Array(3)),
+  marked("0", "Float", new Float32Array(6)),
+  marked("1", "Half", new Uint16Array(20)),
+  marked("2", "Long", new BigInt64Array(3)),
 ];
 
 /** A whole number that a pickle may not expect. */
@@ -133,6 +139,21 @@ async function read(bytes: Uint8Array): Promise<void> {
 const archive = (random: Random): Uint8Array<ArrayBuffer> => zip(entries(random));
 
 export const torch = reader({ make: archive, read });
+
+/** Archives whose entries are right: tensors must consist of storages, whatever the pickle says. */
+export const torchPickle = reader({
+  make: (random) => pickle(random),
+  file: (bytes) => zip(entriesOf(bytes, STORAGES)),
+  async read(bytes) {
+    const file = await openTorchCheckpoint(bytesSource("x", zip(entriesOf(bytes, STORAGES))));
+    await checkTensors(file);
+    for (const [name, { byteLength }] of file.tensors) {
+      if (byteLength > 2 ** 16) continue;
+      const { buffer } = await file.read(name);
+      claim(new Uint8Array(buffer).every((byte) => byte === MARK), "bytes of storages alone");
+    }
+  },
+});
 
 export const torchShrunk = reader({
   make(random) {

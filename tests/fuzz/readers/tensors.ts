@@ -52,6 +52,10 @@ export function header(random: Random): { tree: Record<string, unknown>; bytes: 
 
 function make(random: Random): TensorsFile {
   const { tree, bytes } = header(random);
+  const tensors = Object.values(tree) as { data_offsets?: number[] }[];
+  const moved = tensors.length && random.chance(0.1) ? random.pick(tensors) : {};
+  const by = random.below(9) - 4;
+  if (moved.data_offsets) moved.data_offsets = moved.data_offsets.map((at) => at + by);
   const broken = random.chance(0.6)
     ? mutateTree(random, tree, (random, key) => key === "dtype" ? random.pick(DTYPES) : undefined)
     : tree;
@@ -100,7 +104,14 @@ export async function checkTensors(file: TensorFile, write = true): Promise<void
 }
 
 async function readTensors(bytes: Uint8Array): Promise<void> {
-  await checkTensors(await Safetensors.open(bytesSource("x.safetensors", bytes)));
+  const file = await Safetensors.open(bytesSource("x.safetensors", bytes));
+  let end: number | undefined;
+  for (const { offset, byteLength } of file.tensors.values()) {
+    claim(offset === (end ?? offset), "no gap and no overlap");
+    end = offset + byteLength;
+  }
+  claim(end === undefined || end === bytes.length, "tensors up to the end");
+  await checkTensors(file);
 }
 
 /** A source of bytes that shrank after it was opened: it promises `missing` bytes more than it returns. */
