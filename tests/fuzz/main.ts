@@ -75,19 +75,16 @@ export async function fuzz(options: FuzzOptions): Promise<Summary> {
     });
     const [task] = tasks;
     if (!task) break;
-    if (!end.last || ++deaths === MOST_DEATHS) {
-      if (!end.last) throw new Error(`The readers did not start: ${end.why}`);
-      tasks = tasks.slice(1);
-      deaths = 0;
-      continue;
-    }
+    if (!end.last) throw new Error(`The readers did not start: ${end.why}`);
     const { at, shrinking } = end.last;
     if (!shrinking) note({ reader: task.reader, at, what: end.why, input: "" });
     const done = at + 1 - task.from;
     counts.get(task.reader)!.cases += done;
     const left = task.seconds - (performance.now() - begun) / 1000;
     const rest = { ...task, from: at + 1, count: task.count - done, seconds: left };
-    tasks = rest.count > 0 && left > 0 ? [rest, ...tasks.slice(1)] : tasks.slice(1);
+    const goesOn = rest.count > 0 && left > 0 && ++deaths < MOST_DEATHS;
+    tasks = goesOn ? [rest, ...tasks.slice(1)] : tasks.slice(1);
+    if (!goesOn) deaths = 0;
   }
   await Deno.remove(folder, { recursive: true });
   return { counts, findings: [...findings.values()] };
@@ -109,7 +106,13 @@ async function runChild(
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
-      ...["--quiet", "--no-prompt", "--cached-only", `--config=${join(HERE, "deno.json")}`],
+      ...[
+        "--quiet",
+        "--no-prompt",
+        "--no-lock",
+        "--cached-only",
+        `--config=${join(HERE, "deno.json")}`,
+      ],
       `--allow-read=${[folder, ...work.mayRead].join()}`,
       `--allow-write=${folder}`,
       // which do not exist: readers of a server's answers check whether they may ask
