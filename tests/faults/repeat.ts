@@ -17,7 +17,7 @@ export interface Held {
   readonly wrong: number;
   /** Different numbers of bytes that the engine held, in use and kept for reuse, after the warm-up. */
   readonly engine: readonly string[];
-  /** Resident bytes after the warm-up, and most after that. */
+  /** Most resident bytes during the warm-up, and after it. */
   readonly resident: readonly [number, number];
   /** Most bytes of V8's heap after the warm-up. */
   readonly heap: number;
@@ -46,12 +46,12 @@ for (let i = 0; i < warm + count; i++) {
   if (bytes !== first) wrong++;
   if (gc && (warm + count - 1 - i) % 5) continue;
   gc?.();
-  if (i < warm - 1) continue;
+  const { rss, heapUsed } = Deno.memoryUsage();
+  const phase = i < warm ? 0 : 1;
+  resident[phase] = Math.max(resident[phase], rss);
+  if (phase === 0) continue;
   const { liveBytes, pooledBytes } = model!.device.memory;
   engine.add(`${liveBytes} + ${pooledBytes}`);
-  const { rss, heapUsed } = Deno.memoryUsage();
-  resident[0] ||= rss;
-  resident[1] = Math.max(resident[1], rss);
   heap = Math.max(heap, heapUsed);
 }
 model?.dispose();
