@@ -76,7 +76,7 @@ function split(random: Random, profile: Uint8Array): Parts {
 /** Lies about the size. */
 function resize(random: Random, parts: Uint8Array[]): void {
   const at = parts.findIndex((part) => part[1]! >= 0xc0 && part[1]! <= 0xc2);
-  if (at < 0) return;
+  if (at < 0 || parts[at]!.length < 9) return;
   const frame = Uint8Array.from(parts[at]!);
   const side = () => random.chance(0.5) ? edge(random) : 1 + random.below(100);
   frame.set([...int(side(), 2), ...int(side(), 2)], 5);
