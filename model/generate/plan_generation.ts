@@ -9,7 +9,7 @@ import { promptsOf } from "./text_side.ts";
 
 /**
  * Checks all options of a generation against a model's config, without a GPU or weights. `generate` accepts the result
- * as its option `plan` and then checks nothing twice. Files are decoded only then: their bytes must stay as they are.
+ * as its option `plan` and then checks nothing twice and decodes no file again.
  *
  * @example
  * ```ts

@@ -55,11 +55,11 @@ Deno.test("readInput() tells images from bits by what they begin with", () =>
     assertEquals(await main(["encode", png, "-o", "-"], out), 0, out.errors());
     const bits = await readInput("-", fakeIo(out.bytes()));
     const image = await readInput("-", piped);
-    assertEquals(["scales" in bits, "rgba" in image], [true, true]);
+    assertEquals(["scales" in bits, "fit" in image], [true, true]);
     const shown = fakeIo(out.bytes());
     assertEquals(await main(["inspect", "-"], shown), 0, shown.errors());
     assertEquals(shown.text().startsWith("stdin: an image of 32x32 pixels as 960 bits"), true);
     const again = fakeIo(out.bytes());
     assertEquals(await main(["decode", "-", "-o", "-"], again), 0, again.errors());
-    assertEquals("rgba" in await readInput("-", fakeIo(again.bytes())), true);
+    assertEquals("fit" in await readInput("-", fakeIo(again.bytes())), true);
   }));

@@ -8,17 +8,17 @@ const EXAMPLES = new URL("../../../assets/examples/", import.meta.url);
 
 /** Runs a command in this process, and returns how often it read the model's config. */
 async function readsOfConfig(args: readonly string[]): Promise<number> {
-  const { readTextFile } = Deno;
+  const { open } = Deno;
   let reads = 0;
-  Deno.readTextFile = (path, options) => {
+  Deno.open = (path, options) => {
     if (`${path}`.endsWith("config.json")) reads++;
-    return readTextFile(path, options);
+    return open(path, options);
   };
   try {
     const io = fakeIo();
     assertEquals(await main([...args, "-m", MODEL], io), 0, io.errors());
   } finally {
-    Deno.readTextFile = readTextFile;
+    Deno.open = open;
   }
   return reads;
 }
