@@ -1,5 +1,6 @@
 // Commands in odd surroundings: closed streams, no home, full and read-only file systems, a terminal without columns.
 import { assertEquals } from "@std/assert";
+import { DAWN } from "../backend.ts";
 import { CLI, inFolder, runFlags, summary } from "./process.ts";
 
 /** Whether a program runs here, such as one that needs rights or is not on every system. */
@@ -68,7 +69,12 @@ Deno.test("commands run without a home, and name what needs one", { ignore }, as
   );
 });
 
-Deno.test("no command leaves a part of a file that may not grow", { ignore }, async () => {
+// the limit holds for memory that a driver keeps in a file, too
+const LIMITED = DAWN ? " (skipped: Mesa 26 ends with a bus error under such a limit)" : "";
+
+Deno.test(`no command leaves a part of a file that may not grow${LIMITED}`, {
+  ignore: ignore || DAWN,
+}, async () => {
   const [large, what] = ["File too large", "error: Cannot write"];
   assertEquals(
     await lines(`

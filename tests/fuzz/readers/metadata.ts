@@ -1,4 +1,4 @@
-// Metadata that images carry: EXIF blocks, ICC profiles and text, right or slightly wrong.
+// Metadata of images: EXIF blocks, ICC profiles and text, right or slightly wrong.
 import { recognise } from "../../../engine/mod.ts";
 import { orientationOf } from "../../../model/image/base/exif.ts";
 import { readProfile } from "../../../model/image/icc.ts";
