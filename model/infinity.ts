@@ -35,7 +35,7 @@ type Request = string | readonly string[] | GenerateOptions;
 /** Options of `call(prompt, options)` and of `call(options)`. */
 function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions {
   if (typeof first !== "string" && !Array.isArray(first)) return first as GenerateOptions;
-  // what is no object is refused with all other options later
+  // what is not an object is refused with all other options later
   return isRecord(rest) ? { ...rest, prompt: first } : rest;
 }
 

@@ -133,7 +133,7 @@ export class Safetensors implements TensorFile {
    * `header-bad-start`, `header-not-json`, `duplicate-key`, `bad-metadata`, `bad-entry`,
    * `unknown-dtype`, `bad-shape`, `bad-offsets`, `offsets-out-of-range`, `size-mismatch`,
    * `overlap`, `hole`, `trailing-bytes`, `read-short`.
-   * @throws {InputError} `bad-type`: `source` is no source of bytes.
+   * @throws {InputError} `bad-type`: `source` is not a source of bytes.
    */
   static async open(source: ByteSource): Promise<Safetensors> {
     const { name, size, read } = (source ?? {}) as Partial<ByteSource>;

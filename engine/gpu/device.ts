@@ -8,6 +8,8 @@ import { Memory, type MemoryRole } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
 import { Recorder } from "./recorder.ts";
 import {
+  checkPlace,
+  checkShape,
   ELEMENT_BYTES,
   elementCount,
   Tensor,
@@ -400,24 +402,4 @@ export class Device {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** Checks the type and the extents of a tensor, for callers without a type checker. */
-function checkShape(dtype: unknown, shape: unknown): void {
-  const isType = typeof dtype === "string" && Object.hasOwn(ELEMENT_BYTES, dtype);
-  const isSize = (n: unknown) => Number.isSafeInteger(n) && n as number >= 0;
-  if (isType && Array.isArray(shape) && [...shape].every(isSize)) return;
-  throw new InputError(
-    "bad-type",
-    `Cannot make a tensor: it takes one of ${
-      Object.keys(ELEMENT_BYTES).join(", ")
-    } and a list of ` +
-      "whole numbers",
-  );
-}
-
-/** Checks where data go. */
-function checkPlace(tensor: unknown, offset: unknown): void {
-  if (tensor instanceof Tensor && Number.isSafeInteger(offset) && offset as number >= 0) return;
-  throw new InputError("bad-type", "Cannot copy data: it takes a tensor and a byte offset from 0");
 }

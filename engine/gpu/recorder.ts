@@ -5,7 +5,7 @@ import type { Dispatch, Kernel } from "./kernel.ts";
 import { type AdapterFacts, type Pipeline, PipelineCache } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Tensor } from "./tensor.ts";
-import { forgetViews, TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
+import { TEXEL_BYTES, type TexelFormat, Texture, TEXTURE_WIDTH } from "./texture.ts";
 
 /** Number of recorded commands at which they are submitted: enough to fill a GPU, few enough to start it early. */
 const MAX_PENDING = 1024;
@@ -38,6 +38,8 @@ interface Shared {
   readonly uniforms: GPUBuffer;
   /** Groups that bind them. */
   readonly groups: BindGroups;
+  /** The view of each texture, made once, so that groups of the same texture are found again. */
+  readonly views: WeakMap<GPUTexture, GPUTextureView>;
 }
 
 /** Formats of the textures among what a kernel binds, in order. */
@@ -107,7 +109,8 @@ export class Recorder {
       size: PARAMS_BYTES,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
-    return this.#shared = { unused, uniforms, groups: new BindGroups(device, uniforms) };
+    const groups = new BindGroups(device, uniforms);
+    return this.#shared = { unused, uniforms, groups, views: new WeakMap() };
   }
 
   /** Records one dispatch, which runs after {@link Recorder.flush}. Drops a dispatch of no workgroups. */
@@ -115,15 +118,15 @@ export class Recorder {
     const [x, y = 1, z = 1] = call.workgroups;
     if (x === 0 || y === 0 || z === 0) return;
     const { layout, compiled } = this.#pipeline(kernel, call);
-    const { groups, unused } = this.#shared ?? this.#share();
-    this.#bind(kernel, call.bind, unused);
+    const shared = this.#shared ?? this.#share();
+    this.#bind(kernel, call.bind, shared);
     const bytes = paramsBytes(kernel);
     const flops = call.work?.flops ?? 0;
     if (
       this.#pending >= MAX_PENDING || this.#paramsLength + bytes > PARAMS_BYTES ||
       this.#pendingFlops + flops > this.#maxFlops
     ) this.flush();
-    const group = groups.group(layout, bytes, this.#bound);
+    const group = shared.groups.group(layout, bytes, this.#bound);
     this.#pushParams(kernel, call.params, bytes);
     const pass = this.#passOf(kernel, call);
     if (compiled !== this.#set) pass.setPipeline(this.#set = compiled);
@@ -147,7 +150,7 @@ export class Recorder {
   #bind<B extends string>(
     kernel: Kernel<B>,
     bind: Readonly<Record<B, Tensor | Texture | null>>,
-    unused: GPUBuffer,
+    { unused, views }: Shared,
   ): void {
     const { objects, offsets, sizes } = this.#bound;
     const { bindings } = kernel;
@@ -156,7 +159,10 @@ export class Recorder {
       const { name } = bindings[i]!;
       const tensor = bind[name];
       if (tensor instanceof Texture) {
-        objects[i] = tensor.view();
+        const { texture } = tensor;
+        let view = views.get(texture);
+        if (!view) views.set(texture, view = texture.createView());
+        objects[i] = view;
         offsets[i] = sizes[i] = 0;
         continue;
       }
@@ -247,7 +253,6 @@ export class Recorder {
     this.#shared?.unused.destroy();
     this.#shared?.uniforms.destroy();
     this.#shared = null;
-    forgetViews();
     this.pipelines.forget();
   }
 

@@ -1,4 +1,4 @@
-import { KernelError } from "../base/errors.ts";
+import { InputError, KernelError } from "../base/errors.ts";
 
 /** Element type of a {@link Tensor}. Kernels see `u8` only packed, four to a 32-bit word. */
 export type TensorDType = "f32" | "f16" | "u32" | "i32" | "u8";
@@ -150,4 +150,24 @@ export class Tensor {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Checks the type and the extents of a tensor, for callers without a type checker. @throws {InputError} `bad-type`. */
+export function checkShape(dtype: unknown, shape: unknown): void {
+  const isType = typeof dtype === "string" && Object.hasOwn(ELEMENT_BYTES, dtype);
+  const isSize = (n: unknown) => Number.isSafeInteger(n) && n as number >= 0;
+  if (isType && Array.isArray(shape) && [...shape].every(isSize)) return;
+  throw new InputError(
+    "bad-type",
+    `Cannot make a tensor: it takes one of ${
+      Object.keys(ELEMENT_BYTES).join(", ")
+    } and a list of ` +
+      "whole numbers",
+  );
+}
+
+/** Checks where data go. @throws {InputError} `bad-type`. */
+export function checkPlace(tensor: unknown, offset: unknown): void {
+  if (tensor instanceof Tensor && Number.isSafeInteger(offset) && offset as number >= 0) return;
+  throw new InputError("bad-type", "Cannot copy data: it takes a tensor and a byte offset from 0");
 }

@@ -14,14 +14,6 @@ export const TEXEL_BYTES: Readonly<Record<TexelFormat, number>> = {
   rgba8unorm: 4,
 };
 
-/** The view of each texture, made once, so that bind groups of the same texture are found again. */
-let views = new WeakMap<GPUTexture, GPUTextureView>();
-
-/** Forgets all views, one of which may be broken. */
-export function forgetViews(): void {
-  views = new WeakMap();
-}
-
 /**
  * A list of vec4s in texture memory, in rows of {@link TEXTURE_WIDTH}, which kernels bind as a read-only storage
  * texture.
@@ -48,15 +40,13 @@ export class Texture {
   }
 
   /**
-   * Returns the view that kernels bind.
+   * GPU texture that holds the texels.
    *
    * @throws {KernelError} `disposed-tensor`: the texture was disposed.
    */
-  view(): GPUTextureView {
+  get texture(): GPUTexture {
     if (this.#disposed) throw new KernelError("disposed-tensor", "Cannot use a disposed texture");
-    let view = views.get(this.#texture);
-    if (!view) views.set(this.#texture, view = this.#texture.createView());
-    return view;
+    return this.#texture;
   }
 
   /** Gives the memory back. Later use throws. */

@@ -8,6 +8,7 @@ import { InputError, isObject, quote } from "../../engine/mod.ts";
 import { shuffled } from "./philox.ts";
 import { describe, isGrid, isWhole } from "../config/check_value.ts";
 import { type Grid, gridText, scheduleText } from "../config/grid.ts";
+import { scheduleFault } from "../config/schedule.ts";
 
 /** An image as bits: the binary codes of a visual tokenizer, coarse to fine (arXiv 2412.04431, section 3.2). */
 export interface ImageBits {
@@ -29,10 +30,9 @@ export interface ImageBits {
   readonly name?: string;
 }
 
-/** Most pixels along a side, bits per position, and scales of an image. */
+/** Most pixels along a side, and bits per position, of an image. */
 export const MAX_SIDE = 2 ** 16;
 export const MAX_D = 9999;
-const MAX_SCALES = 1000;
 
 /**
  * Checks that a value is an image's bits, for callers without a type checker.
@@ -63,8 +63,10 @@ export function checkImageBits(value: unknown, verb: string): asserts value is I
   need(isText(model), "model", model, "a string");
   need(isText(name), "name", name, "a string");
   const grids: unknown[] = Array.isArray(schedule) ? [...schedule] : [];
-  const fits = grids.length > 0 && grids.length <= MAX_SCALES && grids.every(isGrid);
-  need(fits, "schedule", schedule, "a list of [rows, columns], whole numbers above 0");
+  const areGrids = grids.length > 0 && grids.every(isGrid);
+  need(areGrids, "schedule", schedule, "a list of [rows, columns], whole numbers above 0");
+  const fault = scheduleFault(grids as Grid[]);
+  if (fault !== null) refuse(`its schedule may have ${fault}`);
   const lists = Array.isArray(scales) ? scales as unknown[] : [];
   for (const [s, grid] of (grids as Grid[]).entries()) {
     const bits = lists[s];
@@ -177,7 +179,7 @@ export function interpolateBits(
   return { ...rest, scales };
 }
 
-/** Checks the seed of a random order. @throws {InputError} `bad-value`: it is no bigint of 64 bits. */
+/** Checks the seed of a random order. @throws {InputError} `bad-value`: it is not a bigint of 64 bits. */
 export function checkSeed(seed: bigint): void {
   if (typeof seed === "bigint" && BigInt.asUintN(64, seed) === seed) return;
   throw new InputError(

@@ -84,14 +84,21 @@ export async function fileSource(path: string): Promise<Required<ByteSource>> {
  * @throws {FileError} `too-large`, or as {@linkcode fileSource}.
  */
 export async function readSmallFile(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  const source = await fileSource(path);
+  return await readSmall(await fileSource(path), limit);
+}
+
+/** Does what {@linkcode readSmallFile} does for a source, which it closes. */
+export async function readSmall(
+  source: ByteSource,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   try {
     if (source.size <= limit) return await source.read(0, source.size);
   } finally {
-    source.close();
+    source.close?.();
   }
   const sizes = [source.size, limit].map(formatBytes);
-  const message = `Cannot read ${quote(path)}: it has ${sizes[0]}, the limit is ${sizes[1]}`;
+  const message = `Cannot read ${quote(source.name)}: it has ${sizes[0]}, the limit is ${sizes[1]}`;
   throw new FileError("too-large", message);
 }
 

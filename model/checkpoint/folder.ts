@@ -10,7 +10,7 @@ import {
 } from "../../engine/mod.ts";
 import { dirname, fromFileUrl } from "../../deps/@std/path.ts";
 import { webExists, webSource } from "../download/web_source.ts";
-import { fileSource, openTensors } from "./files.ts";
+import { fileSource, openTensors, readSmall } from "./files.ts";
 
 /** The most bytes of a JSON file; a tokenizer of 256,000 words has 35 MB. */
 export const JSON_LIMIT: number = 2 ** 27;
@@ -47,7 +47,7 @@ function disk(base: string): Place {
 /** A folder on a web server. */
 function web(folder: URL): Place {
   const url = (name: string) => {
-    // encoded, since names of files are no URLs: "?" and "#" must not lead elsewhere
+    // encoded, since names of files are not URLs: "?" and "#" must not lead elsewhere
     const parts = name.toWellFormed().split("/").map(encodeURIComponent);
     if (staysInFolder(name)) return new URL(parts.join("/"), folder);
     throw new InputError("unsafe-name", `Cannot use file ${quote(name)}: it is not in its folder`);
@@ -60,20 +60,19 @@ function web(folder: URL): Place {
 }
 
 async function readJson({ path, open }: Place, name: string): Promise<unknown> {
-  const bytes = await readWhole(
-    await open(name, JSON_LIMIT).catch((error) => {
-      if (!(error instanceof FileError)) throw error;
-      const model = "a model is a folder with config.json, see README";
-      const why = error.cause instanceof Deno.errors.NotADirectory
-        ? `${quote(dirname(path(name)))} is not a folder; ${model}`
-        : error.code === "file-not-found"
-        ? `it is missing; ${model}`
-        : error.message.replace(`Cannot read ${quote(path(name))}: `, "");
-      const { hint } = error;
-      const message = `Cannot read ${quote(path(name))}: ${why}`;
-      throw new CheckpointError("unreadable", message, { cause: error, hint });
-    }),
-  );
+  const reading = open(name, JSON_LIMIT).then((source) => readSmall(source, JSON_LIMIT));
+  const bytes = await reading.catch((error) => {
+    if (!(error instanceof FileError)) throw error;
+    const model = "a model is a folder with config.json, see README";
+    const why = error.cause instanceof Deno.errors.NotADirectory
+      ? `${quote(dirname(path(name)))} is not a folder; ${model}`
+      : error.code === "file-not-found"
+      ? `it is missing; ${model}`
+      : error.message.replace(`Cannot read ${quote(path(name))}: `, "");
+    const { hint } = error;
+    const message = `Cannot read ${quote(path(name))}: ${why}`;
+    throw new CheckpointError("unreadable", message, { cause: error, hint });
+  });
   const text = new TextDecoder().decode(bytes);
   try {
     return JSON.parse(text);
@@ -86,20 +85,10 @@ async function readJson({ path, open }: Place, name: string): Promise<unknown> {
   }
 }
 
-async function readWhole(source: ByteSource): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    if (source.size <= JSON_LIMIT) return await source.read(0, source.size);
-  } finally {
-    source.close?.();
-  }
-  const message = `Cannot read ${quote(source.name)}: it is too large for a JSON file`;
-  throw new CheckpointError("bad-json", message);
-}
-
 /**
  * Opens a model folder by its path, `file:` URL or http(s) URL.
  *
- * @throws {InputError} `bad-url`: it looks like a URL but is none.
+ * @throws {InputError} `bad-url`: it looks like a URL, but is not one.
  */
 export function openFolder(folder: string | URL): Folder {
   const place = placeOf(folder);
@@ -119,7 +108,7 @@ function placeOf(folder: string | URL): Place {
     const message = `Cannot use model ${quote(`${folder}`)}: ${why}`;
     throw new InputError("bad-url", message, { cause });
   };
-  const url = URL.parse(folder) ?? refuse("it is no valid URL");
+  const url = URL.parse(folder) ?? refuse("it is not a valid URL");
   if (url.protocol === "http:" || url.protocol === "https:") {
     if (!url.pathname.endsWith("/")) url.pathname += "/";
     return web(url);
@@ -128,7 +117,7 @@ function placeOf(folder: string | URL): Place {
   try {
     return disk(fromFileUrl(url).replace(/[\\/]$/, ""));
   } catch (cause) {
-    return refuse("it is no valid path", cause);
+    return refuse("it is not a valid path", cause);
   }
 }
 

@@ -15,7 +15,6 @@ import {
   checkBits,
   checkInput,
   type EncodeOptions,
-  type FloatImage,
   type ImageInput,
   isBits,
   isFloatImage,
@@ -23,7 +22,6 @@ import {
 } from "./image_input.ts";
 import { clearPositions, freeTokens, maskedPositions } from "./mask.ts";
 import type { Plan } from "./plan.ts";
-import { channelsFirst } from "./trace.ts";
 import type { Image } from "../image/png.ts";
 import { isOpenImage, type OpenImage, openImage } from "../image/read_image.ts";
 
@@ -57,7 +55,7 @@ interface Sizes {
 /** A checked edit. */
 export interface EditPlan {
   /** The image, or its bits. */
-  readonly init: FloatImage | Image | ImageBits;
+  readonly init: Exclude<ImageInput, Uint8Array> | ImageBits;
   /** Grids of the scales in tokens. */
   readonly schedule: readonly Grid[];
   /** Number of scales of which all bits are kept, counted from the first. */
@@ -110,15 +108,15 @@ export async function planEdit(
       freeTokens(positions, latent, grid, Boolean(config.transformer.apply_spatial_patchify))
     );
   // a file that is corrupt is refused before any weights are read
-  const decoded = () => isOpenImage(init) ? decode(init, latent, patch) : init;
+  if (isOpenImage(init)) await init.fit(latent[1] * patch, latent[0] * patch);
   if (!mask) {
     const clear = isBits(init) ? null : await clearPositions(init, latent, patch);
     const free = clear && freeOf(clear);
     const masked = free !== null && free.flat().includes(true);
     const keepScales = keptScales(options, masked, schedule.length, available);
-    if (!masked) return { init: await decoded(), schedule, keepScales, warnings };
+    if (!masked) return { init, schedule, keepScales, warnings };
     warnings.push("Only the transparent parts of the image are drawn: they are its mask");
-    return { init: await decoded(), schedule, keepScales, free, warnings };
+    return { init, schedule, keepScales, free, warnings };
   }
   const keepScales = keptScales(options, true, schedule.length, available);
   checkInput(mask, "mask with");
@@ -131,14 +129,7 @@ export async function planEdit(
   if (keepScales < schedule.length && !free.slice(keepScales).flat().includes(true)) {
     refuse("empty-mask", "Cannot edit: the white part of the mask covers no position of the image");
   }
-  return { init: await decoded(), schedule, keepScales, free, warnings };
-}
-
-/** Decodes a file to the pixels that are encoded, for a grid of positions of `patch`² pixels. */
-async function decode(image: OpenImage, [rows, columns]: Grid, patch: number): Promise<FloatImage> {
-  const [height, width] = [rows * patch, columns * patch];
-  const pixels = await image.fit(width, height);
-  return { width, height, rgb: channelsFirst(pixels, [1, height, width, 3]) };
+  return { init, schedule, keepScales, free, warnings };
 }
 
 /** The schedule in tokens that an image is encoded with. */

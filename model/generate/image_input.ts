@@ -145,7 +145,6 @@ export function planEncode(
  */
 export function checkBits(config: ModelConfig, bits: ImageBits): void {
   checkImageBits(bits, "decode");
-  checkSchedule(bits.schedule);
   const { d, width, height, latent: [h, w], name = "bits" } = bits;
   const { name: model, vae: { codebook_dim, patch_size: patch } } = config;
   if (d === codebook_dim && width === w * patch && height === h * patch) return;

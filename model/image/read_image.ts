@@ -23,7 +23,7 @@ export interface OpenImage {
    * Scales the image with Lanczos to cover width × height, and crops the centre. Transparent parts become
    * white. Keeps a few rows of a file at a time.
    *
-   * @returns RGB in [-1, 1], float32 [height, width, 3].
+   * @returns RGB in [-1, 1], float32 [height, width, 3]; the same array if it is asked for again.
    * @throws {FileError} The file is corrupt; the same holds below.
    */
   fit(width: number, height: number): Promise<Float32Array<ArrayBuffer>>;
@@ -42,6 +42,12 @@ class ImageFile implements OpenImage {
   readonly opaque: boolean;
   readonly warnings: readonly string[];
   readonly #source: RowSource;
+  /** The last that {@link ImageFile.fit} made: a plan asks for it, then the generation. */
+  #fitted: {
+    readonly width: number;
+    readonly height: number;
+    readonly rgb: Float32Array<ArrayBuffer>;
+  } | null = null;
 
   constructor(source: RowSource, name: string) {
     const { icc, orientation, opaque } = source;
@@ -57,8 +63,11 @@ class ImageFile implements OpenImage {
     this.warnings = [...source.warnings, ...unapplied].map((line) => `${quote(name)}: ${line}`);
   }
 
-  fit(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#fit(fitImage, width, height, 3);
+  async fit(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
+    if (this.#fitted?.width !== width || this.#fitted.height !== height) {
+      this.#fitted = { width, height, rgb: await this.#fit(fitImage, width, height, 3) };
+    }
+    return this.#fitted.rgb;
   }
 
   fitMask(width: number, height: number): Promise<Float32Array<ArrayBuffer>> {
@@ -116,7 +125,7 @@ class ImageFile implements OpenImage {
  * console.log(image.width, bits.width);
  * ```
  *
- * @throws {FileError} The file is no image of these formats, or an incomplete one, or has too many pixels.
+ * @throws {FileError} The file is not an image of these formats, or is incomplete, or has too many pixels.
  * @throws {InputError} An argument has another type.
  */
 export async function openImage(

@@ -145,7 +145,7 @@ async function fetchInto(
       }
     } catch (error) {
       if (!(error instanceof DownloadError && error.passing)) throw error;
-      // a byte at a time is no progress
+      // a byte at a time is not progress
       const seconds = (performance.now() - since) / 1000;
       failures = done - start > LEAST_RATE * seconds ? 1 : failures + 1;
       if (failures > retries) throw error;

@@ -216,7 +216,7 @@ function packed(draw: Draw, type: WeightType): Case {
   };
 }
 
-/** What belongs to a packed weight, but is no tensor with guards. */
+/** What belongs to a packed weight, but is not a tensor with guards. */
 const textureOf = ({ weight }: Linear) => weight instanceof Tensor ? [] : [weight];
 
 function multiplied(draw: Draw, way: Way, type: WeightType, made: Float): Case {

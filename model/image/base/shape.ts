@@ -10,7 +10,7 @@ const LAYOUTS = {
 } as const;
 
 /**
- * Refuses a value that is no image, for callers without a type checker.
+ * Refuses a value that is not an image, for callers without a type checker.
  *
  * @param verb What the caller does with it, for the message: `"encode"`.
  * @param image `{ width, height, rgba }` or `{ width, height, rgb }`.

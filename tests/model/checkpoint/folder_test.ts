@@ -36,7 +36,7 @@ Deno.test("openFolder() refuses what only looks like a URL", async () => {
     assertThrows(() => openFolder(url), InputError, "must begin with https:, http: or file:");
   }
   await refuses(["generate", "apple", "-m", "http://"], 2, 'Cannot use model "http://": it is no');
-  await refuses(["generate", "apple", "-m", "file:///%ff"], 2, "it is no valid path");
+  await refuses(["generate", "apple", "-m", "file:///%ff"], 2, "it is not a valid path");
 });
 
 Deno.test("openFolder() opens the same files by path, file: URL and http: URL", async () => {
@@ -98,7 +98,7 @@ Deno.test("openFolder() never leaves a folder on a web server", async () => {
   assert(server.asked.every((path) => path.startsWith("models/a/b")), server.asked.join());
 });
 
-Deno.test("openFolder() says what a file is that is no JSON", () =>
+Deno.test("openFolder() says what a file is that is not JSON", () =>
   inFolder(async (folder) => {
     const says = async (content: string, message: string) => {
       await Deno.writeTextFile(join(folder, "config.json"), content);
@@ -113,8 +113,8 @@ Deno.test("openFolder() says what a file is that is no JSON", () =>
     await says("Entry not found", 'it is text that begins "Entry not found"');
     await says('{"a": 1', "JSON");
     await Deno.truncate(join(folder, "config.json"), 2 ** 28);
-    const large = "it is too large for a JSON file";
-    await fails(() => openFolder(folder).json("config.json"), "bad-json", large);
+    const large = "it has 268 MB, the limit is 134 MB";
+    await fails(() => openFolder(folder).json("config.json"), "unreadable", large);
     await Deno.remove(join(folder, "config.json"));
     await Deno.mkdir(join(folder, "config.json"));
     await fails(() => openFolder(folder).json("config.json"), "unreadable", "it is not a file");

@@ -44,7 +44,7 @@ Deno.test("saveTuning() saves what savedTuning() finds", () =>
     assertEquals(await savedTuning(device), tuning);
   }));
 
-Deno.test("savedTuning() names a file that is no tuning, and goes without it", () =>
+Deno.test("savedTuning() names a file that is not a tuning, and goes without it", () =>
   inCache(async () => {
     const path = await saveTuning(device, {});
     const texts: [text: string, warning: string | null][] = [
@@ -73,7 +73,7 @@ Deno.test("savedTuning() names a file that is no tuning, and goes without it", (
     assertEquals(warnings.length, 1);
   }));
 
-Deno.test("load() ignores a file that is no tuning, and the first result has the warning", () =>
+Deno.test("load() ignores a file that is not a tuning, and the first result has the warning", () =>
   inCache(async () => {
     const path = await saveTuning(device, {});
     await Deno.writeTextFile(path, '{"attention":1}');

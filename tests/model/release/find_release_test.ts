@@ -77,7 +77,7 @@ Deno.test("findRelease() takes the snapshot that is given", () =>
     assertStringIncludes(await Deno.realPath(vae), OLD);
   }));
 
-Deno.test("findRelease() takes every folder of snapshots that is no cache", () =>
+Deno.test("findRelease() takes every folder of snapshots that is not a cache", () =>
   inFolder(async (folder) => {
     const [model, text] = Object.values(tinyRepositories());
     for (const [path, content] of Object.entries(model!)) {
