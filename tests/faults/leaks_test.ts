@@ -26,7 +26,7 @@ async function repeat(what: string, warm: number, count: number, collects: boole
   const heap = (held.heap / 1e6).toFixed(1);
   console.log(
     `${count} times ${what}${collects ? " with forced collection" : ""}: ${before} MB, then ` +
-      `${after} MB at most, heap ${heap} MB`,
+      `${after} MB, heap ${heap} MB`,
   );
   return held;
 }

@@ -17,22 +17,34 @@ export interface Held {
   readonly wrong: number;
   /** Different numbers of bytes that the engine held, in use and kept for reuse, after the warm-up. */
   readonly engine: readonly string[];
-  /** Most resident bytes during the warm-up, and after it. */
+  /** The median of resident bytes during the warm-up, and after it. */
   readonly resident: readonly [number, number];
   /** Most bytes of V8's heap after the warm-up. */
   readonly heap: number;
 }
 
 const [what, warm, count] = [Deno.args[0], Number(Deno.args[1]), Number(Deno.args[2])];
-/** Collects garbage, if the process may: with --v8-flags=--expose-gc. */
 const { gc } = globalThis as { gc?: () => void };
+
+/** Collects garbage, if the process may (--v8-flags=--expose-gc), and what was freed by finalisers of the first time. */
+async function collect(): Promise<void> {
+  for (let i = 0; i < 2 && gc; i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The middle of `values`. */
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
 
 const device = what === "open" ? undefined : await Device.open();
 let model = what === "generate" ? await InfinityModel.load(undefined, { device }) : undefined;
 let first: string | undefined;
 let wrong = 0;
 const engine = new Set<string>();
-const resident: [number, number] = [0, 0];
+const resident: [number[], number[]] = [[], []];
 let heap = 0;
 
 for (let i = 0; i < warm + count; i++) {
@@ -44,17 +56,20 @@ for (let i = 0; i < warm + count; i++) {
   const bytes = images[0]!.rgba.join();
   first ??= bytes;
   if (bytes !== first) wrong++;
-  if (gc && (warm + count - 1 - i) % 5) continue;
-  gc?.();
+  await collect();
   const { rss, heapUsed } = Deno.memoryUsage();
-  const phase = i < warm ? 0 : 1;
-  resident[phase] = Math.max(resident[phase], rss);
-  if (phase === 0) continue;
+  resident[i < warm ? 0 : 1].push(rss);
+  if (i < warm) continue;
   const { liveBytes, pooledBytes } = model!.device.memory;
   engine.add(`${liveBytes} + ${pooledBytes}`);
   heap = Math.max(heap, heapUsed);
 }
 model?.dispose();
 device?.dispose();
-const held: Held = { wrong, engine: [...engine], resident, heap };
+const held: Held = {
+  wrong,
+  engine: [...engine],
+  resident: [median(resident[0]), median(resident[1])],
+  heap,
+};
 console.log(JSON.stringify(held));
