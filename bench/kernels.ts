@@ -28,6 +28,7 @@ import { addLevel } from "../kernels/tokens/add_level.ts";
 import { copyRows } from "../kernels/tokens/copy_rows.ts";
 import { embedding } from "../kernels/tokens/embedding.ts";
 import { tokenInput } from "../kernels/tokens/token_input.ts";
+import { TRAINING_ROWS } from "./training_kernels.ts";
 
 /** What to time, and the work of one run: operations, or bytes that must be read or written at least once. */
 type Work =
@@ -38,7 +39,7 @@ type Work =
  * One row of the table: the file name of a launcher, a description of the shapes, and a function that makes the
  * tensors.
  */
-interface Row {
+export interface Row {
   readonly name: string;
   readonly shape: string;
   readonly setup: (device: Device, t: Tensors) => Work;
@@ -289,6 +290,7 @@ const ROWS: readonly Row[] = [
     const [x, y] = [t.u32([2 << 20], () => 0x3c003800), t.f32(4 << 20)];
     return { run: () => widen(device, { x, y, from: "F16" }), bytes: bytes(x, y) };
   }),
+  ...TRAINING_ROWS,
 ];
 
 /** Names that `--only` accepts. */

@@ -5,7 +5,13 @@ import { dirname, fromFileUrl, relative } from "@std/path";
 const LAYERS = ["deps", "engine", "kernels", "model", "commands"];
 
 /** The files that others import: everything that ships is reached from them. */
-const ROOTS = ["mod.ts", "cli.ts", "model/types.ts", "deps/deno_on_node.ts"];
+const ROOTS = [
+  "mod.ts",
+  "cli.ts",
+  "model/types.ts",
+  "model/training/mod.ts",
+  "deps/deno_on_node.ts",
+];
 
 const HERE = fromFileUrl(new URL("..", import.meta.url));
 

@@ -1,5 +1,6 @@
 /** Cases of kernels/elementwise. */
 
+import { accumulate } from "../../kernels/elementwise/accumulate.ts";
 import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
 import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
 import { guide } from "../../kernels/elementwise/guide.ts";
@@ -18,6 +19,9 @@ import { conversions, type Float, FLOATS, type Op, plain } from "./op.ts";
 const MOST = 4000;
 
 export const ELEMENTWISE: readonly Op[] = [
+  ...conversions((from, to) =>
+    plain("accumulate", `${from}→${to}`, to, (draw) => accumulated(draw, from, to))
+  ),
   plain("check_finite", "f32", "exact", checked),
   ...conversions((from, to) => ({
     ...plain("gated_gelu", `${from}→${to}`, to, (draw) => gated(draw, from, to)),
@@ -43,6 +47,16 @@ export const ELEMENTWISE: readonly Op[] = [
     plain("widen", from, "exact", (draw) => widened(draw, from))
   ),
 ];
+
+function accumulated(draw: Draw, from: Float, to: Float) {
+  const count = draw.size(MOST, 256);
+  const add = draw.odds(0.5);
+  const x = draw.values(count, from), before = draw.values(count, to);
+  const y = add ? upload(to, [count], before) : poisoned(to, [count]);
+  accumulate(device, upload(from, [count], x), { tensor: y, add });
+  const expected = add ? x.map((v, i) => v + before[i]!) : x;
+  return { shape: `[${count}] add ${add}`, outputs: [{ tensor: y, expected }] };
+}
 
 /** A vector, or the beginning of a longer one, whose rest nothing may write to. */
 function beginning(draw: Draw, count: number) {

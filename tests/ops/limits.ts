@@ -15,6 +15,7 @@ const FLOATS = { ...F32, f16: 5e-6 };
  */
 export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>> = {
   // elementwise
+  accumulate: FLOATS,
   check_finite: EXACT,
   gated_gelu: FLOATS,
   guide: F32,

@@ -1,0 +1,19 @@
+/** Rows of the kernels that only training runs: backward passes, losses, the optimiser. */
+
+import { accumulate } from "../kernels/elementwise/accumulate.ts";
+import type { Row } from "./kernels.ts";
+
+/** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
+export const TRAINING_ROWS: readonly Row[] = [
+  {
+    name: "accumulate",
+    shape: "4M, added",
+    setup(device, t) {
+      const [x, y] = [t.f32(2 ** 22), t.f32(2 ** 22)];
+      return {
+        run: () => accumulate(device, x, { tensor: y, add: true }),
+        bytes: 3 * x.byteLength,
+      };
+    },
+  },
+];

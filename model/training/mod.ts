@@ -1,0 +1,11 @@
+/**
+ * Training of bitwise autoregressive models on the GPU: reverse-mode differentiation over the engine's own kernels,
+ * the losses of Infinity (arXiv 2412.04431), an optimiser, data, and the loop around them.
+ *
+ * @module
+ */
+
+export { Parameters, type ParameterSpec } from "./tape/parameters.ts";
+export { Tape, type TapeOptions } from "./tape/tape.ts";
+export { Variable } from "./tape/variable.ts";
+export { add } from "./ops/add.ts";

@@ -1,0 +1,109 @@
+import type { Device, Tensor } from "../../../engine/mod.ts";
+import { CheckpointError } from "../../../engine/mod.ts";
+import { Variable } from "./variable.ts";
+
+/** What a parameter is. */
+export interface ParameterSpec {
+  /** Name in the checkpoint. */
+  readonly name: string;
+  /** Its shape there. */
+  readonly shape: readonly number[];
+  /** Whether weight decay applies. */
+  readonly decay: boolean;
+}
+
+/** A part of memory that holds many parameters, one after the other, so that one dispatch updates them all. */
+export interface Page {
+  /** Values, f32 [elements]. */
+  readonly value: Tensor;
+  /** Gradients, likewise. */
+  readonly grad: Tensor;
+  /** Whether weight decay applies to them. */
+  readonly decay: boolean;
+  /** The parameters, with their first elements. */
+  readonly places: readonly { readonly spec: ParameterSpec; readonly start: number }[];
+}
+
+/** Elements to whose multiples parameters are aligned: kernels bind them at 256 bytes. */
+const ALIGN = 64;
+
+/** Trainable parameters: f32 values and gradients, by their names in the checkpoint. */
+export class Parameters {
+  /** All memory. Whatever updates parameters goes through it. */
+  readonly pages: readonly Page[];
+  readonly #variables: Map<string, Variable> = new Map();
+
+  /**
+   * Allocates values, which are undefined until they are uploaded, and gradients of zero.
+   *
+   * @throws {OutOfMemoryError} They do not fit.
+   */
+  constructor(private readonly device: Device, readonly specs: readonly ParameterSpec[]) {
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.gpu.limits;
+    const most = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4);
+    const groups = [true, false].flatMap((decay) => paginate(specs, decay, most));
+    this.pages = device.allOrNothing(() =>
+      groups.map(({ places, elements, decay }) => {
+        const value = device.tensor("f32", [elements], "parameters", "weights");
+        const grad = device.tensor("f32", [elements], "gradients");
+        return { value, grad, decay, places };
+      })
+    );
+    for (const { value, grad, places } of this.pages) {
+      for (const { spec: { name, shape }, start } of places) {
+        const count = shape.reduce((product, n) => product * n, 1);
+        const view = (page: Tensor) => page.rows(start, count).reshape(...shape);
+        this.#variables.set(name, Variable.parameter(device, view(value), view(grad)));
+      }
+    }
+    this.clearGradients();
+  }
+
+  /** @throws {CheckpointError} `missing-tensor`: there is none of that name. */
+  get(name: string): Variable {
+    const variable = this.#variables.get(name);
+    if (variable) return variable;
+    throw new CheckpointError("missing-tensor", `Cannot find the parameter ${name}`);
+  }
+
+  /** Whether there is a parameter of that name. */
+  has(name: string): boolean {
+    return this.#variables.has(name);
+  }
+
+  /** Number of elements of all parameters. */
+  get count(): number {
+    return this.specs.reduce((sum, { shape }) => sum + shape.reduce((p, n) => p * n, 1), 0);
+  }
+
+  /** Sets all gradients to zero. */
+  clearGradients(): void {
+    for (const { grad } of this.pages) {
+      this.device.upload(grad, new Float32Array(grad.elements));
+    }
+  }
+
+  /** Frees values and gradients. */
+  dispose(): void {
+    for (const { value, grad } of this.pages) {
+      value.dispose();
+      grad.dispose();
+    }
+  }
+}
+
+/** Lays out the parameters with or without decay in pages of `most` elements. */
+function paginate(specs: readonly ParameterSpec[], decay: boolean, most: number) {
+  const pages: { places: Page["places"][number][]; elements: number; decay: boolean }[] = [];
+  for (const spec of specs) {
+    if (spec.decay !== decay) continue;
+    const count = Math.ceil(spec.shape.reduce((p, n) => p * n, 1) / ALIGN) * ALIGN;
+    let page = pages.at(-1);
+    if (!page || page.elements + count > most) {
+      pages.push(page = { places: [], elements: 0, decay });
+    }
+    page.places.push({ spec, start: page.elements });
+    page.elements += count;
+  }
+  return pages;
+}

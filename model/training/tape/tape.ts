@@ -1,0 +1,122 @@
+import type { Device, Tensor } from "../../../engine/mod.ts";
+import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
+import type { FloatType } from "../../../kernels/linear/weight_types.ts";
+import { Variable } from "./variable.ts";
+
+/** An operation that was done. */
+interface Step {
+  readonly output: Variable;
+  readonly inputs: readonly Variable[];
+  /** What the tape frees once the step is undone. */
+  readonly owned: readonly Tensor[];
+  /** Sends the gradient of the output on to the inputs. */
+  readonly backward: (dy: Tensor) => void;
+}
+
+/** How a tape computes. */
+export interface TapeOptions {
+  /** Type of activations that one operation makes for the next; f32 if absent. */
+  readonly dtype?: FloatType;
+  /** The loss is multiplied by it, so that small gradients do not vanish in f16; 1 if absent. */
+  readonly lossScale?: number;
+}
+
+/**
+ * Reverse-mode differentiation: a list of the operations that were done, each with a function that sends the gradient
+ * of its output to its inputs. Unwinding it calls them in reverse order, and frees what each operation made.
+ */
+export class Tape {
+  /** Type of activations. */
+  readonly dtype: FloatType;
+  /** What a loss multiplies its gradient by. */
+  readonly lossScale: number;
+  #steps: Step[] = [];
+
+  /** Begins an empty tape. */
+  constructor(readonly device: Device, private readonly options: TapeOptions = {}) {
+    this.dtype = options.dtype ?? "f32";
+    this.lossScale = options.lossScale ?? 1;
+  }
+
+  /** A tensor that no gradient is asked for. The caller keeps it until the tape is unwound. */
+  constant(value: Tensor): Variable {
+    return Variable.constant(this.device, value);
+  }
+
+  /**
+   * Records an operation that made `value` of `inputs`, and returns it as a variable. If no input wants a gradient,
+   * neither does the output, and `backward` is never called.
+   *
+   * @param value Owned by the tape from now on.
+   * @param backward Called once with the gradient by `value`, unless the loss does not depend on it. An input may
+   *   {@link Variable.take} it; otherwise the tape frees it.
+   * @param saved Tensors that `backward` needs, owned by the tape from now on.
+   */
+  record(
+    value: Tensor,
+    inputs: readonly Variable[],
+    backward: (dy: Tensor) => void,
+    saved: readonly Tensor[] = [],
+  ): Variable {
+    const { device } = this;
+    const wanted = inputs.some((input) => input.wanted);
+    const output = wanted ? Variable.tracked(device, value) : Variable.constant(device, value);
+    this.#steps.push({ output, inputs, owned: [value, ...saved], backward });
+    return output;
+  }
+
+  /** Allocates an output [..shape] of the type of activations. */
+  output(shape: readonly number[], label?: string, dtype: FloatType = this.dtype): Tensor {
+    return this.device.tensor(dtype, shape, label);
+  }
+
+  /**
+   * Does `forward` without keeping what it makes on the way, and does it again when the tape is unwound: half as much
+   * again to compute, and the memory of one such part at a time. `forward` must make the same of the same.
+   */
+  recompute(forward: (tape: Tape) => Variable): Variable {
+    const first = new Tape(this.device, this.options);
+    const { value, wanted } = first.#detach(forward(first));
+    const output = wanted ? Variable.tracked(this.device, value) : this.constant(value);
+    const backward = (dy: Tensor) => {
+      const again = new Tape(this.device, this.options);
+      const made = forward(again);
+      made.receive((where) => accumulate(this.device, dy, where));
+      again.unwind();
+    };
+    this.#steps.push({ output, inputs: [], owned: [value], backward });
+    return output;
+  }
+
+  /** Frees what was made but `output`, which is the caller's from now on. */
+  #detach(output: Variable): { value: Tensor; wanted: boolean } {
+    for (const { owned } of this.#steps.splice(0)) {
+      for (const tensor of owned) if (tensor !== output.value) tensor.dispose();
+    }
+    return output;
+  }
+
+  /** Sends the gradients that outputs have received back to the parameters, and frees everything. */
+  unwind(): void {
+    for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
+      const { output, inputs, owned, backward } = step;
+      const grad = output.release();
+      if (grad) backward(grad);
+      if (!inputs.some((input) => input.grad === grad)) grad?.dispose();
+      for (const tensor of owned) tensor.dispose();
+    }
+  }
+
+  /** Frees everything without computing gradients: after a forward pass alone, or an error. */
+  dispose(): void {
+    for (const { output, owned } of this.#steps.splice(0)) {
+      output.release()?.dispose();
+      for (const tensor of owned) tensor.dispose();
+    }
+  }
+
+  /** Calls {@link Tape.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
