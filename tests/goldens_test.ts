@@ -19,6 +19,6 @@ Deno.test("golden() reads every packed file, and together they are small", async
     }
   }
   assert(tensors > 700, `${tensors} tensors`);
-  // 24.3 MB are generation's, the rest is the encoder's and the quantiser's
-  assert(total < 28e6, `${total} bytes`);
+  // 24.3 MB are generation's, 3.4 MB the encoder's and the quantiser's, the rest is training's
+  assert(total < 30.5e6, `${total} bytes`);
 });

@@ -9,3 +9,4 @@ export { Parameters, type ParameterSpec } from "./tape/parameters.ts";
 export { Tape, type TapeOptions } from "./tape/tape.ts";
 export { Variable } from "./tape/variable.ts";
 export { add } from "./ops/add.ts";
+export { parameterSpecs } from "./networks/parameter_specs.ts";

@@ -50,6 +50,7 @@ const DROPPED: Record<string, RegExp> = {
   "bsq_only": /^d(24|64)\.sq1M\.x$|\.(var_input\d+(\.first4ch)?|bsc_x(\.first4ch)?)$/,
   "sampling": /^$/,
   "interp": /^$/,
+  "loss": /^drop\.logits$|^trunc\.logits$/,
 };
 
 /** Tensors of which only the first four channels are kept, under the name that the originals use for these. */
