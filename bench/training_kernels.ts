@@ -1,6 +1,7 @@
 /** Rows of the kernels that only training runs: backward passes, losses, the optimiser. */
 
 import { accumulate } from "../kernels/elementwise/accumulate.ts";
+import { columnSums } from "../kernels/linear/column_sums.ts";
 import type { Row } from "./kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
@@ -13,6 +14,17 @@ export const TRAINING_ROWS: readonly Row[] = [
       return {
         run: () => accumulate(device, x, { tensor: y, add: true }),
         bytes: 3 * x.byteLength,
+      };
+    },
+  },
+  {
+    name: "column_sums",
+    shape: "1920x1024",
+    setup(device, t) {
+      const [x, y] = [t.f32(1920, 1024), t.f32(1024)];
+      return {
+        run: () => columnSums(device, { x, y: { tensor: y, add: true } }),
+        bytes: x.byteLength + 2 * y.byteLength,
       };
     },
   },

@@ -10,3 +10,4 @@ export { Tape, type TapeOptions } from "./tape/tape.ts";
 export { Variable } from "./tape/variable.ts";
 export { add } from "./ops/add.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
+export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";

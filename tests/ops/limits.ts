@@ -25,6 +25,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   silu: F32,
   widen: EXACT,
   // linear
+  column_sums: F32,
   dequantise: EXACT,
   linear: EXACT,
   matmul: FLOATS,

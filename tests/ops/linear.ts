@@ -1,6 +1,7 @@
 /** Cases of kernels/linear. */
 
 import { Tensor } from "../../engine/mod.ts";
+import { columnSums } from "../../kernels/linear/column_sums.ts";
 import { dequantise } from "../../kernels/linear/dequantise.ts";
 import type { Epilogue } from "../../kernels/linear/epilogue.ts";
 import { type Linear, packLinear } from "../../kernels/linear/linear.ts";
@@ -96,6 +97,9 @@ const WAYS: readonly Way[] = [
 ];
 
 export const LINEAR: readonly Op[] = [
+  ...FLOATS.map((dtype) =>
+    plain("column_sums", dtype, "f32", (draw) => summedColumns(draw, dtype))
+  ),
   ...QUANTISED_TYPES.map((type) =>
     plain("dequantise", type, "exact", (draw) => unpacked(draw, type))
   ),
@@ -343,6 +347,34 @@ function summed(draw: Draw, dtype: Float): Case {
   expected.set(made, first * N);
   return {
     shape: `[${S}, ${M}, ${N}] from row ${first}, ${epilogue}${bias ? " and bias" : ""}`,
+    outputs: [{ tensor, expected }],
+  };
+}
+
+function summedColumns(draw: Draw, dtype: Float): Case {
+  const groups = draw.size(4), rows = draw.size(draw.odds(0.2) ? 3000 : 100, 32);
+  const N = draw.width(draw.size(40, 4), draw.option([true, false]));
+  const count = groups * rows * N, add = draw.odds(0.5);
+  const stride = N + draw.of([0, 4, 5]), offset = draw.of([0, 4, 1]);
+  const x = draw.factors(draw.values(count, dtype), groups * N);
+  const z = draw.odds(0.5) ? draw.factors(draw.values(count, dtype), groups * N) : null;
+  const before = draw.factors(draw.values(offset + groups * stride), groups * N);
+  const tensor = upload("f32", [before.length], before);
+  columnSums(device, {
+    x: upload(dtype, [groups * rows, N], x),
+    ...z && { z: upload(dtype, [groups * rows, N], z) },
+    y: { tensor, add },
+    rows,
+    offset,
+    stride,
+  });
+  const expected = before.slice();
+  reference.columnSums(x, z, N, rows).forEach((sum, i) => {
+    const at = offset + Math.floor(i / N) * stride + i % N;
+    expected[at] = sum + (add ? before[at]! : 0);
+  });
+  return {
+    shape: `[${groups}, ${rows}, ${N}]${z ? " times another" : ""} to ${offset} + ${stride} g`,
     outputs: [{ tensor, expected }],
   };
 }

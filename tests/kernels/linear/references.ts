@@ -84,3 +84,15 @@ export function dequantise(
     return q * scales[i >> 5]!;
   });
 }
+
+/** Σ x · z over each group of `rows` rows of N. */
+export function columnSums(
+  x: Float64Array,
+  z: Float64Array | null,
+  N: number,
+  rows: number,
+): Float64Array {
+  const y = new Float64Array(x.length / rows);
+  x.forEach((v, i) => y[Math.floor(i / N / rows) * N + i % N]! += v * (z?.[i] ?? 1));
+  return y;
+}
