@@ -1,11 +1,23 @@
 /** Rows of the kernels that only training runs: backward passes, losses, the optimiser. */
 
+import { resampleBackward } from "../kernels/bits/resample_backward.ts";
 import { accumulate } from "../kernels/elementwise/accumulate.ts";
 import { columnSums } from "../kernels/linear/column_sums.ts";
 import type { Row } from "./kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
 export const TRAINING_ROWS: readonly Row[] = [
+  {
+    name: "resample_backward",
+    shape: "linear, 16 of 64x64x32 to 16x16",
+    setup(device, t) {
+      const [dy, dx] = [t.f32(16, 64, 64, 32), t.f32(16, 16, 16, 32)];
+      return {
+        run: () => resampleBackward(device, { dy, dx: { tensor: dx, add: false }, mode: "linear" }),
+        bytes: dy.byteLength + dx.byteLength,
+      };
+    },
+  },
   {
     name: "accumulate",
     shape: "4M, added",

@@ -9,5 +9,6 @@ export { Parameters, type ParameterSpec } from "./tape/parameters.ts";
 export { Tape, type TapeOptions } from "./tape/tape.ts";
 export { Variable } from "./tape/variable.ts";
 export { add } from "./ops/add.ts";
+export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";

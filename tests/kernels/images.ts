@@ -47,6 +47,23 @@ export function resize(mode: "area" | "linear", x: Image, h: number, w: number):
   });
 }
 
+/** The transpose of {@link resize}: the gradient by an image of H × W. */
+export function resizeBackward(mode: "area" | "linear", dy: Image, H: number, W: number): Image {
+  const [B, h, w, C] = dy.shape as [number, number, number, number];
+  const weights = mode === "area" ? areaWeights : linearWeights;
+  const rows = weights(H, h), cols = weights(W, w);
+  const data = new Float64Array(B * H * W * C);
+  image(dy.shape, (b, row, col, c) => {
+    for (const [r, wr] of rows[row]!) {
+      for (const [q, wq] of cols[col]!) {
+        data[((b * H + r) * W + q) * C + c]! += wr * wq * at(dy, b, row, col, c);
+      }
+    }
+    return 0;
+  });
+  return { shape: [B, H, W, C], data };
+}
+
 /** For each of `size` cells, the indices and weights of the cells, out of `from`, that make it. */
 type Weights = (from: number, size: number) => [number, number][][];
 

@@ -6,12 +6,13 @@ import { forceBits, FREE } from "../../kernels/bits/force_bits.ts";
 import { nextInput } from "../../kernels/bits/next_input.ts";
 import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
 import { resample } from "../../kernels/bits/resample.ts";
+import { resampleBackward } from "../../kernels/bits/resample_backward.ts";
 import { sampleBits } from "../../kernels/bits/sample_bits.ts";
 import * as reference from "../kernels/bits/references.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
-import { resize, unshuffle } from "../kernels/images.ts";
+import { resize, resizeBackward, unshuffle } from "../kernels/images.ts";
 import type { Draw } from "./draw.ts";
-import { type Float, FLOATS, type Op, plain } from "./op.ts";
+import { conversions, type Float, FLOATS, type Op, plain } from "./op.ts";
 
 /** Where x is: CPUs copy large ones to a texture. */
 const OPERANDS = ["buffer", "texture"] as const;
@@ -36,6 +37,9 @@ export const BITS: readonly Op[] = [
           { special: { "too large for f16, and not numbers": () => large(dtype) } },
       };
     })
+  ),
+  ...conversions((from, to) =>
+    plain("resample_backward", `${from}→${to}`, to, (draw) => sentBack(draw, from, to))
   ),
   ...FLOATS.flatMap((dtype) =>
     (["greedy", "uniforms", "random"] as const).map((mode): Op => ({
@@ -169,6 +173,22 @@ function large(dtype: Float) {
   return {
     shape: `${x}`,
     outputs: [{ tensor, expected: [most, -most, ...x.slice(2)], exact: true }],
+  };
+}
+
+function sentBack(draw: Draw, from: Float, to: Float) {
+  const mode = draw.of(["area", "linear"] as const), add = draw.odds(0.5);
+  const { B, H, W, C, h, w } = sizes(draw);
+  const data = draw.values(B * h * w * C, from), before = draw.values(B * H * W * C, to);
+  const shape = [B, H, W, C];
+  const tensor = add ? upload(to, shape, before) : poisoned(to, shape);
+  const dy = upload(from, [B, h, w, C], data);
+  resampleBackward(device, { dy, dx: { tensor, add }, mode });
+  const expected = resizeBackward(mode, { shape: [B, h, w, C], data }, H, W).data;
+  if (add) expected.forEach((_, i) => expected[i]! += before[i]!);
+  return {
+    shape: `${mode} [${dy.shape}] to [${shape}], add ${add}`,
+    outputs: [{ tensor, expected }],
   };
 }
 

@@ -45,6 +45,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   next_input: FLOATS,
   quantise_bits: EXACT,
   resample: FLOATS,
+  resample_backward: FLOATS,
   sample_bits: { ...EXACT, ...F32 },
   // tokens
   add_level: F32,
