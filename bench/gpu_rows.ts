@@ -2,7 +2,7 @@ import type { Device, Tensor, TensorDType } from "../engine/mod.ts";
 import { attention } from "../kernels/attention/attention.ts";
 import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
-import { silu } from "../kernels/elementwise/silu.ts";
+import { activate } from "../kernels/elementwise/activate.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
 import { matmul } from "../kernels/linear/matmul.ts";
 import type { WeightType } from "../kernels/linear/weight_types.ts";
@@ -206,7 +206,10 @@ function groupNormRow(side: number, C: number): Row {
 const SILU = normRow("SiLU 8192x8192", (device, t) => {
   const float = activations(device, "f16");
   const [x, y] = [t.values(float, 8192, 8192), t.empty(float, 8192, 8192)];
-  return { run: () => silu(device, { x, y }), bytes: x.byteLength + y.byteLength };
+  return {
+    run: () => activate(device, { x, y, kind: "silu" }),
+    bytes: x.byteLength + y.byteLength,
+  };
 });
 
 const PRODUCTS = [[2048, 6144], [2048, 2048], [2048, 8192], [8192, 2048]] as const;

@@ -15,7 +15,7 @@ import { guide } from "../kernels/elementwise/guide.ts";
 import { padRows } from "../kernels/elementwise/pad_rows.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
 import { rgba8 } from "../kernels/elementwise/rgba8.ts";
-import { silu } from "../kernels/elementwise/silu.ts";
+import { activate } from "../kernels/elementwise/activate.ts";
 import { widen } from "../kernels/elementwise/widen.ts";
 import { dequantise } from "../kernels/linear/dequantise.ts";
 import { packLinear } from "../kernels/linear/linear.ts";
@@ -224,9 +224,9 @@ const ROWS: readonly Row[] = [
     const [h, y] = [t.f32(512, 2 * 5120), t.f32(512, 5120)];
     return { run: () => gatedGelu(device, { h, y }), bytes: bytes(h, y) };
   }),
-  row("silu", "4M", (device, t) => {
+  row("activate", "4M, SiLU", (device, t) => {
     const [x, y] = [t.f32(4096, 1024), t.f32(4096, 1024)];
-    return { run: () => silu(device, { x, y }), bytes: bytes(x, y) };
+    return { run: () => activate(device, { x, y, kind: "silu" }), bytes: bytes(x, y) };
   }),
   row("guide", "2x1024x2048", (device, t) => {
     const y = t.f32(2, 1024, 2048);

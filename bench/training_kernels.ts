@@ -2,6 +2,8 @@
 
 import { resampleBackward } from "../kernels/bits/resample_backward.ts";
 import { accumulate } from "../kernels/elementwise/accumulate.ts";
+import { activateBackward } from "../kernels/elementwise/activate_backward.ts";
+import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
 import { columnSums } from "../kernels/linear/column_sums.ts";
 import type { Row } from "./kernels.ts";
 
@@ -37,6 +39,29 @@ export const TRAINING_ROWS: readonly Row[] = [
       return {
         run: () => columnSums(device, { x, y: { tensor: y, add: true } }),
         bytes: x.byteLength + 2 * y.byteLength,
+      };
+    },
+  },
+  {
+    name: "activate_backward",
+    shape: "4M, GELU",
+    setup(device, t) {
+      const [x, dy, dx] = [t.f32(2 ** 22), t.f32(2 ** 22), t.f32(2 ** 22)];
+      return {
+        run: () =>
+          activateBackward(device, { x, dy, kind: "gelu", dx: { tensor: dx, add: false } }),
+        bytes: 3 * x.byteLength,
+      };
+    },
+  },
+  {
+    name: "gated_gelu_backward",
+    shape: "512x5120",
+    setup(device, t) {
+      const [h, dy, dh] = [t.f32(512, 2 * 5120), t.f32(512, 5120), t.f32(512, 2 * 5120)];
+      return {
+        run: () => gatedGeluBackward(device, { h, dy, dh: { tensor: dh, add: false } }),
+        bytes: h.byteLength + dy.byteLength + dh.byteLength,
       };
     },
   },

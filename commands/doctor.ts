@@ -83,10 +83,10 @@ function describe({ limits, ...capabilities }: Capabilities): string[] {
 /** Runs the smallest kernel on a number whose answer is known. */
 async function checkAnswer(device: Device): Promise<Finding> {
   try {
-    const { silu } = await import("../kernels/elementwise/silu.ts");
+    const { activate } = await import("../kernels/elementwise/activate.ts");
     using x = device.from("f32", [1], new Float32Array([1]));
     using y = device.tensor("f32", [1]);
-    silu(device, { x, y });
+    activate(device, { x, y, kind: "silu" });
     const [answer = NaN] = await device.read(y);
     return Math.abs(answer - 1 / (1 + Math.exp(-1))) < 1e-5
       ? { level: "ok", text: "The GPU runs shaders and computes correctly" }

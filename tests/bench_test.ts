@@ -10,7 +10,7 @@ import { Device, FileError } from "../engine/mod.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
 import { chooseSteps, type Noise, type Probe, tune } from "../bench/tune.ts";
 import { worstError } from "../kernels/attention/attention_proof.ts";
-import { silu } from "../kernels/elementwise/silu.ts";
+import { activate } from "../kernels/elementwise/activate.ts";
 import { variantOf } from "../kernels/shared/variants.ts";
 
 Deno.test("compare() puts what both reports measured side by side, the largest loss first", () => {
@@ -164,7 +164,7 @@ Deno.test("tune() chooses no variant that is wrong, and names it", async () => {
     label: `${size} elements`,
     setup(device: Device, t: Noise) {
       const [x, y] = [t.f32(size), t.f32(size)];
-      const right = () => silu(device, { x, y });
+      const right = () => activate(device, { x, y, kind: "silu" });
       // "tiles" makes nothing, which is fast
       const run = () => variantOf(device, "matmul", size) === "tiles" ? undefined : right();
       return { run, y, plain: right, tolerance: 0 };

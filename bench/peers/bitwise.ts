@@ -5,7 +5,7 @@ import { attention } from "../../kernels/attention/attention.ts";
 import { resample } from "../../kernels/bits/resample.ts";
 import { conv2d, packConv } from "../../kernels/conv/conv2d.ts";
 import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
-import { silu } from "../../kernels/elementwise/silu.ts";
+import { activate } from "../../kernels/elementwise/activate.ts";
 import { packLinear } from "../../kernels/linear/linear.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
 import { groupNorm } from "../../kernels/norm/group_norm.ts";
@@ -125,7 +125,7 @@ function work(device: Device, t: Tensors, problem: Problem): Work {
     case "silu": {
       const { M, C } = problem;
       const [x, y] = [t.of(problem.x, M, C), t.empty(M, C)];
-      return { y, run: () => silu(device, { x, y }) };
+      return { y, run: () => activate(device, { x, y, kind: "silu" }) };
     }
     case "resize": {
       const { from, to, C } = problem;

@@ -1,11 +1,14 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import { activationLines } from "../shared/activations.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./gated_gelu.wgsl" with { type: "text" };
 
 const kernel = defineKernel("gated_gelu", source, ["h", "y"], ["count", "F"]);
 
-const prelude = memoised((dtype: string, V: string, Y: string) => narrowLines(dtype, V, Y));
+const prelude = memoised((dtype: string, V: string, Y: string) =>
+  `${activationLines("gelu")}\n${narrowLines(dtype, V, Y)}`
+);
 
 /** Arguments of {@link gatedGelu}. */
 export interface GatedGeluArgs {

@@ -1,7 +1,8 @@
-// y[t, f] = gelu(h[t, f]) · h[t, F + f]: T5's gated feed-forward. One matmul makes both inputs, side by side. GELU
-// is the tanh form. One invocation makes one element (a vec4 where the width allows).
+// y[t, f] = gelu(h[t, f]) · h[t, F + f]: T5's gated feed-forward. One matmul makes both inputs, side by side. One
+// invocation makes one element (a vec4 where the width allows).
 //
-// Prelude (gated_gelu.ts): WG, H, Y (elements as stored: scalar or vec4), V (the same in f32); fn narrow(V) -> Y.
+// Prelude (gated_gelu.ts): WG, H, Y (elements as stored: scalar or vec4), V (the same in f32); fns activation,
+// narrow.
 
 struct Params {
   count: u32, // elements of y
@@ -17,8 +18,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
   let at = i + i / params.F * params.F; // rows of h are twice as wide
-  let v = V(h[at]);
-  let inner = 0.7978845608028654 * (v + 0.044715 * v * v * v);
-  let gelu = 0.5 * v * (1 + tanh(clamp(inner, V() - 20, V() + 20))); // some drivers' tanh overflows
-  y[i] = narrow(gelu * V(h[at + params.F]));
+  y[i] = narrow(activation(V(h[at])) * V(h[at + params.F]));
 }

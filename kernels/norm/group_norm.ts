@@ -1,4 +1,5 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import { activationLines } from "../shared/activations.ts";
 import { divideLines } from "../shared/divide.ts";
 import { groupNormMoments, type GroupNormMomentsArgs } from "./group_norm_moments.ts";
 import { narrowLines } from "../shared/narrow.ts";
@@ -13,7 +14,8 @@ const kernel = defineKernel("group_norm", source, ["x", "moments", "bias", "y"],
   "to",
 ]);
 
-const ACTIVATIONS = { none: "return v;", silu: "return v / (1 + exp(-v));" } as const;
+/** What follows a norm. */
+export type NormActivation = "none" | "silu";
 
 /** WGSL of what an invocation makes. */
 const APPLY = {
@@ -36,7 +38,7 @@ fn apply(invocation: u32) {
 /** All prelude lines of group_norm.wgsl. Divisions by a constant number of columns are shifts; 0: it is a parameter. */
 const prelude = memoised((
   divide: string,
-  activation: keyof typeof ACTIVATIONS,
+  activation: NormActivation,
   columns: number,
   each: keyof typeof APPLY,
   yType: string,
@@ -44,7 +46,8 @@ const prelude = memoised((
   `${divide}
 ${narrowLines(yType, "vec4<f32>", "Y")}
 fn columns() -> u32 { return ${columns ? `${columns}u` : "params.columns"}; }
-fn activation(v: vec4<f32>) -> vec4<f32> { ${ACTIVATIONS[activation]} }
+alias V = vec4<f32>;
+${activation === "none" ? "fn activation(v: V) -> V { return v; }" : activationLines(activation)}
 ${APPLY[each]}`
 );
 
@@ -59,7 +62,7 @@ export interface ApplyGroupNormArgs {
   /** f32 or f16, of the shape of x; with `strip` [1, rows, …, C]. */
   readonly y: Tensor;
   /** Applied after normalising; `none` if absent. */
-  readonly activation?: keyof typeof ACTIVATIONS;
+  readonly activation?: NormActivation;
   /** Normalises only some rows of one image of x. */
   readonly strip?: NormStrip;
 }

@@ -12,3 +12,5 @@ export { add } from "./ops/add.ts";
 export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";
+export { activation } from "./ops/activation.ts";
+export { gatedGelu } from "./ops/gated_gelu.ts";

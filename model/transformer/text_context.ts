@@ -1,6 +1,6 @@
 import type { Device, Tensor } from "../../engine/mod.ts";
 import { attention } from "../../kernels/attention/attention.ts";
-import { silu } from "../../kernels/elementwise/silu.ts";
+import { activate } from "../../kernels/elementwise/activate.ts";
 import type { Linear } from "../../kernels/linear/linear.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
 import type { FloatType } from "../../kernels/linear/weight_types.ts";
@@ -58,7 +58,7 @@ export function textContext(
   const pooled = poolText(owner, weights.pool, config, normed, lens);
 
   using activated = device.tensor("f32", [B, C]);
-  silu(device, { x: pooled, y: activated });
+  activate(device, { x: pooled, y: activated, kind: "silu" });
   using shared = linear(device, activated, weights.sharedAda, "f32", 1);
   const ada = device.tensor("f32", [depth, B, 6 * C], "AdaLN vectors");
   adaVectors(device, { shared, adaGss: weights.adaGss, y: ada });

@@ -27,9 +27,10 @@ function camelCase(name: string): string {
   return name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 }
 
-/** Whether a file is a part of one of `launchers`: `attention_matrix` of `attention`. */
+/** Whether a file is a part of one of `launchers`: `attention_matrix` of `attention`. A backward pass stands alone. */
 function partOf(file: string, launchers: readonly string[]): boolean {
-  return launchers.some((launcher) => file.startsWith(`${launcher}_`));
+  return !file.endsWith("_backward") &&
+    launchers.some((launcher) => file.startsWith(`${launcher}_`));
 }
 
 const files = await filesOf(KERNELS, ".ts");

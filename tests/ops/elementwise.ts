@@ -1,13 +1,15 @@
 /** Cases of kernels/elementwise. */
 
 import { accumulate } from "../../kernels/elementwise/accumulate.ts";
+import { activate } from "../../kernels/elementwise/activate.ts";
+import { activateBackward } from "../../kernels/elementwise/activate_backward.ts";
 import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
 import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
+import { gatedGeluBackward } from "../../kernels/elementwise/gated_gelu_backward.ts";
 import { guide } from "../../kernels/elementwise/guide.ts";
 import { padRows } from "../../kernels/elementwise/pad_rows.ts";
 import { randomNormal } from "../../kernels/elementwise/random_normal.ts";
 import { rgba8 } from "../../kernels/elementwise/rgba8.ts";
-import { silu } from "../../kernels/elementwise/silu.ts";
 import { widen } from "../../kernels/elementwise/widen.ts";
 import { philox } from "../kernels/bits/references.ts";
 import * as reference from "../kernels/elementwise/references.ts";
@@ -21,6 +23,12 @@ const MOST = 4000;
 export const ELEMENTWISE: readonly Op[] = [
   ...conversions((from, to) =>
     plain("accumulate", `${from}→${to}`, to, (draw) => accumulated(draw, from, to))
+  ),
+  ...conversions((from, to) =>
+    plain("activate", `${from}→${to}`, to, (draw) => activated(draw, from, to))
+  ),
+  ...conversions((from, to) =>
+    plain("activate_backward", `${from}→${to}`, to, (draw) => slopes(draw, from, to))
   ),
   plain("check_finite", "f32", "exact", checked),
   ...conversions((from, to) => ({
@@ -38,11 +46,13 @@ export const ELEMENTWISE: readonly Op[] = [
       },
     },
   })),
+  ...conversions((from, to) =>
+    plain("gated_gelu_backward", `${from}→${to}`, to, (draw) => gatedBack(draw, from, to))
+  ),
   plain("guide", "f32", "f32", guided),
   ...FLOATS.map((dtype) => plain("pad_rows", dtype, "exact", (draw) => padded(draw, dtype))),
   plain("random_normal", "f32", "sines", normal),
   plain("rgba8", "f32", "exact", pixels),
-  plain("silu", "f32", "f32", activated),
   ...(["F16", "BF16"] as const).map((from) =>
     plain("widen", from, "exact", (draw) => widened(draw, from))
   ),
@@ -59,9 +69,9 @@ function accumulated(draw: Draw, from: Float, to: Float) {
 }
 
 /** A vector, or the beginning of a longer one, whose rest nothing may write to. */
-function beginning(draw: Draw, count: number) {
+function beginning(draw: Draw, count: number, dtype: Float = "f32") {
   const rest = draw.odds(0.3) ? 7 : 0;
-  const tensor = poisoned("f32", [count + rest]);
+  const tensor = poisoned(dtype, [count + rest]);
   return {
     y: tensor.rows(0, count),
     output: (expected: Float64Array) => ({
@@ -158,14 +168,52 @@ function pixels(draw: Draw) {
   return { shape: `${count} pixels`, outputs: [{ tensor, expected: reference.rgba8(x) }] };
 }
 
-function activated(draw: Draw) {
-  const count = draw.size(MOST, 64), scale = draw.of([1, 8, 90]);
-  const x = draw.values(count, "f32", scale);
-  const { y, output } = beginning(draw, count);
-  silu(device, { x: upload("f32", [count], x), y });
+const KINDS = ["gelu", "silu"] as const;
+
+function activated(draw: Draw, from: Float, to: Float) {
+  const count = draw.size(MOST, 64), scale = draw.of([1, 8, 90]), kind = draw.option(KINDS);
+  const x = draw.values(count, from, scale);
+  const { y, output } = beginning(draw, count, to);
+  activate(device, { x: upload(from, [count], x), y, kind });
   return {
-    shape: `[${count}] up to ${scale}`,
-    outputs: [output(x.map(reference.silu))],
+    shape: `${kind} of [${count}] up to ${scale}`,
+    outputs: [output(x.map(reference.ACTIVATIONS[kind]))],
+  };
+}
+
+function slopes(draw: Draw, from: Float, to: Float) {
+  const count = draw.size(MOST, 64), scale = draw.of([1, 8, 90]), kind = draw.option(KINDS);
+  const add = draw.odds(0.5);
+  const x = draw.values(count, from, scale), dy = draw.values(count, to);
+  const before = draw.values(count, to);
+  const tensor = add ? upload(to, [count], before) : poisoned(to, [count]);
+  activateBackward(device, {
+    x: upload(from, [count], x),
+    dy: upload(to, [count], dy),
+    kind,
+    dx: { tensor, add },
+  });
+  const expected = x.map((v, i) => dy[i]! * reference.SLOPES[kind](v) + (add ? before[i]! : 0));
+  return {
+    shape: `${kind} of [${count}] up to ${scale}, add ${add}`,
+    outputs: [{ tensor, expected }],
+  };
+}
+
+function gatedBack(draw: Draw, from: Float, to: Float) {
+  const T = draw.size(70), F = draw.size(Math.floor(MOST / T), 64), add = draw.odds(0.5);
+  const h = draw.values(T * 2 * F, from, 5), dy = draw.values(T * F, from);
+  const before = draw.values(T * 2 * F, to);
+  const tensor = add ? upload(to, [T, 2 * F], before) : poisoned(to, [T, 2 * F]);
+  gatedGeluBackward(device, {
+    h: upload(from, [T, 2 * F], h),
+    dy: upload(from, [T, F], dy),
+    dh: { tensor, add },
+  });
+  const gradient = reference.gatedGeluBackward(h, dy, F);
+  return {
+    shape: `h [${T}, ${2 * F}], add ${add}`,
+    outputs: [{ tensor, expected: gradient.map((v, i) => v + (add ? before[i]! : 0)) }],
   };
 }
 

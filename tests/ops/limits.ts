@@ -16,13 +16,15 @@ const FLOATS = { ...F32, f16: 5e-6 };
 export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>> = {
   // elementwise
   accumulate: FLOATS,
+  activate: FLOATS,
+  activate_backward: FLOATS,
   check_finite: EXACT,
   gated_gelu: FLOATS,
+  gated_gelu_backward: FLOATS,
   guide: F32,
   pad_rows: EXACT,
   random_normal: { sines: 1e-6 },
   rgba8: EXACT,
-  silu: F32,
   widen: EXACT,
   // linear
   column_sums: F32,

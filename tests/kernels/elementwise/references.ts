@@ -14,6 +14,31 @@ export function silu(v: number): number {
   return v / (1 + Math.exp(-v));
 }
 
+/** The functions of `activate`. */
+export const ACTIVATIONS = { gelu, silu } as const;
+
+/** Their derivatives. */
+export const SLOPES = {
+  gelu(v: number): number {
+    const t = Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3));
+    const inner = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * v * v);
+    return 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * inner;
+  },
+  silu(v: number): number {
+    const s = 1 / (1 + Math.exp(-v));
+    return s * (1 + v * (1 - s));
+  },
+} as const;
+
+/** The gradient of {@link gatedGelu} by h. */
+export function gatedGeluBackward(h: Float64Array, dy: Float64Array, F: number): Float64Array {
+  return h.map((v, i) => {
+    const row = Math.floor(i / (2 * F)), f = i % (2 * F);
+    const d = dy[row * F + f % F]!;
+    return f < F ? d * SLOPES.gelu(v) * h[i + F]! : d * gelu(h[i - F]!);
+  });
+}
+
 /** gelu(h[:, :F]) · h[:, F:] of rows of 2F. */
 export function gatedGelu(h: Float64Array, F: number): Float64Array {
   return Float64Array.from({ length: h.length / 2 }, (_, i) => {
