@@ -5,6 +5,7 @@ import { accumulate } from "../kernels/elementwise/accumulate.ts";
 import { activateBackward } from "../kernels/elementwise/activate_backward.ts";
 import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
 import { columnSums } from "../kernels/linear/column_sums.ts";
+import { transpose } from "../kernels/linear/transpose.ts";
 import type { Row } from "./kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
@@ -40,6 +41,14 @@ export const TRAINING_ROWS: readonly Row[] = [
         run: () => columnSums(device, { x, y: { tensor: y, add: true } }),
         bytes: x.byteLength + 2 * y.byteLength,
       };
+    },
+  },
+  {
+    name: "transpose",
+    shape: "1920x1024",
+    setup(device, t) {
+      const [x, y] = [t.f32(1920, 1024), t.f32(1024, 1920)];
+      return { run: () => transpose(device, { x, y }), bytes: 2 * x.byteLength };
     },
   },
   {

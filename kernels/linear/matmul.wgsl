@@ -1,6 +1,6 @@
 // y[m, n] = epilogue(sum_k x[m, k] · w[k, n] + bias[n]): every linear layer.
 //
-// One invocation makes 8 rows × 4 columns in registers. Weights are packed [K, N] (see pack_weight.wgsl), so that
+// One invocation makes 8 rows × 4 columns in registers. Weights are packed [K, N] (see transpose.wgsl), so that
 // neighbouring invocations read neighbouring vec4s. They all read the same rows of x, which stay in the cache.
 // load_w returns 4 rows of k as f32, whatever the storage type. Sums run over k in order with fma, so the bits of a row
 // do not depend on the number of rows.

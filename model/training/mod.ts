@@ -14,3 +14,5 @@ export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";
 export { activation } from "./ops/activation.ts";
 export { gatedGelu } from "./ops/gated_gelu.ts";
+export { transpose, type TransposeArgs } from "../../kernels/linear/transpose.ts";
+export { type Operand, type OperandOptions, packOperand } from "../../kernels/linear/operand.ts";

@@ -32,6 +32,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   linear: EXACT,
   matmul: FLOATS,
   sum_parts: FLOATS,
+  transpose: EXACT,
   // conv
   conv2d: FLOATS,
   // norm

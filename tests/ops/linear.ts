@@ -9,6 +9,7 @@ import { matmul, type MatmulVariant } from "../../kernels/linear/matmul.ts";
 import { matmulTiles } from "../../kernels/linear/matmul_tiles.ts";
 import type { Product } from "../../kernels/linear/product.ts";
 import { sumParts } from "../../kernels/linear/sum_parts.ts";
+import { transpose } from "../../kernels/linear/transpose.ts";
 import {
   isQuantised,
   QUANTISED_TYPES,
@@ -23,7 +24,7 @@ import { quantise } from "../../model/checkpoint/quantised_blocks.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import * as reference from "../kernels/linear/references.ts";
 import type { Draw } from "./draw.ts";
-import { type Case, type Float, FLOATS, type Op, plain } from "./op.ts";
+import { type Case, conversions, type Float, FLOATS, type Op, plain } from "./op.ts";
 
 /** A way to multiply: which kernels it runs, how it is forced, and which sizes it is for. */
 interface Way extends Pick<Op, "variant" | "runs" | "choices" | "obstacle"> {
@@ -105,7 +106,7 @@ export const LINEAR: readonly Op[] = [
   ),
   ...WEIGHT_TYPES.map((type): Op => ({
     ...plain("linear", type, "exact", (draw) => packed(draw, type)),
-    runs: [isQuantised(type) ? "pack_quantised" : "pack_weight"],
+    runs: [isQuantised(type) ? "pack_quantised" : "transpose"],
   })),
   ...WAYS.flatMap((way) =>
     WEIGHT_TYPES.flatMap((type) =>
@@ -130,6 +131,9 @@ export const LINEAR: readonly Op[] = [
     )
   ),
   ...FLOATS.map((dtype) => plain("sum_parts", dtype, dtype, (draw) => summed(draw, dtype))),
+  ...conversions((from, to) =>
+    plain("transpose", `${from}→${to}`, "exact", (draw) => transposed(draw, from, to))
+  ),
 ];
 
 /** Weights [N, K] of very different sizes, with blocks of zeros and ties. */
@@ -376,5 +380,25 @@ function summedColumns(draw: Draw, dtype: Float): Case {
   return {
     shape: `[${groups}, ${rows}, ${N}]${z ? " times another" : ""} to ${offset} + ${stride} g`,
     outputs: [{ tensor, expected }],
+  };
+}
+
+function transposed(draw: Draw, from: Float, to: Float): Case {
+  const vectors = draw.option([true, false]);
+  const M = draw.width(draw.size(100, 32), draw.option([true, false]));
+  const N = draw.width(draw.size(100, 32), vectors);
+  const first = draw.of([0, 0, 4]), P = M + draw.of([0, 0, 4]);
+  const pitch = first + N + draw.of([0, 4]);
+  const x = draw.values(M * pitch, "f16");
+  const tensor = poisoned(to, [N, P]);
+  transpose(device, { x: upload(from, [M, pitch], x), y: tensor, first });
+  return {
+    shape: `[${M}, ${pitch}] from ${first} on to [${N}, ${P}]`,
+    // f16 becomes f32, and adapters may lose subnormal numbers there
+    outputs: [{
+      tensor,
+      expected: reference.transpose(x, pitch, first, N, P),
+      flushed: 2 ** -14,
+    }],
   };
 }

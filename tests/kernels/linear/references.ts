@@ -96,3 +96,18 @@ export function columnSums(
   x.forEach((v, i) => y[Math.floor(i / N / rows) * N + i % N]! += v * (z?.[i] ?? 1));
   return y;
 }
+
+/** y[n, m] = x[m, from + n]: N columns of rows of `pitch` become rows of P, padded with zeros. */
+export function transpose(
+  x: Float64Array,
+  pitch: number,
+  from: number,
+  N: number,
+  P: number,
+): Float64Array {
+  const M = x.length / pitch;
+  return Float64Array.from({ length: N * P }, (_, i) => {
+    const [n, m] = [Math.floor(i / P), i % P];
+    return m < M ? x[m * pitch + from + n]! : 0;
+  });
+}
