@@ -1,5 +1,5 @@
 import type { Report } from "./report.ts";
-import { bars, type Chart, image, lines, type Series } from "./svg.ts";
+import { bars, type Chart, image, lines, type Series } from "../model/charts/svg.ts";
 
 /** The charts of a report as one SVG: kernels against the ceilings, and how cost grows. */
 export function reportCharts({ machine = {}, kernels, shapes, growth }: Report): string {
@@ -37,8 +37,10 @@ export function reportCharts({ machine = {}, kernels, shapes, growth }: Report):
             .map((row) => ({ x: row.size, y: value(row), planned: row.measured === null })),
         }));
       const seconds = series((row) => (row.measured?.wall ?? row.planned) / 1000);
-      charts.push(lines(`Seconds by ${axis} (hollow: planned)`, name, "s", seconds));
-      charts.push(lines(`Peak memory by ${axis}`, name, "bytes", series((row) => row.peak)));
+      charts.push(lines(`Seconds by ${axis} (hollow: planned)`, { x: name, y: "s" }, seconds));
+      charts.push(
+        lines(`Peak memory by ${axis}`, { x: name, y: "bytes" }, series((row) => row.peak)),
+      );
     }
   }
   return image(

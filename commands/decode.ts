@@ -27,7 +27,7 @@ export const decode = command(
   },
   async (given, words, io) => {
     const { closeModel, openModel } = await import("./io/model.ts");
-    const { encodeImage } = await import("./io/enlarge.ts");
+    const { encodeImage } = await import("../model/image/enlarge.ts");
     const { readInput } = await import("./io/images.ts");
     const { takeScales } = await import("../model/bits/image_bits.ts");
     const file = onlyFile(words, "decode", "bits file");

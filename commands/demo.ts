@@ -5,7 +5,7 @@ import { chosenSeed, integerFrom, oneOf, path, seed } from "./flags/types.ts";
 import { note, orAbort } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
-import { contactSheet } from "./io/sheet.ts";
+import { contactSheet } from "../model/image/sheet.ts";
 import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
 
 const PROMPTS = [
@@ -64,7 +64,7 @@ export const demo = command(
           ),
       }),
     );
-    const { encodeImage } = await import("./io/enlarge.ts");
+    const { encodeImage } = await import("../model/image/enlarge.ts");
     const { png } = await encodeImage(contactSheet(images, COLUMNS, given.upscale));
     progress[Symbol.dispose]();
     output.print(await output.write(target, png));

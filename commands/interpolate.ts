@@ -4,11 +4,11 @@ import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS } from "./flags/image_flags.ts
 import { imageLimits } from "./flags/limits.ts";
 import { NUMBER_FLAGS, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { chosenSeed, integer, path, seed } from "./flags/types.ts";
-import { enlarge, type Pixels } from "./io/enlarge.ts";
+import { enlarge, type Pixels } from "../model/image/enlarge.ts";
 import { note, orAbort, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
-import { contactSheet } from "./io/sheet.ts";
+import { contactSheet } from "../model/image/sheet.ts";
 
 const { scales: _, ...SIZE } = ENCODE_FLAGS;
 
@@ -66,7 +66,7 @@ export const interpolate = command(
       ? null
       : await output.chooseOne(given.animate);
     const { closeModel, openModel } = await import("./io/model.ts");
-    const { encodeImage } = await import("./io/enlarge.ts");
+    const { encodeImage } = await import("../model/image/enlarge.ts");
     const { asBits, readInput } = await import("./io/images.ts");
     const limits = imageLimits(given);
     const inputs = [await readInput(from, io, limits), await readInput(to, io, limits)] as const;

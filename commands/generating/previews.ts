@@ -1,5 +1,5 @@
 import { join } from "../../deps/@std/path.ts";
-import { enlarge, type Pixels } from "../io/enlarge.ts";
+import { enlarge, type Pixels } from "../../model/image/enlarge.ts";
 import { checkWritable, type Output, type Target } from "../io/output.ts";
 import type { Step } from "../../model/generate/options.ts";
 

@@ -2,7 +2,7 @@ import { type Batch, batchesOf, batchSize } from "./batches.ts";
 import { reportRest, reportRun, reportSettings, type Run, showProgress } from "./report.ts";
 import { generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
-import { enlarge } from "../io/enlarge.ts";
+import { enlarge } from "../../model/image/enlarge.ts";
 import type { Input } from "../io/images.ts";
 import { type Io, orAbort, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";

@@ -215,6 +215,11 @@ export async function writeFileAtomic(
   }
 }
 
+/** Adds bytes to the end of a file, which is made if it is absent. @throws {FileError} As {@linkcode writeFileAtomic}. */
+export async function appendToFile(path: string, bytes: Uint8Array): Promise<void> {
+  await attempt(path, Deno.writeFile(path, bytes, { append: true }));
+}
+
 /** Writes pieces as they come, and closes the file. */
 async function writeAll(
   path: string,

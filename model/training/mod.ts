@@ -16,3 +16,8 @@ export { activation } from "./ops/activation.ts";
 export { gatedGelu } from "./ops/gated_gelu.ts";
 export { transpose, type TransposeArgs } from "../../kernels/linear/transpose.ts";
 export { type Operand, type OperandOptions, packOperand } from "../../kernels/linear/operand.ts";
+export { parseTrainFile, readTrainConfig, resolveTrainConfig } from "./config/train_config.ts";
+export type { Stage, TrainConfig } from "./config/types.ts";
+export { Reporter } from "./report/reporter.ts";
+export { readLog } from "./report/log.ts";
+export type { Report, TrainingOptions, TrainingProgress, TrainingResult } from "./report/types.ts";

@@ -33,7 +33,7 @@ export async function encodeImage(
   factor = 1,
   text: Record<string, string> = {},
 ): Promise<{ readonly png: Uint8Array; readonly width: number; readonly height: number }> {
-  const { encodePng } = await import("../../model/image/png.ts");
+  const { encodePng } = await import("./png.ts");
   const { width, height, rgba } = enlarge(image, factor);
   return { png: encodePng(rgba, width, height, text), width, height };
 }

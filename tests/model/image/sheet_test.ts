@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { enlarge } from "../../../commands/io/enlarge.ts";
-import { contactSheet } from "../../../commands/io/sheet.ts";
+import { enlarge } from "../../../model/image/enlarge.ts";
+import { contactSheet } from "../../../model/image/sheet.ts";
 
 Deno.test("enlarge() makes each pixel a square", () => {
   const rgba = Uint8Array.from({ length: 8 }, (_, i) => i);
