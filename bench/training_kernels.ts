@@ -7,9 +7,11 @@ import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts
 import { columnSums } from "../kernels/linear/column_sums.ts";
 import { transpose } from "../kernels/linear/transpose.ts";
 import type { Row } from "./kernels.ts";
+import { LOSS_ROWS } from "./loss_kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
 export const TRAINING_ROWS: readonly Row[] = [
+  ...LOSS_ROWS,
   {
     name: "resample_backward",
     shape: "linear, 16 of 64x64x32 to 16x16",

@@ -9,6 +9,12 @@ export { Parameters, type ParameterSpec } from "./tape/parameters.ts";
 export { Tape, type TapeOptions } from "./tape/tape.ts";
 export { Variable } from "./tape/variable.ts";
 export { add } from "./ops/add.ts";
+export {
+  bitCrossEntropy,
+  type BitCrossEntropyOptions,
+  tokenWeights,
+} from "./ops/bit_cross_entropy.ts";
+export { headDifference } from "./ops/head_difference.ts";
 export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";

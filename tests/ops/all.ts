@@ -3,6 +3,7 @@ import { ELEMENTWISE } from "./elementwise.ts";
 import { ATTENTION } from "./attention.ts";
 import { BITS } from "./bits.ts";
 import { LINEAR } from "./linear.ts";
+import { LOSSES } from "./losses.ts";
 import { NORM } from "./norm.ts";
 import { TOKENS } from "./tokens.ts";
 import type { Op } from "./op.ts";
@@ -12,6 +13,7 @@ export const OPS: readonly Op[] = [
   ...ELEMENTWISE,
   ...TOKENS,
   ...BITS,
+  ...LOSSES,
   ...NORM,
   ...LINEAR,
   ...CONV,

@@ -50,6 +50,10 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   resample: FLOATS,
   resample_backward: FLOATS,
   sample_bits: { ...EXACT, ...F32 },
+  // losses
+  bit_cross_entropy: FLOATS,
+  pair_difference: F32,
+  pair_difference_backward: F32,
   // tokens
   add_level: F32,
   copy_rows: { ...EXACT, f16: 5e-6 },

@@ -1,0 +1,44 @@
+/** Rows of the losses, and of bits in training. */
+
+import { bitCrossEntropy } from "../kernels/losses/bit_cross_entropy.ts";
+import { pairDifference } from "../kernels/losses/pair_difference.ts";
+import { pairDifferenceBackward } from "../kernels/losses/pair_difference_backward.ts";
+import type { Row } from "./kernels.ts";
+
+/** Like the rows of kernels.ts. */
+export const LOSS_ROWS: readonly Row[] = [
+  {
+    name: "bit_cross_entropy",
+    shape: "16x521 tokens, 32 bits",
+    setup(device, t) {
+      const [delta, gradient, weights] = [t.f32(16, 521, 32), t.f32(16, 521, 32), t.f32(521)];
+      const bits = t.u32([16, 521, 32], (i) => i & 1);
+      const starts = t.u32([8], (i) => [0, 1, 5, 21, 57, 121, 265, 521][i]!);
+      const stats = { starts, sums: { tensor: t.f32(8, 4), add: true } };
+      const sent = { tensor: gradient, add: false };
+      return {
+        run: () => bitCrossEntropy(device, { delta, bits, weights, gradient: sent, stats }),
+        bytes: delta.byteLength + bits.byteLength + gradient.byteLength,
+      };
+    },
+  },
+  {
+    name: "pair_difference",
+    shape: "64x2048",
+    setup(device, t) {
+      const [x, y] = [t.f32(64, 2048), t.f32(32, 2048)];
+      return { run: () => pairDifference(device, { x, y }), bytes: x.byteLength + y.byteLength };
+    },
+  },
+  {
+    name: "pair_difference_backward",
+    shape: "64x2048, added",
+    setup(device, t) {
+      const [dy, dx] = [t.f32(32, 2048), t.f32(64, 2048)];
+      return {
+        run: () => pairDifferenceBackward(device, { dy, dx: { tensor: dx, add: true } }),
+        bytes: dy.byteLength + 2 * dx.byteLength,
+      };
+    },
+  },
+];

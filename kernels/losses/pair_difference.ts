@@ -1,0 +1,47 @@
+import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { spread } from "../shared/spread.ts";
+import source from "./pair_difference.wgsl" with { type: "text" };
+
+const kernel = defineKernel("pair_difference", source, ["x", "y"], ["count", "width"]);
+
+/** Arguments of {@link pairDifference}. */
+export interface PairDifferenceArgs {
+  /** [2·d, C] or [2·d] f32. */
+  readonly x: Tensor;
+  /** [d, C] or [d] f32. */
+  readonly y: Tensor;
+}
+
+/** Vs of a row, and the type V, where rows of `pairs` are half as many as those of `rows`; null if they are not. */
+export function pairLayout(rows: Tensor, pairs: Tensor): { width: number; V: string } | null {
+  const [n = 0, ...rest] = rows.shape;
+  const fits = [n / 2, ...rest].join() === pairs.shape.join() && n % 2 === 0;
+  if (!fits || rows.dtype !== "f32" || pairs.dtype !== "f32") return null;
+  const C = rows.elements / n;
+  return C % 4 === 0 ? { width: C / 4, V: "vec4<f32>" } : { width: C, V: "f32" };
+}
+
+/**
+ * y[k] = x[2k + 1] − x[2k]: the rows of the official head [2·d, C] that make a bit's two logits (`head` in
+ * infinity/models/infinity.py), as the row that makes their difference.
+ *
+ * @throws {KernelError} `bad-shape`: shapes disagree.
+ */
+export function pairDifference(device: Device, { x, y }: PairDifferenceArgs): void {
+  const layout = pairLayout(x, y);
+  if (!layout) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot take differences of ${x.dtype} [${x.shape}] into ${y.dtype} [${y.shape}]`,
+    );
+  }
+  const { width, V } = layout;
+  const count = V === "f32" ? y.elements : y.elements / 4;
+  const { WG, workgroups } = spread(device, count);
+  device.run(kernel, {
+    specialise: { WG, V },
+    bind: { x, y },
+    params: { count, width },
+    workgroups,
+  });
+}

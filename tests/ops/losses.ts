@@ -1,0 +1,92 @@
+/** Cases of kernels/losses. */
+
+import { bitCrossEntropy } from "../../kernels/losses/bit_cross_entropy.ts";
+import { pairDifference } from "../../kernels/losses/pair_difference.ts";
+import { pairDifferenceBackward } from "../../kernels/losses/pair_difference_backward.ts";
+import { device, poisoned, upload } from "../kernels/harness.ts";
+import * as reference from "../kernels/losses/references.ts";
+import type { Draw } from "./draw.ts";
+import { type Float, FLOATS, type Op, plain } from "./op.ts";
+
+export const LOSSES: readonly Op[] = [
+  ...FLOATS.map((dtype): Op => ({
+    ...plain("bit_cross_entropy", dtype, dtype, (draw) => compared(draw, dtype)),
+    runs: ["bit_cross_entropy", "bit_cross_entropy_sums"],
+  })),
+  plain("pair_difference", "f32", "f32", paired),
+  plain("pair_difference_backward", "f32", "f32", pairedBack),
+];
+
+/** A tensor that a gradient replaces or is added to, and what it then holds. */
+function receiver(draw: Draw, dtype: Float, shape: readonly number[]) {
+  const count = shape.reduce((product, n) => product * n, 1), add = draw.odds(0.5);
+  const before = draw.values(count, dtype);
+  const tensor = add ? upload(dtype, shape, before) : poisoned(dtype, shape);
+  return {
+    gradient: { tensor, add },
+    output: (expected: Float64Array) => ({
+      tensor,
+      expected: add ? expected.map((v, i) => v + before[i]!) : expected,
+    }),
+  };
+}
+
+function compared(draw: Draw, dtype: Float) {
+  const B = draw.size(4), L = draw.size(80), d = draw.size(24, 4);
+  const bitRows = L + draw.of([0, 0, 5]);
+  const smoothing = draw.of([0, 0.1]), reduction = draw.of(["mean", "sum"]);
+  const z = draw.values(B * L * d, dtype, draw.of([1, 8]));
+  const bits = draw.bits(B * bitRows * d);
+  const weights = draw.values(L).map(Math.abs);
+  const starts = [0, ...Array.from({ length: draw.int(0, 3) }, () => draw.int(0, L)), L].sort((
+    a,
+    b,
+  ) => a - b);
+  const how = { B, L, d, bitRows, smoothing, reduction, weights };
+  const { gradient, output } = receiver(draw, dtype, [B, L, d]);
+  const sums = poisoned("f32", [starts.length, 4]);
+  bitCrossEntropy(device, {
+    delta: upload(dtype, [B, L, d], z),
+    bits: upload("u32", [B, bitRows, d], bits),
+    weights: upload("f32", [L], weights),
+    smoothing,
+    reduction,
+    gradient,
+    stats: {
+      starts: upload("u32", [starts.length], starts),
+      sums: { tensor: sums, add: false },
+    },
+  });
+  return {
+    shape: `[${B}, ${L}, ${d}], smoothing ${smoothing}, ${reduction}`,
+    outputs: [
+      output(reference.bitCrossEntropyGradient(z, bits, how)),
+      { tensor: sums, expected: reference.bitStats(z, bits, starts, how) },
+    ],
+  };
+}
+
+function paired(draw: Draw) {
+  const d = draw.size(40), C = draw.size(60, 4);
+  // one sign for even rows and one for odd ones, so that nothing cancels
+  const x = draw.values(2 * d * C).map((v, i) =>
+    Math.floor(i / C) % 2 ? Math.abs(v) : -Math.abs(v)
+  );
+  const tensor = poisoned("f32", [d, C]);
+  pairDifference(device, { x: upload("f32", [2 * d, C], x), y: tensor });
+  return {
+    shape: `[${2 * d}, ${C}]`,
+    outputs: [{ tensor, expected: reference.pairDifference(x, C) }],
+  };
+}
+
+function pairedBack(draw: Draw) {
+  const d = draw.size(40), C = draw.size(60, 4);
+  const dy = draw.values(d * C);
+  const { gradient, output } = receiver(draw, "f32", [2 * d, C]);
+  pairDifferenceBackward(device, { dy: upload("f32", [d, C], dy), dx: gradient });
+  return {
+    shape: `[${2 * d}, ${C}] add ${gradient.add}`,
+    outputs: [output(reference.pairDifferenceBackward(dy, C))],
+  };
+}
