@@ -8,10 +8,12 @@ import { columnSums } from "../kernels/linear/column_sums.ts";
 import { transpose } from "../kernels/linear/transpose.ts";
 import type { Row } from "./kernels.ts";
 import { LOSS_ROWS } from "./loss_kernels.ts";
+import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
 export const TRAINING_ROWS: readonly Row[] = [
   ...LOSS_ROWS,
+  ...OPTIMISER_ROWS,
   {
     name: "resample_backward",
     shape: "linear, 16 of 64x64x32 to 16x16",

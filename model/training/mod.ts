@@ -27,3 +27,11 @@ export type { Stage, TrainConfig } from "./config/types.ts";
 export { Reporter } from "./report/reporter.ts";
 export { readLog } from "./report/log.ts";
 export type { Report, TrainingOptions, TrainingProgress, TrainingResult } from "./report/types.ts";
+export { LossScale } from "./optimiser/loss_scale.ts";
+export {
+  type Moments,
+  Optimiser,
+  type OptimiserOptions,
+  type OptimiserStep,
+} from "./optimiser/optimiser.ts";
+export { learningRate, type Schedule } from "./optimiser/schedule.ts";

@@ -5,6 +5,7 @@ import { BITS } from "./bits.ts";
 import { LINEAR } from "./linear.ts";
 import { LOSSES } from "./losses.ts";
 import { NORM } from "./norm.ts";
+import { OPTIMISER } from "./optimiser.ts";
 import { TOKENS } from "./tokens.ts";
 import type { Op } from "./op.ts";
 
@@ -18,4 +19,5 @@ export const OPS: readonly Op[] = [
   ...LINEAR,
   ...CONV,
   ...ATTENTION,
+  ...OPTIMISER,
 ];

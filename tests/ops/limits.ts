@@ -59,4 +59,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   copy_rows: { ...EXACT, f16: 5e-6 },
   embedding: { ...EXACT, f16: 5e-6 },
   token_input: F32,
+  // optimiser
+  adamw: F32,
+  global_norm: F32,
 };

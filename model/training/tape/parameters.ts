@@ -90,6 +90,11 @@ export class Parameters {
       grad.dispose();
     }
   }
+
+  /** Calls {@link Parameters.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** Lays out the parameters with or without decay in pages of `most` elements. */
