@@ -6,6 +6,7 @@ import { activateBackward } from "../kernels/elementwise/activate_backward.ts";
 import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
 import { columnSums } from "../kernels/linear/column_sums.ts";
 import { transpose } from "../kernels/linear/transpose.ts";
+import { IMAGE_ROWS } from "./image_kernels.ts";
 import type { Row } from "./kernels.ts";
 import { LOSS_ROWS } from "./loss_kernels.ts";
 import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
@@ -14,6 +15,7 @@ import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 export const TRAINING_ROWS: readonly Row[] = [
   ...LOSS_ROWS,
   ...OPTIMISER_ROWS,
+  ...IMAGE_ROWS,
   {
     name: "resample_backward",
     shape: "linear, 16 of 64x64x32 to 16x16",

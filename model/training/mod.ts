@@ -35,3 +35,5 @@ export {
   type OptimiserStep,
 } from "./optimiser/optimiser.ts";
 export { learningRate, type Schedule } from "./optimiser/schedule.ts";
+export type { Batch, DataSource, Size } from "./data/source.ts";
+export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";

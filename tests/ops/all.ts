@@ -2,6 +2,7 @@ import { CONV } from "./conv.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { ATTENTION } from "./attention.ts";
 import { BITS } from "./bits.ts";
+import { IMAGES } from "./images.ts";
 import { LINEAR } from "./linear.ts";
 import { LOSSES } from "./losses.ts";
 import { NORM } from "./norm.ts";
@@ -20,4 +21,5 @@ export const OPS: readonly Op[] = [
   ...CONV,
   ...ATTENTION,
   ...OPTIMISER,
+  ...IMAGES,
 ];

@@ -26,6 +26,8 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   random_normal: { sines: 1e-6 },
   rgba8: EXACT,
   widen: EXACT,
+  // images
+  compose_scenes: F32,
   // linear
   column_sums: F32,
   dequantise: EXACT,

@@ -1,0 +1,34 @@
+import type { Tensor } from "../../../engine/mod.ts";
+
+/** Images and captions of one step. */
+export interface Batch {
+  /** [B, H, W, 3] f32 on the device: red, green and blue from −1 to 1. The caller disposes of it. */
+  readonly images: Tensor;
+  /** One for each image. */
+  readonly captions: readonly string[];
+}
+
+/** The size of images in pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Where training images and captions come from. */
+export interface DataSource {
+  /** The sizes that batches may have; all images of a batch have the same. */
+  readonly sizes: readonly Size[];
+  /** Different images; null if they are composed as they are asked for. */
+  readonly count: number | null;
+  /**
+   * Makes the batch of a step. It depends on seed, step and size alone, so that a run that is resumed sees what it would
+   * have seen. Asking for one step after the other is fastest.
+   *
+   * @param step Counted from 0.
+   * @param size Images in the batch.
+   * @throws {BitwiseError} A file of the batch cannot be used.
+   */
+  batch(step: number, size: number): Promise<Batch>;
+  /** Ends Workers and frees memory. Batches that were returned stay. */
+  dispose(): void;
+}
