@@ -1,5 +1,7 @@
 /** Rows of the losses, and of bits in training. */
 
+import { drawStrengths } from "../kernels/bits/draw_strengths.ts";
+import { flipBits } from "../kernels/bits/flip_bits.ts";
 import { bitCrossEntropy } from "../kernels/losses/bit_cross_entropy.ts";
 import { pairDifference } from "../kernels/losses/pair_difference.ts";
 import { pairDifferenceBackward } from "../kernels/losses/pair_difference_backward.ts";
@@ -39,6 +41,24 @@ export const LOSS_ROWS: readonly Row[] = [
         run: () => pairDifferenceBackward(device, { dy, dx: { tensor: dx, add: true } }),
         bytes: dy.byteLength + 2 * dx.byteLength,
       };
+    },
+  },
+  {
+    name: "draw_strengths",
+    shape: "512 images, 7 scales",
+    setup(device, t) {
+      const y = t.f32(512, 7), random = { seed: 1, step: 2 };
+      const args = { y, most: 0.3, hundredths: true, shared: false, random };
+      return { run: () => drawStrengths(device, args), bytes: y.byteLength };
+    },
+  },
+  {
+    name: "flip_bits",
+    shape: "16x256 tokens, 32 bits",
+    setup(device, t) {
+      const [x, y, strengths] = [t.u32([16, 521, 32]), t.u32([16, 256, 32]), t.f32(16, 7)];
+      const flips = { strengths, scale: 6, random: { seed: 1, step: 2 } };
+      return { run: () => flipBits(device, { x, first: 265, y, flips }), bytes: 2 * y.byteLength };
     },
   },
 ];

@@ -20,6 +20,8 @@ const define = (operand: string) =>
     "side",
     "row_unit",
     "column_unit",
+    "start",
+    "gap",
   ]);
 const KERNELS = { buffer: define(buffer), texture: define(texture) } as const;
 
@@ -30,12 +32,27 @@ const TEXTURE_FROM = 2048;
 export interface ResampleArgs {
   /** [B, H, W, C] f32. */
   readonly x: Tensor;
-  /** [B, h, w, C] f32 or f16; or u32, which stores signs: 1 above zero, otherwise 0. */
+  /**
+   * [B, h, w, C] f32 or f16; or u32, which stores signs: 1 above zero, otherwise 0. With `place` [B, rows, C], of which
+   * it becomes h · w rows.
+   */
   readonly y: Tensor;
   /** `area`: the mean of all cells that a cell touches. `linear`: between two cells per axis, also when shrinking. */
   readonly mode: "area" | "linear";
   /** Resizes to (2h, 2w) and stacks 2 × 2 squares: y is [B, h, w, 4·C], channel 4·c + 2·dy + dx. */
   readonly unshuffle?: boolean;
+  /** Which rows of y the result becomes: among the tokens of other scales, for instance. */
+  readonly place?: ResamplePlace;
+}
+
+/** Where the result of {@link resample} is put. */
+export interface ResamplePlace {
+  /** h. */
+  readonly height: number;
+  /** w. */
+  readonly width: number;
+  /** Its first row in y. */
+  readonly first: number;
 }
 
 const RESIZE = { area: resizeArea, linear: resizeLinear } as const;
@@ -63,15 +80,21 @@ ${
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
-export function resample(device: Device, { x, y, mode, unshuffle = false }: ResampleArgs): void {
+export function resample(device: Device, args: ResampleArgs): void {
+  const { x, y, mode, unshuffle = false, place } = args;
   const [B = 0, H = 0, W = 0, C = 0] = x.shape;
-  const [, h = 0, w = 0] = y.shape;
+  const { height: h, width: w, first } = place ??
+    { height: y.shape[1] ?? 0, width: y.shape[2] ?? 0, first: 0 };
   const side = unshuffle ? 2 : 1;
-  if (x.shape.length !== 4 || y.shape.join() !== [B, h, w, C * side * side].join()) {
-    throw new KernelError("bad-shape", `Cannot resample [${x.shape}] to [${y.shape}]`);
+  const rows = place ? y.shape[1] ?? 0 : h * w;
+  const shape = [B, ...place ? [rows] : [h, w], C * side * side];
+  if (x.shape.length !== 4 || y.shape.join() !== shape.join() || first + h * w > rows) {
+    const where = place ? `, rows ${first} to ${first + h * w}` : "";
+    throw new KernelError("bad-shape", `Cannot resample [${x.shape}] to [${y.shape}]${where}`);
   }
   const per = C % 4 === 0 && side === 1 ? 4 : 1;
-  const elements = y.elements / per;
+  const row = C * side * side / per;
+  const elements = B * h * w * row;
   const vectors = C / per;
   const cpu = device.capabilities.class === "cpu";
   const staged = cpu && per === 4 && elements >= TEXTURE_FROM &&
@@ -97,6 +120,8 @@ export function resample(device: Device, { x, y, mode, unshuffle = false }: Resa
       side,
       row_unit: 1 / (2 * h * side),
       column_unit: 1 / (2 * w * side),
+      start: first * row,
+      gap: (rows - h * w) * row,
     },
     workgroups,
   });

@@ -19,6 +19,8 @@ struct Params {
   side: u32, // 2 if squares are stacked, otherwise 1
   row_unit: f32, // 1 / (2 · height)
   column_unit: f32, // 1 / (2 · width)
+  start: u32, // elements of y before the first image
+  gap: u32, // and between images
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -44,7 +46,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let image = divide(line, rows);
   let at = vec2(k / P / P, image);
   let position = vec2(line - image * rows, cell - line * columns) * P + vec2(k / P % P, k % P);
-  let first = cell * channels + k;
+  let first = cell * channels + k + params.start + image * params.gap;
   store(first, at, position);
   if (ELEMENTS > 1) { store(first + step, at + vec2(step, 0), position); }
   if (ELEMENTS > 2) {

@@ -15,6 +15,11 @@ export {
   tokenWeights,
 } from "./ops/bit_cross_entropy.ts";
 export { headDifference } from "./ops/head_difference.ts";
+export {
+  selfCorrection,
+  type SelfCorrectionOptions,
+  type TeacherForcing,
+} from "./ops/self_correction.ts";
 export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";

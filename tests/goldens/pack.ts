@@ -51,6 +51,7 @@ const DROPPED: Record<string, RegExp> = {
   "sampling": /^$/,
   "interp": /^$/,
   "loss": /^drop\.logits$|^trunc\.logits$/,
+  "bsc": /^$/,
 };
 
 /** Tensors of which only the first four channels are kept, under the name that the originals use for these. */

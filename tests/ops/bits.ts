@@ -2,6 +2,8 @@
 
 import type { TensorData } from "../../engine/mod.ts";
 import { accumulateCodes } from "../../kernels/bits/accumulate_codes.ts";
+import { drawStrengths } from "../../kernels/bits/draw_strengths.ts";
+import { flipBits } from "../../kernels/bits/flip_bits.ts";
 import { forceBits, FREE } from "../../kernels/bits/force_bits.ts";
 import { nextInput } from "../../kernels/bits/next_input.ts";
 import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
@@ -20,6 +22,8 @@ const NO_TEXTURE = device.capabilities.class === "cpu" ? null : "only software a
 
 export const BITS: readonly Op[] = [
   plain("accumulate_codes", "f32", "f32", accumulated),
+  plain("draw_strengths", "f32", "f32", drawn),
+  plain("flip_bits", "u32", "exact", flippedBits),
   plain("force_bits", "u32", "exact", forcedBits),
   ...FLOATS.map((dtype): Op => ({
     ...plain("next_input", dtype, dtype, (draw) => input(draw, dtype)),
@@ -84,6 +88,52 @@ function accumulated(draw: Draw) {
     return error <= 1e-5 ? null : `error ${error} of the size of codes`;
   };
   return { shape, outputs: [{ tensor, expected: total, check }] };
+}
+
+function sourceOf(draw: Draw) {
+  return { seed: draw.int(0, 2 ** 32 - 1), step: draw.int(0, 2 ** 32 - 1), image: draw.int(0, 9) };
+}
+
+function drawn(draw: Draw) {
+  const B = draw.size(40), S = draw.size(14), random = sourceOf(draw);
+  const hundredths = draw.odds(0.5), shared = draw.odds(0.5), percent = draw.int(1, 100);
+  const odds = draw.of([1, 0.5]), most = percent / 100;
+  const tensor = poisoned("f32", [B, S]);
+  drawStrengths(device, { y: tensor, most, hundredths, shared, odds, random });
+  const how = { levels: hundredths ? percent + 1 : 0, most, shared, odds };
+  return {
+    shape: `[${B}, ${S}] ${JSON.stringify({ ...how, ...random })}`,
+    outputs: [{ tensor, expected: reference.strengths([B, S], how, random) }],
+  };
+}
+
+function flippedBits(draw: Draw) {
+  const B = draw.int(1, 3), rows = draw.size(30), d = draw.size(24, 4), S = draw.int(1, 4);
+  const first = draw.int(0, 9), L = first + rows + draw.int(0, 9), scale = draw.int(0, S - 1);
+  const x = draw.bits(B * L * d), mask = draw.bits(B * rows * d), random = sourceOf(draw);
+  const kind = draw.of(["mask", "random", "none"]);
+  const p = Float32Array.from({ length: B * S }, () => draw.next());
+  const tensor = poisoned("u32", [B, rows, d]);
+  flipBits(device, {
+    x: upload("u32", [B, L, d], x),
+    first,
+    y: tensor,
+    flips: {
+      none: null,
+      mask: { mask: upload("u32", [B, rows, d], mask) },
+      random: { strengths: upload("f32", [B, S], p), scale, random },
+    }[kind],
+  });
+  const u = reference.flipUniforms([B, rows, d], scale, random);
+  const expected = mask.map((given, i) => {
+    const image = Math.floor(i / rows / d), drawn = Number(u[i]! < p[image * S + scale]!);
+    const flip = { none: 0, mask: given, random: drawn }[kind];
+    return x[(image * L + first) * d + i % (rows * d)]! ^ flip;
+  });
+  return {
+    shape: `[${B}, ${L}, ${d}] ${kind}, from ${first} on ${rows}, ${JSON.stringify(random)}`,
+    outputs: [{ tensor, expected }],
+  };
 }
 
 function forcedBits(draw: Draw) {
@@ -155,12 +205,28 @@ function resampled(draw: Draw, operand: (typeof OPERANDS)[number], dtype: Float)
   const stacked = operand === "buffer" && draw.odds(0.3);
   const data = draw.values(B * H * W * C), x = { shape: [B, H, W, C], data };
   const side = stacked ? 2 : 1;
-  const tensor = poisoned(dtype, [B, h, w, C * side * side]);
-  resample(device, { x: upload("f32", x.shape, data), y: tensor, mode, unshuffle: stacked });
+  const width = C * side * side;
+  // on its own, or as some of the rows of an image
+  const placed = draw.odds(0.3), first = placed ? draw.int(0, 5) : 0;
+  const rows = first + h * w + (placed ? draw.int(0, 5) : 0);
+  const tensor = poisoned(dtype, placed ? [B, rows, width] : [B, h, w, width]);
+  resample(device, {
+    x: upload("f32", x.shape, data),
+    y: tensor,
+    mode,
+    unshuffle: stacked,
+    ...placed && { place: { height: h, width: w, first } },
+  });
   const made = resize(mode, x, h * side, w * side);
+  const result = (stacked ? unshuffle(made) : made).data;
+  const expected = Float64Array.from({ length: B * rows * width }, (_, i) => {
+    const row = Math.floor(i / width) % rows - first;
+    const image = Math.floor(i / width / rows);
+    return row < 0 || row >= h * w ? NaN : result[(image * h * w + row) * width + i % width]!;
+  });
   return {
-    shape: `${mode} [${x.shape}] to [${tensor.shape}]`,
-    outputs: [{ tensor, expected: (stacked ? unshuffle(made) : made).data }],
+    shape: `${mode} [${x.shape}] to ${h}x${w} in [${tensor.shape}] from ${first} on`,
+    outputs: [{ tensor, expected }],
   };
 }
 

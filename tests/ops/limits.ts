@@ -46,6 +46,8 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   qkv_rope: FLOATS,
   // bits
   accumulate_codes: F32,
+  draw_strengths: F32,
+  flip_bits: EXACT,
   force_bits: EXACT,
   next_input: FLOATS,
   quantise_bits: EXACT,

@@ -57,3 +57,30 @@ export function codes(
   };
   return resize("linear", patchify ? shuffle(tokens) : tokens, H, W).data;
 }
+
+/** Probabilities of flips [B, S]; `levels` is one more than the largest whole hundredth, or 0 for any number. */
+export function strengths(
+  [B, S]: readonly [number, number],
+  how: { levels: number; most: number; shared: boolean; odds: number },
+  { seed, step, image }: { seed: number; step: number; image: number },
+): Float64Array {
+  return Float64Array.from({ length: B * S }, (_, i) => {
+    const counter = [image + Math.floor(i / S), how.shared ? 0 : i % S, 0xffffffff, 0];
+    const [x, y] = philox(counter, [seed, step]) as [number, number];
+    if ((y >>> 8) / 2 ** 24 >= how.odds) return 0;
+    return how.levels ? Math.floor(x * how.levels / 2 ** 32) / 100 : (x >>> 8) / 2 ** 24 * how.most;
+  });
+}
+
+/** The random number of each bit [B, rows, d] of a scale that decides whether it is flipped. */
+export function flipUniforms(
+  [B, rows, d]: readonly [number, number, number],
+  scale: number,
+  { seed, step, image }: { seed: number; step: number; image: number },
+): Float64Array {
+  return Float64Array.from({ length: B * rows * d }, (_, i) => {
+    const token = Math.floor(i / d), k = i % d;
+    const counter = [image + Math.floor(token / rows), scale, token % rows, k >> 2];
+    return (philox(counter, [seed, step])[k & 3]! >>> 8) / 2 ** 24;
+  });
+}

@@ -2,7 +2,16 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { golden } from "../../goldens.ts";
 import { resample } from "../../../kernels/bits/resample.ts";
-import { assertTensor, device, poisoned, random, TOLERANCE, upload, values } from "../harness.ts";
+import {
+  assertNear,
+  assertTensor,
+  device,
+  poisoned,
+  random,
+  TOLERANCE,
+  upload,
+  values,
+} from "../harness.ts";
 import { channelsLast, resize, unshuffle } from "../images.ts";
 
 Deno.test("resample() resizes each image and channel in both modes", async () => {
@@ -48,6 +57,43 @@ Deno.test("resample() copies exactly if the size stays the same", async () => {
     const y = poisoned("f32", [2, 7, 5, 3]);
     resample(device, { x, y, mode });
     assertEquals([...await device.read(y) as Float32Array], [...data]);
+  }
+});
+
+Deno.test("resample() puts its result among the rows of others, and writes nothing else", async () => {
+  const next = random(33);
+  for (
+    const [B, H, W, C, h, w, first, rows] of [
+      [1, 3, 3, 1, 2, 2, 1, 6],
+      [2, 9, 7, 3, 4, 5, 6, 27],
+      [3, 6, 5, 8, 3, 4, 0, 12],
+      [2, 9, 11, 12, 31, 29, 5, 910], // by a texture on CPUs
+    ] as const
+  ) {
+    const data = values(next, B * H * W * C);
+    const x = upload("f32", [B, H, W, C], data);
+    for (const side of [1, 2]) {
+      const width = C * side * side;
+      const y = poisoned("f32", [B, rows, width]);
+      const place = { height: h, width: w, first };
+      resample(device, { x, y, mode: "linear", unshuffle: side === 2, place });
+      const made = resize("linear", { shape: [B, H, W, C], data }, h * side, w * side);
+      const result = (side === 2 ? unshuffle(made) : made).data;
+      const read = await device.read(y) as Float32Array;
+      const inside = read.filter((_, i) => {
+        const row = Math.floor(i / width) % rows;
+        const own = row >= first && row < first + h * w;
+        assertEquals(own, !Number.isNaN(read[i]), `row ${row}`);
+        return own;
+      });
+      assertNear(inside, result, TOLERANCE.f32, `[${x.shape}] to rows of [${y.shape}]`);
+      const past = { ...place, first: rows - h * w + 1 };
+      assertThrows(
+        () => resample(device, { x, y, mode: "area", unshuffle: side === 2, place: past }),
+        KernelError,
+        "rows",
+      );
+    }
   }
 });
 
