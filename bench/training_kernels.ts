@@ -7,6 +7,7 @@ import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts
 import { columnSums } from "../kernels/linear/column_sums.ts";
 import { transpose } from "../kernels/linear/transpose.ts";
 import { IMAGE_ROWS } from "./image_kernels.ts";
+import { ATTENTION_ROWS } from "./attention_kernels.ts";
 import type { Row } from "./kernels.ts";
 import { LOSS_ROWS } from "./loss_kernels.ts";
 import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
@@ -14,6 +15,7 @@ import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
 export const TRAINING_ROWS: readonly Row[] = [
   ...LOSS_ROWS,
+  ...ATTENTION_ROWS,
   ...OPTIMISER_ROWS,
   ...IMAGE_ROWS,
   {

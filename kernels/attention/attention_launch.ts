@@ -106,7 +106,19 @@ export interface AttentionArgs {
 }
 
 /** The strides and offsets of {@link AttentionArgs}, defaults filled in. */
-export function attentionLayout(args: AttentionArgs) {
+export function attentionLayout(
+  args: Pick<
+    AttentionArgs,
+    | "heads"
+    | "headDim"
+    | "qStride"
+    | "kStride"
+    | "vStride"
+    | "qOffset"
+    | "kOffset"
+    | "vOffset"
+  >,
+) {
   const width = args.heads * args.headDim;
   const { qStride = width, kStride = width, vStride = width } = args;
   const { qOffset = 0, kOffset = 0, vOffset = 0 } = args;

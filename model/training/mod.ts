@@ -42,3 +42,6 @@ export {
 export { learningRate, type Schedule } from "./optimiser/schedule.ts";
 export type { Batch, DataSource, Size } from "./data/source.ts";
 export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
+export { attention, type AttentionOptions } from "./ops/attention.ts";
+export { crossLayout, scalesLayout, textLayout } from "./ops/attention_layouts.ts";
+export type { SpanLayout } from "../../kernels/attention/attention_spans.ts";

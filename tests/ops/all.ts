@@ -1,6 +1,7 @@
 import { CONV } from "./conv.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { ATTENTION } from "./attention.ts";
+import { ATTENTION_BACKWARD } from "./attention_backward.ts";
 import { BITS } from "./bits.ts";
 import { IMAGES } from "./images.ts";
 import { LINEAR } from "./linear.ts";
@@ -20,6 +21,7 @@ export const OPS: readonly Op[] = [
   ...LINEAR,
   ...CONV,
   ...ATTENTION,
+  ...ATTENTION_BACKWARD,
   ...OPTIMISER,
   ...IMAGES,
 ];

@@ -43,6 +43,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   layer_norm: { ...FLOATS, far: 1e-7 },
   // attention
   attention: FLOATS,
+  attention_backward: FLOATS,
   qkv_rope: FLOATS,
   // bits
   accumulate_codes: F32,

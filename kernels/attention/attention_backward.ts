@@ -1,0 +1,148 @@
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import type { Gradient } from "../shared/gradient.ts";
+import { narrowLines } from "../shared/narrow.ts";
+import { spread } from "../shared/spread.ts";
+import type { AttentionBackwardArgs } from "./attention_backward_launch.ts";
+import { attentionBackwardTiles } from "./attention_backward_tiles.ts";
+import { biasesOf, tableBackward } from "./attention_backward_bias.ts";
+import sumSource from "./attention_backward_sum.wgsl" with { type: "text" };
+import { attentionLayout } from "./attention_launch.ts";
+import type { SpanSide } from "./attention_spans.ts";
+
+export type {
+  AttentionBackwardArgs,
+  AttentionBackwardVariant,
+} from "./attention_backward_launch.ts";
+
+const sumKernel = defineKernel("attention_backward_sum", sumSource, ["sums", "spans", "y"], [
+  "rows",
+  "width",
+  "column",
+  "columns",
+  "parts",
+  "y_stride",
+  "y_offset",
+]);
+
+/** Queries that a part of the sums of keys has at least. */
+const PART = 256;
+
+/** Workgroups from which on the sums of keys are not made in parts. */
+const ENOUGH = { cpu: 16, gpu: 512 } as const;
+
+/** Bytes that parts take at most. */
+const MOST_BYTES = 128 << 20;
+
+/**
+ * The gradients of {@link attention} by q, k, v and the bias's table. Weights are computed again from q and k, a step of
+ * rows at a time. Gradients of rows outside all spans keep their values.
+ *
+ * @throws {KernelError} `bad-shape`: shapes disagree, something is not divisible by 4, or there is a bias and the
+ * layout is not {@link SpanLayout.whole}.
+ */
+export function attentionBackward(device: Device, args: AttentionBackwardArgs): void {
+  check(args);
+  const { layout, heads, headDim, dq, dk, dv, dTable, bias } = args;
+  const C = heads * headDim;
+  const { qStride, qOffset, kStride, kOffset, vStride, vOffset } = attentionLayout(args);
+  using biases = bias ? biasesOf(device, bias, heads) : null;
+  using stats = device.tensor("f32", [layout.byQueries.rows, heads, 2], "statistics");
+  {
+    const { byQueries: side } = layout;
+    using sums = device.tensor("f32", [1, side.rows, C], "sums of queries");
+    attentionBackwardTiles(device, { ...args, keys: false, biases, stats, sums, parts: 1 });
+    if (dq) sumParts(device, sums, side, dq, { count: C, stride: qStride, offset: qOffset });
+  }
+  if (bias && biases && dTable) {
+    tableBackward(device, args, { bias, biases, stats, gradient: dTable });
+  }
+  if (dk || dv) {
+    const { byKeys: side } = layout;
+    const parts = partsOf(device, side, heads, C);
+    using sums = device.tensor("f32", [parts, side.rows, 2 * C], "sums of keys");
+    attentionBackwardTiles(device, { ...args, keys: true, biases, stats, sums, parts });
+    if (dk) sumParts(device, sums, side, dk, { count: C, stride: kStride, offset: kOffset });
+    if (dv) {
+      sumParts(device, sums, side, dv, { first: C, count: C, stride: vStride, offset: vOffset });
+    }
+  }
+}
+
+function check(args: AttentionBackwardArgs): void {
+  const { q, k, v, dy, dq, dk, dv, dTable, layout, heads, headDim, bias } = args;
+  const places = attentionLayout(args);
+  const { qStride, qOffset, kStride, kOffset, vStride, vOffset } = places;
+  const C = heads * headDim;
+  const holds = ({ elements }: Tensor, { rows }: SpanSide, stride: number, offset: number) =>
+    rows === 0 || (rows - 1) * stride + offset + C <= elements;
+  const like = (gradient: Gradient | null, { elements }: Tensor) =>
+    !gradient || gradient.tensor.elements === elements;
+  const { byQueries, byKeys } = layout;
+  const fits = headDim <= 256 && [headDim, ...Object.values(places)].every((n) => n % 4 === 0) &&
+    holds(q, byQueries, qStride, qOffset) && holds(dy, byQueries, C, 0) &&
+    holds(k, byKeys, kStride, kOffset) && holds(v, byKeys, vStride, vOffset) &&
+    like(dq, q) && like(dk, k) && like(dv, v);
+  if (!fits) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot attend backwards from dy [${dy.shape}] to q [${q.shape}], k [${k.shape}], v [${v.shape}]: ` +
+        `${heads} heads of ${headDim}, ${byQueries.rows} queries, ${byKeys.rows} keys`,
+    );
+  }
+  if (
+    bias && !(layout.whole && bias.table.shape[1] === heads && like(dTable ?? null, bias.table))
+  ) {
+    throw new KernelError(
+      "bad-shape",
+      `Cannot attend backwards with a bias [${bias.table.shape}] of ${heads} heads` +
+        `${layout.whole ? "" : ": a span of keys is not whole"}`,
+    );
+  }
+}
+
+/** In how many parts keys take their queries: where keys are few, all processors have to share the queries. */
+function partsOf(device: Device, side: SpanSide, heads: number, C: number): number {
+  const workgroups = Math.ceil(side.own / 64) * heads * side.spans.shape[0]!;
+  return Math.max(
+    1,
+    Math.min(
+      Math.ceil(ENOUGH[device.capabilities.class] / workgroups),
+      Math.floor(side.others / PART),
+      Math.floor(MOST_BYTES / (8 * C * side.rows)),
+    ),
+  );
+}
+
+/** Sums parts of `width` columns from `first` on, and puts the sums where a gradient goes. */
+function sumParts(
+  device: Device,
+  sums: Tensor,
+  side: SpanSide,
+  { tensor: y, add }: Gradient,
+  { first = 0, count, stride, offset }: {
+    readonly first?: number;
+    readonly count: number;
+    readonly stride: number;
+    readonly offset: number;
+  },
+): void {
+  const [parts = 0, rows = 0, width = 0] = sums.shape;
+  const { WG, workgroups } = spread(device, side.own * count, 4);
+  device.run(sumKernel, {
+    specialise: { WG, ADD: add, Y: `vec4<${y.dtype}>` },
+    functions: prelude(y.dtype),
+    bind: { sums, spans: side.spans, y },
+    params: {
+      rows,
+      width: width / 4,
+      column: first / 4,
+      columns: count / 4,
+      parts,
+      y_stride: stride / 4,
+      y_offset: offset / 4,
+    },
+    workgroups: [...workgroups, side.spans.shape[0]!],
+  });
+}
+
+const prelude = memoised((dtype: string) => narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`));

@@ -1,0 +1,246 @@
+// The sums of attention's backward pass, for queries (KEYS false) or for keys (KEYS true), by tiles in workgroup memory
+// and registers. Runs on any adapter.
+//
+// A workgroup takes 64 rows of one side, its own, and goes through the rows of the other side, OTHERS at a time. With
+// x = q or k and y = dy or v, it makes the logits from x of both sides, and the gradients of weights, dy · v, from y of
+// both sides; then sums of x and y of the other side:
+// - Queries: one pass with a streaming softmax gives the logarithm of a row's sum of weights, the mean D of its weights'
+//   gradients, and dq = scale · (Σ p · (dy · v) · k − D · Σ p · k).
+// - Keys: with both from `stats`, dk = scale · Σ p · (dy · v − D) · q, and dv = Σ p · dy.
+// An invocation makes 4 own rows by DEPTH / 2 others, then 4 own rows by its vec4s of channels. Channels go through
+// workgroup memory DEPTH vec4s at a time for logits, and 16 for sums. Every element has one owner.
+//
+// Prelude (attention_backward_tiles.ts): OWN_X, OWN_Y, OTHER_X, OTHER_Y (vec4s as stored), DEPTH, VECTORS (vec4s of a
+// head), KEYS, BIAS, PIECES (vec4s of channels of an invocation); the unrolled loops reset, score, finish_logits,
+// largest, weigh_all, share, rescale, add_all and store_all.
+
+struct Params {
+  own_x_stride: u32, // strides and offsets count vec4s
+  own_x_offset: u32,
+  own_y_stride: u32,
+  own_y_offset: u32,
+  other_x_stride: u32,
+  other_x_offset: u32,
+  other_y_stride: u32,
+  other_y_offset: u32,
+  heads: u32,
+  spans: u32, // their number
+  part: u32, // other rows of a part
+  rows: u32, // own rows of all spans
+  bias_centre: i32,
+  bias_last: i32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> own_x: array<OWN_X>;
+@group(0) @binding(2) var<storage, read> own_y: array<OWN_Y>;
+@group(0) @binding(3) var<storage, read> other_x: array<OTHER_X>;
+@group(0) @binding(4) var<storage, read> other_y: array<OTHER_Y>;
+@group(0) @binding(5) var<storage, read> spans: array<vec4<u32>>;
+@group(0) @binding(6) var<storage, read> biases: array<f32>; // [distances, heads]
+@group(0) @binding(7) var<storage, read_write> stats: array<vec2<f32>>; // [queries, heads]: log of the sum, D
+@group(0) @binding(8) var<storage, read_write> sums: array<vec4<f32>>; // [parts, rows, dq, or dk and dv]
+
+const WG = 128; // 16 along own rows, 8 along others
+const OTHERS = 4 * DEPTH;
+const BLOCKS = (VECTORS + DEPTH - 1) / DEPTH; // of channels
+const LOWEST = -3.0e38; // stands for minus infinity, which WGSL cannot write
+
+var<private> lane: u32;
+var<private> ti: u32; // takes own rows ti, ti + 16, …
+var<private> tj: u32; // takes others tj, tj + 8, …, and channels of vec4s tj, tj + 8, …
+var<private> head: u32;
+var<private> span: vec4<u32>; // first own row, their number, first other row, their number
+var<private> first: u32; // the first own row of this tile, counted in the span
+var<private> step: u32; // the first other row of this step, counted in the span
+var<private> last: u32; // where the other rows of this part end, counted in the span
+
+// vectors over the 4 own rows
+var<private> s: array<vec4<f32>, DEPTH / 2>; // logits, then weights
+var<private> g: array<vec4<f32>, DEPTH / 2>; // gradients of weights, then what multiplies x of the other side
+var<private> maxima: vec4<f32>;
+var<private> total: vec4<f32>; // of this invocation's weights
+var<private> mean: vec4<f32>; // of their gradients, weighted
+// by piece, own row: sums of x by g; then sums of x, or of y, by s
+var<private> sum_g: array<mat4x4<f32>, PIECES>;
+var<private> sum_s: array<mat4x4<f32>, PIECES>;
+
+var<workgroup> shared_span: vec4<u32>;
+// x, and y, of own rows [channel][row / 16][row % 16]; g, and s, [other / 4][other % 4][ti], of 4 rows
+var<workgroup> left: array<array<array<array<vec4<f32>, 17>, 4>, DEPTH>, 2>;
+// x and y of others [channel][other / 8][x or y][other % 8]; for sums [other / 4][other % 4][channel / 8][channel % 8]
+var<workgroup> right: array<array<array<array<vec4<f32>, 9>, 2>, 4>, DEPTH>;
+
+fn own_row(i: u32) -> u32 { return span.x + min(first + i, span.y - 1); }
+fn other_row(j: u32) -> u32 { return span.z + min(step + j, span.w - 1); }
+
+// vec4 d of a row; zeros beyond a head's width
+fn within(x: vec4<f32>, d: u32) -> vec4<f32> { return select(vec4<f32>(), x, d < VECTORS); }
+fn channel(d: u32) -> u32 { return head * VECTORS + min(d, VECTORS - 1); }
+fn load_other_x(j: u32, d: u32) -> vec4<f32> {
+  return vec4<f32>(other_x[other_row(j) * params.other_x_stride + params.other_x_offset + channel(d)]);
+}
+fn load_other_y(j: u32, d: u32) -> vec4<f32> {
+  return vec4<f32>(other_y[other_row(j) * params.other_y_stride + params.other_y_offset + channel(d)]);
+}
+
+fn keep_operands(block: u32) {
+  for (var n = lane; n < 64 * DEPTH; n += WG) {
+    let row = n / DEPTH;
+    let c = n % DEPTH;
+    let d = block * DEPTH + c;
+    let at = own_row(row);
+    let x = vec4<f32>(own_x[at * params.own_x_stride + params.own_x_offset + channel(d)]);
+    let y = vec4<f32>(own_y[at * params.own_y_stride + params.own_y_offset + channel(d)]);
+    left[0][c][row / 16][row % 16] = within(x, d);
+    left[1][c][row / 16][row % 16] = within(y, d);
+  }
+  for (var n = lane; n < OTHERS * DEPTH; n += WG) {
+    let row = n / DEPTH;
+    let c = n % DEPTH;
+    let d = block * DEPTH + c;
+    right[c][row / 8][0][row % 8] = within(load_other_x(row, d), d);
+    right[c][row / 8][1][row % 8] = within(load_other_y(row, d), d);
+  }
+}
+
+// 16 vec4s of channels of all others
+fn keep_x(start: u32) {
+  for (var n = lane; n < OTHERS * 16; n += WG) {
+    right[n / 64][n / 16 % 4][n / 8 % 2][n % 8] = load_other_x(n / 16, start + n % 16);
+  }
+}
+
+fn keep_y(start: u32) {
+  for (var n = lane; n < OTHERS * 16; n += WG) {
+    right[n / 64][n / 16 % 4][n / 8 % 2][n % 8] = load_other_y(n / 16, start + n % 16);
+  }
+}
+
+fn bias(own: u32, other: u32) -> f32 {
+  let distance = select(i32(other) - i32(own), i32(own) - i32(other), KEYS);
+  return biases[u32(clamp(params.bias_centre + distance, 0, params.bias_last)) * params.heads + head];
+}
+
+// logits of other row j of this step; nothing beyond the part's end
+fn logit(j: u32, products: vec4<f32>) -> vec4<f32> {
+  var x = params.scale * products;
+  if (BIAS) {
+    let own = first + ti;
+    let other = step + j;
+    x += vec4(bias(own, other), bias(own + 16, other), bias(own + 32, other), bias(own + 48, other));
+  }
+  return select(vec4(LOWEST), x, step + j < last);
+}
+
+// vectors of all that share own rows
+fn shared_by(which: u32, t: u32) -> vec4<f32> { return left[which][t / 4][t % 4][ti]; }
+fn share_one(which: u32, x: vec4<f32>) { left[which][tj / 4][tj % 4][ti] = x; }
+
+fn add(sum: mat4x4<f32>, weights: vec4<f32>, x: vec4<f32>) -> mat4x4<f32> {
+  return mat4x4(
+    fma(vec4(weights.x), x, sum[0]),
+    fma(vec4(weights.y), x, sum[1]),
+    fma(vec4(weights.z), x, sum[2]),
+    fma(vec4(weights.w), x, sum[3]),
+  );
+}
+
+fn scaled(sum: mat4x4<f32>, by: vec4<f32>) -> mat4x4<f32> {
+  return mat4x4(by.x * sum[0], by.y * sum[1], by.z * sum[2], by.w * sum[3]);
+}
+
+fn softmax() {
+  workgroupBarrier();
+  share_one(0, largest());
+  workgroupBarrier();
+  var m = maxima;
+  for (var t = 0u; t < 8; t++) { m = max(m, shared_by(0, t)); }
+  let keep = exp(maxima - m);
+  maxima = m;
+  total *= keep;
+  mean *= keep;
+  rescale(keep);
+}
+
+fn weigh(j: u32, logits: vec4<f32>) -> vec4<f32> {
+  if (!KEYS) { return exp(logits - maxima); }
+  let stat = stats[other_row(j) * params.heads + head];
+  return select(vec4(0.0), exp(logits - stat.x), step + j < last);
+}
+
+fn centred(j: u32, gradients: vec4<f32>) -> vec4<f32> {
+  if (!KEYS) { return gradients; }
+  return gradients - stats[other_row(j) * params.heads + head].y;
+}
+
+// vec4s of a row of `sums`
+fn width() -> u32 { return params.heads * VECTORS * select(1u, 2u, KEYS); }
+
+fn store(part: u32, i: u32, piece: u32, x: vec4<f32>, y: vec4<f32>) {
+  let row = first + 16 * i + ti;
+  let d = 8 * piece + tj;
+  if (row >= span.y || d >= VECTORS) { return; }
+  let at = (part * params.rows + span.x + row) * width() + head * VECTORS + d;
+  sums[at] = x;
+  if (KEYS) { sums[at + params.heads * VECTORS] = y; }
+}
+
+fn store_stats(log_sum: vec4<f32>) {
+  if (tj > 0) { return; }
+  for (var i = 0u; i < 4; i++) {
+    let row = first + 16 * i + ti;
+    if (row < span.y) { stats[(span.x + row) * params.heads + head] = vec2(log_sum[i], mean[i]); }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+  lane = index;
+  ti = index % 16;
+  tj = index / 16;
+  head = group.y;
+  first = group.x * 64;
+  let part = group.z / params.spans;
+  if (index == 0) { shared_span = spans[group.z % params.spans]; }
+  let bounds = workgroupUniformLoad(&shared_span); // barriers must depend on uniform values only
+  span = bounds;
+  if (group.x * 64 >= bounds.y) { return; }
+  maxima = vec4(LOWEST);
+  let end = min((part + 1) * params.part, bounds.w);
+  last = end;
+  for (var other = part * params.part; other < end; other += OTHERS) {
+    step = other;
+    reset();
+    for (var block = 0u; block < BLOCKS; block++) {
+      workgroupBarrier();
+      keep_operands(block);
+      workgroupBarrier();
+      for (var c = 0u; c < DEPTH; c++) { score(c); }
+    }
+    finish_logits();
+    if (!KEYS) { softmax(); }
+    weigh_all();
+    workgroupBarrier();
+    share();
+    add_all();
+  }
+  var by = vec4(1.0);
+  if (!KEYS) {
+    workgroupBarrier();
+    share_one(0, total);
+    share_one(1, mean);
+    workgroupBarrier();
+    var all = vec4(0.0);
+    mean = vec4(0.0);
+    for (var t = 0u; t < 8; t++) {
+      all += shared_by(0, t);
+      mean += shared_by(1, t);
+    }
+    by = select(1 / all, vec4(0.0), all == vec4(0.0));
+    mean *= by;
+    store_stats(maxima + select(log(all), vec4(0.0), all == vec4(0.0)));
+  }
+  store_all(part, by);
+}

@@ -1,0 +1,100 @@
+import { type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+
+/** Queries that attend to keys: the row of {@link AttentionArgs.spans}. */
+export type Span = readonly [query: number, queries: number, key: number, keys: number];
+
+/** Spans as one side sees them. */
+export interface SpanSide {
+  /** u32 [n, 4]: first own row, own rows, first row of the other side, rows of the other side. */
+  readonly spans: Tensor;
+  /** Most own rows of a span. */
+  readonly own: number;
+  /** Most rows of the other side of a span. */
+  readonly others: number;
+  /** Own rows up to the last of all spans. */
+  readonly rows: number;
+  /** Own rows in all spans. */
+  readonly covered: number;
+}
+
+/** Which rows attend to which, for forward and backward passes: what depends on shapes alone, and is made once. */
+export interface SpanLayout {
+  /** The spans: whom queries attend to. */
+  readonly byQueries: SpanSide;
+  /** By whom keys are attended to. */
+  readonly byKeys: SpanSide;
+  /** Logits per head: queries times keys, summed over spans. */
+  readonly scoreCount: number;
+  /** Whether each span of keys is one whole span: then their positions are what a relative bias needs. */
+  readonly whole: boolean;
+  /** Frees the tensors. */
+  dispose(): void;
+}
+
+/**
+ * Uploads spans as queries see them, and as keys do. A row is in one span at most as a query; keys may be in several,
+ * as those of a scale are that later scales attend to as well. No span is in another's way: the queries that attend to
+ * a key are rows one after the other.
+ *
+ * @throws {KernelError} `bad-shape`: there are no spans, or a key's queries are not one after the other.
+ * @throws {OutOfMemoryError} After freeing what it allocated.
+ */
+export function spanLayout(device: Device, spans: readonly Span[]): SpanLayout {
+  if (spans.length === 0) throw new KernelError("bad-shape", "Cannot attend without spans");
+  const { keySpans, whole } = byKeys(spans);
+  const sides = device.allOrNothing(() => ({
+    byQueries: sideOf(device, spans),
+    byKeys: sideOf(device, keySpans),
+  }));
+  return {
+    ...sides,
+    scoreCount: spans.reduce((sum, [, queries, , keys]) => sum + queries * keys, 0),
+    whole,
+    dispose() {
+      sides.byQueries.spans.dispose();
+      sides.byKeys.spans.dispose();
+    },
+  };
+}
+
+function sideOf(device: Device, spans: readonly Span[]): SpanSide {
+  const most = (of: (span: Span) => number) =>
+    spans.reduce((max, span) => Math.max(max, of(span)), 0);
+  return {
+    spans: device.from("u32", [spans.length, 4], Uint32Array.from(spans.flat()), "spans"),
+    own: most(([, count]) => count),
+    others: most(([, , , count]) => count),
+    rows: most(([first, count]) => first + count),
+    covered: spans.reduce((sum, [, count]) => sum + count, 0),
+  };
+}
+
+/** Cuts keys where the spans that they are in change. */
+function byKeys(spans: readonly Span[]): { keySpans: Span[]; whole: boolean } {
+  const cuts = [...new Set(spans.flatMap(([, , key, keys]) => [key, key + keys]))]
+    .sort((a, b) => a - b);
+  const keySpans: Span[] = [];
+  let whole = true;
+  for (const [i, first] of cuts.slice(0, -1).entries()) {
+    const end = cuts[i + 1]!;
+    const over = spans.filter(([, queries, key, keys]) =>
+      queries > 0 && key <= first && key + keys >= end
+    ).sort(([a], [b]) => a - b);
+    if (over.length === 0) continue;
+    const [query] = over[0]!;
+    let next = query;
+    for (const [start, queries] of over) {
+      if (start !== next) {
+        throw new KernelError(
+          "bad-shape",
+          `Cannot attend backwards: the queries of key ${first} are not one after the other`,
+        );
+      }
+      next += queries;
+    }
+    keySpans.push([first, end - first, query, next - query]);
+    whole &&= over.length === 1 && over[0]![2] === first;
+  }
+  // keys without queries need none, but a tensor has a row
+  return { keySpans: keySpans.length ? keySpans : [[0, 0, 0, 0]], whole };
+}

@@ -1,0 +1,69 @@
+/** Cases of the backward passes of kernels/attention. */
+
+import { attentionBackward } from "../../kernels/attention/attention_backward.ts";
+import { build, scales } from "../kernels/attention/attention_backward_cases.ts";
+import type { Span } from "../kernels/attention/attention_cases.ts";
+import { device } from "../kernels/harness.ts";
+import type { Draw } from "./draw.ts";
+import { type Case, conversions, type Float, type Op, plain } from "./op.ts";
+
+export const ATTENTION_BACKWARD: readonly Op[] = [
+  ...conversions((from, to): Op => ({
+    ...plain(
+      "attention_backward",
+      `${from}→${to}`,
+      from === "f16" || to === "f16" ? "f16" : "f32",
+      (draw) => sentBack(draw, from, to),
+    ),
+    runs: [
+      "attention_backward_tiles",
+      "attention_backward_sum",
+      "attention_backward_biases",
+      "attention_backward_diagonals",
+      "attention_backward_table",
+    ],
+    special: {
+      "a bias": (draw) => biased(draw, from),
+      "parts of queries": (draw) =>
+        made(draw, from, to, 1, 8, [[0, 1100, 0, 3], [1100, 700, 3, 66]]),
+    },
+  })),
+];
+
+/** One span to three, one after the other, or a few sequences of scales. */
+function sentBack(draw: Draw, from: Float, to: Float): Case {
+  const headDim = draw.option([36, 4, 64, 132]), heads = draw.int(1, 3);
+  if (draw.odds(0.3)) {
+    const tokens = Array.from({ length: draw.int(1, 4) }, () => draw.size(40));
+    return made(draw, from, to, heads, headDim, scales(draw.int(1, 2), tokens));
+  }
+  const spans: Span[] = [];
+  let rows = 0, keys = 0;
+  for (let n = draw.int(1, 3); n > 0; n--) {
+    const [queries, own] = [draw.size(70), draw.size(90, 32)];
+    spans.push([rows, queries, keys, own]);
+    rows += queries;
+    keys += own;
+  }
+  return made(draw, from, to, heads, headDim, spans);
+}
+
+function biased(draw: Draw, dtype: Float): Case {
+  const spans: Span[] = [[0, 19, 0, 19], [19, 1, 19, 1]];
+  return made(draw, dtype, dtype, 2, 36, spans, { packed: "qkv", buckets: 3 });
+}
+
+function made(
+  draw: Draw,
+  dtype: Float,
+  kv: Float,
+  heads: number,
+  headDim: number,
+  spans: readonly Span[],
+  more: { packed?: "qkv"; buckets?: number } = {},
+): Case {
+  const shape = { heads, headDim, spans, dtype, kv, add: draw.odds(0.5), ...more };
+  const { args, expected } = build(draw.int(0, 2 ** 31), shape);
+  attentionBackward(device, args);
+  return { shape: JSON.stringify(shape), outputs: expected };
+}
