@@ -1,6 +1,7 @@
 import type { Device, Tensor, TensorDType } from "../engine/mod.ts";
 import { attention } from "../kernels/attention/attention.ts";
-import { conv2d, packConv } from "../kernels/conv/conv2d.ts";
+import { conv2d } from "../kernels/conv/conv2d.ts";
+import { packConv } from "../kernels/conv/conv2d_weight.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
 import { activate } from "../kernels/elementwise/activate.ts";
 import { packLinear } from "../kernels/linear/linear.ts";

@@ -1,6 +1,7 @@
 /** Rows of the kernels that only training runs: backward passes, losses, the optimiser. */
 
 import { resampleBackward } from "../kernels/bits/resample_backward.ts";
+import { conv2dBackward } from "../kernels/conv/conv2d_backward.ts";
 import { accumulate } from "../kernels/elementwise/accumulate.ts";
 import { activateBackward } from "../kernels/elementwise/activate_backward.ts";
 import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
@@ -14,6 +15,16 @@ import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
 export const TRAINING_ROWS: readonly Row[] = [
+  ...(["dx", "dweight"] as const).map((only): Row => ({
+    name: "conv2d_backward",
+    shape: `${only}, 3x3 64 to 64, 64x64`,
+    setup(device, t) {
+      const [x, weight, dy] = [t.f32(1, 64, 64, 64), t.f32(64, 64, 3, 3), t.f32(1, 64, 64, 64)];
+      const gradient = { tensor: t.f32(...only === "dx" ? x.shape : weight.shape), add: true };
+      const args = { x, weight, dy, dx: null, dweight: null, dbias: null, [only]: gradient };
+      return { run: () => conv2dBackward(device, args), flops: 2 * 64 * 64 * 64 * 64 * 9 };
+    },
+  })),
   ...LOSS_ROWS,
   ...ATTENTION_ROWS,
   ...OPTIMISER_ROWS,

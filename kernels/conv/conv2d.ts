@@ -9,26 +9,15 @@ import {
 } from "../../engine/mod.ts";
 import { conv2dMatrix, type ConvTile, convTile } from "./conv2d_matrix.ts";
 import { conv2dTiles, convParts } from "./conv2d_tiles.ts";
-import { BINDINGS, PARAMS } from "./conv_dispatch.ts";
+import type { Conv } from "./conv2d_weight.ts";
+import { BINDINGS, type ConvGeometry, outputShape, padBefore, PARAMS } from "./conv_dispatch.ts";
 import { matmulTexture } from "../linear/matmul_texture.ts";
-import { packedIndex, packedLayout } from "../linear/packed_layout.ts";
-import type { FloatType } from "../linear/weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
 import { matrixObstacle } from "../shared/matrix.ts";
-import { usesTexture } from "../shared/textures.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
-import packSource from "./pack_conv.wgsl" with { type: "text" };
 import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
 
 const kernel = defineKernel("conv2d", source, BINDINGS, PARAMS);
-const packKernel = defineKernel("pack_conv", packSource, ["w", "packed"], [
-  "C",
-  "N",
-  "taps",
-  "columns",
-  "across",
-  "down",
-]);
 
 /** Invocations of a workgroup. */
 const WG = 64;
@@ -36,83 +25,17 @@ const WG = 64;
 /** Fewer columns fill half a tile at most: not measured. */
 const NARROW = 64;
 
-/** The weight and bias of a convolution, packed once for {@link conv2d}. */
-export interface Conv {
-  /** [size² · ⌈C/4⌉·4, ⌈N/4⌉·4], with zeros where C and N were padded; on software adapters strips in a texture. */
-  readonly weight: Tensor | Texture;
-  /** Storage type of the weight. */
-  readonly dtype: FloatType;
-  /** [⌈N/4⌉·4] f32. */
-  readonly bias: Tensor;
-  /** Input channels. */
-  readonly C: number;
-  /** Output channels. */
-  readonly N: number;
-  /** Extent of the kernel along both axes: 1 or 3. */
-  readonly size: number;
-}
-
-/**
- * Packs a weight [N, C, size, size] f32 (`torch.nn.Conv2d`) into the layout {@link conv2d} reads, as `dtype`.
- * The result owns `bias` ([N] f32) and a copy of the weight; the given weight may be disposed afterwards.
- * `texture` chooses between conv2d.wgsl and matmul_texture.wgsl; the default is what is fast on this adapter. A weight
- * that no texture can hold stays a tensor.
- *
- * @throws {KernelError} `bad-shape`: the weight is not a square kernel of odd size, or the bias is not [N].
- */
-export function packConv(
-  device: Device,
-  weight: Tensor,
-  bias: Tensor,
-  dtype: FloatType = "f32",
-  label: string = "convolution weight",
-  texture: boolean = usesTexture(device),
-): Conv {
-  const [N = 0, C = 0, size = 0, width = 0] = weight.shape;
-  if (weight.shape.length !== 4 || size !== width || size % 2 === 0 || bias.elements !== N) {
-    throw new KernelError(
-      "bad-shape",
-      `Cannot pack [${weight.shape}] and bias [${bias.shape}] as a convolution`,
-    );
-  }
-  const taps = size * size;
-  const K = taps * Math.ceil(C / 4) * 4;
-  const { lanes, across, rows, pitch, vectors } = packedLayout(
-    device,
-    K,
-    Math.ceil(N / 4),
-    texture,
-  );
-  const packed = device.tensor(dtype, [vectors * 4], label, "weights");
-  device.run(packKernel, {
-    specialise: { W: dtype, WG: 64 },
-    functions: packedIndex(lanes),
-    bind: { w: weight, packed },
-    params: { C, N, taps, columns: pitch, across, down: rows },
-    workgroups: grid(Math.ceil(rows * across / 64)),
-  });
-  const packedWeight = lanes ? device.texture(packed, undefined, label, "weights") : packed;
-  if (lanes) packed.dispose();
-  return { weight: packedWeight, dtype, bias, C, N, size };
-}
-
 /** A kernel for weights in buffers. */
 type ConvVariant = "vector" | "tiles" | ConvTile;
 
 /** Arguments of {@link conv2d}. */
-export interface Conv2dArgs {
+export interface Conv2dArgs extends ConvGeometry {
   /** [B, H, W, C] f32 or f16. */
   readonly x: Tensor;
   /** Packed weight and bias. */
   readonly conv: Conv;
   /** [B, OH, OW, N] f32 or f16. */
   readonly y: Tensor;
-  /** Step between output pixels; 1 if absent. */
-  readonly stride?: 1 | 2;
-  /** Whether to read x as if it were twice as high and wide (nearest). */
-  readonly upsample?: boolean;
-  /** `same` (the default): zeros on all sides; `after`: only below and on the right (the official `Downsample`). */
-  readonly padding?: "same" | "after";
   /** `add` adds the convolution to y; `none` if absent. */
   readonly epilogue?: "none" | "add";
   /** If present, x is [1, rows, W, C], some rows of an image or all, and only some rows of an image of y are made. */
@@ -140,16 +63,6 @@ export interface ConvStrip {
   readonly count: number;
 }
 
-/** Returns the shape of y for an x of [B, H, W, C]. */
-function outputShape(args: Conv2dArgs): number[] {
-  const { x, conv, stride = 1, upsample = false, padding = "same" } = args;
-  const zeros = padding === "same" ? conv.size - 1 : Math.floor(conv.size / 2);
-  const [B = 0, H = 0, W = 0] = x.shape;
-  const along = (extent: number) =>
-    Math.floor((extent * (upsample ? 2 : 1) + zeros - conv.size) / stride) + 1;
-  return [B, along(H), along(W), conv.N];
-}
-
 /** Checks a strip against the image. Beyond the image are zeros; beyond x nothing may be read. */
 function checkStrip(args: Conv2dArgs, strip: ConvStrip): void {
   const { x, conv, y, stride = 1, upsample = false, padding = "same" } = args;
@@ -159,7 +72,7 @@ function checkStrip(args: Conv2dArgs, strip: ConvStrip): void {
   const scale = upsample ? 2 : 1;
   const end = begin + rows;
   const inHeight = height * stride / scale;
-  const pad = padding === "same" ? Math.floor(conv.size / 2) : 0;
+  const pad = padBefore(conv.size, padding);
   // rows of the image that the kernel reaches
   const low = Math.max(0, Math.floor((first * stride - pad) / scale));
   const last = (first + count - 1) * stride - pad + conv.size - 1;
@@ -177,7 +90,7 @@ function checkStrip(args: Conv2dArgs, strip: ConvStrip): void {
 }
 
 /**
- * Computes y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, 3 × 3 or 1 × 1, with f32 sums. `upsample`
+ * Computes y = conv(x) + bias: `torch.nn.Conv2d` on channels-last images, of any kernel size, with f32 sums. `upsample`
  * and `padding: "after"` make it the official Upsample and Downsample (infinity/models/bsq_vae/flux_vqgan.py). A row
  * has the same bits whether it is made with all others or in a `strip`.
  *
@@ -187,7 +100,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const { x, conv, y, stride = 1, upsample = false, padding = "same", strip } = args;
   const { C, N, size } = conv;
   if (strip) checkStrip(args, strip);
-  const expected = strip ? y.shape : outputShape(args);
+  const expected = strip ? y.shape : outputShape(x.shape, conv, args);
   if (x.shape.length !== 4 || x.shape[3] !== C || y.shape.join() !== expected.join()) {
     throw new KernelError(
       "bad-shape",
@@ -199,7 +112,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
   const [B = 0, H = 0, width = 0] = y.shape;
   const height = strip ? strip.count : H;
   const pixels = (strip ? 1 : B) * height * width;
-  const pad = padding === "same" ? Math.floor(size / 2) : 0;
+  const pad = padBefore(size, padding);
   const first = strip ? (strip.image * H + strip.first - (strip.top ?? 0)) * width : 0;
   const padY = strip ? pad - (strip.first * stride - strip.begin * (upsample ? 2 : 1)) : pad;
   if (conv.weight instanceof Texture) {
@@ -235,6 +148,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       pad_y: padY,
       pad_x: pad,
       upsample: upsample ? 1 : 0,
+      has_bias: conv.bias ? 1 : 0,
       accumulate: args.epilogue === "add" ? 1 : 0,
       first,
     },

@@ -23,6 +23,7 @@ struct Params {
   pad_y: i32, // rows of zeros above x; negative if a strip of x begins above what y needs
   pad_x: i32, // columns of zeros to the left of x
   upsample: u32, // 1: x is read as if each pixel were 2 × 2
+  has_bias: u32, // 0: bias is not bound
   accumulate: u32, // 1: added to y
   first: u32, // pixel of y to begin with
 }
@@ -116,7 +117,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 fn finish(pixel: u32, n: u32, sum: vec4<f32>) {
   if (pixel >= params.pixels) { return; }
   let p = params.first + pixel;
-  var v = sum + bias[n];
+  var v = sum;
+  if (params.has_bias != 0) { v += bias[n]; }
   if (params.accumulate != 0) { v += load_y(p, n); }
   store_y(p, n, v);
 }

@@ -20,6 +20,7 @@ struct Params {
   pad_y: i32,
   pad_x: i32,
   upsample: u32,
+  has_bias: u32,
   accumulate: u32,
   first: u32,
 }
@@ -74,7 +75,8 @@ fn main(
 fn store(pixel: u32, n: u32, sum: vec4<f32>) {
   if (pixel >= params.pixels || n >= (params.N + 3) / 4) { return; }
   let p = params.first + pixel;
-  var v = sum + bias[n];
+  var v = sum;
+  if (params.has_bias != 0) { v += bias[n]; }
   if (params.accumulate != 0) { v += load_y(p, n); }
   store_y(p, n, v);
 }

@@ -22,6 +22,7 @@ struct Params {
   pad_y: i32,
   pad_x: i32,
   upsample: u32,
+  has_bias: u32,
   accumulate: u32,
   first: u32, // with parts: pixel to begin with
 }
@@ -86,7 +87,8 @@ fn finish(pixel: u32, n: u32, sum: vec4<f32>) {
     return;
   }
   let p = params.first + pixel;
-  var v = sum + bias[n];
+  var v = sum;
+  if (params.has_bias != 0) { v += bias[n]; }
   if (params.accumulate != 0) { v += load_y(p, n); }
   store_y(p, n, v);
 }

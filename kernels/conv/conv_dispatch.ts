@@ -1,10 +1,38 @@
 /**
- * What the kernels of {@link conv2d} for weights in buffers share: bindings and parameters.
+ * What the kernels of convolutions share: how they read their input; bindings and parameters of those of
+ * {@link conv2d} for weights in buffers.
  *
  * @module
  */
 
 import type { Tensor, Work } from "../../engine/mod.ts";
+
+/** How a convolution reads its input. */
+export interface ConvGeometry {
+  /** Step between output pixels; 1 if absent. */
+  readonly stride?: 1 | 2;
+  /** Whether to read x as if it were twice as high and wide (nearest). */
+  readonly upsample?: boolean;
+  /** `same` (the default): zeros on all sides; `after`: only below and on the right (the official `Downsample`). */
+  readonly padding?: "same" | "after";
+}
+
+/** Zeros before each row and column of the input. For `same`, an even kernel has one more behind them. */
+export function padBefore(size: number, padding: "same" | "after" = "same"): number {
+  return padding === "same" ? Math.floor((size - 1) / 2) : 0;
+}
+
+/** Returns the shape of the output for an input [B, H, W, C]. */
+export function outputShape(
+  [B = 0, H = 0, W = 0]: readonly number[],
+  { N, size }: { readonly N: number; readonly size: number },
+  { stride = 1, upsample = false, padding = "same" }: ConvGeometry,
+): number[] {
+  const zeros = padding === "same" ? size - 1 : padBefore(size);
+  const along = (extent: number) =>
+    Math.floor((extent * (upsample ? 2 : 1) + zeros - size) / stride) + 1;
+  return [B, along(H), along(W), N];
+}
 
 /** Bindings of the kernels. */
 export const BINDINGS = ["x", "w", "bias", "y"] as const;
@@ -23,6 +51,7 @@ export const PARAMS = [
   "pad_y",
   "pad_x",
   "upsample",
+  "has_bias",
   "accumulate",
   "first",
 ] as const;
@@ -30,9 +59,40 @@ export const PARAMS = [
 /** Arguments of a dispatch that do not depend on the kernel. */
 export interface ConvDispatch {
   /** Tensors by binding. */
-  readonly bind: Readonly<Record<(typeof BINDINGS)[number], Tensor>>;
+  readonly bind: {
+    readonly x: Tensor;
+    readonly w: Tensor;
+    readonly bias: Tensor | null;
+    readonly y: Tensor;
+  };
   /** Values by parameter. */
   readonly params: Readonly<Record<(typeof PARAMS)[number], number>>;
   /** Shape and operations. */
   readonly work: Work;
+}
+
+/** Bytes to whose multiples bindings are aligned on every adapter. */
+const ALIGN = 256;
+
+/**
+ * Cuts B images into parts of at most `most` images each, or of one: first image and number of images of each. Where
+ * a part of `tensors` [B, …] could not be bound, for it would begin at any byte, parts are larger.
+ */
+export function imagesInParts(
+  B: number,
+  most: number,
+  tensors: readonly Tensor[],
+): [first: number, count: number][] {
+  const aligned = (count: number) =>
+    count >= B || tensors.every(({ byteLength }) => byteLength / B * count % ALIGN === 0);
+  let count = Math.max(1, Math.floor(most));
+  if (!aligned(count)) {
+    // of a power of two of images, all parts are aligned if any are
+    count = 2 ** Math.floor(Math.log2(count));
+    while (!aligned(count)) count *= 2;
+  }
+  return Array.from(
+    { length: Math.ceil(B / count) },
+    (_, i) => [i * count, Math.min(count, B - i * count)],
+  );
 }

@@ -20,6 +20,7 @@ export {
   type SelfCorrectionOptions,
   type TeacherForcing,
 } from "./ops/self_correction.ts";
+export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";

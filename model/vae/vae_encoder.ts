@@ -6,7 +6,7 @@
  */
 
 import { InputError, type Tensor } from "../../engine/mod.ts";
-import type { Conv } from "../../kernels/conv/conv2d.ts";
+import type { Conv } from "../../kernels/conv/conv2d_weight.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { VaeConfig } from "../config/types.ts";
 import {

@@ -7,7 +7,8 @@
  */
 
 import { ConfigError, type Device, type Tensor } from "../../engine/mod.ts";
-import { type Conv, conv2d, packConv } from "../../kernels/conv/conv2d.ts";
+import { conv2d } from "../../kernels/conv/conv2d.ts";
+import { type Conv, packConv } from "../../kernels/conv/conv2d_weight.ts";
 import type { FloatType } from "../../kernels/linear/weight_types.ts";
 import { textureTexels, usesTexture } from "../../kernels/shared/textures.ts";
 import { applyGroupNorm, groupNorm } from "../../kernels/norm/group_norm.ts";

@@ -5,7 +5,8 @@
  */
 
 import type { Device, Tensor } from "../../engine/mod.ts";
-import { type Conv, conv2d } from "../../kernels/conv/conv2d.ts";
+import { conv2d } from "../../kernels/conv/conv2d.ts";
+import type { Conv } from "../../kernels/conv/conv2d_weight.ts";
 import type { FloatType } from "../../kernels/linear/weight_types.ts";
 import { copyRows } from "../../kernels/tokens/copy_rows.ts";
 import { RESAMPLE, type Resampling } from "./resampling.ts";

@@ -1,6 +1,9 @@
 /** Cases of kernels/conv. */
 
-import { conv2d, type Conv2dArgs, packConv } from "../../kernels/conv/conv2d.ts";
+import { conv2d, type Conv2dArgs } from "../../kernels/conv/conv2d.ts";
+import { packConv } from "../../kernels/conv/conv2d_weight.ts";
+import { conv2dBackward } from "../../kernels/conv/conv2d_backward.ts";
+import type { WeightVariant } from "../../kernels/conv/conv2d_backward_args.ts";
 import type { ConvTile } from "../../kernels/conv/conv2d_matrix.ts";
 import { Tensor } from "../../engine/mod.ts";
 import * as reference from "../kernels/conv/references.ts";
@@ -43,7 +46,7 @@ const WAYS: readonly Way[] = [
   })),
 ];
 
-export const CONV: readonly Op[] = WAYS.flatMap((way) =>
+const FORWARD = WAYS.flatMap((way) =>
   conversions((type, made) => {
     const rounds = way.runs.includes("conv2d_matrix");
     const rounding = rounds ? "f16" : made;
@@ -60,6 +63,81 @@ export const CONV: readonly Op[] = WAYS.flatMap((way) =>
   })
 ).filter(({ obstacle }) => obstacle !== "never used");
 
+/** Kernels of the gradient by a weight, and of that by an input in steps of two pixels. */
+const BACKWARD: Readonly<Record<WeightVariant, readonly string[]>> = {
+  texture: ["conv2d_backward_texture", "conv2d_backward_sum", "conv2d_backward_fold"],
+  product: ["conv2d_backward_unfold", "conv2d_backward_sum", "conv2d_backward_fold"],
+};
+
+export const CONV: readonly Op[] = [
+  ...FORWARD,
+  ...(["texture", "product"] as const).flatMap((variant) =>
+    conversions((from, to) => {
+      const op = plain("conv2d_backward", `${from}→${to}`, to, (draw) =>
+        sentBack(draw, variant, from, to));
+      return {
+        ...op,
+        variant,
+        runs: BACKWARD[variant],
+        obstacle: op.obstacle ?? (variant === "texture" ? NO_TEXTURES : null),
+      };
+    })
+  ),
+];
+
+/** How a convolution of a kernel reads H × W pixels. */
+function geometry(draw: Draw, size: number, H: number, W: number) {
+  return size === 1 ? {} : draw.of<Pick<Conv2dArgs, "stride" | "upsample" | "padding">>([
+    {},
+    {},
+    { upsample: true },
+    { stride: 2 },
+    ...H > 1 && W > 1 ? [{ stride: 2, padding: "after" } as const] : [],
+  ]);
+}
+
+function sentBack(draw: Draw, variant: WeightVariant, from: Float, to: Float): Case {
+  const size = draw.option([1, 3, 3]);
+  const C = draw.width(draw.size(40), draw.option([true, false]));
+  const N = draw.width(draw.size(70, 32), draw.option([true, false]));
+  const most = Math.max(1, Math.min(14, Math.floor(Math.sqrt(6e5 / (C * N * size ** 2)))));
+  const B = draw.int(1, 3), H = draw.size(most, 4), W = draw.size(most, 4);
+  const how = geometry(draw, size, H, W);
+  const c: reference.Case = { x: [B, H, W, C], N, size, ...how };
+  const [OH, OW] = reference.outputSize(c);
+  const sums = Math.max(B * H * W * C, N * C * size * size);
+  const x = draw.factors(draw.values(B * H * W * C, from), sums);
+  const w = draw.factors(draw.values(N * C * size * size, from), sums);
+  const dy = draw.factors(draw.values(B * OH * OW * N, from), sums);
+  const add = draw.odds(0.5);
+  const shapes = [[...c.x], [N, C, size, size], [N]];
+  const before = shapes.map((shape, k) =>
+    draw.factors(draw.values(shape.reduce((a, b) => a * b), k ? "f32" : to), sums)
+  );
+  const [dx, dweight, dbias] = shapes.map((shape, k) => {
+    const dtype = k ? "f32" : to;
+    return { tensor: add ? upload(dtype, shape, before[k]!) : poisoned(dtype, shape), add };
+  });
+  conv2dBackward(device, {
+    x: upload(from, c.x, x),
+    weight: upload("f32", shapes[1]!, w),
+    dy: upload(from, [B, OH, OW, N], dy),
+    dx: dx!,
+    dweight: dweight!,
+    dbias: dbias!,
+    ...how,
+    variant,
+  });
+  const all = reference.conv2dBackward(c, x, w, dy);
+  return {
+    shape: `[${c.x}] to ${N} channels, ${JSON.stringify({ size, ...how, add })}`,
+    outputs: [dx!, dweight!, dbias!].map(({ tensor }, k) => ({
+      tensor,
+      expected: [all.dx, all.dw, all.db][k]!.map((v, i) => add ? v + before[k]![i]! : v),
+    })),
+  };
+}
+
 function convolved(draw: Draw, way: Way, type: Float, made: Float): Case {
   const size = way.deep ? 3 : draw.option([1, 3, 3]);
   const least = Math.ceil((way.deep ?? 0) / 9);
@@ -71,13 +149,7 @@ function convolved(draw: Draw, way: Way, type: Float, made: Float): Case {
   const B = draw.int(1, 2),
     most = Math.max(1, Math.min(14, Math.floor(Math.sqrt(6e5 / (C * N * size ** 2)))));
   const H = draw.size(most, 4), W = draw.size(most, 4);
-  const how: Pick<Conv2dArgs, "stride" | "upsample" | "padding"> = size === 1 ? {} : draw.of([
-    {},
-    {},
-    { upsample: true },
-    { stride: 2 },
-    ...H > 1 && W > 1 ? [{ stride: 2, padding: "after" } as const] : [],
-  ]);
+  const how = geometry(draw, size, H, W);
   const c: reference.Case = { x: [B, H, W, C], N, size, ...how };
   const [OH, OW] = reference.outputSize(c);
   const from: Float = draw.option(device.capabilities.f16 ? ["f32", "f16"] : ["f32"]);

@@ -37,6 +37,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   transpose: EXACT,
   // conv
   conv2d: FLOATS,
+  conv2d_backward: FLOATS,
   // norm
   ada_vectors: F32,
   group_norm: { ...FLOATS, far: 1e-8 },

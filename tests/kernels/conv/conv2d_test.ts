@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import { conv2d, packConv } from "../../../kernels/conv/conv2d.ts";
+import { conv2d } from "../../../kernels/conv/conv2d.ts";
+import { packConv } from "../../../kernels/conv/conv2d_weight.ts";
 import { usesTexture } from "../../../kernels/shared/textures.ts";
 import { matrixShape } from "../../../kernels/shared/matrix.ts";
 import { emulateMatrix, NEED_EMULATION } from "../emulated_matrices.ts";

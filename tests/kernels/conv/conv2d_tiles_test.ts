@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { conv2d, type Conv2dArgs, packConv } from "../../../kernels/conv/conv2d.ts";
+import { conv2d, type Conv2dArgs } from "../../../kernels/conv/conv2d.ts";
+import { packConv } from "../../../kernels/conv/conv2d_weight.ts";
 import { convParts } from "../../../kernels/conv/conv2d_tiles.ts";
 import {
   assertNear,

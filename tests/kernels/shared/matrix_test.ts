@@ -9,7 +9,8 @@ import {
 import { DAWN } from "../../backend.ts";
 import { attention } from "../../../kernels/attention/attention.ts";
 import { attentionMatrices } from "../../../kernels/attention/attention_matrix.ts";
-import { conv2d, packConv } from "../../../kernels/conv/conv2d.ts";
+import { conv2d } from "../../../kernels/conv/conv2d.ts";
+import { packConv } from "../../../kernels/conv/conv2d_weight.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
 import { matmul } from "../../../kernels/linear/matmul.ts";
 import { matrixShape, type MatrixTile, TILES } from "../../../kernels/shared/matrix.ts";

@@ -1,0 +1,88 @@
+import { defineKernel, type Device, memoised, type Tensor } from "../../engine/mod.ts";
+import { conv2d } from "./conv2d.ts";
+import type { Conv2dBackwardArgs } from "./conv2d_backward_args.ts";
+import { stageConv } from "./conv2d_weight.ts";
+import { imagesInParts, padBefore } from "./conv_dispatch.ts";
+import { divideLines } from "../shared/divide.ts";
+import type { Gradient } from "../shared/gradient.ts";
+import { narrowLines } from "../shared/narrow.ts";
+import { spread } from "../shared/spread.ts";
+import source from "./conv2d_backward_fold.wgsl" with { type: "text" };
+
+const kernel = defineKernel("conv2d_backward_fold", source, ["products", "dx"], [
+  "count",
+  "height",
+  "width",
+  "out_height",
+  "out_width",
+  "C",
+  "size",
+  "stride",
+  "pad",
+  "upsample",
+]);
+
+const prelude = memoised((type: string, Y: string, divide: string) =>
+  `${divide}\n${narrowLines(type, "T", Y)}`
+);
+
+/** Bytes that products take at most, if one image takes less. */
+const MOST_BYTES = 64 << 20;
+
+/**
+ * The gradient of a convolution by its input. In steps of one pixel, it is a convolution, too; in steps of two, most
+ * products of one would be with zeros, so dy is multiplied by the weights of all taps, and what meets a pixel summed.
+ */
+export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Gradient): void {
+  const { x, weight, dy, stride = 1, upsample = false, padding = "same", dtype = "f32" } = args;
+  const size = weight.shape[2]!;
+  const y = dx.tensor.reshape(...x.shape);
+  if (stride === 1 && padding === "same" && (!upsample || size === 3)) {
+    const use = upsample ? "backward upsampled" : "backward";
+    using conv = stageConv(device, weight, { dtype, use });
+    const epilogue = dx.add ? "add" : "none";
+    return conv2d(device, { x: dy, conv, y, stride: upsample ? 2 : 1, epilogue });
+  }
+  using conv = stageConv(device, weight, { dtype, use: "products" });
+  const [B = 0, OH = 0, OW = 0] = dy.shape;
+  const bytes = 4 * OH * OW * conv.N;
+  for (const [first, count] of imagesInParts(B, MOST_BYTES / bytes, [dy, y])) {
+    using products = device.tensor("f32", [count, OH, OW, conv.N], "products of a gradient");
+    conv2d(device, { x: dy.rows(first, count), conv, y: products });
+    fold(device, args, products, { tensor: y.rows(first, count), add: dx.add });
+  }
+}
+
+/** Sums [B, OH, OW, size² · C] f32 to [B, H, W, C]. */
+function fold(
+  device: Device,
+  { weight, stride = 1, upsample = false, padding }: Conv2dBackwardArgs,
+  products: Tensor,
+  { tensor: dx, add }: Gradient,
+): void {
+  const [, height = 0, width = 0, C = 0] = dx.shape;
+  const [, out_height = 0, out_width = 0] = products.shape;
+  const size = weight.shape[2]!;
+  const per = C % 4 === 0 ? 4 : 1;
+  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const count = dx.elements / per;
+  const { WG, workgroups } = spread(device, count);
+  device.run(kernel, {
+    specialise: { WG, ADD: add, T: type("f32"), Y: type(dx.dtype) },
+    functions: prelude(dx.dtype, type(dx.dtype), divideLines(device, count)),
+    bind: { products, dx },
+    params: {
+      count,
+      height,
+      width,
+      out_height,
+      out_width,
+      C: C / per,
+      size,
+      stride,
+      pad: padBefore(size, padding),
+      upsample: upsample ? 1 : 0,
+    },
+    workgroups,
+  });
+}
