@@ -5,11 +5,10 @@ import { conv2dBackward } from "../kernels/conv/conv2d_backward.ts";
 import { accumulate } from "../kernels/elementwise/accumulate.ts";
 import { activateBackward } from "../kernels/elementwise/activate_backward.ts";
 import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
-import { columnSums } from "../kernels/linear/column_sums.ts";
-import { transpose } from "../kernels/linear/transpose.ts";
 import { IMAGE_ROWS } from "./image_kernels.ts";
 import { ATTENTION_ROWS } from "./attention_kernels.ts";
 import type { Row } from "./kernels.ts";
+import { LINEAR_ROWS } from "./linear_kernels.ts";
 import { LOSS_ROWS } from "./loss_kernels.ts";
 import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 
@@ -25,6 +24,7 @@ export const TRAINING_ROWS: readonly Row[] = [
       return { run: () => conv2dBackward(device, args), flops: 2 * 64 * 64 * 64 * 64 * 9 };
     },
   })),
+  ...LINEAR_ROWS,
   ...LOSS_ROWS,
   ...ATTENTION_ROWS,
   ...OPTIMISER_ROWS,
@@ -49,25 +49,6 @@ export const TRAINING_ROWS: readonly Row[] = [
         run: () => accumulate(device, x, { tensor: y, add: true }),
         bytes: 3 * x.byteLength,
       };
-    },
-  },
-  {
-    name: "column_sums",
-    shape: "1920x1024",
-    setup(device, t) {
-      const [x, y] = [t.f32(1920, 1024), t.f32(1024)];
-      return {
-        run: () => columnSums(device, { x, y: { tensor: y, add: true } }),
-        bytes: x.byteLength + 2 * y.byteLength,
-      };
-    },
-  },
-  {
-    name: "transpose",
-    shape: "1920x1024",
-    setup(device, t) {
-      const [x, y] = [t.f32(1920, 1024), t.f32(1024, 1920)];
-      return { run: () => transpose(device, { x, y }), bytes: 2 * x.byteLength };
     },
   },
   {

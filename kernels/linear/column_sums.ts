@@ -6,6 +6,8 @@ import source from "./column_sums.wgsl" with { type: "text" };
 const kernel = defineKernel("column_sums", source, ["x", "z", "y"], [
   "count",
   "columns",
+  "pitch",
+  "first",
   "rows",
   "parts",
   "depth",
@@ -22,69 +24,73 @@ export interface ColumnSumsArgs {
   readonly x: Tensor;
   /** Factors, as large as x, f32 or f16; ones if absent. */
   readonly z?: Tensor;
-  /** Sums, f32: N for each group, in tensors of any shape. */
+  /** Sums, f32: as many as columns for each group, in a tensor of any shape. */
   readonly y: Gradient;
   /** Consecutive rows that make a group; M if absent. */
   readonly rows?: number;
+  /** Number of columns to sum; N if absent. */
+  readonly columns?: number;
+  /** The first of them; 0 if absent. */
+  readonly first?: number;
   /** Elements of y before the first sum; 0 if absent. */
   readonly offset?: number;
-  /** Elements of y from the sums of one group to those of the next; N if absent. */
+  /** Elements of y from the sums of one group to those of the next; `columns` if absent. */
   readonly stride?: number;
 }
 
 /**
- * y[g, n] = Σ x[m, n] · z[m, n] over the rows m of group g, or y plus that: the gradient of what is added to each row, or
- * multiplied by it. Sums are f32, in a fixed order.
+ * y[g, n] = Σ x[m, first + n] · z[m, first + n] over the rows m of group g, or y plus that: the gradient of what is added
+ * to each row, or multiplied by it. Sums are f32, in a fixed order.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function columnSums(device: Device, args: ColumnSumsArgs): void {
-  const { x, z, y: { tensor, add }, offset = 0 } = args;
-  const N = x.shape.at(-1) ?? 1;
-  const M = x.elements / N;
-  const { rows = M, stride = N } = args;
-  const groups = M / rows;
+  const { x, z, y: { tensor, add }, first = 0, offset = 0 } = args;
+  const pitch = x.shape.at(-1) ?? 1;
+  const M = x.elements / pitch;
+  const { rows = M, columns = pitch } = args;
+  const { stride = columns } = args;
+  const groups = M === rows ? 1 : M / rows; // a sum of no rows is zero
   if (
-    groups % 1 || stride < N || (z && z.elements !== x.elements) || tensor.dtype !== "f32" ||
-    tensor.elements < offset + (groups - 1) * stride + N
+    groups % 1 || stride < columns || first + columns > pitch ||
+    (z && z.elements !== x.elements) || tensor.dtype !== "f32" ||
+    tensor.elements < offset + (groups - 1) * stride + columns
   ) {
     throw new KernelError(
       "bad-shape",
-      `Cannot sum the columns of [${x.shape}]${z ? ` times [${z.shape}]` : ""}, ` +
+      `Cannot sum ${columns} columns of [${x.shape}]${z ? ` times [${z.shape}]` : ""}, ` +
         `${rows} rows each, into ${tensor.dtype} [${tensor.shape}]`,
     );
   }
   // many rows are summed in about as many parts as each has rows
   const parts = rows <= STEP ? 1 : Math.ceil(rows / Math.max(STEP, Math.ceil(Math.sqrt(rows))));
-  const factors = z ?? null;
-  if (parts === 1) {
-    return dispatch(device, { x, z: factors, y: tensor, N, rows, parts, add, stride, offset });
-  }
-  using sums = device.tensor("f32", [groups * parts, N], "parts of sums");
-  dispatch(device, { x, z: factors, y: sums, N, rows, parts, add: false, stride: N, offset: 0 });
-  dispatch(device, { x: sums, z: null, y: tensor, N, rows: parts, parts: 1, add, stride, offset });
+  const from = { x, z: z ?? null, groups, columns, first, rows, parts };
+  if (parts === 1) return dispatch(device, { ...from, y: tensor, add, stride, offset });
+  using sums = device.tensor("f32", [groups * parts, columns], "parts of sums");
+  dispatch(device, { ...from, y: sums, add: false, stride: columns, offset: 0 });
+  const total = { x: sums, z: null, groups, columns, first: 0, rows: parts, parts: 1 };
+  dispatch(device, { ...total, y: tensor, add, stride, offset });
 }
 
 /** One step of {@link columnSums}. */
-interface Step {
-  readonly x: Tensor;
+interface Step extends Required<Pick<ColumnSumsArgs, "x" | "columns" | "first" | "rows">> {
   readonly z: Tensor | null;
-  readonly y: Tensor;
-  readonly N: number;
-  readonly rows: number;
+  readonly groups: number;
+  /** Parts of each group that are summed on their own. */
   readonly parts: number;
+  readonly y: Tensor;
   readonly add: boolean;
   readonly stride: number;
   readonly offset: number;
 }
 
-/** Adds up each of `parts` parts of each group of rows. */
+/** Adds up each part of each group of rows. */
 function dispatch(device: Device, step: Step): void {
-  const { x, z, y, N, rows, parts, add, stride, offset } = step;
-  const per = [N, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
+  const { x, z, y, groups, columns, first, rows, parts, add, stride, offset } = step;
+  const pitch = x.shape.at(-1) ?? 1;
+  const per = [pitch, columns, first, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
-  const columns = N / per;
-  const count = x.elements / N / rows * parts * columns;
+  const count = groups * parts * columns / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: {
@@ -98,7 +104,9 @@ function dispatch(device: Device, step: Step): void {
     bind: { x, z, y },
     params: {
       count,
-      columns,
+      columns: columns / per,
+      pitch: pitch / per,
+      first: first / per,
       rows,
       parts,
       depth: Math.ceil(rows / parts),

@@ -8,7 +8,9 @@
 
 struct Params {
   count: u32, // Vs of all parts
-  columns: u32, // Vs of a row
+  columns: u32, // Vs to sum of a row
+  pitch: u32, // Vs of a row
+  first: u32, // V of a row to begin with
   rows: u32, // rows of a group
   parts: u32, // parts of a group
   depth: u32, // rows of a part; the last may have fewer
@@ -27,12 +29,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (i >= params.count) { return; }
   let part = i / params.columns;
   let n = i % params.columns;
-  let first = part % params.parts * params.depth;
-  let rows = min(params.depth, params.rows - first);
-  let begin = (part / params.parts * params.rows + first) * params.columns + n;
-  let end = begin + rows * params.columns;
+  let row = part % params.parts * params.depth;
+  let rows = min(params.depth, params.rows - row);
+  let begin = (part / params.parts * params.rows + row) * params.pitch + params.first + n;
+  let end = begin + rows * params.pitch;
   var sum = V();
-  for (var at = begin; at < end; at += params.columns) {
+  for (var at = begin; at < end; at += params.pitch) {
     let v = V(x[at]);
     if (TIMES) { sum = fma(v, V(z[at]), sum); } else { sum += v; }
   }

@@ -54,6 +54,8 @@ export interface Packing {
   readonly transposed: boolean;
   /** Storage type; quantised weights are transposed. */
   readonly dtype: WeightType;
+  /** Factor of a weight that is not quantised. */
+  readonly scale: number;
   /** Whether it is for a texture, if one can hold it. */
   readonly texture: boolean;
   /** Name of the memory. */
@@ -135,6 +137,7 @@ export function packParts(device: Device, parts: readonly Tensor[], how: Packing
           ? { firstRow: 0, firstColumn: first / 4, down, across: own }
           : { firstRow: first / 4, firstColumn: 0, down: own, across },
         columns: pitch,
+        scale: how.scale,
         vectors: true,
         store: storePacked(lanes),
       });
@@ -159,7 +162,7 @@ export function packLinear(
   label: string = "linear weight",
   texture: boolean = usesTexture(device),
 ): Linear {
-  const how = { transposed: true, dtype, texture, label, role: "weights" } as const;
+  const how = { transposed: true, dtype, scale: 1, texture, label, role: "weights" } as const;
   const { packed, scales, K, N, ...layout } = packParts(device, weights, how);
   if (!layout.texture) return { weight: packed, dtype, scales, bias, K, N };
   const weight = device.texture(packed, WEIGHT_FORMATS[dtype].texel, label, "weights");

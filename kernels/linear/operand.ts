@@ -8,7 +8,9 @@ export interface OperandOptions {
   /** Whether the parts are [Nᵢ, K], stacked along N, as weights are in files, instead of [Kᵢ, N], stacked along K. */
   readonly transposed: boolean;
   /** Storage type; f32 if absent. */
-  readonly dtype?: FloatType;
+  readonly dtype?: FloatType | undefined;
+  /** Factor of all parts; 1 if absent. */
+  readonly scale?: number | undefined;
   /** [⌈N/4⌉·4] f32, added to each row of the product; none if absent. The caller keeps it. */
   readonly bias?: Tensor | null;
 }
@@ -17,7 +19,7 @@ export interface OperandOptions {
 export type Operand = Linear & Disposable;
 
 /**
- * Packs the second factor of a product x · W + b: a weight that changes with each step of training, or an activation.
+ * Packs the second factor of a product x · (scale · W) + b: a weight that changes with each step of training, or an activation.
  * The parts are f32 or f16; where they already lie as {@link matmul} reads them, the operand is a view of them. All
  * but the last must have a multiple of 4 rows.
  *
@@ -26,17 +28,17 @@ export type Operand = Linear & Disposable;
 export function packOperand(
   device: Device,
   parts: readonly Tensor[],
-  { transposed, dtype = "f32", bias = null }: OperandOptions,
+  { transposed, dtype = "f32", scale = 1, bias = null }: OperandOptions,
 ): Operand {
   const texture = usesTexture(device);
   const [part] = parts;
   if (!part) throw new KernelError("bad-shape", "Cannot pack an operand of no parts");
   const [K = 0, N = 0] = part.shape;
-  const whole = K % 4 === 0 && N % 4 === 0;
+  const whole = K % 4 === 0 && N % 4 === 0 && scale === 1;
   if (!texture && !transposed && parts.length === 1 && part.dtype === dtype && whole) {
     return { weight: part, dtype, scales: null, bias, K, N, [Symbol.dispose]: () => {} };
   }
-  const how = { transposed, dtype, texture, label: "operand", role: "workspace" } as const;
+  const how = { transposed, dtype, scale, texture, label: "operand", role: "workspace" } as const;
   const { packed, texture: fits, ...packing } = packParts(device, parts, how);
   const weight = fits ? device.stage(packed, "operand") : packed;
   if (fits) packed.dispose();

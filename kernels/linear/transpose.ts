@@ -19,6 +19,7 @@ const kernel = defineKernel("transpose", source, ["x", "y"], [
   "down",
   "across",
   "columns",
+  "scale",
 ]);
 
 /** load(r, c): 4 elements of row r of x from column 4c on, zeros outside. */
@@ -61,6 +62,8 @@ export interface Blocks {
   readonly down: number;
   /** Columns of y to write. */
   readonly across: number;
+  /** Factor of all elements. */
+  readonly scale: number;
   /** `params.columns` of `store`. */
   readonly columns: number;
   /** Whether `store` writes whole vec4s. */
@@ -71,11 +74,12 @@ export interface Blocks {
 
 /** Moves a matrix in blocks of 4 × 4. */
 export function moveBlocks(device: Device, blocks: Blocks): void {
-  const { x, y, rows, width, pitch, first, transposed, down, across, columns } = blocks;
+  const { x, y, rows, width, pitch, first, transposed, down, across, columns, scale } = blocks;
   const whole = [pitch, first, width].every((n) => n % 4 === 0);
   device.run(kernel, {
     specialise: {
       TRANSPOSED: transposed,
+      SCALED: scale !== 1,
       X: whole ? `vec4<${x.dtype}>` : x.dtype,
       Y: blocks.vectors ? `vec4<${y.dtype}>` : y.dtype,
     },
@@ -91,6 +95,7 @@ export function moveBlocks(device: Device, blocks: Blocks): void {
       down,
       across,
       columns,
+      scale,
     },
     workgroups: grid(Math.ceil(down / 8) * Math.ceil(across / 8)),
     work: { shape: [rows, width] },
@@ -127,14 +132,17 @@ export interface TransposeArgs {
   readonly y: Tensor;
   /** First of N columns of x; 0 if absent. */
   readonly first?: number;
+  /** 1 if absent. */
+  readonly scale?: number | undefined;
 }
 
 /**
- * y[n, m] = x[m, first + n].
+ * y[n, m] = scale · x[m, first + n].
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
-export function transpose(device: Device, { x, y, first = 0 }: TransposeArgs): void {
+export function transpose(device: Device, args: TransposeArgs): void {
+  const { x, y, first = 0, scale = 1 } = args;
   const pitch = x.shape.at(-1) ?? 0;
   const rows = x.elements / pitch;
   const [N = 0, P = 0] = y.shape;
@@ -158,6 +166,7 @@ export function transpose(device: Device, { x, y, first = 0 }: TransposeArgs): v
     down: Math.ceil(N / 4),
     across: Math.ceil(P / 4),
     columns: P,
+    scale,
     vectors,
     store: STORE[vectors ? "vec4" : "scalar"],
   });

@@ -1,11 +1,11 @@
-// y[r, c] = x[c, r], or x[r, c]: transposes a matrix, or brings it into the layout of a packed weight, for which [N, K] in
+// y[r, c] = scale · x[c, r], or scale · x[r, c]: transposes a matrix, or brings it into the layout of a packed weight, for which [N, K] in
 // the checkpoint is transposed and [K, N] is not. Outside of x are zeros, so that products of what is packed need no
 // guards.
 //
 // One invocation moves a block of 4 × 4, so that it reads and writes vec4s. A workgroup moves 8 × 8 blocks, so that both
 // x and y are touched in whole cache lines. Spare invocations store nothing.
 //
-// Prelude (transpose.ts): TRANSPOSED, X, Y (elements as bound: scalar or vec4); fns load(r, c), 4 elements of row r of x
+// Prelude (transpose.ts): TRANSPOSED, SCALED, X, Y (elements as bound: scalar or vec4); fns load(r, c), 4 elements of row r of x
 // from column 4c on, as f32, and store(r, c, v) of y.
 
 struct Params {
@@ -18,6 +18,7 @@ struct Params {
   down: u32, // rows of y, in blocks
   across: u32,
   columns: u32, // elements of a row of y; of a packed weight, vec4s; in strips, rows of one
+  scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -41,5 +42,6 @@ fn main(
   if (r >= params.down || c >= params.across) { return; }
   var v: mat4x4<f32>;
   if (TRANSPOSED) { v = transpose(block(c, r)); } else { v = block(r, c); }
+  if (SCALED) { v *= params.scale; }
   for (var j = 0u; j < 4; j++) { store(4 * (params.first_row + r) + j, params.first_column + c, v[j]); }
 }

@@ -23,11 +23,8 @@ export {
 export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
-export { columnSums, type ColumnSumsArgs } from "../../kernels/linear/column_sums.ts";
 export { activation } from "./ops/activation.ts";
 export { gatedGelu } from "./ops/gated_gelu.ts";
-export { transpose, type TransposeArgs } from "../../kernels/linear/transpose.ts";
-export { type Operand, type OperandOptions, packOperand } from "../../kernels/linear/operand.ts";
 export { parseTrainFile, readTrainConfig, resolveTrainConfig } from "./config/train_config.ts";
 export type { Stage, TrainConfig } from "./config/types.ts";
 export { Reporter } from "./report/reporter.ts";
@@ -46,3 +43,5 @@ export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
 export { attention, type AttentionOptions } from "./ops/attention.ts";
 export { crossLayout, scalesLayout, textLayout } from "./ops/attention_layouts.ts";
 export type { SpanLayout } from "../../kernels/attention/attention_spans.ts";
+export { type Bias, linear, type LinearOptions, type Weight } from "./ops/linear.ts";
+export { type Adapter, lora } from "./ops/lora.ts";

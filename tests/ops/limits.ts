@@ -33,6 +33,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   dequantise: EXACT,
   linear: EXACT,
   matmul: FLOATS,
+  matmul_backward: FLOATS,
   sum_parts: FLOATS,
   transpose: EXACT,
   // conv

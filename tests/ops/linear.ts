@@ -6,6 +6,7 @@ import { dequantise } from "../../kernels/linear/dequantise.ts";
 import type { Epilogue } from "../../kernels/linear/epilogue.ts";
 import { type Linear, packLinear } from "../../kernels/linear/linear.ts";
 import { matmul, type MatmulVariant } from "../../kernels/linear/matmul.ts";
+import { matmulBackward } from "../../kernels/linear/matmul_backward.ts";
 import { matmulTiles } from "../../kernels/linear/matmul_tiles.ts";
 import type { Product } from "../../kernels/linear/product.ts";
 import { sumParts } from "../../kernels/linear/sum_parts.ts";
@@ -24,7 +25,7 @@ import { quantise } from "../../model/checkpoint/quantised_blocks.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import * as reference from "../kernels/linear/references.ts";
 import type { Draw } from "./draw.ts";
-import { type Case, conversions, type Float, FLOATS, type Op, plain } from "./op.ts";
+import { type Case, conversions, type Float, FLOATS, type Op, type Output, plain } from "./op.ts";
 
 /** A way to multiply: which kernels it runs, how it is forced, and which sizes it is for. */
 interface Way extends Pick<Op, "variant" | "runs" | "choices" | "obstacle"> {
@@ -130,6 +131,10 @@ export const LINEAR: readonly Op[] = [
       })
     )
   ),
+  ...FLOATS.map((dtype): Op => ({
+    ...plain("matmul_backward", dtype, dtype, (draw) => sentBack(draw, dtype)),
+    runs: ["transpose", "column_sums"],
+  })),
   ...FLOATS.map((dtype) => plain("sum_parts", dtype, dtype, (draw) => summed(draw, dtype))),
   ...conversions((from, to) =>
     plain("transpose", `${from}→${to}`, "exact", (draw) => transposed(draw, from, to))
@@ -401,4 +406,48 @@ function transposed(draw: Draw, from: Float, to: Float): Case {
       flushed: 2 ** -14,
     }],
   };
+}
+
+function sentBack(draw: Draw, dtype: Float): Case {
+  const vectors = draw.option([true, false]);
+  const M = draw.size(draw.odds(0.2) ? 400 : 70, 32);
+  const K = draw.width(draw.size(70, 32), vectors), N = draw.width(draw.size(70, 32), vectors);
+  const stacked = draw.odds(0.5) ? [8, N] : [N]; // rows of each weight
+  const rows = stacked.reduce((sum, n) => sum + n), zeros = draw.int(0, rows - 1);
+  const few = Math.min(M * K, K * stacked.at(-1)!, rows - zeros);
+  const x = draw.factors(draw.values(M * K, dtype), few);
+  const w = draw.factors(draw.values(rows * K, dtype), few);
+  const dy = draw.factors(draw.values(M * rows, dtype), few);
+  const { dx, dw, db } = reference.matmulBackward(x, w, dy, M, K, rows);
+  const outputs: Output[] = [];
+  const scale = draw.of([1, 1, 0.5]);
+  const gradient = (type: Float, shape: number[], factor: number, values: Float64Array) => {
+    const add = draw.odds(0.5);
+    const before = draw.factors(draw.values(values.length, type), few);
+    const tensor = add ? upload(type, shape, before) : poisoned(type, shape);
+    const expected = values.map((v, i) => factor * v + (add ? before[i]! : 0));
+    outputs.push({ tensor, expected });
+    return { tensor, add };
+  };
+  let first = 0;
+  const parts = stacked.map((n) => {
+    const [from, to] = [first * K, (first += n) * K];
+    const wanted = draw.odds(0.8) || stacked.length === 1;
+    return {
+      weight: upload("f32", [n, K], w.subarray(from, to)),
+      dw: wanted ? gradient("f32", [n, K], scale, dw.subarray(from, to)) : null,
+    };
+  });
+  matmulBackward(device, {
+    x: upload(dtype, [M, K], x),
+    weights: parts.map(({ weight }) => weight),
+    dy: upload(dtype, [M, rows], dy),
+    dx: draw.odds(0.8) ? gradient(dtype, [M, K], scale, dx) : null,
+    dweights: parts.map(({ dw }) => dw),
+    dbiases: [zeros, gradient("f32", [rows - zeros], 1, db.subarray(zeros))],
+    scale,
+    dtype,
+    piece: 128,
+  });
+  return { shape: `[${M}, ${K}] by [${stacked}] times ${scale}`, outputs };
 }

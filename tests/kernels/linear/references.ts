@@ -111,3 +111,25 @@ export function transpose(
     return m < M ? x[m * pitch + from + n]! : 0;
   });
 }
+
+/** Gradients of y = x · wᵀ + bias, given that by y. */
+export function matmulBackward(
+  x: Float64Array,
+  w: Float64Array,
+  dy: Float64Array,
+  M: number,
+  K: number,
+  N: number,
+): { readonly dx: Float64Array; readonly dw: Float64Array; readonly db: Float64Array } {
+  const [dx, dw] = [new Float64Array(M * K), new Float64Array(N * K)];
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      const d = dy[m * N + n]!;
+      for (let k = 0; k < K; k++) {
+        dx[m * K + k]! += d * w[n * K + k]!;
+        dw[n * K + k]! += d * x[m * K + k]!;
+      }
+    }
+  }
+  return { dx, dw, db: columnSums(dy, null, N, M) };
+}
