@@ -3,12 +3,11 @@
 import { resampleBackward } from "../kernels/bits/resample_backward.ts";
 import { conv2dBackward } from "../kernels/conv/conv2d_backward.ts";
 import { accumulate } from "../kernels/elementwise/accumulate.ts";
-import { activateBackward } from "../kernels/elementwise/activate_backward.ts";
-import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
 import { IMAGE_ROWS } from "./image_kernels.ts";
 import { ATTENTION_ROWS } from "./attention_kernels.ts";
 import type { Row } from "./kernels.ts";
 import { LINEAR_ROWS } from "./linear_kernels.ts";
+import { NORM_ROWS } from "./norm_kernels.ts";
 import { LOSS_ROWS } from "./loss_kernels.ts";
 import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 
@@ -25,6 +24,7 @@ export const TRAINING_ROWS: readonly Row[] = [
     },
   })),
   ...LINEAR_ROWS,
+  ...NORM_ROWS,
   ...LOSS_ROWS,
   ...ATTENTION_ROWS,
   ...OPTIMISER_ROWS,
@@ -48,29 +48,6 @@ export const TRAINING_ROWS: readonly Row[] = [
       return {
         run: () => accumulate(device, x, { tensor: y, add: true }),
         bytes: 3 * x.byteLength,
-      };
-    },
-  },
-  {
-    name: "activate_backward",
-    shape: "4M, GELU",
-    setup(device, t) {
-      const [x, dy, dx] = [t.f32(2 ** 22), t.f32(2 ** 22), t.f32(2 ** 22)];
-      return {
-        run: () =>
-          activateBackward(device, { x, dy, kind: "gelu", dx: { tensor: dx, add: false } }),
-        bytes: 3 * x.byteLength,
-      };
-    },
-  },
-  {
-    name: "gated_gelu_backward",
-    shape: "512x5120",
-    setup(device, t) {
-      const [h, dy, dh] = [t.f32(512, 2 * 5120), t.f32(512, 5120), t.f32(512, 2 * 5120)];
-      return {
-        run: () => gatedGeluBackward(device, { h, dy, dh: { tensor: dh, add: false } }),
-        bytes: h.byteLength + dy.byteLength + dh.byteLength,
       };
     },
   },

@@ -30,10 +30,15 @@ function boundBytes(bind: Readonly<Record<string, Tensor | Texture | null>>): nu
 
 const NOTHING = {};
 
+/** More than any kernel has. */
+const MOST_BINDINGS = 32;
+
 /** What every dispatch needs. */
 interface Shared {
-  /** Stands for what a specialisation does not bind. */
+  /** Stands for what a specialisation does not bind, and would only read. */
   readonly unused: GPUBuffer;
+  /** Likewise for what it would write: a place for each binding, since those must not overlap. */
+  readonly unwritten: GPUBuffer;
   /** The parameters of all dispatches of a submit. */
   readonly uniforms: GPUBuffer;
   /** Groups that bind them. */
@@ -103,14 +108,16 @@ export class Recorder {
   /** Made at the first dispatch: then an error is one of the work, not of the device. */
   #share(): Shared {
     const device = this.#device;
-    const unused = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE });
+    const { STORAGE: usage } = GPUBufferUsage;
+    const unused = device.createBuffer({ size: 16, usage });
+    const unwritten = device.createBuffer({ size: MOST_BINDINGS * this.#storageAlign, usage });
     const uniforms = device.createBuffer({
       label: "kernel parameters",
       size: PARAMS_BYTES,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
     const groups = new BindGroups(device, uniforms);
-    return this.#shared = { unused, uniforms, groups, views: new WeakMap() };
+    return this.#shared = { unused, unwritten, uniforms, groups, views: new WeakMap() };
   }
 
   /** Records one dispatch, which runs after {@link Recorder.flush}. Drops a dispatch of no workgroups. */
@@ -150,14 +157,15 @@ export class Recorder {
   #bind<B extends string>(
     kernel: Kernel<B>,
     bind: Readonly<Record<B, Tensor | Texture | null>>,
-    { unused, views }: Shared,
+    { unused, unwritten, views }: Shared,
   ): void {
     const { objects, offsets, sizes } = this.#bound;
     const { bindings } = kernel;
     objects.length = offsets.length = sizes.length = bindings.length;
     for (let i = 0; i < bindings.length; i++) {
-      const { name } = bindings[i]!;
+      const { name, type } = bindings[i]!;
       const tensor = bind[name];
+      const written = type === "storage";
       if (tensor instanceof Texture) {
         const { texture } = tensor;
         let view = views.get(texture);
@@ -166,8 +174,8 @@ export class Recorder {
         offsets[i] = sizes[i] = 0;
         continue;
       }
-      const buffer = objects[i] = tensor?.buffer ?? unused;
-      const offset = offsets[i] = tensor?.byteOffset ?? 0;
+      const buffer = objects[i] = tensor?.buffer ?? (written ? unwritten : unused);
+      const offset = offsets[i] = tensor?.byteOffset ?? (written ? i * this.#storageAlign : 0);
       if (offset % this.#storageAlign !== 0) {
         throw new KernelError(
           "misaligned",
@@ -251,6 +259,7 @@ export class Recorder {
   reset(): void {
     this.drop();
     this.#shared?.unused.destroy();
+    this.#shared?.unwritten.destroy();
     this.#shared?.uniforms.destroy();
     this.#shared = null;
     this.pipelines.forget();

@@ -6,8 +6,14 @@ import {
   memoised,
   type Tensor,
 } from "../../engine/mod.ts";
-import { INVOCATION } from "../shared/invocation.ts";
 import { narrowLines } from "../shared/narrow.ts";
+import {
+  acrossLines,
+  type LayerNormVariant,
+  rowShape,
+  rowVariantFor,
+  totalLines,
+} from "./row_totals.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 
 const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modulation", "y"], [
@@ -55,58 +61,6 @@ export interface LayerNormArgs {
   readonly variant?: LayerNormVariant;
 }
 
-/**
- * `subgroup`: a workgroup is one subgroup of a fixed size. `subgroups`: it is several. `workgroup`: runs on any
- * adapter.
- */
-export type LayerNormVariant = "subgroup" | "subgroups" | "workgroup";
-
-/** Invocations of a workgroup of several subgroups, or without them, by class: as fast as memory on an H200. */
-const WORKGROUP = { cpu: 64, gpu: 128 } as const;
-
-/** Sums over a workgroup of any size, in a fixed tree. Turns alternate between two places: none waits for another. */
-const TOTAL_BY_TREE = `${INVOCATION.plain}
-var<workgroup> partial: array<array<f32, WG>, 2>;
-fn total(lane: u32, mine: f32, turn: u32) -> f32 {
-  partial[turn % 2][lane] = mine;
-  for (var half = WG / 2u; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (lane < half) { partial[turn % 2][lane] += partial[turn % 2][lane + half]; }
-  }
-  workgroupBarrier();
-  return partial[turn % 2][0];
-}`;
-
-/** Sums over a workgroup of subgroups of `lanes`: within each by shuffles, then over them, in a fixed tree. */
-function totalOfSubgroups(lanes: number): string {
-  const each = (count: number, text: (i: number) => string, separator: string) =>
-    Array.from({ length: count }, (_, i) => text(i)).join(separator);
-  const parts = WORKGROUP.gpu / lanes;
-  return `${INVOCATION.subgroups}
-var<workgroup> partial: array<array<f32, ${Math.ceil(parts / 4) * 4}>, 2>;
-fn total(lane: u32, mine: f32, turn: u32) -> f32 {
-  var sum = mine;
-  ${each(Math.log2(lanes), (i) => `sum += subgroupShuffleXor(sum, ${1 << i}u);`, "\n  ")}
-  if (lane % ${lanes} == 0) { partial[turn % 2][lane / ${lanes}] = sum; }
-  workgroupBarrier();
-  return ${treeOf(Array.from({ length: parts }, (_, i) => `partial[turn % 2][${i}]`))};
-}`;
-}
-
-/** Adds up a power of two of terms; few lanes have many, whose errors would add up, too. */
-function treeOf(terms: string[]): string {
-  if (terms.length < 2) return terms.join();
-  const half = terms.length / 2;
-  return `(${treeOf(terms.slice(0, half))} + ${treeOf(terms.slice(half))})`;
-}
-
-/** Sums over a workgroup that is one subgroup: faster where barriers are slow, as on lavapipe. */
-function totalByShuffles(lanes: number): string {
-  const terms = Array.from({ length: lanes }, (_, lane) => `subgroupShuffle(mine, ${lane}u)`);
-  return `${INVOCATION.plain}
-fn total(lane: u32, mine: f32, turn: u32) -> f32 { return ${terms.join(" + ")}; }`;
-}
-
 /** WGSL for an invocation that holds `held` elements. */
 function holding(held: number): string {
   const each = (line: (i: number) => string, separator = " ") =>
@@ -123,11 +77,6 @@ fn store_held(row: Row, c: u32, held: Held) { ${each((i) => `store(row, ${at(i)}
 `;
 }
 
-const ACROSS = {
-  vec4: "fn across(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }",
-  scalar: "fn across(v: f32) -> f32 { return v; }",
-} as const;
-
 /** All prelude lines. */
 const prelude = memoised((
   vec4: boolean,
@@ -136,25 +85,9 @@ const prelude = memoised((
   lanes: number,
   yType: string,
 ): string => {
-  const total = {
-    subgroup: totalByShuffles,
-    subgroups: totalOfSubgroups,
-    workgroup: () => TOTAL_BY_TREE,
-  };
   const narrow = narrowLines(yType, "V", "Y");
-  return [ACROSS[vec4 ? "vec4" : "scalar"], narrow, holding(held), total[variant](lanes)].join(
-    "\n",
-  );
+  return [acrossLines(vec4), narrow, holding(held), totalLines(variant, lanes)].join("\n");
 });
-
-/** Chooses how a workgroup sums. */
-function variantFor({ capabilities, debug }: Device): LayerNormVariant {
-  const { subgroups, subgroupSize: lanes, class: adapter } = capabilities;
-  const usable = subgroups && lanes > 0 && WORKGROUP.gpu % lanes === 0;
-  const variant = !usable ? "workgroup" : adapter === "cpu" ? "subgroup" : "subgroups";
-  debug?.variant("layer_norm", variant, usable ? `class ${adapter}` : "runs anywhere");
-  return variant;
-}
 
 /**
  * y = (norm(x) · weight + bias) · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the AdaLN of
@@ -183,29 +116,21 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
   const vec4 = [C, scaleOffset, shiftOffset, stride].every((n) => n % 4 === 0);
   const per = vec4 ? 4 : 1;
   const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
-  const { subgroupSize, class: adapter } = device.capabilities;
-  const variant = args.variant ?? variantFor(device);
-  const WG = variant === "subgroup"
-    ? subgroupSize
-    : WORKGROUP[variant === "subgroups" ? "gpu" : adapter];
-  // the fewest vec4s that hold a row: registers are what limits the rows in flight
-  const HELD = adapter === "gpu" && C / per <= 4 * WG ? 4 : 8;
+  const variant = args.variant ?? rowVariantFor(device, "layer_norm");
+  const shape = rowShape(device, variant, C / per);
   device.run(kernel, {
     specialise: {
       X: type(x.dtype),
       Y: type(y.dtype),
       V: type("f32"),
       PER: per,
-      WG,
-      HELD,
-      ONCE: C / per <= HELD * WG,
-      FULL: C / per === HELD * WG,
+      ...shape,
       RMS: rms,
       WEIGHT: weight !== undefined,
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: prelude(vec4, HELD, variant, subgroupSize, y.dtype),
+    functions: prelude(vec4, shape.HELD, variant, device.capabilities.subgroupSize, y.dtype),
     bind: {
       x,
       weight: weight ?? null,

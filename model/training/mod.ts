@@ -45,3 +45,6 @@ export { crossLayout, scalesLayout, textLayout } from "./ops/attention_layouts.t
 export type { SpanLayout } from "../../kernels/attention/attention_spans.ts";
 export { type Bias, linear, type LinearOptions, type Weight } from "./ops/linear.ts";
 export { type Adapter, lora } from "./ops/lora.ts";
+export { adaVectors } from "./ops/ada_vectors.ts";
+export { addGated, type Gates } from "./ops/add_gated.ts";
+export { layerNorm, type LayerNormOptions, type ScaleShift } from "./ops/layer_norm.ts";

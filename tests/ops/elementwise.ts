@@ -4,6 +4,7 @@ import { accumulate } from "../../kernels/elementwise/accumulate.ts";
 import { activate } from "../../kernels/elementwise/activate.ts";
 import { activateBackward } from "../../kernels/elementwise/activate_backward.ts";
 import { checkFinite } from "../../kernels/elementwise/check_finite.ts";
+import { fill } from "../../kernels/elementwise/fill.ts";
 import { gatedGelu } from "../../kernels/elementwise/gated_gelu.ts";
 import { gatedGeluBackward } from "../../kernels/elementwise/gated_gelu_backward.ts";
 import { guide } from "../../kernels/elementwise/guide.ts";
@@ -31,6 +32,7 @@ export const ELEMENTWISE: readonly Op[] = [
     plain("activate_backward", `${from}→${to}`, to, (draw) => slopes(draw, from, to))
   ),
   plain("check_finite", "f32", "exact", checked),
+  ...FLOATS.map((dtype) => plain("fill", dtype, "exact", (draw) => filled(draw, dtype))),
   ...conversions((from, to) => ({
     ...plain("gated_gelu", `${from}→${to}`, to, (draw) => gated(draw, from, to)),
     special: {
@@ -94,6 +96,13 @@ function checked(draw: Draw) {
   const tensor = upload("u32", [1], [before]);
   checkFinite(device, { x: upload("f32", [count], x), nonFinite: tensor });
   return { shape: `[${count}]`, outputs: [{ tensor, expected: [bad ? 1 : before] }] };
+}
+
+function filled(draw: Draw, dtype: Float) {
+  const count = draw.size(MOST, 64), value = draw.of([0, 1, -0.5, 60000]);
+  const { y, output } = beginning(draw, count, dtype);
+  fill(device, y, value);
+  return { shape: `[${count}]`, outputs: [output(new Float64Array(count).fill(value))] };
 }
 
 function gated(draw: Draw, from: Float, to: Float) {

@@ -19,6 +19,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   activate: FLOATS,
   activate_backward: FLOATS,
   check_finite: EXACT,
+  fill: EXACT,
   gated_gelu: FLOATS,
   gated_gelu_backward: FLOATS,
   guide: F32,
@@ -41,7 +42,10 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   conv2d_backward: FLOATS,
   // norm
   ada_vectors: F32,
+  add_gated: FLOATS,
+  add_gated_backward: FLOATS,
   group_norm: { ...FLOATS, far: 1e-8 },
+  layer_norm_backward: FLOATS,
   layer_norm: { ...FLOATS, far: 1e-7 },
   // attention
   attention: FLOATS,

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
-import { layerNorm, type LayerNormVariant } from "../../../kernels/norm/layer_norm.ts";
+import { layerNorm } from "../../../kernels/norm/layer_norm.ts";
+import type { LayerNormVariant } from "../../../kernels/norm/row_totals.ts";
 import {
   asGpu,
   assertTensor,

@@ -37,6 +37,51 @@ export function layerNorm(
   return y;
 }
 
+/** What {@link layerNorm} sends back. */
+export interface LayerNormGradients {
+  readonly dx: Float64Array;
+  readonly dweight: Float64Array;
+  readonly dbias: Float64Array;
+  /** [images, C]. */
+  readonly dscale: Float64Array;
+  /** [images, C]. */
+  readonly dshift: Float64Array;
+}
+
+/** The gradients of {@link layerNorm} for one of its output. */
+export function layerNormBackward(
+  x: Float64Array,
+  dy: Float64Array,
+  C: number,
+  eps: number,
+  given: LayerNormOptions = {},
+): LayerNormGradients {
+  const M = x.length / C, images = Math.ceil(M / (given.rows ?? 1));
+  const dx = new Float64Array(x.length);
+  const [dweight, dbias] = [new Float64Array(C), new Float64Array(C)];
+  const [dscale, dshift] = [new Float64Array(images * C), new Float64Array(images * C)];
+  for (let m = 0; m < M; m++) {
+    const row = x.subarray(m * C, m * C + C);
+    const mean = given.rms ? 0 : row.reduce((sum, v) => sum + v, 0) / C;
+    const inverse = 1 / Math.sqrt(row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / C + eps);
+    const image = Math.floor(m / (given.rows ?? 1));
+    const z = row.map((v) => (v - mean) * inverse);
+    const dz = z.map((z, c) => {
+      const d = dy[m * C + c]!, weight = given.weight?.[c] ?? 1;
+      const affine = d * (1 + (given.scale?.(image, c) ?? 0));
+      dshift[image * C + c]! += d;
+      dscale[image * C + c]! += d * (z * weight + (given.bias?.[c] ?? 0));
+      dbias[c]! += affine;
+      dweight[c]! += affine * z;
+      return affine * weight;
+    });
+    const meanDz = given.rms ? 0 : dz.reduce((sum, v) => sum + v, 0) / C;
+    const slope = dz.reduce((sum, v, c) => sum + v * z[c]!, 0) / C;
+    dz.forEach((d, c) => dx[m * C + c] = inverse * (d - meanDz - z[c]! * slope));
+  }
+  return { dx, dweight, dbias, dscale, dshift };
+}
+
 /** [B, area, C], normalised over groups of channels of an image. */
 export function groupNorm(
   x: Float64Array,
@@ -72,4 +117,32 @@ export function adaVectors(shared: Float64Array, gss: Float64Array, W: number): 
     { length: gss.length / W * block },
     (_, i) => shared[i % block]! + gss[Math.floor(i / block) * W + i % W]!,
   );
+}
+
+/** x + gate[image] · v, where an image has `rows` rows of C. */
+export function addGated(
+  x: Float64Array,
+  v: Float64Array,
+  C: number,
+  rows: number,
+  gate: (image: number, c: number) => number,
+): Float64Array {
+  return x.map((x, i) => x + gate(Math.floor(i / C / rows), i % C) * v[i]!);
+}
+
+/** The gradients of {@link addGated} by v, and by the gates of each image [images, C]. */
+export function addGatedBackward(
+  dy: Float64Array,
+  v: Float64Array,
+  C: number,
+  rows: number,
+  gate: (image: number, c: number) => number,
+): { dv: Float64Array; dgate: Float64Array } {
+  const dgate = new Float64Array(Math.ceil(dy.length / rows / C) * C);
+  const dv = dy.map((d, i) => {
+    const image = Math.floor(i / C / rows), c = i % C;
+    dgate[image * C + c]! += d * v[i]!;
+    return gate(image, c) * d;
+  });
+  return { dv, dgate };
 }

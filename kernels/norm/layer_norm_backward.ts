@@ -1,0 +1,164 @@
+import {
+  defineKernel,
+  type Device,
+  grid,
+  KernelError,
+  memoised,
+  type Tensor,
+} from "../../engine/mod.ts";
+import type { Gradient } from "../shared/gradient.ts";
+import { narrowLines } from "../shared/narrow.ts";
+import { type LayerNormVectorsArgs, sumLayerNormVectors } from "./layer_norm_backward_sums.ts";
+import {
+  acrossLines,
+  type LayerNormVariant,
+  rowShape,
+  rowVariantFor,
+  totalLines,
+} from "./row_totals.ts";
+import source from "./layer_norm_backward.wgsl" with { type: "text" };
+
+const kernel = defineKernel("layer_norm_backward", source, [
+  "x",
+  "dy",
+  "weight",
+  "modulation",
+  "moments",
+  "dx",
+], ["M", "C", "width", "eps", "rows", "stride", "scale_offset"]);
+
+/** Arguments of {@link layerNormBackward}: those of the forward pass, and where gradients go. */
+export interface LayerNormBackwardArgs extends LayerNormVectorsArgs {
+  /** Gradient of x, f32 or f16; not wanted if null. */
+  readonly dx: Gradient | null;
+}
+
+/** WGSL for an invocation that holds `held` elements of x, and as many of dz. */
+function holding(held: number): string {
+  const each = (line: (i: number) => string, separator = " ") =>
+    Array.from({ length: held }, (_, i) => line(i)).join(separator);
+  const at = (i: number) => `c + ${i} * WG`;
+  const load = (fn: string) => each((i) => `${fn}(row, ${at(i)})`, ", ");
+  const sum = (term: (i: number) => string) => each(term, " + ");
+  const squared = (i: number) => `product(row, ${at(i)}, h.v${i}, h.v${i} - row.mean)`;
+  return `
+struct Held { ${each((i) => `v${i}: V,`)} }
+fn load_x(row: Row, c: u32) -> Held { return Held(${load("at_x")}); }
+fn load_dz(row: Row, c: u32) -> Held { return Held(${load("at_dz")}); }
+fn sum_held(h: Held) -> V { return ${sum((i) => `h.v${i}`)}; }
+fn squares_held(row: Row, c: u32, h: Held) -> V { return ${sum(squared)}; }
+fn products_held(row: Row, c: u32, h: Held, d: Held) -> V { return ${
+    sum((i) => `product(row, ${at(i)}, h.v${i}, d.v${i})`)
+  }; }
+fn store_held(row: Row, c: u32, h: Held, d: Held) { ${
+    each((i) => `store(row, ${at(i)}, h.v${i}, d.v${i});`)
+  } }
+`;
+}
+
+/** All prelude lines. */
+const prelude = memoised((
+  vec4: boolean,
+  held: number,
+  variant: LayerNormVariant,
+  lanes: number,
+  dxType: string,
+): string =>
+  [
+    acrossLines(vec4),
+    narrowLines(dxType, "V", "DX"),
+    holding(held),
+    totalLines(variant, lanes, true),
+  ].join("\n")
+);
+
+/**
+ * The gradients of `layerNorm` by x, weight, bias, scale and shift. Its statistics are computed again, in f32; sums over
+ * rows have a fixed order.
+ *
+ * @throws {KernelError} `bad-shape`: shapes disagree.
+ */
+export function layerNormBackward(device: Device, args: LayerNormBackwardArgs): void {
+  const { x, dx, dweight, dbias, dmodulation } = args;
+  checkShapes(args);
+  const vectors = dweight || dbias || dmodulation;
+  if (!dx && !vectors) return;
+  const M = x.elements / (x.shape.at(-1) ?? 0);
+  const moments = vectors ? device.tensor("f32", [M, 2], "norm moments") : null;
+  rowGradients(device, args, moments);
+  if (moments) sumLayerNormVectors(device, args, moments);
+  moments?.dispose();
+}
+
+/** Computes dx and the moments of each row, as far as they are wanted. */
+function rowGradients(device: Device, args: LayerNormBackwardArgs, moments: Tensor | null): void {
+  const { x, dy, eps, rms = false, weight, modulation, dx } = args;
+  const C = x.shape.at(-1) ?? 0;
+  const M = x.elements / C;
+  const { scaleOffset = 0, stride = 0, rows = 1 } = modulation ?? {};
+  const vec4 = [C, scaleOffset, stride].every((n) => n % 4 === 0);
+  const per = vec4 ? 4 : 1;
+  const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
+  const dxType = dx?.tensor.dtype ?? "f32";
+  const variant = args.variant ?? rowVariantFor(device, "layer_norm_backward");
+  const shape = rowShape(device, variant, C / per);
+  device.run(kernel, {
+    specialise: {
+      X: type(x.dtype),
+      DY: type(dy.dtype),
+      DX: type(dxType),
+      V: type("f32"),
+      PER: per,
+      ...shape,
+      RMS: rms,
+      WEIGHT: weight !== undefined,
+      SCALE: modulation !== undefined,
+      WANTED: dx !== null,
+      ADD: dx?.add ?? false,
+      MOMENTS: moments !== null,
+    },
+    functions: prelude(vec4, shape.HELD, variant, device.capabilities.subgroupSize, dxType),
+    bind: {
+      x,
+      dy,
+      weight: weight ?? null,
+      modulation: modulation?.tensor ?? null,
+      moments,
+      dx: dx?.tensor ?? null,
+    },
+    params: {
+      M,
+      C: C / per,
+      width: C,
+      eps,
+      rows,
+      stride: stride / per,
+      scale_offset: scaleOffset / per,
+    },
+    workgroups: grid(M),
+  });
+}
+
+function checkShapes(args: LayerNormBackwardArgs): void {
+  const { x, dy, weight, bias, modulation, dx, dweight, dbias, dmodulation } = args;
+  const C = x.shape.at(-1) ?? 0;
+  const images = modulation ? Math.ceil(x.elements / C / modulation.rows) : 0;
+  const { scaleOffset = 0, shiftOffset = 0, stride = 0 } = modulation ?? {};
+  const needed = (images - 1) * stride + Math.max(scaleOffset, shiftOffset) + C;
+  const large = (tensor: Tensor | undefined, elements: number) =>
+    !tensor || tensor.elements === elements;
+  const fits = large(dy, x.elements) && large(dx?.tensor, x.elements) &&
+    [weight, bias, dweight?.tensor, dbias?.tensor].every((tensor) => large(tensor, C)) &&
+    (modulation ? modulation.tensor.elements >= needed && stride >= C : !dmodulation) &&
+    large(dmodulation?.tensor, modulation?.tensor.elements ?? 0) && (dbias ? bias : true) &&
+    (dweight ? weight : true);
+  if (fits) return;
+  const given = [dx?.tensor, weight, bias, modulation?.tensor].map((t) =>
+    `[${t?.shape ?? "none"}]`
+  );
+  throw new KernelError(
+    "bad-shape",
+    `Cannot send [${dy.shape}] back through the norm of [${x.shape}] to ${given[0]} with weight ` +
+      `${given[1]}, bias ${given[2]}, modulation ${given[3]} of ${images} images`,
+  );
+}
