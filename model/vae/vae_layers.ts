@@ -39,6 +39,20 @@ export function normOptions({ norm_groups = 32, norm_eps = 1e-6 }: VaeConfig): N
   return { groups: norm_groups, eps: norm_eps };
 }
 
+/**
+ * Number of groups of a norm of `C` channels.
+ *
+ * @throws {ConfigError} `vae-channels`: the channels divide into neither `groups` nor 24.
+ */
+export function normGroups(C: number, groups: number): number {
+  const found = [groups, 24].find((n) => C % n === 0);
+  if (found !== undefined) return found;
+  throw new ConfigError(
+    "vae-channels",
+    `Cannot normalise ${C} channels in ${groups} or 24 groups: change the VAE's base_ch`,
+  );
+}
+
 /** Bytes of the largest activation that a kernel can bind, or copy to a texture on software adapters. */
 export function largestBinding(device: Device): number {
   const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = device.capabilities.limits;
@@ -120,13 +134,7 @@ export class NormSwish {
     C: number,
     options: NormOptions,
   ): Promise<NormSwish> {
-    const groups = [options.groups, 24].find((n) => C % n === 0);
-    if (groups === undefined) {
-      throw new ConfigError(
-        "vae-channels",
-        `Cannot normalise ${C} channels in ${options.groups} or 24 groups: change the VAE's base_ch`,
-      );
-    }
+    const groups = normGroups(C, options.groups);
     const inner = innerName(weights, name, "norm");
     const weight = await weights.tensor(`${inner}.weight`, [C]);
     const bias = await weights.tensor(`${inner}.bias`, [C]);

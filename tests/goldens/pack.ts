@@ -52,6 +52,7 @@ const DROPPED: Record<string, RegExp> = {
   "interp": /^$/,
   "loss": /^drop\.logits$|^trunc\.logits$/,
   "bsc": /^$/,
+  "vae_train": /^recon$/,
 };
 
 /** Tensors of which only the first four channels are kept, under the name that the originals use for these. */
