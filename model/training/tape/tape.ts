@@ -31,6 +31,7 @@ export class Tape {
   /** What a loss multiplies its gradient by. */
   readonly lossScale: number;
   #steps: Step[] = [];
+  #kept: { dispose(): void }[] = [];
 
   /** Begins an empty tape. */
   constructor(readonly device: Device, private readonly options: TapeOptions = {}) {
@@ -70,6 +71,12 @@ export class Tape {
     return this.device.tensor(dtype, shape, label);
   }
 
+  /** Owns what operations need besides tensors that they made, until the tape is unwound. */
+  keep<T extends { dispose(): void }>(resource: T): T {
+    this.#kept.push(resource);
+    return resource;
+  }
+
   /**
    * Does `forward` without keeping what it makes on the way, and does it again when the tape is unwound: half as much
    * again to compute, and the memory of one such part at a time. `forward` must make the same of the same.
@@ -93,6 +100,7 @@ export class Tape {
     for (const { owned } of this.#steps.splice(0)) {
       for (const tensor of owned) if (tensor !== output.value) tensor.dispose();
     }
+    this.dispose();
     return output;
   }
 
@@ -105,6 +113,7 @@ export class Tape {
       if (!inputs.some((input) => input.grad === grad)) grad?.dispose();
       for (const tensor of owned) tensor.dispose();
     }
+    this.dispose();
   }
 
   /** Frees everything without computing gradients: after a forward pass alone, or an error. */
@@ -113,6 +122,7 @@ export class Tape {
       output.release()?.dispose();
       for (const tensor of owned) tensor.dispose();
     }
+    for (const resource of this.#kept.splice(0)) resource.dispose();
   }
 
   /** Calls {@link Tape.dispose}, for `using`. */
