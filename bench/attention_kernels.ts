@@ -2,6 +2,7 @@
 
 import { attentionBackward } from "../kernels/attention/attention_backward.ts";
 import { type Span, spanLayout } from "../kernels/attention/attention_spans.ts";
+import { qkvRopeBackward } from "../kernels/attention/qkv_rope_backward.ts";
 import type { Row } from "./kernels.ts";
 
 /** Tokens of the scales of a small model. */
@@ -49,4 +50,22 @@ export const ATTENTION_ROWS: readonly Row[] = [
     Array.from({ length: 32 }, (_, b): Span => [b * 130, 130, b * 12, 12]),
   ),
   attentionBackwardRow("8 heads, 256 q, 1024 k, hd 64", 8, [[0, 256, 0, 1024]]),
+  {
+    name: "qkv_rope_backward",
+    shape: "32x 130 rows, 4 heads, hd 64",
+    setup(device, t) {
+      const [batch, rows, heads, headDim] = [32, 130, 4, 64];
+      const [qkv, gradient] = [t.f32(batch * rows, 768), t.f32(batch * rows, 768)];
+      const [dq, dk, own] = [t.f32(batch * rows, 256), t.f32(batch * rows, 256), t.f32(heads)];
+      const args = {
+        ...{ qkv, dq, dk, batch, rows, heads, headDim, ropeStart: 0 },
+        rope: { cos: t.f32(rows, 32), sin: t.f32(rows, 32) },
+        scaleMul: t.f32(heads),
+        dqkv: { tensor: gradient, add: false },
+        dScaleMul: { tensor: own, add: true },
+      };
+      // two of three columns of qkv are read, and of their gradient written
+      return { run: () => qkvRopeBackward(device, args), bytes: 6 * dq.byteLength };
+    },
+  },
 ];

@@ -7,6 +7,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import { narrowLines } from "../shared/narrow.ts";
+import { headLanes, totalLines } from "./qkv_rope_lanes.ts";
 import source from "./qkv_rope.wgsl" with { type: "text" };
 
 const kernel = defineKernel(
@@ -16,26 +17,10 @@ const kernel = defineKernel(
   ["count", "rows", "heads", "vectors", "rope_start", "cache_start", "cache_rows"],
 );
 
-/** Invocations per workgroup. Few on a CPU, so that small batches still fill all cores. */
-const WORKGROUP = { cpu: 8, gpu: 256 } as const;
-
-/** Most invocations that share a head of a row. */
-const MOST_LANES = { cpu: 1, gpu: 64 } as const;
-
-const ALONE = "fn total(sums: vec2<f32>, lane: u32) -> vec2<f32> { return sums; }";
-const TOGETHER = `var<workgroup> parts: array<vec2<f32>, WG>;
-fn total(sums: vec2<f32>, lane: u32) -> vec2<f32> {
-  parts[lane] = sums;
-  workgroupBarrier();
-  var all = vec2(0.0);
-  for (var i = 0u; i < LANES; i++) { all += parts[lane / LANES * LANES + i]; }
-  return all;
-}`;
-
 /** All prelude lines. */
 const prelude = memoised((together: boolean, q: string, cache: string): string =>
   [
-    together ? TOGETHER : ALONE,
+    totalLines(together, "vec2<f32>"),
     narrowLines(q, "vec4<f32>", "Q", "narrow_q"),
     narrowLines(cache, "vec4<f32>", "CACHE", "narrow_cache"),
   ].join("\n")
@@ -49,8 +34,8 @@ export interface QkvRopeArgs {
   readonly q: Tensor;
   /** [batch, cacheRows, C] f32 or f16. */
   readonly kCache: Tensor;
-  /** [batch, cacheRows, C] of the dtype of kCache. */
-  readonly vCache: Tensor;
+  /** [batch, cacheRows, C] of the dtype of kCache; null if v is read from qkv. */
+  readonly vCache: Tensor | null;
   /** Tables [positions, headDim / 2] f32. */
   readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
   /** [heads] f32, the checkpoint's logarithms; `null` if attention is not cosine attention. */
@@ -83,12 +68,12 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
   const positions = Math.min(rope.cos.elements, rope.sin.elements) / (headDim / 2);
   const fits = headDim % 4 === 0 && qkv.elements === batch * rows * 3 * C &&
     q.elements === batch * rows * C && Number.isInteger(cacheRows) &&
-    vCache.elements === kCache.elements && vCache.dtype === kCache.dtype &&
+    (!vCache || vCache.elements === kCache.elements && vCache.dtype === kCache.dtype) &&
     (!scaleMul || scaleMul.elements === heads);
   if (!fits) {
     throw new KernelError(
       "bad-shape",
-      `Cannot split qkv [${qkv.shape}] into q [${q.shape}], k [${kCache.shape}], v [${vCache.shape}] ` +
+      `Cannot split qkv [${qkv.shape}] into q [${q.shape}], k [${kCache.shape}], v [${vCache?.shape}] ` +
         `of ${batch} × ${rows} rows, ${heads} heads of ${headDim}`,
     );
   }
@@ -100,9 +85,7 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
     );
   }
   const count = batch * rows * heads;
-  const { class: adapter } = device.capabilities;
-  const WG = WORKGROUP[adapter];
-  const lanes = Math.min(2 ** Math.ceil(Math.log2(headDim / 4)), MOST_LANES[adapter]);
+  const { WG, LANES } = headLanes(device, headDim);
   device.run(kernel, {
     specialise: {
       QKV: `vec4<${qkv.dtype}>`,
@@ -110,14 +93,15 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       CACHE: `vec4<${kCache.dtype}>`,
       COSINE: scaleMul !== null,
       WG,
-      LANES: lanes,
+      LANES,
+      KEEP_V: vCache !== null,
     },
-    functions: prelude(lanes > 1, q.dtype, kCache.dtype),
+    functions: prelude(LANES > 1, q.dtype, kCache.dtype),
     bind: {
       qkv,
       cos_table: rope.cos,
       sin_table: rope.sin,
-      scale_mul: scaleMul,
+      scale_mul: scaleMul ?? rope.cos, // unused bindings share a buffer, which is not both read and written
       q,
       k_cache: kCache,
       v_cache: vCache,
@@ -131,6 +115,6 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       cache_start: args.cacheStart,
       cache_rows: cacheRows,
     },
-    workgroups: grid(Math.ceil(count * lanes / WG)),
+    workgroups: grid(Math.ceil(count * LANES / WG)),
   });
 }

@@ -6,8 +6,8 @@
 // LANES invocations share a head of a row, so that neighbours read neighbouring vec4s. On a CPU it is one: norms then
 // need no exchange. Norms are f32.
 //
-// Prelude (qkv_rope.ts): QKV, Q, CACHE (vec4 element types), COSINE, WG, LANES; fn total, which adds sums over LANES; fns narrow_q
-// and narrow_cache.
+// Prelude (qkv_rope.ts): QKV, Q, CACHE (vec4 element types), COSINE, KEEP_V (whether v goes to its cache), WG,
+// LANES; fn total, which adds sums over LANES; fns narrow_q and narrow_cache.
 
 struct Params {
   count: u32, // batch · rows · heads
@@ -76,6 +76,6 @@ fn main(
     let s = sin_table[angles + d];
     q[to_q + d] = narrow_q(rotate(scale_q * vec4<f32>(qkv[from_q + d]), c, s));
     k_cache[to_cache + d] = narrow_cache(rotate(scale_k * vec4<f32>(qkv[from_k + d]), c, s));
-    v_cache[to_cache + d] = narrow_cache(vec4<f32>(qkv[from_v + d]));
+    if (KEEP_V) { v_cache[to_cache + d] = narrow_cache(vec4<f32>(qkv[from_v + d])); }
   }
 }

@@ -48,3 +48,4 @@ export { type Adapter, lora } from "./ops/lora.ts";
 export { adaVectors } from "./ops/ada_vectors.ts";
 export { addGated, type Gates } from "./ops/add_gated.ts";
 export { layerNorm, type LayerNormOptions, type ScaleShift } from "./ops/layer_norm.ts";
+export { selfAttention, type SelfAttentionOptions } from "./ops/self_attention.ts";

@@ -1,8 +1,10 @@
 /** Cases of the backward passes of kernels/attention. */
 
 import { attentionBackward } from "../../kernels/attention/attention_backward.ts";
+import { qkvRopeBackward } from "../../kernels/attention/qkv_rope_backward.ts";
 import { build, scales } from "../kernels/attention/attention_backward_cases.ts";
 import type { Span } from "../kernels/attention/attention_cases.ts";
+import * as rope from "../kernels/attention/qkv_rope_cases.ts";
 import { device } from "../kernels/harness.ts";
 import type { Draw } from "./draw.ts";
 import { type Case, conversions, type Float, type Op, plain } from "./op.ts";
@@ -27,6 +29,14 @@ export const ATTENTION_BACKWARD: readonly Op[] = [
       "parts of queries": (draw) =>
         made(draw, from, to, 1, 8, [[0, 1100, 0, 3], [1100, 700, 3, 66]]),
     },
+  })),
+  ...conversions((from, to): Op => ({
+    ...plain(
+      "qkv_rope_backward",
+      `${from}→${to}`,
+      from === "f16" || to === "f16" ? "f16" : "f32",
+      (draw) => rotatedBack(draw, from, to),
+    ),
   })),
 ];
 
@@ -66,4 +76,29 @@ function made(
   const { args, expected } = build(draw.int(0, 2 ** 31), shape);
   attentionBackward(device, args);
   return { shape: JSON.stringify(shape), outputs: expected };
+}
+
+function rotatedBack(draw: Draw, dtype: Float, cacheDtype: Float): Case {
+  const c: rope.Case = {
+    batch: draw.int(1, 3),
+    rows: draw.size(20),
+    heads: draw.int(1, 4),
+    headDim: draw.option([4, 8, 32, 36, 64, 104, 128, 256]),
+    cosine: draw.odds(0.7),
+    dtype,
+    cacheDtype,
+    cacheRows: 0,
+    cacheStart: 0,
+    ropeStart: draw.int(0, 9),
+  };
+  const { args, expected } = rope.buildBackward(
+    draw.int(0, 2 ** 31),
+    { ...c, cacheRows: c.rows },
+    draw.odds(0.5),
+  );
+  qkvRopeBackward(device, args);
+  const outputs = [{ tensor: args.dqkv.tensor, expected: expected.qkv }];
+  const { dScaleMul } = args;
+  if (dScaleMul) outputs.push({ tensor: dScaleMul.tensor, expected: expected.scaleMul });
+  return { shape: JSON.stringify(c), outputs };
 }

@@ -51,6 +51,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   attention: FLOATS,
   attention_backward: FLOATS,
   qkv_rope: FLOATS,
+  qkv_rope_backward: FLOATS,
   // bits
   accumulate_codes: F32,
   draw_strengths: F32,

@@ -1,11 +1,12 @@
 /**
- * Cases of qkvRope(), and their results in float64.
+ * Cases of qkvRope() and qkvRopeBackward(), and their results in float64.
  *
  * @module
  */
 
-import type { TensorDType } from "../../../engine/mod.ts";
+import type { Tensor, TensorDType } from "../../../engine/mod.ts";
 import type { QkvRopeArgs } from "../../../kernels/attention/qkv_rope.ts";
+import type { QkvRopeBackwardArgs } from "../../../kernels/attention/qkv_rope_backward.ts";
 import { poisoned, random, upload, values } from "../harness.ts";
 
 /** Sizes, dtypes and places of a call. */
@@ -33,7 +34,7 @@ export function build(seed: number, c: Case) {
   const cos = angles.map((x) => Math.fround(Math.cos(x)));
   const sin = angles.map((x) => Math.fround(Math.sin(x)));
   const scaleMul = Float64Array.from({ length: heads }, (_, h) => Math.fround(h === 0 ? 5 : h / 2));
-  const args: QkvRopeArgs = {
+  const args: QkvRopeArgs & { vCache: Tensor } = {
     qkv: upload(dtype, [batch * rows, 3 * C], qkv),
     q: poisoned(dtype, [batch * rows, C]),
     kCache: poisoned(c.cacheDtype ?? dtype, [batch, c.cacheRows, C]),
@@ -49,7 +50,10 @@ export function build(seed: number, c: Case) {
 }
 
 /** Computes in float64: q, and the new rows of the caches of k and v. */
-export function reference(c: Case, { qkv, cos, sin, scaleMul }: ReturnType<typeof build>) {
+export function reference(
+  c: Case,
+  { qkv, cos, sin, scaleMul }: Omit<ReturnType<typeof build>, "args">,
+) {
   const { batch, rows, heads, headDim } = c, C = heads * headDim, half = headDim / 2;
   const [q, k, v] = [0, 1, 2].map((part) => {
     const out = new Float64Array(batch * rows * C);
@@ -74,4 +78,59 @@ export function reference(c: Case, { qkv, cos, sin, scaleMul }: ReturnType<typeo
     return out;
   });
   return { q: q!, k: k!, v: v! };
+}
+
+/** Computes in float64: gradients of qkv, whose columns of v are zeros, and of scaleMul, by those of q and k. */
+export function backwardReference(
+  c: Case,
+  { qkv, cos, sin, scaleMul }: Omit<ReturnType<typeof build>, "args">,
+  dq: Float64Array,
+  dk: Float64Array,
+): { qkv: Float64Array; scaleMul: Float64Array } {
+  const { batch, rows, heads, headDim } = c, C = heads * headDim, half = headDim / 2;
+  const dqkv = new Float64Array(qkv.length), dScaleMul = new Float64Array(heads);
+  for (let row = 0; row < batch * rows; row++) {
+    for (let h = 0; h < heads; h++) {
+      for (const [part, from] of [dq, dk].entries()) {
+        const at = row * C + h * headDim, to = row * 3 * C + part * C + h * headDim;
+        const w = from.slice(at, at + headDim);
+        for (let i = 0; i < half; i++) {
+          const angle = (c.ropeStart + row % rows) * half + i;
+          const [a, b] = [w[2 * i]!, w[2 * i + 1]!];
+          w[2 * i] = cos[angle]! * a + sin[angle]! * b;
+          w[2 * i + 1] = cos[angle]! * b - sin[angle]! * a;
+        }
+        const x = qkv.slice(to, to + headDim);
+        const norm = Math.hypot(...x), by = 1 / Math.max(norm, 1e-12);
+        const scale = part === 0 ? Math.exp(Math.min(scaleMul[h]!, Math.log(100))) : 1;
+        const along = norm > 1e-12 ? w.reduce((sum, value, d) => sum + value * x[d]! * by, 0) : 0;
+        if (c.cosine) w.forEach((value, d) => w[d] = scale * by * (value - along * x[d]! * by));
+        if (part === 0 && scaleMul[h]! <= Math.log(100)) dScaleMul[h]! += scale * along;
+        dqkv.set(w, to);
+      }
+    }
+  }
+  return { qkv: dqkv, scaleMul: dScaleMul };
+}
+
+/** A call with random operands, and what its gradients must be: v's columns keep what was there. */
+export function buildBackward(seed: number, c: Case, add: boolean) {
+  const { args: forward, ...built } = build(seed, c);
+  const next = random(seed + 1), C = c.heads * c.headDim, rows = c.batch * c.rows;
+  const of = c.cacheDtype as "f32" | "f16" | undefined ?? c.dtype;
+  const dq = values(next, rows * C, of), dk = values(next, rows * C, of);
+  const before = values(next, rows * 3 * C, of), own = values(next, c.heads);
+  const expected = backwardReference(c, built, dq, dk);
+  expected.qkv.forEach((x, i) => {
+    if (add || Math.floor(i / C) % 3 === 2) expected.qkv[i] = x + before[i]!;
+  });
+  if (add) expected.scaleMul.forEach((x, h) => expected.scaleMul[h] = x + own[h]!);
+  const args: QkvRopeBackwardArgs = {
+    ...forward,
+    dq: upload(of, [rows, C], dq),
+    dk: upload(of, [rows, C], dk),
+    dqkv: { tensor: upload(of, [rows, 3 * C], before), add },
+    dScaleMul: c.cosine ? { tensor: upload("f32", [1, 1, c.heads, 1], own), add } : null,
+  };
+  return { args, expected, built, dq, dk };
 }
