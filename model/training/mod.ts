@@ -49,3 +49,8 @@ export { adaVectors } from "./ops/ada_vectors.ts";
 export { addGated, type Gates } from "./ops/add_gated.ts";
 export { layerNorm, type LayerNormOptions, type ScaleShift } from "./ops/layer_norm.ts";
 export { selfAttention, type SelfAttentionOptions } from "./ops/self_attention.ts";
+export type { LoadOptions } from "./run/checkpoint.ts";
+export type { StepReport } from "./run/report.ts";
+export type { Pass, PassResult, Task } from "./run/task.ts";
+export { Trainer, type TrainerOptions, type TrainerResult } from "./run/trainer.ts";
+export { TrainingError } from "./run/training_error.ts";

@@ -140,6 +140,15 @@ export class Optimiser {
     }
   }
 
+  /** All numbers that make up the training's state, page by page. */
+  *pages(): Generator<{ kind: string; page: Tensor; places: Page["places"] }> {
+    for (const { page: { value, places }, m, v, ema } of this.#states) {
+      for (const [kind, page] of Object.entries({ value, m, v, ema })) {
+        if (page) yield { kind, page, places };
+      }
+    }
+  }
+
   /**
    * What is kept of a parameter.
    *
@@ -151,15 +160,9 @@ export class Optimiser {
     throw new CheckpointError("missing-tensor", `Cannot find the moments of ${name}`);
   }
 
-  /** Sets the number of updates, as for moments that were read from a file. */
-  resume(updates: number): void {
-    const [beta1, beta2] = this.options.betas;
-    const words = new Uint32Array(STATUS_WORDS);
-    const floats = new Float32Array(words.buffer);
-    words[STATUS.UPDATES] = updates;
-    floats[STATUS.CORRECTION1] = 1 - beta1 ** updates;
-    floats[STATUS.CORRECTION2] = 1 - beta2 ** updates;
-    this.device.upload(this.status, words);
+  /** Goes on after updates that another optimiser made, with its moments and its status. */
+  restore(status: Uint32Array<ArrayBuffer>): void {
+    this.device.upload(this.status, status.with(STATUS.STOPPED, 0));
   }
 
   /** Frees all but the parameters. */

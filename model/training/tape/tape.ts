@@ -3,8 +3,20 @@ import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
 import type { FloatType } from "../../../kernels/linear/weight_types.ts";
 import { Variable } from "./variable.ts";
 
+/** Watches what a tape does, to find the operation that went wrong. */
+export interface Observer {
+  /** An operation made `output` of `inputs`. Returns a number for it. */
+  done(output: Tensor, inputs: readonly Variable[]): number;
+  /** The operation of that number is about to be undone, with the gradient `dy` by its output. */
+  undo(operation: number, dy: Tensor): void;
+  /** It has sent gradients to its inputs. */
+  undone(operation: number, inputs: readonly Variable[]): void;
+}
+
 /** An operation that was done. */
 interface Step {
+  /** What the observer calls it, if there is one. */
+  readonly number?: number | undefined;
   readonly output: Variable;
   readonly inputs: readonly Variable[];
   /** What the tape frees once the step is undone. */
@@ -19,6 +31,8 @@ export interface TapeOptions {
   readonly dtype?: FloatType;
   /** The loss is multiplied by it, so that small gradients do not vanish in f16; 1 if absent. */
   readonly lossScale?: number;
+  /** Watches each operation. */
+  readonly observer?: Observer;
 }
 
 /**
@@ -62,7 +76,8 @@ export class Tape {
     const { device } = this;
     const wanted = inputs.some((input) => input.wanted);
     const output = wanted ? Variable.tracked(device, value) : Variable.constant(device, value);
-    this.#steps.push({ output, inputs, owned: [value, ...saved], backward });
+    const number = this.options.observer?.done(value, inputs);
+    this.#steps.push({ number, output, inputs, owned: [value, ...saved], backward });
     return output;
   }
 
@@ -107,9 +122,14 @@ export class Tape {
   /** Sends the gradients that outputs have received back to the parameters, and frees everything. */
   unwind(): void {
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
-      const { output, inputs, owned, backward } = step;
+      const { number = -1, output, inputs, owned, backward } = step;
+      const observer = number < 0 ? undefined : this.options.observer;
       const grad = output.release();
-      if (grad) backward(grad);
+      if (grad) {
+        observer?.undo(number, grad);
+        backward(grad);
+        observer?.undone(number, inputs);
+      }
       if (!inputs.some((input) => input.grad === grad)) grad?.dispose();
       for (const tensor of owned) tensor.dispose();
     }

@@ -1,0 +1,210 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { CheckpointError, FileError } from "../../../../engine/mod.ts";
+import { openTensorFile } from "../../../../model/checkpoint/files.ts";
+import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";
+import { TrainingError } from "../../../../model/training/run/training_error.ts";
+import { inFolder } from "../../../commands/process.ts";
+import { DAWN } from "../../../backend.ts";
+import { smallDisk } from "../../checkpoint/small_disk.ts";
+import { assertNear, device } from "../../../harness.ts";
+import { OPTIONS, Toy } from "./toy.ts";
+
+const MAIN = fromFileUrl(new URL("toy_main.ts", import.meta.url));
+
+/** A trainer, its toy, and what it reported: loss by step. */
+function make(changes: Partial<TrainerOptions> = {}, toy = new Toy(device)) {
+  const losses = new Map<number, number>();
+  const trainer = new Trainer(device, toy, {
+    ...OPTIONS,
+    ...changes,
+    onReport: (report) => {
+      losses.set(report.step, report.loss);
+      return changes.onReport?.(report);
+    },
+  });
+  const stack = new DisposableStack();
+  stack.use(toy);
+  stack.use(trainer);
+  return { toy, trainer, losses, [Symbol.dispose]: () => stack.dispose() };
+}
+
+Deno.test("Trainer makes a checkpoint when it is aborted, and goes on from it to the same bytes", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using whole = make();
+    await whole.trainer.run();
+    const controller = new AbortController();
+    using first = make({
+      checkpoint: { path, every: 100 },
+      signal: controller.signal,
+      onReport: ({ step }) => {
+        if (step === 8) controller.abort(new RangeError("that will do"));
+      },
+    });
+    await assertRejects(() => first.trainer.run(), RangeError, "that will do");
+    const { step } = first.trainer;
+    assert(step >= 8 && step < 20, `${step}`);
+    using second = make({ checkpoint: { path, every: 100 } });
+    await second.trainer.resume(path);
+    assertEquals(second.trainer.step, step);
+    assertEquals(second.trainer.seconds, JSON.parse((await metadata(path)).state!).seconds);
+    await second.trainer.run();
+    assertEquals(await second.toy.read(), await whole.toy.read());
+    assertEquals(second.losses.get(20), whole.losses.get(20));
+    assertEquals(JSON.parse((await metadata(path)).state!).step, 20);
+  }));
+
+async function metadata(path: string): Promise<Readonly<Record<string, string>>> {
+  const file = await openTensorFile(path);
+  file.close();
+  return file.metadata;
+}
+
+Deno.test("A checkpoint holds values, moments and averages by the names of parameters", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using made = make({ checkpoint: { path, every: 100 } });
+    await made.trainer.run();
+    const file = await openTensorFile(path);
+    const kinds = ["ema", "m", "v", "value"];
+    assertEquals(
+      [...file.tensors.keys()].sort(),
+      kinds.flatMap((kind) => [`${kind}/first`, `${kind}/second`]),
+    );
+    const { m, v, ema } = made.trainer.optimiser.moments("first");
+    const { value } = made.toy.parameters.get("first");
+    for (const [kind, tensor] of Object.entries({ m, v, ema, value })) {
+      assertEquals(file.get(`${kind}/first`).shape, [2, 5, 4]);
+      assertEquals(await file.read(`${kind}/first`), await device.read(tensor!));
+    }
+    file.close();
+  }));
+
+Deno.test("Trainer refuses a checkpoint of other settings, shows which, and takes it if it may", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using made = make({ checkpoint: { path, every: 100 } });
+    await made.trainer.run();
+    const config = { seed: 8, batch: 2, nested: { list: [1] } };
+    using other = make({ config, steps: 22 });
+    const before = await other.toy.read();
+    const error = await assertRejects(() => other.trainer.resume(path), CheckpointError);
+    assertEquals(error.code, "other-config");
+    assertEquals(
+      error.message,
+      `Cannot go on from "${path}": seed was 7 and is 8, nested was absent and is {"list":[1]}; ` +
+        "use the settings it began with, or allow others",
+    );
+    assertEquals(await other.toy.read(), before);
+    await assertRejects(() => other.trainer.resume(path, { free: ["seed"] }), CheckpointError);
+    await other.trainer.resume(path, { free: ["seed", "nested"] });
+    assertEquals(other.trainer.step, 20);
+    using any = make({ config });
+    await any.trainer.resume(path, { anyConfig: true });
+    assertEquals(await any.toy.read(), await made.toy.read());
+  }));
+
+Deno.test("Trainer refuses a checkpoint of other parameters, and other files", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using made = make({ checkpoint: { path, every: 100 } });
+    await made.trainer.run();
+    using larger = make({}, new Toy(device, 3));
+    const refused = await assertRejects(() => larger.trainer.resume(path), CheckpointError);
+    assertEquals(refused.code, "other-parameters");
+    assert(refused.message.includes("value/first is F32 [2,5,4], not F32 [3,5,4]"));
+    using plain = make({ optimiser: {} });
+    await assertRejects(
+      () => plain.trainer.resume(path),
+      CheckpointError,
+      "it has ema/first besides",
+    );
+    const weights = fromFileUrl(
+      new URL("../../../../assets/models/emoji-nano/vae.safetensors", import.meta.url),
+    );
+    await assertRejects(() => plain.trainer.resume(weights), CheckpointError, "not a checkpoint");
+    await assertRejects(() => plain.trainer.resume(join(folder, "none")), FileError);
+  }));
+
+Deno.test("Trainer keeps the last checkpoint of finite numbers", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    const toy = new Toy(device);
+    toy.change = (x, { step }) => {
+      if (step === 13) x[0] = Infinity;
+    };
+    using made = make({ checkpoint: { path, every: 5 }, every: 4 }, toy);
+    const error = await assertRejects(() => made.trainer.run(), TrainingError);
+    assertEquals(error.step, 13);
+    assertEquals(JSON.parse((await metadata(path)).state!).step, 10);
+  }));
+
+Deno.test("Trainer keeps the previous checkpoint on a full disk", () =>
+  inFolder(async (top) => {
+    const folder = join(top, "disk");
+    await using disk = await smallDisk(folder, 32_768);
+    const path = join(folder, "toy.safetensors");
+    using large = make({ checkpoint: { path, every: 5 } }, new Toy(device, 100));
+    await Deno.writeTextFile(path, "previous");
+    const error = await assertRejects(() => large.trainer.run(), FileError);
+    assertEquals([error.code, large.trainer.step], ["disk-full", 5]);
+    assertEquals(await Deno.readTextFile(path), "previous");
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["toy.safetensors"]);
+    await disk.enlarge();
+    await large.trainer.run();
+    assertEquals(JSON.parse((await metadata(path)).state!).step, 20);
+  }));
+
+/** Runs a toy in a process, and kills it after a step, if one is given. */
+async function runToy(path: string, resume: boolean, killAfter?: number) {
+  const flags = [
+    "run",
+    "-A",
+    "--no-lock",
+    "--preload",
+    fromFileUrl(import.meta.resolve("../../../backend.ts")),
+  ];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...flags, MAIN, path, ...resume ? ["resume"] : []],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const losses = new Map<number, number>();
+  let values: number[][] | null = null;
+  let text = "";
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const lines = text.split("\n");
+    text = lines.pop()!;
+    for (const line of lines) {
+      const json = JSON.parse(line);
+      if (json.values) values = json.values;
+      else losses.set(json.step, json.loss);
+      if (json.step === killAfter) child.kill("SIGKILL");
+    }
+  }
+  await child.status;
+  return { losses, values };
+}
+
+Deno.test(
+  "A training that was killed goes on with the same curve",
+  { ignore: DAWN },
+  () =>
+    inFolder(async (folder) => {
+      const whole = await runToy(join(folder, "whole.safetensors"), false);
+      assertEquals(whole.losses.size, 40);
+      const path = join(folder, "killed.safetensors");
+      const killed = await runToy(path, false, 17);
+      assertEquals(killed.values, null);
+      const saved = JSON.parse((await metadata(path)).state!).step;
+      assert(saved >= 10 && saved < 40, `${saved}`);
+      const rest = await runToy(path, true);
+      assertEquals([...rest.losses.keys()][0], saved + 1);
+      for (const [step, loss] of [...killed.losses, ...rest.losses]) {
+        assertNear([loss], [whole.losses.get(step)!], 1e-6, `step ${step}`);
+      }
+      rest.values!.forEach((values, i) => assertNear(values, whole.values![i]!, 1e-6));
+    }),
+);

@@ -1,0 +1,174 @@
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import type { StepReport } from "../../../../model/training/run/report.ts";
+import type { Pass, PassResult } from "../../../../model/training/run/task.ts";
+import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";
+import { TrainingError } from "../../../../model/training/run/training_error.ts";
+import type { Tape } from "../../../../model/training/tape/tape.ts";
+import { assertNear, device } from "../../../harness.ts";
+import { OPTIONS, Toy } from "./toy.ts";
+
+/** Trains a toy, and returns its parameters and reports. */
+async function train(changes: Partial<TrainerOptions> = {}, toy = new Toy(device)) {
+  using _ = toy;
+  const reports: StepReport[] = [];
+  const options = { ...OPTIONS, onReport: (report: StepReport) => void reports.push(report) };
+  using trainer = new Trainer(device, toy, { ...options, ...changes });
+  const result = await trainer.run();
+  return { result, reports, values: await toy.read(), passes: toy.passes };
+}
+
+Deno.test("Trainer lowers the loss, reports every few steps, and frees its memory", async () => {
+  const live = device.memory.liveBytes;
+  const reads = device.readBacks;
+  const { result, reports } = await train({ steps: 45, every: 10 });
+  assertEquals(device.readBacks - reads, 5 + 1); // one for each report, and one for the test
+  assertEquals(device.memory.liveBytes, live);
+  assertEquals(result.step, 45);
+  assertEquals(reports.map(({ step }) => step), [10, 20, 30, 40, 45]);
+  const losses = reports.map(({ loss }) => loss);
+  assertEquals(losses, losses.toSorted((a, b) => b - a));
+  assert(losses.at(-1)! < 0.85 * losses[0]!, `${losses}`);
+  for (const { metrics, imagesPerSecond, tokensPerSecond, gradientNorm, skipped } of reports) {
+    assertEquals(metrics.loss!.length, 12);
+    assertAlmostEquals(tokensPerSecond / imagesPerSecond, 5, 1e-9);
+    assert(gradientNorm > 0 && skipped === 0);
+  }
+  assertAlmostEquals(reports[0]!.learningRate, 0.05 * (0.1 + 0.45 * (1 + Math.cos(Math.PI * 0.2))));
+});
+
+Deno.test("Trainer makes the same bytes of the same seed in 50 steps", async () => {
+  const first = await train({ steps: 50, every: 10 });
+  const second = await train({ steps: 50, every: 7 });
+  assertEquals(second.values, first.values);
+});
+
+Deno.test("Trainer takes the mean over accumulated passes", async () => {
+  const same = (accumulate: number) => {
+    const toy = new Toy(device);
+    const compute = toy.compute.bind(toy);
+    toy.compute = (tape, pass) => compute(tape, { ...pass, micro: 0 });
+    return train({ accumulate }, toy);
+  };
+  const [one, three] = [await same(1), await same(3)];
+  assertEquals(three.passes.length, 60);
+  three.values.forEach((values, i) => assertNear(values, one.values[i]!, 1e-5));
+  three.reports.forEach(({ loss, imagesPerSecond }, i) => {
+    assertAlmostEquals(loss, one.reports[i]!.loss, 1e-6);
+    assert(imagesPerSecond > 0);
+  });
+  const { values } = await train({ accumulate: 3 });
+  assert(values[0]!.some((value, i) => value !== three.values[0]![i]), "passes differ");
+});
+
+Deno.test("Trainer ends by the clock", async () => {
+  const began = performance.now();
+  const { result, passes } = await train({ steps: null, minutes: 0.5 / 60, every: 3 });
+  const seconds = (performance.now() - began) / 1000;
+  assert(seconds >= 0.5 && seconds < 3, `${seconds} s`);
+  assert(result.step > 3 && result.seconds >= 0.5 && result.seconds < seconds);
+  const progress = passes.map((pass) => pass.progress);
+  assertEquals(progress, progress.toSorted((a, b) => a - b));
+  assert(progress.every((share) => share >= 0 && share < 1));
+});
+
+Deno.test("Trainer stops at NaN, keeps the parameters before it, and names where it began", async () => {
+  const sound = await train({ steps: 7, schedule: { ...OPTIONS.schedule, shape: "constant" } });
+  const toy = new Toy(device);
+  toy.change = (x, { step }) => {
+    if (step === 7) x[3] = NaN;
+  };
+  const steps: number[] = [];
+  using trainer = new Trainer(device, toy, {
+    ...OPTIONS,
+    every: 5,
+    schedule: { ...OPTIONS.schedule, shape: "constant" },
+    onReport: ({ step }) => void steps.push(step),
+  });
+  const error = await assertRejects(() => trainer.run(), TrainingError);
+  assertEquals([error.code, error.step], ["not-finite", 7]);
+  assertEquals(error.operation, "add in Toy.compute");
+  assertEquals(error.parameters, ["first"]);
+  assertEquals(
+    error.message,
+    "Cannot train on: not all numbers of step 7 are finite; an input of add in Toy.compute is the " +
+      "first that is not, with first; go on from the last checkpoint with a lower learning rate",
+  );
+  assertEquals(steps, [5, 7]);
+  assertEquals(await toy.read(), sound.values);
+  toy[Symbol.dispose]();
+});
+
+/** A toy whose loss is finite when a gradient is not. */
+class Broken extends Toy {
+  override compute(tape: Tape, pass: Pass): PassResult {
+    const result = super.compute(tape, pass);
+    if (pass.step === 3) root(tape, this);
+    return result;
+  }
+}
+
+/** An operation with a gradient of infinity. */
+function root(tape: Tape, { device, parameters }: Toy): void {
+  const second = parameters.get("second");
+  const zero = device.from("f32", second.value.shape, new Float32Array(second.value.elements));
+  const y = tape.record(zero, [second], (dy) => {
+    device.upload(dy, new Float32Array(dy.elements).fill(Infinity));
+    second.take(dy);
+  });
+  const gradient = new Float32Array(y.value.elements).fill(1);
+  y.take(device.from("f32", y.value.shape, gradient));
+}
+
+Deno.test("Trainer names the operation that sent a gradient which is not finite", async () => {
+  const error = await assertRejects(() => train({}, new Broken(device)), TrainingError);
+  assertEquals([error.step, error.operation], [3, "root in Broken.compute"]);
+  assertEquals(error.parameters, ["second"]);
+});
+
+Deno.test("Trainer says which parameter was not finite from the beginning", async () => {
+  const toy = new Toy(device);
+  device.upload(toy.parameters.get("second").value, Float32Array.of(1, Infinity));
+  const error = await assertRejects(() => train({}, toy), TrainingError, "the parameter second");
+  assertEquals([error.step, error.operation], [0, null]);
+});
+
+Deno.test("Trainer with f16 leaves out a step whose gradients overflow, and scales the loss less", async () => {
+  if (!device.capabilities.f16) return;
+  class Large extends Toy {
+    override compute(tape: Tape, pass: Pass): PassResult {
+      const result = super.compute(tape, pass);
+      const { value } = this.parameters.get("first");
+      const { parameters } = this;
+      // a gradient that overflows as f16 above some scale of the loss
+      const large = new Float32Array(value.elements).fill(tape.lossScale > 512 ? Infinity : 0);
+      const zero = device.from("f32", value.shape, new Float32Array(value.elements));
+      const y = tape.record(zero, [parameters.get("first")], (dy) => {
+        parameters.get("first").take(dy);
+      });
+      y.take(device.from("f32", value.shape, large));
+      return result;
+    }
+  }
+  const { reports } = await train({ dtype: "f16", steps: 12 }, new Large(device));
+  assertEquals(reports.map(({ lossScale }) => lossScale).at(-1), 512);
+  const skipped = reports.reduce((sum, report) => sum + report.skipped, 0);
+  assert(skipped >= 2 && skipped < 10, `${skipped} steps`);
+  assert(reports.at(-1)!.loss < reports[0]!.loss);
+});
+
+Deno.test("Trainer passes on what a report's listener throws", async () => {
+  const onReport = () => {
+    throw new RangeError("enough");
+  };
+  await assertRejects(() => train({ onReport }), RangeError, "enough");
+});
+
+Deno.test("Trainer refuses metrics that change", async () => {
+  class Changing extends Toy {
+    override compute(tape: Tape, pass: Pass): PassResult {
+      const { metrics: { loss }, ...rest } = super.compute(tape, pass);
+      return { ...rest, metrics: { loss: pass.step === 2 ? loss.rows(0, 1) : loss } };
+    }
+  }
+  await assertRejects(() => train({}, new Changing(device)), Error, "Cannot take the metric loss");
+});
