@@ -39,6 +39,7 @@ export {
 } from "./optimiser/optimiser.ts";
 export { learningRate, type Schedule } from "./optimiser/schedule.ts";
 export type { Batch, DataSource, Size } from "./data/source.ts";
+export { type ImageOptions, openImages } from "./data/open.ts";
 export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
 export { attention, type AttentionOptions } from "./ops/attention.ts";
 export { crossLayout, scalesLayout, textLayout } from "./ops/attention_layouts.ts";

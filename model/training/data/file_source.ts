@@ -1,0 +1,165 @@
+import { BitwiseError, type Device, InputError } from "../../../engine/mod.ts";
+import type { Decoder } from "./decoder.ts";
+import { Draws, STREAMS } from "./draws.ts";
+import { emptySet, type ImageSet } from "./image_set.ts";
+import { chooseImages } from "./order.ts";
+import type { Batch, DataSource, Size } from "./source.ts";
+
+/** How the images of a set become batches. */
+export interface FileSourceOptions {
+  readonly sizes: readonly Size[];
+  readonly seed: bigint;
+  /** What an image that cannot be read does: it stops the batch, or the next one takes its place. */
+  readonly broken: "stop" | "skip";
+  /** Probability that an image is mirrored. */
+  readonly mirror: number;
+  /** The least pixels of the shorter side of an image; 0 allows any. */
+  readonly minimum: number;
+  /** Batches that are made before they are asked for. */
+  readonly ahead: number;
+  /** The most bytes of images of their final size that are kept, so that the next epoch need not decode them. */
+  readonly keep: number;
+  /** Receives what is wrong with an image, one line each. */
+  readonly onWarning: (line: string) => void;
+}
+
+/** Images and captions of a batch, on the host. */
+interface Loaded {
+  readonly size: Size;
+  readonly values: Float32Array<ArrayBuffer>;
+  readonly captions: readonly string[];
+}
+
+/** Batches of a set of image files, made while the device works on those before. */
+export class FileSource implements DataSource {
+  readonly sizes: readonly Size[];
+  readonly count: number;
+  #made = new Map<number, Promise<Loaded>>();
+  #batchSize = 0;
+  #kept = new Map<number, Float32Array<ArrayBuffer>>();
+  #keptBytes = 0;
+  #broken = new Set<number>();
+  #warned = new Set<string>();
+  #disposed = false;
+
+  /**
+   * @param groups For each size: the places in the set of the images that have it.
+   */
+  constructor(
+    private readonly device: Device,
+    private readonly set: ImageSet,
+    private readonly groups: readonly (readonly number[])[],
+    private readonly decoder: Decoder,
+    private readonly options: FileSourceOptions,
+  ) {
+    this.sizes = options.sizes;
+    this.count = groups.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  async batch(step: number, size: number): Promise<Batch> {
+    this.#check();
+    if (size !== this.#batchSize) this.#made.clear();
+    this.#batchSize = size;
+    const { ahead } = this.options;
+    for (const made of this.#made.keys()) {
+      if (made < step || made > step + ahead) this.#made.delete(made);
+    }
+    for (let next = step; next <= step + ahead; next++) {
+      if (this.#made.has(next)) continue;
+      const made = this.#load(next, size);
+      made.catch(() => {}); // thrown when the batch is asked for
+      this.#made.set(next, made);
+    }
+    const loading = this.#made.get(step)!;
+    this.#made.delete(step);
+    const { size: { width, height }, values, captions } = await loading;
+    this.#check();
+    const images = this.device.from("f32", [size, height, width, 3], values, "images");
+    return { images, captions };
+  }
+
+  async #load(step: number, count: number): Promise<Loaded> {
+    const { options: { seed, mirror, sizes }, groups } = this;
+    const { group, places } = chooseImages(groups.map(({ length }) => length), seed, step, count);
+    const size = sizes[group]!;
+    const one = size.width * size.height * 3;
+    const values = new Float32Array(count * one);
+    const captions = await Promise.all(places.map(async (place, i) => {
+      const { rgb, caption } = await this.#image(group, place, size);
+      const draws = new Draws(seed, STREAMS.captions, step, i);
+      const target = values.subarray(i * one, (i + 1) * one);
+      if (draws.odds(mirror)) mirrored(rgb, size.width, target);
+      else target.set(rgb);
+      return caption(draws);
+    }));
+    return { size, values, captions };
+  }
+
+  /** Reads an image, or if that cannot be used, the next one of its group that can. */
+  async #image(group: number, place: number, size: Size) {
+    const members = this.groups[group]!;
+    for (let i = 0; i < members.length; i++) {
+      const index = members[(place + i) % members.length]!;
+      if (this.#broken.has(index)) continue;
+      try {
+        const { path, caption } = await this.set.example(index);
+        return { rgb: await this.#decoded(index, path, size), caption };
+      } catch (error) {
+        if (this.options.broken === "stop" || this.#disposed || !(error instanceof BitwiseError)) {
+          throw error;
+        }
+        this.#broken.add(index);
+        this.#warn(`${error.message}; it is left out`);
+      }
+    }
+    throw emptySet(this.set.name, "none of its images can be used");
+  }
+
+  async #decoded(index: number, path: string, { width, height }: Size) {
+    const kept = this.#kept.get(index);
+    if (kept) return kept;
+    const { minimum, keep } = this.options;
+    const { rgb, warnings } = await this.decoder.decode({ path, width, height, minimum });
+    for (const line of warnings) this.#warn(line);
+    // what fits is kept, the rest decoded each time: an epoch asks for all in turn
+    if (!this.#kept.has(index) && this.#keptBytes + rgb.byteLength <= keep) {
+      this.#kept.set(index, rgb);
+      this.#keptBytes += rgb.byteLength;
+    }
+    return rgb;
+  }
+
+  /** Says a line once. */
+  #warn(line: string): void {
+    if (this.#warned.has(line)) return;
+    this.#warned.add(line);
+    this.options.onWarning(line);
+  }
+
+  #check(): void {
+    if (!this.#disposed) return;
+    throw new InputError("disposed", "Cannot make a batch: the source of data was disposed");
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#made.clear();
+    this.#kept.clear();
+    this.decoder.dispose();
+    this.set.dispose();
+  }
+
+  /** Calls {@link FileSource.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Copies pixels of three channels, each row from right to left. */
+export function mirrored(rgb: Float32Array, width: number, target: Float32Array): void {
+  for (let i = 0; i < rgb.length; i += 3) {
+    const [row, column] = [Math.floor(i / 3 / width), i / 3 % width];
+    const from = 3 * (row * width + width - 1 - column);
+    for (let c = 0; c < 3; c++) target[i + c] = rgb[from + c]!;
+  }
+}
