@@ -2,7 +2,10 @@
 
 import { drawStrengths } from "../kernels/bits/draw_strengths.ts";
 import { flipBits } from "../kernels/bits/flip_bits.ts";
+import { unitVectors } from "../kernels/bits/unit_vectors.ts";
+import { unitVectorsBackward } from "../kernels/bits/unit_vectors_backward.ts";
 import { bitCrossEntropy } from "../kernels/losses/bit_cross_entropy.ts";
+import { codeLosses } from "../kernels/losses/code_losses.ts";
 import { pairDifference } from "../kernels/losses/pair_difference.ts";
 import { pairDifferenceBackward } from "../kernels/losses/pair_difference_backward.ts";
 import type { Row } from "./kernels.ts";
@@ -59,6 +62,38 @@ export const LOSS_ROWS: readonly Row[] = [
       const [x, y, strengths] = [t.u32([16, 521, 32]), t.u32([16, 256, 32]), t.f32(16, 7)];
       const flips = { strengths, scale: 6, random: { seed: 1, step: 2 } };
       return { run: () => flipBits(device, { x, first: 265, y, flips }), bytes: 2 * y.byteLength };
+    },
+  },
+  {
+    name: "unit_vectors",
+    shape: "64x8x8x32",
+    setup(device, t) {
+      const [x, y] = [t.f32(4096, 32), t.f32(4096, 32)];
+      return { run: () => unitVectors(device, { x, y }), bytes: 2 * x.byteLength };
+    },
+  },
+  {
+    name: "unit_vectors_backward",
+    shape: "64x8x8x32",
+    setup(device, t) {
+      const [x, dy, dx] = [t.f32(4096, 32), t.f32(4096, 32), t.f32(4096, 32)];
+      return {
+        run: () => unitVectorsBackward(device, { x, dy, dx: { tensor: dx, add: false } }),
+        bytes: 3 * x.byteLength,
+      };
+    },
+  },
+  {
+    name: "code_losses",
+    shape: "64x8x8x32",
+    setup(device, t) {
+      const [n, dn, stats] = [t.f32(4096, 32), t.f32(4096, 32), t.f32(4)];
+      const gradient = { tensor: dn, add: false };
+      const args = { n, vector: 1, codebook: 1, commitment: 1, gradient };
+      return {
+        run: () => codeLosses(device, { ...args, stats: { tensor: stats, add: false } }),
+        bytes: 4 * n.byteLength,
+      };
     },
   },
 ];

@@ -5,6 +5,7 @@ import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./bit_cross_entropy.wgsl" with { type: "text" };
 import sumsSource from "./bit_cross_entropy_sums.wgsl" with { type: "text" };
+import { vectorsOf } from "../shared/vectors.ts";
 
 const kernel = defineKernel("bit_cross_entropy", source, [
   "delta",
@@ -53,12 +54,8 @@ export interface BitStats {
   readonly sums: Gradient;
 }
 
-const prelude = memoised((dtype: string, per: number): string =>
-  per === 4
-    ? `${narrowLines(dtype, "vec4<f32>", "X")}
-fn total(v: V) -> f32 { return (v.x + v.y) + (v.z + v.w); }`
-    : `${narrowLines(dtype, "f32", "X")}
-fn total(v: V) -> f32 { return v; }`
+const prelude = memoised((dtype: string, V: string, total: string): string =>
+  `${narrowLines(dtype, V, "X")}\n${total}`
 );
 
 /**
@@ -89,8 +86,7 @@ export function bitCrossEntropy(device: Device, args: BitCrossEntropyArgs): void
         (stats ? `, sums [${stats.sums.tensor.shape}] of ${rows - 1} scales` : ""),
     );
   }
-  const per = d % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type, total } = vectorsOf(d);
   const mean = reduction === "mean" ? 1 / d : 1;
   const { WG, workgroups } = spread(device, B * L);
   using terms = device.tensor("f32", [B, L * 4], "losses of tokens");
@@ -103,7 +99,7 @@ export function bitCrossEntropy(device: Device, args: BitCrossEntropyArgs): void
       GRADIENT: gradient !== null,
       ADD: gradient?.add ?? false,
     },
-    functions: prelude(delta.dtype, per),
+    functions: prelude(delta.dtype, type("f32"), total),
     bind: { delta, bits, weights, gradient: gradient?.tensor ?? null, terms },
     params: {
       count: B * L,

@@ -1,6 +1,7 @@
 import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./pair_difference.wgsl" with { type: "text" };
+import { vectorsOf } from "../shared/vectors.ts";
 
 const kernel = defineKernel("pair_difference", source, ["x", "y"], ["count", "width"]);
 
@@ -12,13 +13,17 @@ export interface PairDifferenceArgs {
   readonly y: Tensor;
 }
 
-/** Vs of a row, and the type V, where rows of `pairs` are half as many as those of `rows`; null if they are not. */
-export function pairLayout(rows: Tensor, pairs: Tensor): { width: number; V: string } | null {
+/** Vs of a row, their type, and how many `pairs` has; null if its rows are not half as many as those of `rows`. */
+export function pairLayout(
+  rows: Tensor,
+  pairs: Tensor,
+): { width: number; V: string; count: number } | null {
   const [n = 0, ...rest] = rows.shape;
   const fits = [n / 2, ...rest].join() === pairs.shape.join() && n % 2 === 0;
   if (!fits || rows.dtype !== "f32" || pairs.dtype !== "f32") return null;
   const C = rows.elements / n;
-  return C % 4 === 0 ? { width: C / 4, V: "vec4<f32>" } : { width: C, V: "f32" };
+  const { per, type } = vectorsOf(C);
+  return { width: C / per, V: type("f32"), count: pairs.elements / per };
 }
 
 /**
@@ -35,8 +40,7 @@ export function pairDifference(device: Device, { x, y }: PairDifferenceArgs): vo
       `Cannot take differences of ${x.dtype} [${x.shape}] into ${y.dtype} [${y.shape}]`,
     );
   }
-  const { width, V } = layout;
-  const count = V === "f32" ? y.elements : y.elements / 4;
+  const { width, V, count } = layout;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: { WG, V },

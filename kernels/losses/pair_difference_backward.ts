@@ -28,8 +28,7 @@ export function pairDifferenceBackward(device: Device, args: PairDifferenceBackw
       `Cannot send the gradient ${dy.dtype} [${dy.shape}] to ${tensor.dtype} [${tensor.shape}]`,
     );
   }
-  const { width, V } = layout;
-  const count = V === "f32" ? dy.elements : dy.elements / 4;
+  const { width, V, count } = layout;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: { WG, V, ADD: add },

@@ -15,6 +15,7 @@ export {
   tokenWeights,
 } from "./ops/bit_cross_entropy.ts";
 export { headDifference } from "./ops/head_difference.ts";
+export { quantise, type QuantiseOptions } from "./ops/quantise.ts";
 export {
   selfCorrection,
   type SelfCorrectionOptions,

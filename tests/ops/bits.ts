@@ -10,6 +10,8 @@ import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
 import { resample } from "../../kernels/bits/resample.ts";
 import { resampleBackward } from "../../kernels/bits/resample_backward.ts";
 import { sampleBits } from "../../kernels/bits/sample_bits.ts";
+import { unitVectors } from "../../kernels/bits/unit_vectors.ts";
+import { unitVectorsBackward } from "../../kernels/bits/unit_vectors_backward.ts";
 import * as reference from "../kernels/bits/references.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import { resize, resizeBackward, unshuffle } from "../kernels/images.ts";
@@ -51,6 +53,8 @@ export const BITS: readonly Op[] = [
       variant: mode,
     }))
   ),
+  plain("unit_vectors", "f32", "f32", projected),
+  plain("unit_vectors_backward", "f32", "f32", projectedBack),
 ];
 
 function accumulated(draw: Draw) {
@@ -332,5 +336,31 @@ function sampled(draw: Draw, mode: "greedy" | "uniforms" | "random", dtype: Floa
       { tensor: deltaOut, expected: z, ...broken && { check: free } },
       { tensor: nonFinite, expected: [broken ? 1 : before] },
     ],
+  };
+}
+
+/** Rows of vectors that are not short for their components. */
+function vectors(draw: Draw) {
+  const rows = draw.size(60), d = 1 + draw.size(64, 4);
+  return { rows, d, x: draw.values(rows * d).map((v, i) => i % d ? v : Math.fround(v + 2)) };
+}
+
+function projected(draw: Draw) {
+  const { rows, d, x } = vectors(draw);
+  const tensor = poisoned("f32", [rows, d]);
+  unitVectors(device, { x: upload("f32", [rows, d], x), y: tensor });
+  return { shape: `[${rows}, ${d}]`, outputs: [{ tensor, expected: reference.unitVectors(x, d) }] };
+}
+
+function projectedBack(draw: Draw) {
+  const { rows, d, x } = vectors(draw), shape = [rows, d], add = draw.odds(0.5);
+  const dy = draw.values(rows * d), before = draw.values(rows * d);
+  const tensor = add ? upload("f32", shape, before) : poisoned("f32", shape);
+  const args = { x: upload("f32", shape, x), dy: upload("f32", shape, dy) };
+  unitVectorsBackward(device, { ...args, dx: { tensor, add } });
+  const expected = reference.unitVectorsBackward(x, dy, d);
+  return {
+    shape: `[${shape}] add ${add}`,
+    outputs: [{ tensor, expected: add ? expected.map((v, i) => v + before[i]!) : expected }],
   };
 }

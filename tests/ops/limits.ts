@@ -62,8 +62,11 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   resample: FLOATS,
   resample_backward: FLOATS,
   sample_bits: { ...EXACT, ...F32 },
+  unit_vectors: F32,
+  unit_vectors_backward: F32,
   // losses
   bit_cross_entropy: FLOATS,
+  code_losses: F32,
   pair_difference: F32,
   pair_difference_backward: F32,
   // tokens

@@ -1,9 +1,11 @@
 /** Cases of kernels/losses. */
 
 import { bitCrossEntropy } from "../../kernels/losses/bit_cross_entropy.ts";
+import { codeLosses } from "../../kernels/losses/code_losses.ts";
 import { pairDifference } from "../../kernels/losses/pair_difference.ts";
 import { pairDifferenceBackward } from "../../kernels/losses/pair_difference_backward.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
+import { unitVectors } from "../kernels/bits/references.ts";
 import * as reference from "../kernels/losses/references.ts";
 import type { Draw } from "./draw.ts";
 import { type Float, FLOATS, type Op, plain } from "./op.ts";
@@ -13,6 +15,7 @@ export const LOSSES: readonly Op[] = [
     ...plain("bit_cross_entropy", dtype, dtype, (draw) => compared(draw, dtype)),
     runs: ["bit_cross_entropy", "bit_cross_entropy_sums"],
   })),
+  { ...plain("code_losses", "f32", "f32", pushed), runs: ["code_losses", "code_losses_means"] },
   plain("pair_difference", "f32", "f32", paired),
   plain("pair_difference_backward", "f32", "f32", pairedBack),
 ];
@@ -88,5 +91,32 @@ function pairedBack(draw: Draw) {
   return {
     shape: `[${2 * d}, ${C}] add ${gradient.add}`,
     outputs: [output(reference.pairDifferenceBackward(dy, C))],
+  };
+}
+
+function pushed(draw: Draw) {
+  const rows = draw.size(200), d = 1 + draw.size(63, 4);
+  const n = unitVectors(draw.values(rows * d).map((v) => v || 0.5), d).map(Math.fround);
+  const how = {
+    d,
+    vector: draw.of([0, 1, 0.3]),
+    codebook: draw.of([0, 1, 0.3]),
+    commitment: draw.of([1, 0.25]),
+    inverseTemperature: draw.of([1, 10]),
+  };
+  const { gradient, output } = receiver(draw, "f32", [rows, d]);
+  const stats = poisoned("f32", [4]);
+  codeLosses(device, {
+    n: upload("f32", [rows, d], n),
+    ...how,
+    gradient,
+    stats: { tensor: stats, add: false },
+  });
+  return {
+    shape: `[${rows}, ${d}] ${JSON.stringify(how)}`,
+    outputs: [
+      output(reference.codeLossesGradient(n, how)),
+      { tensor: stats, expected: reference.codeLosses(n, how) },
+    ],
   };
 }

@@ -84,3 +84,25 @@ export function flipUniforms(
     return (philox(counter, [seed, step])[k & 3]! >>> 8) / 2 ** 24;
   });
 }
+
+/** Rows of `d` on the unit sphere. */
+export function unitVectors(x: Float64Array, d: number): Float64Array {
+  const lengths = rowSums(x.map((v) => v * v), d).map(Math.sqrt);
+  return x.map((v, i) => v / lengths[Math.floor(i / d)]!);
+}
+
+/** Its gradient. */
+export function unitVectorsBackward(x: Float64Array, dy: Float64Array, d: number): Float64Array {
+  const lengths = rowSums(x.map((v) => v * v), d).map(Math.sqrt);
+  const n = unitVectors(x, d), along = rowSums(n.map((v, i) => v * dy[i]!), d);
+  return dy.map((g, i) => {
+    const row = Math.floor(i / d);
+    return (g - n[i]! * along[row]!) / lengths[row]!;
+  });
+}
+
+function rowSums(x: Float64Array, d: number): Float64Array {
+  const sums = new Float64Array(x.length / d);
+  x.forEach((v, i) => sums[Math.floor(i / d)]! += v);
+  return sums;
+}

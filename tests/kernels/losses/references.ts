@@ -108,3 +108,46 @@ export function pairDifferenceBackward(dy: Float64Array, C: number): Float64Arra
     return (row % 2 ? 1 : -1) * dy[(row >> 1) * C + i % C]!;
   });
 }
+
+/** What the losses of codes count, and how many components a vector has. */
+export interface CodeLoss {
+  readonly d: number;
+  readonly vector: number;
+  readonly codebook: number;
+  readonly commitment: number;
+  readonly inverseTemperature: number;
+}
+
+const entropyOf = (p: number) => -(p * Math.log(p + 1e-8) + (1 - p) * Math.log(1 - p + 1e-8));
+
+/** The loss, the entropy of a vector, that of the codebook, and the commitment. */
+export function codeLosses(n: Float64Array, how: CodeLoss): Float64Array {
+  const { d, inverseTemperature } = how;
+  const rows = n.length / d, means = new Float64Array(d);
+  let vector = 0, commitment = 0;
+  n.forEach((v, i) => {
+    const p = sigmoid(-4 * inverseTemperature / Math.sqrt(d) * v);
+    means[i % d]! += p / rows;
+    vector += entropyOf(p) / rows;
+    commitment += (v - (v > 0 ? 1 : -1) / Math.sqrt(d)) ** 2 / n.length;
+  });
+  const codebook = means.reduce((sum, p) => sum + entropyOf(p), 0);
+  const loss = how.vector * vector - how.codebook * codebook + how.commitment * commitment;
+  return Float64Array.of(loss, vector, codebook, commitment);
+}
+
+/** The gradient of the loss. */
+export function codeLossesGradient(n: Float64Array, how: CodeLoss): Float64Array {
+  const { d, inverseTemperature } = how;
+  const rows = n.length / d, means = new Float64Array(d);
+  const sharpness = 4 * inverseTemperature / Math.sqrt(d);
+  const p = n.map((v) => sigmoid(-sharpness * v));
+  p.forEach((v, i) => means[i % d]! += v / rows);
+  const slope = (p: number) =>
+    Math.log((1 - p + 1e-8) / (p + 1e-8)) + (1 - p) / (1 - p + 1e-8) - p / (p + 1e-8);
+  return n.map((v, i) => {
+    const byP = how.vector * slope(p[i]!) - how.codebook * slope(means[i % d]!);
+    const error = v - (v > 0 ? 1 : -1) / Math.sqrt(d);
+    return -byP * sharpness * p[i]! * (1 - p[i]!) / rows + 2 * how.commitment * error / n.length;
+  });
+}
