@@ -6,6 +6,10 @@ import { addGatedBackward } from "../kernels/norm/add_gated_backward.ts";
 import { fill } from "../kernels/elementwise/fill.ts";
 import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
 import { layerNormBackward } from "../kernels/norm/layer_norm_backward.ts";
+import { chooseRows } from "../kernels/tokens/choose_rows.ts";
+import { embeddingBackward } from "../kernels/tokens/embedding_backward.ts";
+import { Lookups } from "../kernels/tokens/lookups.ts";
+import { tokenInputBackward } from "../kernels/tokens/token_input_backward.ts";
 import type { Row } from "./kernels.ts";
 
 /** What is read or written at least once counts as work. */
@@ -86,6 +90,40 @@ export const NORM_ROWS: readonly Row[] = [
       const [wanted, dgate] = [{ tensor: dv, add: false }, { tensor: t.f32(8, 6144), add: true }];
       const args = { dy, v, gate, dv: wanted, dgate };
       return { run: () => addGatedBackward(device, args), bytes: 3 * v.byteLength };
+    },
+  },
+  {
+    name: "choose_rows",
+    shape: "4096 rows of 2048",
+    setup(device, t) {
+      const [x, table, y] = [t.f32(4096, 2048), t.f32(64, 2048), t.f32(4096, 2048)];
+      const ids = t.u32([4096], (i) => i % 1024 < 64 ? i % 64 : 2 ** 32 - 1);
+      const args = { x, ids, rows: 64, table, y: { tensor: y, add: false } };
+      return { run: () => chooseRows(device, args), bytes: 2 * x.byteLength };
+    },
+  },
+  {
+    name: "embedding_backward",
+    shape: "4096 of 3144x1024",
+    setup(device, t) {
+      const [dy, table] = [t.f32(4096, 1024), t.f32(3144, 1024)];
+      const ids = Uint32Array.from({ length: 4096 }, (_, i) => i % 4 ? i * i % 3144 : 1);
+      const lookups = t.use(new Lookups(device, ids, 3144));
+      const args = { dy, lookups, dtable: { tensor: table, add: true } };
+      return { run: () => embeddingBackward(device, args), bytes: dy.byteLength };
+    },
+  },
+  {
+    name: "token_input_backward",
+    shape: "16 images of 521x256",
+    setup(device, t) {
+      const [B, L, C] = [16, 521, 256];
+      const dy = t.f32(B, L, C);
+      const levels = t.use(new Lookups(device, Array.from({ length: L }, (_, l) => l >> 6), 9));
+      const to = (...shape: number[]) => ({ tensor: t.f32(...shape), add: false });
+      const own = { dpooled: to(B, C), dwords: to(B, L - 1, C) };
+      const args = { dy, levels, ...own, dposition: to(C), dtable: to(9, C) };
+      return { run: () => tokenInputBackward(device, args), bytes: 2 * dy.byteLength };
     },
   },
 ];

@@ -56,3 +56,7 @@ export type { StepReport } from "./run/report.ts";
 export type { Pass, PassResult, Task } from "./run/task.ts";
 export { Trainer, type TrainerOptions, type TrainerResult } from "./run/trainer.ts";
 export { TrainingError } from "./run/training_error.ts";
+export { conditionDropout, droppedRows } from "./ops/condition_dropout.ts";
+export { embedding } from "./ops/embedding.ts";
+export { addLevel, tokenInput, type TokenInputs } from "./ops/token_input.ts";
+export { Lookups } from "../../kernels/tokens/lookups.ts";

@@ -71,9 +71,12 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   pair_difference_backward: F32,
   // tokens
   add_level: F32,
+  choose_rows: FLOATS,
   copy_rows: { ...EXACT, f16: 5e-6 },
   embedding: { ...EXACT, f16: 5e-6 },
+  embedding_backward: FLOATS,
   token_input: F32,
+  token_input_backward: FLOATS,
   // optimiser
   adamw: F32,
   global_norm: F32,

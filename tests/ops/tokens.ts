@@ -1,9 +1,13 @@
 /** Cases of kernels/tokens. */
 
 import { addLevel } from "../../kernels/tokens/add_level.ts";
+import { chooseRows } from "../../kernels/tokens/choose_rows.ts";
 import { copyRows } from "../../kernels/tokens/copy_rows.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
+import { embeddingBackward } from "../../kernels/tokens/embedding_backward.ts";
+import { Lookups } from "../../kernels/tokens/lookups.ts";
 import { tokenInput } from "../../kernels/tokens/token_input.ts";
+import { tokenInputBackward } from "../../kernels/tokens/token_input_backward.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import * as reference from "../kernels/tokens/references.ts";
 import type { Draw } from "./draw.ts";
@@ -51,7 +55,16 @@ export const TOKENS: readonly Op[] = [
     embedding(device, { ids, table: upload(from, [1, 8], x), y });
     return { shape: `${x}`, outputs: [{ tensor: y, expected: stored(x, to), exact: true }] };
   }),
+  ...conversions((from, to) =>
+    plain("choose_rows", `${from}→${to}`, to, (draw) => chosen(draw, from, to))
+  ),
+  ...conversions((from, to) =>
+    plain("embedding_backward", `${from}→${to}`, to, (draw) => embeddedBackward(draw, from, to))
+  ),
   ...FLOATS.map((dtype) => plain("token_input", dtype, "f32", (draw) => tokens(draw, dtype))),
+  ...FLOATS.map((dtype) =>
+    plain("token_input_backward", dtype, dtype, (draw) => tokensBackward(draw, dtype))
+  ),
 ];
 
 function leveled(draw: Draw) {
@@ -134,5 +147,75 @@ function tokens(draw: Draw, dtype: Float) {
       tensor,
       expected: reference.tokenInput({ ...sizes, pooled, position, words, table, level }),
     }],
+  };
+}
+
+/** A gradient of `count` elements, and what it holds once `gradient` was written or added. */
+function place(draw: Draw, dtype: Float, count: number, add: boolean) {
+  const before = draw.values(count, dtype);
+  const tensor = add ? upload(dtype, [count], before) : poisoned(dtype, [count]);
+  return {
+    gradient: { tensor, add },
+    output: (gradient: Float64Array) => ({
+      tensor,
+      expected: gradient.map((v, i) => v + (add ? before[i]! : 0)),
+    }),
+  };
+}
+
+function chosen(draw: Draw, from: Float, to: Float) {
+  const T = draw.size(70), rows = draw.size(30), C = draw.size(130), add = draw.odds(0.5);
+  const ids = Array.from({ length: T }, () => draw.odds(0.5) ? 2 ** 32 - 1 : draw.int(0, rows));
+  const x = draw.values(T * C, from), table = draw.odds(0.7) ? draw.values(rows * C, to) : null;
+  const { gradient, output } = place(draw, to, T * C, add);
+  chooseRows(device, {
+    x: upload(from, [T, C], x),
+    ids: upload("u32", [T], ids),
+    rows,
+    table: table && upload(to, [rows, C], table),
+    y: gradient,
+  });
+  const expected = reference.chooseRows(x, ids, table ?? new Float64Array(rows * C), C);
+  return { shape: `[${T}] of [${rows}, ${C}], add ${add}`, outputs: [output(expected)] };
+}
+
+function embeddedBackward(draw: Draw, from: Float, to: Float) {
+  const T = draw.size(draw.odds(0.2) ? 1000 : 70), C = draw.size(Math.min(130, 60000 / T));
+  const V = draw.size(300), add = draw.odds(0.5);
+  // some ids are outside the table: their rows go nowhere
+  const ids = Array.from({ length: T }, () => draw.odds(0.1) ? V + 7 : draw.int(0, V));
+  const dy = draw.factors(draw.values(T * C, from), V * C);
+  const { gradient, output } = place(draw, to, V * C, add);
+  using lookups = new Lookups(device, ids, V);
+  embeddingBackward(device, { dy: upload(from, [T, C], dy), lookups, dtable: gradient });
+  const expected = reference.embeddingBackward(ids, dy, C, V);
+  return { shape: `[${T}] of [${V}, ${C}], add ${add}`, outputs: [output(expected)] };
+}
+
+function tokensBackward(draw: Draw, dtype: Float) {
+  const B = draw.size(6), L = 1 + draw.size(90), C = draw.multiple(4, 64), levels = draw.int(1, 15);
+  const level = Array.from({ length: L }, () => draw.int(0, levels - 1)), add = draw.odds(0.5);
+  const dy = draw.factors(draw.values(B * L * C), C);
+  const pooled = place(draw, dtype, B * C, add), position = place(draw, "f32", C, add);
+  const words = place(draw, dtype, B * (L - 1) * C, add);
+  const table = place(draw, "f32", levels * C, add);
+  using lookups = new Lookups(device, level, levels);
+  tokenInputBackward(device, {
+    dy: upload("f32", [B, L, C], dy),
+    levels: lookups,
+    dpooled: pooled.gradient,
+    dposition: position.gradient,
+    dwords: words.gradient,
+    dtable: table.gradient,
+  });
+  const expected = reference.tokenInputBackward(dy, level, { B, L, C, levels });
+  return {
+    shape: `[${B}, ${L}, ${C}], ${levels} levels, add ${add}`,
+    outputs: [
+      pooled.output(expected.pooled),
+      position.output(expected.position),
+      words.output(expected.words),
+      table.output(expected.table),
+    ],
   };
 }

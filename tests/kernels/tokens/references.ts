@@ -62,3 +62,52 @@ export function tokenInput(
     return own + table[level[l]! * C + c]!;
   });
 }
+
+/** The gradient of {@link embedding} by its table of `rows`. */
+export function embeddingBackward(
+  ids: ArrayLike<number>,
+  dy: Float64Array,
+  C: number,
+  rows: number,
+): Float64Array {
+  const dtable = new Float64Array(rows * C);
+  dy.forEach((d, i) => {
+    const row = ids[Math.floor(i / C)]!;
+    if (row < rows) dtable[row * C + i % C]! += d;
+  });
+  return dtable;
+}
+
+/** Rows of x [T, C], or those of a table that `ids` name. */
+export function chooseRows(
+  x: Float64Array,
+  ids: ArrayLike<number>,
+  table: Float64Array,
+  C: number,
+): Float64Array {
+  return x.map((v, i) => {
+    const row = ids[Math.floor(i / C)]!;
+    return row < table.length / C ? table[row * C + i % C]! : v;
+  });
+}
+
+/** The gradients of {@link tokenInput} with a start token, of B images of L tokens. */
+export function tokenInputBackward(
+  dy: Float64Array,
+  level: ArrayLike<number>,
+  { B, L, C, levels }: { B: number; L: number; C: number; levels: number },
+) {
+  const [pooled, position] = [new Float64Array(B * C), new Float64Array(C)];
+  const [words, table] = [new Float64Array(B * (L - 1) * C), new Float64Array(levels * C)];
+  dy.forEach((d, i) => {
+    const c = i % C, l = Math.floor(i / C) % L, b = Math.floor(i / C / L);
+    table[level[l]! * C + c]! += d;
+    if (l > 0) {
+      words[(b * (L - 1) + l - 1) * C + c]! += d;
+    } else {
+      pooled[b * C + c]! += d;
+      position[c]! += d;
+    }
+  });
+  return { pooled, position, words, table };
+}
