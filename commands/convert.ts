@@ -1,18 +1,21 @@
 import { extname } from "../deps/@std/path.ts";
 import { command } from "./command.ts";
 import { UsageError } from "./flags/flags.ts";
+import { LORA_FLAG } from "./flags/lora_flag.ts";
 import { oneOf, path, text } from "./flags/types.ts";
 import type { Io } from "./io/io.ts";
 import { checkWritable } from "./io/output.ts";
 import { ProgressLine } from "./io/progress.ts";
 import { formatBytes, quote } from "../engine/mod.ts";
+import type { LoraOption } from "../model/checkpoint/lora.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 
 /** `bitwise convert`: a checkpoint to safetensors, or a release to a model folder. */
 export const convert = command(
   {
     name: "convert",
-    summary: "Converts a PyTorch checkpoint (.pth) to safetensors, or a release to a model folder.",
+    summary:
+      "Converts a PyTorch checkpoint (.pth) to safetensors, or a release or model to a model folder.",
     words: "FILE|DIR",
     flags: {
       "output": { alias: "o", type: path, help: "Safetensors file, or model folder, to write" },
@@ -25,11 +28,12 @@ export const convert = command(
         type: { ...text, value: "PATH" },
         help: "Dictionary that holds the tensors (found by itself)",
       },
+      ...LORA_FLAG,
     },
     notes: [
       "Code in a checkpoint is never run. FILE may also be safetensors, or the index of its shards, to",
-      "change the type. DIR holds the files of a published model: transformer, VAE, and flan-t5-xl",
-      "with tokenizer.json.",
+      "change the type or to add LoRA. DIR is a model folder, or holds the files of a published model:",
+      "transformer, VAE, and flan-t5-xl with tokenizer.json.",
       "Example: bitwise convert infinity_2b_reg.pth -o transformer.safetensors --type f16",
     ],
   },
@@ -41,6 +45,7 @@ interface ConvertGiven {
   readonly type?: WeightType;
   readonly preset?: string;
   readonly key?: string;
+  readonly lora?: readonly LoraOption[];
 }
 
 async function run(given: ConvertGiven, words: readonly string[], io: Io): Promise<number> {
@@ -66,6 +71,8 @@ async function run(given: ConvertGiven, words: readonly string[], io: Io): Promi
   await checkWritable(output);
 
   const { convertFile } = await import("../model/release/convert.ts");
+  const { lowRanksOf } = await import("../model/checkpoint/lora.ts");
+  const loras = await checkedLoras(source, given);
   using progress = new ProgressLine(io);
   const { model, key: found, tensors, left, dropped, parameters, bytes } = await convertFile(
     source,
@@ -73,6 +80,7 @@ async function run(given: ConvertGiven, words: readonly string[], io: Io): Promi
     {
       type,
       key,
+      added: lowRanksOf(loras),
       signal: io.signal,
       onProgress: ({ name, done, total }) =>
         progress.show(`Converting ${done + 1}/${total}: ${quote(name)}`, done / total),
@@ -89,4 +97,21 @@ async function run(given: ConvertGiven, words: readonly string[], io: Io): Promi
   ];
   io.out(`${output}: ${what.join(", ")}`);
   return 0;
+}
+
+/** Reads adapters, and checks that those of a transformer were made for it. */
+async function checkedLoras(source: string, { lora = [], key }: ConvertGiven) {
+  const { checkLoraBase, readLoras } = await import("../model/checkpoint/lora.ts");
+  const { checkpointRoot } = await import("../model/release/checkpoint_root.ts");
+  const { openWeights } = await import("../model/release/convert.ts");
+  const loras = await readLoras(lora);
+  if (loras.length === 0) return loras;
+  const file = await openWeights(source);
+  try {
+    const { model, tensors } = checkpointRoot(file, key);
+    if (model === "transformer") await checkLoraBase(loras, file, tensors);
+  } finally {
+    file.close();
+  }
+  return loras;
 }

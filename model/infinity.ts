@@ -1,9 +1,16 @@
-import type { Device } from "../engine/mod.ts";
+import { type Device, InputError } from "../engine/mod.ts";
 import type { WeightType } from "../kernels/linear/weight_types.ts";
 import type { ImageBits } from "./bits/image_bits.ts";
 import type { ModelProgress } from "./checkpoint/download_model.ts";
 import { findModel } from "./checkpoint/find_model.ts";
 import { openFolder } from "./checkpoint/folder.ts";
+import {
+  checkLoraBase,
+  checkLoraShapes,
+  type Lora,
+  lowRanksOf,
+  readLoras,
+} from "./checkpoint/lora.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
 import {
@@ -78,6 +85,7 @@ export class InfinityModel {
     { device, parts, type, warnings }: Opened,
     tokenizer: Pick<Tokenizer, "encode"> | null,
     private readonly ownsDevice: boolean,
+    loras: readonly Lora[],
   ) {
     this.device = device;
     this.type = type;
@@ -89,6 +97,7 @@ export class InfinityModel {
       type,
       parts,
       warnings,
+      loras,
       text: new TextSide(device, config, parts, tokenizer),
       encode: (image, options) => this.encode(image, options),
       decode: (bits) => this.decode(bits),
@@ -125,8 +134,15 @@ export class InfinityModel {
         maxLength: config.tokenizer.max_length,
         name: files.path(config.files.tokenizer),
       });
-    const source = (device: Device) => new FolderSource(files, config, device, options.type);
-    return await InfinityModel.#open(config, options, source, tokenizer);
+    const loras = await readLoras(options.lora ?? []);
+    checkLoraShapes(loras, config);
+    if (loras.length > 0) {
+      const file = await files.tensors(config.files.transformer);
+      await checkLoraBase(loras, file).finally(() => file.close());
+    }
+    const added = lowRanksOf(loras);
+    const source = (device: Device) => new FolderSource(files, config, device, options.type, added);
+    return await InfinityModel.#open(config, options, source, tokenizer, loras);
   }
 
   /**
@@ -147,9 +163,12 @@ export class InfinityModel {
    */
   static async synthetic(
     config: ModelConfig,
-    options: Omit<LoadOptions, "config"> = {},
+    options: Omit<LoadOptions, "config" | "lora"> = {},
   ): Promise<InfinityModel> {
     checkLoadOptions(options);
+    if ((options as LoadOptions).lora?.length) {
+      throw new InputError("bad-value", "Cannot add LoRA to random weights: load a model");
+    }
     config = parseConfig(config, "the config");
     const { text_encoder, tokenizer: { max_length } } = config;
     const tokenizer = () =>
@@ -163,6 +182,7 @@ export class InfinityModel {
     options: LoadOptions,
     source: (device: Device) => PartSource,
     makeTokenizer: () => Promise<Pick<Tokenizer, "encode">>,
+    loras: readonly Lora[] = [],
   ): Promise<InfinityModel> {
     const rehearse = async (device: Device, type: WeightType, signal: AbortSignal) => {
       using model = await InfinityModel.synthetic(config, { device, type });
@@ -170,7 +190,7 @@ export class InfinityModel {
     };
     return openParts(config, options, { source, rehearse }, async (opened) => {
       const tokenizer = opened.hasText ? await makeTokenizer() : null;
-      return new InfinityModel(config, opened, tokenizer, !options.device);
+      return new InfinityModel(config, opened, tokenizer, !options.device, loras);
     });
   }
 

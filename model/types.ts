@@ -26,6 +26,7 @@ export type {
   TransformerConfig,
   VaeConfig,
 } from "./config/types.ts";
+export type { LoraOption } from "./checkpoint/lora.ts";
 export type { EditOptions } from "./generate/editing.ts";
 export type { FastMode } from "./generate/fast.ts";
 export type { FloatImage } from "./generate/image_input.ts";

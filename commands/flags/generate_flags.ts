@@ -1,6 +1,7 @@
 import type { Values } from "./flags.ts";
 import { GPU_FLAG } from "./gpu.ts";
 import { IMAGE_FLAG } from "./limits.ts";
+import { LORA_FLAG } from "./lora_flag.ts";
 import { MODEL_HELP, NUMBER_FLAGS, UPSCALE_FLAG } from "./output_flags.ts";
 import {
   bytes,
@@ -71,6 +72,7 @@ export const FLAGS = {
   },
   "greedy": { type: on, help: "Take the likelier value of each bit" },
   "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },
+  ...LORA_FLAG,
   "synthetic": { type: { ...text, value: "PRESET" }, help: "Use random weights of that preset" },
   "type": {
     type: oneOf(...WEIGHT_TYPES),

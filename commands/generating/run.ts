@@ -29,7 +29,7 @@ export async function generateImages(
   const began = performance.now();
   using progress = new ProgressLine(io);
   const { choice, staged } = request;
-  const load = { type: given.type, gpu: given.gpu, staged };
+  const load = { type: given.type, gpu: given.gpu, staged, lora: given.lora };
   const model = await loadModel(choice, load, io, progress);
   const loaded = (performance.now() - began) / 1000;
   const batches = await planBatches(request, model);

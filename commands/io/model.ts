@@ -6,6 +6,7 @@ import { table } from "./table.ts";
 import { debugLevel, formatBytes } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ModelProgress } from "../../model/checkpoint/download_model.ts";
+import type { LoraOption } from "../../model/checkpoint/lora.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 
@@ -33,6 +34,7 @@ export interface LoadGiven {
   readonly gpu?: "wgpu" | "dawn";
   readonly staged?: boolean;
   readonly lazy?: boolean;
+  readonly lora?: readonly LoraOption[];
 }
 
 /**
@@ -95,7 +97,7 @@ export async function isPreset(name: string): Promise<boolean> {
 /** Loads a model, and reports what is being loaded. */
 export async function loadModel(
   { config, folder, storedType }: ModelChoice,
-  { type, gpu: name, staged, lazy }: LoadGiven,
+  { type, gpu: name, staged, lazy, lora }: LoadGiven,
   io: Io,
   progress: ProgressLine,
 ): Promise<InfinityModel> {
@@ -109,6 +111,7 @@ export async function loadModel(
     type,
     staged,
     lazy,
+    lora,
     onProgress: (what: string) => progress.show(`Loading ${what}`),
   };
   const model = await orAbort(

@@ -110,9 +110,8 @@ function axis(values: readonly number[], scale: Scale): Axis {
 
 /** An axis between round numbers, with three to six steps of 1, 2 or 5 times a power of ten. */
 function linear(low: number, high: number): Axis {
-  if (low === high) {
-    [low, high] = [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
-  }
+  const size = Math.max(Math.abs(low), Math.abs(high), 1e-30);
+  if (high - low <= 1e-9 * size) [low, high] = [low - size / 2, high + size / 2];
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((step) => step >= rough)!;

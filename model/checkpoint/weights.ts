@@ -18,6 +18,7 @@ import {
   type WeightType,
 } from "../../kernels/linear/weight_types.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
+import { addLowRank, addLowRankOnHost, type LowRanks } from "./low_rank.ts";
 import {
   isQuantisable,
   scalesFault,
@@ -60,6 +61,8 @@ export class Weights {
     readonly file: TensorFile,
     /** Storage type of linear layers. */
     readonly type: WeightType,
+    /** What is added to weights as they are loaded. */
+    private readonly added: LowRanks = new Map(),
   ) {
     const { float, quantisation } = WEIGHT_FORMATS[type];
     this.dtype = quantisation && !device.capabilities.f16 ? "f32" : float;
@@ -101,7 +104,9 @@ export class Weights {
    */
   async host(name: string, shape: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
     this.#check(name, shape);
-    return await this.file.readFloat32(name);
+    const values = await this.file.readFloat32(name);
+    for (const product of this.added.get(name) ?? []) addLowRankOnHost(values, 0, product);
+    return values;
   }
 
   /**
@@ -111,6 +116,13 @@ export class Weights {
    */
   async tensor(name: string, shape: readonly number[]): Promise<Tensor> {
     this.#check(name, shape);
+    const y = await this.#stored(name, shape);
+    for (const product of this.added.get(name) ?? []) addLowRank(this.device, y, product);
+    return y;
+  }
+
+  /** Loads a tensor as the file has it, as f32. */
+  async #stored(name: string, shape: readonly number[]): Promise<Tensor> {
     const { dtype, byteLength } = this.file.get(name);
     const label = `weight ${name}`;
     const blocks = storedBlocks(this.file.tensors, name);

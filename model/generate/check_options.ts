@@ -55,12 +55,24 @@ const features = kind("{ features, width, lens }", (value) => {
 const image = kind("the bytes of an image file, { width, height, rgba } or bits", isObject);
 const mask = kind("the bytes of an image file or { width, height, rgba }", isObject);
 const object = kind("an object", isObject);
+const lora = kind("{ path, strength }", (value) => {
+  const { path, strength, ...rest } = isRecord(value) ? value : {};
+  return (text.is(path) || path instanceof URL) && path !== "" &&
+    (strength === undefined || isStrength(strength)) && Object.keys(rest).length === 0;
+});
 /** What `planGeneration()` has returned: another plan may hold anything. */
 export const CHECKED_PLANS: WeakSet<object> = new WeakSet();
 const generationPlan = kind(
   "what planGeneration() returns",
   (value) => isObject(value) && CHECKED_PLANS.has(value),
 );
+
+/** Adapters beyond this are a mistake: their effect grows with it. */
+const MOST_STRENGTH = 100;
+
+function isStrength(value: unknown): boolean {
+  return typeof value === "number" && Math.abs(value) <= MOST_STRENGTH;
+}
 
 type Table<Options> = Readonly<Record<keyof Options, Kind>>;
 
@@ -126,6 +138,7 @@ const LOAD = {
   type: oneOf(...WEIGHT_TYPES),
   staged: flag,
   lazy: flag,
+  lora: listOf(lora, "a list of { path, strength }"),
   config: object,
   onProgress: callback,
 } satisfies Table<LoadOptions>;

@@ -1,6 +1,7 @@
 import type { TensorToWrite } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { bitsOfTokens, type ImageBits } from "../bits/image_bits.ts";
+import type { Lora } from "../checkpoint/lora.ts";
 import { vaeSchedule } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { VERSION } from "../config/version.ts";
@@ -70,6 +71,8 @@ export class Result {
 export interface Settings {
   readonly config: ModelConfig;
   readonly type: WeightType;
+  /** Adapters that were added to the weights. */
+  readonly loras: readonly Pick<Lora, "name" | "strength" | "hash">[];
   readonly prompts: readonly string[] | null;
   readonly negativePrompt?: string;
   readonly cfgInsertionLayer?: number | readonly number[];
@@ -132,6 +135,7 @@ export function imagesOf(made: Generated, plan: Plan, settings: Settings): Gener
       keepScales: settings.keepScales,
       masked: settings.masked,
       type: settings.type,
+      loras: settings.loras,
       version: VERSION,
     });
     return new GeneratedImage(rgba, width, height, bits[i]!, seed, parameters, prompt);

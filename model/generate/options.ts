@@ -1,6 +1,7 @@
 import type { Device } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ImageBits } from "../bits/image_bits.ts";
+import type { LoraOption } from "../checkpoint/lora.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { EditOptions, GenerationPlan } from "./editing.ts";
 import type { SamplingOptions } from "./plan.ts";
@@ -27,6 +28,10 @@ export interface LoadOptions {
   readonly staged?: boolean;
   /** Loads and checks each part when it is first used. Encoding and decoding need the VAE alone. */
   readonly lazy?: boolean;
+  /**
+   * Adapters that are added to the weights as they are loaded, in their order. They must have been trained on this model.
+   */
+  readonly lora?: readonly LoraOption[];
   /** The folder's config, if it is known already, as from another model of the same folder; it is then not read. */
   readonly config?: ModelConfig;
   /** Called with the name of each file before it is loaded. */

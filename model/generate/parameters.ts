@@ -9,6 +9,16 @@ import { WEIGHT_TYPES, type WeightType } from "../../kernels/linear/weight_types
 import type { Grid } from "../config/grid.ts";
 import { FAST_MODES, type FastMode } from "./fast.ts";
 
+/** An adapter of low rank that was added to the weights. */
+export interface LoraUse {
+  /** Name of its file. */
+  readonly name: string;
+  /** What its effect was multiplied by. */
+  readonly strength: number;
+  /** Beginning of the hash of its file, in hexadecimal. */
+  readonly hash: string;
+}
+
 /** The settings that reproduce an image. */
 export interface ImageParameters {
   /** The prompt; empty if there were text features. */
@@ -45,6 +55,8 @@ export interface ImageParameters {
   readonly keepScales?: number;
   /** Whether the edit had a mask. */
   readonly masked?: boolean;
+  /** Adapters of low rank that were added to the weights; absent if there were none. */
+  readonly loras?: readonly LoraUse[];
   /** Storage of the weights, if not f32. */
   readonly type?: WeightType;
   /** Version of this package. */
@@ -62,6 +74,8 @@ export interface ImageParameters {
  * ```
  */
 export function imageParameters(of: ImageParameters): string {
+  const { loras = [] } = of;
+  const marks = loras.map(({ name, strength }) => `<lora:${name}:${strength}>`);
   const fields: [string, string | false][] = [
     ["Steps", `${of.scales}`],
     ["Sampler", "Infinity"],
@@ -78,12 +92,16 @@ export function imageParameters(of: ImageParameters): string {
     ["Fast", of.fast !== undefined && of.fast.length > 0 && of.fast.join(",")],
     ["Kept scales", of.keepScales !== undefined && `${of.keepScales}`],
     ["Masked", of.masked === true && "True"],
+    [
+      "Lora hashes",
+      loras.length > 0 && loras.map(({ name, hash }) => `${name}: ${hash}`).join(", "),
+    ],
     ["Storage", of.type !== undefined && of.type !== "f32" && of.type],
     ["Version", `bitwise ${of.version}`],
   ];
   const write = (extra: string[]) =>
     [
-      of.prompt,
+      [...of.prompt === "" && marks.length ? [] : [of.prompt], ...marks].join(" "),
       ...of.negativePrompt === undefined ? [] : [`Negative prompt: ${of.negativePrompt}`],
       [
         ...fields.flatMap(([key, value]) => value === false ? [] : [`${key}: ${quoted(value)}`]),
@@ -94,12 +112,14 @@ export function imageParameters(of: ImageParameters): string {
   // the format trims lines and has no escapes, so text that it would change is repeated as JSON
   const read = parseParameters(text);
   const texts = [["Prompt", "prompt"], ["Negative", "negativePrompt"]] as const;
-  if (texts.every(([, key]) => of[key] === read[key] && !isFragile(of[key]))) return text;
-  return write(
-    texts.flatMap(([name, key]) =>
+  const isKept = JSON.stringify(read.loras ?? []) === JSON.stringify(loras);
+  if (isKept && texts.every(([, key]) => of[key] === read[key] && !isFragile(of[key]))) return text;
+  return write([
+    ...texts.flatMap(([name, key]) =>
       of[key] === undefined ? [] : [`${name}: ${JSON.stringify(of[key])}`]
     ),
-  );
+    ...marks.length > 0 ? [`Lora: ${JSON.stringify(marks.join(" "))}`] : [],
+  ]);
 }
 
 /**
@@ -121,9 +141,11 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     const value = fields.get(key);
     return value === undefined ? undefined : read(value);
   };
+  const marked = fields.has("Prompt") ? fields.get("Lora") ?? "" : lines.join("\n");
+  const { prompt, loras } = takeLoras(marked, fields.get("Lora hashes"));
   const size = pick("Size", grid);
   const of: Partial<ImageParameters> = {
-    prompt: fields.get("Prompt") ?? lines.join("\n"),
+    prompt: fields.get("Prompt") ?? prompt,
     negativePrompt: fields.has("Prompt") ? fields.get("Negative") : negative?.join("\n"),
     scales: pick("Steps", number),
     cfgScale: pick("CFG scale", numbers),
@@ -140,6 +162,7 @@ export function parseParameters(text: string): Partial<ImageParameters> {
     fast: pick("Fast", (value) => FAST_MODES.filter((mode) => value.split(",").includes(mode))),
     keepScales: pick("Kept scales", number),
     masked: pick("Masked", (value) => value === "True"),
+    loras,
     type: WEIGHT_TYPES.find((type) => type === fields.get("Storage")),
     version: pick("Version", (value) => value.replace(/^bitwise /, "")),
   };
@@ -147,6 +170,29 @@ export function parseParameters(text: string): Partial<ImageParameters> {
 }
 
 const NEGATIVE = "Negative prompt:";
+
+/**
+ * Takes the marks of adapters from the end of a prompt, where the field of their hashes names the same, in their order.
+ */
+function takeLoras(
+  text: string,
+  hashes: string | undefined,
+): { readonly prompt: string; readonly loras?: readonly LoraUse[] } {
+  const loras: LoraUse[] = [];
+  let prompt = text;
+  for (const entry of hashes?.split(", ").reverse() ?? []) {
+    const [, name, hash] = /^(.*): ([0-9a-f]{1,64})$/s.exec(entry) ?? [];
+    const at = prompt.lastIndexOf(`<lora:${name}:`);
+    const [, strength] = /^<lora:[^:]*:(-?[\d.]{1,20}(?:e-?\d{1,3})?)>$/s.exec(prompt.slice(at)) ??
+      [];
+    if (at < 0 || !name || !hash || !strength || !Number.isFinite(Number(strength))) {
+      return { prompt: text };
+    }
+    loras.unshift({ name, strength: Number(strength), hash });
+    prompt = prompt.slice(0, at).replace(/ $/, "");
+  }
+  return loras.length > 0 ? { prompt, loras } : { prompt };
+}
 
 function perScale(values: number | readonly number[]): string {
   if (typeof values === "number") return `${values}`;

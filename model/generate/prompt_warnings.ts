@@ -13,10 +13,14 @@ const LONGEST = 40;
 export function promptWarnings(prompts: readonly string[], tokens: readonly Tokens[]): string[] {
   const cut = tokens.find(({ truncated }) => truncated);
   const unknown = listed(tokens.flatMap((prompt) => prompt.unknown));
-  const syntax = listed(prompts.flatMap(syntaxOf));
+  const parts = prompts.flatMap(syntaxOf);
+  const isLora = (part: string) => part.startsWith("<lora:");
+  const loras = listed(parts.filter(isLora));
+  const syntax = listed(parts.filter((part) => !isLora(part)));
   return [
     ...cut ? [`Prompt cut to its first ${cut.ids.length} tokens`] : [],
     ...unknown ? [`The model does not know some characters of ${unknown}: they are lost`] : [],
+    ...loras ? [`Prompts load no LoRA, the model does; read as plain text: ${loras}`] : [],
     ...syntax ? [`Prompts have no weights and no syntax; read as plain text: ${syntax}`] : [],
   ];
 }

@@ -1,6 +1,7 @@
 import { type Device, InputError } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ImageBits } from "../bits/image_bits.ts";
+import type { Lora } from "../checkpoint/lora.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { Lease, Parts } from "../parts/parts.ts";
 import type { VaeDecoder } from "../vae/vae.ts";
@@ -27,6 +28,8 @@ export interface GenerationContext {
   readonly text: TextSide;
   /** What a user should know about how the model was loaded; the first result has it. */
   readonly warnings: string[];
+  /** Adapters that were added to the weights. */
+  readonly loras: readonly Lora[];
   /** Encodes the image to edit. */
   readonly encode: Encode;
   /** Decodes the bits of one image. */
@@ -78,6 +81,7 @@ export async function* runGeneration(
     const images = imagesOf(next.value, plan, {
       config,
       type: context.type,
+      loras: context.loras,
       prompts,
       negativePrompt: options.negativePrompt,
       cfgInsertionLayer: options.cfgInsertionLayer,

@@ -3,6 +3,7 @@ import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { quantisationOf } from "../checkpoint/quantised_blocks.ts";
 import { Weights } from "../checkpoint/weights.ts";
 import type { Folder } from "../checkpoint/folder.ts";
+import type { LowRanks } from "../checkpoint/low_rank.ts";
 import { checkTensors, type Part, type Use } from "../checkpoint/check_tensors.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { T5Encoder } from "../text/t5.ts";
@@ -32,12 +33,16 @@ export class FolderSource implements PartSource {
   /** Storage of the transformer's weights. */
   type: WeightType;
 
-  /** Reads `folder` into `device`: as `given`, else in the quantised blocks that a file holds, else as f32. */
+  /**
+   * Reads `folder` into `device`: as `given`, else in the quantised blocks that a file holds, else as f32. Adds `added` to
+   * the weights.
+   */
   constructor(
     private readonly folder: Folder,
     private readonly config: ModelConfig,
     private readonly device: Device,
     private readonly given?: WeightType,
+    private readonly added?: LowRanks,
   ) {
     this.type = given ?? "f32";
   }
@@ -58,7 +63,7 @@ export class FolderSource implements PartSource {
 
   async open<T>(use: Use, load: (weights: Weights) => Promise<T>): Promise<T> {
     const file = await this.folder.tensors(this.config.files[partOf(use)]);
-    const weights = new Weights(this.device, file, this.#typeOf(use, file.metadata));
+    const weights = new Weights(this.device, file, this.#typeOf(use, file.metadata), this.added);
     try {
       checkTensors(this.config, use, file);
       return await load(weights);

@@ -8,6 +8,8 @@ import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
 import { readSmallFile, writeFileAtomic } from "../checkpoint/files.ts";
 import { JSON_LIMIT, openFolder } from "../checkpoint/folder.ts";
+import { checkLoraBase, checkLoraShapes, type Lora, lowRanksOf } from "../checkpoint/lora.ts";
+import type { LowRanks } from "../checkpoint/low_rank.ts";
 import { checkTensors, type Part } from "../checkpoint/check_tensors.ts";
 import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { parseConfig } from "../config/config.ts";
@@ -23,6 +25,8 @@ export interface AssembleOptions extends Pick<ConvertOptions, "type" | "signal">
   readonly onProgress?: (
     progress: { file: string; name: string; done: number; total: number },
   ) => void;
+  /** Adapters that are added to the weights. */
+  readonly loras?: readonly Lora[];
   /** Whether to make the folders above it, too. */
   readonly parents?: boolean;
 }
@@ -54,11 +58,23 @@ export async function assembleFolder(
   source: string | Release,
   target: string,
   preset: Preset,
-  { type, signal, onProgress, parents }: AssembleOptions = {},
+  options: AssembleOptions = {},
+): Promise<AssembleReport> {
+  options.signal?.throwIfAborted();
+  await checkTarget(target);
+  const release = typeof source === "string" ? await findRelease(source, preset) : source;
+  return await assembleRelease(release, target, preset, options);
+}
+
+/** {@linkcode assembleFolder} for files that are known, and any config.json. */
+export async function assembleRelease(
+  release: Release,
+  target: string,
+  preset: Pick<Preset, "name" | "config">,
+  { type, loras = [], signal, onProgress, parents }: AssembleOptions = {},
 ): Promise<AssembleReport> {
   signal?.throwIfAborted();
   await checkTarget(target);
-  const release = typeof source === "string" ? await findRelease(source, preset) : source;
   const config = parseConfig(preset.config, preset.name);
   // a VAE of unknown name must not be taken for the official one later
   const vae = vaeOfName(release.vae) === null ? "vae.safetensors" : config.files.vae;
@@ -68,8 +84,10 @@ export async function assembleFolder(
     ["transformer", release.transformer],
   ];
   if (release.text) parts.push(["text_encoder", release.text.weights]);
-  for (const [part, from] of parts) await checkSource(config, part, from);
+  for (const [part, from] of parts) await checkSource(config, part, from, loras);
   if (release.text) await checkTokenizer(release.text.tokenizer);
+  checkLoraShapes(loras, config);
+  const added = lowRanksOf(loras);
 
   const temp = `${target.replace(/[\\/]+$/, "")}.${crypto.randomUUID()}.tmp`;
   await attempt(target, Deno.mkdir(temp, { recursive: parents }));
@@ -82,6 +100,7 @@ export async function assembleFolder(
         type,
         signal,
         keep: part === "text_encoder" ? isEncoder : undefined,
+        added: addedTo(part, added),
         onProgress: (progress) => onProgress?.({ file: name, ...progress }),
       });
       made.push({ name, source: from, tensors, bytes });
@@ -102,6 +121,12 @@ export async function assembleFolder(
     await Deno.remove(temp, { recursive: true }).catch(() => {});
     throw error;
   }
+}
+
+/** Selects what is added to a part. */
+function addedTo(part: Part, all: LowRanks): LowRanks {
+  const isOf = (name: string) => part !== "vae" && isEncoder(name) === (part === "text_encoder");
+  return new Map(all.entries().filter(([name]) => isOf(name)));
 }
 
 /** Selects the encoder of a T5, the only half in use. */
@@ -140,12 +165,18 @@ async function checkTokenizer(path: string): Promise<void> {
 }
 
 /** Refuses another model's checkpoint before it is converted, which may take an hour. */
-async function checkSource(config: ModelConfig, part: Part, path: string): Promise<void> {
+async function checkSource(
+  config: ModelConfig,
+  part: Part,
+  path: string,
+  loras: readonly Lora[],
+): Promise<void> {
   const file = await openWeights(path);
   try {
     const { tensors } = checkpointRoot(file);
     const files = { ...config.files, vae: basename(path) };
     checkTensors({ ...config, files }, part, { name: path, metadata: file.metadata, tensors });
+    if (part === "transformer") await checkLoraBase(loras, file, tensors);
   } finally {
     file.close();
   }

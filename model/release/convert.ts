@@ -35,6 +35,7 @@ import {
   storedBlocks,
 } from "../checkpoint/quantised_blocks.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files.ts";
+import { addLowRankOnHost, type LowRank, type LowRanks } from "../checkpoint/low_rank.ts";
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 
@@ -54,6 +55,8 @@ export interface ConvertOptions {
   readonly key?: string;
   /** Selects tensors of the model by name; all if absent. */
   readonly keep?: (name: string) => boolean;
+  /** What is added to weights, before they are stored. */
+  readonly added?: LowRanks;
   /** Stops the conversion and leaves the previous file in place. */
   readonly signal?: AbortSignal;
   /** Called before each tensor. */
@@ -119,13 +122,13 @@ export async function openWeights(path: string): Promise<TensorFile> {
 export async function convertFile(
   source: string,
   target: string,
-  { type, key, keep = () => true, signal, onProgress }: ConvertOptions = {},
+  { type, key, keep = () => true, added = new Map(), signal, onProgress }: ConvertOptions = {},
 ): Promise<ConvertReport> {
   signal?.throwIfAborted();
   const file = await openWeights(source);
   try {
     const { model, key: found, tensors, dropped } = checkpointRoot(file, key);
-    const plan = planOf([...tensors].filter(([name]) => keep(name)), type, source);
+    const plan = planOf([...tensors].filter(([name]) => keep(name)), type, added, source);
     const { [QUANTISATION]: before, ...metadata } = file.metadata;
     const quantisation = type === undefined ? before : isQuantised(type) ? type : undefined;
     const header = safetensorsHeader(plan.flatMap(entriesOf), {
@@ -144,11 +147,12 @@ export async function convertFile(
         onProgress?.({ name, done, total: plan.length });
         // scales are a sixteenth of their blocks, which come first
         const scales: Uint8Array<ArrayBuffer>[] = [];
-        for await (const chunk of file.chunks(info.name, CHUNK_BYTES)) {
+        for await (const read of file.chunks(info.name, CHUNK_BYTES)) {
           signal?.throwIfAborted();
+          const chunk = sumOf(read, info.dtype, added.get(name) ?? []);
           const out = blocks
-            ? quantise(toFloat32(chunk.bytes, info.dtype), blocks)
-            : cast(chunk.bytes, info.dtype, dtype);
+            ? quantise(toFloat32(chunk.bytes, chunk.dtype), blocks)
+            : cast(chunk.bytes, chunk.dtype, dtype);
           overflows += out.overflows;
           if (out.overflows > 0) first ||= name;
           bytes += out.bytes.length;
@@ -187,6 +191,7 @@ interface Planned extends TensorEntry {
 function planOf(
   tensors: readonly (readonly [string, TensorInfo])[],
   type: WeightType | undefined,
+  added: LowRanks,
   source: string,
 ): Planned[] {
   const all = new Map(tensors);
@@ -196,6 +201,12 @@ function planOf(
     const stored = storedBlocks(all, name);
     if (!stored) continue;
     kept.add(name).add(scalesOf(name));
+    if (added.has(name)) {
+      throw new CheckpointError(
+        "in-blocks",
+        `Cannot add LoRA to ${quote(source)}: it is stored as ${stored.type}; use the original`,
+      );
+    }
     if (type === undefined || stored.type === type) continue;
     throw new CheckpointError(
       "in-blocks",
@@ -203,17 +214,45 @@ function planOf(
         "convert the original",
     );
   }
+  checkAdded(all, added, source);
   const plan = tensors.map(([name, info]): Planned => {
     const { shape } = info;
     if (type && isQuantised(type) && FLOATS.includes(info.dtype) && isQuantisable(name, shape)) {
       return { name, info, shape, dtype: fileDtype(type), blocks: type };
     }
-    return { name, info, shape, dtype: kept.has(name) ? info.dtype : targetDtype(info, type) };
+    return {
+      name,
+      info,
+      shape,
+      dtype: kept.has(name) ? info.dtype : targetDtype(info, type, added.has(name)),
+    };
   });
   // wide types first, so that every tensor is aligned; blocks have even sizes
   const rank = ({ name, blocks, dtype }: Planned) =>
     blocks || kept.has(name) ? 1.5 : dtypeBytes(dtype);
   return plan.sort((a, b) => rank(b) - rank(a));
+}
+
+/** Refuses what does not fit the tensors of a file, or is for none of them. */
+function checkAdded(
+  tensors: ReadonlyMap<string, TensorInfo>,
+  added: LowRanks,
+  source: string,
+): void {
+  const refuse = (code: string, why: string): never => {
+    throw new CheckpointError(code, `Cannot add LoRA to ${quote(source)}: ${why}`);
+  };
+  const [first] = added.keys();
+  if (first !== undefined && !added.keys().some((name) => tensors.has(name))) {
+    refuse("another-model", `it has no tensor ${quote(first)}`);
+  }
+  for (const [name, products] of added) {
+    const shape = tensors.get(name)?.shape;
+    const other = products.find((product) => shape && `${product.shape}` !== `${shape}`);
+    if (!other) continue;
+    const is = `tensor ${quote(name)} is [${shape!.join(", ")}]`;
+    refuse("wrong-shape", `${is}, the adapter is for [${other.shape.join(", ")}]`);
+  }
 }
 
 function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
@@ -229,10 +268,30 @@ function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
  * Matrices become `type`, or f16 beside quantised blocks; vectors stay f32: they are small, and norms and biases need
  * the precision.
  */
-function targetDtype({ dtype, shape }: TensorInfo, type: ConvertOptions["type"]): Dtype {
+function targetDtype(
+  { dtype, shape }: TensorInfo,
+  type: ConvertOptions["type"],
+  changed: boolean,
+): Dtype {
+  if (type === undefined && changed && dtype !== "F16") return "F32";
   if (type === undefined || !FLOATS.includes(dtype)) return dtype;
   const isMatrix = shape.filter((size) => size !== 1).length > 1;
   return FLOAT_DTYPES[isMatrix ? WEIGHT_FORMATS[type].float : "f32"];
+}
+
+/** A piece of a tensor, with what is added to it: then in f32. */
+function sumOf(
+  { offset, bytes }: { readonly offset: number; readonly bytes: Uint8Array<ArrayBuffer> },
+  dtype: Dtype,
+  products: readonly LowRank[],
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly dtype: Dtype } {
+  if (products.length === 0) return { bytes, dtype };
+  const values = toFloat32(bytes, dtype);
+  for (const product of products) addLowRankOnHost(values, offset / dtypeBytes(dtype), product);
+  return {
+    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    dtype: "F32",
+  };
 }
 
 /** Rounds once, to nearest even; counts the values that become infinite. */

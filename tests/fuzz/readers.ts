@@ -19,6 +19,7 @@ import {
 } from "./readers/tensors.ts";
 import { parameters, parametersWritten, prompts } from "./readers/texts.ts";
 import { tokenizer } from "./readers/tokenizer.ts";
+import { lora, trainConfig, trainLog } from "./readers/training.ts";
 import { folderOnWeb, hub, hubEnvironment } from "./readers/web.ts";
 
 /** Everything that reads foreign bytes or text. */
@@ -57,6 +58,9 @@ export const READERS: Readonly<Record<string, Reader>> = {
   generate: generated,
   encode: encoded,
   decode: decoded,
+  "train-config": trainConfig,
+  "train-log": trainLog,
+  lora,
   functions,
   large,
 };

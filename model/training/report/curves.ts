@@ -4,6 +4,9 @@ import type { Report } from "./types.ts";
 /** The most points of a line; more are averaged, so that noise does not hide the course. */
 const POINTS = 200;
 
+/** Larger numbers are left out: they are no measurements, and would hide the others. */
+const LARGEST = 1e30;
+
 /** Draws what a log says as SVG: loss, bit accuracy of each scale, PSNR, learning rate and speed, by stage. */
 export function curves(reports: readonly Report[], name: string): string {
   const stages = Map.groupBy(reports, ({ stage }) => stage);
@@ -48,7 +51,7 @@ function series(
 ): Series {
   const all = reports.flatMap((report) => {
     const y = value(report);
-    return typeof y === "number" && Number.isFinite(y) ? [{ x: report.step, y }] : [];
+    return typeof y === "number" && Math.abs(y) < LARGEST ? [{ x: report.step, y }] : [];
   });
   const size = Math.ceil(all.length / POINTS) || 1;
   const mean = (values: readonly number[]) =>

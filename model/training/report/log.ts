@@ -1,6 +1,6 @@
 import { CheckpointError, FileError, quote } from "../../../engine/mod.ts";
 import { appendToFile, readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
-import { isRecord } from "../../config/check_value.ts";
+import { isRecord, isWhole } from "../../config/check_value.ts";
 import type { Stage } from "../config/types.ts";
 import type { Report } from "./types.ts";
 
@@ -33,9 +33,11 @@ export function parseLog(text: string, where: string): Report[] {
 function reportOf(line: string): Report | null {
   try {
     const json = JSON.parse(line);
-    const isReport = isRecord(json) && STAGES.includes(json.stage) &&
-      Number.isSafeInteger(json.step);
-    return isReport ? json as unknown as Report : null;
+    if (!isRecord(json) || !STAGES.includes(json.stage) || !isWhole(json.step, 0)) return null;
+    const { losses, bit_accuracy: accuracy } = json;
+    if (losses !== undefined && !isRecord(losses)) return null;
+    if (accuracy !== undefined && !Array.isArray(accuracy)) return null;
+    return json as unknown as Report;
   } catch {
     return null;
   }

@@ -12,6 +12,12 @@ import { mutateText, text, TEXTS } from "../mutate.ts";
 import type { Random } from "../random.ts";
 import { claim, reader } from "../reader.ts";
 
+const lora = (random: Random) => ({
+  name: random.pick(["style", "a b", "x.y-1", "ü", "_", "lora"]),
+  strength: random.pick([1, -0.5, 1e-7, 0.30000000000000004, 100]),
+  hash: random.pick(["0123456789ab", "0"]),
+});
+
 /** Settings of an image whose texts are hostile. */
 function settings(random: Random): ImageParameters {
   const scales = 1 + random.below(13);
@@ -38,6 +44,7 @@ function settings(random: Random): ImageParameters {
     cfgInsertionLayer: random.pick([0, -5, [-1, -2]]),
     ...random.chance(0.3) && { fast: ["kv"] as const },
     ...random.chance(0.3) && { keepScales: random.below(9), masked: random.chance(0.5) },
+    ...random.chance(0.3) && { loras: random.list(1, 3, () => lora(random)) },
     ...random.chance(0.3) && { type: random.pick(WEIGHT_TYPES) },
     version: "0.1.0",
   };
@@ -73,7 +80,17 @@ export const parametersWritten = reader({
     const found = parseParameters(imageParameters(of));
     const plain = (value: unknown) =>
       typeof value === "bigint" ? `${value}n` : JSON.stringify(value);
-    for (const key of ["prompt", "negativePrompt", "model", "seed", "width", "schedule"] as const) {
+    for (
+      const key of [
+        "prompt",
+        "negativePrompt",
+        "model",
+        "seed",
+        "width",
+        "schedule",
+        "loras",
+      ] as const
+    ) {
       claim(plain(found[key]) === plain(of[key]), `${key} survives`);
     }
   },

@@ -11,7 +11,6 @@ Deno.test("promptWarnings() names syntax that has no meaning here, and nothing e
       "(red apple: .5), ((shiny)), [blur] [a|b] [a:b:0.5]",
       '"(red apple: .5)", "((shiny))", "[blur]"',
     ],
-    ["apple <lora:fruit_v1:0.8>", '"<lora:fruit_v1:0.8>"'],
     ["red BREAK apple", '"BREAK"'],
   ];
   for (const [prompt, what] of found) {
@@ -22,6 +21,10 @@ Deno.test("promptWarnings() names syntax that has no meaning here, and nothing e
     );
     assertEquals(more, []);
   }
+  assertEquals(promptWarnings(["apple <lora:fruit_v1:0.8> [blur]"], [read()]), [
+    `Prompts load no LoRA, the model does; read as plain text: "<lora:fruit_v1:0.8>"`,
+    `Prompts have no weights and no syntax; read as plain text: "[blur]"`,
+  ]);
   const plain = [
     "a cat (and a dog), ratio (3:2), at 10:30, 1.4",
     "TAKE A BREAK",
