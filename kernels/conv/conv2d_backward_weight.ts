@@ -68,7 +68,7 @@ export function weightGradient(device: Device, args: Conv2dBackwardArgs, dweight
   asProduct(device, args, dweight);
 }
 
-/** Bytes that patches take at most, if those of one image take less. */
+/** Bytes that patches, or parts of sums, take at most, if those of one image, or one part, take less. */
 const MOST_BYTES = 64 << 20;
 
 function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gradient): void {
@@ -152,7 +152,8 @@ function inTextures(device: Device, args: Conv2dBackwardArgs, dweight: Gradient)
   for (const [begin, count] of imagesInParts(B, textureTexels(device) / images, [x, dy])) {
     const lines = count * height;
     const wanted = Math.max(FEWEST_WORKGROUPS / tiles, lines * width / MOST_PIXELS);
-    const depth = Math.ceil(lines / Math.min(lines, Math.ceil(wanted)));
+    const most = Math.min(lines, MOST_BYTES / (64 * rows * columns));
+    const depth = Math.ceil(lines / Math.max(1, Math.min(most, Math.ceil(wanted))));
     const parts = Math.ceil(lines / depth);
     using sums = device.tensor("f32", [parts, 4 * rows, 4 * columns], "parts of sums");
     const some = [x.rows(begin, count), dy.rows(begin, count)] as const;

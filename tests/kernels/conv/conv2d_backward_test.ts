@@ -141,6 +141,36 @@ Deno.test("conv2dBackward() computes only what is asked for", async () => {
   await assertTensor(dx.tensor, expected.dx, TOLERANCE.f32);
 });
 
+Deno.test("conv2dBackward() sends a batch back in parts, whose images have the bits of images alone", async () => {
+  // products of three images, and patches of three, are as many as it makes at once
+  const c: reference.Case = { x: [4, 128, 128, 128], N: 4, size: 3, stride: 2, padding: "after" };
+  const next = random(54);
+  const { x, w, dy, shapes } = draw(next, c);
+  const weight = upload("f32", shapes.w, w);
+  const run = (images: number, x: Float64Array, dy: Float64Array) => {
+    const operands = {
+      x: upload("f32", [images, ...shapes.x.slice(1)], x),
+      dy: upload("f32", [images, ...shapes.dy.slice(1)], dy),
+    };
+    const dx = { tensor: poisoned("f32", operands.x.shape), add: false };
+    const dweight = { tensor: poisoned("f32", shapes.w), add: false };
+    const { stride, padding } = c;
+    const how = { stride, padding, dbias: null, variant: "product" } as const;
+    conv2dBackward(device, { ...operands, weight, dx, dweight, ...how });
+    return [dx.tensor, dweight.tensor] as const;
+  };
+  const all = await device.readAll(run(4, x, dy));
+  const of = (values: Float64Array, i: number) =>
+    values.subarray(values.length / 4 * i, values.length / 4 * (i + 1));
+  const sum = new Float64Array(w.length);
+  for (const i of [0, 1, 2, 3]) {
+    const [dx, dw] = await device.readAll(run(1, of(x, i), of(dy, i)));
+    assertEquals(all[0]!.subarray(x.length / 4 * i, x.length / 4 * (i + 1)), dx);
+    dw!.forEach((v, k) => sum[k]! += Number(v));
+  }
+  assertNear(all[1]! as Float32Array, sum, TOLERANCE.f32);
+});
+
 Deno.test("conv2dBackward() refuses shapes that disagree", () => {
   const operands = {
     x: poisoned("f32", [1, 4, 4, 8]),
