@@ -60,3 +60,13 @@ export { conditionDropout, droppedRows } from "./ops/condition_dropout.ts";
 export { embedding } from "./ops/embedding.ts";
 export { addLevel, tokenInput, type TokenInputs } from "./ops/token_input.ts";
 export { Lookups } from "../../kernels/tokens/lookups.ts";
+export { initialise } from "./initial/initialise.ts";
+export {
+  officialRules,
+  type Rule,
+  type Rules,
+  t5Rules,
+  transformerRules,
+  vaeRules,
+} from "./initial/rules.ts";
+export { fitStep, planStep, type StepSize, stepTooLarge } from "./run/plan.ts";

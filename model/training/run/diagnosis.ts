@@ -4,16 +4,7 @@ import { checkFinite } from "../../../kernels/elementwise/check_finite.ts";
 import type { Parameters } from "../tape/parameters.ts";
 import type { Observer } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
-
-/** What went wrong first. */
-export interface Finding {
-  /** In words: what has numbers that are not finite. */
-  readonly what: string;
-  /** The operation: its function, and the one that called it; null if none was to blame. */
-  readonly operation: string | null;
-  /** Names of the parameters that it uses. */
-  readonly parameters: readonly string[];
-}
+import { TrainingError } from "./training_error.ts";
 
 /** An operation of a tape. */
 interface Operation {
@@ -30,7 +21,7 @@ interface Check {
 
 /**
  * Checks all that the operations of a tape make, in the order in which they make it: values, then gradients. Nothing is
- * read back before {@link Diagnosis.first}.
+ * read back before {@link Diagnosis.error}.
  */
 export class Diagnosis implements Observer {
   readonly #checks: Check[] = [];
@@ -85,13 +76,21 @@ export class Diagnosis implements Observer {
     });
   }
 
-  /** The first check that failed; null if none did. */
-  async first(): Promise<Finding | null> {
+  /** What went wrong first in a step, as an error. */
+  async error(step: number): Promise<TrainingError> {
     const flags = await this.device.readAll(this.#checks.map(({ flag }) => flag));
-    const check = this.#checks[flags.findIndex(([flag]) => flag !== 0)];
-    if (!check) return null;
-    const { what, operation } = check;
-    return { what, operation: operation?.name ?? null, parameters: operation?.parameters ?? [] };
+    const { what, operation } = this.#checks[flags.findIndex(([flag]) => flag !== 0)] ?? {};
+    const { name, parameters = [] } = operation ?? {};
+    const began = what === undefined
+      ? "nothing is wrong when the step is done again"
+      : `${what} is the first that is not`;
+    return new TrainingError(
+      "not-finite",
+      `Cannot train on: not all numbers of step ${step} are finite; ${began}` +
+        (parameters.length ? `, with ${parameters.join(", ")}` : "") +
+        "; go on from the last checkpoint with a lower learning rate",
+      { step, parameters, ...name === undefined ? {} : { operation: name } },
+    );
   }
 
   /** Frees the flags. */

@@ -8,8 +8,8 @@ import { loadCheckpoint, type LoadOptions, type Progress, saveCheckpoint } from 
 import { Diagnosis } from "./diagnosis.ts";
 import { Journal, type JournalRow } from "./journal.ts";
 import { type StepReport, summarise, type Window } from "./report.ts";
-import type { Pass, Task } from "./task.ts";
-import { TrainingError } from "./training_error.ts";
+import type { Pass, PassResult, Task } from "./task.ts";
+import type { TrainingError } from "./training_error.ts";
 
 /** Options of a {@link Trainer}. */
 export interface TrainerOptions {
@@ -174,7 +174,12 @@ export class Trainer {
     const row = this.#window.rows;
     const scale = this.#scale?.value ?? 1;
     for (let micro = 0; micro < this.#accumulate; micro++) {
-      await this.#pass({ step: this.#step, micro, progress }, scale, row);
+      const pass = { step: this.#step, micro, progress };
+      await this.#pass(this.#tape(scale), pass, ({ metrics, images, tokens = 0 }) => {
+        this.#journal.add(row, micro === 0, metrics);
+        this.#window.images += images;
+        this.#window.tokens += tokens;
+      });
     }
     const rate = learningRate(this.options.schedule, this.#step, progress);
     this.optimiser.step({
@@ -191,16 +196,14 @@ export class Trainer {
     this.#step++;
   }
 
-  /** Computes one pass, which adds to gradients and to the journal. */
-  async #pass(pass: Pass, lossScale: number, row: number): Promise<void> {
-    using tape = this.#tape(lossScale);
-    const { metrics, images, tokens = 0, owned = [] } = await this.task.compute(tape, pass);
-    using stack = new DisposableStack();
-    for (const one of owned) stack.use(one);
-    this.#journal.add(row, pass.micro === 0, metrics);
+  /** Computes one pass, which adds to gradients. `take` is called before memory is freed. */
+  async #pass(tape: Tape, pass: Pass, take: (result: PassResult) => void): Promise<void> {
+    using _tape = tape;
+    const result = await this.task.compute(tape, pass);
+    using owned = new DisposableStack();
+    for (const one of result.owned ?? []) owned.use(one);
+    take(result);
     tape.unwind();
-    this.#window.images += images;
-    this.#window.tokens += tokens;
   }
 
   #tape(lossScale: number, observer?: Observer): Tape {
@@ -281,35 +284,19 @@ export class Trainer {
     this.#saved = this.#step;
   }
 
-  /** Does a step again, whose numbers are not finite, and finds out where that begins. */
+  /** Does a step again, whose numbers are not finite, to find out where that begins. */
   async #explain(step: number): Promise<TrainingError> {
-    using diagnosis = new Diagnosis(this.device, this.task.parameters);
-    const scale = this.#scale?.value ?? 1;
+    const { parameters } = this.task;
+    const { progress } = this;
+    using diagnosis = new Diagnosis(this.device, parameters);
     for (let micro = 0; micro < this.#accumulate; micro++) {
-      using tape = this.#tape(scale, diagnosis);
-      const pass = { step, micro, progress: this.progress };
-      const { metrics, owned = [] } = await this.task.compute(tape, pass);
-      using stack = new DisposableStack();
-      for (const one of owned) stack.use(one);
-      diagnosis.check(metrics.loss, "the loss", null);
-      tape.unwind();
+      const tape = this.#tape(this.#scale?.value ?? 1, diagnosis);
+      await this.#pass(tape, { step, micro, progress }, ({ metrics: { loss } }) => {
+        diagnosis.check(loss.reshape(loss.elements).rows(0, 1), "the loss", null);
+      });
     }
-    const found = await diagnosis.first();
-    this.task.parameters.clearGradients();
-    const began = found
-      ? `${found.what} is the first that is not` +
-        (found.parameters.length ? `, with ${found.parameters.join(", ")}` : "")
-      : "nothing is wrong when the step is done again";
-    return new TrainingError(
-      "not-finite",
-      `Cannot train on: not all numbers of step ${step} are finite; ${began}; ` +
-        "go on from the last checkpoint with a lower learning rate",
-      {
-        step,
-        parameters: found?.parameters ?? [],
-        ...found?.operation ? { operation: found.operation } : {},
-      },
-    );
+    parameters.clearGradients();
+    return await diagnosis.error(step);
   }
 
   /** Frees all but the parameters. */
