@@ -70,3 +70,7 @@ export {
   vaeRules,
 } from "./initial/rules.ts";
 export { fitStep, planStep, type StepSize, stepTooLarge } from "./run/plan.ts";
+export { type Attended, block, type Condition } from "./networks/block.ts";
+export { layer, type Layers } from "./networks/layers.ts";
+export { T5Network } from "./networks/t5.ts";
+export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";

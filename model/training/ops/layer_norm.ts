@@ -1,6 +1,7 @@
 import type { Modulation } from "../../../kernels/norm/layer_norm.ts";
 import { layerNorm as forward } from "../../../kernels/norm/layer_norm.ts";
 import { layerNormBackward } from "../../../kernels/norm/layer_norm_backward.ts";
+import type { FloatType } from "../../../kernels/linear/weight_types.ts";
 import type { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
 import { partialGradient } from "./partial_gradient.ts";
@@ -27,13 +28,15 @@ export interface LayerNormOptions {
   readonly bias?: Variable;
   /** None if absent. The rows of x are those of all images, equally many each. */
   readonly ada?: ScaleShift;
+  /** Type of y; that of activations if absent. */
+  readonly dtype?: FloatType;
 }
 
-/** y = (norm(x) · weight + bias) · (1 + scale) + shift over the last axis of x, of the type of activations. */
+/** y = (norm(x) · weight + bias) · (1 + scale) + shift over the last axis of x. */
 export function layerNorm(tape: Tape, x: Variable, options: LayerNormOptions): Variable {
   const { device } = tape;
   const { eps, rms = false, weight, bias, ada } = options;
-  const y = tape.output(x.value.shape, "normed");
+  const y = tape.output(x.value.shape, "normed", options.dtype);
   const given = {
     x: x.value,
     eps,

@@ -9,7 +9,7 @@ import { makePlan } from "../../../model/generate/plan.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 
 /** The project's config of a golden model. */
-function configOf(transformer: Golden, vae: Golden, changes: object = {}): ModelConfig {
+export function configOf(transformer: Golden, vae: Golden, changes: object = {}): ModelConfig {
   const t = transformer.config;
   const rope = { rope2d_normalized_by_hw: t.rope2d_normalized_by_hw, base: t.rope_base };
   return parseConfig({
