@@ -6,8 +6,14 @@ import { packOperand } from "./operand.ts";
 import { transpose } from "./transpose.ts";
 import type { FloatType } from "./weight_types.ts";
 
-/** Bytes of a transposed or packed factor of `dweights` at most: more rows are multiplied piece by piece. */
-const MOST_BYTES = 64 << 20;
+/**
+ * Bytes of a transposed or packed factor of `dweights` at most, by class: more rows are multiplied piece by piece. A CPU
+ * transposes thrice as fast what its caches hold; a GPU needs long sums, which it shares.
+ */
+const MOST_BYTES = { cpu: 8 << 20, gpu: 64 << 20 } as const;
+
+/** Fewest rows of a piece: fewer spend too much on adding to the gradient. */
+const FEWEST = 1024;
 
 /** Rows of pieces are multiples of it: then they begin where a binding may, also as f16. */
 const PIECE = 128;
@@ -71,13 +77,21 @@ export function matmulBackward(device: Device, args: MatmulBackwardArgs): void {
   });
 }
 
+/** Rows of equal pieces of M rows, of which a factor has `widest` elements each. */
+function pieceOf(device: Device, M: number, widest: number): number {
+  const { capabilities, gpu } = device;
+  const fit = gpu.limits.maxStorageBufferBindingSize / (8 * widest); // with padding
+  const most = Math.min(fit, Math.max(FEWEST, MOST_BYTES[capabilities.class] / (4 * widest)));
+  return Math.ceil(M / Math.ceil(M / most) / PIECE) * PIECE;
+}
+
 /** dW = dyᵀ · x, in pieces of their common axis. */
 function weightGradients(device: Device, args: MatmulBackwardArgs): void {
   const { x, weights, dy, dweights, scale, dtype = "f32" } = args;
   const [M = 0, K = 0] = x.shape;
   if (dweights.every((to) => !to)) return;
-  const widest = Math.max(K, ...weights.map(({ shape }) => shape[0]!));
-  const { piece = Math.max(1, Math.floor(MOST_BYTES / (4 * widest * PIECE))) * PIECE } = args;
+  const { piece = pieceOf(device, M, Math.max(K, ...weights.map(({ shape }) => shape[0]!))) } =
+    args;
   for (let first = 0; first < M; first += piece) {
     const rows = Math.min(piece, M - first);
     const depth = Math.ceil(rows / 4) * 4; // padded with zeros, so that rows of dyᵀ are whole vec4s

@@ -76,10 +76,15 @@ export interface Blocks {
 export function moveBlocks(device: Device, blocks: Blocks): void {
   const { x, y, rows, width, pitch, first, transposed, down, across, columns, scale } = blocks;
   const whole = [pitch, first, width].every((n) => n % 4 === 0);
+  // on CPUs, runs of 1 KiB are twice as fast for matrices beyond the cache; GPUs read whole sectors of x
+  const ACROSS = device.capabilities.class === "cpu" && across >= 64 ? 64 : 16;
+  const DOWN = 64 / ACROSS;
   device.run(kernel, {
     specialise: {
       TRANSPOSED: transposed,
       SCALED: scale !== 1,
+      ACROSS,
+      DOWN,
       X: whole ? `vec4<${x.dtype}>` : x.dtype,
       Y: blocks.vectors ? `vec4<${y.dtype}>` : y.dtype,
     },
@@ -97,7 +102,7 @@ export function moveBlocks(device: Device, blocks: Blocks): void {
       columns,
       scale,
     },
-    workgroups: grid(Math.ceil(down / 8) * Math.ceil(across / 8)),
+    workgroups: grid(Math.ceil(down / DOWN) * Math.ceil(across / ACROSS)),
     work: { shape: [rows, width] },
   });
 }

@@ -1,12 +1,13 @@
-// y[r, c] = scale · x[c, r], or scale · x[r, c]: transposes a matrix, or brings it into the layout of a packed weight, for which [N, K] in
-// the checkpoint is transposed and [K, N] is not. Outside of x are zeros, so that products of what is packed need no
-// guards.
+// y[r, c] = scale · x[c, r], or scale · x[r, c]: transposes a matrix, or brings it into the layout of a packed weight, for
+// which [N, K] in the checkpoint is transposed and [K, N] is not. Outside of x are zeros, so that products of what is
+// packed need no guards.
 //
-// One invocation moves a block of 4 × 4, so that it reads and writes vec4s. A workgroup moves 8 × 8 blocks, so that both
-// x and y are touched in whole cache lines. Spare invocations store nothing.
+// One invocation moves a block of 4 × 4, so that it reads and writes vec4s. A workgroup moves ACROSS blocks of a row of
+// y by DOWN, and the next one goes on below: so y is written in long runs, and cache lines of x are read again soon.
+// Spare invocations store nothing.
 //
-// Prelude (transpose.ts): TRANSPOSED, SCALED, X, Y (elements as bound: scalar or vec4); fns load(r, c), 4 elements of row r of x
-// from column 4c on, as f32, and store(r, c, v) of y.
+// Prelude (transpose.ts): TRANSPOSED, SCALED, ACROSS, DOWN, X, Y (elements as bound: scalar or vec4); fns load(r, c),
+// 4 elements of row r of x from column 4c on, as f32, and store(r, c, v) of y.
 
 struct Params {
   rows: u32, // of x
@@ -29,16 +30,16 @@ fn block(r: u32, c: u32) -> mat4x4<f32> {
   return mat4x4(load(4 * r, c), load(4 * r + 1, c), load(4 * r + 2, c), load(4 * r + 3, c));
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(ACROSS, DOWN)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_id) id: vec3<u32>,
 ) {
   let i = group.y * groups.x + group.x;
-  let tiles = (params.across + 7) / 8;
-  let r = i / tiles * 8 + id.y;
-  let c = i % tiles * 8 + id.x;
+  let tiles = (params.down + DOWN - 1) / DOWN;
+  let r = i % tiles * DOWN + id.y;
+  let c = i / tiles * ACROSS + id.x;
   if (r >= params.down || c >= params.across) { return; }
   var v: mat4x4<f32>;
   if (TRANSPOSED) { v = transpose(block(c, r)); } else { v = block(r, c); }
