@@ -5,6 +5,7 @@ import { addGated } from "../kernels/norm/add_gated.ts";
 import { addGatedBackward } from "../kernels/norm/add_gated_backward.ts";
 import { fill } from "../kernels/elementwise/fill.ts";
 import { gatedGeluBackward } from "../kernels/elementwise/gated_gelu_backward.ts";
+import { groupNormBackward } from "../kernels/norm/group_norm_backward.ts";
 import { layerNormBackward } from "../kernels/norm/layer_norm_backward.ts";
 import { chooseRows } from "../kernels/tokens/choose_rows.ts";
 import { embeddingBackward } from "../kernels/tokens/embedding_backward.ts";
@@ -124,6 +125,29 @@ export const NORM_ROWS: readonly Row[] = [
       const own = { dpooled: to(B, C), dwords: to(B, L - 1, C) };
       const args = { dy, levels, ...own, dposition: to(C), dtable: to(9, C) };
       return { run: () => tokenInputBackward(device, args), bytes: 2 * dy.byteLength };
+    },
+  },
+  {
+    name: "group_norm_backward",
+    shape: "64x64x512, 32 groups, SiLU",
+    setup(device, t) {
+      const shape = [1, 64, 64, 512], C = 512;
+      const [x, dy, dx] = [t.f32(...shape), t.f32(...shape), t.f32(...shape)];
+      const [weight, bias, dweight, dbias] = [t.f32(C), t.f32(C), t.f32(C), t.f32(C)];
+      const args = {
+        x,
+        dy,
+        moments: t.f32(1, 3, C),
+        weight,
+        bias,
+        groups: 32,
+        activation: "silu",
+        dx: { tensor: dx, add: false },
+        dweight: { tensor: dweight, add: true },
+        dbias: { tensor: dbias, add: true },
+      } as const;
+      // x and dy are read twice: for the sums, then for dx
+      return { run: () => groupNormBackward(device, args), bytes: 5 * x.byteLength };
     },
   },
 ];

@@ -55,7 +55,7 @@ ${APPLY[each]}`
 export interface ApplyGroupNormArgs {
   /** [B, …, C] f32 or f16 with channels last. */
   readonly x: Tensor;
-  /** [B, 2, C] f32, from {@link groupNormMoments}. */
+  /** [B, 3, C] f32, from {@link groupNormMoments}. */
   readonly moments: Tensor;
   /** [C] f32. */
   readonly bias: Tensor;
@@ -119,7 +119,7 @@ export function applyGroupNorm(device: Device, args: ApplyGroupNormArgs): void {
   const shape = strip ? [1, y.shape[1] ?? 0, ...rest] : x.shape;
   const inside = image >= 0 && image < B && begin >= 0 && begin + rows <= H && to >= 0 &&
     to + rows <= (y.shape[1] ?? 0);
-  const fits = C % 4 === 0 && moments.elements === B * 2 * C && bias.elements === C;
+  const fits = C % 4 === 0 && moments.elements === B * 3 * C && bias.elements === C;
   if (!fits || !inside || y.shape.join() !== shape.join()) {
     throw new KernelError(
       "bad-shape",

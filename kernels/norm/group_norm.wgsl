@@ -16,7 +16,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<X>;
-@group(0) @binding(2) var<storage, read> moments: array<vec4<f32>>; // [images, 2, columns]
+@group(0) @binding(2) var<storage, read> moments: array<vec4<f32>>; // [images, 3, columns]
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<Y>;
 
@@ -31,6 +31,6 @@ fn normalised(i: u32, v: X) -> Y {
   let at_x = params.first + i;
   let pixel = divide(at_x, columns());
   let c = at_x - pixel * columns();
-  let at = divide(pixel, params.area) * 2 * columns() + c;
+  let at = divide(pixel, params.area) * 3 * columns() + c;
   return narrow(activation(fma(vec4<f32>(v) - moments[at], moments[at + columns()], bias[c])));
 }

@@ -1,5 +1,5 @@
-// moments[b, 0, c] = mean of c's group, moments[b, 1, c] = weight[c] / sqrt(variance of the group + eps): GroupNorm's
-// statistics, combined from the partial ones of group_norm_stats.wgsl.
+// moments[b, 0, c] = mean of c's group, moments[b, 2, c] = 1 / sqrt(variance of the group + eps), moments[b, 1, c] = that
+// times weight[c]: GroupNorm's statistics, combined from the partial ones of group_norm_stats.wgsl.
 //
 // One invocation per image and group reads its partial statistics twice, first for the mean, then for the deviations
 // from it: nothing cancels, and the order is always the same. The mean is a sum of differences to one partial mean:
@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<f32>; // [images, chunks, 2, C]
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> moments: array<f32>; // [images, 2, C]
+@group(0) @binding(3) var<storage, read_write> moments: array<f32>; // [images, 3, C]
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -50,8 +50,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let scale = 1 / sqrt(squares / total + params.eps);
   for (var c = 0u; c < width; c++) {
-    let out = image * 2 * params.C + first + c;
+    let out = image * 3 * params.C + first + c;
     moments[out] = mean;
     moments[out + params.C] = scale * weight[first + c];
+    moments[out + 2 * params.C] = scale;
   }
 }

@@ -1,5 +1,5 @@
-// moments[b, 0, c] = mean of c's group, moments[b, 1, c] = weight[c] / sqrt(variance of the group + eps): GroupNorm's
-// statistics, combined from the partial ones of group_norm_stats_workgroup.wgsl.
+// moments[b, 0, c] = mean of c's group, moments[b, 2, c] = 1 / sqrt(variance of the group + eps), moments[b, 1, c] = that
+// times weight[c]: GroupNorm's statistics, combined from the partial ones of group_norm_stats_workgroup.wgsl.
 //
 // A workgroup takes a group of an image; its invocations read the chunks side by side and add them in a fixed tree,
 // first for the mean, then for the deviations from it. The mean is a sum of differences to one partial mean: GPUs
@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>; // [images, chunks, groups]
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> moments: array<f32>; // [images, 2, C]
+@group(0) @binding(3) var<storage, read_write> moments: array<f32>; // [images, 3, C]
 
 var<workgroup> sums: array<f32, WG>;
 
@@ -63,8 +63,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let scale = 1 / sqrt(total(index, own) / (f32(params.area) * f32(width)) + params.eps);
   for (var c = index; c < width; c += WG) {
-    let out = image * 2 * params.C + first + c;
+    let out = image * 3 * params.C + first + c;
     moments[out] = mean;
     moments[out + params.C] = scale * weight[first + c];
+    moments[out + 2 * params.C] = scale;
   }
 }

@@ -84,8 +84,8 @@ interface Chunks {
 }
 
 /**
- * The statistics of `groupNorm` over whole images, as a new tensor [B, 2, C]: for each channel the mean of its
- * group, and its weight divided by the group's standard deviation.
+ * The statistics of `groupNorm` over whole images, as a new tensor [B, 3, C]: for each channel the mean of its
+ * group, its weight divided by the group's standard deviation, and 1 divided by it.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
@@ -114,7 +114,7 @@ export function groupNormMoments(device: Device, args: GroupNormMomentsArgs): Te
   const area = pixels.reduce((sum, n) => sum + n, 0);
   const chunk = Math.max(LEAST_PIXELS, Math.ceil(area / MOST_CHUNKS[variant]));
   const chunks = pixels.reduce((sum, n) => sum + Math.ceil(n / chunk), 0);
-  const moments = device.tensor("f32", [B, 2, C], "norm moments");
+  const moments = device.tensor("f32", [B, 3, C], "norm moments");
   const make = variant === "workgroup" ? momentsByWorkgroup : momentsByInvocation;
   make(device, args, { bands, B, area, chunk, chunks }, moments);
   return moments;

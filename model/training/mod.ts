@@ -74,3 +74,4 @@ export { type Attended, block, type Condition } from "./networks/block.ts";
 export { layer, type Layers } from "./networks/layers.ts";
 export { T5Network } from "./networks/t5.ts";
 export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";
+export { groupNorm, type GroupNormOptions } from "./ops/group_norm.ts";

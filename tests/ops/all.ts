@@ -7,6 +7,7 @@ import { IMAGES } from "./images.ts";
 import { LINEAR } from "./linear.ts";
 import { LOSSES } from "./losses.ts";
 import { NORM } from "./norm.ts";
+import { NORM_BACKWARD } from "./norm_backward.ts";
 import { OPTIMISER } from "./optimiser.ts";
 import { TOKENS } from "./tokens.ts";
 import type { Op } from "./op.ts";
@@ -18,6 +19,7 @@ export const OPS: readonly Op[] = [
   ...BITS,
   ...LOSSES,
   ...NORM,
+  ...NORM_BACKWARD,
   ...LINEAR,
   ...CONV,
   ...ATTENTION,

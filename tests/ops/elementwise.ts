@@ -17,6 +17,7 @@ import * as reference from "../kernels/elementwise/references.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import type { Draw } from "./draw.ts";
 import { conversions, type Float, FLOATS, type Op, plain } from "./op.ts";
+import { place } from "./place.ts";
 
 /** Most elements of a case. */
 const MOST = 4000;
@@ -194,35 +195,32 @@ function slopes(draw: Draw, from: Float, to: Float) {
   const count = draw.size(MOST, 64), scale = draw.of([1, 8, 90]), kind = draw.option(KINDS);
   const add = draw.odds(0.5);
   const x = draw.values(count, from, scale), dy = draw.values(count, to);
-  const before = draw.values(count, to);
-  const tensor = add ? upload(to, [count], before) : poisoned(to, [count]);
+  const { gradient, output } = place(draw, to, count, add);
   activateBackward(device, {
     x: upload(from, [count], x),
     dy: upload(to, [count], dy),
     kind,
-    dx: { tensor, add },
+    dx: gradient,
   });
-  const expected = x.map((v, i) => dy[i]! * reference.SLOPES[kind](v) + (add ? before[i]! : 0));
+  const expected = x.map((v, i) => dy[i]! * reference.SLOPES[kind](v));
   return {
     shape: `${kind} of [${count}] up to ${scale}, add ${add}`,
-    outputs: [{ tensor, expected }],
+    outputs: [output(expected)],
   };
 }
 
 function gatedBack(draw: Draw, from: Float, to: Float) {
   const T = draw.size(70), F = draw.size(Math.floor(MOST / T), 64), add = draw.odds(0.5);
   const h = draw.values(T * 2 * F, from, 5), dy = draw.values(T * F, from);
-  const before = draw.values(T * 2 * F, to);
-  const tensor = add ? upload(to, [T, 2 * F], before) : poisoned(to, [T, 2 * F]);
+  const { gradient, output } = place(draw, to, T * 2 * F, add);
   gatedGeluBackward(device, {
     h: upload(from, [T, 2 * F], h),
     dy: upload(from, [T, F], dy),
-    dh: { tensor, add },
+    dh: gradient,
   });
-  const gradient = reference.gatedGeluBackward(h, dy, F);
   return {
     shape: `h [${T}, ${2 * F}], add ${add}`,
-    outputs: [{ tensor, expected: gradient.map((v, i) => v + (add ? before[i]! : 0)) }],
+    outputs: [output(reference.gatedGeluBackward(h, dy, F))],
   };
 }
 

@@ -44,6 +44,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   ada_vectors: F32,
   add_gated: FLOATS,
   add_gated_backward: FLOATS,
+  group_norm_backward: FLOATS,
   group_norm: { ...FLOATS, far: 1e-8 },
   layer_norm_backward: FLOATS,
   layer_norm: { ...FLOATS, far: 1e-7 },

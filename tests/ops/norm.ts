@@ -2,11 +2,9 @@
 
 import { adaVectors } from "../../kernels/norm/ada_vectors.ts";
 import { addGated } from "../../kernels/norm/add_gated.ts";
-import { addGatedBackward } from "../../kernels/norm/add_gated_backward.ts";
 import { applyGroupNorm, groupNorm } from "../../kernels/norm/group_norm.ts";
 import { groupNormMoments, type GroupNormVariant } from "../../kernels/norm/group_norm_moments.ts";
 import { layerNorm } from "../../kernels/norm/layer_norm.ts";
-import { layerNormBackward } from "../../kernels/norm/layer_norm_backward.ts";
 import type { LayerNormVariant } from "../../kernels/norm/row_totals.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import * as reference from "../kernels/norm/references.ts";
@@ -16,7 +14,7 @@ import { type Case, conversions, type Float, type Op, plain } from "./op.ts";
 const { class: adapter, subgroups, subgroupSize } = device.capabilities;
 
 /** How layerNorm() sums, and why not here. */
-const WAYS: Readonly<Record<LayerNormVariant, string | null>> = {
+export const WAYS: Readonly<Record<LayerNormVariant, string | null>> = {
   workgroup: null,
   subgroup: adapter !== "cpu"
     ? "only software adapters use it"
@@ -41,9 +39,6 @@ export const NORM: readonly Op[] = [
   ...conversions((from, to) =>
     plain("add_gated", `${from}→${to}`, to, (draw) => residual(draw, from, to))
   ),
-  ...conversions((from, to) =>
-    plain("add_gated_backward", `${from}→${to}`, to, (draw) => residualBackward(draw, from, to))
-  ),
   ...(Object.keys(WAYS) as LayerNormVariant[]).flatMap((variant): Op[] => {
     const by = (from: Float, to: Float, far: boolean): Op => ({
       ...plain(
@@ -58,18 +53,6 @@ export const NORM: readonly Op[] = [
     });
     return [...conversions((from, to) => by(from, to, false)), by("f32", "f32", true)];
   }),
-  ...(Object.keys(WAYS) as LayerNormVariant[]).flatMap((variant) =>
-    conversions((from, to) => ({
-      ...plain(
-        "layer_norm_backward",
-        `${from}→${to}`,
-        to,
-        (draw) => layersBackward(draw, variant, from, to),
-      ),
-      variant,
-      ...WAYS[variant] && { obstacle: WAYS[variant] },
-    }))
-  ),
   ...(Object.keys(STATISTICS) as GroupNormVariant[]).flatMap((variant): Op[] => {
     const by = (from: Float, to: Float, far: boolean): Op => ({
       ...plain(
@@ -102,19 +85,19 @@ function vectors(draw: Draw): Case {
 }
 
 /** Sizes of a residual connection, and gates of each image, of all images, or none. */
-function drawGates(draw: Draw) {
+export function drawGates(draw: Draw) {
   const C = draw.width(draw.size(60, 4), draw.option([true, false]));
   const images = draw.size(4), rows = draw.size(draw.odds(0.1) ? 200 : 30), M = images * rows;
-  const kind = draw.option(["image", "all", "none"]);
+  const kind = draw.of(["image", "image", "all", "none"]);
   const stride = kind === "image" ? C + draw.of([0, 4, 3]) : 0, offset = draw.of([0, 4, 1]);
   const vectors = draw.factors(draw.values(offset + images * (C + 4)), images * C);
   const shared = kind === "all" ? M : rows;
   const tensor = upload("f32", [vectors.length], vectors);
   const gate = kind === "none" ? undefined : { tensor, offset, stride, rows: shared };
-  const place = (image: number, c: number) => offset + image * stride + c;
-  const factor = (image: number, c: number) => gate ? vectors[place(image, c)]! : 1;
+  const at = (image: number, c: number) => offset + image * stride + c;
+  const factor = (image: number, c: number) => gate ? vectors[at(image, c)]! : 1;
   const shape = `${images} images of [${rows}, ${C}], gates of ${kind}`;
-  return { C, M, gate, vectors, shared, place, factor, shape };
+  return { C, M, gate, vectors, shared, at, factor, shape };
 }
 
 function residual(draw: Draw, from: Float, to: Float): Case {
@@ -130,38 +113,8 @@ function residual(draw: Draw, from: Float, to: Float): Case {
   return { shape, outputs: [{ tensor, expected: reference.addGated(x, v, C, shared, factor) }] };
 }
 
-function residualBackward(draw: Draw, from: Float, to: Float): Case {
-  const { C, M, gate, vectors, shared, place, factor, shape } = drawGates(draw);
-  const add = draw.odds(0.5), groups = M / shared * C;
-  const dy = draw.factors(draw.values(M * C, from), groups);
-  const v = draw.factors(draw.values(M * C, to), groups), before = draw.values(M * C, to);
-  const dv = add ? upload(to, [M, C], before) : poisoned(to, [M, C]);
-  const dgate = upload("f32", [vectors.length], vectors);
-  addGatedBackward(device, {
-    dy: upload(from, [M, C], dy),
-    v: upload(to, [M, C], v),
-    dv: { tensor: dv, add },
-    ...gate && { gate, dgate: { tensor: dgate, add } },
-  });
-  const expected = reference.addGatedBackward(dy, v, C, shared, factor);
-  const sums = vectors.slice();
-  if (gate) {
-    expected.dgate.forEach((d, i) => {
-      const at = place(Math.floor(i / C), i % C);
-      sums[at] = d + (add ? vectors[at]! : 0);
-    });
-  }
-  return {
-    shape: `${shape}, add ${add}`,
-    outputs: [
-      { tensor: dv, expected: expected.dv.map((d, i) => d + (add ? before[i]! : 0)) },
-      { tensor: dgate, expected: sums },
-    ],
-  };
-}
-
 /** Numbers around a mean: within some deviations of it, or a thousand away. */
-function around(draw: Draw, count: number, dtype: Float, far: boolean): Float64Array {
+export function around(draw: Draw, count: number, dtype: Float, far: boolean): Float64Array {
   const mean = far ? 600 * draw.of([-1, 1]) : draw.of([0, 0, 1, -3]);
   const round = dtype === "f16" ? Math.f16round : Math.fround;
   return Float64Array.from({ length: count }, () => round(mean + draw.next() * 2 - 1));
@@ -213,81 +166,6 @@ function layers(draw: Draw, variant: LayerNormVariant, from: Float, to: Float, f
   });
   const how = { rms, weight: !!weight, bias: !!bias, modulated, eps };
   return { shape: `[${M}, ${C}] ${JSON.stringify(how)}`, outputs: [{ tensor, expected }] };
-}
-
-/** Every gradient of a norm that its options allow, of dy as stored in `from`, x and dx in `to`. */
-function layersBackward(draw: Draw, variant: LayerNormVariant, from: Float, to: Float): Case {
-  const C = draw.width(
-    draw.odds(0.1) ? draw.int(2000, 4200) : draw.size(600, 32),
-    draw.option([true, false]),
-  );
-  const M = draw.size(Math.max(1, Math.min(80, Math.floor(8000 / C))), 4);
-  const eps = C < 16 ? 1e-2 : 1e-3, rms = draw.option([true, false]);
-  const x = around(draw, M * C, to, false), dy = around(draw, M * C, from, false);
-  const [weight, bias] = [0, 1].map(() => draw.option([true, false]) ? draw.values(C) : undefined);
-  const modulated = draw.option([true, false]), rows = draw.int(1, M);
-  const images = Math.ceil(M / rows), stride = 2 * C + draw.of([0, 4]);
-  const table = draw.values(images * stride), add = draw.option([true, false]);
-  const [scaleOffset, shiftOffset] = draw.odds(0.5) ? [0, C] : [C, 0];
-  const place = (dtype: Float, count: number) => {
-    const before = draw.values(count, dtype);
-    const tensor = add ? upload(dtype, [count], before) : poisoned(dtype, [count]);
-    const output = (gradient: Float64Array) => ({
-      tensor,
-      expected: gradient.map((v, i) => v + (add ? before[i]! : 0)),
-    });
-    return { gradient: { tensor, add }, output };
-  };
-  const dx = place(to, M * C), dweight = place("f32", C), dbias = place("f32", C);
-  const dmodulation = place("f32", images * stride);
-  layerNormBackward(device, {
-    x: upload(to, [M, C], x),
-    dy: upload(from, [M, C], dy),
-    eps,
-    rms,
-    variant,
-    ...weight && { weight: upload("f32", [C], weight), dweight: dweight.gradient },
-    ...bias && { bias: upload("f32", [C], bias), dbias: dbias.gradient },
-    ...modulated && {
-      modulation: {
-        tensor: upload("f32", [images * stride], table),
-        scaleOffset,
-        shiftOffset,
-        stride,
-        rows,
-      },
-      dmodulation: dmodulation.gradient,
-    },
-    dx: dx.gradient,
-  });
-  const expected = reference.layerNormBackward(x, dy, C, eps, {
-    rms,
-    weight,
-    bias,
-    ...modulated && {
-      rows,
-      scale: (image: number, c: number) => table[image * stride + scaleOffset + c]!,
-      shift: (image: number, c: number) => table[image * stride + shiftOffset + c]!,
-    },
-  });
-  const untouched = add ? 0 : NaN;
-  const vectors = Float64Array.from({ length: images * stride }, (_, i) => {
-    const image = Math.floor(i / stride), at = i % stride;
-    if (at >= 2 * C) return untouched;
-    return (at < C === (scaleOffset === 0) ? expected.dscale : expected.dshift)[
-      image * C + at % C
-    ]!;
-  });
-  const how = { rms, weight: !!weight, bias: !!bias, modulated, rows, add };
-  return {
-    shape: `[${M}, ${C}] ${JSON.stringify(how)}`,
-    outputs: [
-      dx.output(expected.dx),
-      ...weight ? [dweight.output(expected.dweight)] : [],
-      ...bias ? [dbias.output(expected.dbias)] : [],
-      ...modulated ? [dmodulation.output(vectors)] : [],
-    ],
-  };
 }
 
 /** What norms store beyond f16: weights of 1e5 make ±1e5 of ±1. */

@@ -11,6 +11,7 @@ import { tokenInputBackward } from "../../kernels/tokens/token_input_backward.ts
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import * as reference from "../kernels/tokens/references.ts";
 import type { Draw } from "./draw.ts";
+import { place } from "./place.ts";
 import { type Case, conversions, type Float, FLOATS, type Op, plain } from "./op.ts";
 
 /** From each type to each; what is stored as f16 but was f32 rounds, and saturates. */
@@ -147,19 +148,6 @@ function tokens(draw: Draw, dtype: Float) {
       tensor,
       expected: reference.tokenInput({ ...sizes, pooled, position, words, table, level }),
     }],
-  };
-}
-
-/** A gradient of `count` elements, and what it holds once `gradient` was written or added. */
-function place(draw: Draw, dtype: Float, count: number, add: boolean) {
-  const before = draw.values(count, dtype);
-  const tensor = add ? upload(dtype, [count], before) : poisoned(dtype, [count]);
-  return {
-    gradient: { tensor, add },
-    output: (gradient: Float64Array) => ({
-      tensor,
-      expected: gradient.map((v, i) => v + (add ? before[i]! : 0)),
-    }),
   };
 }
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { SLOPES } from "../elementwise/references.ts";
+
 /** What {@link layerNorm} may be given. */
 export interface LayerNormOptions {
   readonly rms?: boolean;
@@ -108,6 +110,44 @@ export function groupNorm(
     }
   }
   return y;
+}
+
+/** The gradients of {@link groupNorm} for one of its output. */
+export function groupNormBackward(
+  x: Float64Array,
+  dy: Float64Array,
+  [B, area, C]: readonly [number, number, number],
+  groups: number,
+  weight: Float64Array,
+  bias: Float64Array,
+  silu: boolean,
+  eps: number,
+): { dx: Float64Array; dweight: Float64Array; dbias: Float64Array } {
+  const dx = new Float64Array(x.length);
+  const [dweight, dbias] = [new Float64Array(C), new Float64Array(C)];
+  const width = C / groups;
+  for (let i = 0; i < B * groups; i++) {
+    const b = Math.floor(i / groups), first = i % groups * width;
+    const at = Array.from(
+      { length: area * width },
+      (_, j) => (b * area + Math.floor(j / width)) * C + first + j % width,
+    );
+    const mean = at.reduce((sum, j) => sum + x[j]!, 0) / at.length;
+    const variance = at.reduce((sum, j) => sum + (x[j]! - mean) ** 2, 0) / at.length;
+    const inverse = 1 / Math.sqrt(variance + eps);
+    const z = at.map((j) => (x[j]! - mean) * inverse);
+    const dz = at.map((j, k) => {
+      const c = j % C, v = z[k]! * weight[c]! + bias[c]!;
+      const dv = dy[j]! * (silu ? SLOPES.silu(v) : 1);
+      dweight[c]! += dv * z[k]!;
+      dbias[c]! += dv;
+      return dv * weight[c]!;
+    });
+    const meanDz = dz.reduce((sum, v) => sum + v, 0) / at.length;
+    const slope = dz.reduce((sum, v, k) => sum + v * z[k]!, 0) / at.length;
+    at.forEach((j, k) => dx[j] = inverse * (dz[k]! - meanDz - z[k]! * slope));
+  }
+  return { dx, dweight, dbias };
 }
 
 /** shared [B, W] + gss [D, W] as [D, B, W]. */
