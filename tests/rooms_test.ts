@@ -10,7 +10,7 @@ const ROOTS = [
   "cli.ts",
   "model/types.ts",
   "model/training/mod.ts",
-  "model/training/data/decode_worker.ts",
+  "model/training/data/files/decode_worker.ts",
   "deps/deno_on_node.ts",
 ];
 

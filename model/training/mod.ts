@@ -39,9 +39,20 @@ export {
   type OptimiserStep,
 } from "./optimiser/optimiser.ts";
 export { learningRate, type Schedule } from "./optimiser/schedule.ts";
-export type { Batch, DataSource, Size } from "./data/source.ts";
-export { type ImageOptions, openImages } from "./data/open.ts";
+export type { Batch, DataSource, Size, Which } from "./data/base/source.ts";
+export { type ImageOptions, openImages } from "./data/files/open_images.ts";
+export { type DataOptions, openData } from "./data/open_data.ts";
 export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
+export {
+  type ColourAccuracy,
+  colourAccuracy,
+  type Composition,
+  countAccuracy,
+  type PairAccuracy,
+  pairAccuracy,
+} from "./data/scenes/composition.ts";
+export { type Measured, scenesToMeasure } from "./data/scenes/held_out_scenes.ts";
+export { type Images, pairwisePsnr, psnrOf } from "./data/scenes/measures.ts";
 export { attention, type AttentionOptions } from "./ops/attention.ts";
 export { crossLayout, scalesLayout, textLayout } from "./ops/attention_layouts.ts";
 export type { SpanLayout } from "../../kernels/attention/attention_spans.ts";

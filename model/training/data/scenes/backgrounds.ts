@@ -1,7 +1,7 @@
 /** Backgrounds: white, a colour, a gradient between two, or one of ten landscapes. */
 
 import type { Rgb, SceneDot } from "../../../../kernels/images/scene_layout.ts";
-import type { Draws } from "../draws.ts";
+import type { Draws } from "../base/draws.ts";
 import { PALETTE } from "./palette.ts";
 import type { Background } from "./scene.ts";
 import { article, GRADIENT_WORDS } from "./vocabulary.ts";

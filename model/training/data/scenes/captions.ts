@@ -1,6 +1,6 @@
 /** Phrases about sprites, and captions made of them. */
 
-import type { Draws } from "../draws.ts";
+import type { Draws } from "../base/draws.ts";
 import type { Noun, SpriteItem } from "./items.ts";
 import { PALETTE } from "./palette.ts";
 import { article, OPENINGS, type Scale, SCALE_WORDS } from "./vocabulary.ts";

@@ -1,6 +1,6 @@
 /** Draws scenes: which sprites, where, how large, in which colours, on what, and the caption that says so. */
 
-import type { Draws } from "../draws.ts";
+import type { Draws } from "../base/draws.ts";
 import { drawBackground, WHITE } from "./backgrounds.ts";
 import * as captions from "./captions.ts";
 import type { SceneRules } from "./rules.ts";
@@ -162,13 +162,24 @@ export function twoObjects(
   });
 }
 
-/** Where objects lie that are counted. */
-const ARRANGED: Readonly<Record<number, readonly (readonly [x: number, y: number])[]>> = {
-  2: [[0.26, 0.5], [0.74, 0.5]],
-  3: [[0.5, 0.27], [0.26, 0.73], [0.74, 0.73]],
-  4: [[0.27, 0.27], [0.73, 0.27], [0.27, 0.73], [0.73, 0.73]],
+/** Where objects lie that are counted, and their sizes. */
+export interface Arrangement {
+  readonly places: readonly (readonly [x: number, y: number])[];
+  readonly sizes: readonly [least: number, most: number];
+}
+
+/** By the number of objects; the second is drawn in four of ten. */
+export const ARRANGEMENTS: Readonly<Record<number, readonly Arrangement[]>> = {
+  2: [{ places: [[0.26, 0.5], [0.74, 0.5]], sizes: [0.43, 0.5] }],
+  3: [
+    { places: [[0.5, 0.27], [0.26, 0.73], [0.74, 0.73]], sizes: [0.41, 0.48] },
+    { places: [[0.18, 0.5], [0.5, 0.5], [0.82, 0.5]], sizes: [0.29, 0.32] },
+  ],
+  4: [{
+    places: [[0.27, 0.27], [0.73, 0.27], [0.27, 0.73], [0.73, 0.73]],
+    sizes: [0.41, 0.48],
+  }],
 };
-const ROW_OF_3 = [[0.18, 0.5], [0.5, 0.5], [0.82, 0.5]] as const;
 
 /** Several objects of one kind. */
 function counted(count: number): Kind {
@@ -199,15 +210,15 @@ export function severalObjects(
   colour: number | null,
   count: number,
 ): SceneObject[] {
-  const row = count === 3 && draws.odds(0.4);
-  const sizes = row ? [0.29, 0.32] : count === 2 ? [0.43, 0.5] : [0.41, 0.48];
-  const base = draws.between(sizes[0]!, sizes[1]!);
-  return (row ? ROW_OF_3 : ARRANGED[count]!).map(([x, y]) =>
+  const [first, second = first!] = ARRANGEMENTS[count]!;
+  const { places, sizes: [least, most] } = draws.odds(0.4) ? second : first!;
+  const base = draws.between(least, most);
+  return places.map(([x, y]) =>
     placed(rules, draws, {
       sprite,
       colour,
       x: x + draws.between(-0.02, 0.02),
-      y: y + draws.between(-0.02, 0.02) * (row ? 2 : 1),
+      y: y + draws.between(-0.02, 0.02),
       size: base * draws.between(0.94, 1.06),
     })
   );

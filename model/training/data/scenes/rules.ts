@@ -1,6 +1,6 @@
 /** Which sprites and colours a scene may show. */
 
-import { type Draws, Lottery } from "../draws.ts";
+import { type Draws, Lottery } from "../base/draws.ts";
 import type { HeldOut } from "./held_out.ts";
 import { PALETTE } from "./palette.ts";
 import type { Sprite } from "./sprite.ts";

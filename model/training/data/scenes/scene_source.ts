@@ -1,7 +1,9 @@
-import type { Device } from "../../../../engine/mod.ts";
-import { Draws, STREAMS } from "../draws.ts";
-import type { Batch, DataSource, Size } from "../source.ts";
+import { type Device, FileError, quote } from "../../../../engine/mod.ts";
+import { Draws, STREAMS } from "../base/draws.ts";
+import type { Batch, DataSource, Size, Which } from "../base/source.ts";
 import { SceneComposer } from "./composer.ts";
+import { HeldOut } from "./held_out.ts";
+import { heldOutColour, heldOutPair } from "./held_out_scenes.ts";
 import { drawScene } from "./layout.ts";
 import { SceneRules } from "./rules.ts";
 import type { Scene } from "./scene.ts";
@@ -13,6 +15,11 @@ export interface SceneOptions {
   readonly size: number;
   /** The same seed makes the same scenes; 0 if absent. */
   readonly seed?: bigint;
+  /**
+   * "training" never shows what is held out, "measuring" shows held-out colours and pairs alone, in turn, and "all" holds
+   * nothing out; "training" if absent.
+   */
+  readonly which?: Which;
   /** Use so many sprites of those that people often speak of; all if absent. */
   readonly sprites?: number;
 }
@@ -29,6 +36,7 @@ export class SceneSource implements DataSource {
     readonly composer: SceneComposer,
     private readonly size: number,
     private readonly seed: bigint,
+    private readonly which: Which,
   ) {
     this.sizes = [{ width: size, height: size }];
   }
@@ -44,18 +52,26 @@ export class SceneSource implements DataSource {
     folder: string | URL,
     options: SceneOptions,
   ): Promise<SceneSource> {
-    const { size, seed = 0n, sprites } = options;
+    const { size, seed = 0n, which = "training", sprites } = options;
     const set = await openSprites(folder, sprites);
-    const rules = new SceneRules(set.sprites, set.heldOut);
-    return new SceneSource(rules, new SceneComposer(device, set), size, seed);
+    const heldOut = which === "all" ? new HeldOut([], []) : set.heldOut;
+    const rules = new SceneRules(set.sprites, heldOut);
+    if (which === "measuring" && !(rules.heldOutColours.possible && rules.heldOutPairs.possible)) {
+      const message = `Cannot measure on ${
+        quote(`${folder}`)
+      }: its held_out.json holds nothing out`;
+      throw new FileError("empty-set", message);
+    }
+    return new SceneSource(rules, new SceneComposer(device, set), size, seed, which);
   }
 
   /** The scenes of a batch. */
   scenes(step: number, count: number): Scene[] {
-    return Array.from(
-      { length: count },
-      (_, i) => drawScene(this.rules, new Draws(this.seed, STREAMS.scenes, step, i)),
-    );
+    return Array.from({ length: count }, (_, i) => {
+      const draws = new Draws(this.seed, STREAMS.scenes, step, i);
+      if (this.which !== "measuring") return drawScene(this.rules, draws);
+      return i % 2 ? heldOutPair(this.rules, draws) : heldOutColour(this.rules, draws);
+    });
   }
 
   batch(step: number, count: number): Promise<Batch> {

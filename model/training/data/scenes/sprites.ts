@@ -143,17 +143,20 @@ function analyse(
 function halve(rgba: Uint8Array, shares: Uint8Array, tile: number, level: number): void {
   const from = levelOf(tile, level - 1);
   const to = levelOf(tile, level);
-  for (let y = 0; y < to.side; y++) {
-    for (let x = 0; x < to.side; x++) {
-      const first = from.offset + 2 * y * from.side + 2 * x;
-      const four = [first, first + 1, first + from.side, first + from.side + 1];
-      const at = to.offset + y * to.side + x;
-      const total = four.reduce((sum, i) => sum + rgba[4 * i + 3]!, 0);
-      const mean = (value: (i: number) => number) =>
-        Math.round(four.reduce((sum, i) => sum + rgba[4 * i + 3]! * value(i), 0) / (total || 1));
-      for (let c = 0; c < 3; c++) rgba[4 * at + c] = mean((i) => rgba[4 * i + c]!);
-      rgba[4 * at + 3] = Math.round(total / 4);
-      shares[at] = mean((i) => shares[i]!);
+  const sums = new Float64Array(5); // red, green, blue, coverage, share
+  for (let i = 0; i < to.side * to.side; i++) {
+    const [x, y] = [i % to.side, Math.floor(i / to.side)];
+    sums.fill(0);
+    for (let k = 0; k < 4; k++) {
+      const at = from.offset + (2 * y + (k >> 1)) * from.side + 2 * x + (k & 1);
+      const coverage = rgba[4 * at + 3]!;
+      for (let c = 0; c < 3; c++) sums[c]! += coverage * rgba[4 * at + c]!;
+      sums[3]! += coverage;
+      sums[4]! += coverage * shares[at]!;
     }
+    const [at, total] = [to.offset + i, sums[3]! || 1];
+    for (let c = 0; c < 3; c++) rgba[4 * at + c] = Math.round(sums[c]! / total);
+    rgba[4 * at + 3] = Math.round(sums[3]! / 4);
+    shares[at] = Math.round(sums[4]! / total);
   }
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { Draws } from "../../../../../model/training/data/draws.ts";
+import { Draws } from "../../../../../model/training/data/base/draws.ts";
 import { PALETTE } from "../../../../../model/training/data/scenes/palette.ts";
 import { drawScene } from "../../../../../model/training/data/scenes/layout.ts";
 import { SceneSource } from "../../../../../model/training/data/scenes/scene_source.ts";

@@ -3,10 +3,10 @@
  * text}` in files such as `1.000_000002500.jsonl` (infinity/dataset/dataset_t2i_iterable.py).
  */
 
-import { type ByteSource, FileError, isObject, quote } from "../../../engine/mod.ts";
-import { dirname, join, resolve } from "../../../deps/@std/path.ts";
-import { fileSource } from "../../checkpoint/files.ts";
-import type { Draws } from "./draws.ts";
+import { type ByteSource, FileError, isObject, quote } from "../../../../engine/mod.ts";
+import { dirname, join, resolve } from "../../../../deps/@std/path.ts";
+import { fileSource } from "../../../checkpoint/files.ts";
+import type { Draws } from "../base/draws.ts";
 import { emptySet, type Example, folderError, type ImageSet } from "./image_set.ts";
 
 /** How often the official code takes the short caption (`short_cap_prob` in infinity/utils/arg_util.py). */

@@ -1,9 +1,10 @@
-import { BitwiseError, type Device, InputError } from "../../../engine/mod.ts";
+import { BitwiseError, type Device, InputError } from "../../../../engine/mod.ts";
 import type { Decoder } from "./decoder.ts";
-import { Draws, STREAMS } from "./draws.ts";
+import { Draws, STREAMS } from "../base/draws.ts";
 import { emptySet, type ImageSet } from "./image_set.ts";
-import { chooseImages } from "./order.ts";
-import type { Batch, DataSource, Size } from "./source.ts";
+import { mirrored } from "./mirrored.ts";
+import { chooseImages } from "../base/order.ts";
+import type { Batch, DataSource, Size } from "../base/source.ts";
 
 /** How the images of a set become batches. */
 export interface FileSourceOptions {
@@ -152,14 +153,5 @@ export class FileSource implements DataSource {
   /** Calls {@link FileSource.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
-  }
-}
-
-/** Copies pixels of three channels, each row from right to left. */
-export function mirrored(rgb: Float32Array, width: number, target: Float32Array): void {
-  for (let i = 0; i < rgb.length; i += 3) {
-    const [row, column] = [Math.floor(i / 3 / width), i / 3 % width];
-    const from = 3 * (row * width + width - 1 - column);
-    for (let c = 0; c < 3; c++) target[i + c] = rgb[from + c]!;
   }
 }

@@ -1,6 +1,6 @@
 /** What the Worker that decodes images and its owner say to each other. */
 
-import { BitwiseError, FileError, InputError, OutOfMemoryError } from "../../../engine/mod.ts";
+import { BitwiseError, FileError, InputError, OutOfMemoryError } from "../../../../engine/mod.ts";
 import type { Decoded, DecodeJob } from "./decode.ts";
 
 /** To the Worker. */

@@ -1,7 +1,7 @@
 /** Sets of image files with captions. */
 
-import { FileError, quote } from "../../../engine/mod.ts";
-import type { Draws } from "./draws.ts";
+import { FileError, quote } from "../../../../engine/mod.ts";
+import type { Draws } from "../base/draws.ts";
 
 /** An image file and its captions. */
 export interface Example {

@@ -1,9 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { FileError } from "../../../../engine/mod.ts";
-import { Draws } from "../../../../model/training/data/draws.ts";
-import { drawCaption, openJsonlFolder, readLine } from "../../../../model/training/data/jsonl.ts";
-import { folderOf, plainPng } from "./files.ts";
+import { FileError } from "../../../../../engine/mod.ts";
+import { Draws } from "../../../../../model/training/data/base/draws.ts";
+import {
+  drawCaption,
+  openJsonlFolder,
+  readLine,
+} from "../../../../../model/training/data/files/jsonl.ts";
+import { folderOf, plainPng } from "./folders.ts";
 
 const LINE = {
   image_path: "images/x.png",

@@ -1,6 +1,6 @@
 /** Which images a step has: each once in an epoch, in an order that a seed decides, without a list of that order. */
 
-import { philox } from "../../bits/philox.ts";
+import { philox } from "../../../bits/philox.ts";
 import { STREAMS } from "./draws.ts";
 
 /** Marks counters as those of an order, see {@link Draws}. */

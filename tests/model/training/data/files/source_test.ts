@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { BitwiseError, FileError, InputError } from "../../../../engine/mod.ts";
-import { type ImageOptions, openImages } from "../../../../model/training/data/open.ts";
-import { receiveError, sendError } from "../../../../model/training/data/messages.ts";
-import { device } from "../../../harness.ts";
-import { folderOf, plainPng } from "./files.ts";
+import { BitwiseError, FileError, InputError } from "../../../../../engine/mod.ts";
+import {
+  type ImageOptions,
+  openImages,
+} from "../../../../../model/training/data/files/open_images.ts";
+import { receiveError, sendError } from "../../../../../model/training/data/files/messages.ts";
+import { device } from "../../../../harness.ts";
+import { folderOf, plainPng } from "./folders.ts";
 
 const SIZE = { width: 4, height: 4 };
 
@@ -151,7 +154,7 @@ Deno.test("Held-out images are kept apart, the same ones for any seed", async ()
 
 Deno.test("Images are mirrored as often as asked, captions stay", async () => {
   const rgba = new Uint8Array([255, 0, 0, 255, 0, 0, 0, 255]);
-  const { encodePng } = await import("../../../../model/image/png.ts");
+  const { encodePng } = await import("../../../../../model/image/png.ts");
   await using folder = await folderOf({ "a.png": encodePng(rgba, 2, 1), "a.txt": "a" });
   const first = async (mirror: number) => {
     const source = await open(folder.path, { mirror, sizes: [{ width: 2, height: 1 }] });
@@ -196,9 +199,9 @@ Deno.test("Errors keep class, code, message and hint when they are sent", () => 
 
 Deno.test("Without permission to read the Worker's code, images are decoded in the main thread", async () => {
   await using folder = await folderOf(reds(2));
-  const root = new URL("../../../../", import.meta.url);
+  const root = new URL("../../../../../", import.meta.url);
   const program = `
-    import { openDecoder } from "${new URL("model/training/data/decoder.ts", root)}";
+    import { openDecoder } from "${new URL("model/training/data/files/decoder.ts", root)}";
     const decoder = await openDecoder(1, (line) => console.log(line));
     const job = { path: Deno.args[0], width: 2, height: 2, minimum: 0 };
     console.log((await decoder.decode(job)).rgb.length);

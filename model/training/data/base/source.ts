@@ -1,4 +1,4 @@
-import type { Tensor } from "../../../engine/mod.ts";
+import type { Tensor } from "../../../../engine/mod.ts";
 
 /** Images and captions of one step. */
 export interface Batch {
@@ -13,6 +13,9 @@ export interface Size {
   readonly width: number;
   readonly height: number;
 }
+
+/** Which images a source has: those that are not held out, those that are, or both. */
+export type Which = "training" | "measuring" | "all";
 
 /** Where training images and captions come from. */
 export interface DataSource {

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { FileError } from "../../../../engine/mod.ts";
-import { Draws } from "../../../../model/training/data/draws.ts";
-import { openImageFolder } from "../../../../model/training/data/folder.ts";
-import { folderOf, plainPng } from "./files.ts";
+import { FileError } from "../../../../../engine/mod.ts";
+import { Draws } from "../../../../../model/training/data/base/draws.ts";
+import { openImageFolder } from "../../../../../model/training/data/files/folder.ts";
+import { folderOf, plainPng } from "./folders.ts";
 
 const PNG = plainPng(4, 2, [255, 0, 0]);
 

@@ -1,10 +1,10 @@
 /** A folder of images, each with a text file of the same name. */
 
-import { FileError, quote } from "../../../engine/mod.ts";
-import { join } from "../../../deps/@std/path.ts";
-import { readSmallFile } from "../../checkpoint/files.ts";
-import { openImage } from "../../image/read_image.ts";
-import type { Draws } from "./draws.ts";
+import { FileError, quote } from "../../../../engine/mod.ts";
+import { join } from "../../../../deps/@std/path.ts";
+import { readSmallFile } from "../../../checkpoint/files.ts";
+import { openImage } from "../../../image/read_image.ts";
+import type { Draws } from "../base/draws.ts";
 import { emptySet, folderError, type ImageSet, type SetOptions, some } from "./image_set.ts";
 
 const IMAGE = /\.(png|jpe?g|webp)$/i;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { Draws, Lottery } from "../../../../model/training/data/draws.ts";
-import { chooseImages, shuffledIndex } from "../../../../model/training/data/order.ts";
+import { Draws, Lottery } from "../../../../../model/training/data/base/draws.ts";
+import { chooseImages, shuffledIndex } from "../../../../../model/training/data/base/order.ts";
 
 const indices = (count: number) => Array.from({ length: count }, (_, i) => i);
 

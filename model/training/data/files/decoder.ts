@@ -1,4 +1,4 @@
-import { FileError, InputError, mayUse, quote } from "../../../engine/mod.ts";
+import { FileError, InputError, mayUse, quote } from "../../../../engine/mod.ts";
 import { decode, type Decoded, type DecodeJob } from "./decode.ts";
 import { type Answer, receiveError } from "./messages.ts";
 
@@ -58,7 +58,7 @@ export async function openDecoder(
     onWarning(`Images are decoded in the main thread: ${why}`);
     return new InProcessDecoder();
   };
-  const library = new URL("../../../", import.meta.url);
+  const library = new URL("../../../../", import.meta.url);
   // asked first, since Deno reports a Worker that it refuses on stderr, whoever handles the error
   if (library.protocol === "file:" && !mayUse({ name: "read", path: library })) {
     return withoutWorkers("a Worker may not read the code of this library");

@@ -1,7 +1,7 @@
 /** Folders of images for tests. */
 
 import { join } from "@std/path";
-import { encodePng } from "../../../../model/image/png.ts";
+import { encodePng } from "../../../../../model/image/png.ts";
 
 /** A PNG of one colour. */
 export function plainPng(width: number, height: number, [r, g, b]: readonly number[]) {

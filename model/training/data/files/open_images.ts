@@ -1,11 +1,11 @@
-import type { Device } from "../../../engine/mod.ts";
+import type { Device } from "../../../../engine/mod.ts";
 import { openDecoder, usualWorkers } from "./decoder.ts";
 import { FileSource } from "./file_source.ts";
 import { openImageFolder } from "./folder.ts";
 import { emptySet, type ImageSet } from "./image_set.ts";
 import { openJsonlFolder } from "./jsonl.ts";
-import { SheetSource, type Which } from "./sheet.ts";
-import type { DataSource, Size } from "./source.ts";
+import { SheetSource } from "./sheet.ts";
+import type { DataSource, Size, Which } from "../base/source.ts";
 
 /** Where images are, and which of them are wanted. */
 export interface ImageOptions {

@@ -1,18 +1,18 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { FileError } from "../../../../engine/mod.ts";
-import { Draws } from "../../../../model/training/data/draws.ts";
+import { FileError } from "../../../../../engine/mod.ts";
+import { Draws } from "../../../../../model/training/data/base/draws.ts";
 import {
   drawName,
   readSheetCaptions,
   SheetSource,
-  type Which,
-} from "../../../../model/training/data/sheet.ts";
-import { openImages } from "../../../../model/training/data/open.ts";
-import { device } from "../../../harness.ts";
-import { folderOf, plainPng } from "./files.ts";
+} from "../../../../../model/training/data/files/sheet.ts";
+import type { Which } from "../../../../../model/training/data/base/source.ts";
+import { openImages } from "../../../../../model/training/data/files/open_images.ts";
+import { device } from "../../../../harness.ts";
+import { folderOf, plainPng } from "./folders.ts";
 
-const EMOJI = fromFileUrl(new URL("../../../../assets/training/emoji", import.meta.url));
+const EMOJI = fromFileUrl(new URL("../../../../../assets/training/emoji", import.meta.url));
 const SIZE = { width: 32, height: 32 };
 
 const open = (which: Which) =>

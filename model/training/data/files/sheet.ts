@@ -1,16 +1,16 @@
 /** A sheet: one image of many tiles, and captions.json about them. */
 
-import { type Device, FileError, InputError, isObject, quote } from "../../../engine/mod.ts";
-import { join } from "../../../deps/@std/path.ts";
-import { readSmallFile } from "../../checkpoint/files.ts";
-import type { Image } from "../../image/png.ts";
-import { openImage } from "../../image/read_image.ts";
-import { fitImage } from "../../image/resize.ts";
-import { Draws, STREAMS } from "./draws.ts";
-import { mirrored } from "./file_source.ts";
+import { type Device, FileError, InputError, isObject, quote } from "../../../../engine/mod.ts";
+import { join } from "../../../../deps/@std/path.ts";
+import { readSmallFile } from "../../../checkpoint/files.ts";
+import type { Image } from "../../../image/png.ts";
+import { openImage } from "../../../image/read_image.ts";
+import { fitImage } from "../../../image/resize.ts";
+import { Draws, STREAMS } from "../base/draws.ts";
+import { mirrored } from "./mirrored.ts";
 import { emptySet } from "./image_set.ts";
-import { chooseImages } from "./order.ts";
-import type { Batch, DataSource, Size } from "./source.ts";
+import { chooseImages } from "../base/order.ts";
+import type { Batch, DataSource, Size, Which } from "../base/source.ts";
 
 /** What captions.json says of a tile. */
 export interface SheetItem {
@@ -34,9 +34,6 @@ export interface SheetCaptions {
   /** By tile, row by row. */
   readonly items: readonly SheetItem[];
 }
-
-/** Which tiles a source has. */
-export type Which = "training" | "measuring" | "all";
 
 /** How tiles become batches. */
 export interface SheetOptions {

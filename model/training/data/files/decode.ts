@@ -1,6 +1,6 @@
-import { FileError, quote } from "../../../engine/mod.ts";
-import { readSmallFile } from "../../checkpoint/files.ts";
-import { openImage } from "../../image/read_image.ts";
+import { FileError, quote } from "../../../../engine/mod.ts";
+import { readSmallFile } from "../../../checkpoint/files.ts";
+import { openImage } from "../../../image/read_image.ts";
 
 /** An image file, and what to make of it. */
 export interface DecodeJob {

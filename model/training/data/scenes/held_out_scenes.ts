@@ -1,0 +1,78 @@
+/** Scenes that show what training never did, or what is asked for when a model is measured: plain ones, on white. */
+
+import { Draws, STREAMS } from "../base/draws.ts";
+import { WHITE } from "./backgrounds.ts";
+import * as captions from "./captions.ts";
+import { placed, severalObjects, twoObjects } from "./layout.ts";
+import type { SceneRules } from "./rules.ts";
+import type { Scene } from "./scene.ts";
+import { NUMBER_WORDS } from "./vocabulary.ts";
+
+/** What is measured. */
+export type Measured = "colours" | "pairs" | "counts";
+
+/** A colour and an object that training never showed together: "a yellow elephant". There must be one. */
+export function heldOutColour(rules: SceneRules, draws: Draws): Scene {
+  const [sprite, colour] = rules.heldOut.colours[rules.heldOutColours.draw(draws)]!;
+  const { item } = rules.sprites[sprite]!;
+  return {
+    caption: captions.describe(item, { colour, scale: "usual", articles: 1 }, draws),
+    background: WHITE,
+    objects: [placed(rules, draws, {
+      sprite,
+      colour,
+      x: 0.5 + draws.between(-0.05, 0.05),
+      y: 0.5 + draws.between(-0.05, 0.05),
+      size: draws.between(0.7, 0.88),
+    })],
+  };
+}
+
+/** Two objects that training never showed together, side by side: "a cat and a rocket". There must be two. */
+export function heldOutPair(rules: SceneRules, draws: Draws): Scene {
+  const pair = rules.heldOut.pairs[rules.heldOutPairs.draw(draws)]!;
+  const both = (draws.odds(0.5) ? pair : pair.toReversed())
+    .map((sprite) => ({ sprite, colour: null, scale: "usual" as const }));
+  const said = both.map(({ sprite, ...how }) =>
+    captions.describe(rules.sprites[sprite]!.item, { ...how, articles: 1 }, draws)
+  );
+  return {
+    caption: `${said[0]} and ${said[1]}`,
+    background: WHITE,
+    objects: twoObjects(rules, draws, both, "beside"),
+  };
+}
+
+/** Two to four objects of one kind: "three stars". One must be countable. */
+export function countedScene(rules: SceneRules, draws: Draws): Scene {
+  const count = 2 + draws.below(3);
+  const sprite = rules.countable.draw(draws);
+  const noun = rules.sprites[sprite]!.item.nouns.find(({ countable }) => countable)!;
+  return {
+    caption: `${NUMBER_WORDS[count]} ${noun.plural}`,
+    background: WHITE,
+    objects: severalObjects(rules, draws, sprite, null, count),
+  };
+}
+
+/**
+ * Makes scenes to measure a model by; the same for the same seed. A model gets their captions, and {@link SceneComposer}
+ * makes the true images. The list is empty if nothing is held out, or nothing can be counted.
+ */
+export function scenesToMeasure(
+  rules: SceneRules,
+  what: Measured,
+  count: number,
+  seed: bigint,
+): Scene[] {
+  const [lottery, draw] = {
+    colours: [rules.heldOutColours, heldOutColour] as const,
+    pairs: [rules.heldOutPairs, heldOutPair] as const,
+    counts: [rules.countable, countedScene] as const,
+  }[what];
+  if (!lottery.possible) return [];
+  return Array.from(
+    { length: count },
+    (_, i) => draw(rules, new Draws(seed, STREAMS.measured, 0, i)),
+  );
+}
