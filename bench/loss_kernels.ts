@@ -6,8 +6,11 @@ import { unitVectors } from "../kernels/bits/unit_vectors.ts";
 import { unitVectorsBackward } from "../kernels/bits/unit_vectors_backward.ts";
 import { bitCrossEntropy } from "../kernels/losses/bit_cross_entropy.ts";
 import { codeLosses } from "../kernels/losses/code_losses.ts";
+import { edgeWeights } from "../kernels/losses/edge_weights.ts";
+import { hingeLoss } from "../kernels/losses/hinge_loss.ts";
 import { pairDifference } from "../kernels/losses/pair_difference.ts";
 import { pairDifferenceBackward } from "../kernels/losses/pair_difference_backward.ts";
+import { reconstructionLoss } from "../kernels/losses/reconstruction_loss.ts";
 import type { Row } from "./kernels.ts";
 
 /** Like the rows of kernels.ts. */
@@ -94,6 +97,40 @@ export const LOSS_ROWS: readonly Row[] = [
         run: () => codeLosses(device, { ...args, stats: { tensor: stats, add: false } }),
         bytes: 4 * n.byteLength,
       };
+    },
+  },
+  {
+    name: "edge_weights",
+    shape: "16x128x128x3",
+    setup(device, t) {
+      const [x, y] = [t.f32(16, 128, 128, 3), t.f32(16, 128, 128)];
+      return {
+        run: () => edgeWeights(device, { x, y, amount: 2.5, gain: 1.5 }),
+        bytes: x.byteLength + 3 * y.byteLength,
+      };
+    },
+  },
+  {
+    name: "reconstruction_loss",
+    shape: "16x128x128x3, all terms",
+    setup(device, t) {
+      const [x, y, dy] = [t.f32(16, 128, 128, 3), t.f32(16, 128, 128, 3), t.f32(16, 128, 128, 3)];
+      const args = { x, y, weights: t.f32(16, 128, 128), l1: 1, l2: 2, edges: 0.6, pooled: 0.5 };
+      const gradient = { tensor: dy, add: false }, stats = { tensor: t.f32(4), add: false };
+      return {
+        run: () => reconstructionLoss(device, { ...args, gradient, stats }),
+        bytes: 3 * x.byteLength + args.weights.byteLength,
+      };
+    },
+  },
+  {
+    name: "hinge_loss",
+    shape: "16x14x14, real",
+    setup(device, t) {
+      const [x, dx, stats] = [t.f32(16, 14, 14), t.f32(16, 14, 14), t.f32(2)];
+      const gradient = { tensor: dx, add: false };
+      const args = { x, role: "real", gradient, stats: { tensor: stats, add: false } } as const;
+      return { run: () => hingeLoss(device, args), bytes: 2 * x.byteLength };
     },
   },
 ];

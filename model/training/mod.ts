@@ -15,7 +15,13 @@ export {
   tokenWeights,
 } from "./ops/bit_cross_entropy.ts";
 export { headDifference } from "./ops/head_difference.ts";
+export { hingeLoss, type HingeLossOptions } from "./ops/hinge_loss.ts";
 export { quantise, type QuantiseOptions } from "./ops/quantise.ts";
+export {
+  psnr,
+  reconstructionLoss,
+  type ReconstructionLossOptions,
+} from "./ops/reconstruction_loss.ts";
 export {
   selfCorrection,
   type SelfCorrectionOptions,

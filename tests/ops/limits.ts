@@ -68,8 +68,11 @@ export const LIMITS: Readonly<Record<string, Partial<Record<Rounding, number>>>>
   // losses
   bit_cross_entropy: FLOATS,
   code_losses: F32,
+  edge_weights: F32,
+  hinge_loss: FLOATS,
   pair_difference: F32,
   pair_difference_backward: F32,
+  reconstruction_loss: FLOATS,
   // tokens
   add_level: F32,
   choose_rows: FLOATS,

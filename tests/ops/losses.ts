@@ -2,10 +2,14 @@
 
 import { bitCrossEntropy } from "../../kernels/losses/bit_cross_entropy.ts";
 import { codeLosses } from "../../kernels/losses/code_losses.ts";
+import { edgeWeights } from "../../kernels/losses/edge_weights.ts";
+import { hingeLoss } from "../../kernels/losses/hinge_loss.ts";
 import { pairDifference } from "../../kernels/losses/pair_difference.ts";
 import { pairDifferenceBackward } from "../../kernels/losses/pair_difference_backward.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
+import { reconstructionLoss } from "../../kernels/losses/reconstruction_loss.ts";
 import { unitVectors } from "../kernels/bits/references.ts";
+import * as images from "../kernels/losses/image_references.ts";
 import * as reference from "../kernels/losses/references.ts";
 import type { Draw } from "./draw.ts";
 import { type Float, FLOATS, type Op, plain } from "./op.ts";
@@ -16,8 +20,16 @@ export const LOSSES: readonly Op[] = [
     runs: ["bit_cross_entropy", "bit_cross_entropy_sums"],
   })),
   { ...plain("code_losses", "f32", "f32", pushed), runs: ["code_losses", "code_losses_means"] },
+  {
+    ...plain("edge_weights", "f32", "f32", weighted),
+    runs: ["edge_strengths", "edge_weights"],
+  },
+  ...FLOATS.map((dtype) => plain("hinge_loss", dtype, dtype, (draw) => answered(draw, dtype))),
   plain("pair_difference", "f32", "f32", paired),
   plain("pair_difference_backward", "f32", "f32", pairedBack),
+  ...FLOATS.map((dtype) =>
+    plain("reconstruction_loss", dtype, dtype, (draw) => reconstructed(draw, dtype))
+  ),
 ];
 
 /** A tensor that a gradient replaces or is added to, and what it then holds. */
@@ -117,6 +129,76 @@ function pushed(draw: Draw) {
     outputs: [
       output(reference.codeLossesGradient(n, how)),
       { tensor: stats, expected: reference.codeLosses(n, how) },
+    ],
+  };
+}
+
+function weighted(draw: Draw) {
+  const shape = [draw.int(1, 3), draw.size(20), draw.size(20), draw.of([1, 3])] as const;
+  const [B, H, W, C] = shape;
+  const amount = draw.of([2.5, 0.5]), gain = draw.of([1.5, 0.2]);
+  const data = draw.values(B * H * W * C);
+  const tensor = poisoned("f32", [B, H, W]);
+  edgeWeights(device, { x: upload("f32", shape, data), y: tensor, amount, gain });
+  return {
+    shape: `[${shape}] amount ${amount}, gain ${gain}`,
+    outputs: [{
+      tensor,
+      expected: images.edgeWeights({ shape: [...shape], data }, amount, gain),
+    }],
+  };
+}
+
+function answered(draw: Draw, dtype: Float) {
+  const count = draw.size(2000, 64), role = draw.option(["real", "fake", "generator"]);
+  const sign = role === "fake" ? 1 : -1;
+  // most answers are wrong, so that the mean is not small for its terms
+  const x = draw.values(count, dtype, 2).map((v) => sign * Math.abs(v) * (draw.odds(0.1) ? -1 : 1));
+  const { gradient, output } = receiver(draw, dtype, [count]);
+  const stats = poisoned("f32", [2]);
+  hingeLoss(device, {
+    x: upload(dtype, [count], x),
+    role,
+    gradient,
+    stats: { tensor: stats, add: false },
+  });
+  return {
+    shape: `[${count}] ${role} add ${gradient.add}`,
+    outputs: [
+      output(images.hingeLossGradient(x, role)),
+      { tensor: stats, expected: images.hingeLoss(x, role) },
+    ],
+  };
+}
+
+function reconstructed(draw: Draw, dtype: Float) {
+  const shape = [draw.int(1, 2), draw.size(14, 4), draw.size(14, 4), draw.of([1, 3])] as const;
+  const [B, H, W, C] = shape, count = B * H * W * C;
+  const how = {
+    l1: draw.of([0, 1]),
+    l2: draw.of([1, 2]),
+    edges: draw.of([0, 0.6]),
+    pooled: draw.of([0, 0.5]),
+  };
+  const y = draw.values(count, dtype, 2), x = draw.values(count);
+  const weights = draw.odds(0.5) ? draw.values(B * H * W).map((v) => Math.abs(v) + 0.5) : null;
+  const own = weights?.map(Math.fround) ?? null;
+  const { gradient, output } = receiver(draw, dtype, shape);
+  const stats = poisoned("f32", [4]);
+  reconstructionLoss(device, {
+    y: upload(dtype, shape, y),
+    x: upload("f32", shape, x),
+    weights: own && upload("f32", [B, H, W], own),
+    ...how,
+    gradient,
+    stats: { tensor: stats, add: false },
+  });
+  const errors = y.map((v, i) => v - x[i]!);
+  return {
+    shape: `[${shape}] ${JSON.stringify(how)}, ${own ? "weighted" : "even"}`,
+    outputs: [
+      output(images.reconstructionLossGradient(errors, shape, own, how)),
+      { tensor: stats, expected: images.reconstructionStats(y, x, shape, own, how) },
     ],
   };
 }
