@@ -38,18 +38,16 @@ export function bitCrossEntropy(
 }
 
 /**
- * Weights of tokens that sum to 1: all the same, or by scale ∝ √(h·w of the last scale) / √(h·w of its own)
- * (`reweight_loss_by_scale` in trainer.py).
+ * Weights of tokens that sum to 1: all the same, or ∝ 1 / √(tokens of the scale), so that coarse scales count more
+ * (`reweight_loss_by_scale` in trainer.py, whose factor √(tokens of the last scale) is gone once they sum to 1).
  *
  * @param tokens Tokens of each scale that is trained.
- * @param last Tokens of the last scale of the whole schedule, which fewer scales may be trained of; null for weights
- *   that are all the same.
  */
 export function tokenWeights(
   tokens: readonly number[],
-  last: number | null,
+  byScale: boolean,
 ): Float32Array<ArrayBuffer> {
-  const each = tokens.map((n) => last === null ? 1 : Math.sqrt(last) / Math.sqrt(n));
+  const each = tokens.map((n) => byScale ? 1 / Math.sqrt(n) : 1);
   const sum = tokens.reduce((total, n, s) => total + n * each[s]!, 0);
   return Float32Array.from(tokens.flatMap((n, s) => Array(n).fill(each[s]! / sum)));
 }

@@ -58,7 +58,7 @@ export class GoldenLoss implements Disposable {
     });
     using stack = new DisposableStack();
     const use = (tensor: Tensor) => stack.use(tensor);
-    const weights = tokenWeights(tokens, reweight ? tokens.at(-1)! : null);
+    const weights = tokenWeights(tokens, reweight);
     const starts = tokens.reduce((all, n) => [...all, all.at(-1)! + n], [0]);
     const sums = use(upload("f32", [tokens.length + 1, 4], Array(4 * tokens.length + 4).fill(0)));
     const inputs = use(at(x));

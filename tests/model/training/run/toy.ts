@@ -41,7 +41,7 @@ export class Toy implements Task {
     }
     this.#constants = {
       bits: device.tensor("u32", [batch, L, D]),
-      weights: device.from("f32", [L], tokenWeights([1, 4], null)),
+      weights: device.from("f32", [L], tokenWeights([1, 4], false)),
       starts: device.from("u32", [3], Uint32Array.of(0, 1, L)),
     };
   }
