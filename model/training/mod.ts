@@ -92,3 +92,6 @@ export { layer, type Layers } from "./networks/layers.ts";
 export { T5Network } from "./networks/t5.ts";
 export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";
 export { groupNorm, type GroupNormOptions } from "./ops/group_norm.ts";
+export { runStage, type StageWork, trainerOptions } from "./session/run_stage.ts";
+export { saveLora, saveModelFiles, saveWeights } from "./session/weights.ts";
+export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";

@@ -52,7 +52,7 @@ const OPTIMISER: Table<OptimiserConfig> = {
   ema: real(0.998, { max: 0.999999 }, "Decay of the average of weights that is saved; 0 is none"),
   recompute: flag(false, "Less memory: blocks are computed again in the backward pass"),
   dtype: oneOf("f32", ["f32", "f16"], "Type of activations"),
-  loss_scale: real(65536, { min: 1, max: 2 ** 24 }, "First scale of the loss with f16"),
+  loss_scale: real(2048, { min: 1, max: 32768 }, "First scale of the loss with f16"),
 };
 
 const LOSSES: Table<LossWeights> = {

@@ -20,7 +20,7 @@ export interface Report {
   readonly learning_rate: number;
   /** Norm of all gradients together, before it was clipped. */
   readonly gradient_norm?: number;
-  /** Terms of the loss, before their weights. */
+  /** Terms of the loss by name. */
   readonly losses?: Readonly<Record<string, number>>;
   /** Share of bits that are right, for each scale, from 0 to 1. */
   readonly bit_accuracy?: readonly number[];
@@ -30,6 +30,10 @@ export interface Report {
   readonly images_per_second: number;
   /** Tokens per second since the last report. */
   readonly tokens_per_second?: number;
+  /** What the loss was multiplied by, with f16. */
+  readonly loss_scale?: number;
+  /** Steps since the last report that changed nothing, because gradients were too large for f16. */
+  readonly skipped?: number;
 }
 
 /** A report, and how far the stage is. */
@@ -52,6 +56,8 @@ export interface TrainingOptions {
   readonly gpu?: GPU;
   /** Goes on from the stage's last checkpoint in the folder. */
   readonly resume?: boolean;
+  /** Goes on even if the stage began with other settings. */
+  readonly anyConfig?: boolean;
   /** Makes a checkpoint when it is aborted, and then rejects with its reason. */
   readonly signal?: AbortSignal;
   /** Called with each report. */

@@ -1,0 +1,34 @@
+import type { Stage } from "../config/types.ts";
+import type { Report } from "../report/types.ts";
+import type { StepReport } from "../run/report.ts";
+
+/** What a trainer reports, as a line of the log. */
+export function reportOf(stage: Stage, step: StepReport): Report {
+  const { loss: sums, psnr, ...terms } = step.metrics;
+  const bit_accuracy = accuracies(sums!);
+  const losses = Object.entries(terms).filter(([, values]) => values.length === 1)
+    .map(([name, [value]]) => [name, value!] as const);
+  return {
+    stage,
+    step: step.step,
+    loss: step.loss,
+    seconds: step.seconds,
+    learning_rate: step.learningRate,
+    ...Number.isFinite(step.gradientNorm) && { gradient_norm: step.gradientNorm },
+    ...losses.length > 0 && { losses: Object.fromEntries(losses) },
+    ...bit_accuracy.length > 0 && { bit_accuracy },
+    ...psnr && { psnr: psnr[0]! },
+    images_per_second: step.imagesPerSecond,
+    ...step.tokensPerSecond > 0 && { tokens_per_second: step.tokensPerSecond },
+    ...step.lossScale !== 1 && { loss_scale: step.lossScale },
+    ...step.skipped > 0 && { skipped: step.skipped },
+  };
+}
+
+/** Columns of the sums of `bitCrossEntropy()`, and the one of bits that are likelier right than wrong. */
+const [COLUMNS, RIGHT] = [4, 2];
+
+/** The share of bits that are right in each scale, from sums over all tokens and for each scale; none of one number. */
+function accuracies(sums: readonly number[]): number[] {
+  return sums.filter((_, i) => i > COLUMNS && i % COLUMNS === RIGHT);
+}

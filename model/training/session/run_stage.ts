@@ -1,0 +1,166 @@
+import { join } from "../../../deps/@std/path.ts";
+import { CheckpointError, type Device, quote } from "../../../engine/mod.ts";
+import type { Pixels } from "../../image/enlarge.ts";
+import type { OptimiserConfig, Stage, TrainConfig } from "../config/types.ts";
+import type { Optimiser } from "../optimiser/optimiser.ts";
+import { Reporter } from "../report/reporter.ts";
+import type { TrainingOptions, TrainingResult } from "../report/types.ts";
+import type { StepReport } from "../run/report.ts";
+import type { Task } from "../run/task.ts";
+import { Trainer, type TrainerOptions } from "../run/trainer.ts";
+import { reportOf } from "./report_of.ts";
+
+/** What a stage does, besides what all stages do. */
+export interface StageWork {
+  /**
+   * What is trained. Its metric `loss` is one number, or the sums of `bitCrossEntropy()`; `psnr` is known, and others of
+   * one number are terms of the loss.
+   */
+  readonly task: Task;
+  /**
+   * Writes the weights into the folder of the model, and returns their paths. Called at the end, and before samples.
+   */
+  save(optimiser: Optimiser): Promise<readonly string[]>;
+  /** Makes images that show what was learnt, with what each shows; called after {@link StageWork.save}. */
+  samples?(): Promise<{ readonly images: readonly Pixels[]; readonly captions: readonly string[] }>;
+}
+
+/** Keys of a stage that may differ when it goes on: how long it takes, and what it says. */
+const FREE = [
+  "steps",
+  "minutes",
+  "report_every",
+  "sample_every",
+  "sample_prompts",
+  "checkpoint_every",
+];
+
+/** Path of a stage's checkpoint in the folder of a training. */
+export function checkpointPath(output: string, stage: Stage): string {
+  return join(output, "checkpoints", `${stage}.safetensors`);
+}
+
+/**
+ * Runs a stage from its beginning, or from its checkpoint: with a log, curves, samples and checkpoints in the folder,
+ * and its weights at the end.
+ *
+ * @throws {CheckpointError} `exists`: it is not to go on, but has a checkpoint; `no-checkpoint`: it is, but has none;
+ * `other-config`: it began with other settings.
+ * @throws As {@link Trainer.run}.
+ */
+export async function runStage(
+  device: Device,
+  config: TrainConfig,
+  stage: Stage,
+  options: TrainingOptions,
+  { task, save, samples }: StageWork,
+): Promise<TrainingResult> {
+  const { output, resume = false, signal, onProgress, onSamples } = options;
+  const path = checkpointPath(output, stage);
+  await checkPlace(path, output, stage, resume);
+  await Deno.mkdir(join(output, "checkpoints"), { recursive: true });
+  let last: StepReport | undefined;
+  let sheets = 0;
+  const onReport = async (step: StepReport) => {
+    last = step;
+    await reporter.report(reportOf(stage, step));
+    onProgress?.({ report: reportOf(stage, step), ...progressOf(trainer, config[stage], step) });
+    const due = config.sample_every && Math.floor(step.step / config.sample_every);
+    if (!due || due <= sheets) return;
+    sheets = due;
+    await reporter.draw();
+    if (!samples) return;
+    await save(trainer.optimiser);
+    const { images, captions } = await samples();
+    if (images.length) onSamples?.(await reporter.samples(step.step, images, captions));
+  };
+  using trainer = new Trainer(device, task, {
+    ...trainerOptions(config[stage]),
+    every: config.report_every,
+    config: settingsOf(config, stage),
+    checkpoint: { path, every: config.checkpoint_every },
+    signal,
+    onReport,
+  });
+  if (resume) {
+    const free = FREE.map((key) => `settings.${key}`).concat(FREE);
+    await trainer.resume(path, { free, anyConfig: options.anyConfig });
+  }
+  sheets = config.sample_every && Math.floor(trainer.step / config.sample_every);
+  const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
+  try {
+    const { step, seconds } = await trainer.run();
+    const files = await save(trainer.optimiser);
+    const { adapter } = device.capabilities;
+    return { stage, step, seconds, loss: last?.loss ?? null, files, adapter };
+  } finally {
+    await reporter.draw();
+  }
+}
+
+/** What must be the same when a stage goes on. */
+function settingsOf(config: TrainConfig, stage: Stage) {
+  const { name, model_json: model, data: { kind }, seed } = config;
+  return { stage, name, model, data: { kind }, seed, settings: config[stage] };
+}
+
+/** The options of a trainer that a stage's section of CONFIG.json stands for. */
+export function trainerOptions(
+  section: OptimiserConfig,
+): Pick<
+  TrainerOptions,
+  "steps" | "minutes" | "schedule" | "optimiser" | "accumulate" | "dtype" | "lossScale"
+> {
+  const { steps, minutes, accumulate, dtype, betas, clip, ema } = section;
+  return {
+    steps,
+    minutes,
+    schedule: {
+      peak: section.learning_rate,
+      warmup: section.warmup,
+      shape: section.schedule,
+      final: section.learning_rate_end,
+    },
+    optimiser: {
+      betas,
+      eps: section.epsilon,
+      weightDecay: section.weight_decay,
+      clip: clip === 0 ? null : clip,
+      ema: ema === 0 ? null : ema,
+    },
+    accumulate,
+    dtype,
+    lossScale: section.loss_scale,
+  };
+}
+
+function progressOf(trainer: Trainer, { steps, minutes }: OptimiserConfig, report: StepReport) {
+  const part = trainer.progress;
+  const perStep = report.seconds / report.step;
+  const left = [
+    ...steps === null ? [] : [(steps - report.step) * perStep],
+    ...minutes === null ? [] : [60 * minutes - report.seconds],
+  ];
+  return { part, steps, secondsLeft: Math.max(0, Math.min(...left)) };
+}
+
+async function checkPlace(
+  path: string,
+  output: string,
+  stage: Stage,
+  resume: boolean,
+): Promise<void> {
+  const exists = await Deno.stat(path).then(() => true, () => false);
+  if (exists === resume) return;
+  throw resume
+    ? new CheckpointError(
+      "no-checkpoint",
+      `Cannot go on in ${quote(output)}: it has no checkpoint of the ${stage}`,
+    )
+    : new CheckpointError(
+      "exists",
+      `Cannot begin in ${quote(output)}: it has a checkpoint of the ${stage}; name another ` +
+        "folder, or go on from it",
+      { hint: "resume" },
+    );
+}

@@ -1,0 +1,176 @@
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { CheckpointError } from "../../../../engine/mod.ts";
+import { openTensorFile } from "../../../../model/checkpoint/files.ts";
+import { readLora } from "../../../../model/checkpoint/lora_file.ts";
+import { parameterShapes } from "../../../../model/checkpoint/tensor_shapes.ts";
+import { readTrainConfig } from "../../../../model/training/config/train_config.ts";
+import type { TrainConfig } from "../../../../model/training/config/types.ts";
+import { Optimiser } from "../../../../model/training/optimiser/optimiser.ts";
+import { readLog } from "../../../../model/training/report/log.ts";
+import type { TrainingOptions, TrainingProgress } from "../../../../model/training/report/types.ts";
+import {
+  adapterOf,
+  adapterSpecs,
+  initAdapters,
+} from "../../../../model/training/session/adapters.ts";
+import { runStage, type StageWork } from "../../../../model/training/session/run_stage.ts";
+import { saveLora, saveWeights } from "../../../../model/training/session/weights.ts";
+import { Parameters } from "../../../../model/training/tape/parameters.ts";
+import { inFolder } from "../../../commands/process.ts";
+import { device } from "../../../harness.ts";
+import { Toy } from "../run/toy.ts";
+
+const NANO = fromFileUrl(
+  new URL("../../../../examples/training/emoji-nano.json", import.meta.url),
+);
+
+const nano = await readTrainConfig(NANO);
+const config: TrainConfig = {
+  ...nano,
+  transformer: { ...nano.transformer, steps: 20, accumulate: 1, warmup: 5, learning_rate: 0.05 },
+  report_every: 2,
+  sample_every: 8,
+  checkpoint_every: 6,
+};
+
+/** Runs a stage whose task is a toy. */
+async function run(output: string, options: Partial<TrainingOptions> = {}, by = config) {
+  using toy = new Toy(device);
+  const progress: TrainingProgress[] = [];
+  const sheets: string[] = [];
+  const pixel = { width: 1, height: 1, rgba: Uint8Array.of(1, 2, 3, 255) };
+  const work: StageWork = {
+    task: toy,
+    async save(optimiser) {
+      await saveWeights(device, join(output, "toy.safetensors"), optimiser);
+      return [join(output, "toy.safetensors")];
+    },
+    samples: () => Promise.resolve({ images: [pixel], captions: ["a pixel"] }),
+  };
+  const result = await runStage(device, by, "transformer", {
+    output,
+    onProgress: (one) => void progress.push(one),
+    onSamples: (path) => void sheets.push(path),
+    ...options,
+  }, work);
+  return { result, progress, sheets, values: await toy.read() };
+}
+
+Deno.test("runStage() logs, samples, makes checkpoints, and writes weights", () =>
+  inFolder(async (output) => {
+    const live = device.memory.liveBytes;
+    const { result, progress, sheets, values } = await run(output);
+    assertEquals(device.memory.liveBytes, live);
+    assertEquals([result.step, result.stage], [20, "transformer"]);
+    assertEquals(progress.map(({ report }) => report.step), [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+    const { report, part, steps, secondsLeft } = progress.at(-1)!;
+    assertEquals([part, steps, secondsLeft], [1, 20, 0]);
+    assertEquals(report.bit_accuracy!.length, 2);
+    assert(report.loss < progress[0]!.report.loss);
+    const log = await readLog(join(output, "log.jsonl"));
+    assertEquals(log.map(({ step }) => step), progress.map(({ report }) => report.step));
+    assertAlmostEquals(log.at(-1)!.loss, report.loss, 1e-6);
+    const names = sheets.map((path) => path.slice(output.length + 1));
+    assertEquals(names, ["samples/transformer-000008.png", "samples/transformer-000016.png"]);
+    const svg = await Deno.readTextFile(join(output, "curves.svg"));
+    assert(svg.includes("transformer: share of bits that are right"), svg.slice(0, 200));
+    const file = await openTensorFile(result.files[0]!);
+    assertEquals(file.get("first").shape, [2, 5, 4]);
+    assertEquals([...await file.readFloat32("first")], values[0]);
+    file.close();
+  }));
+
+Deno.test("runStage() goes on where a run was aborted, as if it had not been", () =>
+  inFolder(async (output) => {
+    const whole = await run(join(output, "whole"));
+    const folder = join(output, "parts");
+    const stop = new AbortController();
+    const reason = new Error("stop");
+    await assertRejects(
+      () =>
+        run(folder, {
+          signal: stop.signal,
+          onProgress: ({ report }) => report.step >= 8 && stop.abort(reason),
+        }),
+      Error,
+      "stop",
+    );
+    const [first] = await Promise.all([readLog(join(folder, "log.jsonl"))]);
+    assert(first.length >= 4 && first.length <= 10);
+    const again = await run(folder, { resume: true });
+    assertEquals(again.values, whole.values);
+    const losses = (await readLog(join(folder, "log.jsonl"))).map(({ step, loss }) => [step, loss]);
+    const expected = await readLog(join(output, "whole", "log.jsonl"));
+    // the report at the abort may be of fewer steps
+    const common = losses.filter(([step]) => step! > 10 && step! % 2 === 0);
+    assert(common.length >= 2);
+    const at = new Map(expected.map(({ step, loss }) => [step, loss]));
+    for (const [step, loss] of common) assertEquals(loss, at.get(step!));
+  }));
+
+Deno.test("runStage() refuses to begin twice, to go on from nothing, or with other settings", () =>
+  inFolder(async (output) => {
+    const refusal = async (output: string, options = {}, by = config) => {
+      const { code, hint } = await assertRejects(() => run(output, options, by), CheckpointError);
+      return [code, hint];
+    };
+    assertEquals(await refusal(output, { resume: true }), ["no-checkpoint", undefined]);
+    await run(output);
+    assertEquals(await refusal(output), ["exists", "resume"]);
+    const other = { ...config, transformer: { ...config.transformer, learning_rate: 0.01 } };
+    assertEquals(await refusal(output, { resume: true }, other), ["other-config", "any-config"]);
+    const longer = {
+      ...config,
+      report_every: 5,
+      transformer: { ...config.transformer, steps: 22 },
+    };
+    assertEquals((await run(output, { resume: true }, longer)).result.step, 22);
+    await run(output, { resume: true, anyConfig: true }, other);
+  }));
+
+Deno.test("saveWeights() copies what was not trained", () =>
+  inFolder(async (folder) => {
+    using toy = new Toy(device);
+    using optimiser = new Optimiser(device, toy.parameters);
+    const [one, two] = [join(folder, "one.safetensors"), join(folder, "two.safetensors")];
+    await saveWeights(device, one, optimiser);
+    const base = await openTensorFile(one);
+    device.upload(toy.parameters.get("second").value, new Float32Array(40).fill(3));
+    const keep = (name: string) => name === "second";
+    await saveWeights(device, two, optimiser, { keep, base });
+    const made = await openTensorFile(two);
+    assertEquals([...made.tensors.keys()].sort(), ["first", "second"]);
+    assertEquals(await made.readFloat32("first"), await base.readFloat32("first"));
+    assertEquals(await made.readFloat32("second"), new Float32Array(40).fill(3));
+    for (const file of [base, made]) file.close();
+  }));
+
+Deno.test("adapters begin without effect, and are saved as a LoRA of the model", () =>
+  inFolder(async (folder) => {
+    const { transformer } = config.model;
+    const counts = (["attention", "blocks", "all"] as const).map((layers) =>
+      adapterSpecs(transformer, { rank: 4, alpha: null, layers }).length
+    );
+    const depth = transformer.depth;
+    assertEquals(counts, [2 * 5 * depth, 2 * 7 * depth, 2 * (7 * depth + 7)]);
+    const lora = { rank: 4, alpha: 8, layers: "all" } as const;
+    const specs = adapterSpecs(transformer, lora);
+    const shapes = new Map(parameterShapes(transformer));
+    using parameters = new Parameters(device, specs);
+    initAdapters(device, parameters, 7);
+    const { down, up, strength } = adapterOf(parameters, lora, "word_embed.weight")!;
+    assertEquals([down.value.shape, up.value.shape, strength], [[4, 32], [256, 4], 2]);
+    assertEquals(adapterOf(parameters, lora, "head.weight"), undefined);
+    const [a, b] = await device.readAll([down.value, up.value]);
+    assert(b!.every((value) => value === 0) && a!.some((value) => value !== 0));
+    using optimiser = new Optimiser(device, parameters);
+    const path = join(folder, "lora.safetensors");
+    await saveLora(device, path, optimiser, { rank: 4, alpha: 8, base: "00", baseName: "m" });
+    const file = await openTensorFile(path);
+    const read = await readLora(file);
+    file.close();
+    assertEquals(read.adapters.size, specs.length / 2);
+    assertEquals(read.adapters.get("word_embed.weight")!.A, a as Float32Array<ArrayBuffer>);
+    for (const [name, { shape }] of read.adapters) assertEquals(shape, shapes.get(name));
+  }));
