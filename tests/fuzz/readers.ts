@@ -20,6 +20,13 @@ import {
 import { parameters, parametersWritten, prompts } from "./readers/texts.ts";
 import { tokenizer } from "./readers/tokenizer.ts";
 import { lora, trainConfig, trainLog } from "./readers/training.ts";
+import {
+  heldOut,
+  imageFolder,
+  jsonl,
+  sheetCaptions,
+  spriteCaptions,
+} from "./readers/training_data.ts";
 import { folderOnWeb, hub, hubEnvironment } from "./readers/web.ts";
 
 /** Everything that reads foreign bytes or text. */
@@ -62,6 +69,11 @@ export const READERS: Readonly<Record<string, Reader>> = {
   "train-log": trainLog,
   lora,
   functions,
+  "sprite-captions": spriteCaptions,
+  "held-out": heldOut,
+  "sheet-captions": sheetCaptions,
+  jsonl,
+  "image-folder": imageFolder,
   large,
 };
 

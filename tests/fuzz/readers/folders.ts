@@ -1,10 +1,11 @@
 // Folders that were downloaded: the cache of a hub, and models in pieces.
-import { dirname, join, normalize } from "@std/path";
+import { normalize } from "@std/path";
 import { findRelease, presetOf } from "../../../model/release/find_release.ts";
 import { PRESETS, TEXT_ENCODER, VAES } from "../../../model/config/presets.ts";
 import { chosenSnapshot } from "../../../model/release/snapshots.ts";
 import { mutateText, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
+import { inFolder } from "../in_folder.ts";
 import { claim, reader } from "../reader.ts";
 
 const COMMITS = ["1".repeat(40), "f".repeat(40), "0123456789abcdef0123456789abcdef01234567"];
@@ -43,30 +44,6 @@ function paths(random: Random, ...complete: readonly string[]): string[] {
 function filesOf(preset: string): string[] {
   const { file, vae } = PRESETS.get(preset)!;
   return [file ?? "x.pth", VAES[vae].files[0]!, TEXT_ENCODER.tokenizer, "model.safetensors"];
-}
-
-/** Makes files in a new folder below the working one, and removes them afterwards. */
-async function inFolder(
-  files: readonly (readonly [string, string])[],
-  work: (folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = await Deno.makeTempDir({ dir: ".", prefix: "case-" });
-  try {
-    for (const [path, content] of files) {
-      const full = join(folder, path);
-      try {
-        await Deno.mkdir(dirname(full), { recursive: true });
-        await Deno.writeTextFile(full, content);
-      } catch (error) {
-        // a name may be taken by a file, or too long
-        if (!(error instanceof Deno.errors.NotCapable)) continue;
-        throw error;
-      }
-    }
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 export const release = reader({

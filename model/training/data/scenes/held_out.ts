@@ -61,8 +61,8 @@ export function readHeldOut(text: string, name: string, sprites: readonly Sprite
     const i = byName.get(sprite);
     if (i === undefined) return [];
     return names.flatMap((colour): [number, number][] => {
-      const index = paletteIndex(`${colour}`);
-      if (index < 0) return refuse(`${quote(`${colour}`)} is not a colour of the palette`);
+      const index = typeof colour === "string" ? paletteIndex(colour) : -1;
+      if (index < 0) return refuse(`colours of ${quote(sprite)} must be of the palette`);
       const possible = sprites[i]!.recolourable && sprites[i]!.colour !== index;
       return possible ? [[i, index]] : [];
     });
@@ -72,7 +72,7 @@ export function readHeldOut(text: string, name: string, sprites: readonly Sprite
     const i = byPlace.get(place);
     return others.flatMap((other): [number, number][] => {
       if (!Number.isInteger(other) || other < 0 || other === place) {
-        return refuse(`pairs[${place}] holds ${quote(`${other}`)}`);
+        return refuse(`pairs[${place}] must list other sprites`);
       }
       const j = byPlace.get(other);
       return i === undefined || j === undefined ? [] : [[i, j]];

@@ -104,7 +104,7 @@ Deno.test("readHeldOut() says what is wrong with held_out.json", () => {
   refuse({ colours: {}, pairs: 1 }, "pairs must be a list");
   refuse({ colours: 1, pairs: [] }, "colours must be an object");
   refuse({ colours: {}, pairs: [3] }, "pairs[0] must be a list");
-  refuse({ colours: {}, pairs: [[0]] }, "pairs[0] holds");
+  refuse({ colours: {}, pairs: [[0]] }, "pairs[0] must list");
 });
 
 Deno.test("nameColour() names each colour of the palette itself", () => {
