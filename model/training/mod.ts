@@ -93,5 +93,6 @@ export { T5Network } from "./networks/t5.ts";
 export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";
 export { groupNorm, type GroupNormOptions } from "./ops/group_norm.ts";
 export { runStage, type StageWork, trainerOptions } from "./session/run_stage.ts";
-export { saveLora, saveModelFiles, saveWeights } from "./session/weights.ts";
+export { saveLora, saveWeights } from "./session/weights.ts";
+export { loraPath, prepareFolder, sampleFolder } from "./session/folder.ts";
 export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";

@@ -1,4 +1,3 @@
-import { join } from "../../../deps/@std/path.ts";
 import {
   type Device,
   safetensorsHeader,
@@ -85,15 +84,4 @@ export async function saveLora(
     adapters.set(`${module}.weight`, { A, B, shape: [B.length / about.rank, K!] });
   }
   await writeFileAtomic(path, encodeLora({ ...about, adapters }));
-}
-
-/** Writes the files of a model folder that are not weights: config.json, and the tokenizer of prompts. */
-export async function saveModelFiles(
-  folder: string,
-  config: Readonly<Record<string, unknown>>,
-  tokenizer: { readonly name: string; readonly bytes: Uint8Array },
-): Promise<void> {
-  const json = new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`);
-  await writeFileAtomic(join(folder, "config.json"), json);
-  await writeFileAtomic(join(folder, tokenizer.name), tokenizer.bytes);
 }

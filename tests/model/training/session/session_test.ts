@@ -2,7 +2,9 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { fromFileUrl, join } from "@std/path";
 import { CheckpointError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
-import { readLora } from "../../../../model/checkpoint/lora_file.ts";
+import { encodeLora, readLora } from "../../../../model/checkpoint/lora_file.ts";
+import { DEFAULT_MODEL, InfinityModel } from "../../../../model/infinity.ts";
+import { nanoLora } from "../../checkpoint/lora_files.ts";
 import { parameterShapes } from "../../../../model/checkpoint/tensor_shapes.ts";
 import { readTrainConfig } from "../../../../model/training/config/train_config.ts";
 import type { TrainConfig } from "../../../../model/training/config/types.ts";
@@ -14,6 +16,7 @@ import {
   adapterSpecs,
   initAdapters,
 } from "../../../../model/training/session/adapters.ts";
+import { prepareFolder, sampleFolder } from "../../../../model/training/session/folder.ts";
 import { runStage, type StageWork } from "../../../../model/training/session/run_stage.ts";
 import { saveLora, saveWeights } from "../../../../model/training/session/weights.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
@@ -173,4 +176,51 @@ Deno.test("adapters begin without effect, and are saved as a LoRA of the model",
     assertEquals(read.adapters.size, specs.length / 2);
     assertEquals(read.adapters.get("word_embed.weight")!.A, a as Float32Array<ArrayBuffer>);
     for (const [name, { shape }] of read.adapters) assertEquals(shape, shapes.get(name));
+  }));
+
+Deno.test("prepareFolder() makes a folder from which samples come, and touches no other model", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "config.json");
+    await Deno.writeTextFile(
+      path,
+      JSON.stringify({
+        init: "emoji-nano",
+        name: "mine",
+        data: { kind: "folder", path: "." },
+        sample_prompts: ["red apple", "dog face"],
+      }),
+    );
+    const config = await readTrainConfig(path);
+    const output = join(folder, "made");
+    await prepareFolder(config, output);
+    await prepareFolder(config, output);
+    const { images, captions } = await sampleFolder(device, config, output);
+    assertEquals([images.length, images[0]!.width, captions], [2, 32, config.sample_prompts]);
+    using model = await InfinityModel.load(output, { device });
+    assertEquals(model.config.name, "mine");
+    await Deno.remove(join(output, "vae.safetensors"));
+    assertEquals((await sampleFolder(device, config, output)).images, []);
+    // the folder of CONFIG.json has a config.json that no training made
+    const { code } = await assertRejects(() => prepareFolder(config, folder), CheckpointError);
+    assertEquals(code, "exists");
+  }));
+
+Deno.test("sampleFolder() adds the adapters of a folder to the model they are for", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "lora.safetensors");
+    await Deno.writeFile(path, encodeLora(await nanoLora()));
+    const init = fromFileUrl(DEFAULT_MODEL);
+    const sample_prompts = ["red apple"];
+    const adapted = {
+      ...config,
+      init,
+      sample_prompts,
+      transformer: {
+        ...config.transformer,
+        lora: { rank: 3, alpha: null, layers: "all" as const },
+      },
+    };
+    const one = await sampleFolder(device, adapted, folder);
+    const other = await sampleFolder(device, { ...config, sample_prompts }, init);
+    assert(one.images[0]!.rgba.some((value, i) => value !== other.images[0]!.rgba[i]));
   }));

@@ -1,0 +1,98 @@
+import { dirname, join } from "../../../deps/@std/path.ts";
+import {
+  CheckpointError,
+  type Device,
+  quote,
+  safetensorsHeader,
+  type TensorFile,
+} from "../../../engine/mod.ts";
+import type { Part } from "../../checkpoint/check_tensors.ts";
+import { readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
+import { JSON_LIMIT, openFolder } from "../../checkpoint/folder.ts";
+import type { Pixels } from "../../image/enlarge.ts";
+import { InfinityModel } from "../../infinity.ts";
+import type { TrainConfig } from "../config/types.ts";
+
+/** Path of the adapters in the folder of a training. */
+export function loraPath(output: string): string {
+  return join(output, "lora.safetensors");
+}
+
+/**
+ * Makes the folder of a training a model folder, as far as it can be one: with config.json, the tokenizer of prompts,
+ * and what is missing of the weights that training begins with.
+ *
+ * @throws {CheckpointError} `exists`: the folder is that of a model which no training made, and stays as it is.
+ * @throws {FileError} A file cannot be read or written.
+ */
+export async function prepareFolder(config: TrainConfig, output: string): Promise<void> {
+  const exists = (name: string) => Deno.stat(join(output, name)).then(() => true, () => false);
+  if (await exists("config.json") && !await exists("log.jsonl")) {
+    throw new CheckpointError(
+      "exists",
+      `Cannot train in ${quote(output)}: it is a model folder already; name another folder`,
+    );
+  }
+  await Deno.mkdir(output, { recursive: true });
+  // marks the folder, before anything else is in it
+  if (!await exists("log.jsonl")) {
+    await writeFileAtomic(join(output, "log.jsonl"), new Uint8Array());
+  }
+  if (config.transformer.lora.rank > 0) return;
+  const { model, model_json, init, words } = config;
+  const json = new TextEncoder().encode(`${JSON.stringify(model_json, null, 2)}\n`);
+  await writeFileAtomic(join(output, "config.json"), json);
+  const tokenizer = join(output, model.files.tokenizer);
+  await writeFileAtomic(tokenizer, await readSmallFile(words, JSON_LIMIT));
+  for (const part of init === null ? [] : ["vae", "transformer", "text_encoder"] as const) {
+    await copyPart(openFolder(init!), openFolder(output), model.files[part], output, part);
+  }
+}
+
+/** Copies a file of weights that is not there yet; shards become one file. */
+async function copyPart(
+  from: ReturnType<typeof openFolder>,
+  to: ReturnType<typeof openFolder>,
+  name: string,
+  output: string,
+  part: Part,
+): Promise<void> {
+  if (await to.exists(name) || (part === "text_encoder" && !await from.exists(name))) return;
+  const file = await from.tensors(name);
+  try {
+    await Deno.mkdir(dirname(join(output, name)), { recursive: true });
+    await writeFileAtomic(join(output, name), bytesOf(file));
+  } finally {
+    file.close();
+  }
+}
+
+async function* bytesOf(file: TensorFile): AsyncGenerator<Uint8Array> {
+  const tensors = [...file.tensors.values()];
+  yield safetensorsHeader(tensors, file.metadata);
+  for (const { name } of tensors) {
+    for await (const { bytes } of file.chunks(name)) yield bytes;
+  }
+}
+
+/**
+ * Generates an image of each prompt with what a folder of training holds now.
+ *
+ * @returns No images if parts of the model are missing, or without prompts.
+ */
+export async function sampleFolder(
+  device: Device,
+  config: TrainConfig,
+  output: string,
+): Promise<{ readonly images: readonly Pixels[]; readonly captions: readonly string[] }> {
+  const { sample_prompts: captions, transformer: { lora }, model, init } = config;
+  const adapted = lora.rank > 0;
+  const folder = adapted ? init! : output;
+  const parts = [model.files.vae, model.files.transformer, model.files.text_encoder];
+  const there = await Promise.all(parts.map((name) => openFolder(folder).exists(name)));
+  if (captions.length === 0 || there.includes(false)) return { images: [], captions: [] };
+  const options = { device, ...adapted && { lora: [{ path: loraPath(output) }] } };
+  using sampler = await InfinityModel.load(folder, options);
+  const { images } = await sampler.generate({ prompt: captions, seed: 0 });
+  return { images, captions };
+}
