@@ -10,12 +10,13 @@ export interface StepReport {
   readonly metrics: Readonly<Record<string, readonly number[]>>;
   /** Seconds of training, over all runs. */
   readonly seconds: number;
-  /** Rates since the last report. */
+  /** Images per second since the last report. */
   readonly imagesPerSecond: number;
+  /** Tokens per second since the last report. */
   readonly tokensPerSecond: number;
   /** Learning rate of the last step. */
   readonly learningRate: number;
-  /** Mean norm of all gradients, before they were clipped, over steps that changed parameters. */
+  /** Mean norm of all gradients, before they were clipped, over steps that changed parameters; NaN if none did. */
   readonly gradientNorm: number;
   /** What the loss of the last step was multiplied by. */
   readonly lossScale: number;
@@ -23,61 +24,68 @@ export interface StepReport {
   readonly skipped: number;
 }
 
-/** Steps that are read back together. */
-export interface Window {
-  /** Number of the first, from 0. */
-  readonly first: number;
-  /** How many there are. */
-  rows: number;
-  /** When they began. */
-  readonly seconds: number;
-  /** Learning rate of the last. */
-  rate: number;
-  /** What the loss of each was multiplied by. */
-  readonly scales: number[];
-  images: number;
-  tokens: number;
+/** What is known of a step when it is recorded. */
+export interface RecordedStep {
+  /** Its number, from 0. */
+  readonly step: number;
+  /** Share of the training that was done. */
+  readonly progress: number;
+  /** Learning rate. */
+  readonly rate: number;
+  /** What the loss was multiplied by. */
+  readonly scale: number;
+  readonly images: number;
+  readonly tokens: number;
+}
+
+/** A step, and what it left in the journal. */
+export interface DoneStep {
+  readonly recorded: RecordedStep;
+  readonly row: JournalRow;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return sum(values) / values.length;
 }
 
 /**
- * Sums up the steps of a window.
+ * Sums up steps.
  *
- * @param rows What the steps left, without those that came after the end of the training by NaN.
+ * @param steps One at least.
  * @param accumulate Passes of a step.
- * @param seconds When they ended.
- * @returns Null if there are none.
+ * @param began When the first began, in seconds of training.
+ * @param seconds When the last ended.
  */
 export function summarise(
-  window: Window,
-  rows: readonly JournalRow[],
+  steps: readonly DoneStep[],
   accumulate: number,
+  began: number,
   seconds: number,
-): StepReport | null {
-  if (rows.length === 0) return null;
+): StepReport {
+  const last = steps.at(-1)!.recorded;
+  const rows = steps.map(({ row }) => row);
   const updates = rows.filter(({ skipped }) => !skipped);
-  const names = Object.keys(rows[0]!.metrics);
-  const metrics = Object.fromEntries(names.map((name) => {
-    const all = rows.map((row) => row.metrics[name]!);
-    return [
+  const metrics = Object.fromEntries(
+    Object.entries(rows[0]!.metrics).map(([name, first]) => [
       name,
-      Array.from(all[0]!, (_, i) => mean(all.map((values) => values[i]! / accumulate))),
-    ];
-  }));
-  const elapsed = Math.max(1e-3, seconds - window.seconds);
+      Array.from(first, (_, i) => mean(rows.map((row) => row.metrics[name]![i]! / accumulate))),
+    ]),
+  );
+  const elapsed = Math.max(1e-3, seconds - began);
   return {
-    step: window.first + rows.length,
+    step: last.step + 1,
     loss: metrics.loss![0]!,
     metrics,
     seconds,
-    imagesPerSecond: window.images / elapsed,
-    tokensPerSecond: window.tokens / elapsed,
-    learningRate: window.rate,
+    imagesPerSecond: sum(steps.map(({ recorded }) => recorded.images)) / elapsed,
+    tokensPerSecond: sum(steps.map(({ recorded }) => recorded.tokens)) / elapsed,
+    learningRate: last.rate,
     gradientNorm: mean(updates.map(({ gradientNorm }) => gradientNorm)),
-    lossScale: window.scales.at(-1)!,
+    lossScale: last.scale,
     skipped: rows.length - updates.length,
   };
 }

@@ -4,10 +4,10 @@ import { LossScale } from "../optimiser/loss_scale.ts";
 import { Optimiser, type OptimiserOptions } from "../optimiser/optimiser.ts";
 import { learningRate, type Schedule } from "../optimiser/schedule.ts";
 import { type Observer, Tape } from "../tape/tape.ts";
-import { loadCheckpoint, type LoadOptions, type Progress, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, type LoadOptions, saveCheckpoint } from "./checkpoint.ts";
 import { Diagnosis } from "./diagnosis.ts";
-import { Journal, type JournalRow } from "./journal.ts";
-import { type StepReport, summarise, type Window } from "./report.ts";
+import { Logbook } from "./logbook.ts";
+import type { RecordedStep, StepReport } from "./report.ts";
 import type { Pass, PassResult, Task } from "./task.ts";
 import type { TrainingError } from "./training_error.ts";
 
@@ -33,6 +33,8 @@ export interface TrainerOptions {
   readonly config?: unknown;
   /** Where checkpoints go, and the steps between them; none if absent. */
   readonly checkpoint?: { readonly path: string; readonly every: number };
+  /** What is done every so many steps while the training waits, with parameters that are finite: samples. */
+  readonly pause?: { readonly every: number; readonly run: (step: number) => Promise<void> };
   /** Makes a checkpoint when it is aborted, and then rejects with its reason. */
   readonly signal?: AbortSignal;
   /** Called with each report, in order. */
@@ -50,21 +52,17 @@ export interface TrainerResult {
 /** Milliseconds after which other work of the program gets its turn. */
 const TURN = 10;
 
-/** Read-backs under way: while one is awaited, the GPU has the steps after it to do. */
-const AHEAD = 2;
-
 /**
  * The loop of a training: passes, updates, reports and checkpoints.
  *
- * Steps are recorded without waiting for the GPU. What they say of themselves stays there until `every` steps are done,
- * and is taken up while the next are computed. So the end of a training by NaN is noticed late, but nothing is lost: the
- * optimiser changes nothing after the first step whose loss or gradients are not finite.
+ * Steps are recorded without waiting for the GPU. What they say of themselves stays there for several steps, and is
+ * taken up while the next are computed. So NaN is noticed late, but nothing is lost: the optimiser changes nothing from
+ * the first step on whose loss or gradients are not finite.
  */
 export class Trainer {
   /** Updates the parameters. */
   readonly optimiser: Optimiser;
-  readonly #journal: Journal;
-  readonly #every: number;
+  readonly #logbook: Logbook;
   readonly #accumulate: number;
   readonly #scale: LossScale | null;
   /** Steps that were recorded. */
@@ -72,14 +70,7 @@ export class Trainer {
   /** Seconds of earlier runs, and when this one began. */
   #before = 0;
   #began: number | null = null;
-  #window: Window;
-  /** Read-backs under way, the oldest first. */
-  readonly #reading: Promise<void>[] = [];
-  /** What went wrong while a report was taken up. */
-  #failure: { readonly error: unknown } | null = null;
-  /** The step whose numbers are not finite. */
-  #stopped: number | null = null;
-  #turn = performance.now();
+  #turn = 0;
   #saved = -1;
 
   /**
@@ -92,12 +83,16 @@ export class Trainer {
     private readonly task: Task,
     private readonly options: TrainerOptions,
   ) {
-    const { every = 10, accumulate = 1, dtype, lossScale } = options;
-    this.#every = every;
+    const { accumulate = 1, every = 10, dtype, lossScale, onReport } = options;
     this.#accumulate = accumulate;
     this.#scale = dtype === "f16" ? new LossScale(lossScale) : null;
-    this.#journal = new Journal(device, every);
-    this.#window = this.#nextWindow();
+    this.#logbook = new Logbook(device, {
+      accumulate,
+      every,
+      scale: this.#scale,
+      clock: () => this.seconds,
+      onReport,
+    });
     this.optimiser = new Optimiser(device, task.parameters, options.optimiser);
   }
 
@@ -124,7 +119,7 @@ export class Trainer {
 
   /** Goes on from a checkpoint; see {@link loadCheckpoint}. */
   async resume(path: string, options: Omit<LoadOptions, "config"> = {}): Promise<void> {
-    const config = this.options.config ?? null;
+    const { config = null } = this.options;
     const all = { ...options, config };
     const { step, seconds, lossScale } = await loadCheckpoint(
       this.device,
@@ -135,7 +130,6 @@ export class Trainer {
     this.#step = this.#saved = step;
     this.#before = seconds;
     if (this.#scale) this.#scale.value = lossScale;
-    this.#window = this.#nextWindow();
   }
 
   /**
@@ -143,57 +137,59 @@ export class Trainer {
    *
    * @throws {TrainingError} `not-finite`: a loss or gradient is NaN or infinite; the message says where that began.
    *   Parameters are those before that step, and the last checkpoint stays.
-   * @throws {OutOfMemoryError} A step does not fit; see {@link fitStep}.
+   * @throws {OutOfMemoryError} A step does not fit; see `stepTooLarge()`.
    * @throws {FileError} A checkpoint cannot be written; the previous one stays.
    * @throws The reason of the signal, after a checkpoint.
    */
   async run(): Promise<TrainerResult> {
-    const { signal, checkpoint } = this.options;
+    const { signal, checkpoint, pause } = this.options;
     await using _work = this.device.begin();
-    this.#began = performance.now();
+    this.#began = this.#turn = performance.now();
+    this.#logbook.begin();
     using stack = new DisposableStack();
     stack.defer(() => {
       this.#before = this.seconds;
       this.#began = null;
     });
-    this.#window = this.#nextWindow();
-    while (this.progress < 1 && !signal?.aborted && this.#stopped === null) {
+    while (this.progress < 1 && !signal?.aborted && !this.#logbook.stopped) {
       await this.#oneStep();
-      if (this.#window.rows === this.#every) await this.#readWindow();
       await this.#takeTurn();
       if (checkpoint && this.#step % checkpoint.every === 0) await this.#save();
+      if (pause && this.#step % pause.every === 0) {
+        await this.#drain();
+        await pause.run(this.#step);
+      }
     }
     await this.#save();
+    await this.#logbook.report();
     signal?.throwIfAborted();
     return { step: this.#step, seconds: this.seconds };
   }
 
   /** Computes and records one step, and waits for nothing. */
   async #oneStep(): Promise<void> {
+    const step = this.#step;
     const { progress } = this;
-    const row = this.#window.rows;
     const scale = this.#scale?.value ?? 1;
+    let [images, tokens] = [0, 0];
     for (let micro = 0; micro < this.#accumulate; micro++) {
-      const pass = { step: this.#step, micro, progress };
-      await this.#pass(this.#tape(scale), pass, ({ metrics, images, tokens = 0 }) => {
-        this.#journal.add(row, micro === 0, metrics);
-        this.#window.images += images;
-        this.#window.tokens += tokens;
+      await this.#pass(this.#tape(scale), { step, micro, progress }, (result) => {
+        this.#logbook.add(micro, result.metrics);
+        images += result.images;
+        tokens += result.tokens ?? 0;
       });
     }
-    const rate = learningRate(this.options.schedule, this.#step, progress);
+    const rate = learningRate(this.options.schedule, step, progress);
     this.optimiser.step({
-      ...this.#journal.places(row),
-      step: this.#step,
+      ...this.#logbook.places(),
+      step,
       rate,
       unscale: 1 / (scale * this.#accumulate),
       stop: this.#scale === null,
     });
     this.device.flush();
-    this.#window.rate = rate;
-    this.#window.scales.push(scale);
-    this.#window.rows++;
     this.#step++;
+    await this.#logbook.push({ step, progress, rate, scale, images, tokens });
   }
 
   /** Computes one pass, which adds to gradients. `take` is called before memory is freed. */
@@ -211,53 +207,13 @@ export class Trainer {
     return new Tape(this.device, { dtype, lossScale, ...observer ? { observer } : {} });
   }
 
-  #nextWindow(): Window {
-    const { seconds } = this;
-    return { first: this.#step, rows: 0, seconds, rate: 0, scales: [], images: 0, tokens: 0 };
-  }
-
-  /** Begins to read what the last steps left. */
-  async #readWindow(): Promise<void> {
-    const window = this.#window;
-    this.#window = this.#nextWindow();
-    if (window.rows === 0) return;
-    const before = this.#reading.at(-1);
-    const read = this.#journal.read(window.rows);
-    const heard = read.then(async (rows) => {
-      await before;
-      await this.#hear(window, rows);
-    });
-    this.#reading.push(heard.catch((error) => {
-      this.#failure ??= { error };
-    }));
-    while (this.#reading.length > AHEAD) await this.#reading.shift();
-    this.#check();
-  }
-
-  /** Waits for all that was read. */
+  /** Waits for all steps that were recorded. Throws what is wrong with them. */
   async #drain(): Promise<void> {
-    await this.#readWindow();
-    await Promise.all(this.#reading.splice(0));
-    this.#check();
-  }
-
-  /** Takes up what steps left. */
-  async #hear(window: Window, rows: readonly JournalRow[]): Promise<void> {
-    rows.forEach(({ skipped, stopped }, i) => {
-      if (stopped) this.#stopped ??= stopped - 1;
-      else this.#scale?.report(window.scales[i]!, skipped);
-    });
-    const sound = rows.filter(({ stopped }) => stopped === 0);
-    const report = summarise(window, sound, this.#accumulate, this.seconds);
-    if (report) await this.options.onReport?.(report);
-    if (this.#scale?.exhausted) {
-      this.#stopped ??= window.first;
-    }
-  }
-
-  /** Throws what went wrong. */
-  #check(): void {
-    if (this.#failure) throw this.#failure.error;
+    await this.#logbook.drain();
+    const { stopped } = this.#logbook;
+    if (!stopped) return;
+    await this.#logbook.report();
+    throw await this.#explain(stopped);
   }
 
   /** Lets other work of the program run now and then: an abort, or what has been read. */
@@ -265,32 +221,27 @@ export class Trainer {
     if (performance.now() - this.#turn < TURN) return;
     await new Promise((resolve) => setTimeout(resolve));
     this.#turn = performance.now();
-    this.#check();
+    this.#logbook.check();
   }
 
   /** Makes a checkpoint of the steps so far, unless one went wrong or there is one. */
   async #save(): Promise<void> {
     const { checkpoint, config = null } = this.options;
     await this.#drain();
-    if (this.#stopped !== null) throw await this.#explain(this.#stopped);
     if (!checkpoint || this.#saved === this.#step) return;
     const { optimiser } = this;
-    const progress: Progress = {
-      step: this.#step,
-      seconds: this.seconds,
-      lossScale: this.#scale?.value ?? 1,
-    };
+    const lossScale = this.#scale?.value ?? 1;
+    const progress = { step: this.#step, seconds: this.seconds, lossScale };
     await saveCheckpoint(this.device, checkpoint.path, { optimiser, progress, config });
     this.#saved = this.#step;
   }
 
   /** Does a step again, whose numbers are not finite, to find out where that begins. */
-  async #explain(step: number): Promise<TrainingError> {
+  async #explain({ step, progress, scale }: RecordedStep): Promise<TrainingError> {
     const { parameters } = this.task;
-    const { progress } = this;
     using diagnosis = new Diagnosis(this.device, parameters);
     for (let micro = 0; micro < this.#accumulate; micro++) {
-      const tape = this.#tape(this.#scale?.value ?? 1, diagnosis);
+      const tape = this.#tape(scale, diagnosis);
       await this.#pass(tape, { step, micro, progress }, ({ metrics: { loss } }) => {
         diagnosis.check(loss.reshape(loss.elements).rows(0, 1), "the loss", null);
       });
@@ -301,7 +252,7 @@ export class Trainer {
 
   /** Frees all but the parameters. */
   dispose(): void {
-    this.#journal.dispose();
+    this.#logbook.dispose();
     this.optimiser.dispose();
   }
 
