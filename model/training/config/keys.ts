@@ -28,9 +28,14 @@ export type Table<T> = {
     : Key<T[K]>;
 };
 
+/** From here on, an upper limit is beyond all use and goes unsaid. */
+const BOUND = 1e6;
+
 /** A whole number within limits. */
 export function whole(absent: number, min: number, max: number, help: string): Key<number> {
-  const need = `a whole number from ${min} to ${max}`;
+  const need = max < BOUND
+    ? `a whole number from ${min} to ${max}`
+    : `a whole number of at least ${min}`;
   return { absent, need, help, is: (value) => isWhole(value, min, max) };
 }
 
@@ -40,7 +45,10 @@ export function real(
   { min = 0, above, max }: { readonly min?: number; readonly above?: number; readonly max: number },
   help: string,
 ): Key<number> {
-  const need = above === undefined
+  const from = above === undefined ? `of at least ${min}` : `above ${above}`;
+  const need = max >= BOUND
+    ? `a number ${from}`
+    : above === undefined
     ? `a number from ${min} to ${max}`
     : `a number above ${above}, at most ${max}`;
   const is = (value: unknown) =>

@@ -33,6 +33,8 @@ export const DEFAULT_STEPS = 10_000;
 
 const MANY = 1e9;
 
+const FLIPS = "Largest share of bits that are flipped, as if by mistake";
+
 const OPTIMISER: Table<OptimiserConfig> = {
   steps: orNone(whole(0, 1, MANY, "Steps; 10000 if absent and no `minutes` are given")),
   minutes: orNone(real(0, { above: 0, max: 1e6 }, "Minutes after which the stage ends")),
@@ -69,7 +71,7 @@ const LOSSES: Table<LossWeights> = {
 const TOKENIZER: Table<TokenizerTraining> = {
   ...OPTIMISER,
   losses: LOSSES,
-  flips: share(0.04, "Largest share of bits that are flipped before decoding"),
+  flips: share(0.04, FLIPS),
   flips_share: share(0.5, "Share of images whose bits are flipped"),
   flips_after: share(0.35, "Share of the stage before flips and scale dropout begin"),
   scale_dropout: share(0.1, "Probability that an image is decoded without its last scale"),
@@ -95,7 +97,7 @@ const TRANSFORMER: Table<TransformerTraining> = {
   weight_decay: withDefault(OPTIMISER.weight_decay, 0.02),
   clip: withDefault(OPTIMISER.clip, 2),
   ema: withDefault(OPTIMISER.ema, 0.9985),
-  flips: share(0.3, "Bitwise self-correction: largest share of bits flipped, drawn per scale"),
+  flips: share(0.3, FLIPS),
   flips_share: share(0.8, "Share of images whose bits are flipped"),
   noise_apply_layers: orNone(whole(0, 0, 1000, "Scales, from the first, that are flipped; all")),
   requantise: flag(true, "Whether later scales' labels are made of the flipped bits"),

@@ -58,7 +58,7 @@ Deno.test("parseTrainFile() refuses values by their path, with what is allowed",
       "model is null, it must be a name, a path or an object, unless init has one",
     ],
     [{ ...LEAST, model: 3 }, "model is 3, it must be a name, a path or an object"],
-    [{ ...LEAST, seed: -1 }, `seed is -1, it must be a whole number from 0 to ${2 ** 53 - 1}`],
+    [{ ...LEAST, seed: -1 }, "seed is -1, it must be a whole number of at least 0"],
     [
       { ...LEAST, data: { ...LEAST.data, kind: "zip" } },
       'data.kind is "zip", it must be "folder" or "jsonl" or "sheet" or "scenes"',
@@ -130,11 +130,11 @@ Deno.test("readTrainConfig() finds what the file names, from its folder", () =>
   }));
 
 Deno.test("the examples are understood", async () => {
-  for (const name of ["emoji-nano", "emoji-scenes"]) {
+  for (const name of ["emoji-nano", "emoji-scenes", "tiny"]) {
     const path = fromFileUrl(
       new URL(`../../../../examples/training/${name}.json`, import.meta.url),
     );
     const { model, sample_prompts } = await readTrainConfig(path);
-    assertEquals([model.name, sample_prompts.length], [name, 8]);
+    assertEquals([model.name, sample_prompts.length], [name, name === "tiny" ? 4 : 8]);
   }
 });
