@@ -1,5 +1,5 @@
-// patches[p, tap, c] = x under a tap of output pixel p, zero in the padding and beyond the last pixel: what a convolution
-// multiplies by its weight, written out for the product with dy that is the gradient by the weight.
+// patches[p, tap, c] = x under a tap of output pixel p, zero in the padding: what a convolution multiplies by its weight,
+// written out for the product with dy that is the gradient by the weight.
 //
 // One invocation moves a vec4 of channels; C is padded with zeros to whole vec4s.
 //
@@ -8,7 +8,6 @@
 
 struct Params {
   count: u32, // invocations
-  pixels: u32, // of output
   height: u32, // of output
   width: u32,
   in_height: u32,
@@ -38,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let at = vec2(line - image * params.height, pixel - line * params.width) * params.stride +
     vec2(ky, tap - ky * params.size) - params.pad; // wraps to a large number before the first row or column
   let size = vec2(params.in_height, params.in_width) << vec2(params.upsample);
-  let inside = pixel < params.pixels && all(at < size);
+  let inside = all(at < size);
   let q = at >> vec2(params.upsample);
   let source = select(0, (image * params.in_height + q.x) * params.in_width + q.y, inside);
   let v = load_x(source, i - k * params.vectors);

@@ -8,9 +8,7 @@ import {
 import type { Conv2dBackwardArgs } from "./conv2d_backward_args.ts";
 import { imagesInParts, padBefore } from "./conv_dispatch.ts";
 import { padRows } from "../elementwise/pad_rows.ts";
-import { matmul } from "../linear/matmul.ts";
-import { packOperand } from "../linear/operand.ts";
-import { transpose } from "../linear/transpose.ts";
+import { matmulBackward } from "../linear/matmul_backward.ts";
 import { readX } from "../shared/access.ts";
 import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
@@ -38,7 +36,6 @@ const textureKernel = defineKernel("conv2d_backward_texture", textureSource, ["x
 ]);
 const unfoldKernel = defineKernel("conv2d_backward_unfold", unfoldSource, ["x", "patches"], [
   "count",
-  "pixels",
   "height",
   "width",
   "in_height",
@@ -77,19 +74,25 @@ function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gr
   const [B = 0, height = 0, width = 0] = dy.shape;
   const vectors = Math.ceil(C / 4);
   const columns = 4 * size * size * vectors;
-  using sums = device.tensor("f32", [1, N, columns], "gradient of a weight");
+  using sums = device.tensor("f32", [N, columns], "gradient of a weight");
   const most = MOST_BYTES / (height * width * columns * ELEMENT_BYTES[dtype]);
   for (const [first, count] of imagesInParts(B, most, [x, dy])) {
-    const pixels = count * height * width;
-    const K = Math.ceil(pixels / 4) * 4;
-    using patches = device.tensor(dtype, [K, columns], "patches");
-    unfold(device, args, x.rows(first, count), patches, pixels);
-    using linear = packOperand(device, [patches], { transposed: false, dtype });
-    using rows = device.tensor(dy.dtype, [N, K], "transposed gradient");
-    transpose(device, { x: dy.rows(first, count), y: rows });
-    matmul(device, { x: rows, linear, y: sums, epilogue: first === 0 ? "none" : "add" });
+    using patches = device.tensor(dtype, [count * height * width, columns], "patches");
+    unfold(device, args, x.rows(first, count), patches);
+    matmulBackward(device, {
+      x: patches,
+      weights: [sums],
+      dy: dy.rows(first, count),
+      dx: null,
+      dweights: [{ tensor: sums, add: first > 0 }],
+      dbiases: [],
+      dtype,
+    });
   }
-  sum(device, sums, weight, { n: columns, c: 1, tap: 4 * vectors }, { tensor, add });
+  sum(device, sums.reshape(1, N, columns), weight, { n: columns, c: 1, tap: 4 * vectors }, {
+    tensor,
+    add,
+  });
 }
 
 /** Writes out what lies under the taps of each pixel of dy. */
@@ -98,7 +101,6 @@ function unfold(
   { weight, dy, stride = 1, upsample = false, padding }: Conv2dBackwardArgs,
   x: Tensor,
   patches: Tensor,
-  pixels: number,
 ): void {
   const [, C = 0, size = 0] = weight.shape;
   const [, in_height = 0, in_width = 0] = x.shape;
@@ -112,7 +114,6 @@ function unfold(
     bind: { x, patches },
     params: {
       count,
-      pixels,
       height,
       width,
       in_height,

@@ -27,7 +27,6 @@ export {
   type SelfCorrectionOptions,
   type TeacherForcing,
 } from "./ops/self_correction.ts";
-export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { resample } from "./ops/resample.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { activation } from "./ops/activation.ts";
@@ -91,8 +90,8 @@ export { type Attended, block, type Condition } from "./networks/block.ts";
 export { layer, type Layers } from "./networks/layers.ts";
 export { T5Network } from "./networks/t5.ts";
 export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";
-export { groupNorm, type GroupNormOptions } from "./ops/group_norm.ts";
 export { runStage, type StageWork, trainerOptions } from "./session/run_stage.ts";
 export { saveLora, saveWeights } from "./session/weights.ts";
 export { loraPath, prepareFolder, sampleFolder } from "./session/folder.ts";
 export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";
+export { VaeNetwork, type VaeNetworkOptions } from "./networks/vae.ts";
