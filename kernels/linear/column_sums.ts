@@ -16,7 +16,10 @@ const kernel = defineKernel("column_sums", source, ["x", "z", "y"], [
 ]);
 
 /** Most rows that are summed in one step. */
-const STEP = 32;
+const STEP = 64;
+
+/** Most elements of rows that are taken for one. */
+const WIDE = 256;
 
 /** Arguments of {@link columnSums}. */
 export interface ColumnSumsArgs {
@@ -62,31 +65,48 @@ export function columnSums(device: Device, args: ColumnSumsArgs): void {
         `${rows} rows each, into ${tensor.dtype} [${tensor.shape}]`,
     );
   }
-  // many rows are summed in about as many parts as each has rows
-  const parts = rows <= STEP ? 1 : Math.ceil(rows / Math.max(STEP, Math.ceil(Math.sqrt(rows))));
-  const from = { x, z: z ?? null, groups, columns, first, rows, parts };
-  if (parts === 1) return dispatch(device, { ...from, y: tensor, add, stride, offset });
-  using sums = device.tensor("f32", [groups * parts, columns], "parts of sums");
-  dispatch(device, { ...from, y: sums, add: false, stride: columns, offset: 0 });
-  const total = { x: sums, z: null, groups, columns, first: 0, rows: parts, parts: 1 };
-  dispatch(device, { ...total, y: tensor, add, stride, offset });
+  sum(device, { x, z: z ?? null, groups, columns, first, rows, y: tensor, add, stride, offset });
 }
 
-/** One step of {@link columnSums}. */
-interface Step extends Required<Pick<ColumnSumsArgs, "x" | "columns" | "first" | "rows">> {
+/** Groups of rows of x, and where their sums go. */
+interface Sums extends Required<Pick<ColumnSumsArgs, "x" | "columns" | "first" | "rows">> {
   readonly z: Tensor | null;
   readonly groups: number;
-  /** Parts of each group that are summed on their own. */
-  readonly parts: number;
   readonly y: Tensor;
   readonly add: boolean;
   readonly stride: number;
   readonly offset: number;
 }
 
-/** Adds up each part of each group of rows. */
-function dispatch(device: Device, step: Step): void {
-  const { x, z, y, groups, columns, first, rows, parts, add, stride, offset } = step;
+/** Sums groups of few rows; those of many in about as many parts as each has rows, which are then summed. */
+function sum(device: Device, sums: Sums): void {
+  const { x, z, groups, columns, rows } = sums;
+  const fold = foldOf(sums);
+  const folded = rows / fold;
+  const parts = Math.max(1, Math.ceil(folded / Math.max(STEP, Math.ceil(Math.sqrt(folded)))));
+  if (parts === 1 && fold === 1) return dispatch(device, sums, 1);
+  const wide = (tensor: Tensor) => tensor.reshape(tensor.elements / columns / fold, columns * fold);
+  using y = device.tensor("f32", [groups * parts * fold, columns], "parts of sums");
+  const shape = fold > 1 ? { x: wide(x), z: z && wide(z) } : {};
+  const stride = columns * fold;
+  const first = { ...sums, ...shape, columns: stride, rows: folded, y, stride };
+  dispatch(device, { ...first, add: false, offset: 0 }, parts);
+  sum(device, { ...sums, x: y, z: null, first: 0, rows: parts * fold });
+}
+
+/** How many rows to take for one, so that narrow rows are read in long runs of vec4s. */
+function foldOf({ x, columns, rows }: Sums): number {
+  let fold = 1;
+  if (columns !== x.shape.at(-1)) return fold;
+  while (rows % (2 * fold) === 0 && rows >= 2 * fold * STEP && 2 * fold * columns <= WIDE) {
+    fold *= 2;
+  }
+  return fold;
+}
+
+/** Adds up each of `parts` parts of each group of rows. */
+function dispatch(device: Device, sums: Sums, parts: number): void {
+  const { x, z, y, groups, columns, first, rows, add, stride, offset } = sums;
   const pitch = x.shape.at(-1) ?? 1;
   const per = [pitch, columns, first, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
   const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;

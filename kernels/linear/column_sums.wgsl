@@ -1,8 +1,8 @@
 // y[g, n] = Σ x[m, n] · z[m, n] over the rows m of group g, or y plus that: gradients of biases, and of what all rows of
 // an image share.
 //
-// One invocation adds up one column (4 where the width allows) of a part of a group, in the order of rows. A second
-// dispatch of the same kernel adds up the parts.
+// One invocation adds up one column (4 where the width allows) of a part of a group, in the order of rows. Then the
+// same kernel adds up the parts.
 //
 // Prelude (column_sums.ts): WG, ADD, TIMES (there is a z), X, Z (elements as stored: scalar or vec4), V (the same in f32).
 
@@ -23,6 +23,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read> z: array<Z>;
 @group(0) @binding(3) var<storage, read_write> y: array<V>;
 
+fn term(at: u32) -> V {
+  if (TIMES) { return V(x[at]) * V(z[at]); }
+  return V(x[at]);
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * WG + id.x;
@@ -34,10 +39,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let begin = (part / params.parts * params.rows + row) * params.pitch + params.first + n;
   let end = begin + rows * params.pitch;
   var sum = V();
-  for (var at = begin; at < end; at += params.pitch) {
-    let v = V(x[at]);
-    if (TIMES) { sum = fma(v, V(z[at]), sum); } else { sum += v; }
+  var at = begin;
+  for (; at + 3 * params.pitch < end; at += 4 * params.pitch) { // loads that are under way at once
+    let a = term(at);
+    let b = term(at + params.pitch);
+    let c = term(at + 2 * params.pitch);
+    let d = term(at + 3 * params.pitch);
+    sum = sum + a + b + c + d;
   }
+  for (; at < end; at += params.pitch) { sum += term(at); }
   let to = params.offset + part * params.stride + n;
   if (ADD) { sum += y[to]; }
   y[to] = sum;

@@ -6,11 +6,18 @@ import * as reference from "./references.ts";
 
 Deno.test("columnSums() sums products over groups of rows, in one step or two", async () => {
   const next = random(41);
-  const shapes = [[1, 1, 1], [3, 1, 7], [2, 32, 8], [1, 33, 5], [2, 100, 12], [1, 1030, 4], [
-    5,
-    7,
-    64,
-  ]];
+  // the last two take several rows for one
+  const shapes = [
+    [1, 1, 1],
+    [3, 1, 7],
+    [2, 32, 8],
+    [1, 33, 5],
+    [2, 100, 12],
+    [1, 1030, 4],
+    [5, 7, 64],
+    [2, 4096, 3],
+    [1, 9216, 1],
+  ];
   for (const from of ["f32", "f16"] as const) {
     for (const [groups, rows, N] of shapes as [number, number, number][]) {
       const M = groups * rows;
