@@ -28,13 +28,12 @@ export interface CheckpointArgs {
   readonly progress: Progress;
   /** JSON: what the training was asked to do, with its seed; see {@link loadCheckpoint}. */
   readonly config: unknown;
+  /** Numbers that are read back at a time; 2²⁴ if absent. */
+  readonly chunk?: number;
 }
 
 /** What the metadata of a checkpoint says it is. */
 const FORMAT = "bitwise training 1";
-
-/** Elements that are read back at a time. */
-const CHUNK = 2 ** 24;
 
 /** A part of all memory that a checkpoint holds: one kind of numbers of one parameter. */
 interface Part {
@@ -64,7 +63,7 @@ function* partsOf(optimiser: Optimiser): Generator<Part> {
 export async function saveCheckpoint(
   device: Device,
   path: string,
-  { optimiser, progress, config }: CheckpointArgs,
+  { optimiser, progress, config, chunk = 2 ** 24 }: CheckpointArgs,
 ): Promise<void> {
   const status = await device.read(optimiser.status);
   const state = { ...progress, status: [...status] };
@@ -74,18 +73,19 @@ export async function saveCheckpoint(
     config: JSON.stringify(config),
   };
   const parts = [...partsOf(optimiser)];
-  await writeFileAtomic(path, bytesOf(device, parts, metadata));
+  await writeFileAtomic(path, bytesOf(device, parts, metadata, chunk));
 }
 
 async function* bytesOf(
   device: Device,
   parts: readonly Part[],
   metadata: Readonly<Record<string, string>>,
+  chunk: number,
 ): AsyncGenerator<Uint8Array> {
   yield safetensorsHeader(parts.map(({ entry }) => entry), metadata);
   for (let next = 0; next < parts.length;) {
     const { page, start } = parts[next]!;
-    const end = Math.min(page.elements, start + CHUNK);
+    const end = Math.min(page.elements, start + chunk);
     // whole parts as long as they fit, or a piece of one that does not
     const first = next;
     while (
@@ -94,8 +94,8 @@ async function* bytesOf(
     ) next++;
     if (next === first) {
       const { count } = parts[next++]!;
-      for (let at = 0; at < count; at += CHUNK) {
-        const piece = await device.read(page.rows(start + at, Math.min(CHUNK, count - at)));
+      for (let at = 0; at < count; at += chunk) {
+        const piece = await device.read(page.rows(start + at, Math.min(chunk, count - at)));
         yield new Uint8Array(piece.buffer);
       }
       continue;

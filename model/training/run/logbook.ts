@@ -12,7 +12,7 @@ const STEPS = 8;
 const MILLISECONDS = 500;
 
 /** Read-backs under way: while one is awaited, the GPU has the steps after it to do. */
-const AHEAD = 2;
+const AHEAD = 1;
 
 /** What a {@link Logbook} is for. */
 export interface LogbookOptions {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { CheckpointError, FileError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
+import { saveCheckpoint } from "../../../../model/training/run/checkpoint.ts";
 import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";
 import { TrainingError } from "../../../../model/training/run/training_error.ts";
 import { inFolder } from "../../../commands/process.ts";
@@ -81,6 +82,22 @@ Deno.test("A checkpoint holds values, moments and averages by the names of param
       assertEquals(await file.read(`${kind}/first`), await device.read(tensor!));
     }
     file.close();
+  }));
+
+Deno.test("saveCheckpoint() writes the same file however little it reads at a time", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using made = make();
+    await made.trainer.run();
+    const { optimiser } = made.trainer;
+    const progress = { step: 20, seconds: 1, lossScale: 1 };
+    const write = async (chunk?: number) => {
+      const args = { optimiser, progress, config: null, ...chunk ? { chunk } : {} };
+      await saveCheckpoint(device, path, args);
+      return await Deno.readFile(path);
+    };
+    const whole = await write();
+    for (const chunk of [1000, 40, 17]) assertEquals(await write(chunk), whole, `${chunk}`);
   }));
 
 Deno.test("Trainer refuses a checkpoint of other settings, shows which, and takes it if it may", () =>
