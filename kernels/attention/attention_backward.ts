@@ -1,8 +1,18 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
+import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
-import type { AttentionBackwardArgs } from "./attention_backward_launch.ts";
+import type {
+  AttentionBackwardArgs,
+  AttentionBackwardVariant,
+} from "./attention_backward_launch.ts";
+import {
+  attentionBackwardSubgroup,
+  fitsTextures,
+  hasSubgroups,
+  stageOperands,
+} from "./attention_backward_subgroup.ts";
 import { attentionBackwardTiles } from "./attention_backward_tiles.ts";
 import { biasesOf, tableBackward } from "./attention_backward_bias.ts";
 import sumSource from "./attention_backward_sum.wgsl" with { type: "text" };
@@ -14,7 +24,7 @@ export type {
   AttentionBackwardVariant,
 } from "./attention_backward_launch.ts";
 
-const sumKernel = defineKernel("attention_backward_sum", sumSource, ["sums", "spans", "y"], [
+const sumKernel = defineKernel("attention_backward_sum", sumSource, ["sums", "runs", "y"], [
   "rows",
   "width",
   "column",
@@ -23,6 +33,11 @@ const sumKernel = defineKernel("attention_backward_sum", sumSource, ["sums", "sp
   "y_stride",
   "y_offset",
 ]);
+
+const LAUNCHERS: Readonly<Record<AttentionBackwardVariant, typeof attentionBackwardTiles>> = {
+  tiles: attentionBackwardTiles,
+  subgroup: attentionBackwardSubgroup,
+};
 
 /** Queries that a part of the sums of keys has at least. */
 const PART = 256;
@@ -42,16 +57,24 @@ const MOST_BYTES = 128 << 20;
  */
 export function attentionBackward(device: Device, args: AttentionBackwardArgs): void {
   check(args);
+  const variant = args.variant ?? chooseVariant(device, args);
+  const makeSums = LAUNCHERS[variant];
+  using staged = variant === "subgroup" ? stageOperands(device, args) : null;
+  const operands = staged ?? args;
   const { layout, heads, headDim, dq, dk, dv, dTable, bias } = args;
   const C = heads * headDim;
   const { qStride, qOffset, kStride, kOffset, vStride, vOffset } = attentionLayout(args);
   using biases = bias ? biasesOf(device, bias, heads) : null;
   using stats = device.tensor("f32", [layout.byQueries.rows, heads, 2], "statistics");
+  const made = { ...args, operands, biases, stats };
   {
     const { byQueries: side } = layout;
-    using sums = device.tensor("f32", [1, side.rows, C], "sums of queries");
-    attentionBackwardTiles(device, { ...args, keys: false, biases, stats, sums, parts: 1 });
-    if (dq) sumParts(device, sums, side, dq, { count: C, stride: qStride, offset: qOffset });
+    const direct = dq && written(dq) && qStride === C && qOffset === 0;
+    using sums = direct ? null : device.tensor("f32", [1, side.rows, C], "sums of queries");
+    makeSums(device, { ...made, keys: false, sums: sums ?? dq!.tensor, parts: 1 });
+    if (dq && sums) {
+      sumParts(device, sums, side, dq, { count: C, stride: qStride, offset: qOffset });
+    }
   }
   if (bias && biases && dTable) {
     tableBackward(device, args, { bias, biases, stats, gradient: dTable });
@@ -59,13 +82,28 @@ export function attentionBackward(device: Device, args: AttentionBackwardArgs): 
   if (dk || dv) {
     const { byKeys: side } = layout;
     const parts = partsOf(device, side, heads, C);
-    using sums = device.tensor("f32", [parts, side.rows, 2 * C], "sums of keys");
-    attentionBackwardTiles(device, { ...args, keys: true, biases, stats, sums, parts });
+    const direct = parts === 1 && dk && dv && dk.tensor === dv.tensor && written(dk) &&
+      written(dv) && kStride === 2 * C && vStride === 2 * C && kOffset === 0 && vOffset === C;
+    using sums = direct ? null : device.tensor("f32", [parts, side.rows, 2 * C], "sums of keys");
+    makeSums(device, { ...made, keys: true, sums: sums ?? dk!.tensor, parts });
+    if (!sums) return;
     if (dk) sumParts(device, sums, side, dk, { count: C, stride: kStride, offset: kOffset });
     if (dv) {
       sumParts(device, sums, side, dv, { first: C, count: C, stride: vStride, offset: vOffset });
     }
   }
+}
+
+/** Whether a gradient can take sums as they are, if its rows are those of sums. */
+function written({ tensor, add }: Gradient): boolean {
+  return !add && tensor.dtype === "f32";
+}
+
+/** The fastest variant here. */
+function chooseVariant(device: Device, args: AttentionBackwardArgs): AttentionBackwardVariant {
+  const variant = hasSubgroups(device) && fitsTextures(device, args) ? "subgroup" : "tiles";
+  device.debug?.variant("attention_backward", variant, "by the adapter");
+  return variant;
 }
 
 function check(args: AttentionBackwardArgs): void {
@@ -127,11 +165,11 @@ function sumParts(
   },
 ): void {
   const [parts = 0, rows = 0, width = 0] = sums.shape;
-  const { WG, workgroups } = spread(device, side.own * count, 4);
+  const { WG, workgroups } = spread(device, side.longest * count, 4);
   device.run(sumKernel, {
     specialise: { WG, ADD: add, Y: `vec4<${y.dtype}>` },
-    functions: prelude(y.dtype),
-    bind: { sums, spans: side.spans, y },
+    functions: prelude(y.dtype, divideLines(device, side.longest * count / 4)),
+    bind: { sums, runs: side.runs, y },
     params: {
       rows,
       width: width / 4,
@@ -141,8 +179,10 @@ function sumParts(
       y_stride: stride / 4,
       y_offset: offset / 4,
     },
-    workgroups: [...workgroups, side.spans.shape[0]!],
+    workgroups: [...workgroups, side.runs.shape[0]!],
   });
 }
 
-const prelude = memoised((dtype: string) => narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`));
+const prelude = memoised((dtype: string, divide: string) =>
+  `${narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`)}\n${divide}`
+);

@@ -4,25 +4,33 @@
  * @module
  */
 
-import type { Device, Kernel, Specialisation, Tensor, Texture } from "../../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  type Kernel,
+  type Specialisation,
+  type Tensor,
+  type Texture,
+} from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
+import declarations from "./attention_backward_bindings.wgsl" with { type: "text" };
 import { type AttentionArgs, attentionLayout } from "./attention_launch.ts";
 import type { SpanLayout } from "./attention_spans.ts";
 
 /** Bindings of a kernel that makes sums. */
-export const BINDINGS = [
-  "own_x",
-  "own_y",
-  "other_x",
-  "other_y",
+const BINDINGS = [
   "spans",
   "biases",
   "stats",
   "sums",
+  "own_x",
+  "own_y",
+  "other_x",
+  "other_y",
 ] as const;
 
 /** Its parameters. */
-export const PARAMS = [
+const PARAMS = [
   "own_x_stride",
   "own_x_offset",
   "own_y_stride",
@@ -62,8 +70,20 @@ export interface AttentionBackwardArgs extends
   readonly variant?: AttentionBackwardVariant;
 }
 
-/** How the sums are made: `tiles` in workgroup memory. */
-export type AttentionBackwardVariant = "tiles";
+/**
+ * How the sums are made:
+ * - `tiles`: in workgroup memory and registers, on any adapter.
+ * - `subgroup`: a workgroup is one subgroup of a fixed size, and the other side is first copied to textures.
+ */
+export type AttentionBackwardVariant = "tiles" | "subgroup";
+
+/** What rows are read from. */
+export interface Operands {
+  readonly q: Tensor | Texture;
+  readonly k: Tensor | Texture;
+  readonly v: Tensor | Texture;
+  readonly dy: Tensor | Texture;
+}
 
 /** Arguments of a variant. */
 export interface SumsArgs extends AttentionBackwardArgs {
@@ -73,46 +93,54 @@ export interface SumsArgs extends AttentionBackwardArgs {
   readonly biases: Tensor | null;
   /** [queries, heads, 2] f32: logarithm of a row's sum of weights, and D; written for queries, read for keys. */
   readonly stats: Tensor;
+  /** What rows are read from: textures for `subgroup`. */
+  readonly operands: Operands;
   /** f32, [parts, queries, C] of dq, or [parts, keys, 2C] of dk and dv. */
   readonly sums: Tensor;
   /** In how many parts the rows of the other side are taken. */
   readonly parts: number;
 }
 
+/** A kernel that makes sums. */
+export type SumsKernel = Kernel<(typeof BINDINGS)[number], (typeof PARAMS)[number]>;
+
+/** Defines a variant: what all variants declare, and its own text. */
+export function defineSums(name: string, body: string): SumsKernel {
+  return defineKernel(name, `${declarations}\n${body}`, BINDINGS, PARAMS);
+}
+
 /** How a variant runs. */
 export interface SumsLaunch {
   /** What runs. */
-  readonly kernel: Kernel<(typeof BINDINGS)[number], (typeof PARAMS)[number]>;
+  readonly kernel: SumsKernel;
   /** Own rows of a workgroup. */
   readonly own: number;
   /** The variant's own constants and types. */
   readonly specialise: Specialisation;
   /** The variant's own functions. */
   readonly functions: string;
-  /** What the other side is read from, if not from its tensors. */
-  readonly others?: { readonly x: Texture; readonly y: Texture };
 }
 
 /** Dispatches a variant: workgroups are tiles of own rows × heads × spans and parts. */
 export function launchSums(device: Device, args: SumsArgs, launch: SumsLaunch): void {
-  const { q, k, v, dy, layout, keys, parts, heads, headDim, bias, scale } = args;
+  const { operands: { q, k, v, dy }, layout, keys, parts, heads, headDim, bias, scale } = args;
   const { qStride, qOffset, kStride, kOffset, vStride, vOffset } = attentionLayout(args);
   const queries = {
-    x: { tensor: q, stride: qStride, offset: qOffset },
-    y: { tensor: dy, stride: heads * headDim, offset: 0 },
+    x: { from: q, stride: qStride, offset: qOffset },
+    y: { from: dy, stride: heads * headDim, offset: 0 },
   };
   const values = {
-    x: { tensor: k, stride: kStride, offset: kOffset },
-    y: { tensor: v, stride: vStride, offset: vOffset },
+    x: { from: k, stride: kStride, offset: kOffset },
+    y: { from: v, stride: vStride, offset: vOffset },
   };
   const [own, other] = keys ? [values, queries] : [queries, values];
   const side = keys ? layout.byKeys : layout.byQueries;
   device.run(launch.kernel, {
     specialise: {
-      OWN_X: `vec4<${own.x.tensor.dtype}>`,
-      OWN_Y: `vec4<${own.y.tensor.dtype}>`,
-      OTHER_X: `vec4<${other.x.tensor.dtype}>`,
-      OTHER_Y: `vec4<${other.y.tensor.dtype}>`,
+      OWN_X: typeOf(own.x.from),
+      OWN_Y: typeOf(own.y.from),
+      OTHER_X: typeOf(other.x.from),
+      OTHER_Y: typeOf(other.y.from),
       VECTORS: headDim / 4,
       KEYS: keys,
       BIAS: bias !== undefined,
@@ -120,10 +148,10 @@ export function launchSums(device: Device, args: SumsArgs, launch: SumsLaunch): 
     },
     functions: launch.functions,
     bind: {
-      own_x: own.x.tensor,
-      own_y: own.y.tensor,
-      other_x: launch.others?.x ?? other.x.tensor,
-      other_y: launch.others?.y ?? other.y.tensor,
+      own_x: own.x.from,
+      own_y: own.y.from,
+      other_x: other.x.from,
+      other_y: other.y.from,
       spans: side.spans,
       biases: args.biases,
       stats: args.stats,
@@ -152,4 +180,8 @@ export function launchSums(device: Device, args: SumsArgs, launch: SumsLaunch): 
       flops: 8 * heads * headDim * layout.scoreCount,
     },
   });
+}
+
+function typeOf(rows: Tensor | Texture): string {
+  return "format" in rows ? `texture_storage_2d<${rows.format}, read>` : `vec4<${rows.dtype}>`;
 }

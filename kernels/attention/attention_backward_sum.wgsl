@@ -1,6 +1,7 @@
-// A gradient of attention: y = Σ parts, or y = y + Σ parts, in the order of the parts, for the rows of all spans.
+// A gradient of attention: y = Σ parts, or y = y + Σ parts, in the order of the parts, for the rows of all spans, which
+// are runs of neighbours.
 //
-// Prelude (attention_backward.ts): WG, ADD, Y (a vec4 as stored); fn narrow.
+// Prelude (attention_backward.ts): WG, ADD, Y (a vec4 as stored); fns narrow and divide.
 
 struct Params {
   rows: u32, // of a part
@@ -14,7 +15,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> sums: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> spans: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>; // first row, number of rows
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
 @compute @workgroup_size(WG)
@@ -24,10 +25,11 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WG + lane;
-  let span = spans[group.z];
-  if (i / params.columns >= span.y) { return; }
-  let row = span.x + i / params.columns;
-  let column = i % params.columns;
+  let run = runs[group.z];
+  let line = divide(i, params.columns);
+  if (line >= run.y) { return; }
+  let row = run.x + line;
+  let column = i - line * params.columns;
   var sum = vec4(0.0);
   for (var part = 0u; part < params.parts; part++) {
     sum += sums[(part * params.rows + row) * params.width + params.column + column];

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
-import { BINDINGS, launchSums, PARAMS, type SumsArgs } from "./attention_backward_launch.ts";
+import { type Device, memoised } from "../../engine/mod.ts";
+import { defineSums, launchSums, type SumsArgs } from "./attention_backward_launch.ts";
 import source from "./attention_backward_tiles.wgsl" with { type: "text" };
 
-const kernel = defineKernel("attention_backward_tiles", source, BINDINGS, PARAMS);
+const kernel = defineSums("attention_backward_tiles", source);
 
 /** Own rows of a workgroup. */
 const OWN = 64;

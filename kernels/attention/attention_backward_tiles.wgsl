@@ -1,60 +1,26 @@
-// The sums of attention's backward pass, for queries (KEYS false) or for keys (KEYS true), by tiles in workgroup memory
-// and registers. Runs on any adapter.
+// The sums of attention's backward pass by tiles in workgroup memory and registers. Runs on any adapter.
 //
-// A workgroup takes 64 rows of one side, its own, and goes through the rows of the other side, OTHERS at a time. With
-// x = q or k and y = dy or v, it makes the logits from x of both sides, and the gradients of weights, dy · v, from y of
-// both sides; then sums of x and y of the other side:
-// - Queries: one pass with a streaming softmax gives the logarithm of a row's sum of weights, the mean D of its weights'
-//   gradients, and dq = scale · (Σ p · (dy · v) · k − D · Σ p · k).
-// - Keys: with both from `stats`, dk = scale · Σ p · (dy · v − D) · q, and dv = Σ p · dy.
-// An invocation makes 4 own rows by DEPTH / 2 others, then 4 own rows by its vec4s of channels. Channels go through
-// workgroup memory DEPTH vec4s at a time for logits, and 16 for sums. Every element has one owner.
+// A workgroup takes 64 own rows, and OTHERS of the other side at a time. An invocation makes 4 own rows by DEPTH / 2
+// others, then 4 own rows by its vec4s of channels, so each number that it loads from workgroup memory serves 4. Channels
+// go through workgroup memory DEPTH vec4s at a time for logits, and 16 for sums. Every dynamic index has a dimension of
+// its own, because each is clamped.
 //
-// Prelude (attention_backward_tiles.ts): OWN_X, OWN_Y, OTHER_X, OTHER_Y (vec4s as stored), DEPTH, VECTORS (vec4s of a
-// head), KEYS, BIAS, PIECES (vec4s of channels of an invocation); the unrolled loops reset, score, finish_logits,
-// largest, weigh_all, share, rescale, add_all and store_all.
+// Before it: attention_backward_bindings.wgsl. Prelude (attention_backward_tiles.ts): DEPTH, PIECES (vec4s of channels
+// of an invocation); the unrolled loops reset, score, finish_logits, largest, weigh_all, share, rescale, add_all and
+// store_all.
 
-struct Params {
-  own_x_stride: u32, // strides and offsets count vec4s
-  own_x_offset: u32,
-  own_y_stride: u32,
-  own_y_offset: u32,
-  other_x_stride: u32,
-  other_x_offset: u32,
-  other_y_stride: u32,
-  other_y_offset: u32,
-  heads: u32,
-  spans: u32, // their number
-  part: u32, // other rows of a part
-  rows: u32, // own rows of all spans
-  bias_centre: i32,
-  bias_last: i32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> own_x: array<OWN_X>;
-@group(0) @binding(2) var<storage, read> own_y: array<OWN_Y>;
-@group(0) @binding(3) var<storage, read> other_x: array<OTHER_X>;
-@group(0) @binding(4) var<storage, read> other_y: array<OTHER_Y>;
-@group(0) @binding(5) var<storage, read> spans: array<vec4<u32>>;
-@group(0) @binding(6) var<storage, read> biases: array<f32>; // [distances, heads]
-@group(0) @binding(7) var<storage, read_write> stats: array<vec2<f32>>; // [queries, heads]: log of the sum, D
-@group(0) @binding(8) var<storage, read_write> sums: array<vec4<f32>>; // [parts, rows, dq, or dk and dv]
+@group(0) @binding(5) var<storage, read> own_x: array<OWN_X>;
+@group(0) @binding(6) var<storage, read> own_y: array<OWN_Y>;
+@group(0) @binding(7) var<storage, read> other_x: array<OTHER_X>;
+@group(0) @binding(8) var<storage, read> other_y: array<OTHER_Y>;
 
 const WG = 128; // 16 along own rows, 8 along others
 const OTHERS = 4 * DEPTH;
 const BLOCKS = (VECTORS + DEPTH - 1) / DEPTH; // of channels
-const LOWEST = -3.0e38; // stands for minus infinity, which WGSL cannot write
 
 var<private> lane: u32;
 var<private> ti: u32; // takes own rows ti, ti + 16, …
 var<private> tj: u32; // takes others tj, tj + 8, …, and channels of vec4s tj, tj + 8, …
-var<private> head: u32;
-var<private> span: vec4<u32>; // first own row, their number, first other row, their number
-var<private> first: u32; // the first own row of this tile, counted in the span
-var<private> step: u32; // the first other row of this step, counted in the span
-var<private> last: u32; // where the other rows of this part end, counted in the span
 
 // vectors over the 4 own rows
 var<private> s: array<vec4<f32>, DEPTH / 2>; // logits, then weights
@@ -72,12 +38,8 @@ var<workgroup> left: array<array<array<array<vec4<f32>, 17>, 4>, DEPTH>, 2>;
 // x and y of others [channel][other / 8][x or y][other % 8]; for sums [other / 4][other % 4][channel / 8][channel % 8]
 var<workgroup> right: array<array<array<array<vec4<f32>, 9>, 2>, 4>, DEPTH>;
 
-fn own_row(i: u32) -> u32 { return span.x + min(first + i, span.y - 1); }
-fn other_row(j: u32) -> u32 { return span.z + min(step + j, span.w - 1); }
-
 // vec4 d of a row; zeros beyond a head's width
 fn within(x: vec4<f32>, d: u32) -> vec4<f32> { return select(vec4<f32>(), x, d < VECTORS); }
-fn channel(d: u32) -> u32 { return head * VECTORS + min(d, VECTORS - 1); }
 fn load_other_x(j: u32, d: u32) -> vec4<f32> {
   return vec4<f32>(other_x[other_row(j) * params.other_x_stride + params.other_x_offset + channel(d)]);
 }
@@ -116,11 +78,6 @@ fn keep_y(start: u32) {
   for (var n = lane; n < OTHERS * 16; n += WG) {
     right[n / 64][n / 16 % 4][n / 8 % 2][n % 8] = load_other_y(n / 16, start + n % 16);
   }
-}
-
-fn bias(own: u32, other: u32) -> f32 {
-  let distance = select(i32(other) - i32(own), i32(own) - i32(other), KEYS);
-  return biases[u32(clamp(params.bias_centre + distance, 0, params.bias_last)) * params.heads + head];
 }
 
 // logits of other row j of this step; nothing beyond the part's end
@@ -174,9 +131,6 @@ fn centred(j: u32, gradients: vec4<f32>) -> vec4<f32> {
   if (!KEYS) { return gradients; }
   return gradients - stats[other_row(j) * params.heads + head].y;
 }
-
-// vec4s of a row of `sums`
-fn width() -> u32 { return params.heads * VECTORS * select(1u, 2u, KEYS); }
 
 fn store(part: u32, i: u32, piece: u32, x: vec4<f32>, y: vec4<f32>) {
   let row = first + 16 * i + ti;

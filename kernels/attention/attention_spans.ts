@@ -15,6 +15,10 @@ export interface SpanSide {
   readonly rows: number;
   /** Own rows in all spans. */
   readonly covered: number;
+  /** u32 [m, 2]: first row and number of rows of each run of own rows, as long as can be. */
+  readonly runs: Tensor;
+  /** Rows of the longest run. */
+  readonly longest: number;
 }
 
 /** Which rows attend to which, for forward and backward passes: what depends on shapes alone, and is made once. */
@@ -51,8 +55,10 @@ export function spanLayout(device: Device, spans: readonly Span[]): SpanLayout {
     scoreCount: spans.reduce((sum, [, queries, , keys]) => sum + queries * keys, 0),
     whole,
     dispose() {
-      sides.byQueries.spans.dispose();
-      sides.byKeys.spans.dispose();
+      for (const { spans, runs } of Object.values(sides)) {
+        spans.dispose();
+        runs.dispose();
+      }
     },
   };
 }
@@ -60,13 +66,27 @@ export function spanLayout(device: Device, spans: readonly Span[]): SpanLayout {
 function sideOf(device: Device, spans: readonly Span[]): SpanSide {
   const most = (of: (span: Span) => number) =>
     spans.reduce((max, span) => Math.max(max, of(span)), 0);
+  const runs = runsOf(spans);
   return {
     spans: device.from("u32", [spans.length, 4], Uint32Array.from(spans.flat()), "spans"),
     own: most(([, count]) => count),
     others: most(([, , , count]) => count),
     rows: most(([first, count]) => first + count),
     covered: spans.reduce((sum, [, count]) => sum + count, 0),
+    runs: device.from("u32", [runs.length, 2], Uint32Array.from(runs.flat()), "runs of rows"),
+    longest: runs.reduce((max, [, count]) => Math.max(max, count), 0),
   };
+}
+
+/** Joins own rows of neighbours. */
+function runsOf(spans: readonly Span[]): [first: number, count: number][] {
+  const runs: [number, number][] = [];
+  for (const [first, count] of spans.toSorted(([a], [b]) => a - b)) {
+    const run = runs.at(-1);
+    if (run && run[0] + run[1] === first) run[1] += count;
+    else runs.push([first, count]);
+  }
+  return runs;
 }
 
 /** Cuts keys where the spans that they are in change. */

@@ -1,6 +1,10 @@
 /** Cases of the backward passes of kernels/attention. */
 
-import { attentionBackward } from "../../kernels/attention/attention_backward.ts";
+import {
+  attentionBackward,
+  type AttentionBackwardVariant,
+} from "../../kernels/attention/attention_backward.ts";
+import { hasSubgroups } from "../../kernels/attention/attention_backward_subgroup.ts";
 import { qkvRopeBackward } from "../../kernels/attention/qkv_rope_backward.ts";
 import { build, scales } from "../kernels/attention/attention_backward_cases.ts";
 import type { Span } from "../kernels/attention/attention_cases.ts";
@@ -9,27 +13,36 @@ import { device } from "../kernels/harness.ts";
 import type { Draw } from "./draw.ts";
 import { type Case, conversions, type Float, type Op, plain } from "./op.ts";
 
+const VARIANTS: readonly AttentionBackwardVariant[] = ["tiles", "subgroup"];
+
 export const ATTENTION_BACKWARD: readonly Op[] = [
-  ...conversions((from, to): Op => ({
-    ...plain(
-      "attention_backward",
-      `${from}→${to}`,
-      from === "f16" || to === "f16" ? "f16" : "f32",
-      (draw) => sentBack(draw, from, to),
-    ),
-    runs: [
-      "attention_backward_tiles",
-      "attention_backward_sum",
-      "attention_backward_biases",
-      "attention_backward_diagonals",
-      "attention_backward_table",
-    ],
-    special: {
-      "a bias": (draw) => biased(draw, from),
-      "parts of queries": (draw) =>
-        made(draw, from, to, 1, 8, [[0, 1100, 0, 3], [1100, 700, 3, 66]]),
-    },
-  })),
+  ...VARIANTS.flatMap((variant) =>
+    conversions((from, to): Op => {
+      const rounding = from === "f16" || to === "f16" ? "f16" : "f32";
+      const op = plain("attention_backward", `${from}→${to}`, rounding, (draw) =>
+        sentBack(draw, variant, from, to));
+      return {
+        ...op,
+        variant,
+        runs: [
+          `attention_backward_${variant}`,
+          "attention_backward_sum",
+          "attention_backward_biases",
+          "attention_backward_diagonals",
+          "attention_backward_table",
+        ],
+        obstacle: variant === "tiles" || hasSubgroups(device)
+          ? op.obstacle
+          : "only lavapipe uses it",
+        special: {
+          "a bias": (draw) =>
+            biased(draw, variant, from),
+          "parts of queries": (draw) =>
+            made(draw, variant, from, to, 1, 36, [[0, 1100, 0, 3], [1100, 700, 3, 66]]),
+        },
+      };
+    })
+  ),
   ...conversions((from, to): Op => ({
     ...plain(
       "qkv_rope_backward",
@@ -41,11 +54,11 @@ export const ATTENTION_BACKWARD: readonly Op[] = [
 ];
 
 /** One span to three, one after the other, or a few sequences of scales. */
-function sentBack(draw: Draw, from: Float, to: Float): Case {
+function sentBack(draw: Draw, variant: AttentionBackwardVariant, from: Float, to: Float): Case {
   const headDim = draw.option([36, 4, 64, 132]), heads = draw.int(1, 3);
   if (draw.odds(0.3)) {
     const tokens = Array.from({ length: draw.int(1, 4) }, () => draw.size(40));
-    return made(draw, from, to, heads, headDim, scales(draw.int(1, 2), tokens));
+    return made(draw, variant, from, to, heads, headDim, scales(draw.int(1, 2), tokens));
   }
   const spans: Span[] = [];
   let rows = 0, keys = 0;
@@ -55,16 +68,17 @@ function sentBack(draw: Draw, from: Float, to: Float): Case {
     rows += queries;
     keys += own;
   }
-  return made(draw, from, to, heads, headDim, spans);
+  return made(draw, variant, from, to, heads, headDim, spans);
 }
 
-function biased(draw: Draw, dtype: Float): Case {
+function biased(draw: Draw, variant: AttentionBackwardVariant, dtype: Float): Case {
   const spans: Span[] = [[0, 19, 0, 19], [19, 1, 19, 1]];
-  return made(draw, dtype, dtype, 2, 36, spans, { packed: "qkv", buckets: 3 });
+  return made(draw, variant, dtype, dtype, 2, 36, spans, { packed: "qkv", buckets: 3 });
 }
 
 function made(
   draw: Draw,
+  variant: AttentionBackwardVariant,
   dtype: Float,
   kv: Float,
   heads: number,
@@ -74,7 +88,7 @@ function made(
 ): Case {
   const shape = { heads, headDim, spans, dtype, kv, add: draw.odds(0.5), ...more };
   const { args, expected } = build(draw.int(0, 2 ** 31), shape);
-  attentionBackward(device, args);
+  attentionBackward(device, { ...args, variant });
   return { shape: JSON.stringify(shape), outputs: expected };
 }
 

@@ -3,7 +3,9 @@ import { KernelError } from "../../../engine/mod.ts";
 import {
   attentionBackward,
   type AttentionBackwardArgs,
+  type AttentionBackwardVariant,
 } from "../../../kernels/attention/attention_backward.ts";
+import { hasSubgroups } from "../../../kernels/attention/attention_backward_subgroup.ts";
 import { spanLayout } from "../../../kernels/attention/attention_spans.ts";
 import { centralDifferences } from "../central_differences.ts";
 import { assertNear, assertTensor, device, TOLERANCE, upload } from "../harness.ts";
@@ -19,9 +21,18 @@ import { bits, type Span } from "./attention_cases.ts";
 /** Gradients are sums of differences of nearly the same numbers: a digit is lost. */
 const LIMIT = { f32: 5 * TOLERANCE.f32, f16: TOLERANCE.f16 };
 
-async function check(seed: number, shape: Shape): Promise<void> {
+/** Variants that run here, the adapter's choice first. */
+const VARIANTS: readonly AttentionBackwardVariant[] = hasSubgroups(device)
+  ? ["subgroup", "tiles"]
+  : ["tiles"];
+
+async function check(
+  seed: number,
+  shape: Shape,
+  variant?: AttentionBackwardVariant,
+): Promise<void> {
   const { args, expected } = build(seed, shape);
-  attentionBackward(device, args);
+  attentionBackward(device, { ...args, variant });
   for (const { name, tensor, expected: numbers } of expected) {
     const limit = LIMIT[tensor.dtype as "f32" | "f16"];
     await assertTensor(tensor, numbers, limit, `${name} of ${JSON.stringify(shape)}`);
@@ -56,47 +67,40 @@ Deno.test("The reference of attentionBackward() is the derivative of that of att
   }
 });
 
-for (const dtype of ["f32", "f16"] as const) {
-  Deno.test(`attentionBackward() is right for a query and a key, and for odd shapes, in ${dtype}`, async () => {
-    await check(1, { heads: 1, headDim: 4, spans: [[0, 1, 0, 1]], dtype });
-    await check(2, {
-      heads: 2,
-      headDim: 36,
-      spans: [[0, 1, 0, 1], [1, 9, 1, 33], [10, 70, 34, 7]],
-      dtype,
+for (const variant of VARIANTS) {
+  for (const dtype of ["f32", "f16"] as const) {
+    Deno.test(`attentionBackward() by ${variant} is right for a query and a key, and odd shapes, in ${dtype}`, async () => {
+      await check(1, { heads: 1, headDim: 4, spans: [[0, 1, 0, 1]], dtype }, variant);
+      const spans: Span[] = [[0, 1, 0, 1], [1, 9, 1, 33], [10, 70, 34, 7]];
+      await check(2, { heads: 2, headDim: 36, spans, dtype }, variant);
+      const wide = { heads: 1, headDim: 100, spans: [[0, 67, 0, 130]] as Span[] };
+      await check(3, { ...wide, dtype, add: true }, variant);
     });
-    await check(3, { heads: 1, headDim: 100, spans: [[0, 67, 0, 130]], dtype, add: true });
+  }
+
+  Deno.test(`attentionBackward() by ${variant} takes scales that attend to all before them`, async () => {
+    await check(4, { heads: 2, headDim: 36, spans: scales(2, [1, 4, 9, 16, 36, 64]) }, variant);
   });
-}
 
-Deno.test("attentionBackward() takes scales that attend to all before them", async () => {
-  await check(4, { heads: 2, headDim: 32, spans: scales(2, [1, 4, 9, 16, 36, 64]) });
-});
-
-for (const add of [false, true]) {
-  Deno.test(`attentionBackward() takes one tensor for q, k and v, and a bias, added ${add}`, async () => {
+  Deno.test(`attentionBackward() by ${variant} takes q, k and v in one tensor, and a bias`, async () => {
     const spans: Span[] = [[0, 19, 0, 19], [19, 11, 19, 11], [30, 1, 30, 1]];
-    await check(5, {
-      heads: 3,
-      headDim: 32,
-      spans,
-      packed: "qkv",
-      buckets: 5,
-      add,
-      scale: 1,
-      spread: 0.5,
-    });
+    const shape = { heads: 3, headDim: 36, spans, packed: "qkv", buckets: 5 } as const;
+    await check(5, { ...shape, scale: 1, spread: 0.5 }, variant);
+    await check(5, { ...shape, scale: 1, spread: 0.5, add: true }, variant);
+  });
+
+  Deno.test(`attentionBackward() by ${variant} takes k and v in one tensor, of another type than q and dy`, async () => {
+    const spans: Span[] = [[0, 130, 0, 5], [130, 130, 5, 17]];
+    const shape = { heads: 2, headDim: 36, spans, packed: "kv" } as const;
+    await check(6, { ...shape, kv: "f16", dy: "f16" }, variant);
+    await check(6, { ...shape, dtype: "f16", kv: "f32" }, variant);
+  });
+
+  Deno.test(`attentionBackward() by ${variant} adds parts where few keys have many queries`, async () => {
+    const spans: Span[] = [[0, 1100, 0, 3], [1100, 700, 3, 66]];
+    await check(7, { heads: 1, headDim: 4, spans }, variant);
   });
 }
-
-Deno.test("attentionBackward() takes one tensor for k and v, of another type than q and dy", async () => {
-  const spans: Span[] = [[0, 130, 0, 5], [130, 130, 5, 17]];
-  await check(6, { heads: 2, headDim: 36, spans, packed: "kv", kv: "f16", dy: "f16" });
-});
-
-Deno.test("attentionBackward() adds parts where few keys have many queries", async () => {
-  await check(7, { heads: 1, headDim: 8, spans: [[0, 1100, 0, 3], [1100, 700, 3, 66]] });
-});
 
 Deno.test("attentionBackward() gives zeros without keys, and keeps gradients outside all spans", async () => {
   const { args } = build(8, { heads: 1, headDim: 4, spans: [[1, 2, 3, 0], [4, 1, 1, 2]] });
