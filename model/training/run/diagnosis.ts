@@ -104,11 +104,14 @@ export class Diagnosis implements Observer {
   }
 }
 
+/** Functions that are named: the operation, the layer, and the part of the network. */
+const FUNCTIONS = 3;
+
 /** The functions that led to the tape, innermost first: operations need not say their names. */
 function callerOfTape(): string {
   const frames = (new Error().stack ?? "").split("\n")
     .map((line) => /^\s*at (?:async )?(?:Object\.)?([\w.#]+) /.exec(line)?.[1] ?? "");
   const record = frames.findIndex((name) => name.endsWith("Tape.record"));
-  const [operation, caller] = frames.slice(record + 1).filter((name) => name !== "");
-  return [operation ?? "an operation", ...caller ? [caller] : []].join(" in ");
+  const names = frames.slice(record + 1).filter((name) => name && !/^(Tape|Trainer)\./.test(name));
+  return names.slice(0, FUNCTIONS).join(" in ") || "an operation";
 }
