@@ -20,7 +20,7 @@ interface Pending {
 /** Jobs that a Worker has at a time: one that it does, and one that it goes on with. */
 const DEEP = 2;
 /** The most Workers that are started unless another number is asked for. */
-const MOST_WORKERS = 4;
+const MOST_WORKERS = 8;
 
 /** Decodes in this thread one image after the other, between other tasks of the event loop. */
 class InProcessDecoder implements Decoder {

@@ -29,7 +29,7 @@ export interface ImageOptions {
   readonly mirror?: number;
   /** The least pixels of the shorter side of an image; 0 if absent. Smaller images are broken ones. */
   readonly minimum?: number;
-  /** Workers that decode; if absent as many as there are cores for, up to 4. 0 decodes in the main thread. */
+  /** Workers that decode; if absent as many as there are cores for, up to 8. 0 decodes in the main thread. */
   readonly workers?: number;
   /** Batches that are made before they are asked for; 2 if absent. */
   readonly ahead?: number;
