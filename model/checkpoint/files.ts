@@ -215,6 +215,11 @@ export async function writeFileAtomic(
   }
 }
 
+/** Makes a folder, and those above it, unless it is there. @throws {FileError} It cannot be made. */
+export async function makeFolder(path: string): Promise<void> {
+  await attempt(path, Deno.mkdir(path, { recursive: true }));
+}
+
 /** Adds bytes to the end of a file, which is made if it is absent. @throws {FileError} As {@linkcode writeFileAtomic}. */
 export async function appendToFile(path: string, bytes: Uint8Array): Promise<void> {
   await attempt(path, Deno.writeFile(path, bytes, { append: true }));

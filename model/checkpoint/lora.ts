@@ -1,8 +1,16 @@
-import { basename } from "../../deps/@std/path.ts";
-import { CheckpointError, printable, quote, type TensorFile } from "../../engine/mod.ts";
+import { basename, fromFileUrl } from "../../deps/@std/path.ts";
+import {
+  CheckpointError,
+  InputError,
+  printable,
+  quote,
+  Safetensors,
+  type TensorFile,
+} from "../../engine/mod.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { openTensorFile } from "./files.ts";
-import { isUrl, openFolder } from "./folder.ts";
+import { webSource } from "../download/web_source.ts";
+import { isUrl } from "./folder.ts";
 import { baseFingerprint, type LoraFile, readLora } from "./lora_file.ts";
 import type { LowRank, LowRanks } from "./low_rank.ts";
 import { parameterShapes, t5Shapes } from "./tensor_shapes.ts";
@@ -96,9 +104,23 @@ function refuse(name: string, code: string, why: string): CheckpointError {
 
 async function openFile(path: string | URL): Promise<TensorFile> {
   if (typeof path === "string" && !isUrl(path)) return await openTensorFile(path);
-  const url = new URL(path);
-  const name = decodeURIComponent(url.pathname.replace(/^.*\//, ""));
-  return await openFolder(new URL(".", url)).tensors(name);
+  const url = URL.parse(path);
+  if (url?.protocol === "http:" || url?.protocol === "https:") {
+    return await Safetensors.open(await webSource(url));
+  }
+  const local = fileOf(url);
+  if (local !== null) return await openTensorFile(local);
+  const message = `Cannot load LoRA ${quote(`${path}`)}: give the path of a file, or its URL`;
+  throw new InputError("bad-url", message);
+}
+
+/** The path of a `file:` URL; null if it is not one. */
+function fileOf(url: URL | null): string | null {
+  try {
+    return url && fromFileUrl(url);
+  } catch {
+    return null;
+  }
 }
 
 /** What stands for a file where images are described: marks of that notation would break it. */

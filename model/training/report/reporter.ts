@@ -1,5 +1,5 @@
 import { join } from "../../../deps/@std/path.ts";
-import { writeFileAtomic } from "../../checkpoint/files.ts";
+import { makeFolder, writeFileAtomic } from "../../checkpoint/files.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { encodePng } from "../../image/png.ts";
 import { contactSheet } from "../../image/sheet.ts";
@@ -55,7 +55,7 @@ export class Reporter {
     captions: readonly string[],
   ): Promise<string> {
     const folder = join(this.place.output, "samples");
-    await Deno.mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const name = `${this.place.stage}-${`${step}`.padStart(6, "0")}.png`;
     const { width, height, rgba } = contactSheet(images, Math.min(COLUMNS, images.length));
     const text: Record<string, string> = captions.length

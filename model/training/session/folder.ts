@@ -7,7 +7,7 @@ import {
   type TensorFile,
 } from "../../../engine/mod.ts";
 import type { Part } from "../../checkpoint/check_tensors.ts";
-import { readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
+import { makeFolder, readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
 import { JSON_LIMIT, openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { InfinityModel } from "../../infinity.ts";
@@ -33,7 +33,7 @@ export async function prepareFolder(config: TrainConfig, output: string): Promis
       `Cannot train in ${quote(output)}: it is a model folder already; name another folder`,
     );
   }
-  await Deno.mkdir(output, { recursive: true });
+  await makeFolder(output);
   // marks the folder, before anything else is in it
   if (!await exists("log.jsonl")) {
     await writeFileAtomic(join(output, "log.jsonl"), new Uint8Array());
@@ -60,7 +60,7 @@ async function copyPart(
   if (await to.exists(name) || (part === "text_encoder" && !await from.exists(name))) return;
   const file = await from.tensors(name);
   try {
-    await Deno.mkdir(dirname(join(output, name)), { recursive: true });
+    await makeFolder(dirname(join(output, name)));
     await writeFileAtomic(join(output, name), bytesOf(file));
   } finally {
     file.close();

@@ -1,5 +1,6 @@
 import { join } from "../../../deps/@std/path.ts";
 import { CheckpointError, type Device, quote } from "../../../engine/mod.ts";
+import { makeFolder } from "../../checkpoint/files.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import type { OptimiserConfig, Stage, TrainConfig } from "../config/types.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
@@ -58,27 +59,26 @@ export async function runStage(
   const { output, resume = false, signal, onProgress, onSamples } = options;
   const path = checkpointPath(output, stage);
   await checkPlace(path, output, stage, resume);
-  await Deno.mkdir(join(output, "checkpoints"), { recursive: true });
+  await makeFolder(join(output, "checkpoints"));
   let last: StepReport | undefined;
-  let sheets = 0;
   const onReport = async (step: StepReport) => {
     last = step;
     await reporter.report(reportOf(stage, step));
     onProgress?.({ report: reportOf(stage, step), ...progressOf(trainer, config[stage], step) });
-    const due = config.sample_every && Math.floor(step.step / config.sample_every);
-    if (!due || due <= sheets) return;
-    sheets = due;
+  };
+  const show = async (step: number) => {
     await reporter.draw();
     if (!samples) return;
     await save(trainer.optimiser);
     const { images, captions } = await samples();
-    if (images.length) onSamples?.(await reporter.samples(step.step, images, captions));
+    if (images.length) onSamples?.(await reporter.samples(step, images, captions));
   };
   using trainer = new Trainer(device, task, {
     ...trainerOptions(config[stage]),
     every: config.report_every,
     config: settingsOf(config, stage),
     checkpoint: { path, every: config.checkpoint_every },
+    ...config.sample_every > 0 && { pause: { every: config.sample_every, run: show } },
     signal,
     onReport,
   });
@@ -86,7 +86,6 @@ export async function runStage(
     const free = FREE.map((key) => `settings.${key}`).concat(FREE);
     await trainer.resume(path, { free, anyConfig: options.anyConfig });
   }
-  sheets = config.sample_every && Math.floor(trainer.step / config.sample_every);
   const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
   try {
     const { step, seconds } = await trainer.run();

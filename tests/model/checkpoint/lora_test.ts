@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import {
+  BitwiseError,
   bytesSource,
   CheckpointError,
   encodeSafetensors,
+  InputError,
   Safetensors,
 } from "../../../engine/mod.ts";
 import type { WeightType } from "../../../kernels/linear/weight_types.ts";
@@ -205,3 +207,16 @@ Deno.test("convert adds adapters to a file, and refuses those of another", () =>
     );
     assertEquals(error.code, "another-model");
   }));
+
+Deno.test("load() refuses what is not the path or URL of a file of adapters", async () => {
+  for (const path of ["http://", "file:///%ff", new URL("data:,x"), "file://host/x", "no/such"]) {
+    const load = () => InfinityModel.load(DEFAULT_MODEL, { device, lora: [{ path }] });
+    const { message } = await assertRejects(load, BitwiseError);
+    assert(/^Cannot (load LoRA|read) "/.test(message), message);
+  }
+  for (const bad of [{ path: "" }, { path: 3 }, { path: "x", strength: NaN }, { file: "x" }, "x"]) {
+    const lora = [bad] as unknown as LoadOptions["lora"];
+    const load = () => InfinityModel.load(DEFAULT_MODEL, { device, lora });
+    assertEquals((await assertRejects(load, InputError)).code, "bad-type");
+  }
+});
