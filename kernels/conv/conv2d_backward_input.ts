@@ -1,8 +1,14 @@
-import { defineKernel, type Device, memoised, type Tensor } from "../../engine/mod.ts";
+import {
+  defineKernel,
+  type Device,
+  elementCount,
+  memoised,
+  type Tensor,
+} from "../../engine/mod.ts";
 import { conv2d } from "./conv2d.ts";
 import type { Conv2dBackwardArgs } from "./conv2d_backward_args.ts";
 import { stageConv } from "./conv2d_weight.ts";
-import { imagesInParts, padBefore } from "./conv_dispatch.ts";
+import { imagesInParts, MOST_BYTES, padBefore, scratch } from "./conv_dispatch.ts";
 import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
@@ -26,9 +32,6 @@ const prelude = memoised((type: string, Y: string, divide: string) =>
   `${divide}\n${narrowLines(type, "T", Y)}`
 );
 
-/** Bytes that products take at most, if one image takes less. */
-const MOST_BYTES = 64 << 20;
-
 /**
  * The gradient of a convolution by its input. In steps of one pixel, it is a convolution, too; in steps of two, most
  * products of one would be with zeros, so dy is multiplied by the weights of all taps, and what meets a pixel summed.
@@ -47,7 +50,9 @@ export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Grad
   const [B = 0, OH = 0, OW = 0] = dy.shape;
   const bytes = 4 * OH * OW * conv.N;
   for (const [first, count] of imagesInParts(B, MOST_BYTES / bytes, [dy, y])) {
-    using products = device.tensor("f32", [count, OH, OW, conv.N], "products of a gradient");
+    const shape = [count, OH, OW, conv.N];
+    using memory = scratch(device, "f32", elementCount(shape), "products of a gradient");
+    const products = memory.rows(0, elementCount(shape)).reshape(...shape);
     conv2d(device, { x: dy.rows(first, count), conv, y: products });
     fold(device, args, products, { tensor: y.rows(first, count), add: dx.add });
   }

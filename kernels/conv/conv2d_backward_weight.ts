@@ -6,7 +6,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import type { Conv2dBackwardArgs } from "./conv2d_backward_args.ts";
-import { imagesInParts, padBefore } from "./conv_dispatch.ts";
+import { imagesInParts, MOST_BYTES, padBefore, scratch } from "./conv_dispatch.ts";
 import { padRows } from "../elementwise/pad_rows.ts";
 import { matmulBackward } from "../linear/matmul_backward.ts";
 import { readX } from "../shared/access.ts";
@@ -65,9 +65,6 @@ export function weightGradient(device: Device, args: Conv2dBackwardArgs, dweight
   asProduct(device, args, dweight);
 }
 
-/** Bytes that patches, or parts of sums, take at most, if those of one image, or one part, take less. */
-const MOST_BYTES = 64 << 20;
-
 function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gradient): void {
   const { weight, x, dy, dtype = "f32" } = args;
   const [N = 0, C = 0, size = 0] = weight.shape;
@@ -77,7 +74,9 @@ function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gr
   using sums = device.tensor("f32", [N, columns], "gradient of a weight");
   const most = MOST_BYTES / (height * width * columns * ELEMENT_BYTES[dtype]);
   for (const [first, count] of imagesInParts(B, most, [x, dy])) {
-    using patches = device.tensor(dtype, [count * height * width, columns], "patches");
+    const pixels = count * height * width;
+    using memory = scratch(device, dtype, pixels * columns, "patches");
+    const patches = memory.rows(0, pixels * columns).reshape(pixels, columns);
     unfold(device, args, x.rows(first, count), patches);
     matmulBackward(device, {
       x: patches,

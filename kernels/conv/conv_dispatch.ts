@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Tensor, Work } from "../../engine/mod.ts";
+import { type Device, ELEMENT_BYTES, type Tensor, type Work } from "../../engine/mod.ts";
+import type { FloatType } from "../linear/weight_types.ts";
 
 /** How a convolution reads its input. */
 export interface ConvGeometry {
@@ -69,6 +70,19 @@ export interface ConvDispatch {
   readonly params: Readonly<Record<(typeof PARAMS)[number], number>>;
   /** Shape and operations. */
   readonly work: Work;
+}
+
+/** Bytes that what is made for a while takes at most, if that of one image takes less. */
+export const MOST_BYTES: number = 64 << 20;
+
+/**
+ * Memory for what is made for a while: of a power of two of bytes up to {@link MOST_BYTES}, so that the pool keeps a
+ * few buffers for convolutions of all sizes.
+ */
+export function scratch(device: Device, dtype: FloatType, elements: number, label: string): Tensor {
+  const most = MOST_BYTES / ELEMENT_BYTES[dtype];
+  const rounded = Math.min(most, 2 ** Math.ceil(Math.log2(elements)));
+  return device.tensor(dtype, [Math.max(elements, rounded)], label);
 }
 
 /** Bytes to whose multiples bindings are aligned on every adapter. */
