@@ -109,7 +109,7 @@ function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight:
   const { K, N, dtype, scales, bias } = linear;
   device.debug?.variant("matmul", "texture", "a software adapter");
   // a multiple of 64, for the alignment of bindings
-  const most = Math.floor(textureTexels(device) / Math.ceil(K / 4) / 64) * 64;
+  const most = Math.max(1, Math.floor(textureTexels(device) / Math.ceil(K / 4) / 64)) * 64;
   for (let first = 0; first < M; first += most) {
     const rows = Math.min(most, M - first);
     const pixels = { height: 1, width: rows, inHeight: 1, inWidth: rows };

@@ -12,8 +12,8 @@ import type { FloatType } from "./weight_types.ts";
  */
 const MOST_BYTES = { cpu: 8 << 20, gpu: 64 << 20 } as const;
 
-/** Fewest rows of a piece: fewer spend too much on adding to the gradient. */
-const FEWEST = 1024;
+/** Fewest rows of a piece, since each adds to the gradient, and most, which a row of a texture holds. */
+const ROWS = { least: 1024, most: 65536 } as const;
 
 /** Rows of pieces are multiples of it: then they begin where a binding may, also as f16. */
 const PIECE = 128;
@@ -81,7 +81,11 @@ export function matmulBackward(device: Device, args: MatmulBackwardArgs): void {
 function pieceOf(device: Device, M: number, widest: number): number {
   const { capabilities, gpu } = device;
   const fit = gpu.limits.maxStorageBufferBindingSize / (8 * widest); // with padding
-  const most = Math.min(fit, Math.max(FEWEST, MOST_BYTES[capabilities.class] / (4 * widest)));
+  const most = Math.min(
+    ROWS.most,
+    fit,
+    Math.max(ROWS.least, MOST_BYTES[capabilities.class] / (4 * widest)),
+  );
   return Math.ceil(M / Math.ceil(M / most) / PIECE) * PIECE;
 }
 

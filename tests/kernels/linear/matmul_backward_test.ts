@@ -122,6 +122,21 @@ Deno.test("matmulBackward() multiplies many rows piece by piece", async () => {
   }
 });
 
+Deno.test("matmulBackward() sums more rows of one column than a texture's row holds", async () => {
+  const M = 140_003;
+  const ones = upload("f32", [M, 1], new Float32Array(M).fill(1));
+  const dw = { tensor: poisoned("f32", [1, 1]), add: false };
+  matmulBackward(device, {
+    x: ones,
+    weights: [upload("f32", [1, 1], [1])],
+    dy: ones,
+    dx: null,
+    dweights: [dw],
+    dbiases: [],
+  });
+  assertEquals([...await device.read(dw.tensor)], [M]);
+});
+
 Deno.test("matmulBackward() computes nothing that nobody asks for, and keeps no memory", () => {
   const args = {
     x: poisoned("f32", [40, 8]),
