@@ -1,5 +1,6 @@
-import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import philox from "../shared/philox.wgsl" with { type: "text" };
+import { divideLines } from "../shared/divide.ts";
 import { spread } from "../shared/spread.ts";
 import type { RandomSource } from "./draw_strengths.ts";
 import source from "./flip_bits.wgsl" with { type: "text" };
@@ -68,6 +69,10 @@ fn flips(image: u32, token: u32, quad: u32) -> vec4<bool> {
   none: "fn flips(image: u32, token: u32, quad: u32) -> vec4<bool> { return vec4<bool>(); }",
 } as const;
 
+const prelude = memoised((kind: keyof typeof FLIPS, divide: string): string =>
+  `${divide}\n${FLIPS[kind]}`
+);
+
 /**
  * Copies the bits of a scale, and flips some: bitwise self-correction (arXiv 2412.04431, section 3.4; `flip_requant` in
  * infinity/models/bitwise_self_correction.py). Bit k of a token has word k mod 4 of the counter (image, scale, token,
@@ -99,7 +104,7 @@ export function flipBits(device: Device, { x, first, y, flips }: FlipBitsArgs): 
   const { seed, step, image = 0 } = random;
   device.run(kernel, {
     specialise: { WG },
-    functions: FLIPS[kind],
+    functions: prelude(kind, divideLines(device, count)),
     bind: { x, noise, y },
     params: { count, rows, width: d, quads, first, all, seed, step, image, scale, scales },
     workgroups,

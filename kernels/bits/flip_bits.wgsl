@@ -3,7 +3,7 @@
 //
 // One invocation makes four bits of a token, for which one call of Philox has random numbers.
 //
-// Prelude (flip_bits.ts): WG, fn flips(image, token, quad) -> vec4<bool>, which may use `noise` and philox.wgsl.
+// Prelude (flip_bits.ts): WG, fn divide, fn flips(image, token, quad) -> vec4<bool>, which may use `noise` and philox.wgsl.
 
 struct Params {
   count: u32, // invocations
@@ -28,9 +28,9 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
-  let row = i / params.quads;
+  let row = divide(i, params.quads);
   let quad = i - row * params.quads;
-  let image = row / params.rows;
+  let image = divide(row, params.rows);
   let token = row - image * params.rows;
   let flip = flips(image, token, quad);
   let source = (image * params.all + params.first + token) * params.width + 4 * quad;

@@ -1,4 +1,5 @@
 import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
+import { divideLines } from "../shared/divide.ts";
 import { spread } from "../shared/spread.ts";
 import strengthsSource from "./edge_strengths.wgsl" with { type: "text" };
 import source from "./edge_weights.wgsl" with { type: "text" };
@@ -47,14 +48,17 @@ export function edgeWeights(device: Device, { x, y, amount, gain }: EdgeWeightsA
   const count = y.elements;
   using edges = device.tensor("f32", y.shape, "edges");
   const { WG, workgroups } = spread(device, count);
+  const functions = divideLines(device, count);
   device.run(strengthsKernel, {
     specialise: { WG },
+    functions,
     bind: { x, edges },
     params: { count, height, width, C },
     workgroups,
   });
   device.run(kernel, {
     specialise: { WG },
+    functions,
     bind: { edges, y },
     params: { count, height, width, amount, gain },
     workgroups,

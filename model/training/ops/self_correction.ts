@@ -3,12 +3,13 @@ import { accumulateCodes } from "../../../kernels/bits/accumulate_codes.ts";
 import { drawStrengths, type RandomSource } from "../../../kernels/bits/draw_strengths.ts";
 import { flipBits, type Flips } from "../../../kernels/bits/flip_bits.ts";
 import { resample } from "../../../kernels/bits/resample.ts";
+import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
 import type { FloatType } from "../../../kernels/linear/weight_types.ts";
 import type { Grid } from "../../config/grid.ts";
 
 /** Arguments of {@link selfCorrection}. */
 export interface SelfCorrectionOptions {
-  /** Features of the encoder, [B, H, W, d] f32. */
+  /** Features of the encoder, [B, H, W, d] f32 or f16. */
   readonly features: Tensor;
   /** Grids of tokens of the scales that are trained, coarse to fine: all of a schedule, or the first ones. */
   readonly schedule: readonly Grid[];
@@ -57,7 +58,7 @@ export function selfCorrection(device: Device, options: SelfCorrectionOptions): 
     using residual = device.tensor("f32", features.shape, "residual");
     using sum = device.tensor("f32", [B, H, W, d], "sum of codes");
     using strengths = device.tensor("f32", [B, schedule.length], "strengths");
-    device.copy(features, residual);
+    accumulate(device, features, { tensor: residual, add: false });
     if (!masks) {
       drawStrengths(device, {
         y: strengths,

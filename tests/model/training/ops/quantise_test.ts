@@ -105,6 +105,17 @@ Deno.test("quantise() sends gradients straight through, scale by scale", async (
   }
 });
 
+Deno.test("quantise() of f16 sends gradients of f16", async () => {
+  const next = random(104);
+  const [shape, schedule] = CASES[1]!;
+  const features = values(next, 120, "f16"), dz = values(next, 120);
+  const { z, smooth } = forwardOf(shape, features, schedule);
+  const [expected] = centralDifferences((h) => smooth(h!), [features], dz);
+  const made = await run(upload("f16", shape, features), upload("f32", shape, dz), { schedule });
+  assertNear(made.z, z, 1e-6);
+  assertNear(made.dh, expected!, 1e-3);
+});
+
 Deno.test("quantise() adds the gradient of the losses of codes", async () => {
   const next = random(102);
   const weights = { vector: 0.2, codebook: 0.1, commitment: 0.5, inverseTemperature: 3 };
