@@ -96,3 +96,4 @@ export { saveLora, saveWeights } from "./session/weights.ts";
 export { loraPath, prepareFolder, sampleFolder } from "./session/folder.ts";
 export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";
 export { VaeNetwork, type VaeNetworkOptions } from "./networks/vae.ts";
+export { train } from "./stages/train.ts";

@@ -17,6 +17,8 @@ export interface SelfCorrectionOptions {
   readonly patchify: boolean;
   /** Largest probability of a flip (`noise_apply_strength`); each image and scale has its own up to that. */
   readonly strength: number;
+  /** Share of the strengths that is not 0; 1 if absent. */
+  readonly share?: number;
   /** Scales from the first on whose bits are flipped (`noise_apply_layers`); all if absent. */
   readonly layers?: number;
   /**
@@ -47,7 +49,7 @@ export interface TeacherForcing {
  */
 export function selfCorrection(device: Device, options: SelfCorrectionOptions): TeacherForcing {
   const { features, schedule, patchify, strength, random, masks } = options;
-  const { layers = schedule.length, requantise = true, dtype = "f32" } = options;
+  const { layers = schedule.length, requantise = true, dtype = "f32", share = 1 } = options;
   const [B = 0, H = 0, W = 0, d = 0] = features.shape;
   const perToken = patchify ? 4 * d : d;
   const tokens = schedule.map(([h, w]) => h * w);
@@ -63,6 +65,7 @@ export function selfCorrection(device: Device, options: SelfCorrectionOptions): 
       drawStrengths(device, {
         y: strengths,
         most: strength,
+        odds: share,
         hundredths: true,
         shared: false,
         random,

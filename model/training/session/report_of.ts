@@ -1,13 +1,17 @@
 import type { Stage } from "../config/types.ts";
+import { psnr } from "../ops/reconstruction_loss.ts";
 import type { Report } from "../report/types.ts";
 import type { StepReport } from "../run/report.ts";
 
 /** What a trainer reports, as a line of the log. */
 export function reportOf(stage: Stage, step: StepReport): Report {
-  const { loss: sums, psnr, ...terms } = step.metrics;
-  const bit_accuracy = accuracies(sums!);
-  const losses = Object.entries(terms).filter(([, values]) => values.length === 1)
-    .map(([name, [value]]) => [name, value!] as const);
+  const { loss: sums = [], codes } = step.metrics;
+  const bit_accuracy = accuracies(sums);
+  const ofImages = sums.length === COLUMNS;
+  const losses = {
+    ...ofImages && { l1: sums[1]!, gradient: sums[3]! },
+    ...codes && { entropy: codes[1]!, codebook: codes[2]!, commitment: codes[3]! },
+  };
   return {
     stage,
     step: step.step,
@@ -15,9 +19,9 @@ export function reportOf(stage: Stage, step: StepReport): Report {
     seconds: step.seconds,
     learning_rate: step.learningRate,
     ...Number.isFinite(step.gradientNorm) && { gradient_norm: step.gradientNorm },
-    ...losses.length > 0 && { losses: Object.fromEntries(losses) },
+    ...ofImages && { losses },
     ...bit_accuracy.length > 0 && { bit_accuracy },
-    ...psnr && { psnr: psnr[0]! },
+    ...ofImages && { psnr: psnr(sums[2]!) },
     images_per_second: step.imagesPerSecond,
     ...step.tokensPerSecond > 0 && { tokens_per_second: step.tokensPerSecond },
     ...step.lossScale !== 1 && { loss_scale: step.lossScale },

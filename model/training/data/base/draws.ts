@@ -1,7 +1,14 @@
 import { philox } from "../../../bits/philox.ts";
 
 /** Independent sequences of random numbers with one seed. */
-export const STREAMS = { scenes: 1, order: 2, captions: 3, measured: 4 } as const;
+export const STREAMS = {
+  scenes: 1,
+  order: 2,
+  captions: 3,
+  measured: 4,
+  conditions: 5,
+  scales: 6,
+} as const;
 
 /** A sequence of random numbers that depends on a seed and three whole numbers alone (Philox4x32-10). */
 export class Draws {

@@ -1,0 +1,168 @@
+import type { Device, Tensor } from "../../../engine/mod.ts";
+import { openFolder } from "../../checkpoint/folder.ts";
+import { vaeShapes } from "../../checkpoint/tensor_shapes.ts";
+import { scheduleForImage, vaeSchedule } from "../../config/schedule.ts";
+import type { ModelConfig } from "../../config/types.ts";
+import { FolderSource } from "../../parts/parts.ts";
+import { VaeEncoder } from "../../vae/vae_encoder.ts";
+import type { TokenizerTraining, TrainConfig } from "../config/types.ts";
+import { Draws, STREAMS } from "../data/base/draws.ts";
+import type { DataSource } from "../data/base/source.ts";
+import { initialise } from "../initial/initialise.ts";
+import { vaeRules } from "../initial/rules.ts";
+import { parameterSpecs } from "../networks/parameter_specs.ts";
+import { VaeNetwork } from "../networks/vae.ts";
+import { quantise, type QuantiseOptions } from "../ops/quantise.ts";
+import { reconstructionLoss } from "../ops/reconstruction_loss.ts";
+import type { Pass, PassResult, Task } from "../run/task.ts";
+import { Parameters } from "../tape/parameters.ts";
+import { Tape } from "../tape/tape.ts";
+import type { Variable } from "../tape/variable.ts";
+import { loadParameters } from "./frozen.ts";
+
+/** How strong an edge must be for the whole of `losses.edge`: two thirds of the range of a channel. */
+const EDGE_GAIN = 1.5;
+
+/** Share of the stage over which flips grow to their full strength. */
+const RAMP = 0.3;
+
+/**
+ * Training of the visual tokenizer: images are encoded, quantised with straight-through gradients, decoded, and compared
+ * with themselves. Or of its decoder alone, where the bits stay as they are.
+ */
+export class TokenizerTask implements Task {
+  readonly #network: VaeNetwork;
+
+  private constructor(
+    private readonly device: Device,
+    private readonly model: ModelConfig,
+    private readonly options: TokenizerTraining,
+    private readonly seed: number,
+    private readonly data: DataSource,
+    readonly parameters: Parameters,
+    /** The encoder that does not learn; null if it does. */
+    private readonly encoder: VaeEncoder | null,
+  ) {
+    this.#network = new VaeNetwork(model.vae, parameters, options);
+  }
+
+  /**
+   * Draws or loads the weights to begin with.
+   *
+   * @param stage The whole tokenizer, or its decoder.
+   * @param folder For the decoder, the model folder with the tokenizer.
+   * @param data Images, which stay the caller's.
+   * @throws {FileError | CheckpointError} A file is missing or wrong.
+   */
+  static async open(
+    device: Device,
+    config: TrainConfig,
+    stage: "tokenizer" | "decoder",
+    folder: string,
+    data: DataSource,
+  ): Promise<TokenizerTask> {
+    const { model, init, seed } = config;
+    const whole = stage === "tokenizer";
+    const shapes = [...vaeShapes(model.vae)].filter(([name]) => whole || /^decoder\./.test(name));
+    const parameters = new Parameters(device, parameterSpecs(shapes));
+    try {
+      const from = whole ? init : folder;
+      if (from === null) initialise(device, parameters, vaeRules(), BigInt(seed));
+      else {
+        const file = await openFolder(from).tensors(model.files.vae);
+        await loadParameters(device, parameters, file, shapes).finally(() => file.close());
+      }
+      const source = new FolderSource(openFolder(folder), model, device, "f32");
+      const encoder = whole
+        ? null
+        : await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae));
+      return new TokenizerTask(device, model, config[stage], seed, data, parameters, encoder);
+    } catch (error) {
+      parameters.dispose();
+      throw error;
+    }
+  }
+
+  async compute(tape: Tape, { step, micro, progress }: Pass): Promise<PassResult> {
+    const { device, options } = this;
+    const { losses, batch } = options;
+    const index = step * options.accumulate + micro;
+    const { images } = await this.data.batch(index, batch);
+    const stats = device.tensor("f32", [4], "losses");
+    const codes = device.tensor("f32", [4], "losses of codes");
+    const ramp = Math.min(1, Math.max(0, (progress - options.flips_after) / RAMP));
+    const random = { seed: this.seed % 2 ** 32, step: index };
+    const most = options.flips * ramp;
+    const z = this.#quantised(tape, images, {
+      ...most > 0 && { flips: { most, odds: options.flips_share, random } },
+      dropScales: ramp > 0 && this.#dropsScale(index) ? 1 : 0,
+    }, codes);
+    reconstructionLoss(tape, this.#network.decode(tape, z), {
+      target: images,
+      l1: losses.l1,
+      l2: losses.l2,
+      edges: losses.gradient,
+      pooled: losses.pool,
+      ...losses.edge > 0 && { edgeWeighting: { amount: losses.edge, gain: EDGE_GAIN } },
+      stats: { tensor: stats, add: false },
+    });
+    return {
+      metrics: { loss: stats, ...this.#losesCodes && { codes } },
+      images: batch,
+      owned: [images, stats, codes],
+    };
+  }
+
+  /** Images and what they are reconstructed as, without mistakes: [B, H, W, 3] f32 each, which the caller disposes. */
+  async reconstruct(count: number): Promise<{ images: Tensor; decoded: Tensor }> {
+    const { images } = await this.data.batch(0, count);
+    using tape = new Tape(this.device);
+    const y = this.#network.decode(tape, this.#quantised(tape, images, {}, null)).value;
+    const decoded = this.device.tensor("f32", y.shape);
+    this.device.copy(y, decoded);
+    return { images, decoded };
+  }
+
+  get #losesCodes(): boolean {
+    const { entropy, commitment } = this.options.losses;
+    return this.encoder === null && (entropy > 0 || commitment > 0);
+  }
+
+  /** The sum of codes of images, through the encoder that learns or the one that does not. */
+  #quantised(
+    tape: Tape,
+    images: Tensor,
+    mistakes: Pick<QuantiseOptions, "flips" | "dropScales">,
+    stats: Tensor | null,
+  ): Variable {
+    const { model, encoder, options: { losses: { entropy, commitment } } } = this;
+    const [, height = 0, width = 0] = images.shape;
+    const h = encoder
+      ? tape.constant(tape.keep(encoder.encode(images)))
+      : this.#network.encode(tape, tape.constant(images));
+    return quantise(tape, h, {
+      schedule: vaeSchedule(model, scheduleForImage(model, width, height)),
+      ...mistakes,
+      ...this.#losesCodes && stats && {
+        losses: {
+          vector: entropy,
+          codebook: entropy,
+          commitment,
+          stats: { tensor: stats, add: false },
+        },
+      },
+    });
+  }
+
+  /** Whether a batch is decoded without its last scale. */
+  #dropsScale(index: number): boolean {
+    const draws = new Draws(BigInt(this.seed), STREAMS.scales, index, 0);
+    return draws.odds(this.options.scale_dropout);
+  }
+
+  /** Frees all but the data. */
+  dispose(): void {
+    this.parameters.dispose();
+    this.encoder?.dispose();
+  }
+}

@@ -1,0 +1,183 @@
+import { basename, dirname, join } from "../../../deps/@std/path.ts";
+import { Device, type Tensor } from "../../../engine/mod.ts";
+import { baseFingerprint } from "../../checkpoint/lora_file.ts";
+import { openFolder } from "../../checkpoint/folder.ts";
+import type { Pixels } from "../../image/enlarge.ts";
+import type { Stage, TrainConfig } from "../config/types.ts";
+import type { DataSource } from "../data/base/source.ts";
+import { openData } from "../data/open_data.ts";
+import type { Optimiser } from "../optimiser/optimiser.ts";
+import type { TrainingOptions, TrainingResult } from "../report/types.ts";
+import { runStage, type StageWork } from "../session/run_stage.ts";
+import { loraPath, prepareFolder, sampleFolder } from "../session/folder.ts";
+import { saveLora, saveWeights } from "../session/weights.ts";
+import { TokenizerTask } from "./tokenizer_task.ts";
+import { TransformerTask } from "./transformer_task.ts";
+
+/** Reconstructions on a sheet of samples. */
+const RECONSTRUCTIONS = 8;
+
+/** What a stage is made of. */
+interface Opened extends StageWork {
+  readonly task: TokenizerTask | TransformerTask;
+}
+
+/**
+ * Trains a stage of a model: the visual tokenizer, then the transformer with its text encoder, then perhaps the decoder
+ * alone. The folder becomes a model folder, with a log, curves, samples and checkpoints besides.
+ *
+ * @example
+ * ```ts ignore
+ * import { readTrainConfig, train } from "@bitwise/infinity/training";
+ *
+ * const config = await readTrainConfig("config.json");
+ * for (const stage of ["tokenizer", "transformer"] as const) {
+ *   await train(config, stage, { output: "my-model" });
+ * }
+ * ```
+ *
+ * @throws {TrainingError} `not-finite`: a loss or gradient is NaN; the message says where that began.
+ * @throws {FileError | CheckpointError | ConfigError} Something is missing or wrong; the message says what.
+ * @throws The reason of the signal, after a checkpoint.
+ */
+export async function train(
+  config: TrainConfig,
+  stage: Stage,
+  options: TrainingOptions,
+): Promise<TrainingResult> {
+  const { output, gpu, onWarning } = options;
+  using device = await Device.open(gpu ? { gpu } : {});
+  await prepareFolder(config, output);
+  const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
+  const { width, height } = model.image;
+  const data = await openData(device, {
+    kind,
+    path,
+    sizes: [{ width, height }],
+    seed: BigInt(seed),
+    which: stage === "transformer" ? "training" : "all",
+    heldOut: held_out,
+    uncaptioned: stage !== "transformer",
+    broken,
+    mirror,
+    ...onWarning && { onWarning },
+  });
+  try {
+    const work = await openStage(device, config, stage, output, data);
+    try {
+      return await runStage(device, config, stage, options, work);
+    } finally {
+      work.task.dispose();
+    }
+  } finally {
+    data.dispose();
+  }
+}
+
+async function openStage(
+  device: Device,
+  config: TrainConfig,
+  stage: Stage,
+  output: string,
+  data: DataSource,
+): Promise<Opened> {
+  if (stage !== "transformer") {
+    const task = await TokenizerTask.open(device, config, stage, output, data);
+    return {
+      task,
+      save: async (optimiser) => [await savePart(device, config, "vae", output, optimiser)],
+      samples: () => reconstructions(device, task),
+    };
+  }
+  const task = await TransformerTask.open(device, config, output, data);
+  const adapters = config.transformer.lora.rank > 0;
+  return {
+    task,
+    save: (optimiser) =>
+      adapters
+        ? saveAdapters(device, config, output, optimiser)
+        : saveTransformer(device, config, output, optimiser),
+    samples: () => sampleFolder(device, config, output),
+  };
+}
+
+/** Writes a part of the model: trained tensors, and those of the file that was there. */
+async function savePart(
+  device: Device,
+  { model }: TrainConfig,
+  part: "vae" | "transformer" | "text_encoder",
+  output: string,
+  optimiser: Optimiser,
+  keep?: (name: string) => boolean,
+): Promise<string> {
+  const folder = openFolder(output);
+  const name = model.files[part];
+  const base = await folder.exists(name) ? await folder.tensors(name) : null;
+  const path = join(output, name);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  try {
+    await saveWeights(device, path, optimiser, { base, ...keep && { keep } });
+  } finally {
+    base?.close();
+  }
+  return path;
+}
+
+async function saveTransformer(
+  device: Device,
+  config: TrainConfig,
+  output: string,
+  optimiser: Optimiser,
+): Promise<string[]> {
+  const isText = (name: string) => /^(shared|encoder)\./.test(name);
+  const joint = optimiser.parameters.specs.some(({ name }) => isText(name));
+  const save = (part: "transformer" | "text_encoder", keep: (name: string) => boolean) =>
+    savePart(device, config, part, output, optimiser, keep);
+  const files = [await save("transformer", (name) => !isText(name))];
+  if (joint) files.push(await save("text_encoder", isText));
+  return files;
+}
+
+async function saveAdapters(
+  device: Device,
+  { model, init, transformer: { lora: { rank, alpha } } }: TrainConfig,
+  output: string,
+  optimiser: Optimiser,
+): Promise<string[]> {
+  const file = await openFolder(init!).tensors(model.files.transformer);
+  const base = await baseFingerprint(file).finally(() => file.close());
+  const path = loraPath(output);
+  await saveLora(device, path, optimiser, {
+    rank,
+    alpha: alpha ?? rank,
+    base,
+    baseName: basename(init!),
+  });
+  return [path];
+}
+
+/** Images above what they are reconstructed as. */
+async function reconstructions(device: Device, task: TokenizerTask) {
+  const { images, decoded } = await task.reconstruct(RECONSTRUCTIONS);
+  const pairs = [await pixelsOf(device, images), await pixelsOf(device, decoded)];
+  images.dispose();
+  decoded.dispose();
+  const sheet = pairs[0]!.flatMap((image, i) => [image, pairs[1]![i]!]);
+  return { images: sheet, captions: sheet.map((_, i) => i % 2 ? "reconstruction" : "image") };
+}
+
+/** [B, H, W, 3] f32 from −1 to 1 as images of bytes. */
+async function pixelsOf(device: Device, images: Tensor): Promise<Pixels[]> {
+  const [B = 0, height = 0, width = 0] = images.shape;
+  const values = await device.read(images);
+  return Array.from({ length: B }, (_, b) => {
+    const rgba = new Uint8Array(4 * width * height).fill(255);
+    for (let i = 0; i < width * height; i++) {
+      for (let c = 0; c < 3; c++) {
+        const value = values[(b * width * height + i) * 3 + c]!;
+        rgba[4 * i + c] = (Math.min(1, Math.max(-1, value)) + 1) / 2 * 255;
+      }
+    }
+    return { width, height, rgba };
+  });
+}

@@ -1,0 +1,67 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { InfinityModel } from "../../../../mod.ts";
+import type { Stage } from "../../../../model/training/config/types.ts";
+import { readLog } from "../../../../model/training/report/log.ts";
+import { train } from "../../../../model/training/stages/train.ts";
+import { inFolder } from "../../../commands/process.ts";
+import { device } from "../../../harness.ts";
+import { tinyTraining } from "./tiny.ts";
+
+Deno.test("train() makes a model of nothing, stage by stage, and finetunes it with adapters", () =>
+  inFolder(async (output) => {
+    const config = await tinyTraining({ sample_every: 6 });
+    const sheets: string[] = [];
+    for (const stage of ["tokenizer", "transformer", "decoder"] as const) {
+      const onSamples = (path: string) => void sheets.push(path.slice(output.length + 1));
+      const { step, files } = await train(config, stage, { output, onSamples });
+      assertEquals(step, 12);
+      assert(files.length > 0);
+      const log = (await readLog(join(output, "log.jsonl"))).filter((line) => line.stage === stage);
+      assertEquals(log.map(({ step }) => step), [3, 6, 9, 12]);
+      assert(log.at(-1)!.loss < log[0]!.loss, `${stage}: ${log.map(({ loss }) => loss)}`);
+      if (stage === "transformer") assertEquals(log[0]!.bit_accuracy!.length, 3);
+      else assert(log[0]!.psnr! > 0);
+    }
+    assertEquals(sheets.filter((path) => path.endsWith("12.png")).length, 3);
+    const generate = async (lora: { path: string }[] = []) => {
+      using model = await InfinityModel.load(output, { device, lora });
+      const { images } = await model.generate({ prompt: "red apple", seed: 1 });
+      return images[0]!;
+    };
+    const { width, height, rgba } = await generate();
+    assertEquals([width, height], [32, 32]);
+
+    const adapted = join(output, "adapted");
+    const lora = { ...config.transformer, lora: { rank: 4, alpha: null, layers: "all" as const } };
+    await Deno.mkdir(adapted);
+    await Deno.copyFile(join(output, "vae.safetensors"), join(adapted, "vae.safetensors"));
+    const tuning = { ...config, init: output, transformer: { ...lora, learning_rate: 0.05 } };
+    const { files: [path] } = await train(tuning, "transformer", { output: adapted });
+    const other = await generate([{ path: path! }]);
+    assert(other.rgba.some((byte, i) => byte !== rgba[i]), "adapters change the image");
+  }));
+
+Deno.test("train() gives the same bytes of weights after 50 steps with the same seed", () =>
+  inFolder(async (output) => {
+    const steps = { steps: 50, batch: 2, learning_rate: 2e-3, warmup: 5 };
+    const config = await tinyTraining({ tokenizer: steps, transformer: steps, report_every: 50 });
+    const weights = async (run: string, stages: readonly Stage[], seed = 1) => {
+      const folder = join(output, run);
+      const files: Uint8Array[] = [];
+      for (const stage of stages) {
+        const result = await train({ ...config, seed }, stage, { output: folder });
+        for (const path of result.files) files.push(await Deno.readFile(path));
+      }
+      return files;
+    };
+    const stages = ["tokenizer", "transformer"] as const;
+    const [one, same, other] = [
+      await weights("one", stages),
+      await weights("same", stages),
+      await weights("other", ["tokenizer"], 2),
+    ];
+    assertEquals(one.length, 3);
+    assert(one.every((bytes, i) => bytes.every((byte, at) => byte === same[i]![at])));
+    assert(one[0]!.some((byte, at) => byte !== other[0]![at]));
+  }));
