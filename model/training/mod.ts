@@ -46,6 +46,7 @@ export {
 export { learningRate, type Schedule } from "./optimiser/schedule.ts";
 export type { Batch, DataSource, Size, Which } from "./data/base/source.ts";
 export { type ImageOptions, openImages } from "./data/files/open_images.ts";
+export { type SheetOptions, SheetSource } from "./data/files/sheet.ts";
 export { type DataOptions, openData } from "./data/open_data.ts";
 export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
 export {
@@ -57,7 +58,13 @@ export {
   pairAccuracy,
 } from "./data/scenes/composition.ts";
 export { type Measured, scenesToMeasure } from "./data/scenes/held_out_scenes.ts";
-export { type Images, pairwisePsnr, psnrOf } from "./data/scenes/measures.ts";
+export {
+  type Images,
+  type Likeness,
+  likeness,
+  pairwisePsnr,
+  psnrOf,
+} from "./data/base/measures.ts";
 export { attention, type AttentionOptions } from "./ops/attention.ts";
 export { crossLayout, scalesLayout, textLayout } from "./ops/attention_layouts.ts";
 export type { SpanLayout } from "../../kernels/attention/attention_spans.ts";

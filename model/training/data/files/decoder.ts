@@ -90,8 +90,8 @@ function started(worker: Worker): Promise<void> {
   });
 }
 
-/** Shares jobs out among Workers. */
-class WorkerDecoder implements Decoder {
+/** Shares jobs out among Workers that have started. */
+export class WorkerDecoder implements Decoder {
   readonly #waiting: Pending[] = [];
   readonly #busy: Map<Worker, Map<number, Pending>>;
   #id = 0;

@@ -1,6 +1,6 @@
 /** A sheet: one image of many tiles, and captions.json about them. */
 
-import { type Device, FileError, InputError, isObject, quote } from "../../../../engine/mod.ts";
+import { type Device, FileError, isObject, quote } from "../../../../engine/mod.ts";
 import { join } from "../../../../deps/@std/path.ts";
 import { readSmallFile } from "../../../checkpoint/files.ts";
 import type { Image } from "../../../image/png.ts";
@@ -177,11 +177,12 @@ export class SheetSource implements DataSource {
     return Promise.resolve({ images, captions });
   }
 
-  /** A tile and its label, to measure with. */
-  item(place: number): { readonly label: string; readonly rgb: Float32Array } {
-    const [item, rgb] = [this.items[place], this.pixels[place]];
-    if (item && rgb) return { label: item.label, rgb };
-    throw new InputError("bad-value", `Cannot find tile ${place}: there are ${this.count}`);
+  /** All tiles and their labels in the order of the sheet, to measure with. */
+  truths(): { readonly labels: readonly string[]; readonly values: Float32Array } {
+    const one = this.pixels[0]!.length;
+    const values = new Float32Array(this.count * one);
+    this.pixels.forEach((pixels, i) => values.set(pixels, i * one));
+    return { labels: this.items.map(({ label }) => label), values };
   }
 
   dispose(): void {}

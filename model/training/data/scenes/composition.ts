@@ -8,7 +8,7 @@ import { Draws, STREAMS } from "../base/draws.ts";
 import { WHITE } from "./backgrounds.ts";
 import { type Arrangement, ARRANGEMENTS } from "./layout.ts";
 import type { SceneComposer } from "./composer.ts";
-import { type Images, shrink, squaredDistance } from "./measures.ts";
+import { type Images, shrink, squaredDistance } from "../base/measures.ts";
 import { PALETTE } from "./palette.ts";
 import type { SceneRules } from "./rules.ts";
 import type { Scene, SceneObject } from "./scene.ts";

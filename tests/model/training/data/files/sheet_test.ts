@@ -25,7 +25,8 @@ Deno.test("SheetSource holds 49 emoji out, and shows every other once in an epoc
     await open("all"),
   ];
   assertEquals([training.count, measuring.count, all.count], [1866, 49, 1915]);
-  const labels = new Set(Array.from({ length: 49 }, (_, i) => measuring.item(i).label));
+  const labels = new Set(measuring.truths().labels);
+  assertEquals(labels.size, 49);
   const { images, captions } = await training.batch(0, 1866);
   assert(captions.every((caption) => !labels.has(caption)));
   const values = await device.read(images) as Float32Array;
@@ -35,7 +36,8 @@ Deno.test("SheetSource holds 49 emoji out, and shows every other once in an epoc
     { length: 1866 },
     (_, i) => sum(values.subarray(3072 * i, 3072 * (i + 1))),
   );
-  const stored = Array.from({ length: 1866 }, (_, i) => sum(training.item(i).rgb));
+  const truths = training.truths().values;
+  const stored = shown.map((_, i) => sum(truths.subarray(3072 * i, 3072 * (i + 1))));
   assertEquals(shown.toSorted(), stored.toSorted());
   assertNotEquals(shown, stored);
 });
@@ -80,9 +82,9 @@ Deno.test("SheetSource fits tiles of another size, and refuses sheets that are t
     mirror: 0,
   });
   const source = await SheetSource.open(device, folder.path, size(3));
-  assertEquals(source.item(0).rgb.length, 27);
-  assert(Math.abs((source.item(1).rgb[0]! + 1) * 127.5 - 100) < 1e-3);
-  assertThrows(() => source.item(2), "there are 2");
+  const { labels, values } = source.truths();
+  assertEquals([labels, values.length], [["red", "green"], 54]);
+  assert(Math.abs((values[27]! + 1) * 127.5 - 100) < 1e-3);
   const error = await assertRejects(
     () => SheetSource.open(device, folder.path, size(8)),
     FileError,

@@ -11,11 +11,6 @@ import {
   type Measured,
   scenesToMeasure,
 } from "../../../../../model/training/data/scenes/held_out_scenes.ts";
-import {
-  pairwisePsnr,
-  psnrOf,
-  shrink,
-} from "../../../../../model/training/data/scenes/measures.ts";
 import type { Scene } from "../../../../../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../../../../../model/training/data/scenes/scene_source.ts";
 import { device } from "../../../../harness.ts";
@@ -87,19 +82,6 @@ Deno.test("countAccuracy() tells two from three and four", async () => {
   assertEquals(await countAccuracy(composition, await imagesOf(scenes), scenes), 1);
   const fewer = scenes.map((scene) => ({ ...scene, objects: scene.objects.slice(0, -1) }));
   assertEquals(await countAccuracy(composition, await imagesOf(fewer), scenes), 0);
-});
-
-Deno.test("shrink(), psnrOf() and pairwisePsnr() are means over pixels", () => {
-  const values = new Float32Array(2 * 4 * 4 * 3).fill(1, 48); // all 0, all 1
-  values.set([4, 4, 4], 0);
-  const small = shrink({ values, size: 4 }, 2);
-  assertEquals([...small.values.subarray(0, 6)], [1, 1, 1, 0, 0, 0]);
-  const flat = { values: new Float32Array(36).fill(0.2, 12, 24), size: 2 };
-  const decibels = 10 * Math.log10(4 / 0.04);
-  assert(Math.abs(psnrOf(flat, 0, flat, 1) - decibels) < 1e-5);
-  assertEquals(psnrOf(flat, 0, flat, 2), Infinity);
-  const two = { values: flat.values.subarray(0, 24), size: 2 };
-  assert(Math.abs(pairwisePsnr(two) - decibels) < 1e-5);
 });
 
 Deno.test("openData() composes scenes, of which those to measure are held out", async () => {

@@ -59,6 +59,33 @@ export function psnrOf(a: Images, i: number, b: Images, j: number): number {
   return 10 * Math.log10(4 / mean);
 }
 
+/** How like images are to their truths. */
+export interface Likeness {
+  /** Mean PSNR of images and their own truths, in dB. */
+  readonly psnr: number;
+  /** Share of images to which no other truth is nearer than their own, 0 to 1. */
+  readonly nearest: number;
+}
+
+/**
+ * Compares images with true ones of the same size.
+ *
+ * @param own For each image the place of its truth.
+ */
+export function likeness(images: Images, truths: Images, own: readonly number[]): Likeness {
+  let [sum, right] = [0, 0];
+  own.forEach((truth, i) => {
+    const distance = squaredDistance(images, i, truths, truth);
+    sum += psnrOf(images, i, truths, truth);
+    let nearer = false;
+    for (let j = 0; j < imageCount(truths) && !nearer; j++) {
+      nearer = squaredDistance(images, i, truths, j) < distance;
+    }
+    if (!nearer) right++;
+  });
+  return { psnr: sum / own.length, nearest: right / own.length };
+}
+
 /** Mean PSNR of all pairs of images, in dB: the lower, the more they differ. There must be two. */
 export function pairwisePsnr(images: Images): number {
   const count = imageCount(images);
