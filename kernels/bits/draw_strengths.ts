@@ -34,7 +34,7 @@ export interface DrawStrengthsArgs {
   readonly hundredths: boolean;
   /** Whether all scales of an image have the same. */
   readonly shared: boolean;
-  /** Share of the probabilities that is not 0; 1 if absent. */
+  /** Share of the images whose bits are flipped at all; 1 if absent. */
   readonly odds?: number;
   /** Seed and step. */
   readonly random: RandomSource;
@@ -42,7 +42,8 @@ export interface DrawStrengthsArgs {
 
 /**
  * Draws how many bits of each image and scale are flipped, evenly up to `most`: `hundredths` as bitwise self-correction
- * does (`flip_requant` in infinity/models/bitwise_self_correction.py). Counter = (image, scale, 2³² − 1, 0).
+ * does (`flip_requant` in infinity/models/bitwise_self_correction.py). Counter = (image,
+ * scale, 2³² − 1, 0), and (image, 0, 2³² − 1, 1) for whether an image has flips.
  *
  * @throws {KernelError} `bad-shape`: y is not [B, S] f32.
  */

@@ -12,7 +12,7 @@ struct Params {
   image: u32, // number of the first image
   levels: u32, // whole hundredths, one more than the largest; 0 for any number
   most: f32,
-  odds: f32, // share that is not 0
+  odds: f32, // share of the images whose are not 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,9 +24,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (i >= params.count) { return; }
   let image = i / params.scales;
   let scale = select(i - image * params.scales, 0, SHARED);
-  let words = philox(vec4(params.image + image, scale, 0xffffffffu, 0), vec2(params.seed, params.step));
+  let number = params.image + image;
+  let key = vec2(params.seed, params.step);
+  let word = philox(vec4(number, scale, 0xffffffffu, 0), key).x;
   // the high word of a product: no rounding reaches one level too many
-  let hundredths = f32(multiply_wide(words.x, params.levels).x) * 0.01;
-  let strength = select(unit(words.x) * params.most, hundredths, params.levels > 0);
-  y[i] = select(0.0, strength, unit(words.y) < params.odds);
+  let hundredths = f32(multiply_wide(word, params.levels).x) * 0.01;
+  let strength = select(unit(word) * params.most, hundredths, params.levels > 0);
+  let chosen = unit(philox(vec4(number, 0, 0xffffffffu, 1), key).x) < params.odds;
+  y[i] = select(0.0, strength, chosen);
 }

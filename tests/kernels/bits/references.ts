@@ -65,9 +65,10 @@ export function strengths(
   { seed, step, image }: { seed: number; step: number; image: number },
 ): Float64Array {
   return Float64Array.from({ length: B * S }, (_, i) => {
-    const counter = [image + Math.floor(i / S), how.shared ? 0 : i % S, 0xffffffff, 0];
-    const [x, y] = philox(counter, [seed, step]) as [number, number];
-    if ((y >>> 8) / 2 ** 24 >= how.odds) return 0;
+    const number = image + Math.floor(i / S), key = [seed, step];
+    const x = philox([number, how.shared ? 0 : i % S, 0xffffffff, 0], key)[0]!;
+    const chosen = philox([number, 0, 0xffffffff, 1], key)[0]!;
+    if ((chosen >>> 8) / 2 ** 24 >= how.odds) return 0;
     return how.levels ? Math.floor(x * how.levels / 2 ** 32) / 100 : (x >>> 8) / 2 ** 24 * how.most;
   });
 }
