@@ -1,7 +1,6 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import { slopeLines } from "../shared/activations.ts";
-import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
@@ -26,19 +25,36 @@ const kernel = defineKernel(
   "group_norm_backward",
   source,
   ["x", "dy", "moments", "bias", "shares", "dx"],
-  ["area", "columns", "count"],
+  ["area", "columns", "chunk", "chunks", "count"],
 );
 
-/** Least pixels of a chunk. */
+/** Least pixels of a chunk that one invocation sums. */
 const LEAST_PIXELS = 32;
+
+/** Pixels that one invocation sends back: enough to be worth what it reads of the channels. */
+const PIXELS = 16;
 
 const slope = memoised((activation: NormActivation): string =>
   activation === "none" ? "fn slope(v: V) -> V { return V(1); }" : slopeLines(activation)
 );
 
-const prelude = memoised((activation: NormActivation, dtype: string, divide: string): string =>
-  [slope(activation), divide, narrowLines(dtype, "V", "DX")].join("\n")
+const prelude = memoised((activation: NormActivation, dtype: string): string =>
+  `${slope(activation)}\n${narrowLines(dtype, "V", "DX")}`
 );
+
+/** How the pixels of each image are shared out. */
+interface Chunks {
+  /** Pixels of an image. */
+  readonly area: number;
+  /** Pixels of a chunk; the last may be shorter. */
+  readonly chunk: number;
+  /** Chunks of an image. */
+  readonly chunks: number;
+}
+
+function chunksOf(area: number, chunk: number): Chunks {
+  return { area, chunk, chunks: Math.ceil(area / chunk) };
+}
 
 /** Arguments of {@link groupNormBackward}. */
 export interface GroupNormBackwardArgs {
@@ -111,21 +127,25 @@ function sumPixels(
   const [B = 0, C = 0] = sums.shape;
   const columns = C / 4;
   const area = x.elements / B / C;
-  const chunk = Math.max(LEAST_PIXELS, Math.ceil(Math.sqrt(area)));
-  const chunks = Math.ceil(area / chunk);
-  const count = B * chunks * columns;
-  using partSums = device.tensor("f32", [B * chunks, C], "parts of sums");
-  using partProducts = device.tensor("f32", [B * chunks, C], "parts of sums");
+  const chunked = chunksOf(area, Math.max(LEAST_PIXELS, Math.ceil(Math.sqrt(area))));
+  const parts = B * chunked.chunks;
+  const count = parts * columns;
+  using partSums = device.tensor("f32", [parts, C], "parts of sums");
+  using partProducts = device.tensor("f32", [parts, C], "parts of sums");
   const { WG, workgroups } = spread(device, count);
   device.run(sumsKernel, {
     specialise: { WG, X: `vec4<${x.dtype}>`, DY: `vec4<${dy.dtype}>`, V: "vec4<f32>" },
     functions: slope(activation),
     bind: { x, dy, moments, bias, sums: partSums, products: partProducts },
-    params: { area, columns, chunk, chunks, count },
+    params: { ...chunked, columns, count },
     workgroups,
   });
-  columnSums(device, { x: partSums, y: { tensor: sums, add: false }, rows: chunks });
-  columnSums(device, { x: partProducts, y: { tensor: products, add: false }, rows: chunks });
+  columnSums(device, { x: partSums, y: { tensor: sums, add: false }, rows: chunked.chunks });
+  columnSums(device, {
+    x: partProducts,
+    y: { tensor: products, add: false },
+    rows: chunked.chunks,
+  });
 }
 
 /** Computes the gradient of x from the sums over its images. */
@@ -147,7 +167,8 @@ function sendBack(
     params: { area, C, width: C / groups, count: B * C },
     workgroups: channels.workgroups,
   });
-  const count = x.elements / 4;
+  const chunked = chunksOf(area, PIXELS);
+  const count = B * chunked.chunks * C / 4;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: {
@@ -158,9 +179,9 @@ function sendBack(
       DX: `vec4<${tensor.dtype}>`,
       V: "vec4<f32>",
     },
-    functions: prelude(activation, tensor.dtype, divideLines(device, count)),
+    functions: prelude(activation, tensor.dtype),
     bind: { x, dy, moments, bias, shares, dx: tensor },
-    params: { area, columns: C / 4, count },
+    params: { ...chunked, columns: C / 4, count },
     workgroups,
   });
 }

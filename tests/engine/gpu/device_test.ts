@@ -131,6 +131,28 @@ Deno.test("Device.allOrNothing() keeps what was made, or disposes it if the rest
   assertEquals(device.memory.liveBytes, before);
 });
 
+Deno.test("Device.run() needs nothing bound where a specialisation neither reads nor writes", async () => {
+  const source = `
+struct Params { factor: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+@group(0) @binding(4) var<storage, read_write> d: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1)
+fn main() {
+  if (ALL) { c[0] = a[0]; d[0] = b[0]; }
+  y[0] = params.factor;
+}`;
+  const kernel = defineKernel("optional", source, ["a", "b", "c", "d", "y"], ["factor"]);
+  const y = device.tensor("f32", [1]);
+  const bind = { a: null, b: null, c: null, d: null, y };
+  device.run(kernel, { specialise: { ALL: false }, bind, params: { factor: 7 }, workgroups: [1] });
+  assertEquals([...await device.read(y)], [7]);
+  y.dispose();
+});
+
 Deno.test("Device.run() drops a dispatch of no workgroups", () => {
   const before = device.counters.dispatches;
   const y = device.tensor("f32", [4]);
