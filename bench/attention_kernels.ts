@@ -56,16 +56,16 @@ export const ATTENTION_ROWS: readonly Row[] = [
     setup(device, t) {
       const [batch, rows, heads, headDim] = [32, 130, 4, 64];
       const [qkv, gradient] = [t.f32(batch * rows, 768), t.f32(batch * rows, 768)];
-      const [dq, dk, own] = [t.f32(batch * rows, 256), t.f32(batch * rows, 256), t.f32(heads)];
+      const [dq, dkv, own] = [t.f32(batch * rows, 256), t.f32(batch * rows, 512), t.f32(heads)];
       const args = {
-        ...{ qkv, dq, dk, batch, rows, heads, headDim, ropeStart: 0 },
+        ...{ qkv, dq, dkv, batch, rows, heads, headDim, ropeStart: 0 },
         rope: { cos: t.f32(rows, 32), sin: t.f32(rows, 32) },
         scaleMul: t.f32(heads),
         dqkv: { tensor: gradient, add: false },
         dScaleMul: { tensor: own, add: true },
       };
-      // two of three columns of qkv are read, and of their gradient written
-      return { run: () => qkvRopeBackward(device, args), bytes: 6 * dq.byteLength };
+      // of qkv, v is not read
+      return { run: () => qkvRopeBackward(device, args), bytes: 8 * dq.byteLength };
     },
   },
 ];

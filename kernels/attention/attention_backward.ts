@@ -79,18 +79,20 @@ export function attentionBackward(device: Device, args: AttentionBackwardArgs): 
   if (bias && biases && dTable) {
     tableBackward(device, args, { bias, biases, stats, gradient: dTable });
   }
-  if (dk || dv) {
+  if (dk || dv || args.dkv) {
     const { byKeys: side } = layout;
     const parts = partsOf(device, side, heads, C);
-    const direct = parts === 1 && dk && dv && dk.tensor === dv.tensor && written(dk) &&
-      written(dv) && kStride === 2 * C && vStride === 2 * C && kOffset === 0 && vOffset === C;
+    const packed = dk && dv && dk.tensor === dv.tensor && written(dk) && written(dv) &&
+      kStride === 2 * C && vStride === 2 * C && kOffset === 0 && vOffset === C;
+    const dkv = args.dkv ?? (packed ? dk.tensor : null);
+    const direct = parts === 1 ? dkv : null;
     using sums = direct ? null : device.tensor("f32", [parts, side.rows, 2 * C], "sums of keys");
-    makeSums(device, { ...made, keys: true, sums: sums ?? dk!.tensor, parts });
+    makeSums(device, { ...made, keys: true, sums: sums ?? direct!, parts });
     if (!sums) return;
-    if (dk) sumParts(device, sums, side, dk, { count: C, stride: kStride, offset: kOffset });
-    if (dv) {
-      sumParts(device, sums, side, dv, { first: C, count: C, stride: vStride, offset: vOffset });
-    }
+    const put = (gradient: Gradient, place: Place) => sumParts(device, sums, side, gradient, place);
+    if (dkv) return put({ tensor: dkv, add: false }, { count: 2 * C, stride: 2 * C, offset: 0 });
+    if (dk) put(dk, { count: C, stride: kStride, offset: kOffset });
+    if (dv) put(dv, { first: C, count: C, stride: vStride, offset: vOffset });
   }
 }
 
@@ -107,7 +109,7 @@ function chooseVariant(device: Device, args: AttentionBackwardArgs): AttentionBa
 }
 
 function check(args: AttentionBackwardArgs): void {
-  const { q, k, v, dy, dq, dk, dv, dTable, layout, heads, headDim, bias } = args;
+  const { q, k, v, dy, dq, dk, dv, dkv, dTable, layout, heads, headDim, bias } = args;
   const places = attentionLayout(args);
   const { qStride, qOffset, kStride, kOffset, vStride, vOffset } = places;
   const C = heads * headDim;
@@ -119,7 +121,8 @@ function check(args: AttentionBackwardArgs): void {
   const fits = headDim <= 256 && [headDim, ...Object.values(places)].every((n) => n % 4 === 0) &&
     holds(q, byQueries, qStride, qOffset) && holds(dy, byQueries, C, 0) &&
     holds(k, byKeys, kStride, kOffset) && holds(v, byKeys, vStride, vOffset) &&
-    like(dq, q) && like(dk, k) && like(dv, v);
+    like(dq, q) && like(dk, k) && like(dv, v) &&
+    (!dkv || dkv.dtype === "f32" && dkv.elements === 2 * C * byKeys.rows);
   if (!fits) {
     throw new KernelError(
       "bad-shape",
@@ -151,18 +154,25 @@ function partsOf(device: Device, side: SpanSide, heads: number, C: number): numb
   );
 }
 
-/** Sums parts of `width` columns from `first` on, and puts the sums where a gradient goes. */
+/** Which columns of sums go where in the rows of a gradient. */
+interface Place {
+  /** The first column of the sums; 0 if absent. */
+  readonly first?: number;
+  /** Number of columns. */
+  readonly count: number;
+  /** Elements from one row of the gradient to the next. */
+  readonly stride: number;
+  /** Elements before the first row's. */
+  readonly offset: number;
+}
+
+/** Adds up parts, and puts the sums where a gradient goes. */
 function sumParts(
   device: Device,
   sums: Tensor,
   side: SpanSide,
   { tensor: y, add }: Gradient,
-  { first = 0, count, stride, offset }: {
-    readonly first?: number;
-    readonly count: number;
-    readonly stride: number;
-    readonly offset: number;
-  },
+  { first = 0, count, stride, offset }: Place,
 ): void {
   const [parts = 0, rows = 0, width = 0] = sums.shape;
   const { WG, workgroups } = spread(device, side.longest * count, 4);

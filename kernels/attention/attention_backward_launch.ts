@@ -64,6 +64,8 @@ export interface AttentionBackwardArgs extends
   readonly dk: Gradient | null;
   /** See `dq`. */
   readonly dv: Gradient | null;
+  /** In place of dk and dv: takes both side by side, [keys, 2 · heads · headDim] f32, without what it holds. */
+  readonly dkv?: Tensor;
   /** Gradient of the bias's table, [buckets, heads] f32; null if not wanted, or if there is no bias. */
   readonly dTable?: Gradient | null;
   /** Chosen by the adapter if absent. Tests set it. */

@@ -16,7 +16,7 @@ import source from "./qkv_rope_backward.wgsl" with { type: "text" };
 const kernel = defineKernel(
   "qkv_rope_backward",
   source,
-  ["qkv", "cos_table", "sin_table", "scale_mul", "dq", "dk", "dqkv", "slopes"],
+  ["qkv", "cos_table", "sin_table", "scale_mul", "dq", "dkv", "dqkv", "slopes"],
   ["count", "rows", "heads", "vectors", "rope_start"],
 );
 
@@ -28,34 +28,33 @@ export interface QkvRopeBackwardArgs extends
   > {
   /** Gradient of the q that qkvRope() made, [batch · rows, C] f32 or f16. */
   readonly dq: Tensor;
-  /** Gradient of the k that it made, likewise. */
-  readonly dk: Tensor;
-  /** [batch · rows, 3C] f32 or f16: the columns of q and k are written, or added to; those of v keep their values. */
+  /** Gradients of the k that it made, and of v, side by side, [batch · rows, 2C] f32 or f16. */
+  readonly dkv: Tensor;
+  /** [batch · rows, 3C] f32 or f16. */
   readonly dqkv: Gradient;
   /** [heads] f32; null if not wanted, or without `scaleMul`. */
   readonly dScaleMul: Gradient | null;
 }
 
 /**
- * The gradients of {@link qkvRope} by q and k in qkv, and by scaleMul, where it is not clamped to ln 100. That of v needs
- * no work: it is that of the v which attention read.
+ * The gradients of {@link qkvRope} by qkv, and by scaleMul, which is zero where it is clamped to ln 100.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function qkvRopeBackward(device: Device, args: QkvRopeBackwardArgs): void {
-  const { qkv, rope, scaleMul, batch, rows, heads, headDim, ropeStart, dq, dk } = args;
+  const { qkv, rope, scaleMul, batch, rows, heads, headDim, ropeStart, dq, dkv } = args;
   const { dqkv: { tensor: dqkv, add }, dScaleMul } = args;
   const count = batch * rows * heads;
   const positions = Math.min(rope.cos.elements, rope.sin.elements) / (headDim / 2);
   const fits = headDim % 4 === 0 && qkv.elements === count * 3 * headDim &&
     dqkv.elements === qkv.elements && dq.elements === count * headDim &&
-    dk.elements === dq.elements && ropeStart + rows <= positions &&
+    dkv.elements === 2 * dq.elements && ropeStart + rows <= positions &&
     (!scaleMul || scaleMul.elements === heads) &&
     (!dScaleMul || scaleMul?.elements === dScaleMul.tensor.elements);
   if (!fits) {
     throw new KernelError(
       "bad-shape",
-      `Cannot send dq [${dq.shape}] and dk [${dk.shape}] back to qkv [${qkv.shape}] ` +
+      `Cannot send dq [${dq.shape}] and dkv [${dkv.shape}] back to qkv [${qkv.shape}] ` +
         `of ${batch} × ${rows} rows, ${heads} heads of ${headDim}, by ${positions} positions`,
     );
   }
@@ -65,7 +64,7 @@ export function qkvRopeBackward(device: Device, args: QkvRopeBackwardArgs): void
     specialise: {
       QKV: `vec4<${qkv.dtype}>`,
       DQ: `vec4<${dq.dtype}>`,
-      DK: `vec4<${dk.dtype}>`,
+      DKV: `vec4<${dkv.dtype}>`,
       DQKV: `vec4<${dqkv.dtype}>`,
       COSINE: scaleMul !== null,
       ADD: add,
@@ -75,7 +74,7 @@ export function qkvRopeBackward(device: Device, args: QkvRopeBackwardArgs): void
     functions: prelude(LANES > 1, dqkv.dtype),
     bind: {
       ...{ qkv, cos_table: rope.cos, sin_table: rope.sin, scale_mul: scaleMul },
-      ...{ dq, dk, dqkv, slopes },
+      ...{ dq, dkv, dqkv, slopes },
     },
     params: { count, rows, heads, vectors: headDim / 4, rope_start: ropeStart },
     workgroups: grid(Math.ceil(count * LANES / WG)),

@@ -1,13 +1,12 @@
-// Gradients of qkv_rope.wgsl by q and k as they are in the rows of qkv, and for each head of a row what it adds to the
-// gradient of scale_mul. With w = dq rotated back, u = q / |q| and a = exp(min(scale_mul, ln 100)):
+// Gradients of qkv_rope.wgsl by the rows of qkv, and for each head of a row what it adds to the gradient of scale_mul. With w = dq rotated back, u = q / |q| and a = exp(min(scale_mul, ln 100)):
 //
 //     dq' = a / |q| · (w − u · (w · u)), d scale_mul = a · (w · u), which is 0 where scale_mul is clamped
 //
-// k is the same with a = 1; without cosine attention dq' = w. A norm that was clamped is a constant.
+// k is the same with a = 1; without cosine attention dq' = w; v is copied. A norm that was clamped is a constant.
 //
 // LANES invocations share a head of a row, as in qkv_rope.wgsl. Sums are f32.
 //
-// Prelude (qkv_rope_backward.ts): QKV, DQ, DK, DQKV (vec4 element types), COSINE, ADD, WG, LANES; fn total, which adds
+// Prelude (qkv_rope_backward.ts): QKV, DQ, DKV, DQKV (vec4 element types), COSINE, ADD, WG, LANES; fn total, which adds
 // sums over LANES; fn narrow.
 
 struct Params {
@@ -24,7 +23,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> sin_table: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read> scale_mul: array<f32>;
 @group(0) @binding(5) var<storage, read> dq: array<DQ>;
-@group(0) @binding(6) var<storage, read> dk: array<DK>;
+@group(0) @binding(6) var<storage, read> dkv: array<DKV>; // k, then v, in a row
 @group(0) @binding(7) var<storage, read_write> dqkv: array<DQKV>;
 @group(0) @binding(8) var<storage, read_write> slopes: array<f32>; // [batch · rows, heads]
 
@@ -59,8 +58,11 @@ fn main(
   let row = i / params.heads;
   let head = i % params.heads;
   let at_q = (3 * row * params.heads + head) * params.vectors;
-  let at_k = at_q + params.heads * params.vectors;
+  let width = params.heads * params.vectors;
+  let at_k = at_q + width;
+  let at_v = at_k + width;
   let at = i * params.vectors;
+  let at_dk = (2 * row * params.heads + head) * params.vectors;
   let angles = (params.rope_start + row % params.rows) * params.vectors;
   var by_q = vec2(1.0, 0.0);
   var by_k = vec2(1.0, 0.0);
@@ -72,7 +74,7 @@ fn main(
       let c = cos_table[angles + d];
       let s = sin_table[angles + d];
       let dx = rotate_back(vec4<f32>(dq[at + d]), c, s);
-      let dy = rotate_back(vec4<f32>(dk[at + d]), c, s);
+      let dy = rotate_back(vec4<f32>(dkv[at_dk + d]), c, s);
       sums += vec4(dot(x, x), dot(y, y), dot(x, dx), dot(y, dy));
     }
     sums = total(sums, lane);
@@ -86,8 +88,9 @@ fn main(
     let c = cos_table[angles + d];
     let s = sin_table[angles + d];
     let dx = rotate_back(vec4<f32>(dq[at + d]), c, s);
-    let dy = rotate_back(vec4<f32>(dk[at + d]), c, s);
+    let dy = rotate_back(vec4<f32>(dkv[at_dk + d]), c, s);
     store(at_q + d, by_q.x * dx + by_q.y * vec4<f32>(qkv[at_q + d]));
     store(at_k + d, by_k.x * dy + by_k.y * vec4<f32>(qkv[at_k + d]));
+    store(at_v + d, vec4<f32>(dkv[at_dk + width + d]));
   }
 }

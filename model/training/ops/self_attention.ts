@@ -66,12 +66,12 @@ export function selfAttention(
   return tape.record(y, inputs, (dy) => {
     const dqkv = qkv.gradient;
     if (!dqkv) return;
-    using dq = device.tensor(dtype, [rows, C], "gradient of q");
-    using dk = device.tensor(dtype, [rows, C], "gradient of k");
+    using dq = device.tensor("f32", [rows, C], "gradient of q");
+    using dkv = device.tensor("f32", [rows, 2 * C], "gradients of k and v");
     attentionBackward(device, {
-      ...{ ...attended, layout, dy, dv: dqkv },
-      ...{ dq: { tensor: dq, add: false }, dk: { tensor: dk, add: false } },
+      ...{ ...attended, layout, dy, dk: null, dv: null, dkv },
+      dq: { tensor: dq, add: false },
     });
-    qkvRopeBackward(device, { ...split, dq, dk, dqkv, dScaleMul: scaleMul?.gradient ?? null });
+    qkvRopeBackward(device, { ...split, dq, dkv, dqkv, dScaleMul: scaleMul?.gradient ?? null });
   }, [q, k]);
 }

@@ -8,7 +8,7 @@ import {
 import { hasSubgroups } from "../../../kernels/attention/attention_backward_subgroup.ts";
 import { spanLayout } from "../../../kernels/attention/attention_spans.ts";
 import { centralDifferences } from "../central_differences.ts";
-import { assertNear, assertTensor, device, TOLERANCE, upload } from "../harness.ts";
+import { assertNear, assertTensor, device, poisoned, TOLERANCE, upload } from "../harness.ts";
 import {
   backwardReference,
   build,
@@ -121,6 +121,20 @@ Deno.test("attentionBackward() makes only what is wanted", async () => {
     attentionBackward(device, { ...args, ...none, [wanted]: args[wanted] });
     const { tensor, expected: numbers } = expected.find(({ name }) => `d${name}` === wanted)!;
     await assertTensor(tensor, numbers, LIMIT.f32, wanted);
+  }
+});
+
+Deno.test("attentionBackward() puts the gradients of k and v side by side", async () => {
+  for (const spans of [[[0, 5, 0, 7]], [[0, 1100, 0, 7]]] as Span[][]) {
+    const { args, expected } = build(13, { heads: 2, headDim: 8, spans });
+    const dkv = poisoned("f32", [7, 32]);
+    attentionBackward(device, { ...args, dk: null, dv: null, dkv });
+    const [k, v] = ["k", "v"].map((one) => expected.find(({ name }) => name === one)!.expected);
+    const joint = Float64Array.from(
+      { length: 7 * 32 },
+      (_, i) => (i % 32 < 16 ? k : v)![Math.floor(i / 32) * 16 + i % 16]!,
+    );
+    await assertTensor(dkv, joint, LIMIT.f32);
   }
 });
 

@@ -22,17 +22,17 @@ function caseOf(
 Deno.test("The reference of qkvRopeBackward() is the derivative of that of qkvRope()", () => {
   for (const cosine of [true, false]) {
     const c = caseOf(2, 3, 3, 8, { cosine });
-    const { built, dq, dk } = buildBackward(1, c, false);
+    const { built, dq, dk, dv } = buildBackward(1, c, false);
     assert(built.scaleMul[0]! > Math.log(100), "one is clamped");
     const [qkv, scaleMul] = centralDifferences(
       (qkv, scaleMul) => {
-        const { q, k } = reference(c, { ...built, qkv, scaleMul: scaleMul.slice() });
-        return Float64Array.of(...q, ...k);
+        const { q, k, v } = reference(c, { ...built, qkv, scaleMul: scaleMul.slice() });
+        return Float64Array.of(...q, ...k, ...v);
       },
       [built.qkv, built.scaleMul],
-      Float64Array.of(...dq, ...dk),
+      Float64Array.of(...dq, ...dk, ...dv),
     );
-    const found = backwardReference(c, built, dq, dk);
+    const found = backwardReference(c, built, dq, dk, dv);
     assertNear(found.qkv, qkv!, 1e-7, "qkv");
     if (cosine) assertNear(found.scaleMul, scaleMul!, 1e-7, "scaleMul");
   }
@@ -69,7 +69,7 @@ Deno.test("qkvRopeBackward() takes a norm that was clamped for a constant", asyn
   const { args } = buildBackward(3, caseOf(1, 2, 1, 4), false);
   device.upload(args.qkv, new Float32Array(24));
   device.upload(args.dq, new Float32Array(8).fill(1));
-  device.upload(args.dk, new Float32Array(8));
+  device.upload(args.dkv, new Float32Array(16));
   device.upload(args.scaleMul!, new Float32Array(1));
   qkvRopeBackward(device, args);
   const [dqkv, dScaleMul] = await device.readAll([args.dqkv.tensor, args.dScaleMul!.tensor]) as [
@@ -93,7 +93,7 @@ Deno.test("qkvRopeBackward() refuses shapes that disagree", () => {
   refused({ rows: 2 });
   refused({ heads: 4 });
   refused({ ropeStart: 3 });
-  refused({ dk: poisoned("f32", [6, 12]) });
+  refused({ dkv: poisoned("f32", [6, 16]) });
   refused({ dqkv: { tensor: poisoned("f32", [6, 16]), add: false } });
   refused({ scaleMul: null });
   refused({ dScaleMul: { tensor: poisoned("f32", [3]), add: false } });

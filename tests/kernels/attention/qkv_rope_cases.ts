@@ -80,12 +80,13 @@ export function reference(
   return { q: q!, k: k!, v: v! };
 }
 
-/** Computes in float64: gradients of qkv, whose columns of v are zeros, and of scaleMul, by those of q and k. */
+/** Computes in float64: gradients of qkv and scaleMul, by those of q, k and v. */
 export function backwardReference(
   c: Case,
   { qkv, cos, sin, scaleMul }: Omit<ReturnType<typeof build>, "args">,
   dq: Float64Array,
   dk: Float64Array,
+  dv: Float64Array,
 ): { qkv: Float64Array; scaleMul: Float64Array } {
   const { batch, rows, heads, headDim } = c, C = heads * headDim, half = headDim / 2;
   const dqkv = new Float64Array(qkv.length), dScaleMul = new Float64Array(heads);
@@ -108,29 +109,43 @@ export function backwardReference(
         if (part === 0 && scaleMul[h]! <= Math.log(100)) dScaleMul[h]! += scale * along;
         dqkv.set(w, to);
       }
+      const at = row * C + h * headDim;
+      dqkv.set(dv.subarray(at, at + headDim), row * 3 * C + 2 * C + h * headDim);
     }
   }
   return { qkv: dqkv, scaleMul: dScaleMul };
 }
 
-/** A call with random operands, and what its gradients must be: v's columns keep what was there. */
+/** A call with random operands, and what its gradients must be; they are NaN if nothing is added to them. */
 export function buildBackward(seed: number, c: Case, add: boolean) {
   const { args: forward, ...built } = build(seed, c);
   const next = random(seed + 1), C = c.heads * c.headDim, rows = c.batch * c.rows;
   const of = c.cacheDtype as "f32" | "f16" | undefined ?? c.dtype;
-  const dq = values(next, rows * C, of), dk = values(next, rows * C, of);
+  const [dq, dk, dv] = [0, 1, 2].map(() => values(next, rows * C, of)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  const dkv = Float64Array.from(
+    { length: rows * 2 * C },
+    (_, i) => [dk, dv][Math.floor(i / C) % 2]![Math.floor(i / 2 / C) * C + i % C]!,
+  );
   const before = values(next, rows * 3 * C, of), own = values(next, c.heads);
-  const expected = backwardReference(c, built, dq, dk);
-  expected.qkv.forEach((x, i) => {
-    if (add || Math.floor(i / C) % 3 === 2) expected.qkv[i] = x + before[i]!;
+  const expected = backwardReference(c, built, dq, dk, dv);
+  if (add) {
+    expected.qkv.forEach((x, i) => expected.qkv[i] = x + before[i]!);
+    expected.scaleMul.forEach((x, h) => expected.scaleMul[h] = x + own[h]!);
+  }
+  const to = (dtype: TensorDType, shape: readonly number[], data: Float64Array) => ({
+    tensor: add ? upload(dtype, shape, data) : poisoned(dtype, shape),
+    add,
   });
-  if (add) expected.scaleMul.forEach((x, h) => expected.scaleMul[h] = x + own[h]!);
   const args: QkvRopeBackwardArgs = {
     ...forward,
     dq: upload(of, [rows, C], dq),
-    dk: upload(of, [rows, C], dk),
-    dqkv: { tensor: upload(of, [rows, 3 * C], before), add },
-    dScaleMul: c.cosine ? { tensor: upload("f32", [1, 1, c.heads, 1], own), add } : null,
+    dkv: upload(of, [rows, 2 * C], dkv),
+    dqkv: to(of, [rows, 3 * C], before),
+    dScaleMul: c.cosine ? to("f32", [1, 1, c.heads, 1], own) : null,
   };
-  return { args, expected, built, dq, dk };
+  return { args, expected, built, dq, dk, dv };
 }
