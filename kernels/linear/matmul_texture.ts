@@ -110,8 +110,9 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const step = 4 * lanes * lanes / WEIGHT_FORMATS[dtype].rowsPerElement;
   // without a gate the factor is 1: one pipeline for both
   const adds = args.epilogue === "add" || args.epilogue === "gate";
-  // a CPU stores scalars anyway, so one pipeline (half a second of compilation) serves every N
-  const access = accessY(y.dtype, false);
+  // few rows share the pipeline of convolutions, half a second of compilation
+  const plain = M === rows.inWidth && rows.inHeight === 1 && rows.size === 1 && tile > 16;
+  const access = accessY(y.dtype, plain && N % 4 === 0);
   device.run(kernel, {
     specialise: {
       X: `texture_storage_2d<${x.format}, read>`,
@@ -120,8 +121,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
       LANES: lanes,
       ROWS: tile,
       STEP: step,
-      // few rows share the pipeline of convolutions
-      PLAIN: M === rows.inWidth && rows.inHeight === 1 && rows.size === 1 && tile > 16,
+      PLAIN: plain,
     },
     functions: prelude(access.lines, adds ? "add" : args.epilogue, dtype, lanes, tile),
     bind: { x, w: weight, scales: args.scales, bias, gate: gate?.tensor ?? null, y },
