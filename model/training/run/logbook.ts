@@ -107,7 +107,8 @@ export class Logbook {
       scale?.report(one.scale, row.skipped);
       if (scale?.exhausted) this.#stopped ??= one;
       this.#done.push({ recorded: one, row });
-      if (this.#done.length === every) await this.report();
+      // in time with a training that was not interrupted
+      if ((one.step + 1) % every === 0) await this.report();
     }
   }
 

@@ -1,11 +1,12 @@
 import { join } from "../../../deps/@std/path.ts";
-import { CheckpointError, type Device, quote } from "../../../engine/mod.ts";
+import { CheckpointError, type Device, OutOfMemoryError, quote } from "../../../engine/mod.ts";
 import { makeFolder } from "../../checkpoint/files.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import type { OptimiserConfig, Stage, TrainConfig } from "../config/types.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 import { Reporter } from "../report/reporter.ts";
 import type { TrainingOptions, TrainingResult } from "../report/types.ts";
+import { type PlanSize, stepTooLarge } from "../run/plan.ts";
 import type { StepReport } from "../run/report.ts";
 import type { Task } from "../run/task.ts";
 import { Trainer, type TrainerOptions } from "../run/trainer.ts";
@@ -22,9 +23,14 @@ export interface StageWork {
    * Writes the weights into the folder of the model, and returns their paths. Called at the end, and before samples.
    */
   save(optimiser: Optimiser): Promise<readonly string[]>;
+  /** Bytes that a step of another size needs, see `planStep()`: to say what would fit if this one does not. */
+  readonly plan?: PlanSize;
   /** Makes images that show what was learnt, with what each shows; called after {@link StageWork.save}. */
   samples?(): Promise<{ readonly images: readonly Pixels[]; readonly captions: readonly string[] }>;
 }
+
+/** What a device has surely, of the bytes that it held when it refused to hold one of them. */
+const ROOM = 0.9;
 
 /** Keys of a stage that may differ when it goes on: how long it takes, and what it says. */
 const FREE = [
@@ -47,6 +53,7 @@ export function checkpointPath(output: string, stage: Stage): string {
  *
  * @throws {CheckpointError} `exists`: it is not to go on, but has a checkpoint; `no-checkpoint`: it is, but has none;
  * `other-config`: it began with other settings.
+ * @throws {OutOfMemoryError} `step-too-large`: the message says which batch would fit.
  * @throws As {@link Trainer.run}.
  */
 export async function runStage(
@@ -54,7 +61,7 @@ export async function runStage(
   config: TrainConfig,
   stage: Stage,
   options: TrainingOptions,
-  { task, save, samples }: StageWork,
+  { task, save, samples, plan }: StageWork,
 ): Promise<TrainingResult> {
   const { output, resume = false, signal, onProgress, onSamples } = options;
   const path = checkpointPath(output, stage);
@@ -88,7 +95,11 @@ export async function runStage(
   }
   const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
   try {
-    const { step, seconds } = await trainer.run();
+    const { step, seconds } = await trainer.run().catch(async (error) => {
+      if (!(error instanceof OutOfMemoryError && plan)) throw error;
+      const { peakBytes } = device.memory;
+      throw await stepTooLarge(plan, config[stage], ROOM * peakBytes, error);
+    });
     const files = await save(trainer.optimiser);
     const { adapter } = device.capabilities;
     return { stage, step, seconds, loss: last?.loss ?? null, files, adapter };

@@ -1,6 +1,6 @@
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { CheckpointError } from "../../../../engine/mod.ts";
+import { CheckpointError, OutOfMemoryError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
 import { encodeLora, readLora } from "../../../../model/checkpoint/lora_file.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../../model/infinity.ts";
@@ -22,6 +22,7 @@ import { saveLora, saveWeights } from "../../../../model/training/session/weight
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import { inFolder } from "../../../commands/process.ts";
 import { device } from "../../../harness.ts";
+import type { StepSize } from "../../../../model/training/run/plan.ts";
 import { Toy } from "../run/toy.ts";
 
 const NANO = fromFileUrl(
@@ -130,6 +131,31 @@ Deno.test("runStage() refuses to begin twice, to go on from nothing, or with oth
     };
     assertEquals((await run(output, { resume: true }, longer)).result.step, 22);
     await run(output, { resume: true, anyConfig: true }, other);
+  }));
+
+Deno.test("runStage() says which batch would fit when memory is short", () =>
+  inFolder(async (output) => {
+    using toy = new Toy(device);
+    const refusal = new OutOfMemoryError("out-of-memory", "Cannot allocate");
+    toy.change = () => {
+      throw refusal;
+    };
+    device.memory.resetPeak();
+    const one = device.memory.peakBytes / 5;
+    const plan = ({ batch, recompute }: StepSize) =>
+      Promise.resolve(batch * one / (recompute ? 2 : 1));
+    const work: StageWork = { task: toy, save: () => Promise.resolve([]), plan };
+    const by = { ...config, transformer: { ...config.transformer, batch: 100, recompute: false } };
+    const error = await assertRejects(
+      () => runStage(device, by, "transformer", { output }, work),
+      OutOfMemoryError,
+    );
+    assertEquals([error.code, error.hint], ["step-too-large", "smaller-batch"]);
+    assertEquals(error.cause, refusal);
+    assertMatch(
+      error.message,
+      /Cannot train with batch 100: .*; batch \d or batch \d+ with recompute/,
+    );
   }));
 
 Deno.test("saveWeights() copies what was not trained", () =>
