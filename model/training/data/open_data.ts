@@ -1,5 +1,5 @@
-import type { Device } from "../../../engine/mod.ts";
-import { InputError } from "../../../engine/mod.ts";
+import { type Device, InputError } from "../../../engine/mod.ts";
+import { checkOptions, SIZES } from "./base/check.ts";
 import type { DataSource } from "./base/source.ts";
 import { type ImageOptions, openImages } from "./files/open_images.ts";
 import { SceneSource } from "./scenes/scene_source.ts";
@@ -18,10 +18,11 @@ export interface DataOptions extends Omit<ImageOptions, "kind"> {
  */
 export async function openData(device: Device, options: DataOptions): Promise<DataSource> {
   const { kind } = options;
+  checkOptions(options, { sizes: SIZES });
   if (kind !== "scenes") return await openImages(device, { ...options, kind });
-  const { path, seed, which, sizes: [{ width, height } = { width: 0, height: 0 }, ...more] } =
-    options;
-  if (width !== height || width === 0 || more.length > 0) {
+  const { path, seed, which, sizes } = options;
+  const { width, height } = sizes[0]!;
+  if (width !== height || sizes.length > 1) {
     throw new InputError("bad-value", "Cannot compose scenes: they are square and have one size");
   }
   return await SceneSource.open(device, path, { size: width, seed, which });

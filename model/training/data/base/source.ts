@@ -10,7 +10,9 @@ export interface Batch {
 
 /** The size of images in pixels. */
 export interface Size {
+  /** Pixels across. */
   readonly width: number;
+  /** Pixels down. */
   readonly height: number;
 }
 

@@ -1,5 +1,6 @@
 import { BitwiseError, type Device, InputError } from "../../../../engine/mod.ts";
 import type { Decoder } from "./decoder.ts";
+import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
 import { emptySet, type ImageSet } from "./image_set.ts";
 import { mirrored } from "./mirrored.ts";
@@ -59,6 +60,7 @@ export class FileSource implements DataSource {
 
   async batch(step: number, size: number): Promise<Batch> {
     this.#check();
+    checkBatch(step, size);
     if (size !== this.#batchSize) this.#made.clear();
     this.#batchSize = size;
     const { ahead } = this.options;

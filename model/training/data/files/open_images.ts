@@ -1,4 +1,5 @@
 import type { Device } from "../../../../engine/mod.ts";
+import { atLeast, checkOptions, FLAG, FUNCTION, oneOf, SEED, SHARE, SIZES } from "../base/check.ts";
 import { openDecoder, usualWorkers } from "./decoder.ts";
 import { FileSource } from "./file_source.ts";
 import { openImageFolder } from "./folder.ts";
@@ -39,16 +40,35 @@ export interface ImageOptions {
   readonly onWarning?: (line: string) => void;
 }
 
+const RULES = {
+  kind: oneOf("folder", "jsonl", "sheet"),
+  sizes: SIZES,
+  seed: SEED,
+  which: oneOf("training", "measuring", "all"),
+  heldOut: SHARE,
+  uncaptioned: FLAG,
+  broken: oneOf("stop", "skip"),
+  mirror: SHARE,
+  minimum: atLeast(0),
+  workers: atLeast(0, 64),
+  ahead: atLeast(0, 64),
+  keep: atLeast(0),
+  onWarning: FUNCTION,
+};
+
 /**
  * Opens images with captions. Needs permission to read `path`, and for Workers the folder of this library; without the
  * latter, images are decoded in the main thread, and a warning says so.
  *
  * @throws {FileError} The set is empty, or the folder or a caption file cannot be read.
+ * @throws {InputError} `bad-value`: an option is out of range, or has another type.
  */
 export async function openImages(device: Device, options: ImageOptions): Promise<DataSource> {
+  checkOptions(options, RULES);
   const { kind, path, sizes, seed = 0n, which = "training", mirror = 0 } = options;
   if (kind === "sheet") {
-    return await SheetSource.open(device, path, { size: sizes[0]!, seed, which, mirror });
+    const size = sizes[nearestSize(sizes, 1)]!; // tiles are square
+    return await SheetSource.open(device, path, { size, seed, which, mirror });
   }
   const { onWarning = () => {}, uncaptioned = false, broken = "stop", minimum = 0 } = options;
   const set = kind === "jsonl"

@@ -6,6 +6,7 @@ import { readSmallFile } from "../../../checkpoint/files.ts";
 import type { Image } from "../../../image/png.ts";
 import { openImage } from "../../../image/read_image.ts";
 import { fitImage } from "../../../image/resize.ts";
+import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
 import { mirrored } from "./mirrored.ts";
 import { emptySet } from "./image_set.ts";
@@ -37,7 +38,9 @@ export interface SheetCaptions {
 
 /** How tiles become batches. */
 export interface SheetOptions {
+  /** Size of the images that are made. */
   readonly size: Size;
+  /** Decides order, names and mirroring. */
   readonly seed: bigint;
   /** Those that are not held out, those that are, or both. */
   readonly which: Which;
@@ -161,7 +164,9 @@ export class SheetSource implements DataSource {
     return new SheetSource(device, places.map((place) => items[place]!), pixels, options);
   }
 
-  batch(step: number, size: number): Promise<Batch> {
+  // deno-lint-ignore require-await -- so that it rejects
+  async batch(step: number, size: number): Promise<Batch> {
+    checkBatch(step, size);
     const { seed, size: { width, height }, mirror } = this.options;
     const { places } = chooseImages([this.count], seed, step, size);
     const one = width * height * 3;
@@ -174,7 +179,7 @@ export class SheetSource implements DataSource {
       return drawName(this.items[place]!, draws);
     });
     const images = this.device.from("f32", [size, height, width, 3], values, "images");
-    return Promise.resolve({ images, captions });
+    return { images, captions };
   }
 
   /** All tiles and their labels in the order of the sheet, to measure with. */

@@ -15,8 +15,11 @@ import type { Scene, SceneObject } from "./scene.ts";
 
 /** What true images are composed with. */
 export interface Composition {
+  /** Where it happens. */
   readonly device: Device;
+  /** Which sprites and colours there are. */
   readonly rules: SceneRules;
+  /** Makes the images, with the same sprites. */
   readonly composer: SceneComposer;
 }
 
@@ -26,6 +29,7 @@ export interface ColourAccuracy {
   readonly colour: number;
   /** Nearest to the right one of 41 objects. */
   readonly object: number;
+  /** Right in both ways. */
   readonly both: number;
 }
 

@@ -1,4 +1,5 @@
 import { type Device, FileError, quote } from "../../../../engine/mod.ts";
+import { atLeast, checkBatch, checkOptions, oneOf, SEED } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
 import type { Batch, DataSource, Size, Which } from "../base/source.ts";
 import { SceneComposer } from "./composer.ts";
@@ -24,6 +25,13 @@ export interface SceneOptions {
   readonly sprites?: number;
 }
 
+const RULES = {
+  size: atLeast(1, 4096),
+  seed: SEED,
+  which: oneOf("training", "measuring", "all"),
+  sprites: atLeast(1),
+};
+
 /** Scenes that are composed of sprites as they are asked for: none is seen twice. */
 export class SceneSource implements DataSource {
   readonly sizes: readonly [Size];
@@ -45,6 +53,7 @@ export class SceneSource implements DataSource {
    * Opens a folder of sprites.
    *
    * @throws {FileError} A file is missing or damaged.
+   * @throws {InputError} `bad-value`: an option is out of range, or has another type.
    * @throws {OutOfMemoryError} The sprites do not fit.
    */
   static async open(
@@ -52,6 +61,7 @@ export class SceneSource implements DataSource {
     folder: string | URL,
     options: SceneOptions,
   ): Promise<SceneSource> {
+    checkOptions(options, RULES);
     const { size, seed = 0n, which = "training", sprites } = options;
     const set = await openSprites(folder, sprites);
     const heldOut = which === "all" ? new HeldOut([], []) : set.heldOut;
@@ -74,10 +84,12 @@ export class SceneSource implements DataSource {
     });
   }
 
-  batch(step: number, count: number): Promise<Batch> {
+  // deno-lint-ignore require-await -- so that it rejects
+  async batch(step: number, count: number): Promise<Batch> {
+    checkBatch(step, count);
     const scenes = this.scenes(step, count);
     const images = this.composer.compose(scenes, this.size);
-    return Promise.resolve({ images, captions: scenes.map(({ caption }) => caption) });
+    return { images, captions: scenes.map(({ caption }) => caption) };
   }
 
   dispose(): void {

@@ -184,6 +184,35 @@ Deno.test("Batches that are not asked for any more are dropped, and dispose() en
   await assertRejects(() => waiting, InputError, "disposed");
 });
 
+Deno.test("Options and batches that make no sense are refused, the option and its value named", async () => {
+  const wrong = {
+    kind: "files",
+    sizes: [],
+    seed: 3,
+    which: "some",
+    heldOut: 2,
+    uncaptioned: 1,
+    broken: "ignore",
+    mirror: NaN,
+    minimum: -1,
+    workers: 0.5,
+    ahead: "2",
+    keep: Infinity,
+    onWarning: true,
+  };
+  for (const [name, value] of Object.entries(wrong)) {
+    const change = { [name]: value } as unknown as Partial<ImageOptions>;
+    const error = await assertRejects(() => open("none", change), InputError);
+    assert(error.message.startsWith(`Cannot open training data: ${name} is `), error.message);
+  }
+  await using folder = await folderOf(reds(2));
+  const source = await open(folder.path);
+  for (const [step, size] of [[-1, 1], [0.5, 1], [0, 0], [0, NaN]] as const) {
+    await assertRejects(() => source.batch(step, size), InputError, "Cannot make a batch of");
+  }
+  source.dispose();
+});
+
 Deno.test("Errors keep class, code, message and hint when they are sent", () => {
   const error = new FileError("too-large", "Cannot read it", { hint: "wait" });
   const same = receiveError(structuredClone(sendError(error)));
