@@ -5,7 +5,7 @@ import { scheduleForImage, vaeSchedule } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
 import { FolderSource } from "../../parts/parts.ts";
 import { VaeEncoder } from "../../vae/vae_encoder.ts";
-import type { TokenizerTraining, TrainConfig } from "../config/types.ts";
+import type { DecoderTraining, TrainConfig } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
 import type { DataSource } from "../data/base/source.ts";
 import { initialise } from "../initial/initialise.ts";
@@ -18,6 +18,7 @@ import type { Pass, PassResult, Task } from "../run/task.ts";
 import { Parameters } from "../tape/parameters.ts";
 import { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
+import { Drawer } from "./drawer.ts";
 import { loadParameters } from "./frozen.ts";
 
 /** How strong an edge must be for the whole of `losses.edge`: two thirds of the range of a channel. */
@@ -36,12 +37,14 @@ export class TokenizerTask implements Task {
   private constructor(
     private readonly device: Device,
     private readonly model: ModelConfig,
-    private readonly options: TokenizerTraining,
+    private readonly options: DecoderTraining,
     private readonly seed: number,
     private readonly data: DataSource,
     readonly parameters: Parameters,
     /** The encoder that does not learn; null if it does. */
     private readonly encoder: VaeEncoder | null,
+    /** Draws the codes of some images; null if all are those of the encoder. */
+    private readonly drawer: Drawer | null,
   ) {
     this.#network = new VaeNetwork(model.vae, parameters, options);
   }
@@ -76,7 +79,10 @@ export class TokenizerTask implements Task {
       const encoder = whole
         ? null
         : await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae));
-      return new TokenizerTask(device, model, config[stage], seed, data, parameters, encoder);
+      const draws = !whole && config.decoder.drawn > 0;
+      const drawer = draws ? await Drawer.open(device, config, folder) : null;
+      const options = { drawn: 0, ...config[stage] };
+      return new TokenizerTask(device, model, options, seed, data, parameters, encoder, drawer);
     } catch (error) {
       parameters.dispose();
       throw error;
@@ -87,16 +93,19 @@ export class TokenizerTask implements Task {
     const { device, options } = this;
     const { losses, batch } = options;
     const index = step * options.accumulate + micro;
-    const { images } = await this.data.batch(index, batch);
+    const { images, captions } = await this.data.batch(index, batch);
     const stats = device.tensor("f32", [4], "losses");
     const codes = device.tensor("f32", [4], "losses of codes");
     const ramp = Math.min(1, Math.max(0, (progress - options.flips_after) / RAMP));
     const random = { seed: this.seed % 2 ** 32, step: index };
     const most = options.flips * ramp;
-    const z = this.#quantised(tape, images, {
+    const mistakes = {
       ...most > 0 && { flips: { most, odds: options.flips_share, random } },
       dropScales: ramp > 0 && this.#dropsScale(index) ? 1 : 0,
-    }, codes);
+    };
+    const z = this.drawer
+      ? this.#partlyDrawn(tape, images, captions, mistakes, index)
+      : this.#quantised(tape, images, mistakes, codes);
     reconstructionLoss(tape, this.#network.decode(tape, z), {
       target: images,
       l1: losses.l1,
@@ -154,6 +163,38 @@ export class TokenizerTask implements Task {
     });
   }
 
+  /** The sum of codes of images: of the last ones with what the transformer draws, of the others as they are. */
+  #partlyDrawn(
+    tape: Tape,
+    images: Tensor,
+    captions: readonly string[],
+    mistakes: Pick<QuantiseOptions, "flips" | "dropScales">,
+    index: number,
+  ): Variable {
+    const { device, encoder, drawer, options: { drawn } } = this;
+    const [B = 0, height = 0, width = 0] = images.shape;
+    const kept = B - Math.round(drawn * B);
+    const z = tape.keep(this.#sum(images));
+    const part = (first: number, count: number) => images.rows(first, count);
+    if (kept > 0) {
+      using own = new Tape(device);
+      const sum = this.#quantised(own, part(0, kept), mistakes, null).value;
+      device.copy(sum, z);
+    }
+    if (kept < B) {
+      using features = encoder!.encode(part(kept, B - kept));
+      using sum = drawer!.draw(features, captions.slice(kept), { width, height }, index);
+      device.copy(sum, z, 4 * kept * (z.elements / B));
+    }
+    return tape.constant(z);
+  }
+
+  /** Memory for the sum of codes of images. */
+  #sum({ shape: [B = 0, height = 0, width = 0] }: Tensor): Tensor {
+    const { patch_size: patch, codebook_dim } = this.model.vae;
+    return this.device.tensor("f32", [B, height / patch, width / patch, codebook_dim]);
+  }
+
   /** Whether a batch is decoded without its last scale. */
   #dropsScale(index: number): boolean {
     const draws = new Draws(BigInt(this.seed), STREAMS.scales, index, 0);
@@ -164,5 +205,6 @@ export class TokenizerTask implements Task {
   dispose(): void {
     this.parameters.dispose();
     this.encoder?.dispose();
+    this.drawer?.dispose();
   }
 }

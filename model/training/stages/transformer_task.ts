@@ -5,7 +5,7 @@ import { offsets } from "../../config/offsets.ts";
 import { referenceGrid, scheduleForImage } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
 import { FolderSource } from "../../parts/parts.ts";
-import { Tokenizer } from "../../text/tokenizer.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
 import { VaeEncoder } from "../../vae/vae_encoder.ts";
 import type { TrainConfig, TransformerTraining } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
@@ -18,6 +18,7 @@ import type { Pass, PassResult, Task } from "../run/task.ts";
 import type { Parameters } from "../tape/parameters.ts";
 import type { Tape } from "../tape/tape.ts";
 import { type Learner, openLearner } from "./learner.ts";
+import { openWords } from "./words.ts";
 
 /** What depends on the size of images alone. */
 interface Sequence {
@@ -89,10 +90,7 @@ export class TransformerTask implements Task {
     if (!model.text_encoder) {
       throw new InputError("no-text-encoder", "Cannot train a transformer without a text encoder");
     }
-    const tokenizer = Tokenizer.load(JSON.parse(await Deno.readTextFile(config.words)), {
-      maxLength: Math.min(model.tokenizer.max_length, model.transformer.text_maxlen),
-      name: config.words,
-    });
+    const tokenizer = await openWords(config);
     const source = new FolderSource(openFolder(folder), model, device, "f32");
     const encoder = await source.open(
       "vae_encoder",

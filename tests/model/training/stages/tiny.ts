@@ -56,7 +56,7 @@ export async function tinyTraining(changes: object = {}): Promise<TrainConfig> {
     data: { kind: "sheet", path: `${ASSETS}training/emoji` },
     tokenizer: stage,
     transformer: { ...stage, flips: 0.25 },
-    decoder: { ...stage, drawn: 0 },
+    decoder: { ...stage, drawn: 0.5 },
     report_every: 3,
     sample_every: 0,
     sample_prompts: ["red apple", "rocket"],

@@ -1,0 +1,143 @@
+import type { Device, Tensor } from "../../../engine/mod.ts";
+import { accumulateCodes } from "../../../kernels/bits/accumulate_codes.ts";
+import { flipBits } from "../../../kernels/bits/flip_bits.ts";
+import { sampleBits } from "../../../kernels/bits/sample_bits.ts";
+import { openFolder } from "../../checkpoint/folder.ts";
+import { parameterShapes, t5Shapes } from "../../checkpoint/tensor_shapes.ts";
+import { referenceGrid, scheduleForImage } from "../../config/schedule.ts";
+import type { ModelConfig } from "../../config/types.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { TrainConfig } from "../config/types.ts";
+import { Draws, STREAMS } from "../data/base/draws.ts";
+import { T5Network } from "../networks/t5.ts";
+import { TransformerNetwork } from "../networks/transformer.ts";
+import { selfCorrection } from "../ops/self_correction.ts";
+import { Tape } from "../tape/tape.ts";
+import { FrozenLayers } from "./frozen.ts";
+import { openWords } from "./words.ts";
+
+/** The part of the schedule that is never drawn: the first scales decide what an image shows. */
+const GIVEN = 2;
+
+/** Draws the codes that a transformer would, so that a decoder learns to make the best of them. */
+export class Drawer {
+  readonly #text: T5Network;
+
+  private constructor(
+    private readonly device: Device,
+    private readonly model: ModelConfig,
+    private readonly seed: number,
+    private readonly tokenizer: Tokenizer,
+    private readonly layers: FrozenLayers,
+    private readonly words: FrozenLayers,
+  ) {
+    this.#text = new T5Network(device, model.text_encoder!, words);
+  }
+
+  /**
+   * Loads the transformer and text encoder of a model folder.
+   *
+   * @throws {FileError | CheckpointError} A file is missing or wrong.
+   */
+  static async open(device: Device, config: TrainConfig, folder: string): Promise<Drawer> {
+    const { model, seed } = config;
+    const load = async (
+      part: "transformer" | "text_encoder",
+      shapes: Iterable<readonly [string, readonly number[]]>,
+    ) => {
+      const file = await openFolder(folder).tensors(model.files[part]);
+      return await FrozenLayers.load(device, file, [...shapes]).finally(() => file.close());
+    };
+    const tokenizer = await openWords(config);
+    const layers = await load("transformer", parameterShapes(model.transformer));
+    const words = await load("text_encoder", t5Shapes(model.text_encoder!));
+    return new Drawer(device, model, seed, tokenizer, layers, words);
+  }
+
+  /**
+   * The sum of codes of images, [B, h, w, d] f32, which the caller disposes: from some scale on, bits are drawn as the
+   * transformer sees them after the true ones before.
+   *
+   * @param features Features of the images, [B, h, w, d] f32.
+   * @param index Number of the batch, which decides the scale and the draws.
+   */
+  draw(
+    features: Tensor,
+    captions: readonly string[],
+    size: { readonly width: number; readonly height: number },
+    index: number,
+  ): Tensor {
+    const { device, model } = this;
+    const schedule = scheduleForImage(model, size.width, size.height);
+    const patchify = model.transformer.apply_spatial_patchify;
+    const random = { seed: this.seed % 2 ** 32, step: index };
+    const { inputs, bits } = selfCorrection(device, {
+      features,
+      schedule,
+      patchify,
+      strength: 0,
+      random,
+    });
+    const draws = new Draws(BigInt(this.seed), STREAMS.scales, index, 1);
+    const from = Math.min(GIVEN, schedule.length - 1) +
+      draws.below(Math.max(1, schedule.length - GIVEN));
+    using drawn = this.#sample(bits, inputs, captions, draws, schedule);
+    const sum = device.tensor("f32", features.shape, "sum of codes");
+    let first = 0;
+    for (const [s, [height, width]] of schedule.entries()) {
+      const [B = 0, , perToken = 0] = bits.shape;
+      using codes = device.tensor("u32", [B, height * width, perToken], "bits");
+      flipBits(device, { x: s < from ? bits : drawn, first, y: codes, flips: null });
+      accumulateCodes(device, { bits: codes, height, width, patchify, sum, first: s === 0 });
+      first += height * width;
+    }
+    inputs.dispose();
+    bits.dispose();
+    return sum;
+  }
+
+  /** Draws all bits, each scale after the true ones before it. */
+  #sample(
+    bits: Tensor,
+    inputs: Tensor,
+    captions: readonly string[],
+    draws: Draws,
+    schedule: ReturnType<typeof scheduleForImage>,
+  ): Tensor {
+    const { device, model: { transformer, defaults: { tau } }, layers } = this;
+    const network = new TransformerNetwork(device, transformer, layers, {
+      schedule,
+      referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
+    });
+    using tape = new Tape(device);
+    const ids = captions.map((caption) => this.tokenizer.encode(caption).ids);
+    const lens = ids.map((prompt) => prompt.length);
+    const condition = network.condition(tape, this.#text.features(tape, ids), lens);
+    const delta = network.logits(tape, inputs, condition).value;
+    const drawn = device.tensor("u32", bits.shape, "drawn bits");
+    const words = Uint32Array.from({ length: 2 * ids.length }, () => draws.below(2 ** 32));
+    using seeds = device.from("u32", [ids.length, 2], words, "seeds");
+    using nonFinite = device.from("u32", [1], Uint32Array.of(0));
+    sampleBits(device, {
+      delta,
+      bits: drawn,
+      batch: ids.length,
+      guided: false,
+      cfg: 1,
+      tau: typeof tau === "number" ? tau : tau.at(-1)!,
+      topK: 0,
+      topP: 0,
+      mode: "random",
+      seeds,
+      scale: 0,
+      nonFinite,
+    });
+    network.dispose();
+    return drawn;
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    for (const one of [this.#text, this.layers, this.words]) one.dispose();
+  }
+}
