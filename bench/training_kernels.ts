@@ -13,16 +13,26 @@ import { OPTIMISER_ROWS } from "./optimiser_kernels.ts";
 
 /** Like the rows of kernels.ts; a backward pass beside the shapes of its forward pass there. */
 export const TRAINING_ROWS: readonly Row[] = [
-  ...(["dx", "dweight"] as const).map((only): Row => ({
-    name: "conv2d_backward",
-    shape: `${only}, 3x3 64 to 64, 64x64`,
-    setup(device, t) {
-      const [x, weight, dy] = [t.f32(1, 64, 64, 64), t.f32(64, 64, 3, 3), t.f32(1, 64, 64, 64)];
-      const gradient = { tensor: t.f32(...only === "dx" ? x.shape : weight.shape), add: true };
-      const args = { x, weight, dy, dx: null, dweight: null, dbias: null, [only]: gradient };
-      return { run: () => conv2dBackward(device, args), flops: 2 * 64 * 64 * 64 * 64 * 9 };
-    },
-  })),
+  ...([
+    ["", 64, 64, {}],
+    [", doubled", 32, 64, { upsample: true }],
+    [", halved", 64, 32, { stride: 2, padding: "after" }],
+  ] as const).flatMap(([name, size, made, how]) =>
+    (["dx", "dweight"] as const).map((only): Row => ({
+      name: "conv2d_backward",
+      shape: `${only}, 3x3 64 to 64, ${size}x${size}${name}`,
+      setup(device, t) {
+        const [x, dy] = [t.f32(1, size, size, 64), t.f32(1, made, made, 64)];
+        const weight = t.f32(64, 64, 3, 3);
+        const gradient = { tensor: t.f32(...only === "dx" ? x.shape : weight.shape), add: true };
+        const args = { x, weight, dy, dx: null, dweight: null, dbias: null, [only]: gradient };
+        return {
+          run: () => conv2dBackward(device, { ...args, ...how }),
+          flops: 2 * made * made * 64 * 64 * 9,
+        };
+      },
+    }))
+  ),
   ...LINEAR_ROWS,
   ...NORM_ROWS,
   ...LOSS_ROWS,

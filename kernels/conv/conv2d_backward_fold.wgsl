@@ -23,11 +23,24 @@ struct Params {
 @group(0) @binding(1) var<storage, read> products: array<T>;
 @group(0) @binding(2) var<storage, read_write> dx: array<Y>;
 
-// the output that tap `t` reads a row or column for; not below `size` if there is none
-fn output(at: u32, t: u32, size: u32) -> u32 {
-  let reach = at + params.pad - t; // wraps to a large number before the first
-  let o = divide(min(reach, params.stride * size), params.stride);
-  return select(size, o, o * params.stride == reach);
+// the sum over what reads a row and a column, counted from the first of the padding: every stride-th tap, of outputs one
+// before the other, whose numbers wrap to large ones before the first
+fn taps(image: u32, row: u32, col: u32, c: u32) -> T {
+  let near = vec2(divide(row, params.stride), divide(col, params.stride));
+  var sum = T();
+  var oy = near.x;
+  for (var ky = row - near.x * params.stride; ky < params.size; ky += params.stride) {
+    var ox = near.y;
+    for (var kx = col - near.y * params.stride; kx < params.size; kx += params.stride) {
+      let inside = oy < params.out_height && ox < params.out_width;
+      let pixel = select(0, (image * params.out_height + oy) * params.out_width + ox, inside);
+      let v = products[((pixel * params.size + ky) * params.size + kx) * params.C + c];
+      sum += select(T(), v, inside);
+      ox -= 1;
+    }
+    oy -= 1;
+  }
+  return sum;
 }
 
 @compute @workgroup_size(WG)
@@ -42,18 +55,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let last = first + params.upsample;
   var sum = T();
   for (var row = first.x; row <= last.x; row++) {
-    for (var col = first.y; col <= last.y; col++) {
-      for (var ky = 0u; ky < params.size; ky++) {
-        let oy = output(row, ky, params.out_height);
-        if (oy >= params.out_height) { continue; }
-        for (var kx = 0u; kx < params.size; kx++) {
-          let ox = output(col, kx, params.out_width);
-          if (ox >= params.out_width) { continue; }
-          let o = (image * params.out_height + oy) * params.out_width + ox;
-          sum += products[((o * params.size + ky) * params.size + kx) * params.C + c];
-        }
-      }
-    }
+    for (var col = first.y; col <= last.y; col++) { sum += taps(image, row + params.pad, col + params.pad, c); }
   }
   if (ADD) { sum += T(dx[i]); }
   dx[i] = narrow(sum);

@@ -66,9 +66,18 @@ export function weightGradient(device: Device, args: Conv2dBackwardArgs, dweight
 }
 
 function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gradient): void {
-  const { weight, x, dy, dtype = "f32" } = args;
+  const { weight, x, dy, stride = 1, upsample = false, dtype = "f32" } = args;
   const [N = 0, C = 0, size = 0] = weight.shape;
   const [B = 0, height = 0, width = 0] = dy.shape;
+  const only = { dx: null, dbiases: [], dtype };
+  if (size === 1 && stride === 1 && !upsample) { // patches are pixels
+    const [matrix, gradient] = [weight, tensor].map((each) => each.reshape(N, C)) as [
+      Tensor,
+      Tensor,
+    ];
+    const dweights = [{ tensor: gradient, add }];
+    return matmulBackward(device, { ...only, x, weights: [matrix], dy, dweights });
+  }
   const vectors = Math.ceil(C / 4);
   const columns = 4 * size * size * vectors;
   using sums = device.tensor("f32", [N, columns], "gradient of a weight");
@@ -78,15 +87,9 @@ function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gr
     using memory = scratch(device, dtype, pixels * columns, "patches");
     const patches = memory.rows(0, pixels * columns).reshape(pixels, columns);
     unfold(device, args, x.rows(first, count), patches);
-    matmulBackward(device, {
-      x: patches,
-      weights: [sums],
-      dy: dy.rows(first, count),
-      dx: null,
-      dweights: [{ tensor: sums, add: first > 0 }],
-      dbiases: [],
-      dtype,
-    });
+    const dweights = [{ tensor: sums, add: first > 0 }];
+    const some = { x: patches, dy: dy.rows(first, count) };
+    matmulBackward(device, { ...only, ...some, weights: [sums], dweights });
   }
   sum(device, sums.reshape(1, N, columns), weight, { n: columns, c: 1, tap: 4 * vectors }, {
     tensor,
