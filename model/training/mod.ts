@@ -28,6 +28,12 @@ export {
   type TeacherForcing,
 } from "./ops/self_correction.ts";
 export { resample } from "./ops/resample.ts";
+export {
+  adversarialLosses,
+  type AdversarialOptions,
+  discriminate,
+  discriminatorShapes,
+} from "./networks/discriminator.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { activation } from "./ops/activation.ts";
 export { gatedGelu } from "./ops/gated_gelu.ts";
