@@ -13,6 +13,9 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "allow-net": "run Deno with --allow-net",
   "choose-preset": "name it with --preset",
   "pull-model": (message) => `run bitwise pull ${/"([^"]+)"/.exec(message)?.[1] ?? "NAME"}`,
+  "smaller-batch": "set them in CONFIG.json, or with --batch of finetune",
+  "resume": "with --resume",
+  "any-config": "with --any-config",
   "encode-image": "make one with bitwise encode",
   "tune-again": "measure again with deno task bench --tune",
 };

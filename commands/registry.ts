@@ -42,6 +42,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Convert a PyTorch checkpoint to safetensors, or a release to a model folder",
     load: async () => (await import("./convert.ts")).convert,
   },
+  train: {
+    summary: "Train a model from a config",
+    load: async () => (await import("./train.ts")).train,
+  },
+  finetune: {
+    summary: "Train a model further on your own images",
+    load: async () => (await import("./finetune.ts")).finetune,
+  },
   pull: {
     summary: "Download a published model and convert it",
     load: async () => (await import("./pull.ts")).pull,

@@ -27,6 +27,11 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno publish", "is part of the gate that runs this test"],
   ["deno task pull", "needs the network and gigabytes"],
   ["deno task convert DOWNLOADS", "needs a downloaded checkpoint"],
+  ["deno task train all", "takes an hour or more"],
+  ["deno task finetune", "needs a folder of images"],
+  ['deno task generate "red apple" --lora', "needs adapters"],
+  ["deno task generate rocket --lora", "needs adapters"],
+  ["deno task convert assets/models/emoji-nano --lora", "needs adapters"],
   ["deno task generate -m models/infinity-2b", "needs a downloaded checkpoint"],
   ["deno task generate --synthetic", "takes minutes on a CPU"],
   ["deno run --no-lock", "downloads Dawn, which needs the network and a GPU"],
@@ -59,7 +64,7 @@ function reasonNotToRun(command: string): string | undefined {
 
 /** Of commands that are not run: those that read their flags before they show help, so that these are checked. */
 const READS_FLAGS =
-  /^deno (task (generate|pull|convert|bench) |run --no-lock .*(cli|bench\/main)\.ts )/;
+  /^deno (task (generate|pull|convert|bench|train|finetune) |run --no-lock .*(cli|bench\/main)\.ts )/;
 
 /** The form of a command that is run here, if there is one. */
 function runnable(command: string): string | undefined {
@@ -145,7 +150,7 @@ Deno.test("Commands that are not run name files that exist, and every exception 
     const missing = commands.filter(({ command }) => reasonNotToRun(command)).flatMap(
       ({ command, file }) =>
         (command.match(/[\w./-]+\.(ts|sh|json|wgsl|png|jpg|safetensors)\b/g) ?? [])
-          .filter((path) => !/^(--|mine\.)/.test(path) && !exists(join(ROOT, path)))
+          .filter((path) => !/^(--|mine\.|models\/)/.test(path) && !exists(join(ROOT, path)))
           .map((path) => `${file}: ${path} in ${command}`),
     );
     assertEquals(missing, []);

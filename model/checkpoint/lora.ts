@@ -1,4 +1,4 @@
-import { basename, fromFileUrl } from "../../deps/@std/path.ts";
+import { basename, dirname, fromFileUrl } from "../../deps/@std/path.ts";
 import {
   CheckpointError,
   InputError,
@@ -125,8 +125,12 @@ function fileOf(url: URL | null): string | null {
 
 /** What stands for a file where images are described: marks of that notation would break it. */
 function nameOf(path: string | URL): string {
-  const name = path instanceof URL ? path.pathname : path;
-  return printable(basename(name)).replace(/\.safetensors$/i, "").replace(/[<>:,"]/g, "_") || "_";
+  const whole = path instanceof URL ? path.pathname : path;
+  const name = basename(whole).replace(/\.safetensors$/i, "");
+  // a training calls its file lora.safetensors: its folder says more
+  const folder = basename(dirname(whole));
+  const said = name === "lora" && folder !== "." ? folder : name;
+  return printable(said).replace(/[<>:,"]/g, "_") || "_";
 }
 
 /** What adapters add to each parameter, in their order. */

@@ -135,7 +135,7 @@ export function imagesOf(made: Generated, plan: Plan, settings: Settings): Gener
       keepScales: settings.keepScales,
       masked: settings.masked,
       type: settings.type,
-      loras: settings.loras,
+      loras: settings.loras.map(({ name, strength, hash }) => ({ name, strength, hash })),
       version: VERSION,
     });
     return new GeneratedImage(rgba, width, height, bits[i]!, seed, parameters, prompt);

@@ -5,6 +5,7 @@ import { fromFileUrl, join } from "@std/path";
 import { COMMANDS } from "../../commands/registry.ts";
 import { encodePng } from "../../model/image/png.ts";
 import { HUB_VARIABLES } from "../../model/release/hub_environment.ts";
+import { writeTraining } from "./tiny_training.ts";
 import { MockHub } from "../model/release/mock_hub.ts";
 import { tinyRepositories } from "../model/release/tiny_release.ts";
 import { CLI, ended, filesIn, inFolder, MODEL, permissionsOf, withHosts } from "./process.ts";
@@ -23,6 +24,8 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
   analyze: ["in.png", "--trials", "1"],
   inspect: ["in.png"],
   convert: ["in.safetensors", "-o", "made.safetensors"],
+  train: ["tokenizer", "c.json", "-o", "made", "--steps", "1"],
+  finetune: [MODEL, "tiles", "-o", "made", "--steps", "1", "--batch", "1", "--lora", "2"],
   plan: [],
   doctor: [],
   completions: ["bash"],
@@ -57,6 +60,7 @@ function narrowed(flags: readonly string[], cwd: string): string[] {
 }
 
 const inputs = async (folder: string) => {
+  await writeTraining(folder);
   await Deno.writeFile(join(folder, "in.png"), encodePng(Uint8Array.of(9, 9, 9, 255), 1, 1));
   const made = ["encode", "in.png", "-o", "in.safetensors"];
   const { code, err } = await runs(folder, ["-R", "-W"], made);
@@ -73,7 +77,7 @@ Deno.test("each command runs with just the permissions of its task, and with non
       const missed = said.filter((line) => /^(error|warning)|permission|allow-/i.test(line));
       assertEquals([code, missed], [0, []], name);
       for (const file of filesIn(folder)) {
-        if (!known.includes(file)) await Deno.remove(join(folder, file));
+        if (!known.includes(file)) await Deno.remove(join(folder, file), { recursive: true });
       }
       for (const flag of flags) {
         // no variable is needed: commands go on without what they would have said

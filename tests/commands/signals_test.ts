@@ -7,15 +7,17 @@
  */
 
 import "../backend.ts";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { encodePng } from "../../model/image/png.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { decodePng } from "../decode_png.ts";
 import { REPOSITORY } from "../../model/config/presets.ts";
+import { readLog } from "../../model/training/mod.ts";
 import { MockHub } from "../model/release/mock_hub.ts";
 import { tinyRepositories } from "../model/release/tiny_release.ts";
 import { random } from "../random.ts";
+import { writeTraining } from "./tiny_training.ts";
 import { CLI, inFolder, MODEL, runFlags, summary, withHosts } from "./process.ts";
 
 const COUNT = Number(Deno.env.get("BITWISE_SIGNALS") ?? 3);
@@ -65,6 +67,7 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
     "-o",
     "out/a.safetensors",
   ],
+  "train": ["train", "tokenizer", "c.json", "-o", "out/m", "--steps", "12"],
   "convert folder": ["convert", "release", "--preset", "125m", "-o", "out/model"],
   "pull": ["pull", "125m", "-o", "out/model"],
 };
@@ -101,6 +104,8 @@ function filesUnder(folder: string): string[] {
 async function assertWhole(path: string): Promise<void> {
   if (path.endsWith(".png")) decodePng(await Deno.readFile(path));
   else if (path.endsWith(".json")) JSON.parse(await Deno.readTextFile(path));
+  else if (path.endsWith(".jsonl")) await readLog(path);
+  else if (path.endsWith(".svg")) assertMatch(await Deno.readTextFile(path), /<\/svg>\n$/);
   else {
     const file = await openTensorFile(path);
     for (const name of file.tensors.keys()) await file.read(name);
@@ -165,7 +170,7 @@ async function interrupt(
     else {
       assertEquals(code, STATUS[signal], what);
       const lines = said.filter((line) =>
-        !/^(Converting|Downloading|Encoded|tiny:) |^What was |^\d+ of \d+ /.test(line)
+        !/^(Converting|Downloading|Encoded|tiny:|tokenizer) |^What was |^\d+ of \d+ /.test(line)
       );
       assertEquals(lines, ["Interrupted"], what);
       counts.interrupted++;
@@ -192,6 +197,7 @@ Deno.test("commands end at signals at any time, and leave nothing half-done", {
           : await Deno.writeFile(at, content);
       }
     }
+    await writeTraining(cwd);
     await Deno.writeFile(join(cwd, "in.png"), encodePng(new Uint8Array(4 * 1024).fill(99), 32, 32));
     const prepared = await start(["encode", "in.png", "-o", "in.safetensors"], cwd, "").output();
     assertEquals(prepared.code, 0);

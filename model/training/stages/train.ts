@@ -89,8 +89,10 @@ async function openStage(
       samples: () => reconstructions(device, task),
     };
   }
-  const task = await TransformerTask.open(device, config, output, data);
   const adapters = config.transformer.lora.rank > 0;
+  // adapters alone make no model folder
+  const folder = adapters ? config.init! : output;
+  const task = await TransformerTask.open(device, config, folder, data);
   return {
     task,
     save: (optimiser) =>

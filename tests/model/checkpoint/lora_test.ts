@@ -122,6 +122,7 @@ Deno.test("load() adds adapters: none at strength 0, the same as a merged model'
     const added = await run(DEFAULT_MODEL, { lora: [{ path: toFileUrl(path), strength: 0.8 }] });
     assert(relativeError(added.logits, plain.logits) > 0.02, "it must change something");
     assert(added.parameters.startsWith("red apple <lora:style:0.8>\n"), added.parameters);
+    assert(!added.parameters.includes("Prompt:"), added.parameters);
     const { prompt, loras } = parseParameters(added.parameters);
     const { hash } = await readLora(await open(encodeLora(lora)));
     assertEquals([prompt, loras], ["red apple", [{ name: "style", strength: 0.8, hash }]]);

@@ -5,6 +5,7 @@ import { isKey } from "../../../../model/training/config/keys.ts";
 import { TABLE } from "../../../../model/training/config/tables.ts";
 import { parseTrainFile, readTrainConfig } from "../../../../model/training/config/train_config.ts";
 import { inFolder } from "../../../commands/process.ts";
+import { documentedRows } from "./tables.ts";
 
 const LEAST = { model: "emoji-nano", data: { kind: "folder", path: "images" } };
 
@@ -137,4 +138,11 @@ Deno.test("the examples are understood", async () => {
     const { model, sample_prompts } = await readTrainConfig(path);
     assertEquals([model.name, sample_prompts.length], [name, name === "tiny" ? 4 : 8]);
   }
+});
+
+Deno.test("docs/training.md lists every key with its default", async () => {
+  const path = new URL("../../../../docs/training.md", import.meta.url);
+  const plain = (text: string) => text.replaceAll(/ +/g, " ");
+  const text = plain(await Deno.readTextFile(path));
+  assertEquals(documentedRows().filter((row) => !text.includes(plain(row))), []);
 });

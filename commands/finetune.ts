@@ -1,0 +1,34 @@
+import { command } from "./command.ts";
+import { UsageError } from "./flags/flags.ts";
+import { FINETUNE_FLAGS, TRAINING_FLAGS } from "./flags/training_flags.ts";
+import { text } from "./flags/types.ts";
+import { outputOf, runStages } from "./training/run.ts";
+
+/** `bitwise finetune`: a model that goes on with images of one's own. */
+export const finetune = command(
+  {
+    name: "finetune",
+    summary: "Trains a model further on images of your own: all its weights, or LoRA adapters.",
+    words: "MODEL DATA",
+    flags: {
+      ...TRAINING_FLAGS,
+      ...FINETUNE_FLAGS,
+      "prompt": { alias: "p", type: text, many: true, help: "Prompt of the samples; repeat" },
+    },
+    notes: [
+      "DATA is a folder of NAME.png and NAME.txt, of jsonl files, or of a sheet with captions.json.",
+      "With --lora, DIR gets lora.safetensors, for generate --lora and convert --lora.",
+      "Example: bitwise finetune emoji-nano pictures -o models/style --lora 8 --minutes 5",
+    ],
+  },
+  async (given, [model, data, ...rest], io) => {
+    if (model === undefined || data === undefined || rest.length > 0) {
+      throw new UsageError("Cannot finetune: give a model, and a folder of images");
+    }
+    outputOf(given);
+    const { finetuneConfig } = await import("./training/finetune_config.ts");
+    const { train } = await import("../model/training/mod.ts");
+    const config = await finetuneConfig(model, data, given);
+    return await runStages(config, ["transformer"], given, io, train);
+  },
+);

@@ -1,0 +1,90 @@
+import { overridden, type Overrides } from "./stages.ts";
+import { progressOf } from "./progress.ts";
+import { chooseGpu, implementation } from "../flags/gpu.ts";
+import { UsageError } from "../flags/flags.ts";
+import { type Io, note, outJson, warn } from "../io/io.ts";
+import { duration, ProgressLine } from "../io/progress.ts";
+import type {
+  Stage,
+  TrainConfig,
+  TrainingOptions,
+  TrainingResult,
+} from "../../model/training/mod.ts";
+
+/** The flags of commands that train. */
+export interface TrainGiven extends Overrides {
+  readonly output?: string;
+  readonly resume?: boolean;
+  readonly "any-config"?: boolean;
+  readonly gpu?: "wgpu" | "dawn";
+  readonly json?: boolean;
+}
+
+/** Trains one stage; the library's, or that of a test. */
+export type TrainStage = (
+  config: TrainConfig,
+  stage: Stage,
+  options: TrainingOptions,
+) => Promise<TrainingResult>;
+
+/** Returns the folder of the model. @throws {UsageError} There is none. */
+export function outputOf({ output }: TrainGiven): string {
+  if (output !== undefined) return output;
+  throw new UsageError("Cannot train: name the folder of the model with --output");
+}
+
+/** Trains stages one after the other, and reports what was made. */
+export async function runStages(
+  config: TrainConfig,
+  stages: readonly Stage[],
+  given: TrainGiven,
+  io: Io,
+  train: TrainStage,
+): Promise<number> {
+  const output = outputOf(given);
+  const settings = overridden(config, stages, given);
+  const { resume, "any-config": anyConfig } = given;
+  const gpu = given.gpu ? await implementation(given.gpu) : (await chooseGpu("f32")).gpu;
+  using line = new ProgressLine(io);
+  const made: TrainingResult[] = [];
+  for (const stage of stages) {
+    const begun = resume && (stages.length === 1 || await hasCheckpoint(output, stage));
+    const result = await train(settings, stage, {
+      output,
+      gpu,
+      resume: begun,
+      anyConfig,
+      signal: io.signal,
+      onProgress: progressOf(io, line),
+      onSamples: (path) => say(io, line, `samples: ${path}`),
+      onWarning: (text) => {
+        line[Symbol.dispose]();
+        warn(io, text);
+      },
+    });
+    made.push(result);
+    line[Symbol.dispose]();
+    if (given.json) continue;
+    for (const path of result.files) io.out(path);
+    note(io, summary(result));
+  }
+  if (given.json) outJson(io, { output, stages: made });
+  return 0;
+}
+
+async function hasCheckpoint(output: string, stage: Stage): Promise<boolean> {
+  const { checkpointPath } = await import("../../model/training/mod.ts");
+  return await Deno.stat(checkpointPath(output, stage)).then(() => true, () => false);
+}
+
+/** Prints a line above that of progress, with `-v`. */
+function say(io: Io, line: ProgressLine, text: string): void {
+  if (!io.style.verbose) return;
+  line[Symbol.dispose]();
+  io.err(`${text}\n`);
+}
+
+function summary({ stage, step, loss, seconds, adapter }: TrainingResult): string {
+  const end = loss === null ? "" : `, loss ${Number(loss.toPrecision(4))}`;
+  return `${stage}: ${step} steps in ${duration(seconds)}${end}, on ${adapter}`;
+}
