@@ -115,8 +115,13 @@ export class Logbook {
   /** Waits for all steps that were recorded. */
   async drain(): Promise<void> {
     await this.#readBack();
-    await Promise.all(this.#reading.splice(0));
+    await this.settle();
     this.check();
+  }
+
+  /** Waits for read-backs under way, whatever comes of them. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#reading.splice(0));
   }
 
   /** Reports the steps that were not reported yet. */

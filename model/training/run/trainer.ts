@@ -142,15 +142,32 @@ export class Trainer {
    * @throws The reason of the signal, after a checkpoint.
    */
   async run(): Promise<TrainerResult> {
-    const { signal, checkpoint, pause } = this.options;
-    await using _work = this.device.begin();
+    const { signal } = this.options;
+    await using stack = new AsyncDisposableStack();
+    stack.use(this.device.begin());
     this.#began = this.#turn = performance.now();
     this.#logbook.begin();
-    using stack = new DisposableStack();
-    stack.defer(() => {
+    stack.defer(async () => {
+      await this.#logbook.settle();
       this.#before = this.seconds;
       this.#began = null;
     });
+    try {
+      await this.#steps();
+    } catch (error) {
+      this.task.parameters.clearGradients(); // of a step that was not completed
+      // data or samples that are aborted do not keep steps that are complete from their checkpoint
+      if (!signal?.aborted || error !== signal.reason) throw error;
+    }
+    await this.#save();
+    await this.#logbook.report();
+    signal?.throwIfAborted();
+    return { step: this.#step, seconds: this.seconds };
+  }
+
+  /** Does steps until the training ends, or is to stop. */
+  async #steps(): Promise<void> {
+    const { signal, checkpoint, pause } = this.options;
     while (this.progress < 1 && !signal?.aborted && !this.#logbook.stopped) {
       await this.#oneStep();
       await this.#takeTurn();
@@ -160,10 +177,6 @@ export class Trainer {
         await pause.run(this.#step);
       }
     }
-    await this.#save();
-    await this.#logbook.report();
-    signal?.throwIfAborted();
-    return { step: this.#step, seconds: this.seconds };
   }
 
   /** Computes and records one step, and waits for nothing. */

@@ -58,6 +58,45 @@ Deno.test("Trainer makes a checkpoint when it is aborted, and goes on from it to
     assertEquals(JSON.parse((await metadata(path)).state!).step, 60);
   }));
 
+Deno.test("Trainer makes a checkpoint of complete steps when their data are aborted", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using whole = make({ accumulate: 2 });
+    await whole.trainer.run();
+    const controller = new AbortController();
+    const toy = new Toy(device);
+    toy.change = (_, { step, micro }) => {
+      if (step !== 7 || micro !== 1) return;
+      controller.abort(new RangeError("no more data"));
+      controller.signal.throwIfAborted();
+    };
+    const { signal } = controller;
+    using first = make({ accumulate: 2, checkpoint: { path, every: 100 }, signal }, toy);
+    await assertRejects(() => first.trainer.run(), RangeError, "no more data");
+    assertEquals(JSON.parse((await metadata(path)).state!).step, 7);
+    assertEquals([...first.losses.keys()], [1, 2, 3, 4, 5, 6, 7]);
+    using second = make({ accumulate: 2 });
+    await second.trainer.resume(path);
+    await second.trainer.run();
+    assertEquals(await second.toy.read(), await whole.toy.read());
+  }));
+
+Deno.test("Trainer goes on after an error of its task as if there had been none", async () => {
+  using whole = make({ accumulate: 2 });
+  await whole.trainer.run();
+  const toy = new Toy(device);
+  let broken = true;
+  toy.change = (_, { step, micro }) => {
+    if (broken && step === 7 && micro === 1) throw new RangeError("a broken image");
+  };
+  using made = make({ accumulate: 2 }, toy);
+  await assertRejects(() => made.trainer.run(), RangeError, "a broken image");
+  broken = false;
+  await made.trainer.run();
+  assertEquals(await made.toy.read(), await whole.toy.read());
+  assertEquals(made.losses, whole.losses);
+});
+
 async function metadata(path: string): Promise<Readonly<Record<string, string>>> {
   const file = await openTensorFile(path);
   file.close();
