@@ -32,6 +32,11 @@ export const LOSSES: readonly Op[] = [
   ),
 ];
 
+/** Numbers whose signs decide: none is subnormal, which adapters may take for 0. */
+function signed(draw: Draw, count: number, dtype: Float, scale: number = 1): Float64Array {
+  return draw.values(count, dtype, scale).map((v) => Math.abs(v) < 2 ** -14 ? 0.25 : v);
+}
+
 /** A tensor that a gradient replaces or is added to, and what it then holds. */
 function receiver(draw: Draw, dtype: Float, shape: readonly number[]) {
   const count = shape.reduce((product, n) => product * n, 1), add = draw.odds(0.5);
@@ -50,7 +55,7 @@ function compared(draw: Draw, dtype: Float) {
   const B = draw.size(4), L = draw.size(80), d = draw.size(24, 4);
   const bitRows = L + draw.of([0, 0, 5]);
   const smoothing = draw.of([0, 0.1]), reduction = draw.of(["mean", "sum"]);
-  const z = draw.values(B * L * d, dtype, draw.of([1, 8]));
+  const z = signed(draw, B * L * d, dtype, draw.of([1, 8]));
   const bits = draw.bits(B * bitRows * d);
   const weights = draw.values(L).map(Math.abs);
   const starts = [0, ...Array.from({ length: draw.int(0, 3) }, () => draw.int(0, L)), L].sort((
@@ -108,7 +113,7 @@ function pairedBack(draw: Draw) {
 
 function pushed(draw: Draw) {
   const rows = draw.size(200), d = 1 + draw.size(63, 4);
-  const n = unitVectors(draw.values(rows * d).map((v) => v || 0.5), d).map(Math.fround);
+  const n = unitVectors(signed(draw, rows * d, "f32"), d).map(Math.fround);
   const how = {
     d,
     vector: draw.of([0, 1, 0.3]),
@@ -153,7 +158,9 @@ function answered(draw: Draw, dtype: Float) {
   const count = draw.size(2000, 64), role = draw.option(["real", "fake", "generator"]);
   const sign = role === "fake" ? 1 : -1;
   // most answers are wrong, so that the mean is not small for its terms
-  const x = draw.values(count, dtype, 2).map((v) => sign * Math.abs(v) * (draw.odds(0.1) ? -1 : 1));
+  const x = signed(draw, count, dtype, 2).map((v) =>
+    sign * Math.abs(v) * (draw.odds(0.1) ? -1 : 1)
+  );
   const { gradient, output } = receiver(draw, dtype, [count]);
   const stats = poisoned("f32", [2]);
   hingeLoss(device, {
@@ -180,7 +187,7 @@ function reconstructed(draw: Draw, dtype: Float) {
     edges: draw.of([0, 0.6]),
     pooled: draw.of([0, 0.5]),
   };
-  const y = draw.values(count, dtype, 2), x = draw.values(count);
+  const y = draw.values(count, dtype, 2), x = signed(draw, count, "f32");
   const weights = draw.odds(0.5) ? draw.values(B * H * W).map((v) => Math.abs(v) + 0.5) : null;
   const own = weights?.map(Math.fround) ?? null;
   const { gradient, output } = receiver(draw, dtype, shape);
