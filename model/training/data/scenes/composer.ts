@@ -48,7 +48,7 @@ export class SceneComposer {
   #sprite(object: SceneObject, grounded: boolean, pixels: number): SceneSprite {
     const { sprites, tile } = this.set;
     const { sprite, colour, x, y, size, turn, mirrored } = object;
-    const { lightness, colour: own } = sprites[sprite]!;
+    const { lightness, colour: natural } = sprites[sprite]!;
     const across = size / FILLED; // of the tile, in images
     // the level whose texels are about as large as pixels
     const wanted = Math.round(0.15 - Math.log2(across * pixels / tile));
@@ -60,7 +60,7 @@ export class SceneComposer {
       first: sprite * texelsOf(tile) + offset,
       side,
       matrix: [row(flip * c, flip * s), row(-s, c)],
-      recolour: colour === null || colour === own
+      recolour: colour === null || colour === natural
         ? null
         : { colour: PALETTE[colour]!.rgb, lightness: Math.max(0.05, lightness) },
       shadow: {

@@ -1,11 +1,11 @@
 /** Finds the colour of a sprite, and which of its texels have it: these are replaced when it is recoloured. */
 
-import { hueChromaValue, nameColour } from "./palette.ts";
+import { colourNear, hueAndChroma } from "./palette.ts";
 
 /** The colour that a sprite has most of. */
 export interface DominantColour {
-  /** Its place in the palette. */
-  readonly colour: number;
+  /** The place in the palette of the colour that it passes for; null if it is none of these. */
+  readonly colour: number | null;
   /** Mean lightness of the texels that have it, 0 to 1: shades are relative to it. */
   readonly lightness: number;
   /** The share of the sprite that has it, 0 to 1. */
@@ -45,7 +45,7 @@ export function dominantColour(rgba: Uint8Array, shares: Uint8Array): DominantCo
     if (coverage === 0) continue;
     area += coverage;
     const [r, g, b] = [rgba[4 * i]! / 255, rgba[4 * i + 1]! / 255, rgba[4 * i + 2]! / 255];
-    const { hue, chroma } = hueChromaValue([r, g, b]);
+    const { hue, chroma } = hueAndChroma([r, g, b]);
     hues[i] = hue;
     chromas[i] = chroma;
     lights[i] = 0.299 * r + 0.587 * g + 0.114 * b;
@@ -77,7 +77,7 @@ export function dominantColour(rgba: Uint8Array, shares: Uint8Array): DominantCo
     mean[4]! += weight;
   }
   const [r, g, b, lightness] = mean.map((sum) => sum / Math.max(1e-3, mean[4]!));
-  return { colour: nameColour([r!, g!, b!]), lightness: lightness!, share: parts[chosen]! };
+  return { colour: colourNear([r!, g!, b!]), lightness: lightness!, share: parts[chosen]! };
 }
 
 /** The hue, in degrees, in the middle of the bin that has most, its neighbours included. */

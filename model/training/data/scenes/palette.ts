@@ -33,28 +33,20 @@ export function paletteIndex(name: string): number {
   return PALETTE.findIndex((colour) => colour.name === name);
 }
 
-/** Hue in degrees from 0 to 360 (yellow is 60, blue 240), chroma and value of a colour, both from 0 to 1. */
-export function hueChromaValue([r, g, b]: Rgb): { hue: number; chroma: number; value: number } {
+/** Hue in degrees from 0 to 360 (yellow is 60, blue 240), and chroma from 0 to 1. */
+export function hueAndChroma([r, g, b]: Rgb): { hue: number; chroma: number } {
   const degrees = Math.atan2((g - b) * Math.sqrt(3), 2 * r - g - b) * 180 / Math.PI;
-  const value = Math.max(r, g, b);
-  return { hue: (degrees + 360) % 360, chroma: value - Math.min(r, g, b), value };
+  return { hue: (degrees + 360) % 360, chroma: Math.max(r, g, b) - Math.min(r, g, b) };
 }
 
-/** The place in {@link PALETTE} of the name that people would give a colour. */
-export function nameColour(rgb: Rgb): number {
-  return paletteIndex(nameOf(rgb));
-}
+/** How far, in red, green and blue from 0 to 1, a colour may be from one of the palette to pass for it. */
+const NEAR = 0.15;
 
-function nameOf(rgb: Rgb): string {
-  const { hue, chroma, value } = hueChromaValue(rgb);
-  if (chroma < 0.16) return value < 0.32 ? "black" : value > 0.82 ? "white" : "gray";
-  if (hue < 14 || hue > 342) {
-    if (chroma > 0.45) return "red";
-    return value > 0.8 ? "pink" : value < 0.55 ? "brown" : "red";
-  }
-  if (hue < 42) return value < 0.72 || chroma < 0.4 ? "brown" : "orange";
-  if (hue < 68) return value > 0.7 ? "yellow" : "brown";
-  if (hue < 165) return "green";
-  if (hue < 250) return "blue";
-  return hue < 295 ? "purple" : "pink";
+/** The place in {@link PALETTE} of the colour that `rgb` passes for; null if there is none. */
+export function colourNear(rgb: Rgb): number | null {
+  const distances = PALETTE.map(({ rgb: other }) =>
+    Math.hypot(...rgb.map((v, c) => v - other[c]!))
+  );
+  const least = Math.min(...distances);
+  return least < NEAR ? distances.indexOf(least) : null;
 }

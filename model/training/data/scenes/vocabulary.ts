@@ -73,7 +73,7 @@ export const MIRRORED_MEANS_OTHER: readonly string[] = [
 ];
 
 /** Beginnings that are written with a vowel and spoken with a consonant. */
-const SPOKEN_CONSONANT = ["eu", "one", "uni", "ufo", "us"];
+const SPOKEN_CONSONANT = ["eu", "ewe", "one", "uni", "ufo", "us"];
 
 /** "a" or "an" before a phrase. */
 export function article(phrase: string): "a" | "an" {

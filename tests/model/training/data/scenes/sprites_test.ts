@@ -5,7 +5,7 @@ import { dominantColour } from "../../../../../model/training/data/scenes/domina
 import { readHeldOut } from "../../../../../model/training/data/scenes/held_out.ts";
 import { readItems } from "../../../../../model/training/data/scenes/items.ts";
 import {
-  nameColour,
+  colourNear,
   PALETTE,
   paletteIndex,
 } from "../../../../../model/training/data/scenes/palette.ts";
@@ -44,7 +44,7 @@ function tiles(colours: readonly number[][], columns: number, rows: number) {
 
 const files = (change: Record<string, string | Uint8Array> = {}) => ({
   "captions.json": JSON.stringify(SHEET),
-  "sprites_rgb.jpg": tiles([[220, 30, 30], [30, 60, 220], [250, 210, 20]], 2, 2), // any format is read
+  "sprites_rgb.jpg": tiles([[220, 30, 30], [30, 90, 230], [250, 210, 20]], 2, 2), // any format is read
   "sprites_alpha.png": tiles([[255, 255, 255], [128, 128, 128], [255, 255, 255]], 2, 2),
   ...change,
 });
@@ -58,11 +58,11 @@ Deno.test("openSprites() cuts tiles, makes levels and finds colours", async () =
   }));
   const { sprites, heldOut, tile, rgba, shares } = await openSprites(folder.path);
   assertEquals(tile, 4);
-  assertEquals(sprites.map(({ colour }) => PALETTE[colour]!.name), ["red", "blue", "yellow"]);
+  assertEquals(sprites.map(({ colour }) => PALETTE[colour!]!.name), ["red", "blue", "yellow"]);
   assertEquals(sprites.map(({ mirrorable }) => mirrorable), [true, true, false]);
   const { offset, side } = levelOf(4, 2);
   assertEquals([offset, side, texelsOf(4)], [20, 1, 21]);
-  assertEquals([...rgba.subarray(4 * (21 + 20), 4 * 42)], [30, 60, 220, 128]);
+  assertEquals([...rgba.subarray(4 * (21 + 20), 4 * 42)], [30, 90, 230, 128]);
   assertEquals([shares[0], shares[20], shares.length % 4], [255, 255, 0]);
   // red is what the cat is anyway, and there is no bird
   assertEquals(heldOut.colours, [[0, paletteIndex("blue")]]);
@@ -107,19 +107,21 @@ Deno.test("readHeldOut() says what is wrong with held_out.json", () => {
   refuse({ colours: {}, pairs: [[0]] }, "pairs[0] must list");
 });
 
-Deno.test("nameColour() names each colour of the palette itself", () => {
-  for (const { rgb, name } of PALETTE) assertEquals(PALETTE[nameColour(rgb)]!.name, name);
+Deno.test("colourNear() finds each colour of the palette, and none for what is far from all", () => {
+  PALETTE.forEach(({ rgb }, i) => assertEquals(colourNear(rgb), i));
+  assertEquals(colourNear([0, 1, 1]), null);
 });
 
 Deno.test("dominantColour() takes the most frequent hue, or black, white and grey if there is little", () => {
   const look = (...texels: number[][]) => {
     const shares = new Uint8Array(texels.length);
     const { colour, share } = dominantColour(Uint8Array.from(texels.flat()), shares);
-    return [PALETTE[colour]!.name, Math.round(100 * share), ...shares];
+    return [PALETTE[colour!]!.name, Math.round(100 * share), ...shares];
   };
   const [red, green] = [[220, 30, 30, 255], [30, 180, 60, 255]];
   assertEquals(look(red, red, green, [255, 255, 255, 255]), ["red", 50, 255, 255, 0, 0]);
   assertEquals(look([240, 240, 240, 255], [240, 240, 240, 255]), ["white", 100, 255, 255]);
   assertEquals(look([10, 10, 10, 255], [12, 12, 12, 255]), ["black", 100, 255, 255]);
+  assertEquals(dominantColour(Uint8Array.of(240, 150, 90, 255), new Uint8Array(1)).colour, null);
   assertEquals(look([220, 30, 30, 0], green), ["green", 100, 0, 255]);
 });
