@@ -168,6 +168,11 @@ export interface WriteFileOptions {
   readonly signal?: AbortSignal;
   /** Whether a file that exists is replaced; true if absent. */
   readonly replace?: boolean;
+  /**
+   * Whether the temporary file is `PATH.part`, which a killed process leaves and the next write replaces, instead of one
+   * of its own: for a file that one process writes again and again; false if absent.
+   */
+  readonly part?: boolean;
 }
 
 /**
@@ -188,7 +193,7 @@ export interface WriteFileOptions {
 export async function writeFileAtomic(
   path: string,
   content: FileContent,
-  { signal, replace = true }: WriteFileOptions = {},
+  { signal, replace = true, part = false }: WriteFileOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
   const pieces = content instanceof Uint8Array ? [content] : content;
@@ -198,8 +203,11 @@ export async function writeFileAtomic(
     return await writeAll(path, file, pieces, signal);
   }
   if (target.info && !replace) throw writeError(path, new Deno.errors.AlreadyExists());
-  const temp = join(dirname(target.path), `.bitwise-${crypto.randomUUID()}.tmp`);
-  const file = await attempt(path, Deno.open(temp, { write: true, createNew: true }));
+  const temp = part
+    ? `${target.path}.part`
+    : join(dirname(target.path), `.bitwise-${crypto.randomUUID()}.tmp`);
+  const create = part ? { create: true, truncate: true } : { createNew: true };
+  const file = await attempt(path, Deno.open(temp, { write: true, ...create }));
   let renamed = false;
   try {
     await writeAll(path, file, pieces, signal);

@@ -56,7 +56,8 @@ function* partsOf(optimiser: Optimiser): Generator<Part> {
 
 /**
  * Writes a checkpoint: `value/NAME`, `m/NAME`, `v/NAME` and perhaps `ema/NAME` of each parameter in f32, and the rest
- * as metadata. The file has its name only when it is complete; a previous one stays until then.
+ * as metadata. The file has its name only when it is complete; a previous one stays until then. A process that is killed
+ * leaves PATH.part, which the next checkpoint replaces.
  *
  * @throws {FileError} `disk-full` and others of `writeFileAtomic()`.
  */
@@ -73,7 +74,7 @@ export async function saveCheckpoint(
     config: JSON.stringify(config),
   };
   const parts = [...partsOf(optimiser)];
-  await writeFileAtomic(path, bytesOf(device, parts, metadata, chunk));
+  await writeFileAtomic(path, bytesOf(device, parts, metadata, chunk), { part: true });
 }
 
 async function* bytesOf(

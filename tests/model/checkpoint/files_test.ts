@@ -172,6 +172,15 @@ Deno.test("writeFileAtomic() says why, without the system call", {
     assertEquals(filesIn(folder), ["a", "b", "loop"]);
   }));
 
+Deno.test("writeFileAtomic() replaces the part that a killed process has left", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "a");
+    await Deno.writeFile(`${path}.part`, new Uint8Array(100));
+    await writeFileAtomic(path, new Uint8Array([1]), { part: true });
+    assertEquals(await Deno.readFile(path), new Uint8Array([1]));
+    assertEquals(filesIn(folder), ["a"]);
+  }));
+
 Deno.test("writeFileAtomic() keeps the previous file on a full disk", () =>
   inFolder(async (top) => {
     const folder = join(top, "disk");
