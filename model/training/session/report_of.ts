@@ -5,12 +5,15 @@ import type { StepReport } from "../run/report.ts";
 
 /** What a trainer reports, as a line of the log. */
 export function reportOf(stage: Stage, step: StepReport): Report {
-  const { loss: sums = [], codes } = step.metrics;
+  const { loss: sums = [], codes, generator, discriminator } = step.metrics;
   const bit_accuracy = accuracies(sums);
   const ofImages = sums.length === COLUMNS;
   const losses = {
     ...ofImages && { l1: sums[1]!, gradient: sums[3]! },
     ...codes && { entropy: codes[1]!, codebook: codes[2]!, commitment: codes[3]! },
+    // the latter is a sum over real and decoded images
+    ...generator && { generator: generator[0]! },
+    ...discriminator && { discriminator: discriminator[0]! / 2 },
   };
   return {
     stage,

@@ -1,4 +1,5 @@
 import type { Device, Tensor } from "../../../engine/mod.ts";
+import { fill } from "../../../kernels/elementwise/fill.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import { vaeShapes } from "../../checkpoint/tensor_shapes.ts";
 import { scheduleForImage, vaeSchedule } from "../../config/schedule.ts";
@@ -10,6 +11,7 @@ import { Draws, STREAMS } from "../data/base/draws.ts";
 import type { DataSource } from "../data/base/source.ts";
 import { initialise } from "../initial/initialise.ts";
 import { vaeRules } from "../initial/rules.ts";
+import { adversarialLosses, discriminatorShapes } from "../networks/discriminator.ts";
 import { parameterSpecs } from "../networks/parameter_specs.ts";
 import { VaeNetwork } from "../networks/vae.ts";
 import { quantise, type QuantiseOptions } from "../ops/quantise.ts";
@@ -67,11 +69,14 @@ export class TokenizerTask implements Task {
     const { model, init, seed } = config;
     const whole = stage === "tokenizer";
     const shapes = [...vaeShapes(model.vae)].filter(([name]) => whole || /^decoder\./.test(name));
-    const parameters = new Parameters(device, parameterSpecs(shapes));
+    const besides = config[stage].losses.discriminator > 0 ? discriminatorShapes() : [];
+    const parameters = new Parameters(device, parameterSpecs([...shapes, ...besides]));
     try {
       const from = whole ? init : folder;
-      if (from === null) initialise(device, parameters, vaeRules(), BigInt(seed));
-      else {
+      if (from === null || besides.length > 0) {
+        initialise(device, parameters, vaeRules(), BigInt(seed));
+      }
+      if (from !== null) {
         const file = await openFolder(from).tensors(model.files.vae);
         await loadParameters(device, parameters, file, shapes).finally(() => file.close());
       }
@@ -106,7 +111,8 @@ export class TokenizerTask implements Task {
     const z = this.drawer
       ? this.#partlyDrawn(tape, images, captions, mistakes, index)
       : this.#quantised(tape, images, mistakes, codes);
-    reconstructionLoss(tape, this.#network.decode(tape, z), {
+    const y = this.#network.decode(tape, z);
+    reconstructionLoss(tape, y, {
       target: images,
       l1: losses.l1,
       l2: losses.l2,
@@ -115,11 +121,32 @@ export class TokenizerTask implements Task {
       ...losses.edge > 0 && { edgeWeighting: { amount: losses.edge, gain: EDGE_GAIN } },
       stats: { tensor: stats, add: false },
     });
+    const sides = this.#adversary(tape, y, images, progress);
     return {
-      metrics: { loss: stats, ...this.#losesCodes && { codes } },
+      metrics: { loss: stats, ...this.#losesCodes && { codes }, ...sides },
       images: batch,
-      owned: [images, stats, codes],
+      owned: [images, stats, codes, ...Object.values(sides)],
     };
+  }
+
+  /** Trains against the discriminator, if there is one and it is time: the hinge losses of both sides, [2] f32 each. */
+  #adversary(tape: Tape, y: Variable, real: Tensor, progress: number): Record<string, Tensor> {
+    const { device, parameters: layers, options } = this;
+    const factor = options.losses.discriminator;
+    if (factor === 0) return {};
+    const generator = device.tensor("f32", [2], "loss of the generator");
+    const discriminator = device.tensor("f32", [2], "losses of the discriminator");
+    if (progress < options.discriminator_after) {
+      for (const sums of [generator, discriminator]) fill(device, sums, 0);
+    } else {
+      const stats = {
+        generator: { tensor: generator, add: false },
+        real: { tensor: discriminator, add: false },
+        fake: { tensor: discriminator, add: true },
+      };
+      adversarialLosses(tape, y, { layers, real, factor, stats });
+    }
+    return { generator, discriminator };
   }
 
   /** Images and what they are reconstructed as, without mistakes: [B, H, W, 3] f32 each, which the caller disposes. */

@@ -85,7 +85,9 @@ async function openStage(
     const task = await TokenizerTask.open(device, config, stage, output, data);
     return {
       task,
-      save: async (optimiser) => [await savePart(device, config, "vae", output, optimiser)],
+      save: async (optimiser) => [
+        await savePart(device, config, "vae", output, optimiser, (name) => !isDiscriminator(name)),
+      ],
       samples: () => reconstructions(device, task),
     };
   }
@@ -101,6 +103,11 @@ async function openStage(
         : saveTransformer(device, config, output, optimiser),
     samples: () => sampleFolder(device, config, output),
   };
+}
+
+/** Whether a parameter is of the discriminator, which no model folder has. */
+function isDiscriminator(name: string): boolean {
+  return name.startsWith("discriminator.");
 }
 
 /** Writes a part of the model: trained tensors, and those of the file that was there. */
