@@ -1,5 +1,6 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import type { Gate } from "../linear/epilogue.ts";
+import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./add_gated.wgsl" with { type: "text" };
@@ -12,7 +13,9 @@ const kernel = defineKernel("add_gated", source, ["x", "v", "gate", "y"], [
   "offset",
 ]);
 
-const prelude = memoised((dtype: string, V: string, Y: string) => narrowLines(dtype, V, Y));
+const prelude = memoised((dtype: string, V: string, Y: string, divide: string) =>
+  `${narrowLines(dtype, V, Y)}\n${divide}`
+);
 
 /** Arguments of {@link addGated}. */
 export interface AddGatedArgs {
@@ -60,7 +63,7 @@ export function addGated(device: Device, { x, v, gate, y }: AddGatedArgs): void 
       V: type("f32"),
       GATE: gate !== undefined,
     },
-    functions: prelude(y.dtype, type("f32"), type(y.dtype)),
+    functions: prelude(y.dtype, type("f32"), type(y.dtype), divideLines(device, count)),
     bind: { x, v, gate: gate?.tensor ?? null, y },
     params: { count, columns: C / per, rows, stride: stride / per, offset: offset / per },
     workgroups,

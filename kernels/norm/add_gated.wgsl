@@ -1,7 +1,7 @@
 // y[m] = x[m] + gate[image] · v[m]: a residual connection.
 //
-// Prelude (add_gated.ts): WG, X, W, Y (elements of x, v and y as stored: scalar or vec4), V (the same in f32), GATE; fn
-// narrow.
+// Prelude (add_gated.ts): WG, X, W, Y (elements of x, v and y as stored: scalar or vec4), V (the same in f32), GATE; fns
+// narrow, divide.
 
 struct Params {
   count: u32, // elements
@@ -23,8 +23,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (i >= params.count) { return; }
   var term = V(v[i]);
   if (GATE) {
-    let m = i / params.columns;
-    term *= gate[params.offset + m / params.rows * params.stride + i - m * params.columns];
+    let m = divide(i, params.columns);
+    term *= gate[params.offset + divide(m, params.rows) * params.stride + i - m * params.columns];
   }
   y[i] = narrow(V(x[i]) + term);
 }

@@ -3,6 +3,7 @@ import { accumulate } from "../elementwise/accumulate.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gate } from "../linear/epilogue.ts";
 import type { Gradient } from "../shared/gradient.ts";
+import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./add_gated_backward.wgsl" with { type: "text" };
@@ -15,7 +16,9 @@ const kernel = defineKernel("add_gated_backward", source, ["dy", "gate", "dv"], 
   "offset",
 ]);
 
-const prelude = memoised((dtype: string, V: string, DV: string) => narrowLines(dtype, V, DV));
+const prelude = memoised((dtype: string, V: string, DV: string, divide: string) =>
+  `${narrowLines(dtype, V, DV)}\n${divide}`
+);
 
 /** Arguments of {@link addGatedBackward}. */
 export interface AddGatedBackwardArgs {
@@ -73,7 +76,12 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
       DV: type(dv.tensor.dtype),
       V: type("f32"),
     },
-    functions: prelude(dv.tensor.dtype, type("f32"), type(dv.tensor.dtype)),
+    functions: prelude(
+      dv.tensor.dtype,
+      type("f32"),
+      type(dv.tensor.dtype),
+      divideLines(device, count),
+    ),
     bind: { dy, gate: gate.tensor, dv: dv.tensor },
     params: { count, columns: C / per, rows, stride: stride / per, offset: offset / per },
     workgroups,

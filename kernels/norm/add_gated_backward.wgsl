@@ -1,6 +1,7 @@
 // dv[m] = gate[image] · dy[m], or dv plus that: the gradient of add_gated.wgsl by what it adds.
 //
-// Prelude (add_gated_backward.ts): WG, ADD, DY, DV (elements as stored: scalar or vec4), V (the same in f32); fn narrow.
+// Prelude (add_gated_backward.ts): WG, ADD, DY, DV (elements as stored: scalar or vec4), V (the same in f32); fns narrow,
+// divide.
 
 struct Params {
   count: u32, // elements
@@ -19,8 +20,8 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
-  let m = i / params.columns;
-  var v = V(dy[i]) * gate[params.offset + m / params.rows * params.stride + i - m * params.columns];
+  let m = divide(i, params.columns);
+  var v = V(dy[i]) * gate[params.offset + divide(m, params.rows) * params.stride + i - m * params.columns];
   if (ADD) { v += V(dv[i]); }
   dv[i] = narrow(v);
 }
