@@ -10,6 +10,7 @@ import { NORM } from "./norm.ts";
 import { NORM_BACKWARD } from "./norm_backward.ts";
 import { OPTIMISER } from "./optimiser.ts";
 import { TOKENS } from "./tokens.ts";
+import { TRAINING_BITS } from "./training_bits.ts";
 import type { Op } from "./op.ts";
 
 /** Every op. */
@@ -17,6 +18,7 @@ export const OPS: readonly Op[] = [
   ...ELEMENTWISE,
   ...TOKENS,
   ...BITS,
+  ...TRAINING_BITS,
   ...LOSSES,
   ...NORM,
   ...NORM_BACKWARD,

@@ -2,16 +2,12 @@
 
 import type { TensorData } from "../../engine/mod.ts";
 import { accumulateCodes } from "../../kernels/bits/accumulate_codes.ts";
-import { drawStrengths } from "../../kernels/bits/draw_strengths.ts";
-import { flipBits } from "../../kernels/bits/flip_bits.ts";
 import { forceBits, FREE } from "../../kernels/bits/force_bits.ts";
 import { nextInput } from "../../kernels/bits/next_input.ts";
 import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
 import { resample } from "../../kernels/bits/resample.ts";
 import { resampleBackward } from "../../kernels/bits/resample_backward.ts";
 import { sampleBits } from "../../kernels/bits/sample_bits.ts";
-import { unitVectors } from "../../kernels/bits/unit_vectors.ts";
-import { unitVectorsBackward } from "../../kernels/bits/unit_vectors_backward.ts";
 import * as reference from "../kernels/bits/references.ts";
 import { device, poisoned, upload } from "../kernels/harness.ts";
 import { resize, resizeBackward, unshuffle } from "../kernels/images.ts";
@@ -24,8 +20,6 @@ const NO_TEXTURE = device.capabilities.class === "cpu" ? null : "only software a
 
 export const BITS: readonly Op[] = [
   plain("accumulate_codes", "f32", "f32", accumulated),
-  plain("draw_strengths", "f32", "f32", drawn),
-  plain("flip_bits", "u32", "exact", flippedBits),
   plain("force_bits", "u32", "exact", forcedBits),
   ...FLOATS.map((dtype): Op => ({
     ...plain("next_input", dtype, dtype, (draw) => input(draw, dtype)),
@@ -53,8 +47,6 @@ export const BITS: readonly Op[] = [
       variant: mode,
     }))
   ),
-  plain("unit_vectors", "f32", "f32", projected),
-  plain("unit_vectors_backward", "f32", "f32", projectedBack),
 ];
 
 function accumulated(draw: Draw) {
@@ -92,52 +84,6 @@ function accumulated(draw: Draw) {
     return error <= 1e-5 ? null : `error ${error} of the size of codes`;
   };
   return { shape, outputs: [{ tensor, expected: total, check }] };
-}
-
-function sourceOf(draw: Draw) {
-  return { seed: draw.int(0, 2 ** 32 - 1), step: draw.int(0, 2 ** 32 - 1), image: draw.int(0, 9) };
-}
-
-function drawn(draw: Draw) {
-  const B = draw.size(40), S = draw.size(14), random = sourceOf(draw);
-  const hundredths = draw.odds(0.5), shared = draw.odds(0.5), percent = draw.int(1, 100);
-  const odds = draw.of([1, 0.5]), most = percent / 100;
-  const tensor = poisoned("f32", [B, S]);
-  drawStrengths(device, { y: tensor, most, hundredths, shared, odds, random });
-  const how = { levels: hundredths ? percent + 1 : 0, most, shared, odds };
-  return {
-    shape: `[${B}, ${S}] ${JSON.stringify({ ...how, ...random })}`,
-    outputs: [{ tensor, expected: reference.strengths([B, S], how, random) }],
-  };
-}
-
-function flippedBits(draw: Draw) {
-  const B = draw.int(1, 3), rows = draw.size(30), d = draw.size(24, 4), S = draw.int(1, 4);
-  const first = draw.int(0, 9), L = first + rows + draw.int(0, 9), scale = draw.int(0, S - 1);
-  const x = draw.bits(B * L * d), mask = draw.bits(B * rows * d), random = sourceOf(draw);
-  const kind = draw.of(["mask", "random", "none"]);
-  const p = Float32Array.from({ length: B * S }, () => draw.next());
-  const tensor = poisoned("u32", [B, rows, d]);
-  flipBits(device, {
-    x: upload("u32", [B, L, d], x),
-    first,
-    y: tensor,
-    flips: {
-      none: null,
-      mask: { mask: upload("u32", [B, rows, d], mask) },
-      random: { strengths: upload("f32", [B, S], p), scale, random },
-    }[kind],
-  });
-  const u = reference.flipUniforms([B, rows, d], scale, random);
-  const expected = mask.map((given, i) => {
-    const image = Math.floor(i / rows / d), drawn = Number(u[i]! < p[image * S + scale]!);
-    const flip = { none: 0, mask: given, random: drawn }[kind];
-    return x[(image * L + first) * d + i % (rows * d)]! ^ flip;
-  });
-  return {
-    shape: `[${B}, ${L}, ${d}] ${kind}, from ${first} on ${rows}, ${JSON.stringify(random)}`,
-    outputs: [{ tensor, expected }],
-  };
 }
 
 function forcedBits(draw: Draw) {
@@ -336,31 +282,5 @@ function sampled(draw: Draw, mode: "greedy" | "uniforms" | "random", dtype: Floa
       { tensor: deltaOut, expected: z, ...broken && { check: free } },
       { tensor: nonFinite, expected: [broken ? 1 : before] },
     ],
-  };
-}
-
-/** Rows of vectors that are not short for their components. */
-function vectors(draw: Draw) {
-  const rows = draw.size(60), d = 1 + draw.size(64, 4);
-  return { rows, d, x: draw.values(rows * d).map((v, i) => i % d ? v : Math.fround(v + 2)) };
-}
-
-function projected(draw: Draw) {
-  const { rows, d, x } = vectors(draw);
-  const tensor = poisoned("f32", [rows, d]);
-  unitVectors(device, { x: upload("f32", [rows, d], x), y: tensor });
-  return { shape: `[${rows}, ${d}]`, outputs: [{ tensor, expected: reference.unitVectors(x, d) }] };
-}
-
-function projectedBack(draw: Draw) {
-  const { rows, d, x } = vectors(draw), shape = [rows, d], add = draw.odds(0.5);
-  const dy = draw.values(rows * d), before = draw.values(rows * d);
-  const tensor = add ? upload("f32", shape, before) : poisoned("f32", shape);
-  const args = { x: upload("f32", shape, x), dy: upload("f32", shape, dy) };
-  unitVectorsBackward(device, { ...args, dx: { tensor, add } });
-  const expected = reference.unitVectorsBackward(x, dy, d);
-  return {
-    shape: `[${shape}] add ${add}`,
-    outputs: [{ tensor, expected: add ? expected.map((v, i) => v + before[i]!) : expected }],
   };
 }
