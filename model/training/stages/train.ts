@@ -1,5 +1,5 @@
 import { basename, dirname, join } from "../../../deps/@std/path.ts";
-import { Device, type Tensor } from "../../../engine/mod.ts";
+import { CheckpointError, Device, quote, type Tensor } from "../../../engine/mod.ts";
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
@@ -74,6 +74,21 @@ export async function train(
   }
 }
 
+/** Refuses a stage whose model lacks what an earlier one makes. */
+async function checkParts(config: TrainConfig, stage: Stage, folder: string): Promise<void> {
+  const { files } = config.model;
+  const has = (name: string) => openFolder(folder).exists(name);
+  const refuse = (why: string): never => {
+    throw new CheckpointError("no-part", `Cannot train the ${stage} in ${quote(folder)}: ${why}`);
+  };
+  if (stage !== "tokenizer" && !await has(files.vae)) {
+    refuse("it has no visual tokenizer; train that first");
+  }
+  if (stage === "decoder" && config.decoder.drawn > 0 && !await has(files.transformer)) {
+    refuse("it has no transformer, which is to draw; train that first, or set drawn to 0");
+  }
+}
+
 async function openStage(
   device: Device,
   config: TrainConfig,
@@ -81,6 +96,10 @@ async function openStage(
   output: string,
   data: DataSource,
 ): Promise<Opened> {
+  const adapters = stage === "transformer" && config.transformer.lora.rank > 0;
+  // adapters alone make no model folder
+  const folder = adapters ? config.init! : output;
+  await checkParts(config, stage, folder);
   if (stage !== "transformer") {
     const task = await TokenizerTask.open(device, config, stage, output, data);
     return {
@@ -91,9 +110,6 @@ async function openStage(
       samples: () => reconstructions(device, task),
     };
   }
-  const adapters = config.transformer.lora.rank > 0;
-  // adapters alone make no model folder
-  const folder = adapters ? config.init! : output;
   const task = await TransformerTask.open(device, config, folder, data);
   return {
     task,

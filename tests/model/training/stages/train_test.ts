@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { InfinityModel } from "../../../../mod.ts";
 import type { Stage } from "../../../../model/training/config/types.ts";
+import { CheckpointError } from "../../../../engine/mod.ts";
 import { readLog } from "../../../../model/training/report/log.ts";
 import { train } from "../../../../model/training/stages/train.ts";
 import { inFolder } from "../../../commands/process.ts";
@@ -34,8 +35,6 @@ Deno.test("train() makes a model of nothing, stage by stage, and finetunes it wi
 
     const adapted = join(output, "adapted");
     const lora = { ...config.transformer, lora: { rank: 4, alpha: null, layers: "all" as const } };
-    await Deno.mkdir(adapted);
-    await Deno.copyFile(join(output, "vae.safetensors"), join(adapted, "vae.safetensors"));
     const tuning = { ...config, init: output, transformer: { ...lora, learning_rate: 0.05 } };
     const { files: [path] } = await train(tuning, "transformer", { output: adapted });
     const other = await generate([{ path: path! }]);
@@ -64,4 +63,21 @@ Deno.test("train() gives the same bytes of weights after 50 steps with the same 
     assertEquals(one.length, 3);
     assert(one.every((bytes, i) => bytes.every((byte, at) => byte === same[i]![at])));
     assert(one[0]!.some((byte, at) => byte !== other[0]![at]));
+  }));
+
+Deno.test("train() says which stage must come before", () =>
+  inFolder(async (output) => {
+    const config = await tinyTraining();
+    const refusal = async (stage: Stage) =>
+      (await assertRejects(() => train(config, stage, { output }), CheckpointError)).message;
+    const start = `Cannot train the transformer in "${output}": `;
+    assertEquals(
+      await refusal("transformer"),
+      `${start}it has no visual tokenizer; train that first`,
+    );
+    await Deno.writeTextFile(join(output, "vae.safetensors"), "");
+    assertStringIncludes(
+      await refusal("decoder"),
+      "no transformer, which is to draw; train that first",
+    );
   }));
