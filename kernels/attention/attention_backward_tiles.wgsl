@@ -47,10 +47,11 @@ fn load_other_y(j: u32, d: u32) -> vec4<f32> {
   return vec4<f32>(other_y[other_row(j) * params.other_y_stride + params.other_y_offset + channel(d)]);
 }
 
+// 8 neighbours take 8 rows, so that their stores fall into different banks
 fn keep_operands(block: u32) {
   for (var n = lane; n < 64 * DEPTH; n += WG) {
-    let row = n / DEPTH;
-    let c = n % DEPTH;
+    let row = n / (8 * DEPTH) * 8 + n % 8;
+    let c = n / 8 % DEPTH;
     let d = block * DEPTH + c;
     let at = own_row(row);
     let x = vec4<f32>(own_x[at * params.own_x_stride + params.own_x_offset + channel(d)]);
@@ -59,8 +60,8 @@ fn keep_operands(block: u32) {
     left[1][c][row / 16][row % 16] = within(y, d);
   }
   for (var n = lane; n < OTHERS * DEPTH; n += WG) {
-    let row = n / DEPTH;
-    let c = n % DEPTH;
+    let row = n / (8 * DEPTH) * 8 + n % 8;
+    let c = n / 8 % DEPTH;
     let d = block * DEPTH + c;
     right[c][row / 8][0][row % 8] = within(load_other_x(row, d), d);
     right[c][row / 8][1][row % 8] = within(load_other_y(row, d), d);
@@ -152,8 +153,8 @@ fn store_stats(log_sum: vec4<f32>) {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
   lane = index;
-  ti = index % 16;
-  tj = index / 16;
+  ti = index % 8 + index / 32 % 2 * 8; // 8 × 4 invocations of a subgroup of 32 read the fewest numbers
+  tj = index / 8 % 4 + index / 64 * 4;
   head = group.y;
   first = group.x * 64;
   let part = group.z / params.spans;
