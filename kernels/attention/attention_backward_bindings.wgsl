@@ -31,7 +31,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> spans: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> biases: array<f32>; // [distances, heads]
+// with BIAS f32 [distances, heads], for otherwise there is no binding left; else the first query of each key
+@group(0) @binding(2) var<storage, read> marks: array<u32>;
 @group(0) @binding(3) var<storage, read_write> stats: array<vec2<f32>>; // [queries, heads]: log of the sum, D
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>; // [parts, rows, dq, or dk and dv]
 
@@ -46,11 +47,18 @@ var<private> last: u32; // where the other rows of this part end, counted in the
 fn own_row(i: u32) -> u32 { return span.x + min(first + i, span.y - 1); }
 fn other_row(j: u32) -> u32 { return span.z + min(step + j, span.w - 1); }
 
+// the first row of the other side that own row i of this tile sees, counted in the span; it sees all after it
+fn first_other(i: u32) -> u32 {
+  if (!KEYS || BIAS) { return 0; }
+  return marks[own_row(i)] - span.z;
+}
+
 fn channel(d: u32) -> u32 { return head * VECTORS + min(d, VECTORS - 1); }
 
 fn bias(own: u32, other: u32) -> f32 {
   let distance = select(i32(other) - i32(own), i32(own) - i32(other), KEYS);
-  return biases[u32(clamp(params.bias_centre + distance, 0, params.bias_last)) * params.heads + head];
+  let at = u32(clamp(params.bias_centre + distance, 0, params.bias_last));
+  return bitcast<f32>(marks[at * params.heads + head]);
 }
 
 // vec4s of a row of `sums`

@@ -20,7 +20,7 @@ import type { SpanLayout } from "./attention_spans.ts";
 /** Bindings of a kernel that makes sums. */
 const BINDINGS = [
   "spans",
-  "biases",
+  "marks",
   "stats",
   "sums",
   "own_x",
@@ -155,7 +155,7 @@ export function launchSums(device: Device, args: SumsArgs, launch: SumsLaunch): 
       other_x: other.x.from,
       other_y: other.y.from,
       spans: side.spans,
-      biases: args.biases,
+      marks: args.biases ?? layout.firstQueries,
       stats: args.stats,
       sums: args.sums,
     },

@@ -191,7 +191,9 @@ ${
     )
   }
 }
-fn reset_maxima() { ${rows((i) => `maxima[${i}] = LOWEST;`)} }
+fn reset_rows() { ${
+    rows((i) => `maxima[${i}] = LOWEST; starts[${i}] = first_other(${i} * LANES + lane);`)
+  } }
 fn load_others() {
 ${repeat(width, (d) => `other_xs[${d}] = load_other_x(${d}); other_ys[${d}] = load_other_y(${d});`)}
 }
@@ -203,6 +205,9 @@ ${overPieces(lanes === ANY_LANE ? looped : score, [tile, "own_xs"], [tile, "own_
 }
 fn bias_all() {
 ${logits((i, j) => `s[${i * lanes + j}] += bias(first + ${i} * LANES + lane, step + ${j});`)}
+}
+fn hide_all() {
+${logits((i, j) => `s[${i * lanes + j}] = seen(${i}, ${j}, s[${i * lanes + j}]);`)}
 }
 fn weigh_all() {
 ${keys ? weigh : rows(softmax)}

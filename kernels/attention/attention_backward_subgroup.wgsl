@@ -7,7 +7,7 @@
 //
 // Before it: attention_backward_bindings.wgsl. Prelude (attention_backward_subgroup.ts): LANES, TILE, PIECE (vec4s of a
 // head that are unrolled together), PIECES, and the unrolled loops, because arrays stay in registers only under constant
-// indices: keep_own, load_others, reset_logits, score_all, bias_all, softmax_all, weigh_all, sum_all, store_all.
+// indices: keep_own, reset_rows, load_others, reset_logits, score_all, bias_all, hide_all, weigh_all, sum_all, store_all.
 
 @group(0) @binding(5) var own_x: OWN_X;
 @group(0) @binding(6) var own_y: OWN_Y;
@@ -23,6 +23,7 @@ var<private> other_xs: array<vec4<f32>, WIDTH>; // this lane's row of the other 
 var<private> other_ys: array<vec4<f32>, WIDTH>;
 var<private> s: array<f32, TILE * LANES>; // logits, then weights, of this step's rows
 var<private> g: array<f32, TILE * LANES>; // gradients of weights, then what multiplies x of the other side
+var<private> starts: array<u32, TILE>; // first other row that an own row sees, counted in the span
 var<private> maxima: array<f32, TILE>; // largest logit so far
 var<private> total: array<f32, TILE>; // sum of weights so far
 var<private> mean: array<f32, TILE>; // of their gradients, weighted
@@ -57,6 +58,9 @@ fn dot4(a: vec4<f32>, b: vec4<f32>, so_far: f32) -> f32 {
 // where the logit of other row j starts: rows beyond the part's end get no weight
 fn start(j: u32) -> f32 { return select(LOWEST, 0.0, step + j < last); }
 
+// rows that an own row does not see get no weight, either: only in steps where there are such, for this costs a fifth
+fn seen(i: u32, j: u32, logit: f32) -> f32 { return select(LOWEST, logit, step + j >= starts[i]); }
+
 fn inverse(x: f32) -> f32 { return select(1 / x, 0.0, x == 0.0); }
 
 fn store(part: u32, i: u32, d: u32, x: vec4<f32>, y: vec4<f32>) {
@@ -85,14 +89,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   first = group.x * TILE * LANES;
   if (first >= span.y) { return; }
   let part = group.z / params.spans;
-  last = min((part + 1) * params.part, span.w);
+  let begin = first_other(0) + part * params.part;
+  last = min(begin + params.part, span.w);
+  let all_seen = first_other(TILE * LANES - 1);
   keep_own();
-  reset_maxima();
-  for (step = part * params.part; step < last; step += LANES) {
+  reset_rows();
+  for (step = begin; step < last; step += LANES) {
     load_others();
     reset_logits();
     score_all();
     if (BIAS) { bias_all(); }
+    if (step < all_seen) { hide_all(); }
     weigh_all();
     sum_all();
   }

@@ -25,6 +25,7 @@ var<private> tj: u32; // takes others tj, tj + 8, …, and channels of vec4s tj,
 // vectors over the 4 own rows
 var<private> s: array<vec4<f32>, DEPTH / 2>; // logits, then weights
 var<private> g: array<vec4<f32>, DEPTH / 2>; // gradients of weights, then what multiplies x of the other side
+var<private> start: vec4<u32>; // first other row that an own row sees, counted in the span
 var<private> maxima: vec4<f32>;
 var<private> total: vec4<f32>; // of this invocation's weights
 var<private> mean: vec4<f32>; // of their gradients, weighted
@@ -33,6 +34,7 @@ var<private> sum_g: array<mat4x4<f32>, PIECES>;
 var<private> sum_s: array<mat4x4<f32>, PIECES>;
 
 var<workgroup> shared_span: vec4<u32>;
+var<workgroup> shared_start: u32;
 // x, and y, of own rows [channel][row / 16][row % 16]; g, and s, [other / 4][other % 4][ti], of 4 rows
 var<workgroup> left: array<array<array<array<vec4<f32>, 17>, 4>, DEPTH>, 2>;
 // x and y of others [channel][other / 8][x or y][other % 8]; for sums [other / 4][other % 4][channel / 8][channel % 8]
@@ -81,7 +83,7 @@ fn keep_y(start: u32) {
   }
 }
 
-// logits of other row j of this step; nothing beyond the part's end
+// logits of other row j of this step; nothing before what an own row sees, nor beyond the part's end
 fn logit(j: u32, products: vec4<f32>) -> vec4<f32> {
   var x = params.scale * products;
   if (BIAS) {
@@ -89,6 +91,7 @@ fn logit(j: u32, products: vec4<f32>) -> vec4<f32> {
     let other = step + j;
     x += vec4(bias(own, other), bias(own + 16, other), bias(own + 32, other), bias(own + 48, other));
   }
+  if (KEYS) { x = select(vec4(LOWEST), x, vec4(step + j) >= start); }
   return select(vec4(LOWEST), x, step + j < last);
 }
 
@@ -124,8 +127,7 @@ fn softmax() {
 
 fn weigh(j: u32, logits: vec4<f32>) -> vec4<f32> {
   if (!KEYS) { return exp(logits - maxima); }
-  let stat = stats[other_row(j) * params.heads + head];
-  return select(vec4(0.0), exp(logits - stat.x), step + j < last);
+  return exp(logits - stats[other_row(j) * params.heads + head].x);
 }
 
 fn centred(j: u32, gradients: vec4<f32>) -> vec4<f32> {
@@ -162,10 +164,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let bounds = workgroupUniformLoad(&shared_span); // barriers must depend on uniform values only
   span = bounds;
   if (group.x * 64 >= bounds.y) { return; }
+  start = vec4(first_other(ti), first_other(ti + 16), first_other(ti + 32), first_other(ti + 48));
+  if (index == 0) { shared_start = start.x; }
+  let begin = workgroupUniformLoad(&shared_start) + part * params.part;
   maxima = vec4(LOWEST);
-  let end = min((part + 1) * params.part, bounds.w);
+  let end = min(begin + params.part, bounds.w);
   last = end;
-  for (var other = part * params.part; other < end; other += OTHERS) {
+  for (var other = begin; other < end; other += OTHERS) {
     step = other;
     reset();
     for (var block = 0u; block < BLOCKS; block++) {

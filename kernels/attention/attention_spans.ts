@@ -25,8 +25,10 @@ export interface SpanSide {
 export interface SpanLayout {
   /** The spans: whom queries attend to. */
   readonly byQueries: SpanSide;
-  /** By whom keys are attended to. */
+  /** By whom keys are attended to: neighbours with the same last query share a span. */
   readonly byKeys: SpanSide;
+  /** u32 [keys], the first query of each key; what is in no span does not matter. */
+  readonly firstQueries: Tensor;
   /** Logits per head: queries times keys, summed over spans. */
   readonly scoreCount: number;
   /** Whether each span of keys is one whole span: then their positions are what a relative bias needs. */
@@ -46,19 +48,22 @@ export interface SpanLayout {
 export function spanLayout(device: Device, spans: readonly Span[]): SpanLayout {
   if (spans.length === 0) throw new KernelError("bad-shape", "Cannot attend without spans");
   const { keySpans, whole } = byKeys(spans);
+  const firsts = firstQueries(keySpans);
   const sides = device.allOrNothing(() => ({
     byQueries: sideOf(device, spans),
-    byKeys: sideOf(device, keySpans),
+    byKeys: sideOf(device, merged(keySpans)),
+    firstQueries: device.from("u32", [firsts.length], firsts, "first queries"),
   }));
   return {
     ...sides,
     scoreCount: spans.reduce((sum, [, queries, , keys]) => sum + queries * keys, 0),
     whole,
     dispose() {
-      for (const { spans, runs } of Object.values(sides)) {
+      for (const { spans, runs } of [sides.byQueries, sides.byKeys]) {
         spans.dispose();
         runs.dispose();
       }
+      sides.firstQueries.dispose();
     },
   };
 }
@@ -93,14 +98,16 @@ function runsOf(spans: readonly Span[]): [first: number, count: number][] {
 function byKeys(spans: readonly Span[]): { keySpans: Span[]; whole: boolean } {
   const cuts = [...new Set(spans.flatMap(([, , key, keys]) => [key, key + keys]))]
     .sort((a, b) => a - b);
+  const ahead = spans.filter(([, queries, , keys]) => queries > 0 && keys > 0)
+    .sort(([, , a], [, , b]) => b - a);
   const keySpans: Span[] = [];
+  let over: Span[] = [];
   let whole = true;
   for (const [i, first] of cuts.slice(0, -1).entries()) {
-    const end = cuts[i + 1]!;
-    const over = spans.filter(([, queries, key, keys]) =>
-      queries > 0 && key <= first && key + keys >= end
-    ).sort(([a], [b]) => a - b);
+    over = over.filter(([, , key, keys]) => key + keys > first);
+    while (ahead.length && ahead.at(-1)![2] === first) over.push(ahead.pop()!);
     if (over.length === 0) continue;
+    over.sort(([a], [b]) => a - b);
     const [query] = over[0]!;
     let next = query;
     for (const [start, queries] of over) {
@@ -112,9 +119,29 @@ function byKeys(spans: readonly Span[]): { keySpans: Span[]; whole: boolean } {
       }
       next += queries;
     }
-    keySpans.push([first, end - first, query, next - query]);
+    keySpans.push([first, cuts[i + 1]! - first, query, next - query]);
     whole &&= over.length === 1 && over[0]![2] === first;
   }
   // keys without queries need none, but a tensor has a row
   return { keySpans: keySpans.length ? keySpans : [[0, 0, 0, 0]], whole };
+}
+
+/** Merges neighbours with the same last query: small scales would leave most of a tile empty. */
+function merged(keySpans: readonly Span[]): Span[] {
+  const all: [key: number, keys: number, query: number, queries: number][] = [];
+  for (const [key, keys, query, queries] of keySpans) {
+    const last = all.at(-1);
+    const joins = last && last[0] + last[1] === key && last[2] + last[3] === query + queries &&
+      last[2] <= query;
+    if (joins) last[1] += keys;
+    else all.push([key, keys, query, queries]);
+  }
+  return all;
+}
+
+function firstQueries(keySpans: readonly Span[]): Uint32Array<ArrayBuffer> {
+  const [key, keys] = keySpans.at(-1)!;
+  const firsts = new Uint32Array(key + keys);
+  for (const [key, keys, query] of keySpans) firsts.fill(query, key, key + keys);
+  return firsts;
 }

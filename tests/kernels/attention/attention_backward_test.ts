@@ -167,17 +167,22 @@ Deno.test("attentionBackward() stays finite and correct for large logits", async
 
 Deno.test("spanLayout() finds whom keys are attended to by", async () => {
   const rows = async (spans: Span[]) => {
-    const layout = spanLayout(device, spans);
-    return { keys: [...await device.read(layout.byKeys.spans)], whole: layout.whole };
+    const { byKeys, firstQueries, whole } = spanLayout(device, spans);
+    const [keys, firsts] = await device.readAll([byKeys.spans, firstQueries]);
+    return { keys: [...keys as Uint32Array], firsts: [...firsts as Uint32Array], whole };
   };
   assertEquals(await rows(scales(2, [1, 4])), {
-    keys: [0, 1, 0, 5, 1, 4, 1, 4, 5, 1, 5, 5, 6, 4, 6, 4],
+    keys: [0, 5, 0, 5, 5, 5, 5, 5],
+    firsts: [0, 1, 1, 1, 1, 5, 6, 6, 6, 6],
     whole: false,
   });
   assertEquals(await rows([[0, 3, 2, 5], [3, 1, 9, 2]]), {
     keys: [2, 5, 0, 3, 9, 2, 3, 1],
+    firsts: [0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3],
     whole: true,
   });
+  assertEquals((await rows([[0, 4, 0, 2], [4, 1, 0, 5]])).keys, [0, 5, 0, 5]);
+  assertEquals((await rows([[0, 4, 0, 5], [4, 1, 0, 2]])).keys, [0, 2, 0, 5, 2, 3, 0, 4]);
   assertEquals((await rows([[0, 3, 0, 0]])).keys, [0, 0, 0, 0]);
   assertThrows(() => spanLayout(device, []), KernelError, "without spans");
   assertThrows(
