@@ -106,15 +106,18 @@ export function transformerRules(config: TransformerConfig): Rules {
   ];
 }
 
-/** Values of a T5 encoder: those of Hugging Face's, but for smaller outputs of layers and larger relative biases. */
+/**
+ * Values of a T5 encoder: those of Hugging Face's, but for smaller outputs of layers and larger relative biases. They are
+ * for its names alone, so that rules of a transformer may follow.
+ */
 export function t5Rules({ d_kv, d_model }: T5Config): Rules {
   return [
-    [/layer_norm\.weight$/, ONES],
+    [/^encoder\..*layer_norm\.weight$/, ONES],
     [/^shared\.weight$/, normal(1)],
-    [/relative_attention_bias\.weight$/, normal(0.2)],
-    [/SelfAttention\.q\.weight$/, normal((d_model * d_kv) ** -0.5)],
-    [/\.(o|wo)\.weight$/, (subject) => normal(0.5 * columns(subject) ** -0.5)],
-    [/\.weight$/, (subject) => normal(columns(subject) ** -0.5)],
+    [/^encoder\..*relative_attention_bias\.weight$/, normal(0.2)],
+    [/^encoder\..*SelfAttention\.q\.weight$/, normal((d_model * d_kv) ** -0.5)],
+    [/^encoder\..*\.(o|wo)\.weight$/, (subject) => normal(0.5 * columns(subject) ** -0.5)],
+    [/^encoder\..*\.weight$/, (subject) => normal(columns(subject) ** -0.5)],
   ];
 }
 

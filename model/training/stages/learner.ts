@@ -2,10 +2,9 @@ import { CheckpointError, type Device, type TensorFile } from "../../../engine/m
 import type { Part } from "../../checkpoint/check_tensors.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import { type NamedShape, parameterShapes, t5Shapes } from "../../checkpoint/tensor_shapes.ts";
-import type { ModelConfig } from "../../config/types.ts";
 import type { TrainConfig } from "../config/types.ts";
 import { initialise } from "../initial/initialise.ts";
-import { type Rules, t5Rules, transformerRules } from "../initial/rules.ts";
+import { t5Rules, transformerRules } from "../initial/rules.ts";
 import type { Layers } from "../networks/layers.ts";
 import { parameterSpecs } from "../networks/parameter_specs.ts";
 import { adapterOf, adapterSpecs, initAdapters } from "../session/adapters.ts";
@@ -49,7 +48,8 @@ export async function openLearner(device: Device, config: TrainConfig): Promise<
   const parameters = new Parameters(device, parameterSpecs([...whole, ...joint ? text : []]));
   try {
     if (config.init === null) {
-      initialise(device, parameters, rulesOf(model), BigInt(config.seed));
+      const rules = [...t5Rules(model.text_encoder!), ...transformerRules(model.transformer)];
+      initialise(device, parameters, rules, BigInt(config.seed));
     } else {
       const load = (part: Part, shapes: readonly NamedShape[]) =>
         withFile(config, part, (file) => loadParameters(device, parameters, file, shapes));
@@ -72,14 +72,6 @@ export async function openLearner(device: Device, config: TrainConfig): Promise<
     parameters.dispose();
     throw error;
   }
-}
-
-/** The rules of both networks: those of the text encoder hold for its names alone. */
-function rulesOf({ transformer, text_encoder }: ModelConfig): Rules {
-  const text = t5Rules(text_encoder!).map(([pattern, rule]) =>
-    [new RegExp(`^(?=shared\\.|encoder\\.).*?(?:${pattern.source})`), rule] as const
-  );
-  return [...text, ...transformerRules(transformer)];
 }
 
 /** Adapters of a model that stays as it is. */

@@ -11,6 +11,7 @@ import type { TrainingOptions, TrainingResult } from "../report/types.ts";
 import { runStage, type StageWork } from "../session/run_stage.ts";
 import { loraPath, prepareFolder, sampleFolder } from "../session/folder.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
+import { type OpenTask, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import { TransformerTask } from "./transformer_task.ts";
 
@@ -101,18 +102,24 @@ async function openStage(
   const folder = adapters ? config.init! : output;
   await checkParts(config, stage, folder);
   if (stage !== "transformer") {
-    const task = await TokenizerTask.open(device, config, stage, output, data);
+    const open: OpenTask<TokenizerTask> = (device, config, data) =>
+      TokenizerTask.open(device, config, stage, output, data);
+    const task = await open(device, config, data);
     return {
       task,
+      plan: planStage(device, config, stage, open),
       save: async (optimiser) => [
         await savePart(device, config, "vae", output, optimiser, (name) => !isDiscriminator(name)),
       ],
       samples: () => reconstructions(device, task),
     };
   }
-  const task = await TransformerTask.open(device, config, folder, data);
+  const open: OpenTask<TransformerTask> = (device, config, data) =>
+    TransformerTask.open(device, config, folder, data);
+  const task = await open(device, config, data);
   return {
     task,
+    plan: planStage(device, config, stage, open),
     save: (optimiser) =>
       adapters
         ? saveAdapters(device, config, output, optimiser)
