@@ -50,7 +50,7 @@ const tableKernel = defineKernel("attention_backward_table", tableSource, [
 ], ["count", "heads", "parts", "first", "distances", "bias_centre", "bias_last"]);
 
 /** Parts that spans are summed in: enough invocations for a GPU, few sums for the second step. */
-const PARTS = 16;
+const PARTS = 64;
 
 /** Biases by distance, [distances, heads]: kernels that make sums have no binding to spare for two tensors. */
 export function biasesOf(device: Device, { table, bucketOf }: RelativeBias, heads: number): Tensor {

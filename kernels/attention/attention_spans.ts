@@ -1,5 +1,8 @@
 import { type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 
+/** Elements to whose multiples the parts of a layout are aligned, since kernels bind them at 256 bytes. */
+const ALIGN = 64;
+
 /** Queries that attend to keys: the row of {@link AttentionArgs.spans}. */
 export type Span = readonly [query: number, queries: number, key: number, keys: number];
 
@@ -33,7 +36,7 @@ export interface SpanLayout {
   readonly scoreCount: number;
   /** Whether each span of keys is one whole span: then their positions are what a relative bias needs. */
   readonly whole: boolean;
-  /** Frees the tensors. */
+  /** Frees the memory, which all tensors share. */
   dispose(): void;
 }
 
@@ -43,42 +46,49 @@ export interface SpanLayout {
  * a key are rows one after the other.
  *
  * @throws {KernelError} `bad-shape`: there are no spans, or a key's queries are not one after the other.
- * @throws {OutOfMemoryError} After freeing what it allocated.
+ * @throws {OutOfMemoryError} There is no room for them.
  */
 export function spanLayout(device: Device, spans: readonly Span[]): SpanLayout {
   if (spans.length === 0) throw new KernelError("bad-shape", "Cannot attend without spans");
   const { keySpans, whole } = byKeys(spans);
+  const own = sideOf(spans), keys = sideOf(merged(keySpans));
   const firsts = firstQueries(keySpans);
-  const sides = device.allOrNothing(() => ({
-    byQueries: sideOf(device, spans),
-    byKeys: sideOf(device, merged(keySpans)),
-    firstQueries: device.from("u32", [firsts.length], firsts, "first queries"),
-  }));
+  const all = [own.spans.flat(), own.runs.flat(), keys.spans.flat(), keys.runs.flat(), firsts];
+  const starts: number[] = [];
+  let elements = 0;
+  for (const { length } of all) {
+    starts.push(elements);
+    elements += Math.ceil(length / ALIGN) * ALIGN;
+  }
+  const data = new Uint32Array(Math.max(1, elements));
+  all.forEach((part, i) => data.set(part, starts[i]));
+  const tensor = device.from("u32", [data.length], data, "spans");
+  const part = (i: number, width: number) => {
+    const { length } = all[i]!;
+    return tensor.rows(starts[i]!, length).reshape(length / width, width);
+  };
   return {
-    ...sides,
+    byQueries: { ...own, spans: part(0, 4), runs: part(1, 2) },
+    byKeys: { ...keys, spans: part(2, 4), runs: part(3, 2) },
+    firstQueries: part(4, 1),
     scoreCount: spans.reduce((sum, [, queries, , keys]) => sum + queries * keys, 0),
     whole,
-    dispose() {
-      for (const { spans, runs } of [sides.byQueries, sides.byKeys]) {
-        spans.dispose();
-        runs.dispose();
-      }
-      sides.firstQueries.dispose();
-    },
+    dispose: () => tensor.dispose(),
   };
 }
 
-function sideOf(device: Device, spans: readonly Span[]): SpanSide {
+/** What {@link SpanSide} says of spans, before they are uploaded. */
+function sideOf(spans: readonly Span[]) {
   const most = (of: (span: Span) => number) =>
     spans.reduce((max, span) => Math.max(max, of(span)), 0);
   const runs = runsOf(spans);
   return {
-    spans: device.from("u32", [spans.length, 4], Uint32Array.from(spans.flat()), "spans"),
+    spans,
     own: most(([, count]) => count),
     others: most(([, , , count]) => count),
     rows: most(([first, count]) => first + count),
     covered: spans.reduce((sum, [, count]) => sum + count, 0),
-    runs: device.from("u32", [runs.length, 2], Uint32Array.from(runs.flat()), "runs of rows"),
+    runs,
     longest: runs.reduce((max, [, count]) => Math.max(max, count), 0),
   };
 }

@@ -149,6 +149,14 @@ Deno.test("attentionBackward() gives the same bytes again, and in any order of s
   const first = await read(shape.spans);
   assertEquals(await read(shape.spans), first);
   assertEquals(await read(shape.spans.toReversed()), first);
+  const texts: Span[] = [[0, 19, 0, 19], [19, 11, 19, 11]];
+  const table = async () => {
+    const biased = { heads: 2, headDim: 16, spans: texts, packed: "qkv", buckets: 3 } as const;
+    const { args } = build(14, biased);
+    attentionBackward(device, args);
+    return bits(await device.read(args.dTable!.tensor));
+  };
+  assertEquals(await table(), await table());
 });
 
 Deno.test("attentionBackward() stays finite and correct for large logits", async () => {
