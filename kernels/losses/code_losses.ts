@@ -18,6 +18,7 @@ const kernel = defineKernel("code_losses", source, ["n", "sums", "gradient", "te
   "codebook",
   "commitment",
   "scale",
+  "part",
 ]);
 const meansKernel = defineKernel("code_losses_means", meansSource, ["n", "p"], [
   "count",
@@ -42,7 +43,9 @@ export interface CodeLossesArgs extends CodeLossWeights {
   readonly n: Tensor;
   /** As n: the gradient of the loss; null if nobody wants it. */
   readonly gradient: Gradient | null;
-  /** What the gradient is multiplied by; 1 if absent. */
+  /** What the loss and its gradient are multiplied by, such as one over the number of scales; 1 if absent. */
+  readonly part?: number;
+  /** What the gradient is multiplied by besides; 1 if absent. */
   readonly scale?: number;
   /** [4] f32: the loss, and before weighting the entropy of a vector, that of the codebook, and the commitment. */
   readonly stats: Gradient | null;
@@ -58,7 +61,8 @@ const prelude = memoised((total: string): string => `${soft}\n${total}`);
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
 export function codeLosses(device: Device, args: CodeLossesArgs): void {
-  const { n, gradient, scale = 1, stats, vector = 0, codebook = 0, commitment = 0 } = args;
+  const { n, gradient, part = 1, scale = 1, stats, vector = 0, codebook = 0, commitment = 0 } =
+    args;
   const { inverseTemperature = 100 } = args;
   const d = n.shape.at(-1) ?? 1;
   const rows = n.elements / d;
@@ -107,7 +111,8 @@ export function codeLosses(device: Device, args: CodeLossesArgs): void {
       vector,
       codebook,
       commitment,
-      scale,
+      scale: scale * part,
+      part,
     },
     workgroups,
   });

@@ -16,6 +16,7 @@ struct Params {
   codebook: f32,
   commitment: f32,
   scale: f32, // of the gradient
+  part: f32, // of the terms
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -35,7 +36,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   for (var k = 0u; k < params.width; k++) {
     let v = n[first + k];
     let s = soft(v * params.sharpness);
-    let p = sums[k] * params.share;
+    // a mean may round to more than 1, whose rest has no logarithm
+    let p = min(sums[k] * params.share, V(1.0));
     let mean = Soft(p, 1 - p);
     let error = v - select(V(-params.size), V(params.size), v > V());
     own += entropy(s);
@@ -53,5 +55,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let codebook = select(0.0, total(all), row == 0);
   let commitment = total(squares) * params.mean;
   let loss = params.vector * vector - params.codebook * codebook + params.commitment * commitment;
-  terms[row] = vec4(loss, vector, codebook, commitment);
+  terms[row] = params.part * vec4(loss, vector, codebook, commitment);
 }

@@ -12,10 +12,15 @@ fn soft(a: V) -> Soft {
   return Soft(select(large, small, a >= V()), select(small, large, a >= V()));
 }
 
-// as the official code, which adds 1e-8 to what it takes the logarithm of
-fn entropy(s: Soft) -> V { return -(s.p * log(s.p + 1e-8) + s.q * log(s.q + 1e-8)); }
+// p + 1e-8, as the official code takes logarithms of. Compilers may make 1 − x + 1e-8 of it and lose the last term; max
+// brings it back, so that no logarithm is of 0.
+fn lifted(p: V) -> V { return max(p + 1e-8, V(1e-8)); }
+
+fn entropy(s: Soft) -> V { return -(s.p * log(lifted(s.p)) + s.q * log(lifted(s.q))); }
 
 // its derivative by p
 fn entropy_slope(s: Soft) -> V {
-  return log((s.q + 1e-8) / (s.p + 1e-8)) + s.q / (s.q + 1e-8) - s.p / (s.p + 1e-8);
+  let p = lifted(s.p);
+  let q = lifted(s.q);
+  return log(q / p) + s.q / q - s.p / p;
 }

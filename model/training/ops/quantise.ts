@@ -31,7 +31,7 @@ export interface QuantiseOptions {
   readonly dropScales?: number;
   /** Losses that push vectors towards codes: their mean over scales. Sent when the tape is unwound. */
   readonly losses?: CodeLossWeights & {
-    /** [4] f32: sums over scales of what `codeLosses` says; divide by their number. */
+    /** [4] f32 for a log: the means over scales of what `codeLosses` says. */
     readonly stats?: Gradient;
   };
 }
@@ -73,7 +73,8 @@ export function quantise(tape: Tape, h: Variable, options: QuantiseOptions): Var
       n,
       ...weights,
       gradient,
-      scale: lossScale / schedule.length,
+      part: 1 / schedule.length,
+      scale: lossScale,
       stats: sums,
     });
     return pushes;
