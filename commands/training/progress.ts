@@ -12,11 +12,12 @@ export function brief(value: number): string {
 }
 
 /** What a report says, in one line. */
-export function progressText({ report, steps }: TrainingProgress): string {
+export function progressText({ report, steps, secondsLeft }: TrainingProgress): string {
   const { stage, step, loss, bit_accuracy: bits, psnr } = report;
   const percent = (share: number) => (100 * share).toFixed(1).replace(/\.0$/, "");
   return [
     `${stage} ${step}${steps === null ? "" : `/${steps}`}`,
+    ...secondsLeft > 0 ? [`${duration(secondsLeft)} left`] : [],
     `loss ${Number(loss.toPrecision(4))}`,
     ...bits?.length ? [`bits ${bits.map(percent).join("/")} %`] : [],
     ...psnr === undefined ? [] : [`${psnr.toFixed(1)} dB`],
@@ -25,7 +26,7 @@ export function progressText({ report, steps }: TrainingProgress): string {
   ].join(", ");
 }
 
-/** Shows reports: on a terminal in one line with the time left, elsewhere as a line now and then. */
+/** Shows reports: on a terminal in one line, elsewhere as a line now and then. */
 export function progressOf(
   io: Io,
   line: ProgressLine,
@@ -33,11 +34,8 @@ export function progressOf(
 ): (progress: TrainingProgress) => void {
   let last = -Infinity;
   return (progress) => {
-    const { part, secondsLeft } = progress;
-    const text = progressText(progress);
-    if (io.errIsTerminal) return line.show(text, part);
-    if (now() - last < 1000 * PAUSE && part < 1) return;
+    if (!io.errIsTerminal && now() - last < 1000 * PAUSE && progress.part < 1) return;
     last = now();
-    line.show(secondsLeft > 0 ? `${text}, ${duration(secondsLeft)} left` : text);
+    line.show(progressText(progress));
   };
 }

@@ -48,6 +48,7 @@ export async function runStages(
   using line = new ProgressLine(io);
   const made: TrainingResult[] = [];
   for (const stage of stages) {
+    line.show(`Preparing the ${stage}`);
     const begun = resume && (stages.length === 1 || await hasCheckpoint(output, stage));
     const result = await train(settings, stage, {
       output,

@@ -7,6 +7,7 @@ import {
 } from "../../../engine/mod.ts";
 import { writeFileAtomic } from "../../checkpoint/files.ts";
 import { encodeLora, type LoraPair } from "../../checkpoint/lora_file.ts";
+import { QUANTISATION, scalesOf, storedBlocks } from "../../checkpoint/quantised_blocks.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 
 /** Which weights a file is made of. */
@@ -35,14 +36,23 @@ export async function saveWeights(
 ): Promise<void> {
   const trained = optimiser.parameters.specs.filter(({ name }) => keep(name));
   const names = new Set(trained.map(({ name }) => name));
-  const copied = [...base?.tensors.values() ?? []].filter(({ name }) => !names.has(name));
+  const replaced = new Set([...names].flatMap((name) => [name, scalesOf(name)]));
+  const copied = [...base?.tensors.values() ?? []].filter(({ name }) => !replaced.has(name));
   const entries: TensorEntry[] = [
     ...trained.map(({ name, shape }) => ({ name, dtype: "F32" as const, shape })),
     // wide types first, so that every tensor is aligned
     ...copied.toSorted((a, b) => b.byteLength / b.elements - a.byteLength / a.elements),
   ];
+  // trained weights are in blocks no longer
+  const { [QUANTISATION]: blocks, ...others } = base?.metadata ?? {};
+  const isLeft = copied.some(({ name }) => storedBlocks(base!.tensors, name));
+  const metadata = {
+    ...others,
+    ...blocks !== undefined && isLeft && { [QUANTISATION]: blocks },
+    format: "pt",
+  };
   async function* pieces(): AsyncGenerator<Uint8Array> {
-    yield safetensorsHeader(entries, { ...base?.metadata, format: "pt" });
+    yield safetensorsHeader(entries, metadata);
     for (const { name } of entries) {
       if (names.has(name)) {
         yield new Uint8Array((await device.read(valueOf(optimiser, name))).buffer);

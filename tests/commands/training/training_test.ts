@@ -75,12 +75,12 @@ Deno.test("overridden() shares minutes out among stages, as the config does or e
 Deno.test("progressText() says what a report does", () => {
   assertEquals(
     progressText(progress(40)),
-    "transformer 40/100, loss 0.1235, bits 100/98.8 %, 812 images/s, 24.4k tokens/s",
+    "transformer 40/100, 1:00 min left, loss 0.1235, bits 100/98.8 %, 812 images/s, 24.4k tokens/s",
   );
   const { bit_accuracy: _, tokens_per_second: __, ...report } = progress(40).report;
   assertEquals(
     progressText({ ...progress(40, { steps: null }), report: { ...report, psnr: 24.26 } }),
-    "transformer 40, loss 0.1235, 24.3 dB, 812 images/s",
+    "transformer 40, 1:00 min left, loss 0.1235, 24.3 dB, 812 images/s",
   );
   assertEquals([0, 0.5, 999, 1000, 1e7].map(brief), ["0", "0.5", "999", "1k", "10M"]);
 });
@@ -98,7 +98,7 @@ Deno.test("progressOf() prints a line every ten seconds, and the last", () => {
     lines.map((line) => line.split("/")[0]),
     [0, 40, 80, 100].map((n) => `transformer ${n}`),
   );
-  assert(lines[0]!.endsWith("1:40 min left") && !lines[3]!.includes("left"), lines[3]);
+  assert(lines[0]!.includes("1:40 min left") && !lines[3]!.includes("left"), lines[3]);
 });
 
 Deno.test("runStages() trains one stage after the other, and says what was made", () =>

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { CheckpointError, OutOfMemoryError } from "../../../../engine/mod.ts";
+import { CheckpointError, encodeSafetensors, OutOfMemoryError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
 import { encodeLora, readLora } from "../../../../model/checkpoint/lora_file.ts";
 import { DEFAULT_MODEL, InfinityModel } from "../../../../model/infinity.ts";
@@ -249,4 +249,32 @@ Deno.test("sampleFolder() adds the adapters of a folder to the model they are fo
     const one = await sampleFolder(device, adapted, folder);
     const other = await sampleFolder(device, { ...config, sample_prompts }, init);
     assert(one.images[0]!.rgba.some((value, i) => value !== other.images[0]!.rgba[i]));
+  }));
+
+Deno.test("saveWeights() stores what was quantised before as it was trained", () =>
+  inFolder(async (folder) => {
+    const name = "blocks.0.ca.proj.weight";
+    using parameters = new Parameters(device, [{ name, shape: [2, 32], decay: true }]);
+    const value = Float32Array.from({ length: 64 }, (_, i) => i);
+    device.upload(parameters.get(name).value, value);
+    using optimiser = new Optimiser(device, parameters);
+    const other = "blocks.0.ca.mat_q.weight";
+    const quantised = (name: string) => [
+      { name, dtype: "I8" as const, shape: [2, 32], data: new Int8Array(64) },
+      { name: `${name}.scales`, dtype: "F16" as const, shape: [2, 1], data: new Uint16Array(2) },
+    ];
+    for (const left of [[], quantised(other)]) {
+      const path = join(folder, "x.safetensors");
+      const bytes = encodeSafetensors([...quantised(name), ...left], { quantisation: "q8_0" });
+      await Deno.writeFile(path, bytes);
+      const base = await openTensorFile(path);
+      await saveWeights(device, path, optimiser, { base });
+      base.close();
+      const made = await openTensorFile(path);
+      const names = [name, ...left.map(({ name }) => name)];
+      assertEquals([...made.tensors.keys()].sort(), names.sort());
+      assertEquals(await made.readFloat32(name), value);
+      assertEquals(made.metadata.quantisation, left.length ? "q8_0" : undefined);
+      made.close();
+    }
   }));
