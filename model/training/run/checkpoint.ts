@@ -7,6 +7,7 @@ import {
   type TensorEntry,
   type TensorFile,
 } from "../../../engine/mod.ts";
+import { STATUS_WORDS } from "../../../kernels/optimiser/status.ts";
 import { openTensorFile, writeFileAtomic } from "../../checkpoint/files.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 import { differences, listed } from "./differences.ts";
@@ -122,7 +123,7 @@ export interface LoadOptions {
 /**
  * Reads a checkpoint into parameters and moments, and returns how far it was.
  *
- * @throws {CheckpointError} `not-a-checkpoint`; `other-config`: the message says which keys differ, and how;
+ * @throws {CheckpointError} `not-a-checkpoint`; `damaged-checkpoint`; `other-config`: the message says which keys differ, and how;
  *   `other-parameters`: it has others, or of other shapes. Then nothing was changed.
  * @throws {FileError | SafetensorsError} It cannot be read.
  */
@@ -150,19 +151,30 @@ export async function loadCheckpoint(
   }
 }
 
+/** What the metadata of a checkpoint say. */
+interface State {
+  readonly progress: Progress;
+  /** Words of the optimiser's status. */
+  readonly status: readonly number[];
+}
+
 /** Reads the metadata of a checkpoint. */
 function stateOf(
   { metadata }: TensorFile,
   path: string,
   { config, free = [], anyConfig = false }: LoadOptions,
-): { progress: Progress; status: number[] } {
+): State {
   const start = `Cannot go on from ${quote(path)}: `;
   if (metadata.format !== FORMAT) {
     throw new CheckpointError("not-a-checkpoint", `${start}it is not a checkpoint of a training`);
   }
-  const { status, ...progress } = JSON.parse(metadata.state!);
+  const state = parseState(metadata);
+  if (!state) {
+    const message = `${start}it is damaged; begin anew, or from another checkpoint`;
+    throw new CheckpointError("damaged-checkpoint", message);
+  }
   if (!anyConfig) {
-    const found = differences(JSON.parse(metadata.config!), config, free);
+    const found = differences(state.config, config, free);
     if (found.length > 0) {
       throw new CheckpointError(
         "other-config",
@@ -171,7 +183,24 @@ function stateOf(
       );
     }
   }
-  return { progress, status };
+  return state;
+}
+
+/** Parses metadata, and checks them. */
+function parseState(
+  metadata: Readonly<Record<string, string>>,
+): State & { readonly config: unknown } | null {
+  try {
+    const config: unknown = JSON.parse(metadata.config!);
+    const { status, step, seconds, lossScale } = JSON.parse(metadata.state!);
+    const sound = Number.isSafeInteger(step) && step >= 0 &&
+      Number.isFinite(seconds) && seconds >= 0 && Number.isFinite(lossScale) && lossScale > 0 &&
+      Array.isArray(status) && status.length === STATUS_WORDS &&
+      status.every((word) => Number.isSafeInteger(word) && word >= 0 && word < 2 ** 32);
+    return sound ? { progress: { step, seconds, lossScale }, status, config } : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Checks that a file has exactly the tensors that are wanted. */

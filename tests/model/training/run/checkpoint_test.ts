@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { CheckpointError, FileError } from "../../../../engine/mod.ts";
+import { CheckpointError, encodeSafetensors, FileError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
 import { saveCheckpoint } from "../../../../model/training/run/checkpoint.ts";
 import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";
@@ -161,6 +161,33 @@ Deno.test("Trainer refuses a checkpoint of other settings, shows which, and take
     using any = make({ config });
     await any.trainer.resume(path, { anyConfig: true });
     assertEquals(await any.toy.read(), await made.toy.read());
+  }));
+
+Deno.test("Trainer refuses a checkpoint whose metadata are damaged", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    using made = make();
+    const state = { step: 5, seconds: 1, lossScale: 1, status: Array(8).fill(0) };
+    const config = JSON.stringify(OPTIONS.config);
+    const bad: Record<string, string>[] = [
+      {},
+      { state: "{", config },
+      { state: "null", config },
+      { state: JSON.stringify(state), config: "" },
+      ...Object.entries({ step: -1, seconds: null, lossScale: 0, status: [1, 2] }).map((
+        change,
+      ) => ({
+        state: JSON.stringify({ ...state, ...Object.fromEntries([change]) }),
+        config,
+      })),
+      { state: JSON.stringify({ ...state, status: Array(8).fill(-1) }), config },
+    ];
+    for (const metadata of bad) {
+      const bytes = encodeSafetensors([], { format: "bitwise training 1", ...metadata });
+      await Deno.writeFile(path, bytes);
+      const error = await assertRejects(() => made.trainer.resume(path), CheckpointError);
+      assertEquals(error.code, "damaged-checkpoint", JSON.stringify(metadata));
+    }
   }));
 
 Deno.test("Trainer refuses a checkpoint of other parameters, and other files", () =>
