@@ -22,7 +22,7 @@ fn floats(at: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(scenes[at]);
 }
 
-// Three bands of the sky, what is below the horizon, and the ground; edges are one pixel wide.
+// The sky, a band below the horizon, and the ground, each a gradient; edges are one pixel wide.
 fn background(scene: u32, place: vec2<f32>) -> vec3<f32> {
   let sky_top = floats(scene);
   let sky_low = floats(scene + 1);
@@ -43,12 +43,12 @@ fn dots(first: u32, count: u32, place: vec2<f32>) -> f32 {
   let size = f32(params.size);
   var most = 0.0;
   for (var i = 0u; i < count; i++) {
-    let dot = floats(first + i);
-    let d = distance(place, dot.xy) * size;
-    let r = dot.z * size;
+    let spot = floats(first + i);
+    let d = distance(place, spot.xy) * size;
+    let r = spot.z * size;
     let disc = saturate(r + 0.7 - d);
     let ring = disc * 0.35 + saturate(1 - abs(d - r)) * 0.5;
-    most = max(most, abs(dot.w) * select(disc, ring, dot.w < 0));
+    most = max(most, abs(spot.w) * select(disc, ring, spot.w < 0));
   }
   return most;
 }
