@@ -54,31 +54,47 @@ export function dominantColour(rgba: Uint8Array, shares: Uint8Array): DominantCo
     }
   }
   const main = mostFrequent(bins);
-  // how much a texel is of the main hue; pale but not dark; of no hue at all
-  const kinds = [
-    (i: number) => smooth(chromas[i]!, 0.1, 0.22) * (1 - smooth(angle(hues[i]!, main), 45, 75)),
-    (i: number) => smooth(lights[i]!, 0.12, 0.28) * (1 - smooth(chromas[i]!, 0.18, 0.32)),
-    (i: number) => 1 - smooth(chromas[i]!, 0.18, 0.32),
-  ];
-  const parts = kinds.map((kind) => {
-    let sum = 0;
-    for (let i = 0; i < texels; i++) if (rgba[4 * i + 3]) sum += kind(i) * rgba[4 * i + 3]! / 255;
-    return sum / Math.max(1, area);
-  });
-  const [hued, pale, hueless] = parts as [number, number, number];
-  const chosen = hued > CHROMATIC || hued > pale ? 0 : hueless > pale + 0.3 ? 2 : 1;
-  const mean = [0, 0, 0, 0, 0]; // red, green, blue, lightness, weight
+  const kinds = KINDS.map(() => new Float32Array(texels));
+  const sums = KINDS.map(() => 0);
   for (let i = 0; i < texels; i++) {
-    const share = rgba[4 * i + 3] ? kinds[chosen]!(i) : 0;
+    const coverage = rgba[4 * i + 3]! / 255;
+    if (coverage === 0) continue;
+    KINDS.forEach((kind, k) => {
+      const share = kind(chromas[i]!, lights[i]!, angle(hues[i]!, main));
+      kinds[k]![i] = share;
+      sums[k]! += coverage * share;
+    });
+  }
+  const [hued, pale, hueless] = sums.map((sum) => sum / Math.max(1, area)) as [
+    number,
+    number,
+    number,
+  ];
+  const chosen = hued > CHROMATIC || hued > pale ? 0 : hueless > pale + 0.3 ? 2 : 1;
+  const mean = [0, 0, 0]; // red, green, blue
+  let lightness = 0;
+  for (let i = 0; i < texels; i++) {
+    const share = kinds[chosen]![i]!;
     shares[i] = Math.round(255 * share);
     const weight = share * rgba[4 * i + 3]! / 255;
     for (let c = 0; c < 3; c++) mean[c]! += weight * rgba[4 * i + c]! / 255;
-    mean[3]! += weight * lights[i]!;
-    mean[4]! += weight;
+    lightness += weight * lights[i]!;
   }
-  const [r, g, b, lightness] = mean.map((sum) => sum / Math.max(1e-3, mean[4]!));
-  return { colour: colourNear([r!, g!, b!]), lightness: lightness!, share: parts[chosen]! };
+  const total = Math.max(1e-3, sums[chosen]!);
+  const [r, g, b] = mean.map((sum) => sum / total) as [number, number, number];
+  return {
+    colour: colourNear([r, g, b]),
+    lightness: lightness / total,
+    share: sums[chosen]! / Math.max(1, area),
+  };
 }
+
+/** How much a texel is of the main hue, from which its own is `away` degrees; pale but not dark; of no hue at all. */
+const KINDS: readonly ((chroma: number, light: number, away: number) => number)[] = [
+  (chroma, _, away) => smooth(chroma, 0.1, 0.22) * (1 - smooth(away, 45, 75)),
+  (chroma, light) => smooth(light, 0.12, 0.28) * (1 - smooth(chroma, 0.18, 0.32)),
+  (chroma) => 1 - smooth(chroma, 0.18, 0.32),
+];
 
 /** The hue, in degrees, in the middle of the bin that has most, its neighbours included. */
 function mostFrequent(bins: Float64Array): number {
