@@ -1,0 +1,40 @@
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { frechet } from "../bench/studies/frechet.ts";
+import { readStudies } from "../bench/studies/main.ts";
+import { powerLaw } from "../bench/studies/scaling.ts";
+import { studiesText } from "../bench/studies/text.ts";
+import { random } from "./random.ts";
+
+Deno.test("docs/STUDIES.md says what the studies found", async () => {
+  const text = await Deno.readTextFile(new URL("../docs/STUDIES.md", import.meta.url));
+  assertEquals(text, studiesText(await readStudies()));
+});
+
+Deno.test("frechet() is 0 for the same set, and the square of a shift", () => {
+  const next = random(3);
+  const set = Array.from(
+    { length: 40 },
+    () => Float64Array.from({ length: 5 }, () => next() - 0.5),
+  );
+  const moved = set.map((row) => row.map((value, i) => value + (i === 1 ? 3 : 0)));
+  assertAlmostEquals(frechet(set, set, 5), 0, 1e-9);
+  assertAlmostEquals(frechet(set, moved, 5), 9, 1e-9);
+  const doubled = set.map((row) => row.map((value) => 2 * value));
+  const variance = (rows: readonly Float64Array[]) =>
+    [0, 1, 2, 3, 4].reduce((sum, i) => {
+      const mean = rows.reduce((total, row) => total + row[i]!, 0) / rows.length;
+      return sum + rows.reduce((total, row) => total + (row[i]! - mean) ** 2, 0) / rows.length;
+    }, 0);
+  const shift = [0, 1, 2, 3, 4].reduce((sum, i) => {
+    const mean = set.reduce((total, row) => total + row[i]!, 0) / set.length;
+    return sum + mean ** 2;
+  }, 0);
+  assertAlmostEquals(frechet(set, doubled, 5), shift + variance(set), 1e-9);
+});
+
+Deno.test("powerLaw() finds exponent and correlation", () => {
+  const points = [1, 2, 4, 8].map((x) => ({ x, y: 3 * x ** -0.5 }));
+  const { exponent, correlation } = powerLaw(points);
+  assertAlmostEquals(exponent, -0.5, 1e-12);
+  assertAlmostEquals(correlation, -1, 1e-12);
+});
