@@ -22,10 +22,7 @@ const kernel = defineKernel("conv2d_backward_fold", source, ["products", "dx"], 
   "out_height",
   "out_width",
   "C",
-  "size",
-  "stride",
   "pad",
-  "upsample",
 ]);
 
 const prelude = memoised((type: string, Y: string, divide: string) =>
@@ -39,22 +36,27 @@ const prelude = memoised((type: string, Y: string, divide: string) =>
 export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Gradient): void {
   const { x, weight, dy, stride = 1, upsample = false, padding = "same", dtype = "f32" } = args;
   const size = weight.shape[2]!;
-  const y = dx.tensor.reshape(...x.shape);
+  const gradient = dx.tensor.reshape(...x.shape);
   if (stride === 1 && padding === "same" && (!upsample || size === 3)) {
     const use = upsample ? "backward upsampled" : "backward";
     using conv = stageConv(device, weight, { dtype, use });
     const epilogue = dx.add ? "add" : "none";
-    return conv2d(device, { x: dy, conv, y, stride: upsample ? 2 : 1, epilogue });
+    const step = upsample ? 2 : 1;
+    return conv2d(device, { x: dy, conv, y: gradient, stride: step, epilogue });
   }
   using conv = stageConv(device, weight, { dtype, use: "products" });
   const [B = 0, OH = 0, OW = 0] = dy.shape;
   const bytes = 4 * OH * OW * conv.N;
-  for (const [first, count] of imagesInParts(B, MOST_BYTES / bytes, [dy, y])) {
+  for (const [first, count] of imagesInParts(B, MOST_BYTES / bytes, [dy, gradient])) {
     const shape = [count, OH, OW, conv.N];
     using memory = scratch(device, "f32", elementCount(shape), "products of a gradient");
     const products = memory.rows(0, elementCount(shape)).reshape(...shape);
-    conv2d(device, { x: dy.rows(first, count), conv, y: products });
-    fold(device, args, products, { tensor: y.rows(first, count), add: dx.add });
+    // one long row of pixels: a plain product
+    const [x, y] = [dy.rows(first, count), products].map((images) =>
+      images.reshape(1, 1, count * OH * OW, images.shape[3]!)
+    ) as [Tensor, Tensor];
+    conv2d(device, { x, conv, y });
+    fold(device, args, products, { tensor: gradient.rows(first, count), add: dx.add });
   }
 }
 
@@ -73,7 +75,16 @@ function fold(
   const count = dx.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
-    specialise: { WG, ADD: add, T: type("f32"), Y: type(dx.dtype) },
+    specialise: {
+      WG,
+      ADD: add,
+      T: type("f32"),
+      Y: type(dx.dtype),
+      SIZE: size,
+      STRIDE: stride,
+      REACH: Math.ceil(size / stride),
+      SCALE: upsample ? 2 : 1,
+    },
     functions: prelude(dx.dtype, type(dx.dtype), divideLines(device, count)),
     bind: { products, dx },
     params: {
@@ -83,10 +94,7 @@ function fold(
       out_height,
       out_width,
       C: C / per,
-      size,
-      stride,
       pad: padBefore(size, padding),
-      upsample: upsample ? 1 : 0,
     },
     workgroups,
   });

@@ -49,12 +49,15 @@ const unfoldKernel = defineKernel("conv2d_backward_unfold", unfoldSource, ["x", 
 ]);
 const sumKernel = defineKernel("conv2d_backward_sum", sumSource, ["sums", "dweight"], [
   "count",
-  "C",
   "taps",
+  "length",
+  "others",
+  "step",
+  "other_step",
   "parts",
   "part_stride",
-  "n_stride",
-  "c_stride",
+  "stride",
+  "other_stride",
   "tap_stride",
 ]);
 
@@ -91,10 +94,8 @@ function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gr
     const some = { x: patches, dy: dy.rows(first, count) };
     matmulBackward(device, { ...only, ...some, weights: [sums], dweights });
   }
-  sum(device, sums.reshape(1, N, columns), weight, { n: columns, c: 1, tap: 4 * vectors }, {
-    tensor,
-    add,
-  });
+  const layout = { along: "c", stride: 1, otherStride: columns / 4, tapStride: vectors } as const;
+  sum(device, sums.reshape(1, N, columns), weight, layout, { tensor, add });
 }
 
 /** Writes out what lies under the taps of each pixel of dy. */
@@ -193,10 +194,22 @@ function inTextures(device: Device, args: Conv2dBackwardArgs, dweight: Gradient)
         flops: 2 * lines * width * size * size * C * N,
       },
     });
-    const strides = { n: 1, c: 4 * columns, tap: 16 * vectors * columns };
-    sum(device, sums, weight, strides, { tensor: dweight.tensor, add });
+    const strides = { stride: 1, otherStride: columns, tapStride: 4 * vectors * columns };
+    sum(device, sums, weight, { along: "n", ...strides }, { tensor: dweight.tensor, add });
     add = true;
   }
+}
+
+/** How parts of sums lie in memory, in vec4s. */
+interface SumLayout {
+  /** Axis that vec4s run along. */
+  readonly along: "n" | "c";
+  /** From one vec4 of that axis to the next. */
+  readonly stride: number;
+  /** From one of the other axis to the next. */
+  readonly otherStride: number;
+  /** From one tap to the next. */
+  readonly tapStride: number;
 }
 
 /** Adds up parts, and brings them to the layout of the weight. */
@@ -204,25 +217,32 @@ function sum(
   device: Device,
   sums: Tensor,
   weight: Tensor,
-  strides: { readonly n: number; readonly c: number; readonly tap: number },
+  { along, stride, otherStride, tapStride }: SumLayout,
   { tensor: dweight, add }: Gradient,
 ): void {
-  const [, C = 0, size = 0] = weight.shape;
+  const [N = 0, C = 0, size = 0] = weight.shape;
+  const taps = size * size;
   const [parts = 0] = sums.shape;
-  const { WG, workgroups } = spread(device, dweight.elements);
+  const [n, c] = [{ length: N, step: C * taps }, { length: C, step: taps }];
+  const [{ length, step }, other] = along === "n" ? [n, c] : [c, n];
+  const count = Math.ceil(length / 4) * other.length * taps;
+  const { WG, workgroups } = spread(device, count);
   device.run(sumKernel, {
     specialise: { WG, ADD: add },
-    functions: divideLines(device, dweight.elements),
+    functions: divideLines(device, count),
     bind: { sums, dweight },
     params: {
-      count: dweight.elements,
-      C,
-      taps: size * size,
+      count,
+      taps,
+      length,
+      others: other.length,
+      step,
+      other_step: other.step,
       parts,
-      part_stride: sums.elements / parts,
-      n_stride: strides.n,
-      c_stride: strides.c,
-      tap_stride: strides.tap,
+      part_stride: sums.elements / parts / 4,
+      stride,
+      other_stride: otherStride,
+      tap_stride: tapStride,
     },
     workgroups,
   });
