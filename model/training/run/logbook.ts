@@ -36,9 +36,9 @@ export class Logbook {
   #read = performance.now();
   /** Read-backs under way, the oldest first. */
   readonly #reading: Promise<void>[] = [];
-  /** Steps that were read and not reported, and when the last report ended. */
+  /** Steps that were read and not reported, and when the last one had ended. */
   #done: DoneStep[] = [];
-  #reported = 0;
+  #ended = 0;
   #stopped: RecordedStep | null = null;
   /** What went wrong while steps were taken up. */
   #failure: { readonly error: unknown } | null = null;
@@ -53,10 +53,10 @@ export class Logbook {
     return this.#stopped;
   }
 
-  /** Begins to count the time of the next report. */
+  /** Begins to count the time of the next steps: after a pause, for instance. */
   begin(): void {
     this.#read = performance.now();
-    this.#reported = this.options.clock();
+    this.#ended = this.options.clock();
   }
 
   /** Adds the metrics of a pass of the next step. */
@@ -97,7 +97,8 @@ export class Logbook {
 
   /** Takes up what steps left. */
   async #hear(recorded: readonly RecordedStep[], rows: readonly JournalRow[]): Promise<void> {
-    const { scale, every } = this.options;
+    const { scale, every, clock } = this.options;
+    const duration = (clock() - this.#ended) / rows.length; // they were read together
     for (const [i, row] of rows.entries()) {
       const one = recorded[i]!;
       if (row.stopped) {
@@ -106,7 +107,8 @@ export class Logbook {
       }
       scale?.report(one.scale, row.skipped);
       if (scale?.exhausted) this.#stopped ??= one;
-      this.#done.push({ recorded: one, row });
+      this.#ended += duration;
+      this.#done.push({ recorded: one, row, seconds: this.#ended, duration });
       // in time with a training that was not interrupted
       if ((one.step + 1) % every === 0) await this.report();
     }
@@ -126,13 +128,11 @@ export class Logbook {
 
   /** Reports the steps that were not reported yet. */
   async report(): Promise<void> {
-    const { accumulate, clock, onReport } = this.options;
+    const { accumulate, onReport } = this.options;
     const done = this.#done;
     if (done.length === 0) return;
     this.#done = [];
-    const [began, seconds] = [this.#reported, clock()];
-    this.#reported = seconds;
-    await onReport?.(summarise(done, accumulate, began, seconds));
+    await onReport?.(summarise(done, accumulate));
   }
 
   /** Throws what went wrong while steps were taken up. */

@@ -42,6 +42,10 @@ export interface RecordedStep {
 export interface DoneStep {
   readonly recorded: RecordedStep;
   readonly row: JournalRow;
+  /** When it ended, in seconds of training. */
+  readonly seconds: number;
+  /** Seconds that it took. */
+  readonly duration: number;
 }
 
 function sum(values: readonly number[]): number {
@@ -57,16 +61,9 @@ function mean(values: readonly number[]): number {
  *
  * @param steps One at least.
  * @param accumulate Passes of a step.
- * @param began When the first began, in seconds of training.
- * @param seconds When the last ended.
  */
-export function summarise(
-  steps: readonly DoneStep[],
-  accumulate: number,
-  began: number,
-  seconds: number,
-): StepReport {
-  const last = steps.at(-1)!.recorded;
+export function summarise(steps: readonly DoneStep[], accumulate: number): StepReport {
+  const { recorded: last, seconds } = steps.at(-1)!;
   const rows = steps.map(({ row }) => row);
   const updates = rows.filter(({ skipped }) => !skipped);
   const metrics = Object.fromEntries(
@@ -75,7 +72,7 @@ export function summarise(
       Array.from(first, (_, i) => mean(rows.map((row) => row.metrics[name]![i]! / accumulate))),
     ]),
   );
-  const elapsed = Math.max(1e-3, seconds - began);
+  const elapsed = Math.max(1e-6, sum(steps.map(({ duration }) => duration)));
   return {
     step: last.step + 1,
     loss: metrics.loss![0]!,

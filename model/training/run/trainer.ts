@@ -175,6 +175,7 @@ export class Trainer {
       if (pause && this.#step % pause.every === 0) {
         await this.#drain();
         await pause.run(this.#step);
+        this.#logbook.begin();
       }
     }
   }
@@ -247,6 +248,7 @@ export class Trainer {
     const progress = { step: this.#step, seconds: this.seconds, lossScale };
     await saveCheckpoint(this.device, checkpoint.path, { optimiser, progress, config });
     this.#saved = this.#step;
+    this.#logbook.begin();
   }
 
   /** Does a step again, whose numbers are not finite, to find out where that begins. */
