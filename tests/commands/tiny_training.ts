@@ -29,6 +29,7 @@ export async function writeTraining(folder: string): Promise<void> {
     tokenizer: { ...tiny.tokenizer, batch: 1 },
     transformer: { ...tiny.transformer, batch: 2 },
     report_every: 1,
+    checkpoint_every: 2,
   };
   await Deno.writeTextFile(join(folder, "c.json"), JSON.stringify(config));
 }
