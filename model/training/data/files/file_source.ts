@@ -1,4 +1,4 @@
-import { BitwiseError, type Device, InputError } from "../../../../engine/mod.ts";
+import { BitwiseError, type Device, FileError, InputError } from "../../../../engine/mod.ts";
 import type { Decoder } from "./decoder.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
@@ -108,9 +108,8 @@ export class FileSource implements DataSource {
         const { path, caption } = await this.set.example(index);
         return { rgb: await this.#decoded(index, path, size), caption };
       } catch (error) {
-        if (this.options.broken === "stop" || this.#disposed || !(error instanceof BitwiseError)) {
-          throw error;
-        }
+        if (this.#disposed || !(error instanceof BitwiseError)) throw error;
+        if (this.options.broken === "stop") throw skippable(error);
         this.#broken.add(index);
         this.#warn(`${error.message}; it is left out`);
       }
@@ -156,4 +155,10 @@ export class FileSource implements DataSource {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Says how to go on without an image. */
+function skippable(cause: BitwiseError): FileError {
+  const message = `${cause.message}, or leave such images out with broken: "skip"`;
+  return new FileError(cause.code, message, { cause, hint: cause.hint });
 }

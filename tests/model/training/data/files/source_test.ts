@@ -79,6 +79,7 @@ for (const workers of [0, 2]) {
     const strict = await open(folder.path, { workers });
     const error = await assertRejects(() => strict.batch(0, 6), FileError);
     assert(/(3|4)\.png/.test(error.message) && !error.message.includes("\n"), error.message);
+    assert(error.message.endsWith(', or leave such images out with broken: "skip"'));
     strict.dispose();
     const warnings: string[] = [];
     const onWarning = (line: string) => void warnings.push(line);
