@@ -33,7 +33,6 @@ Deno.test("Trainer lowers the loss, reports every few steps, and frees its memor
   for (const { metrics, imagesPerSecond, tokensPerSecond, gradientNorm, skipped } of reports) {
     assertEquals(metrics.loss!.length, 12);
     assertAlmostEquals(tokensPerSecond / imagesPerSecond, 5, 1e-9);
-    assert(imagesPerSecond < 1e5, `${imagesPerSecond}`);
     assert(gradientNorm > 0 && skipped === 0);
   }
   assertAlmostEquals(reports[0]!.learningRate, 0.05 * (0.1 + 0.45 * (1 + Math.cos(Math.PI * 0.2))));
