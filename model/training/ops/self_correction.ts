@@ -17,7 +17,7 @@ export interface SelfCorrectionOptions {
   readonly patchify: boolean;
   /** Largest probability of a flip (`noise_apply_strength`); each image and scale has its own up to that. */
   readonly strength: number;
-  /** Share of the strengths that is not 0; 1 if absent. */
+  /** Share of the images whose bits are flipped at all; 1 if absent. */
   readonly share?: number;
   /** Scales from the first on whose bits are flipped (`noise_apply_layers`); all if absent. */
   readonly layers?: number;

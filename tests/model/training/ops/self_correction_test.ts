@@ -96,3 +96,28 @@ Deno.test("selfCorrection() flips at random: the same again, other bits in anoth
     assertEquals(own(bits!), own(right!));
   }
 });
+
+Deno.test("selfCorrection() leaves a share of the images without mistakes", async () => {
+  const next = random(82);
+  const shape = [12, 4, 4, 16], each = 20 * 16;
+  const options: SelfCorrectionOptions = {
+    features: upload("f32", shape, values(next, 12 * 256)),
+    schedule: [[1, 1], [2, 2], [4, 4]],
+    patchify: false,
+    strength: 0.4,
+    random: { seed: 9, step: 4 },
+  };
+  const inputs = async (change: Partial<SelfCorrectionOptions>) => {
+    const made = selfCorrection(device, { ...options, ...change });
+    const read = [...await device.read(made.inputs)];
+    made.inputs.dispose();
+    made.bits.dispose();
+    return Array.from({ length: 12 }, (_, b) => read.slice(b * each, (b + 1) * each).join());
+  };
+  const clean = await inputs({ strength: 0 }), all = await inputs({});
+  const some = await inputs({ share: 0.5 });
+  assert(some.every((image, b) => image === clean[b] || image === all[b]));
+  // a small strength may flip none, too
+  const flipped = (images: string[]) => images.filter((image, b) => image !== clean[b]).length;
+  assert(flipped(some) > 0 && flipped(some) < flipped(all), `${flipped(some)}, ${flipped(all)}`);
+});
