@@ -55,14 +55,14 @@ export async function openImageFolder(
   const usable = uncaptioned ? entries : entries.filter(({ captions }) => captions.length > 0);
   const silent = entries.filter(({ captions }) => captions.length === 0).map(({ key }) => key);
   const lost = [...texts].filter(([name]) => !images.has(name)).map(([, file]) => file);
-  const warn = (names: readonly string[], what: string, whose: string) => {
-    if (names.length > 0) {
-      onWarning(`${quote(root)}: ${names.length} ${what}: ${whose}${some(names)}`);
-    }
+  const warn = (names: readonly string[], one: string, several: string) => {
+    if (names.length === 0) return;
+    const what = names.length === 1 ? `1 ${one} and is` : `${names.length} ${several} and are`;
+    onWarning(`${quote(root)}: ${what} left out: ${some(names)}`);
   };
-  warn(lost, "texts have no image and are left out", "");
-  warn(twins, "images have the name of another and are left out", "");
-  if (!uncaptioned) warn(silent, "images have no caption and are left out", "");
+  warn(lost, "text has no image", "texts have no image");
+  warn(twins, "image has the name of another", "images have the names of others");
+  if (!uncaptioned) warn(silent, "image has no caption", "images have no caption");
   if (usable.length === 0) {
     const why = images.size > 0
       ? `none of its ${images.size} images has a caption; write one into ${

@@ -49,7 +49,7 @@ Deno.test("openImageFolder() leaves out texts, images and twins, each kind with 
   assertEquals([set.count, set.key(0)], [1, "c.jpg"]);
   assertEquals(warnings, [
     '"DIR": 4 texts have no image and are left out: "k.txt", "l.txt", "m.txt" and 1 more',
-    '"DIR": 1 images have the name of another and are left out: "c.png"',
+    '"DIR": 1 image has the name of another and is left out: "c.png"',
     '"DIR": 2 images have no caption and are left out: "a.png", "b.png"',
   ]);
   const all = await open(folder.path, true);
