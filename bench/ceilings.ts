@@ -1,12 +1,13 @@
 import { fmaKernel } from "./heat.ts";
 import { gpuTimes } from "./measure.ts";
-import { defineKernel, type Device, grid, type Profiler } from "../engine/mod.ts";
+import { defineKernel, type Device, grid, type Kernel, type Profiler } from "../engine/mod.ts";
 import { matrixShape } from "../kernels/shared/matrix.ts";
 import copySource from "./copy.wgsl" with { type: "text" };
 import tileSource from "./fma_tile.wgsl" with { type: "text" };
 import matrixSource from "./fma_matrix.wgsl" with { type: "text" };
 
-const copyKernel = defineKernel("copy", copySource, ["x", "y"], ["count"]);
+/** Copies x to y, see copy.wgsl. */
+export const copyKernel: Kernel = defineKernel("copy", copySource, ["x", "y"], ["count"]);
 const tileKernel = defineKernel("fma_tile", tileSource, ["y"], ["rounds", "decay", "step"]);
 const matrixKernel = defineKernel("fma_matrix", matrixSource, ["x", "y"], ["rounds"]);
 

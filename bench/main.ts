@@ -11,10 +11,12 @@ import { benchLoading } from "./loading.ts";
 import { overheads } from "./overheads.ts";
 import * as show from "./report.ts";
 import * as showGpu from "./report_gpu.ts";
+import { printTraining } from "./report_training.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
 import { Spans } from "./spans.ts";
 import { benchStages, STAGED, type StageFigure } from "./stages.ts";
 import { benchStorage } from "./storage.ts";
+import { benchTraining } from "./training.ts";
 import { tune } from "./tune.ts";
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
 import { on, path, text } from "../commands/flags/types.ts";
@@ -29,8 +31,8 @@ import {
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { savedTuning, saveTuning } from "../model/parts/tuning.ts";
 
-/** Parts for GPUs, which a CPU measures only if they are named: rows of a large model, and images by stage. */
-const GPU_PARTS = ["gpu", ...GROUPS.map((group) => `gpu-${group}`), "stages"];
+/** Parts that a CPU measures only if they are named: rows of a large model, training, and images by stage. */
+const GPU_PARTS = ["gpu", ...GROUPS.map((group) => `gpu-${group}`), "training", "stages"];
 const PARTS = [
   ...["kernels", "shapes", "end_to_end", "growth", "approximations", "loading", "storage"],
   ...GPU_PARTS,
@@ -175,6 +177,20 @@ async function benchOnGpu(
   }
 }
 
+/** Measures training on a device that is not profiled. */
+async function benchSteps(
+  open: () => Promise<Device>,
+  adapter: "cpu" | "gpu",
+  report: show.Report,
+  { wants, tell, done }: Asked,
+) {
+  if (!wants("training", adapter)) return;
+  using device = await open();
+  const result = report.training = await benchTraining(device, report.ceilings);
+  tell(() => printTraining(result, adapter === "cpu"));
+  await done();
+}
+
 async function bench(asked: Asked, how: DeviceOptions, report: show.Report): Promise<void> {
   const { wants, kernel, tell } = asked;
   const open = async () => {
@@ -210,6 +226,7 @@ async function bench(asked: Asked, how: DeviceOptions, report: show.Report): Pro
     }
     await asked.done();
   }
+  await benchSteps(open, adapter, report, asked);
   await benchOnGpu(open, adapter, report, asked);
   if (wants("growth")) {
     using device = await open();

@@ -12,6 +12,7 @@ import type { Overheads } from "./overheads.ts";
 import type { ModelShapes } from "./shapes.ts";
 import type { StageFigure } from "./stages.ts";
 import type { StorageRow } from "./storage.ts";
+import type { TrainingReport } from "./training.ts";
 import type { TuneRow } from "./tune.ts";
 import { formatBytes } from "../engine/mod.ts";
 
@@ -35,6 +36,7 @@ export interface Report {
   endToEnd?: EndToEnd;
   approximations?: Approximations;
   storage?: readonly StorageRow[];
+  training?: TrainingReport;
   growth?: { readonly rows: readonly GrowthRow[]; readonly slopes: readonly Slope[] };
   tuning?: readonly TuneRow[];
   against?: readonly Comparison[];
