@@ -57,10 +57,12 @@ function watch({ gpu, capabilities }: Device): () => number {
   };
   gpu.createComputePipeline = ({ label = "" }) => ({ label }) as GPUComputePipeline;
   gpu.createShaderModule = ({ label = "", code }) => {
-    const size = /@workgroup_size\((\w+)\)/.exec(code)![1]!;
-    const count = Number(new RegExp(`const ${size} = (\\d+)`).exec(code)?.[1] ?? size);
+    const sizes = /@workgroup_size\(([\w, ]+)\)/.exec(code)![1]!.split(/, */).map((size) =>
+      Number(new RegExp(`const ${size} = (\\d+)`).exec(code)?.[1] ?? size)
+    );
+    const count = sizes.reduce((product, size) => product * size, 1);
     within(count, "maxComputeInvocationsPerWorkgroup", label);
-    within(count, "maxComputeWorkgroupSizeX", label);
+    sizes.forEach((size, i) => within(size, `maxComputeWorkgroupSize${"XYZ"[i]}`, label));
     const buffers = code.match(/var<storage/g)?.length ?? 0;
     within(buffers, "maxStorageBuffersPerShaderStage", label);
     // lanes of unknown number are not to be relied on
