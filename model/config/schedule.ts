@@ -179,6 +179,22 @@ export function scheduleForImage(
   return pixels ? schedules(nearestRatio(height / width), pixels) : own;
 }
 
+/**
+ * Returns the sizes in pixels of the images that a model learns from: of each official shape, as large as its own; or its
+ * own alone, if it was not trained on official sizes.
+ */
+export function imageSizes(
+  config: ModelConfig,
+): { readonly width: number; readonly height: number }[] {
+  const { image: { width, height }, scale_schedule: own, pixel_budgets: budgets } = config;
+  const pixels = PIXEL_BUDGETS.find((pixels) => LENGTHS[pixels] === own.length);
+  if (!budgets || !pixels) return [{ width, height }];
+  return RATIOS.map((ratio) => {
+    const { width, height } = officialSize(config, ratio, pixels);
+    return { width, height };
+  });
+}
+
 /** Pixels per token, each way. */
 function tokenPixels({ vae, transformer }: ModelConfig): number {
   return vae.patch_size * (transformer.apply_spatial_patchify ? 2 : 1);

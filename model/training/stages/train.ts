@@ -3,6 +3,7 @@ import { CheckpointError, Device, quote, type Tensor } from "../../../engine/mod
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
+import { imageSizes } from "../../config/schedule.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
 import type { DataSource } from "../data/base/source.ts";
 import { openData } from "../data/open_data.ts";
@@ -50,11 +51,10 @@ export async function train(
   using device = await Device.open(gpu ? { gpu } : {});
   await prepareFolder(config, output);
   const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
-  const { width, height } = model.image;
   const data = await openData(device, {
     kind,
     path,
-    sizes: [{ width, height }],
+    sizes: imageSizes(model),
     seed: BigInt(seed),
     which: stage === "transformer" ? "training" : "all",
     heldOut: held_out,

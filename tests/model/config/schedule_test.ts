@@ -2,9 +2,10 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
 import { goldenJson } from "../../goldens.ts";
 import { parseConfig } from "../../../model/config/config.ts";
-import { PRESETS } from "../../../model/config/presets.ts";
+import { findPreset, PRESETS } from "../../../model/config/presets.ts";
 import {
   checkSchedule,
+  imageSizes,
   nearestRatio,
   parseSchedule,
   PIXEL_BUDGETS,
@@ -211,4 +212,18 @@ Deno.test("checkSchedule() and parseSchedule() bound the scales and tokens", () 
   const text = "1x1,".repeat(1e6);
   const error = assertThrows(() => parseSchedule(text), InputError, "it has more than 1000 scales");
   assertEquals(error.message.length < 250, true);
+});
+
+Deno.test("imageSizes() are those of all official shapes, and each has its schedule", () => {
+  const official = parseConfig(findPreset("2b").config, "2b");
+  const sizes = imageSizes(official);
+  assertEquals(sizes.length, RATIOS.length);
+  const own = official.scale_schedule.length;
+  for (const { width, height } of sizes) {
+    const schedule = scheduleForImage(official, width, height);
+    assertEquals(schedule.length, own);
+    const [h, w] = schedule.at(-1)!;
+    assertEquals([w * 16, h * 16], [width, height]);
+  }
+  assertEquals(imageSizes({ ...official, pixel_budgets: undefined }), [official.image]);
 });
