@@ -64,7 +64,7 @@ export interface AttentionBackwardArgs extends
   readonly dk: Gradient | null;
   /** See `dq`. */
   readonly dv: Gradient | null;
-  /** In place of dk and dv: takes both side by side, [keys, 2 · heads · headDim] f32, without what it holds. */
+  /** Written in place of dk and dv: both side by side, [keys, 2 · heads · headDim] f32. */
   readonly dkv?: Tensor;
   /** Gradient of the bias's table, [buckets, heads] f32; null if not wanted, or if there is no bias. */
   readonly dTable?: Gradient | null;

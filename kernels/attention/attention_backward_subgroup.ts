@@ -61,12 +61,7 @@ export function attentionBackwardSubgroup(device: Device, args: SumsArgs): void 
   launchSums(device, args, {
     kernel,
     own: TILE * lanes,
-    specialise: {
-      LANES: lanes,
-      TILE,
-      PIECE: piece,
-      PIECES: pieces,
-    },
+    specialise: { LANES: lanes, TILE, PIECE: piece, PIECES: pieces },
     functions: unrolled(lanes, TILE, piece, pieces, keys),
   });
 }

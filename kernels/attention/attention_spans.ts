@@ -41,9 +41,8 @@ export interface SpanLayout {
 }
 
 /**
- * Uploads spans as queries see them, and as keys do. A row is in one span at most as a query; keys may be in several,
- * as those of a scale are that later scales attend to as well. No span is in another's way: the queries that attend to
- * a key are rows one after the other.
+ * Uploads spans as queries see them, and as keys do. A query is in one span at most. A key may be in several, as where
+ * later scales attend to earlier ones; the queries that attend to it are rows one after the other.
  *
  * @throws {KernelError} `bad-shape`: there are no spans, or a key's queries are not one after the other.
  * @throws {OutOfMemoryError} There is no room for them.
