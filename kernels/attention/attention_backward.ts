@@ -9,7 +9,7 @@ import type {
 } from "./attention_backward_launch.ts";
 import {
   attentionBackwardSubgroup,
-  fitsTextures,
+  fitsSubgroups,
   hasSubgroups,
   stageOperands,
 } from "./attention_backward_subgroup.ts";
@@ -103,7 +103,7 @@ function written({ tensor, add }: Gradient): boolean {
 
 /** The fastest variant here. */
 function chooseVariant(device: Device, args: AttentionBackwardArgs): AttentionBackwardVariant {
-  const variant = hasSubgroups(device) && fitsTextures(device, args) ? "subgroup" : "tiles";
+  const variant = hasSubgroups(device) && fitsSubgroups(device, args) ? "subgroup" : "tiles";
   device.debug?.variant("attention_backward", variant, "by the adapter");
   return variant;
 }

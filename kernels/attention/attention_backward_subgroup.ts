@@ -17,11 +17,8 @@ import source from "./attention_backward_subgroup.wgsl" with { type: "text" };
 
 const kernel = defineSums("attention_backward_subgroup", source);
 
-/** Own rows of a lane: with one, shuffles cost as much as products; with four, registers spill. */
-const TILE = 2;
-
-/** Vec4s of a head that are unrolled together at most. */
-const MOST = 16;
+/** Wider heads would take software adapters minutes to compile. */
+const WIDEST = 128;
 
 /** Whether the variant runs here: on a software adapter. */
 export function hasSubgroups({ capabilities }: Device): boolean {
@@ -30,9 +27,11 @@ export function hasSubgroups({ capabilities }: Device): boolean {
   return adapter === "cpu" && implementation === "wgpu" && subgroups && subgroupSize > 0;
 }
 
-/** Whether textures hold all rows. */
-export function fitsTextures(device: Device, { q, k, v, dy }: AttentionBackwardArgs): boolean {
-  return [q, k, v, dy].every(({ elements }) => elements / 4 <= textureTexels(device));
+/** Whether heads are narrow enough to compile, and textures hold all rows. */
+export function fitsSubgroups(device: Device, args: AttentionBackwardArgs): boolean {
+  const { q, k, v, dy, headDim } = args;
+  return headDim <= WIDEST &&
+    [q, k, v, dy].every(({ elements }) => elements / 4 <= textureTexels(device));
 }
 
 /** Copies rows to textures: a tensor that holds several operands once. */
@@ -55,15 +54,21 @@ export function stageOperands(device: Device, args: AttentionBackwardArgs): Oper
 export function attentionBackwardSubgroup(device: Device, args: SumsArgs): void {
   const { headDim, keys } = args;
   const lanes = device.capabilities.subgroupSize;
-  const vectors = headDim / 4;
-  const pieces = Math.ceil(vectors / MOST);
-  const piece = Math.ceil(vectors / pieces);
+  const { tile, piece, pieces } = cutOf(lanes, headDim / 4);
   launchSums(device, args, {
     kernel,
-    own: TILE * lanes,
-    specialise: { LANES: lanes, TILE, PIECE: piece, PIECES: pieces },
-    functions: unrolled(lanes, TILE, piece, pieces, keys),
+    own: tile * lanes,
+    specialise: { LANES: lanes, TILE: tile, PIECE: piece, PIECES: pieces },
+    functions: unrolled(lanes, tile, piece, pieces, keys),
   });
+}
+
+/** Rows of a lane, and the pieces of a head: code for more takes long to compile, and spills registers. */
+function cutOf(lanes: number, vectors: number) {
+  const wide = vectors > 16;
+  const tile = wide || lanes > ANY_LANE ? 1 : 2;
+  const pieces = Math.ceil(vectors / (wide ? Math.max(1, 64 / lanes) : 16));
+  return { tile, piece: Math.ceil(vectors / pieces), pieces };
 }
 
 function repeat(count: number, line: (i: number) => string, separator: string = "\n"): string {

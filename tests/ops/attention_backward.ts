@@ -55,7 +55,7 @@ export const ATTENTION_BACKWARD: readonly Op[] = [
 
 /** One span to three, one after the other, or a few sequences of scales. */
 function sentBack(draw: Draw, variant: AttentionBackwardVariant, from: Float, to: Float): Case {
-  const headDim = draw.option([36, 4, 64, 132]), heads = draw.int(1, 3);
+  const headDim = draw.option([36, 4, 64, variant === "tiles" ? 132 : 100]), heads = draw.int(1, 3);
   if (draw.odds(0.3)) {
     const tokens = Array.from({ length: draw.int(1, 4) }, () => draw.size(40));
     return made(draw, variant, from, to, heads, headDim, scales(draw.int(1, 2), tokens));
