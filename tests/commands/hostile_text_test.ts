@@ -108,6 +108,8 @@ const READERS: readonly (readonly string[])[] = [
   ["reconstruct", "-o", "x.png"],
   ["variations", "-o", "x.png", "-b", "1"],
   ["analyze"],
+  ["train", "tokenizer", "-o", "x.model"],
+  ["generate", "red apple", "-o", "x.png", "--lora"],
   ["convert", "-o", "x.safetensors"],
   ["generate", "red apple", "--text-features"],
   ["generate", "red apple", "--force-bits"],
