@@ -4,7 +4,13 @@
  * @module
  */
 
-import type { Device, Tensor } from "../../engine/mod.ts";
+import {
+  CheckpointError,
+  type Device,
+  quote,
+  type Tensor,
+  type TensorInfo,
+} from "../../engine/mod.ts";
 import { matmul } from "../../kernels/linear/matmul.ts";
 import { packOperand } from "../../kernels/linear/operand.ts";
 import type { LoraPair } from "./lora_file.ts";
@@ -61,5 +67,32 @@ export function addLowRankOnHost(
     }
     for (let k = 0; k < count; k++) values[at + k]! += sums[k]!;
     at += count;
+  }
+}
+
+/**
+ * Refuses what does not fit the tensors of a file, or is for none of them.
+ *
+ * @param source What messages call the file.
+ * @throws {CheckpointError} `another-model`, `wrong-shape`.
+ */
+export function checkAdded(
+  tensors: ReadonlyMap<string, Pick<TensorInfo, "shape">>,
+  added: LowRanks,
+  source: string,
+): void {
+  const refuse = (code: string, why: string): never => {
+    throw new CheckpointError(code, `Cannot add LoRA to ${quote(source)}: ${why}`);
+  };
+  const [first] = added.keys();
+  if (first !== undefined && !added.keys().some((name) => tensors.has(name))) {
+    refuse("another-model", `it has no tensor ${quote(first)}`);
+  }
+  for (const [name, products] of added) {
+    const shape = tensors.get(name)?.shape;
+    const other = products.find((product) => shape && `${product.shape}` !== `${shape}`);
+    if (!other) continue;
+    const is = `tensor ${quote(name)} is [${shape!.join(", ")}]`;
+    refuse("wrong-shape", `${is}, the adapter is for [${other.shape.join(", ")}]`);
   }
 }

@@ -35,7 +35,12 @@ import {
   storedBlocks,
 } from "../checkpoint/quantised_blocks.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files.ts";
-import { addLowRankOnHost, type LowRank, type LowRanks } from "../checkpoint/low_rank.ts";
+import {
+  addLowRankOnHost,
+  checkAdded,
+  type LowRank,
+  type LowRanks,
+} from "../checkpoint/low_rank.ts";
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 
@@ -231,28 +236,6 @@ function planOf(
   const rank = ({ name, blocks, dtype }: Planned) =>
     blocks || kept.has(name) ? 1.5 : dtypeBytes(dtype);
   return plan.sort((a, b) => rank(b) - rank(a));
-}
-
-/** Refuses what does not fit the tensors of a file, or is for none of them. */
-function checkAdded(
-  tensors: ReadonlyMap<string, TensorInfo>,
-  added: LowRanks,
-  source: string,
-): void {
-  const refuse = (code: string, why: string): never => {
-    throw new CheckpointError(code, `Cannot add LoRA to ${quote(source)}: ${why}`);
-  };
-  const [first] = added.keys();
-  if (first !== undefined && !added.keys().some((name) => tensors.has(name))) {
-    refuse("another-model", `it has no tensor ${quote(first)}`);
-  }
-  for (const [name, products] of added) {
-    const shape = tensors.get(name)?.shape;
-    const other = products.find((product) => shape && `${product.shape}` !== `${shape}`);
-    if (!other) continue;
-    const is = `tensor ${quote(name)} is [${shape!.join(", ")}]`;
-    refuse("wrong-shape", `${is}, the adapter is for [${other.shape.join(", ")}]`);
-  }
 }
 
 function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
