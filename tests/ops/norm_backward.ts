@@ -24,6 +24,7 @@ export const NORM_BACKWARD: readonly Op[] = [
         to,
         (draw) => layersBackward(draw, variant, from, to),
       ),
+      runs: ["layer_norm_backward", "layer_norm_backward_sums"],
       variant,
       ...WAYS[variant] && { obstacle: WAYS[variant] },
     }))
