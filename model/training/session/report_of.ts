@@ -1,5 +1,5 @@
 import type { Stage } from "../config/types.ts";
-import { psnr } from "../ops/reconstruction_loss.ts";
+import { psnr } from "../ops/losses/reconstruction_loss.ts";
 import type { Report } from "../report/types.ts";
 import type { StepReport } from "../run/report.ts";
 

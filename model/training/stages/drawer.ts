@@ -11,7 +11,7 @@ import type { TrainConfig } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
 import { T5Network } from "../networks/t5.ts";
 import { TransformerNetwork } from "../networks/transformer.ts";
-import { selfCorrection } from "../ops/self_correction.ts";
+import { selfCorrection } from "../ops/transformer/self_correction.ts";
 import { Tape } from "../tape/tape.ts";
 import { FrozenLayers } from "./frozen.ts";
 import { openWords } from "./words.ts";

@@ -6,7 +6,10 @@ import { referenceGrid, schedules } from "../../../../model/config/schedule.ts";
 import type { ModelConfig } from "../../../../model/config/types.ts";
 import { parameterSpecs } from "../../../../model/training/networks/parameter_specs.ts";
 import { TransformerNetwork } from "../../../../model/training/networks/transformer.ts";
-import { bitCrossEntropy, tokenWeights } from "../../../../model/training/ops/bit_cross_entropy.ts";
+import {
+  bitCrossEntropy,
+  tokenWeights,
+} from "../../../../model/training/ops/losses/bit_cross_entropy.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import { Tape, type TapeOptions } from "../../../../model/training/tape/tape.ts";
 import { golden } from "../../../goldens.ts";

@@ -5,7 +5,7 @@ import type { Grid } from "../../../../model/config/grid.ts";
 import type { VaeConfig } from "../../../../model/config/types.ts";
 import { parameterSpecs } from "../../../../model/training/networks/parameter_specs.ts";
 import { VaeNetwork, type VaeNetworkOptions } from "../../../../model/training/networks/vae.ts";
-import { quantise } from "../../../../model/training/ops/quantise.ts";
+import { quantise } from "../../../../model/training/ops/tokenizer/quantise.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import { Tape, type TapeOptions } from "../../../../model/training/tape/tape.ts";
 import { Variable } from "../../../../model/training/tape/variable.ts";

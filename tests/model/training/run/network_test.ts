@@ -7,7 +7,10 @@ import { t5Rules, transformerRules } from "../../../../model/training/initial/ru
 import { parameterSpecs } from "../../../../model/training/networks/parameter_specs.ts";
 import { T5Network } from "../../../../model/training/networks/t5.ts";
 import { TransformerNetwork } from "../../../../model/training/networks/transformer.ts";
-import { bitCrossEntropy, tokenWeights } from "../../../../model/training/ops/bit_cross_entropy.ts";
+import {
+  bitCrossEntropy,
+  tokenWeights,
+} from "../../../../model/training/ops/losses/bit_cross_entropy.ts";
 import { planStep } from "../../../../model/training/run/plan.ts";
 import type { Pass, PassResult, Task } from "../../../../model/training/run/task.ts";
 import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";

@@ -1,7 +1,10 @@
 import type { Device, Tensor } from "../../../../engine/mod.ts";
 import { activation } from "../../../../model/training/ops/activation.ts";
 import { add } from "../../../../model/training/ops/add.ts";
-import { bitCrossEntropy, tokenWeights } from "../../../../model/training/ops/bit_cross_entropy.ts";
+import {
+  bitCrossEntropy,
+  tokenWeights,
+} from "../../../../model/training/ops/losses/bit_cross_entropy.ts";
 import type { Pass, PassResult, Task } from "../../../../model/training/run/task.ts";
 import type { TrainerOptions } from "../../../../model/training/run/trainer.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
