@@ -35,6 +35,8 @@ export interface Tokens {
 /** The parts of a tokenizer. */
 interface Parts {
   readonly model: Unigram;
+  /** Tokens of the vocabulary. */
+  readonly size: number;
   /** Added tokens of the text as it was given, and of the normalised text. */
   readonly raw: AddedTokens;
   readonly normalised: AddedTokens;
@@ -54,6 +56,11 @@ export class Tokenizer {
     /** Most tokens of a prompt, including `</s>`. */
     readonly maxLength: number,
   ) {}
+
+  /** Tokens of the vocabulary; added ones may follow. */
+  get size(): number {
+    return this.parts.size;
+  }
 
   /**
    * Builds a tokenizer from a parsed `tokenizer.json`.
@@ -163,7 +170,7 @@ function readParts(json: unknown): Parts {
       ),
     )
   );
-  return { model, raw: raw!, normalised: normalised!, normalise, preTokenise };
+  return { model, size, raw: raw!, normalised: normalised!, normalise, preTokenise };
 }
 
 /** Puts the name of a field in front of what is wrong with it. */

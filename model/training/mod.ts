@@ -14,7 +14,13 @@ export { Reporter } from "./report/reporter.ts";
 export type { Report, TrainingOptions, TrainingProgress, TrainingResult } from "./report/types.ts";
 
 // what a stage of one's own is made of
-export { checkpointPath, runStage, type StageWork, trainerOptions } from "./session/run_stage.ts";
+export {
+  checkPlace,
+  checkpointPath,
+  runStage,
+  type StageWork,
+  trainerOptions,
+} from "./session/run_stage.ts";
 export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";
 export { saveLora, saveWeights } from "./session/weights.ts";
 

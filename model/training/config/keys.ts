@@ -159,7 +159,8 @@ export function readTable<T>(json: unknown, table: Table<T>, where: string, path
   return Object.fromEntries(names.map((name) => [name, read(name)])) as T;
 }
 
-function refuseUnknown(
+/** Refuses a key that is not among names. @throws {ConfigError} `unknown-key`, with the nearest one. */
+export function refuseUnknown(
   name: string,
   names: readonly string[],
   where: string,

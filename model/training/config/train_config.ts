@@ -7,6 +7,7 @@ import { isRecord } from "../../config/check_value.ts";
 import { parseConfig } from "../../config/config.ts";
 import { findPreset } from "../../config/presets.ts";
 import { readTable, refuse } from "./keys.ts";
+import { SeenKeys } from "./seen_keys.ts";
 import { DEFAULT_STEPS, type Links, TABLE } from "./tables.ts";
 import type { OptimiserConfig, TrainConfig } from "./types.ts";
 
@@ -33,6 +34,13 @@ export function parseTrainFile(json: unknown, where: string): TrainFile {
   if (file.data.path === "") refuse(where, "data.path", null, "a folder or file of images");
   if (!inline && file.model === null && file.init === null) {
     refuse(where, "model", null, "a name, a path or an object, unless init has one");
+  }
+  const { lora, text_encoder } = file.transformer;
+  if (file.init === null && lora.rank > 0) {
+    refuse(where, "transformer.lora.rank", lora.rank, "0 unless init names the model to adapt");
+  }
+  if (file.init === null && text_encoder === "frozen") {
+    refuse(where, "transformer.text_encoder", text_encoder, '"joint" unless init has one');
   }
   return {
     ...file,
@@ -76,7 +84,10 @@ export async function resolveTrainConfig(
   const init = from === null ? null : await findModel(await nameOrPath(from, at));
   const found = await findHyperparameters(named, init, at);
   const json = { ...found.json, ...name !== null && { name } };
-  const model = parseConfig(json, found.where);
+  const seen = new SeenKeys();
+  const model = parseConfig(seen.watch(json), found.where);
+  // of a config.json, other programs may have keys of their own
+  if (isRecord(named)) seen.check(where, "model.");
   const tokenizer = words !== null ? at(words) : found.folder?.path(model.files.tokenizer) ??
     refuse(where, "words", null, "the path of a tokenizer.json: model has none");
   return {
@@ -139,7 +150,8 @@ function record(json: unknown, where: string): Readonly<Record<string, unknown>>
   return isRecord(json) ? json : refuse(where, "it", json, "an object");
 }
 
-function jsonOf(text: string, path: string): unknown {
+/** Parses the text of a file. @throws {ConfigError} `bad-json`. */
+export function jsonOf(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

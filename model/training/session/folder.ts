@@ -2,13 +2,14 @@ import { dirname, join } from "../../../deps/@std/path.ts";
 import {
   CheckpointError,
   type Device,
+  InputError,
   quote,
   safetensorsHeader,
   type TensorFile,
 } from "../../../engine/mod.ts";
 import type { Part } from "../../checkpoint/check_tensors.ts";
 import { makeFolder, readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
-import { JSON_LIMIT, openFolder } from "../../checkpoint/folder.ts";
+import { isUrl, JSON_LIMIT, openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { InfinityModel } from "../../infinity.ts";
 import type { TrainConfig } from "../config/types.ts";
@@ -18,35 +19,63 @@ export function loraPath(output: string): string {
   return join(output, "lora.safetensors");
 }
 
+async function exists(output: string, name: string): Promise<boolean> {
+  return await Deno.stat(join(output, name)).then(() => true, () => false);
+}
+
 /**
- * Makes the folder of a training a model folder, as far as it can be one: with config.json, the tokenizer of prompts,
- * and what is missing of the weights that training begins with.
+ * Refuses a folder in which a training would overwrite something else.
  *
- * @throws {CheckpointError} `exists`: the folder is that of a model which no training made, and stays as it is.
- * @throws {FileError} A file cannot be read or written.
+ * @throws {CheckpointError} `exists`: the folder is that of a model which no training made.
+ * @throws {InputError} `bad-url`: it is a URL.
  */
-export async function prepareFolder(config: TrainConfig, output: string): Promise<void> {
-  const exists = (name: string) => Deno.stat(join(output, name)).then(() => true, () => false);
-  if (await exists("config.json") && !await exists("log.jsonl")) {
+export async function checkFolder(output: string): Promise<void> {
+  if (isUrl(output)) {
+    const message = `Cannot train in ${quote(output)}: it is a URL; name a folder on this machine`;
+    throw new InputError("bad-url", message);
+  }
+  if (await exists(output, "config.json") && !await exists(output, "log.jsonl")) {
     throw new CheckpointError(
       "exists",
       `Cannot train in ${quote(output)}: it is a model folder already; name another folder`,
     );
   }
+}
+
+/**
+ * Makes the folder of a training, with what is missing in it of the weights that training begins with.
+ *
+ * @throws {FileError} A file cannot be read or written.
+ */
+export async function prepareFolder(config: TrainConfig, output: string): Promise<void> {
   await makeFolder(output);
   // marks the folder, before anything else is in it
-  if (!await exists("log.jsonl")) {
+  if (!await exists(output, "log.jsonl")) {
     await writeFileAtomic(join(output, "log.jsonl"), new Uint8Array());
   }
-  if (config.transformer.lora.rank > 0) return;
-  const { model, model_json, init, words } = config;
-  const json = new TextEncoder().encode(`${JSON.stringify(model_json, null, 2)}\n`);
-  await writeFileAtomic(join(output, "config.json"), json);
-  const tokenizer = join(output, model.files.tokenizer);
-  await writeFileAtomic(tokenizer, await readSmallFile(words, JSON_LIMIT));
+  const { model, init, transformer: { lora } } = config;
+  if (lora.rank > 0) return;
   for (const part of init === null ? [] : ["vae", "transformer", "text_encoder"] as const) {
     await copyPart(openFolder(init!), openFolder(output), model.files[part], output, part);
   }
+}
+
+/**
+ * Writes what else a model folder has: config.json, and the tokenizer of prompts.
+ *
+ * @throws {FileError} A file cannot be read or written.
+ */
+export async function describeFolder(
+  { model, model_json, words }: TrainConfig,
+  output: string,
+): Promise<void> {
+  const json = new TextEncoder().encode(`${JSON.stringify(model_json, null, 2)}\n`);
+  const tokenizer = join(output, model.files.tokenizer);
+  // before anything is written: it may be the very file
+  const bytes = await readSmallFile(words, JSON_LIMIT);
+  await writeFileAtomic(join(output, "config.json"), json);
+  await makeFolder(dirname(tokenizer));
+  await writeFileAtomic(tokenizer, bytes);
 }
 
 /** Copies a file of weights that is not there yet; shards become one file. */

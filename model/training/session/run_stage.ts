@@ -23,6 +23,8 @@ export interface StageWork {
    * Writes the weights into the folder of the model, and returns their paths. Called at the end, and before samples.
    */
   save(optimiser: Optimiser): Promise<readonly string[]>;
+  /** Writes what goes with the weights; called once nothing is left that could refuse the training. */
+  begin?(): Promise<void>;
   /** Bytes that a step of another size needs, see `planStep()`: to say what would fit if this one does not. */
   readonly plan?: PlanSize;
   /** Makes images that show what was learnt, with what each shows; called after {@link StageWork.save}. */
@@ -51,8 +53,7 @@ export function checkpointPath(output: string, stage: Stage): string {
  * Runs a stage from its beginning, or from its checkpoint: with a log, curves, samples and checkpoints in the folder,
  * and its weights at the end.
  *
- * @throws {CheckpointError} `exists`: it is not to go on, but has a checkpoint; `no-checkpoint`: it is, but has none;
- * `other-config`: it began with other settings.
+ * @throws {CheckpointError} `other-config`: it began with other settings.
  * @throws {OutOfMemoryError} `step-too-large`: the message says which batch would fit.
  * @throws As {@link Trainer.run}.
  */
@@ -61,11 +62,10 @@ export async function runStage(
   config: TrainConfig,
   stage: Stage,
   options: TrainingOptions,
-  { task, save, samples, plan }: StageWork,
+  { task, begin, save, samples, plan }: StageWork,
 ): Promise<TrainingResult> {
-  const { output, resume = false, signal, onProgress, onSamples } = options;
+  const { output, resume, signal, onProgress, onSamples } = options;
   const path = checkpointPath(output, stage);
-  await checkPlace(path, output, stage, resume);
   await makeFolder(join(output, "checkpoints"));
   let last: StepReport | undefined;
   const onReport = async (step: StepReport) => {
@@ -93,6 +93,7 @@ export async function runStage(
     const free = FREE.map((key) => `settings.${key}`).concat(FREE);
     await trainer.resume(path, { free, anyConfig: options.anyConfig });
   }
+  await begin?.();
   const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
   try {
     const { step, seconds } = await trainer.run().catch(async (error) => {
@@ -154,12 +155,16 @@ function progressOf(trainer: Trainer, { steps, minutes }: OptimiserConfig, repor
   return { part, steps, secondsLeft: Math.max(0, Math.min(...left)) };
 }
 
-async function checkPlace(
-  path: string,
-  output: string,
+/**
+ * Refuses to begin where a training has begun, or to go on where none has.
+ *
+ * @throws {CheckpointError} `exists`: it is not to go on, but has a checkpoint; `no-checkpoint`: it is, but has none.
+ */
+export async function checkPlace(
+  { output, resume = false }: TrainingOptions,
   stage: Stage,
-  resume: boolean,
 ): Promise<void> {
+  const path = checkpointPath(output, stage);
   const exists = await Deno.stat(path).then(() => true, () => false);
   if (exists === resume) return;
   throw resume

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from "../../../deps/@std/path.ts";
-import { CheckpointError, Device, quote, type Tensor } from "../../../engine/mod.ts";
+import { CheckpointError, Device, InputError, quote, type Tensor } from "../../../engine/mod.ts";
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
@@ -9,12 +9,19 @@ import type { DataSource } from "../data/base/source.ts";
 import { openData } from "../data/open_data.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 import type { TrainingOptions, TrainingResult } from "../report/types.ts";
-import { runStage, type StageWork } from "../session/run_stage.ts";
-import { loraPath, prepareFolder, sampleFolder } from "../session/folder.ts";
+import { checkPlace, runStage, type StageWork } from "../session/run_stage.ts";
+import {
+  checkFolder,
+  describeFolder,
+  loraPath,
+  prepareFolder,
+  sampleFolder,
+} from "../session/folder.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
 import { type OpenTask, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import { TransformerTask } from "./transformer_task.ts";
+import { openWords } from "./words.ts";
 
 /** Reconstructions on a sheet of samples. */
 const RECONSTRUCTIONS = 8;
@@ -48,8 +55,12 @@ export async function train(
   options: TrainingOptions,
 ): Promise<TrainingResult> {
   const { output, gpu, onWarning } = options;
+  // all that can be refused is refused before anything is written
+  await checkFolder(output);
+  await checkPlace(options, stage);
+  await checkParts(config, stage, output);
+  await openWords(config);
   using device = await Device.open(gpu ? { gpu } : {});
-  await prepareFolder(config, output);
   const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
   const data = await openData(device, {
     kind,
@@ -64,6 +75,7 @@ export async function train(
     ...onWarning && { onWarning },
   });
   try {
+    await prepareFolder(config, output);
     const work = await openStage(device, config, stage, output, data);
     try {
       return await runStage(device, config, stage, options, work);
@@ -75,12 +87,22 @@ export async function train(
   }
 }
 
-/** Refuses a stage whose model lacks what an earlier one makes. */
-async function checkParts(config: TrainConfig, stage: Stage, folder: string): Promise<void> {
-  const { files } = config.model;
-  const has = (name: string) => openFolder(folder).exists(name);
+/** Refuses a stage whose model lacks what an earlier one makes, or what it needs. */
+async function checkParts(config: TrainConfig, stage: Stage, output: string): Promise<void> {
+  const { model: { files, text_encoder }, init, transformer: { lora } } = config;
+  if (stage === "transformer" && !text_encoder) {
+    throw new InputError("no-text-encoder", "Cannot train a transformer without a text encoder");
+  }
+  // adapters alone make no model folder; other trainings copy what their folder lacks
+  const adapters = stage === "transformer" && lora.rank > 0;
+  const folders = [...adapters ? [] : [output], ...init === null ? [] : [init]];
+  const has = async (name: string) => {
+    const found = await Promise.all(folders.map((folder) => openFolder(folder).exists(name)));
+    return found.includes(true);
+  };
+  const place = quote(folders[0] ?? output);
   const refuse = (why: string): never => {
-    throw new CheckpointError("no-part", `Cannot train the ${stage} in ${quote(folder)}: ${why}`);
+    throw new CheckpointError("no-part", `Cannot train the ${stage} in ${place}: ${why}`);
   };
   if (stage !== "tokenizer" && !await has(files.vae)) {
     refuse("it has no visual tokenizer; train that first");
@@ -98,9 +120,8 @@ async function openStage(
   data: DataSource,
 ): Promise<Opened> {
   const adapters = stage === "transformer" && config.transformer.lora.rank > 0;
-  // adapters alone make no model folder
   const folder = adapters ? config.init! : output;
-  await checkParts(config, stage, folder);
+  const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
   if (stage !== "transformer") {
     const open: OpenTask<TokenizerTask> = (device, config, data) =>
       TokenizerTask.open(device, config, stage, output, data);
@@ -108,6 +129,7 @@ async function openStage(
     return {
       task,
       plan: planStage(device, config, stage, open),
+      begin,
       save: async (optimiser) => [
         await savePart(device, config, "vae", output, optimiser, (name) => !isDiscriminator(name)),
       ],
@@ -120,6 +142,7 @@ async function openStage(
   return {
     task,
     plan: planStage(device, config, stage, open),
+    begin,
     save: (optimiser) =>
       adapters
         ? saveAdapters(device, config, output, optimiser)

@@ -1,4 +1,4 @@
-import { type Device, InputError, type Tensor } from "../../../engine/mod.ts";
+import type { Device, Tensor } from "../../../engine/mod.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Grid } from "../../config/grid.ts";
 import { offsets } from "../../config/offsets.ts";
@@ -75,9 +75,9 @@ export class TransformerTask implements Task {
   /**
    * Loads the encoder that an earlier stage trained, and the weights to begin with.
    *
+   * @param config Its model has a text encoder.
    * @param folder The model folder with the encoder.
    * @param data Images and captions, which stay the caller's.
-   * @throws {InputError} `no-text-encoder`: the model takes text features instead of prompts.
    * @throws {FileError | CheckpointError} A file is missing or wrong.
    */
   static async open(
@@ -87,9 +87,6 @@ export class TransformerTask implements Task {
     data: DataSource,
   ): Promise<TransformerTask> {
     const { model, transformer: options, seed } = config;
-    if (!model.text_encoder) {
-      throw new InputError("no-text-encoder", "Cannot train a transformer without a text encoder");
-    }
     const tokenizer = await openWords(config);
     const source = new FolderSource(openFolder(folder), model, device, "f32");
     const encoder = await source.open(
@@ -97,7 +94,7 @@ export class TransformerTask implements Task {
       (weights) => VaeEncoder.load(weights, model.vae),
     );
     const learner = await openLearner(device, config);
-    const text = new T5Network(device, model.text_encoder, learner.text);
+    const text = new T5Network(device, model.text_encoder!, learner.text);
     const parts = { encoder, tokenizer, learner, text };
     return new TransformerTask(device, model, options, seed, data, parts);
   }

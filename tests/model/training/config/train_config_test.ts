@@ -3,9 +3,14 @@ import { fromFileUrl, join } from "@std/path";
 import { BitwiseError, ConfigError } from "../../../../engine/mod.ts";
 import { isKey } from "../../../../model/training/config/keys.ts";
 import { TABLE } from "../../../../model/training/config/tables.ts";
-import { parseTrainFile, readTrainConfig } from "../../../../model/training/config/train_config.ts";
+import {
+  parseTrainFile,
+  readTrainConfig,
+  resolveTrainConfig,
+} from "../../../../model/training/config/train_config.ts";
 import { inFolder } from "../../../commands/process.ts";
 import { documentedRows } from "./tables.ts";
+import tiny from "../../../../examples/training/tiny.json" with { type: "json" };
 
 const LEAST = { model: "emoji-nano", data: { kind: "folder", path: "images" } };
 
@@ -73,6 +78,14 @@ Deno.test("parseTrainFile() refuses values by their path, with what is allowed",
       "transformer.learning_rate is 0, it must be a number above 0, at most 10",
     ],
     [{ ...LEAST, transformer: { lora: 8 } }, "transformer.lora is 8, it must be an object"],
+    [
+      { ...LEAST, transformer: { lora: { rank: 4 } } },
+      "transformer.lora.rank is 4, it must be 0 unless init names the model to adapt",
+    ],
+    [
+      { ...LEAST, transformer: { text_encoder: "frozen" } },
+      'transformer.text_encoder is "frozen", it must be "joint" unless init has one',
+    ],
     [{ ...LEAST, sample_prompts: ["a\nb"] }, 'sample_prompts is ["a\\nb"], it must be a list of'],
   ];
   for (const [json, message] of cases) {
@@ -90,6 +103,31 @@ Deno.test("every default is allowed", () => {
     }
   };
   visit(TABLE, "");
+});
+
+Deno.test("resolveTrainConfig() names misspelt keys of a model, however deep", async () => {
+  const { model, ...rest } = tiny;
+  const resolved = (changes: object) => {
+    const json = { ...rest, model: { ...model, ...changes } };
+    return resolveTrainConfig(parseTrainFile(json, "c.json"), ".", "c.json");
+  };
+  const { transformer } = model;
+  const cases: [object, string][] = [
+    [{ filez: {} }, "filez: did you mean files?"],
+    [
+      { transformer: { ...transformer, norm_epz: 1 } },
+      "transformer.norm_epz: did you mean norm_eps?",
+    ],
+    [
+      { transformer: { ...transformer, rope: { bas: 10000 } } },
+      "transformer.rope.bas: did you mean base?",
+    ],
+  ];
+  for (const [changes, expected] of cases) {
+    const { message } = await assertRejects(() => resolved(changes), ConfigError);
+    assertEquals(message, `Cannot use c.json: unknown key model.${expected}`);
+  }
+  await resolved({ notes: "those of other programs are ignored" });
 });
 
 Deno.test("readTrainConfig() finds what the file names, from its folder", () =>

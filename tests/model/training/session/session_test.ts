@@ -16,8 +16,17 @@ import {
   adapterSpecs,
   initAdapters,
 } from "../../../../model/training/session/adapters.ts";
-import { prepareFolder, sampleFolder } from "../../../../model/training/session/folder.ts";
-import { runStage, type StageWork } from "../../../../model/training/session/run_stage.ts";
+import {
+  checkFolder,
+  describeFolder,
+  prepareFolder,
+  sampleFolder,
+} from "../../../../model/training/session/folder.ts";
+import {
+  checkPlace,
+  runStage,
+  type StageWork,
+} from "../../../../model/training/session/run_stage.ts";
 import { saveLora, saveWeights } from "../../../../model/training/session/weights.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import { inFolder } from "../../../commands/process.ts";
@@ -52,6 +61,7 @@ async function run(output: string, options: Partial<TrainingOptions> = {}, by = 
     },
     samples: () => Promise.resolve({ images: [pixel], captions: ["a pixel"] }),
   };
+  await checkPlace({ output, ...options }, "transformer");
   const result = await runStage(device, by, "transformer", {
     output,
     onProgress: (one) => void progress.push(one),
@@ -218,8 +228,11 @@ Deno.test("prepareFolder() makes a folder from which samples come, and touches n
     );
     const config = await readTrainConfig(path);
     const output = join(folder, "made");
-    await prepareFolder(config, output);
-    await prepareFolder(config, output);
+    for (let i = 0; i < 2; i++) {
+      await checkFolder(output);
+      await prepareFolder(config, output);
+      await describeFolder(config, output);
+    }
     const { images, captions } = await sampleFolder(device, config, output);
     assertEquals([images.length, images[0]!.width, captions], [2, 32, config.sample_prompts]);
     using model = await InfinityModel.load(output, { device });
@@ -227,7 +240,7 @@ Deno.test("prepareFolder() makes a folder from which samples come, and touches n
     await Deno.remove(join(output, "vae.safetensors"));
     assertEquals((await sampleFolder(device, config, output)).images, []);
     // the folder of CONFIG.json has a config.json that no training made
-    const { code } = await assertRejects(() => prepareFolder(config, folder), CheckpointError);
+    const { code } = await assertRejects(() => checkFolder(folder), CheckpointError);
     assertEquals(code, "exists");
   }));
 

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { InfinityModel } from "../../../../mod.ts";
-import type { Stage } from "../../../../model/training/config/types.ts";
-import { CheckpointError } from "../../../../engine/mod.ts";
+import type { Stage, TrainConfig } from "../../../../model/training/config/types.ts";
+import type { TrainingOptions } from "../../../../model/training/report/types.ts";
+import { BitwiseError, CheckpointError } from "../../../../engine/mod.ts";
 import { readLog } from "../../../../model/training/report/log.ts";
 import { train } from "../../../../model/training/stages/train.ts";
 import { inFolder } from "../../../commands/process.ts";
@@ -80,4 +81,46 @@ Deno.test("train() says which stage must come before", () =>
       await refusal("decoder"),
       "no transformer, which is to draw; train that first",
     );
+  }));
+
+Deno.test("train() leaves no folder behind if it cannot begin", () =>
+  inFolder(async (folder) => {
+    const output = join(folder, "made");
+    const config = await tinyTraining();
+    const { data, model } = config;
+    const text = join(folder, "text.json");
+    await Deno.writeTextFile(text, "text");
+    const small = { ...model, text_encoder: { ...model.text_encoder!, vocab_size: 100 } };
+    const cases: [Partial<TrainConfig>, TrainingOptions, string, Stage?][] = [
+      [{ data: { ...data, path: join(folder, "none") } }, { output }, "no such file"],
+      [{ words: join(folder, "none") }, { output }, "no such file"],
+      [{ words: text }, { output }, "not valid JSON"],
+      [{ model: small }, { output }, "it has 3144 tokens, text_encoder.vocab_size is 100"],
+      [{}, { output, resume: true }, "it has no checkpoint of the tokenizer"],
+      [{}, { output: "https://example.com/model" }, "it is a URL"],
+      [{}, { output }, "it has no visual tokenizer", "transformer"],
+      [{ model: { ...model, text_encoder: undefined } }, { output }, "text encoder", "transformer"],
+    ];
+    for (const [changes, options, message, stage = "tokenizer"] of cases) {
+      const begun = () => train({ ...config, ...changes } as TrainConfig, stage, options);
+      assertStringIncludes((await assertRejects(begun, BitwiseError)).message, message);
+      await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
+    }
+  }));
+
+Deno.test("train() leaves config.json alone if it cannot go on", () =>
+  inFolder(async (output) => {
+    const stage = { steps: 1, batch: 1 };
+    const config = await tinyTraining({ tokenizer: stage });
+    await train(config, "tokenizer", { output });
+    const files = ["config.json", "log.jsonl", "vae.safetensors"].map((name) => join(output, name));
+    const bytes = () => Promise.all(files.map((path) => Deno.readFile(path)));
+    const before = await bytes();
+    const other = { ...config, name: "other", model_json: { ...config.model_json, name: "other" } };
+    for (const resume of [true, false]) {
+      const again = () => train(other, "tokenizer", { output, resume });
+      const { code } = await assertRejects(again, CheckpointError);
+      assertEquals(code, resume ? "other-config" : "exists");
+      assertEquals(await bytes(), before);
+    }
   }));
