@@ -113,6 +113,9 @@ async function assertWhole(path: string): Promise<void> {
   }
 }
 
+/** Names that files have while they are written. */
+const TEMPORARY = /\.(tmp|part)(\/|$)/;
+
 /** What one command did at all signals. */
 interface Counts {
   /** The signal came before the command listened, and ended the process. */
@@ -157,11 +160,11 @@ async function interrupt(
   const left = filesUnder(out);
   if (signal === "SIGKILL") {
     // a file that was being written has its temporary name
-    for (const path of left) if (!/\.tmp(\/|$)/.test(path)) await assertWhole(join(out, path));
+    for (const path of left) if (!TEMPORARY.test(path)) await assertWhole(join(out, path));
     ended ? counts.killed++ : counts.late++;
   } else {
     assert(took < PATIENCE, `${what} took ${took} ms`);
-    assertEquals(left.filter((path) => /\.tmp(\/|$)/.test(path)), [], what);
+    assertEquals(left.filter((path) => TEMPORARY.test(path)), [], what);
     for (const path of left) await assertWhole(join(out, path));
     if (ended) {
       assertEquals([ended, left, said], [signal, [], []], what);
@@ -170,7 +173,8 @@ async function interrupt(
     else {
       assertEquals(code, STATUS[signal], what);
       const lines = said.filter((line) =>
-        !/^(Converting|Downloading|Encoded|tiny:|tokenizer) |^What was |^\d+ of \d+ /.test(line)
+        !/^(Converting|Downloading|Encoded|Preparing|tiny:|tokenizer) |^What was |^\d+ of \d+ /
+          .test(line)
       );
       assertEquals(lines, ["Interrupted"], what);
       counts.interrupted++;
