@@ -7,13 +7,8 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import { narrowLines } from "../shared/narrow.ts";
-import {
-  acrossLines,
-  type LayerNormVariant,
-  rowShape,
-  rowVariantFor,
-  totalLines,
-} from "./row_totals.ts";
+import { statisticsLines, unroll } from "./row_statistics.ts";
+import { type LayerNormVariant, rowShape, rowVariantFor } from "./row_totals.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
 
 const kernel = defineKernel("layer_norm", source, ["x", "weight", "bias", "modulation", "y"], [
@@ -61,22 +56,6 @@ export interface LayerNormArgs {
   readonly variant?: LayerNormVariant;
 }
 
-/** WGSL for an invocation that holds `held` elements. */
-function holding(held: number): string {
-  const each = (line: (i: number) => string, separator = " ") =>
-    Array.from({ length: held }, (_, i) => line(i)).join(separator);
-  const at = (i: number) => `c + ${i} * WG`;
-  return `
-struct Held { ${each((i) => `v${i}: V,`)} }
-fn load_held(row: Row, c: u32) -> Held { return Held(${each((i) => `load(row, ${at(i)})`, ", ")}); }
-fn sum_held(held: Held) -> V { return ${each((i) => `held.v${i}`, " + ")}; }
-fn squares_held(row: Row, c: u32, held: Held) -> V { return ${
-    each((i) => `square(row, ${at(i)}, held.v${i})`, " + ")
-  }; }
-fn store_held(row: Row, c: u32, held: Held) { ${each((i) => `store(row, ${at(i)}, held.v${i});`)} }
-`;
-}
-
 /** All prelude lines. */
 const prelude = memoised((
   vec4: boolean,
@@ -84,10 +63,13 @@ const prelude = memoised((
   variant: LayerNormVariant,
   lanes: number,
   yType: string,
-): string => {
-  const narrow = narrowLines(yType, "V", "Y");
-  return [acrossLines(vec4), narrow, holding(held), totalLines(variant, lanes)].join("\n");
-});
+): string =>
+  `${statisticsLines(vec4, held, variant, lanes)}
+${narrowLines(yType, "V", "Y")}
+fn store_held(row: Row, c: u32, h: Held) { ${
+    unroll(held, (v, at) => `store(row, ${at}, h.${v});`)
+  } }`
+);
 
 /**
  * y = (norm(x) · weight + bias) · (1 + scale) + shift: LayerNorm (`torch.nn.LayerNorm`), T5's RMSNorm, and the AdaLN of

@@ -9,13 +9,8 @@ import {
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { type LayerNormVectorsArgs, sumLayerNormVectors } from "./layer_norm_backward_sums.ts";
-import {
-  acrossLines,
-  type LayerNormVariant,
-  rowShape,
-  rowVariantFor,
-  totalLines,
-} from "./row_totals.ts";
+import { statisticsLines, unroll } from "./row_statistics.ts";
+import { type LayerNormVariant, rowShape, rowVariantFor } from "./row_totals.ts";
 import source from "./layer_norm_backward.wgsl" with { type: "text" };
 
 const kernel = defineKernel("layer_norm_backward", source, [
@@ -33,29 +28,6 @@ export interface LayerNormBackwardArgs extends LayerNormVectorsArgs {
   readonly dx: Gradient | null;
 }
 
-/** WGSL for an invocation that holds `held` elements of x, and as many of dz. */
-function holding(held: number): string {
-  const each = (line: (i: number) => string, separator = " ") =>
-    Array.from({ length: held }, (_, i) => line(i)).join(separator);
-  const at = (i: number) => `c + ${i} * WG`;
-  const load = (fn: string) => each((i) => `${fn}(row, ${at(i)})`, ", ");
-  const sum = (term: (i: number) => string) => each(term, " + ");
-  const squared = (i: number) => `product(row, ${at(i)}, h.v${i}, h.v${i} - row.mean)`;
-  return `
-struct Held { ${each((i) => `v${i}: V,`)} }
-fn load_x(row: Row, c: u32) -> Held { return Held(${load("at_x")}); }
-fn load_dz(row: Row, c: u32) -> Held { return Held(${load("at_dz")}); }
-fn sum_held(h: Held) -> V { return ${sum((i) => `h.v${i}`)}; }
-fn squares_held(row: Row, c: u32, h: Held) -> V { return ${sum(squared)}; }
-fn products_held(row: Row, c: u32, h: Held, d: Held) -> V { return ${
-    sum((i) => `product(row, ${at(i)}, h.v${i}, d.v${i})`)
-  }; }
-fn store_held(row: Row, c: u32, h: Held, d: Held) { ${
-    each((i) => `store(row, ${at(i)}, h.v${i}, d.v${i});`)
-  } }
-`;
-}
-
 /** All prelude lines. */
 const prelude = memoised((
   vec4: boolean,
@@ -64,12 +36,17 @@ const prelude = memoised((
   lanes: number,
   dxType: string,
 ): string =>
-  [
-    acrossLines(vec4),
-    narrowLines(dxType, "V", "DX"),
-    holding(held),
-    totalLines(variant, lanes, true),
-  ].join("\n")
+  `${statisticsLines(vec4, held, variant, lanes, true)}
+${narrowLines(dxType, "V", "DX")}
+fn load_dz(row: Row, c: u32) -> Held { return Held(${
+    unroll(held, (_, at) => `at_dz(row, ${at})`, ", ")
+  }); }
+fn products_held(row: Row, c: u32, h: Held, d: Held) -> V { return ${
+    unroll(held, (v, at) => `product(row, ${at}, h.${v}, d.${v})`, " + ")
+  }; }
+fn store_held(row: Row, line: Line, c: u32, h: Held, d: Held) { ${
+    unroll(held, (v, at) => `store(row, line, ${at}, h.${v}, d.${v});`)
+  } }`
 );
 
 /**

@@ -2,12 +2,10 @@
 // dz = dy · (1 + scale) · weight: the gradient of layer_norm.wgsl by x. RMSNorm subtracts no mean of dz. Also writes the
 // mean and the inverse deviation of each row, for the sums of layer_norm_backward_sums.wgsl.
 //
-// A workgroup takes a row as in layer_norm.wgsl: it holds HELD · WG elements of x and of dz; longer rows are read three
-// times.
+// A workgroup takes a row, see row_statistics.wgsl, and holds as much of dz as of x; longer rows are read three times.
 //
-// Prelude (layer_norm_backward.ts): X, DY, DX (elements as stored), V (the same in f32: scalar or vec4), PER (elements of
-// V), WG, HELD, ONCE (a row is held), FULL (by all invocations), RMS, WEIGHT, SCALE, WANTED (dx), ADD, MOMENTS;
-// row_totals.ts; fn narrow; and, unrolled: struct Held, load_x, load_dz, sum_held, products_held, store_held.
+// Prelude (layer_norm_backward.ts): X, DY, DX (elements as stored), V (the same in f32: scalar or vec4), WEIGHT, SCALE,
+// WANTED (dx), ADD, MOMENTS; row_statistics.ts; fn narrow; and, unrolled: load_dz, products_held, store_held.
 
 struct Params {
   M: u32,
@@ -27,18 +25,10 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> moments: array<vec2<f32>>; // mean, 1 / deviation
 @group(0) @binding(6) var<storage, read_write> dx: array<DX>;
 
-struct Row {
-  first: u32, // index of its first V in x and dy
-  modulation: u32,
-  mean: V,
-  inverse: f32,
-  mean_dz: V,
-  slope: f32, // of what is subtracted, by x
-}
-
-fn at_x(row: Row, c: u32) -> V {
-  if (FULL) { return V(x[row.first + c]); }
-  return select(V(), V(x[row.first + min(c, params.C - 1)]), c < params.C);
+// what is subtracted from dz
+struct Line {
+  mean: f32,
+  slope: f32, // by x
 }
 
 fn at_dz(row: Row, c: u32) -> V {
@@ -54,9 +44,9 @@ fn product(row: Row, c: u32, x: V, v: V) -> V {
   return select(V(), (x - row.mean) * v, FULL || c < params.C);
 }
 
-fn store(row: Row, c: u32, x: V, dz: V) {
+fn store(row: Row, line: Line, c: u32, x: V, dz: V) {
   if (!FULL && c >= params.C) { return; }
-  var v = fma(row.mean - x, V(row.slope), dz - row.mean_dz) * row.inverse;
+  var v = fma(row.mean - x, V(line.slope), dz - line.mean) * row.inverse;
   if (ADD) { v += V(dx[row.first + c]); }
   dx[row.first + c] = narrow(v);
 }
@@ -70,45 +60,24 @@ fn main(
   let m = group.y * groups.x + group.x;
   if (m >= params.M) { return; }
   let lane = place(invocation);
-  var row = Row(m * params.C, m / params.rows * params.stride, V(), 0, V(), 0);
   var held: Held;
-  var mean = 0.0;
-  var squares = 0.0; // squared deviations from the mean
-  var turn = 0u;
-  let end = select(params.C, 1, ONCE); // a constant spares the loops
-  for (var c = 0u; c < end; c += HELD * WG) {
-    held = load_x(row, c + lane);
-    let before = f32(c * PER);
-    let count = f32(min(params.C - c, HELD * WG) * PER);
-    if (!RMS) {
-      row.mean = V(total(lane, across(sum_held(held)), turn) / count);
-      turn++;
-    }
-    let own = total(lane, across(squares_held(row, c + lane, held)), turn);
-    turn++;
-    let step = across(row.mean) / f32(PER) - mean;
-    mean = fma(step, count / (before + count), mean);
-    squares += fma(step * step, before * count / (before + count), own);
-  }
-  row.mean = V(mean);
-  row.inverse = 1 / sqrt(squares / params.width + params.eps);
-  if (MOMENTS && lane == 0) { moments[m] = vec2(mean, row.inverse); }
+  let row = read_row(m, lane, &held);
+  if (MOMENTS && lane == 0) { moments[m] = vec2(row.mean, row.inverse); }
   if (!WANTED) { return; }
   var dz: Held;
   var sums = vec2<f32>();
-  for (var c = 0u; c < end; c += HELD * WG) {
+  for (var c = 0u; c < pieces_end(); c += HELD * WG) {
     if (!ONCE) { held = load_x(row, c + lane); }
     dz = load_dz(row, c + lane);
     sums += vec2(across(sum_held(dz)), across(products_held(row, c + lane, held, dz)));
   }
   sums = total_pair(lane, sums, 0) / params.width;
-  row.mean_dz = V(select(sums.x, 0.0, RMS));
-  row.slope = sums.y * row.inverse * row.inverse;
-  for (var c = 0u; c < end; c += HELD * WG) {
+  let line = Line(select(sums.x, 0.0, RMS), sums.y * row.inverse * row.inverse);
+  for (var c = 0u; c < pieces_end(); c += HELD * WG) {
     if (!ONCE) {
       held = load_x(row, c + lane);
       dz = load_dz(row, c + lane);
     }
-    store_held(row, c + lane, held, dz);
+    store_held(row, line, c + lane, held, dz);
   }
 }
