@@ -2,8 +2,10 @@
 
 import type { Device } from "../../engine/mod.ts";
 import { digits, type Effort, type Findings, type Study } from "./study.ts";
-import { lastReports, memorisable, sampled, shareTokenizer, small, trained } from "./training.ts";
+import { memorisable, type Sampled, sampled, shareTokenizer, small, trained } from "./training.ts";
 
+/** Share of bits that are given wrong. */
+const WRONG = 0.15;
 /** Images that are learnt, and those of them that are generated. */
 const [MEMORISED, IMAGES] = [192, 128];
 
@@ -12,49 +14,58 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
   const folder = await memorisable(device, MEMORISED, effort);
   const base = await small({ folder }, effort);
   const tokenizer = await trained(base, ["tokenizer"], "tokenizer", effort);
-  const found = [];
+  const found: { name: string; free: Sampled; misled: Sampled }[] = [];
   for (const [name, flips] of ways) {
     const config = await small({ folder, transformer: { flips, flips_share: 0.7 } }, effort);
     await shareTokenizer(tokenizer, `${effort.folder}/${name}`);
     const output = await trained(config, ["transformer"], name, effort);
     found.push({
       name,
-      ...await sampled(device, config, output, IMAGES),
-      teacher: await lastReports(output, "transformer"),
+      free: await sampled(device, config, output, IMAGES),
+      misled: await sampled(device, config, output, IMAGES, WRONG),
     });
   }
+  const percent = (shares: readonly number[]) =>
+    shares.map((share) => (100 * share).toFixed(1)).join(" / ") + " %";
+  const table = (title: string, key: "free" | "misled") => ({
+    title,
+    columns: [
+      "self-correction",
+      "PSNR to the truth",
+      "distance of features",
+      "Fréchet distance",
+      "bits right after what is before, by scale",
+    ],
+    rows: found.map(({ name, [key]: { psnr, distance, frechet, mending } }) => [
+      name,
+      `${digits(psnr)} dB`,
+      digits(distance),
+      digits(frechet),
+      percent(mending),
+    ]),
+  });
   return {
-    tables: [{
-      title: `${IMAGES} samples of training captions, each beside the image that it stands for`,
-      columns: [
-        "self-correction",
-        "PSNR to the truth",
-        "distance of features",
-        "Fréchet distance",
-        "bits right after own mistakes, by scale",
-      ],
-      rows: found.map(({ name, psnr, distance, frechet, mending }) => [
-        name,
-        `${digits(psnr)} dB`,
-        digits(distance),
-        digits(frechet),
-        mending.map((share) => `${(100 * share).toFixed(1)}`).join(" / ") + " %",
-      ]),
-    }],
-    charts: [{
-      title: "Bits right after own mistakes",
+    tables: [
+      table(`${IMAGES} samples of captions that were learnt, drawn freely`, "free"),
+      table(
+        `The same, but with ${100 * WRONG} % of the first two scales' bits given wrong`,
+        "misled",
+      ),
+    ],
+    charts: (["free", "misled"] as const).map((key) => ({
+      title: key === "free" ? "Drawn freely" : "After wrong bits at scales 1 and 2",
       x: "scale",
-      y: "share",
+      y: "share of bits right after what is before",
       scales: ["linear", "linear"],
-      series: found.map(({ name, mending }) => ({
+      series: found.map(({ name, [key]: { mending } }) => ({
         name: `self-correction ${name}`,
         points: mending.map((y, i) => ({ x: i + 1, y })),
       })),
-    }],
+    })),
     notes: [
       "The Fréchet distance is that of normal distributions fitted to mean features of the tokenizer's encoder: it is not " +
-      "comparable with FID. `Bits right after own mistakes` are those that the true image asks for after what the " +
-      "model itself drew at the scales before.",
+      "comparable with FID. Bits are right that the true image asks for after what stands at the scales before, mistakes " +
+      "included: a model that mends has more of them.",
     ],
   };
 }

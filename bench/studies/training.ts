@@ -5,6 +5,9 @@ import type { Device, Tensor } from "../../engine/mod.ts";
 import { accumulateCodes } from "../../kernels/bits/accumulate_codes.ts";
 import { quantiseBits } from "../../kernels/bits/quantise_bits.ts";
 import { openFolder } from "../../model/checkpoint/folder.ts";
+import type { ImageBits } from "../../model/bits/image_bits.ts";
+import type { GeneratedImage } from "../../model/generate/images.ts";
+import { Draws, STREAMS } from "../../model/training/data/base/draws.ts";
 import { scheduleForSize, vaeSchedule } from "../../model/config/schedule.ts";
 import { psnr } from "../../model/image/metrics.ts";
 import { encodePng } from "../../model/image/png.ts";
@@ -165,12 +168,20 @@ export interface Sampled {
   readonly mending: readonly number[];
 }
 
-/** Generates images of training captions, and measures them. */
+/** Scales whose bits are given wrong, see {@link sampled}. */
+const GIVEN = 2;
+
+/**
+ * Generates images of training captions, and measures them.
+ *
+ * @param wrong Share of bits of the first two scales that are given to the model, but wrong; 0 lets it draw all.
+ */
 export async function sampled(
   device: Device,
   config: TrainConfig,
   output: string,
   count: number,
+  wrong: number = 0,
 ): Promise<Sampled> {
   const { model } = config;
   const data = await openData(device, {
@@ -183,8 +194,20 @@ export async function sampled(
   const source = new FolderSource(openFolder(output), model, device, "f32");
   const encoder = await source.open("vae_encoder", (w) => VaeEncoder.load(w, model.vae));
   using sampler = await InfinityModel.load(output, { device });
-  const { images: made } = await sampler.generate({ prompt: captions, seed: 1 });
   const truth = await device.read(images) as Float32Array;
+  const size = truth.length / count;
+  const truths = captions.map((_, i) => {
+    const rgba = rgbaOf(truth.subarray(i * size, (i + 1) * size));
+    return { width: model.image.width, height: model.image.height, rgba };
+  });
+  const made: GeneratedImage[] = [];
+  if (wrong === 0) {
+    made.push(...(await sampler.generate({ prompt: captions, seed: 1 })).images);
+  }
+  for (const [i, prompt] of wrong > 0 ? captions.entries() : []) {
+    const init = withMistakes(await sampler.encode(truths[i]!), wrong, i);
+    made.push(...(await sampler.generate({ prompt, init, keepScales: GIVEN, seed: i })).images);
+  }
   const pixels = Float32Array.from(made.flatMap(({ rgba }) => rgbOf(rgba)));
   using samples = device.from("f32", images.shape, pixels);
   using h = encoder.encode(images);
@@ -195,15 +218,21 @@ export async function sampled(
   for (const one of [images, encoder, data]) one.dispose();
   const d = model.vae.codebook_dim;
   return {
-    psnr: mean(made.map((image, i) => {
-      const size = truth.length / count;
-      const rgba = rgbaOf(truth.subarray(i * size, (i + 1) * size));
-      return psnr(image, { width: image.width, height: image.height, rgba });
-    })),
+    psnr: mean(made.map((image, i) => psnr(image, truths[i]!))),
     distance: Math.sqrt(squares(a, b) / squares(a)),
     frechet: frechet(means(a, count, d), means(b, count, d), d),
     mending,
   };
+}
+
+/** Flips a share of the bits of the first scales. */
+function withMistakes(bits: ImageBits, wrong: number, image: number): ImageBits {
+  const scales = bits.scales.map((scale, s) => {
+    if (s >= GIVEN) return scale;
+    const draws = new Draws(7n, STREAMS.scales, s, image);
+    return scale.map((bit) => draws.odds(wrong) ? 1 - bit : bit);
+  });
+  return { ...bits, scales };
 }
 
 /** RGB from −1 to 1 as bytes of an opaque image. */
