@@ -1,5 +1,6 @@
 import { Device, type Tensor } from "../../engine/mod.ts";
-import { EPS, type Problem, transpose } from "./cases.ts";
+import { EPS, isStep, type Operation, type Problem, transpose } from "./cases.ts";
+import { prepareStep } from "./bitwise_steps.ts";
 import type { Peer, Prepared } from "./engine.ts";
 import { attention } from "../../kernels/attention/attention.ts";
 import { resample } from "../../kernels/bits/resample.ts";
@@ -33,7 +34,7 @@ class Tensors extends DisposableStack {
   }
 }
 
-function work(device: Device, t: Tensors, problem: Problem): Work {
+function work(device: Device, t: Tensors, problem: Operation): Work {
   switch (problem.op) {
     case "matmul": {
       const { M, K, N } = problem;
@@ -148,6 +149,7 @@ export class Bitwise implements Peer {
 
   prepare(problem: Problem): Promise<Prepared> {
     const { device } = this;
+    if (isStep(problem)) return Promise.resolve(prepareStep(device, problem));
     const tensors = new Tensors(device);
     const { y, run } = work(device, tensors, problem);
     return Promise.resolve({

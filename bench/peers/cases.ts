@@ -1,3 +1,5 @@
+import type { AttentionStep, Learnt, MlpStep } from "./steps.ts";
+
 /** y = x · w: x [M, K], w [K, N]. */
 interface Matmul {
   readonly op: "matmul";
@@ -79,6 +81,14 @@ interface Resize {
 }
 
 /** Work and its numbers. Layouts are row-major; an engine may convert them ahead of time to what it prefers. */
+/** One operation. */
+export type Operation = Exclude<Problem, MlpStep | AttentionStep>;
+
+/** Whether a problem is a step of training instead of one operation. */
+export function isStep(problem: Problem): problem is MlpStep | AttentionStep {
+  return problem.op === "mlp_step" || problem.op === "attention_step";
+}
+
 export type Problem =
   | Matmul
   | Attention
@@ -87,7 +97,9 @@ export type Problem =
   | GroupNorm
   | GatedGelu
   | Silu
-  | Resize;
+  | Resize
+  | MlpStep
+  | AttentionStep;
 
 /** A row of the table. Its work is operations if arithmetic bounds it, otherwise the bytes that must move. */
 export interface Case {
@@ -157,6 +169,49 @@ function conv2d(size: number, C: number, N: number): Case {
       ];
       return { op: "conv2d", size, C, N, x, w, bias };
     },
+  };
+}
+
+function learnt(seed: number, ...shape: number[]): Learnt {
+  const count = shape.reduce((product, n) => product * n, 1);
+  const scale = 1 / Math.sqrt(shape[0]!);
+  return { shape, data: numbers(count, seed).map((value) => value * scale) };
+}
+
+function bits(count: number): Float32Array<ArrayBuffer> {
+  return new Float32Array(count).map((_, i) => i * 7919 % 13 & 1);
+}
+
+function mlpStep(M: number, K: number, H: number): Case {
+  const N = K;
+  return {
+    name: "mlp_step",
+    shape: `${M}x${K}x${H}x${N}`,
+    bound: "compute",
+    work: 4 * M * K * H + 6 * M * H * N,
+    make: () => ({
+      ...{ op: "mlp_step", M, K, H, N, x: numbers(M * K, 0.1), bits: bits(M * N) },
+      learnt: [learnt(0.2, K, H), learnt(0.3, H, N)],
+    }),
+  };
+}
+
+function attentionStep(B: number, L: number, C: number, heads: number): Case {
+  const M = B * L;
+  return {
+    name: "attention_step",
+    shape: `${B}x ${L} rows, ${C} channels, ${heads} heads`,
+    bound: "compute",
+    work: 18 * M * C * C + 12 * M * L * C,
+    make: () => ({
+      ...{ op: "attention_step", M, B, L, C, heads, x: numbers(M * C, 0.1), bits: bits(M * C) },
+      learnt: [
+        { shape: [C], data: new Float32Array(C).fill(1) },
+        { shape: [C], data: new Float32Array(C) },
+        learnt(0.2, C, 3 * C),
+        learnt(0.3, C, C),
+      ],
+    }),
   };
 }
 
@@ -241,6 +296,10 @@ export const CASES: readonly Case[] = [
       x: numbers(64 * 64 * 64, 0.1),
     }),
   },
+  mlpStep(480, 256, 1024),
+  mlpStep(512, 768, 3072),
+  attentionStep(16, 32, 256, 4),
+  attentionStep(1, 512, 768, 12),
 ];
 
 /** Number of elements of the result. */
@@ -254,6 +313,9 @@ export function resultLength(problem: Problem): number {
       return problem.size ** 2 * problem.N;
     case "resize":
       return problem.to ** 2 * problem.C;
+    case "mlp_step":
+    case "attention_step":
+      return problem.learnt.reduce((sum, { data }) => sum + data.length, 1);
     default:
       return problem.x.length;
   }

@@ -1,17 +1,32 @@
-import { EPS, type Problem, resultLength, transpose } from "./cases.ts";
+import {
+  EPS,
+  isStep,
+  type Operation as Work,
+  type Problem,
+  resultLength,
+  transpose,
+} from "./cases.ts";
+import { prepareStep } from "./jax_steps.ts";
 import { load, type Peer, type Prepared, Unsupported } from "./engine.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
 /** The part of jax-js that is used here. A function takes ownership of its arguments; `ref` adds a reference. */
-interface Jax {
+export interface Jax {
   init(device: "webgpu"): Promise<string[]>;
   defaultDevice(device: "webgpu"): string;
   blockUntilReady(arrays: JaxArray[]): Promise<unknown>;
-  jit<F extends (...args: JaxArray[]) => JaxArray>(f: F): F;
+  jit<F extends (...args: JaxArray[]) => JaxArray | JaxArray[]>(f: F): F;
+  valueAndGrad(
+    f: (...args: JaxArray[]) => JaxArray,
+    options: { argnums: number[] },
+  ): (...args: JaxArray[]) => [JaxArray, JaxArray[]];
   readonly numpy: {
     array(data: Data, options: { shape: number[] }): JaxArray;
     matmul(x: JaxArray, y: JaxArray): JaxArray;
+    mean(x: JaxArray): JaxArray;
+    sqrt(x: JaxArray): JaxArray;
+    split(x: JaxArray, parts: number, axis: number): JaxArray[];
   };
   readonly lax: {
     conv(
@@ -24,6 +39,7 @@ interface Jax {
   readonly nn: {
     gelu(x: JaxArray): JaxArray;
     silu(x: JaxArray): JaxArray;
+    softplus(x: JaxArray): JaxArray;
     standardize(
       x: JaxArray,
       axis: number,
@@ -32,10 +48,13 @@ interface Jax {
     dotProductAttention(q: JaxArray, k: JaxArray, v: JaxArray): JaxArray;
   };
 }
-interface JaxArray {
+/** An array of jax-js. */
+export interface JaxArray {
   readonly ref: JaxArray;
-  add(other: JaxArray): JaxArray;
-  mul(other: JaxArray): JaxArray;
+  add(other: JaxArray | number): JaxArray;
+  sub(other: JaxArray): JaxArray;
+  mul(other: JaxArray | number): JaxArray;
+  div(other: JaxArray): JaxArray;
   reshape(shape: number[]): JaxArray;
   data(): Promise<Float32Array>;
   dispose(): void;
@@ -52,7 +71,7 @@ interface Operation {
 /** Number of results to keep until the GPU has finished: an array that is disposed earlier is never computed. */
 const KEPT = 1 << 30;
 
-function operation({ numpy, lax, nn }: Jax, problem: Problem): Operation {
+function operation({ numpy, lax, nn }: Jax, problem: Work): Operation {
   switch (problem.op) {
     case "matmul": {
       const { M, K, N, x, w } = problem;
@@ -139,6 +158,7 @@ export class JaxJs implements Peer {
 
   prepare(problem: Problem): Promise<Prepared> {
     const { jax } = this;
+    if (isStep(problem)) return Promise.resolve(prepareStep(jax, problem));
     const { f, args, layout } = operation(jax, problem);
     const compiled = jax.jit(f);
     const arrays = args.map(([data, ...shape]) => jax.numpy.array(data, { shape }));

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, fromFileUrl } from "@std/path";
 import { EPS, type Problem, transpose } from "./cases.ts";
-import { load, type Peer, type Prepared } from "./engine.ts";
+import { load, type Peer, type Prepared, Unsupported } from "./engine.ts";
 import { encodeTflite, type Step, type TfliteGraph } from "./tflite.ts";
 
 /** The part of LiteRT.js that is used here. */
@@ -72,6 +72,9 @@ function standardised(shape: readonly number[], ...axes: number[]): Tensors {
 
 function operation(problem: Problem): Operation {
   switch (problem.op) {
+    case "mlp_step":
+    case "attention_step":
+      throw new Unsupported("does not train");
     case "matmul": {
       const { M, K, N, x, w } = problem;
       return {

@@ -2,10 +2,10 @@
  * Times the same work on other WebGPU engines that run in Deno and on this project's kernels, in one process, taking
  * turns.
  *
- * Not measured: taichi.js 0.0.36 (its bundle fails to load: `platform is not a function`), greed.js 3.1.3 (works only
- * in a browser), TVM's @mlc-ai/web-runtime (loads, but has no kernels of its own: a model compiled by TVM's Python
- * brings them), @ratchet-ml/ratchet-web and @mlc-ai/web-llm (whole language models only), @huggingface/transformers
- * (it is onnxruntime-web). npm has no package with the kernels of burn or candle.
+ * Not measured: torchlette (not on npm), taichi.js 0.0.36 (its bundle fails to load: `platform is not a function`),
+ * greed.js 3.1.3 (works only in a browser), TVM's @mlc-ai/web-runtime (loads, but has no kernels of its own: a model
+ * compiled by TVM's Python brings them), @ratchet-ml/ratchet-web and @mlc-ai/web-llm (whole language models only),
+ * @huggingface/transformers (it is onnxruntime-web). npm has no package with the kernels of burn or candle.
  *
  * @module
  */

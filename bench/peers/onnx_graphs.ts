@@ -1,4 +1,5 @@
 import { EPS, type Problem, transpose } from "./cases.ts";
+import { Unsupported } from "./engine.ts";
 import type { Node } from "./onnx.ts";
 
 type Data = Float32Array<ArrayBuffer>;
@@ -27,6 +28,9 @@ export interface Operation {
 export function operation(problem: Problem, jsep: boolean): Operation {
   const microsoft = { domain: "com.microsoft" };
   switch (problem.op) {
+    case "mlp_step":
+    case "attention_step":
+      throw new Unsupported("does not train");
     case "matmul": {
       const { M, K, N, x, w } = problem;
       return {

@@ -1,12 +1,23 @@
-import { EPS, type Problem, transpose } from "./cases.ts";
+import { EPS, isStep, type Operation as Work, type Problem, transpose } from "./cases.ts";
 import { load, type Peer, type Prepared } from "./engine.ts";
+import { prepareStep } from "./tfjs_steps.ts";
 
 type Data = Float32Array<ArrayBuffer>;
 
 /** The part of TensorFlow.js that is used here. */
-interface Tf {
+export interface Tf {
   setBackend(name: "webgpu"): Promise<boolean>;
   tensor(data: Data, shape: readonly number[]): TfTensor;
+  variable(initial: TfTensor): TfTensor;
+  softplus(x: TfTensor): TfTensor;
+  transpose(x: TfTensor, axes: readonly number[]): TfTensor;
+  split(x: TfTensor, parts: number, axis: number): TfTensor[];
+  readonly train: {
+    adam(rate: number, beta1: number, beta2: number, eps: number): {
+      minimize(f: () => TfTensor, returnCost: true, learnt: readonly TfTensor[]): TfTensor;
+      dispose(): void;
+    };
+  };
   tidy(make: () => TfTensor): TfTensor;
   add(x: TfTensor, y: TfTensor | number): TfTensor;
   sub(x: TfTensor, y: TfTensor): TfTensor;
@@ -17,7 +28,7 @@ interface Tf {
   rsqrt(x: TfTensor): TfTensor;
   softmax(x: TfTensor): TfTensor;
   reshape(x: TfTensor, shape: readonly number[]): TfTensor;
-  mean(x: TfTensor, axis: number, keep: true): TfTensor;
+  mean(x: TfTensor, axis?: number, keep?: true): TfTensor;
   slice(
     x: TfTensor,
     begin: readonly number[],
@@ -49,7 +60,8 @@ interface Tf {
     ): TfTensor;
   };
 }
-interface TfTensor {
+/** A tensor of TensorFlow.js. */
+export interface TfTensor {
   readonly shape: number[];
   data(): Promise<Float32Array>;
   dispose(): void;
@@ -63,7 +75,7 @@ interface Operation {
   readonly layout?: (y: Float32Array) => Float32Array;
 }
 
-function operation(tf: Tf, problem: Problem): Operation {
+function operation(tf: Tf, problem: Work): Operation {
   const standardise = (x: TfTensor, axis: number) => {
     const centred = tf.sub(x, tf.mean(x, axis, true));
     return tf.mul(
@@ -171,6 +183,7 @@ export class Tfjs implements Peer {
   static async open(): Promise<Tfjs> {
     const tf = await load<Tf>("@tensorflow/tfjs-core");
     await load("@tensorflow/tfjs-backend-webgpu");
+    await load("@tensorflow/tfjs"); // registers gradients
     if (!await tf.setBackend("webgpu")) {
       throw new Error("the backend does not start");
     }
@@ -179,6 +192,7 @@ export class Tfjs implements Peer {
 
   prepare(problem: Problem): Promise<Prepared> {
     const { tf } = this;
+    if (isStep(problem)) return Promise.resolve(prepareStep(tf, problem));
     const { f, args, layout } = operation(tf, problem);
     const tensors = args.map(([data, ...shape]) => tf.tensor(data, shape));
     let last: TfTensor | undefined;

@@ -35,6 +35,9 @@ function operation(torch: Torch, problem: Problem): Operation {
       throw new Unsupported(
         "dispatches more than 65,535 workgroups for 4M elements, which does nothing",
       );
+    case "mlp_step":
+    case "attention_step":
+      throw new Unsupported("has no gradient of products");
     case "conv2d":
       throw new Unsupported("its convolution ignores padding");
     default:
