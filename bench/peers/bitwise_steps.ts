@@ -1,10 +1,13 @@
 import type { Device } from "../../engine/mod.ts";
 import { activation } from "../../model/training/ops/activation.ts";
-import { addGated } from "../../model/training/ops/add_gated.ts";
-import { attention } from "../../model/training/ops/attention.ts";
-import { textLayout } from "../../model/training/ops/attention_layouts.ts";
-import { bitCrossEntropy, tokenWeights } from "../../model/training/ops/bit_cross_entropy.ts";
-import { layerNorm } from "../../model/training/ops/layer_norm.ts";
+import { addGated } from "../../model/training/ops/transformer/add_gated.ts";
+import { attention } from "../../model/training/ops/attention/attention.ts";
+import { textLayout } from "../../model/training/ops/attention/attention_layouts.ts";
+import {
+  bitCrossEntropy,
+  tokenWeights,
+} from "../../model/training/ops/losses/bit_cross_entropy.ts";
+import { layerNorm } from "../../model/training/ops/transformer/layer_norm.ts";
 import { linear } from "../../model/training/ops/linear.ts";
 import { Optimiser } from "../../model/training/optimiser/optimiser.ts";
 import { Parameters } from "../../model/training/tape/parameters.ts";

@@ -67,7 +67,9 @@ export function attentionBackwardSubgroup(device: Device, args: SumsArgs): void 
 function cutOf(lanes: number, vectors: number) {
   const wide = vectors > 16;
   const tile = wide || lanes > ANY_LANE ? 1 : 2;
-  const pieces = Math.ceil(vectors / (wide ? Math.max(1, 64 / lanes) : 16));
+  // with a loop over lanes there is little code, and turning pieces would take as long as the rest
+  const most = lanes === ANY_LANE ? WIDEST / 4 : wide ? Math.max(1, 64 / lanes) : 16;
+  const pieces = Math.ceil(vectors / most);
   return { tile, piece: Math.ceil(vectors / pieces), pieces };
 }
 
