@@ -52,7 +52,8 @@ export type { LoadOptions } from "./run/checkpoint.ts";
 export { fitStep, planStep, type StepSize } from "./run/plan.ts";
 export type { StepReport } from "./run/report.ts";
 export type { Pass, PassResult, Task } from "./run/task.ts";
-export { Trainer, type TrainerOptions, type TrainerResult } from "./run/trainer.ts";
+export { Trainer } from "./run/trainer.ts";
+export type { TrainerOptions, TrainerResult } from "./run/trainer_options.ts";
 export { TrainingError } from "./run/training_error.ts";
 
 // the optimiser

@@ -10,10 +10,10 @@ import type { HingeRole } from "../../../kernels/losses/hinge_loss.ts";
 import type { Gradient } from "../../../kernels/shared/gradient.ts";
 import type { NamedShape } from "../../checkpoint/tensor_shapes.ts";
 import { RESAMPLE } from "../../vae/resampling.ts";
-import { conv2d } from "../ops/tokenizer/conv2d.ts";
 import { activation } from "../ops/activation.ts";
-import { groupNorm } from "../ops/tokenizer/group_norm.ts";
 import { hingeLoss } from "../ops/losses/hinge_loss.ts";
+import { conv2d } from "../ops/tokenizer/conv2d.ts";
+import { groupNorm } from "../ops/tokenizer/group_norm.ts";
 import type { Tape } from "../tape/tape.ts";
 import { Variable } from "../tape/variable.ts";
 import type { Layers } from "./layers.ts";
@@ -87,18 +87,13 @@ export function adversarialLosses(tape: Tape, y: Variable, options: AdversarialO
   const { layers, real, factor, stats } = options;
   const { device } = tape;
   const frozen: Layers = { get: (name) => Variable.constant(device, layers.get(name).value) };
-  const lose = (
-    role: HingeRole,
-    images: Variable,
-    by: Layers,
-    factor: number,
-  ) =>
+  const send = (role: HingeRole, images: Variable, by: Layers, factor: number) =>
     hingeLoss(tape, discriminate(tape, by, images), {
       role,
       factor,
       ...stats && { stats: stats[role] },
     });
-  lose("generator", y, frozen, factor);
-  lose("real", tape.constant(real), layers, 0.5);
-  lose("fake", tape.constant(y.value), layers, 0.5);
+  send("generator", y, frozen, factor);
+  send("real", tape.constant(real), layers, 0.5);
+  send("fake", tape.constant(y.value), layers, 0.5);
 }

@@ -1,11 +1,15 @@
-import { type Adapter, lora } from "../ops/lora.ts";
 import { type Bias, linear, type LinearOptions } from "../ops/linear.ts";
+import { type Adapter, lora } from "../ops/lora.ts";
 import type { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
 
 /** Where a network finds its parameters, by their names in the checkpoint: trained ones, or frozen ones. */
 export interface Layers {
-  /** @throws {CheckpointError} `missing-tensor`: there is none of that name. */
+  /**
+   * The parameter of a name.
+   *
+   * @throws {CheckpointError} `missing-tensor`: there is none of that name.
+   */
   get(name: string): Variable;
   /** The adapter of the linear layer whose weight is `name`, if it has one. */
   adapter?(name: string): Adapter | undefined;

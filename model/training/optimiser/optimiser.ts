@@ -160,7 +160,7 @@ export class Optimiser {
     throw new CheckpointError("missing-tensor", `Cannot find the moments of ${name}`);
   }
 
-  /** Goes on after updates that another optimiser made, with its moments and its status. */
+  /** Takes over the status of another optimiser, whose moments are in {@link Optimiser.pages} already. */
   restore(status: Uint32Array<ArrayBuffer>): void {
     this.device.upload(this.status, status.with(STATUS.STOPPED, 0));
   }

@@ -64,7 +64,7 @@ export interface TrainingOptions {
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Called with the path of each sheet of samples. */
   readonly onSamples?: (path: string) => void;
-  /** Called with one line for what a user should know: an image that was skipped, a scale of the loss that fell. */
+  /** Called with one line for what a user should know, such as an image that was skipped. */
   readonly onWarning?: (line: string) => void;
 }
 

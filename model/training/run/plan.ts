@@ -1,6 +1,7 @@
 import { type Device, formatBytes, OutOfMemoryError } from "../../../engine/mod.ts";
 import type { Task } from "./task.ts";
-import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
+import type { TrainerOptions } from "./trainer_options.ts";
 
 /** Steps of a plan: the second finds what the first has freed. */
 const STEPS = 2;

@@ -11,7 +11,7 @@ export interface TrainingPlace {
 }
 
 /**
- * A training cannot go on: `not-finite`, or its loss scale is exhausted.
+ * A training cannot go on: `not-finite`, where a loss or gradient is NaN or infinite, in f16 with the smallest loss scale, too.
  *
  * @example
  * ```ts ignore

@@ -9,7 +9,8 @@ import type { TrainingOptions, TrainingResult } from "../report/types.ts";
 import { type PlanSize, stepTooLarge } from "../run/plan.ts";
 import type { StepReport } from "../run/report.ts";
 import type { Task } from "../run/task.ts";
-import { Trainer, type TrainerOptions } from "../run/trainer.ts";
+import { Trainer } from "../run/trainer.ts";
+import type { TrainerOptions } from "../run/trainer_options.ts";
 import { reportOf } from "./report_of.ts";
 
 /** What a stage does, besides what all stages do. */

@@ -1,4 +1,4 @@
-import type { Device, Tensor, TensorFile } from "../../../engine/mod.ts";
+import { CheckpointError, type Device, type Tensor, type TensorFile } from "../../../engine/mod.ts";
 import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
 import { Weights } from "../../checkpoint/weights.ts";
 import type { NamedShape } from "../../checkpoint/tensor_shapes.ts";
@@ -60,8 +60,8 @@ export class FrozenLayers implements Layers {
 
   get(name: string): Variable {
     const variable = this.#variables.get(name);
-    if (!variable) throw new Error(`no parameter ${name}`);
-    return variable;
+    if (variable) return variable;
+    throw new CheckpointError("missing-tensor", `Cannot find the parameter ${name}`);
   }
 
   /** Frees the tensors. */

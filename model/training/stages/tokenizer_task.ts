@@ -14,8 +14,8 @@ import { vaeRules } from "../initial/rules.ts";
 import { adversarialLosses, discriminatorShapes } from "../networks/discriminator.ts";
 import { parameterSpecs } from "../networks/parameter_specs.ts";
 import { VaeNetwork } from "../networks/vae.ts";
-import { quantise, type QuantiseOptions } from "../ops/tokenizer/quantise.ts";
 import { reconstructionLoss } from "../ops/losses/reconstruction_loss.ts";
+import { quantise, type QuantiseOptions } from "../ops/tokenizer/quantise.ts";
 import type { Pass, PassResult, Task } from "../run/task.ts";
 import { Parameters } from "../tape/parameters.ts";
 import { Tape } from "../tape/tape.ts";
@@ -123,7 +123,7 @@ export class TokenizerTask implements Task {
     });
     const sides = this.#adversary(tape, y, images, progress);
     return {
-      metrics: { loss: stats, ...this.#losesCodes && { codes }, ...sides },
+      metrics: { loss: stats, ...this.#hasCodeLosses && { codes }, ...sides },
       images: batch,
       owned: [images, stats, codes, ...Object.values(sides)],
     };
@@ -159,7 +159,7 @@ export class TokenizerTask implements Task {
     return { images, decoded };
   }
 
-  get #losesCodes(): boolean {
+  get #hasCodeLosses(): boolean {
     const { entropy, commitment } = this.options.losses;
     return this.encoder === null && (entropy > 0 || commitment > 0);
   }
@@ -179,7 +179,7 @@ export class TokenizerTask implements Task {
     return quantise(tape, h, {
       schedule: vaeSchedule(model, scheduleForImage(model, width, height)),
       ...mistakes,
-      ...this.#losesCodes && stats && {
+      ...this.#hasCodeLosses && stats && {
         losses: {
           vector: entropy,
           codebook: entropy,

@@ -59,7 +59,11 @@ export class Parameters {
     this.clearGradients();
   }
 
-  /** @throws {CheckpointError} `missing-tensor`: there is none of that name. */
+  /**
+   * The parameter of a name.
+   *
+   * @throws {CheckpointError} `missing-tensor`: there is none of that name.
+   */
   get(name: string): Variable {
     const variable = this.#variables.get(name);
     if (variable) return variable;

@@ -13,7 +13,8 @@ import {
 } from "../../../../model/training/ops/losses/bit_cross_entropy.ts";
 import { planStep } from "../../../../model/training/run/plan.ts";
 import type { Pass, PassResult, Task } from "../../../../model/training/run/task.ts";
-import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";
+import { Trainer } from "../../../../model/training/run/trainer.ts";
+import type { TrainerOptions } from "../../../../model/training/run/trainer_options.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import type { Tape } from "../../../../model/training/tape/tape.ts";
 import { device } from "../../../harness.ts";

@@ -6,7 +6,7 @@ import {
   tokenWeights,
 } from "../../../../model/training/ops/losses/bit_cross_entropy.ts";
 import type { Pass, PassResult, Task } from "../../../../model/training/run/task.ts";
-import type { TrainerOptions } from "../../../../model/training/run/trainer.ts";
+import type { TrainerOptions } from "../../../../model/training/run/trainer_options.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import type { Tape } from "../../../../model/training/tape/tape.ts";
 import { random } from "../../../random.ts";

@@ -1,7 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import type { StepReport } from "../../../../model/training/run/report.ts";
 import type { Pass, PassResult } from "../../../../model/training/run/task.ts";
-import { Trainer, type TrainerOptions } from "../../../../model/training/run/trainer.ts";
+import { Trainer } from "../../../../model/training/run/trainer.ts";
+import type { TrainerOptions } from "../../../../model/training/run/trainer_options.ts";
 import { TrainingError } from "../../../../model/training/run/training_error.ts";
 import type { Tape } from "../../../../model/training/tape/tape.ts";
 import { assertNear, device } from "../../../harness.ts";
