@@ -7,10 +7,25 @@
 
 // whole stages, as the command line runs them
 export { train } from "./stages/train.ts";
-export { parseTrainFile, readTrainConfig, resolveTrainConfig } from "./config/train_config.ts";
-export type { DataConfig, Stage, TrainConfig } from "./config/types.ts";
+export {
+  parseTrainFile,
+  readTrainConfig,
+  resolveTrainConfig,
+  type TrainFile,
+} from "./config/train_config.ts";
+export type {
+  DataConfig,
+  DecoderTraining,
+  LoraConfig,
+  LossWeights,
+  OptimiserConfig,
+  Stage,
+  TokenizerTraining,
+  TrainConfig,
+  TransformerTraining,
+} from "./config/types.ts";
 export { readLog } from "./report/log.ts";
-export { Reporter } from "./report/reporter.ts";
+export { Reporter, type ReporterPlace } from "./report/reporter.ts";
 export type { Report, TrainingOptions, TrainingProgress, TrainingResult } from "./report/types.ts";
 
 // what a stage of one's own is made of
@@ -22,7 +37,7 @@ export {
   trainerOptions,
 } from "./session/run_stage.ts";
 export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";
-export { saveLora, saveWeights } from "./session/weights.ts";
+export { type SavedLora, type SavedWeights, saveLora, saveWeights } from "./session/weights.ts";
 
 // images, captions and scenes
 export { type DataOptions, openData } from "./data/open_data.ts";
@@ -49,12 +64,12 @@ export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
 
 // the loop
 export type { LoadOptions } from "./run/checkpoint.ts";
-export { fitStep, planStep, type StepSize } from "./run/plan.ts";
+export { fitStep, type PlanSize, planStep, type StepSize } from "./run/plan.ts";
 export type { StepReport } from "./run/report.ts";
 export type { Pass, PassResult, Task } from "./run/task.ts";
 export { Trainer } from "./run/trainer.ts";
 export type { TrainerOptions, TrainerResult } from "./run/trainer_options.ts";
-export { TrainingError } from "./run/training_error.ts";
+export { TrainingError, type TrainingPlace } from "./run/training_error.ts";
 
 // the optimiser
 export { LossScale } from "./optimiser/loss_scale.ts";
@@ -81,17 +96,20 @@ export { type SequenceOptions, TransformerNetwork } from "./networks/transformer
 export { VaeNetwork, type VaeNetworkOptions } from "./networks/vae.ts";
 export { initialise } from "./initial/initialise.ts";
 export {
+  type OfficialFactors,
   officialRules,
+  type PerPart,
   type Rule,
   type Rules,
+  type Subject,
   t5Rules,
   transformerRules,
   vaeRules,
 } from "./initial/rules.ts";
 
 // differentiation
-export { Parameters, type ParameterSpec } from "./tape/parameters.ts";
-export { Tape, type TapeOptions } from "./tape/tape.ts";
+export { type Page, Parameters, type ParameterSpec } from "./tape/parameters.ts";
+export { type Observer, Tape, type TapeOptions } from "./tape/tape.ts";
 export { Variable } from "./tape/variable.ts";
 
 // operations with gradients
@@ -104,7 +122,6 @@ export { type Adapter, lora } from "./ops/lora.ts";
 export { attention, type AttentionOptions } from "./ops/attention/attention.ts";
 export { crossLayout, scalesLayout, textLayout } from "./ops/attention/attention_layouts.ts";
 export { selfAttention, type SelfAttentionOptions } from "./ops/attention/self_attention.ts";
-export type { SpanLayout } from "../../kernels/attention/attention_spans.ts";
 export { adaVectors } from "./ops/transformer/ada_vectors.ts";
 export { addGated, type Gates } from "./ops/transformer/add_gated.ts";
 export { conditionDropout, droppedRows } from "./ops/transformer/condition_dropout.ts";
@@ -118,7 +135,6 @@ export {
   type TeacherForcing,
 } from "./ops/transformer/self_correction.ts";
 export { addLevel, tokenInput, type TokenInputs } from "./ops/transformer/token_input.ts";
-export { Lookups } from "../../kernels/tokens/lookups.ts";
 
 // those of the tokenizer
 export { conv2d, type Conv2dOptions } from "./ops/tokenizer/conv2d.ts";
@@ -138,3 +154,18 @@ export {
   reconstructionLoss,
   type ReconstructionLossOptions,
 } from "./ops/losses/reconstruction_loss.ts";
+
+// what kernels take besides tensors
+export type { SpanLayout, SpanSide } from "../../kernels/attention/attention_spans.ts";
+export type { RandomSource } from "../../kernels/bits/draw_strengths.ts";
+export type { ResampleArgs } from "../../kernels/bits/resample.ts";
+export type { ConvGeometry } from "../../kernels/conv/conv_dispatch.ts";
+export type { FloatType } from "../../kernels/linear/weight_types.ts";
+export type { BitStats } from "../../kernels/losses/bit_cross_entropy.ts";
+export type { CodeLossWeights } from "../../kernels/losses/code_losses.ts";
+export type { HingeRole } from "../../kernels/losses/hinge_loss.ts";
+export type { ReconstructionTerms } from "../../kernels/losses/reconstruction_loss.ts";
+export type { NormActivation } from "../../kernels/norm/group_norm.ts";
+export type { Activation } from "../../kernels/shared/activations.ts";
+export type { Gradient } from "../../kernels/shared/gradient.ts";
+export { Lookups } from "../../kernels/tokens/lookups.ts";
