@@ -253,7 +253,7 @@ async function writeAll(
 }
 
 /** Waits for a step of a write, and names the path if it fails. */
-function attempt<T>(path: string, step: Promise<T>): Promise<T> {
+export function attempt<T>(path: string, step: Promise<T>): Promise<T> {
   return step.catch((error) => {
     throw writeError(path, error);
   });

@@ -9,6 +9,7 @@ import type { DataSource } from "../data/base/source.ts";
 import { openData } from "../data/open_data.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 import type { TrainingOptions, TrainingResult } from "../report/types.ts";
+import { FolderLock } from "../session/folder_lock.ts";
 import { checkPlace, runStage, type StageWork } from "../session/run_stage.ts";
 import {
   checkFolder,
@@ -75,6 +76,7 @@ export async function train(
     ...onWarning && { onWarning },
   });
   try {
+    await using _lock = await FolderLock.take(output);
     await prepareFolder(config, output);
     const work = await openStage(device, config, stage, output, data);
     try {

@@ -5,6 +5,7 @@ import type { Stage, TrainConfig } from "../../../../model/training/config/types
 import type { TrainingOptions } from "../../../../model/training/report/types.ts";
 import { BitwiseError, CheckpointError } from "../../../../engine/mod.ts";
 import { readLog } from "../../../../model/training/report/log.ts";
+import { FolderLock } from "../../../../model/training/session/folder_lock.ts";
 import { train } from "../../../../model/training/stages/train.ts";
 import { inFolder } from "../../../commands/process.ts";
 import { device } from "../../../harness.ts";
@@ -106,6 +107,21 @@ Deno.test("train() leaves no folder behind if it cannot begin", () =>
       assertStringIncludes((await assertRejects(begun, BitwiseError)).message, message);
       await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
     }
+  }));
+
+Deno.test("train() refuses a folder in which another training is at work", () =>
+  inFolder(async (output) => {
+    const config = await tinyTraining({ tokenizer: { steps: 1, batch: 1 } });
+    {
+      await using _other = await FolderLock.take(output);
+      const begun = () => train(config, "tokenizer", { output });
+      assertEquals((await assertRejects(begun, CheckpointError)).code, "busy");
+      assertEquals(await Array.fromAsync(Deno.readDir(output), ({ name }) => name), [
+        "training.lock",
+      ]);
+    }
+    await train(config, "tokenizer", { output });
+    await assertRejects(() => Deno.stat(join(output, "training.lock")), Deno.errors.NotFound);
   }));
 
 Deno.test("train() leaves config.json alone if it cannot go on", () =>
