@@ -113,8 +113,8 @@ async function assertWhole(path: string): Promise<void> {
   }
 }
 
-/** Names that files have while they are written. */
-const TEMPORARY = /\.(tmp|part)(\/|$)/;
+/** Names that files have while they are written, or while others must not write. */
+const TEMPORARY = /\.(tmp|part|lock)(\/|$)/;
 
 /** What one command did at all signals. */
 interface Counts {
