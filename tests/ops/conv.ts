@@ -79,6 +79,10 @@ export const CONV: readonly Op[] = [
         ...op,
         variant,
         runs: BACKWARD[variant],
+        special: {
+          "steps of two pixels": (draw) =>
+            sentBack(draw, variant, from, to, { stride: 2 }),
+        },
         obstacle: op.obstacle ?? (variant === "texture" ? NO_TEXTURES : null),
       };
     })
@@ -96,13 +100,19 @@ function geometry(draw: Draw, size: number, H: number, W: number) {
   ]);
 }
 
-function sentBack(draw: Draw, variant: WeightVariant, from: Float, to: Float): Case {
-  const size = draw.option([1, 3, 3]);
+function sentBack(
+  draw: Draw,
+  variant: WeightVariant,
+  from: Float,
+  to: Float,
+  given?: ReturnType<typeof geometry>,
+): Case {
+  const size = given ? 3 : draw.option([1, 3, 3]);
   const C = draw.width(draw.size(40), draw.option([true, false]));
   const N = draw.width(draw.size(70, 32), draw.option([true, false]));
   const most = Math.max(1, Math.min(14, Math.floor(Math.sqrt(6e5 / (C * N * size ** 2)))));
   const B = draw.int(1, 3), H = draw.size(most, 4), W = draw.size(most, 4);
-  const how = geometry(draw, size, H, W);
+  const how = given ?? geometry(draw, size, H, W);
   const c: reference.Case = { x: [B, H, W, C], N, size, ...how };
   const [OH, OW] = reference.outputSize(c);
   const sums = Math.max(B * H * W * C, N * C * size * size);
