@@ -4,6 +4,7 @@ import { flipBits } from "../../../kernels/bits/flip_bits.ts";
 import { sampleBits } from "../../../kernels/bits/sample_bits.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import { parameterShapes, t5Shapes } from "../../checkpoint/tensor_shapes.ts";
+import { type Grid, scheduleText } from "../../config/grid.ts";
 import { referenceGrid, scheduleForImage } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
@@ -22,6 +23,8 @@ const GIVEN = 2;
 /** Draws the codes that a transformer would, so that a decoder learns to make the best of them. */
 export class Drawer {
   readonly #text: T5Network;
+  /** By schedule: their tables are made once. */
+  readonly #networks: Map<string, TransformerNetwork> = new Map();
 
   private constructor(
     private readonly device: Device,
@@ -102,13 +105,10 @@ export class Drawer {
     inputs: Tensor,
     captions: readonly string[],
     draws: Draws,
-    schedule: ReturnType<typeof scheduleForImage>,
+    schedule: readonly Grid[],
   ): Tensor {
-    const { device, model: { transformer, defaults: { tau } }, layers } = this;
-    const network = new TransformerNetwork(device, transformer, layers, {
-      schedule,
-      referenceGrid: transformer.rope.reference_grid ?? referenceGrid(schedule),
-    });
+    const { device, model: { defaults: { tau } } } = this;
+    const network = this.#network(schedule);
     using tape = new Tape(device);
     const ids = captions.map((caption) => this.tokenizer.encode(caption).ids);
     const lens = ids.map((prompt) => prompt.length);
@@ -132,12 +132,27 @@ export class Drawer {
       scale: 0,
       nonFinite,
     });
-    network.dispose();
     return drawn;
+  }
+
+  #network(schedule: readonly Grid[]): TransformerNetwork {
+    const { device, model: { transformer }, layers } = this;
+    const key = scheduleText(schedule);
+    let found = this.#networks.get(key);
+    if (!found) {
+      const grid = transformer.rope.reference_grid ?? referenceGrid(schedule);
+      found = new TransformerNetwork(device, transformer, layers, {
+        schedule,
+        referenceGrid: grid,
+      });
+      this.#networks.set(key, found);
+    }
+    return found;
   }
 
   /** Frees the weights. */
   dispose(): void {
+    for (const network of this.#networks.values()) network.dispose();
     for (const one of [this.#text, this.layers, this.words]) one.dispose();
   }
 }
