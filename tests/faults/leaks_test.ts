@@ -10,6 +10,12 @@ import type { Held } from "./repeat.ts";
 
 const REPEATS = Number(Deno.env.get("BITWISE_REPEATS") ?? 40);
 const SOFTWARE = !DAWN && device.capabilities.class === "cpu";
+/** glibc keeps freed blocks of many MB; by these it returns them at once, so that what is resident is in use. */
+const RETURN_FREED = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "131072",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+};
 
 /** Repeats in a process of its own, whose garbage is collected if `collects`. */
 async function repeat(what: string, warm: number, count: number, collects: boolean): Promise<Held> {
@@ -18,7 +24,7 @@ async function repeat(what: string, warm: number, count: number, collects: boole
     ...["run", "-A", "--no-lock", ...collects ? ["--v8-flags=--expose-gc"] : []],
     ...["--preload", path("../backend.ts"), path("./repeat.ts"), what, `${warm}`, `${count}`],
   ];
-  const command = new Deno.Command(Deno.execPath(), { args, stderr: "inherit" });
+  const command = new Deno.Command(Deno.execPath(), { args, env: RETURN_FREED, stderr: "inherit" });
   const { code, stdout } = await command.output();
   assertEquals(code, 0);
   const held = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!) as Held;
