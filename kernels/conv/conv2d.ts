@@ -10,7 +10,14 @@ import {
 import { conv2dMatrix, type ConvTile, convTile } from "./conv2d_matrix.ts";
 import { conv2dTiles, convParts } from "./conv2d_tiles.ts";
 import type { Conv } from "./conv2d_weight.ts";
-import { BINDINGS, type ConvGeometry, outputShape, padBefore, PARAMS } from "./conv_dispatch.ts";
+import {
+  BINDINGS,
+  type ConvGeometry,
+  convWork,
+  outputShape,
+  padBefore,
+  PARAMS,
+} from "./conv_dispatch.ts";
 import { matmulTexture } from "../linear/matmul_texture.ts";
 import { accessY, readX } from "../shared/access.ts";
 import { matrixObstacle } from "../shared/matrix.ts";
@@ -152,7 +159,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       accumulate: args.epilogue === "add" ? 1 : 0,
       first,
     },
-    work: { shape: [pixels, size * size * C, N], flops: 2 * pixels * size * size * C * N },
+    work: convWork({ pixels, size, C, N }),
   };
   const variant = args.variant ?? convVariant(device, conv, pixels);
   if (variant === "tiles") {

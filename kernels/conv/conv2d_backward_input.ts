@@ -8,7 +8,7 @@ import {
 import { conv2d } from "./conv2d.ts";
 import type { Conv2dBackwardArgs } from "./conv2d_backward_args.ts";
 import { stageConv } from "./conv2d_weight.ts";
-import { imagesInParts, MOST_BYTES, padBefore, scratch } from "./conv_dispatch.ts";
+import { imagesInParts, mostBytes, padBefore, scratch } from "./conv_dispatch.ts";
 import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
@@ -47,7 +47,7 @@ export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Grad
   using conv = stageConv(device, weight, { dtype, use: "products" });
   const [B = 0, OH = 0, OW = 0] = dy.shape;
   const bytes = 4 * OH * OW * conv.N;
-  for (const [first, count] of imagesInParts(B, MOST_BYTES / bytes, [dy, gradient])) {
+  for (const [first, count] of imagesInParts(B, mostBytes(device) / bytes, [dy, gradient])) {
     const shape = [count, OH, OW, conv.N];
     using memory = scratch(device, "f32", elementCount(shape), "products of a gradient");
     const products = memory.rows(0, elementCount(shape)).reshape(...shape);

@@ -6,7 +6,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import type { Conv2dBackwardArgs } from "./conv2d_backward_args.ts";
-import { imagesInParts, MOST_BYTES, padBefore, scratch } from "./conv_dispatch.ts";
+import { imagesInParts, mostBytes, padBefore, scratch } from "./conv_dispatch.ts";
 import { padRows } from "../elementwise/pad_rows.ts";
 import { matmulBackward } from "../linear/matmul_backward.ts";
 import { readX } from "../shared/access.ts";
@@ -84,7 +84,7 @@ function asProduct(device: Device, args: Conv2dBackwardArgs, { tensor, add }: Gr
   const vectors = Math.ceil(C / 4);
   const columns = 4 * size * size * vectors;
   using sums = device.tensor("f32", [N, columns], "gradient of a weight");
-  const most = MOST_BYTES / (height * width * columns * ELEMENT_BYTES[dtype]);
+  const most = mostBytes(device) / (height * width * columns * ELEMENT_BYTES[dtype]);
   for (const [first, count] of imagesInParts(B, most, [x, dy])) {
     const pixels = count * height * width;
     using memory = scratch(device, dtype, pixels * columns, "patches");
@@ -156,7 +156,7 @@ function inTextures(device: Device, args: Conv2dBackwardArgs, dweight: Gradient)
   for (const [begin, count] of imagesInParts(B, textureTexels(device) / images, [x, dy])) {
     const lines = count * height;
     const wanted = Math.max(FEWEST_WORKGROUPS / tiles, lines * width / MOST_PIXELS);
-    const most = Math.min(lines, MOST_BYTES / (64 * rows * columns));
+    const most = Math.min(lines, mostBytes(device) / (64 * rows * columns));
     const depth = Math.ceil(lines / Math.max(1, Math.min(most, Math.ceil(wanted))));
     const parts = Math.ceil(lines / depth);
     using sums = device.tensor("f32", [parts, 4 * rows, 4 * columns], "parts of sums");

@@ -1,5 +1,5 @@
 import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
-import { BINDINGS, type ConvDispatch, PARAMS } from "./conv_dispatch.ts";
+import { BINDINGS, type ConvDispatch, convWork, PARAMS } from "./conv_dispatch.ts";
 import { limitedParts } from "../linear/matmul_tiles.ts";
 import { FETCH_FLOATS } from "../linear/product.ts";
 import { rowsInParts, sumParts, withParts } from "../linear/sum_parts.ts";
@@ -35,7 +35,8 @@ export function conv2dTiles(device: Device, operands: ConvDispatch, parts: numbe
     const count = Math.min(most, pixels - first);
     const some = { ...params, pixels: count, first, N: width };
     withParts(device, [parts, count, width], (sums) => {
-      convolve(device, { ...operands, bind: { ...bind, y: sums }, params: some }, parts);
+      const bound = { ...bind, y: sums };
+      convolve(device, { bind: bound, params: some, work: convWork(some) }, parts);
       sumParts(device, {
         parts: sums,
         N,

@@ -72,15 +72,28 @@ export interface ConvDispatch {
   readonly work: Work;
 }
 
+/** Shape and operations of a dispatch. */
+export function convWork(
+  { pixels, size, C, N }: Readonly<Record<"pixels" | "size" | "C" | "N", number>>,
+): Work {
+  const K = size * size * C;
+  return { shape: [pixels, K, N], flops: 2 * pixels * K * N };
+}
+
 /** Bytes that what is made for a while takes at most, if that of one image takes less. */
-export const MOST_BYTES: number = 64 << 20;
+const MOST_BYTES = { cpu: 64 << 20, gpu: 256 << 20 } as const;
+
+/** See {@link MOST_BYTES}; it can be bound. */
+export function mostBytes({ capabilities, gpu }: Device): number {
+  return Math.min(MOST_BYTES[capabilities.class], gpu.limits.maxStorageBufferBindingSize);
+}
 
 /**
- * Memory for what is made for a while: of a power of two of bytes up to {@link MOST_BYTES}, so that the pool keeps a
+ * Memory for what is made for a while: of a power of two of bytes up to {@link mostBytes}, so that the pool keeps a
  * few buffers for convolutions of all sizes.
  */
 export function scratch(device: Device, dtype: FloatType, elements: number, label: string): Tensor {
-  const most = MOST_BYTES / ELEMENT_BYTES[dtype];
+  const most = mostBytes(device) / ELEMENT_BYTES[dtype];
   const rounded = Math.min(most, 2 ** Math.ceil(Math.log2(elements)));
   return device.tensor(dtype, [Math.max(elements, rounded)], label);
 }

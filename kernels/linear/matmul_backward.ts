@@ -2,6 +2,7 @@ import { type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { columnSums } from "./column_sums.ts";
 import { matmul } from "./matmul.ts";
+import { matmulDeep } from "./matmul_deep.ts";
 import { packOperand } from "./operand.ts";
 import { transpose } from "./transpose.ts";
 import type { FloatType } from "./weight_types.ts";
@@ -10,10 +11,13 @@ import type { FloatType } from "./weight_types.ts";
  * Bytes of a transposed or packed factor of `dweights` at most, by class: more rows are multiplied piece by piece. A CPU
  * transposes thrice as fast what its caches hold; a GPU needs long sums, which it shares.
  */
-const MOST_BYTES = { cpu: 8 << 20, gpu: 64 << 20 } as const;
+const MOST_BYTES = { cpu: 8 << 20, gpu: 256 << 20 } as const;
 
-/** Fewest rows of a piece, since each adds to the gradient, and most, which a row of a texture holds. */
-const ROWS = { least: 1024, most: 65536 } as const;
+/** Fewest rows of a piece, since each adds to the gradient. */
+const LEAST_ROWS = 1024;
+
+/** Most rows, by class: a row of a texture holds as many. */
+const MOST_ROWS = { cpu: 65536, gpu: Infinity } as const;
 
 /** Rows of pieces are multiples of it: then they begin where a binding may, also as f16. */
 const PIECE = 128;
@@ -41,7 +45,8 @@ export interface MatmulBackwardArgs {
 }
 
 /**
- * The gradients of y = s · x · Wᵀ + b: dx = s · dy · W, dW = s · dyᵀ · x, db = Σ dy over rows. Both products are {@link matmul}'s.
+ * The gradients of y = s · x · Wᵀ + b: dx = s · dy · W, dW = s · dyᵀ · x, db = Σ dy over rows. The first product is {@link matmul}'s, the second
+ * {@link matmulDeep}'s.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */
@@ -82,9 +87,9 @@ function pieceOf(device: Device, M: number, widest: number): number {
   const { capabilities, gpu } = device;
   const fit = gpu.limits.maxStorageBufferBindingSize / (8 * widest); // with padding
   const most = Math.min(
-    ROWS.most,
+    MOST_ROWS[capabilities.class],
     fit,
-    Math.max(ROWS.least, MOST_BYTES[capabilities.class] / (4 * widest)),
+    Math.max(LEAST_ROWS, MOST_BYTES[capabilities.class] / (4 * widest)),
   );
   return Math.ceil(M / Math.ceil(M / most) / PIECE) * PIECE;
 }
@@ -107,7 +112,7 @@ function weightGradients(device: Device, args: MatmulBackwardArgs): void {
         using turned = device.tensor(dtype, [N, depth], "transposed gradient");
         transpose(device, { x: dy.rows(first, rows), y: turned, first: column, scale });
         const epilogue = to.add || first > 0 ? "add" : "none";
-        matmul(device, { x: turned, linear: { ...factor, K: depth }, y: to.tensor, epilogue });
+        matmulDeep(device, { x: turned, linear: { ...factor, K: depth }, y: to.tensor, epilogue });
       }
       column += N;
     });

@@ -45,20 +45,25 @@ export function matrixRegime(
   return M > 2 * rows && variantOf(device, choice, M) === "large" ? "large" : variant;
 }
 
-/** Multiplies on tensor cores: {@link matmul} by tiles of subgroup matrices. */
-export function matmulMatrix(device: Device, product: Product, tile: MatrixTile): void {
-  const { split } = TILES[tile];
-  if (split === 1) return multiply(device, product, tile);
-  productInParts(device, product, split, (parts) => multiply(device, parts, tile));
+/** Multiplies on tensor cores: {@link matmul} by tiles of subgroup matrices. `split` is that of the tile if absent. */
+export function matmulMatrix(
+  device: Device,
+  product: Product,
+  tile: MatrixTile,
+  split: number = TILES[tile].split,
+): void {
+  if (split === 1) return multiply(device, product, tile, 1);
+  productInParts(device, product, split, (parts) => multiply(device, parts, tile, split));
 }
 
-function multiply(device: Device, product: Product, tile: MatrixTile): void {
+function multiply(device: Device, product: Product, tile: MatrixTile, split: number): void {
   const { x, y, linear: { dtype, bias, K, N }, epilogue = "none" } = product;
   const { shape, lanes } = matrices(device);
   const operands = productOperands(product);
   device.run(kernel, {
     ...recipe(
       tile,
+      split,
       shape.M,
       shape.N,
       shape.K,
@@ -74,13 +79,14 @@ function multiply(device: Device, product: Product, tile: MatrixTile): void {
       epilogue,
     ),
     ...operands,
-    workgroups: matrixGrid(tile, operands.params.M, N),
+    workgroups: matrixGrid(tile, operands.params.M, N, split),
   });
 }
 
 /** Returns what a dispatch puts in front of the kernel; `divides` and the like are said of K and N. */
 const recipe = memoised((
   tile: MatrixTile,
+  split: number,
   M: number,
   N: number,
   K: number,
@@ -108,7 +114,7 @@ const recipe = memoised((
       W: unitsW ? "vec4<u32>" : pairs ? "vec2<u32>" : WEIGHT_FORMATS[wType].element,
       Scales: pairs ? "vec4<u32>" : "vec2<u32>",
       WHOLE: whole,
-      ...matrixConstants(tile, M, N, K, lanes),
+      ...matrixConstants(tile, M, N, K, lanes, split),
     },
     functions: [
       matrixLines(tile, M, N, K, lanes),

@@ -128,8 +128,13 @@ export function matrices(device: Device): { shape: SubgroupMatrix; lanes: number
 }
 
 /** Returns workgroups along x, y, z: tiles along N, tiles along M, and for `split` all of them again for each part. */
-export function matrixGrid(tile: MatrixTile, M: number, N: number): [number, number, number] {
-  const { m, n, split } = TILES[tile];
+export function matrixGrid(
+  tile: MatrixTile,
+  M: number,
+  N: number,
+  split: number = 1,
+): [number, number, number] {
+  const { m, n } = TILES[tile];
   const [y, z] = grid(Math.ceil(M / m));
   return [Math.ceil(N / n), y, z * split];
 }
@@ -144,9 +149,10 @@ export function matrixConstants(
   N: number,
   K: number,
   lanes: number,
+  split: number = 1,
 ): Specialisation {
   const tile = TILES[name];
-  const { m, n, k, split } = tile;
+  const { m, n, k } = tile;
   const part = partOf(tile, M, N, lanes)!;
   const [pitchX = 0, pitchW = 0, pitchSum = 0] = pitches(tile, part);
   return {

@@ -80,7 +80,7 @@ export class TokenizerTask implements Task {
         const file = await openFolder(from).tensors(model.files.vae);
         await loadParameters(device, parameters, file, shapes).finally(() => file.close());
       }
-      const source = new FolderSource(openFolder(folder), model, device, "f32");
+      const source = new FolderSource(openFolder(folder), model, device, config[stage].dtype);
       const encoder = whole
         ? null
         : await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae));

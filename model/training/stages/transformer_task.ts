@@ -88,7 +88,7 @@ export class TransformerTask implements Task {
   ): Promise<TransformerTask> {
     const { model, transformer: options, seed } = config;
     const tokenizer = await openWords(config);
-    const source = new FolderSource(openFolder(folder), model, device, "f32");
+    const source = new FolderSource(openFolder(folder), model, device, options.dtype);
     const encoder = await source.open(
       "vae_encoder",
       (weights) => VaeEncoder.load(weights, model.vae),
