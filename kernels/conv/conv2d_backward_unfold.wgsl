@@ -1,10 +1,10 @@
 // patches[p, tap, c] = x under a tap of output pixel p, zero in the padding: what a convolution multiplies by its weight,
 // written out for the product with dy that is the gradient by the weight.
 //
-// One invocation moves a vec4 of channels; C is padded with zeros to whole vec4s.
+// One invocation moves a vec4 of channels under all taps of a pixel; C is padded with zeros to whole vec4s.
 //
-// Prelude (conv2d_backward_weight.ts): WG, X (elements of x as bound: scalar or vec4), U (vec4 of patches as stored); fns
-// divide, load_x, narrow.
+// Prelude (conv2d_backward_weight.ts): WG, SIZE, X (elements of x as bound: scalar or vec4), U (vec4 of patches as
+// stored); fns divide, load_x, narrow.
 
 struct Params {
   count: u32, // invocations
@@ -14,7 +14,6 @@ struct Params {
   in_width: u32,
   C: u32, // channels of x
   vectors: u32, // vec4s of a pixel
-  size: u32,
   stride: u32,
   pad: u32,
   upsample: u32,
@@ -28,18 +27,22 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.y * groups.x * WG + id.x;
   if (i >= params.count) { return; }
-  let k = divide(i, params.vectors);
-  let pixel = divide(k, params.size * params.size);
-  let tap = k - pixel * params.size * params.size;
+  let pixel = divide(i, params.vectors);
+  let c = i - pixel * params.vectors;
   let line = divide(pixel, params.width);
   let image = divide(line, params.height);
-  let ky = divide(tap, params.size);
-  let at = vec2(line - image * params.height, pixel - line * params.width) * params.stride +
-    vec2(ky, tap - ky * params.size) - params.pad; // wraps to a large number before the first row or column
+  // wraps to a large number before the first row or column
+  let first = vec2(line - image * params.height, pixel - line * params.width) * params.stride - params.pad;
   let size = vec2(params.in_height, params.in_width) << vec2(params.upsample);
-  let inside = all(at < size);
-  let q = at >> vec2(params.upsample);
-  let source = select(0, (image * params.in_height + q.x) * params.in_width + q.y, inside);
-  let v = load_x(source, i - k * params.vectors);
-  patches[i] = narrow(select(vec4(0.0), v, inside));
+  var to = pixel * SIZE * SIZE * params.vectors + c;
+  for (var ky = 0u; ky < SIZE; ky++) {
+    for (var kx = 0u; kx < SIZE; kx++) {
+      let at = first + vec2(ky, kx);
+      let inside = all(at < size);
+      let q = at >> vec2(params.upsample);
+      let source = select(0, (image * params.in_height + q.x) * params.in_width + q.y, inside);
+      patches[to] = narrow(select(vec4(0.0), load_x(source, c), inside));
+      to += params.vectors;
+    }
+  }
 }

@@ -42,7 +42,6 @@ const unfoldKernel = defineKernel("conv2d_backward_unfold", unfoldSource, ["x", 
   "in_width",
   "C",
   "vectors",
-  "size",
   "stride",
   "pad",
   "upsample",
@@ -109,10 +108,11 @@ function unfold(
   const [, in_height = 0, in_width = 0] = x.shape;
   const [, height = 0, width = 0] = dy.shape;
   const read = readX(x.dtype, C, "C");
-  const count = patches.elements / 4;
+  const vectors = Math.ceil(C / 4);
+  const count = patches.elements / (4 * size * size);
   const { WG, workgroups } = spread(device, count);
   device.run(unfoldKernel, {
-    specialise: { WG, X: read.type, U: `vec4<${patches.dtype}>` },
+    specialise: { WG, SIZE: size, X: read.type, U: `vec4<${patches.dtype}>` },
     functions: unfoldLines(read.lines, patches.dtype, divideLines(device, count)),
     bind: { x, patches },
     params: {
@@ -122,8 +122,7 @@ function unfold(
       in_height,
       in_width,
       C,
-      vectors: Math.ceil(C / 4),
-      size,
+      vectors,
       stride,
       pad: padBefore(size, padding),
       upsample: upsample ? 1 : 0,
