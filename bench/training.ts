@@ -257,7 +257,7 @@ export async function benchTraining(
 ): Promise<TrainingReport> {
   const { class: adapter, f16 } = device.capabilities;
   const rows: NetworkRow[] = [];
-  for (const network of await networks()) {
+  for (const network of await networks(adapter)) {
     rows.push(await benchNetwork(device, network, "f32", ceilings));
     if (adapter === "gpu" && f16) rows.push(await benchNetwork(device, network, "f16", ceilings));
   }

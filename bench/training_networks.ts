@@ -149,8 +149,8 @@ async function tokenizer(batch: number): Promise<Network> {
   };
 }
 
-/** One block of a published model on one image, from a residual stream to its square's gradient. */
-function oneBlock(name: string, size: number): Network {
+/** One block of a published model on some images, from a residual stream to its square's gradient. */
+function oneBlock(name: string, size: number, images: number): Network {
   const model = parseConfig(findPreset(name).config, name);
   const { transformer: config } = model;
   const { embed_dim: C, num_heads: heads, rope: { mode, base } } = config;
@@ -159,10 +159,11 @@ function oneBlock(name: string, size: number): Network {
   const L = tokens.reduce((sum, n) => sum + n, 0);
   const key = blockKey(config, 0);
   const text = 64;
+  const lens = Array.from({ length: images }, () => text);
   return {
     name: `${name}, one block`,
-    shape: `${L} tokens`,
-    count: L,
+    shape: `${images}x ${L} tokens`,
+    count: images * L,
     unit: "tokens",
     open(device, t) {
       const shapes = [...parameterShapes(config)].filter(([name]) => name.startsWith(`${key}.`));
@@ -171,15 +172,15 @@ function oneBlock(name: string, size: number): Network {
       const table = (values: Float32Array<ArrayBuffer>) =>
         t.use(device.from("f32", [tables.rows, tables.width], values));
       const attended = {
-        self: t.adopt(scalesLayout(device, 1, tokens), (layout) => layout.dispose()),
-        cross: t.adopt(crossLayout(device, L, [text]), (layout) => layout.dispose()),
+        self: t.adopt(scalesLayout(device, images, tokens), (layout) => layout.dispose()),
+        cross: t.adopt(crossLayout(device, L, lens), (layout) => layout.dispose()),
         rope: { cos: table(tables.cos), sin: table(tables.sin) },
       };
       const [x, shared, features, dy] = [
-        normal(device, t, L, C),
-        normal(device, t, 1, 6 * C),
-        normal(device, t, text, C),
-        normal(device, t, L, C),
+        normal(device, t, images * L, C),
+        normal(device, t, images, 6 * C),
+        normal(device, t, images * text, C),
+        normal(device, t, images * L, C),
       ] as const;
       return {
         parameters,
@@ -191,7 +192,7 @@ function oneBlock(name: string, size: number): Network {
             headAda: tape.constant(shared),
             shared: input(shared),
             text: input(features),
-            lens: [text],
+            lens,
           };
           const stream = input(x);
           const y = block(tape, parameters, config, key, stream, condition, attended);
@@ -210,7 +211,8 @@ function emojiNano() {
   return readTrainConfig(fromFileUrl(path));
 }
 
-/** All networks. */
-export async function networks(): Promise<readonly Network[]> {
-  return [await transformer(16), await tokenizer(16), oneBlock("125m", 256)];
+/** All networks, with batches that fill an adapter. */
+export async function networks(adapter: "cpu" | "gpu"): Promise<readonly Network[]> {
+  const [batch, images] = adapter === "gpu" ? [512, 16] : [16, 1];
+  return [await transformer(batch), await tokenizer(batch), oneBlock("125m", 256, images)];
 }
