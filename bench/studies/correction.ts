@@ -65,7 +65,8 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
     notes: [
       "The Fréchet distance is that of normal distributions fitted to mean features of the tokenizer's encoder: it is not " +
       "comparable with FID. Bits are right that the true image asks for after what stands at the scales before, mistakes " +
-      "included: a model that mends has more of them.",
+      "included: a model that mends has more of them. Flips make what is to be learnt harder, in as many steps: a model that " +
+      "hardly makes mistakes gains nothing by them.",
     ],
   };
 }

@@ -10,11 +10,12 @@ import type { GeneratedImage } from "../../model/generate/images.ts";
 import { Draws, STREAMS } from "../../model/training/data/base/draws.ts";
 import { scheduleForSize, vaeSchedule } from "../../model/config/schedule.ts";
 import { psnr } from "../../model/image/metrics.ts";
-import { encodePng } from "../../model/image/png.ts";
+import { encodePng, type Image } from "../../model/image/png.ts";
 import { InfinityModel } from "../../model/infinity.ts";
 import { FolderSource } from "../../model/parts/parts.ts";
 import { parseTrainFile, resolveTrainConfig } from "../../model/training/config/train_config.ts";
 import type { Stage, TrainConfig } from "../../model/training/config/types.ts";
+import type { Size } from "../../model/training/data/base/source.ts";
 import { openData } from "../../model/training/data/open_data.ts";
 import { SheetSource } from "../../model/training/data/files/sheet.ts";
 import { readLog } from "../../model/training/report/log.ts";
@@ -27,6 +28,9 @@ export const ASSETS: string = fromFileUrl(new URL("../../assets/", import.meta.u
 
 /** The scales of emoji-nano. */
 const SCHEDULE = [[1, 1, 1], [1, 2, 2], [1, 3, 3], [1, 4, 4]];
+
+/** Images that are reconstructed, of the 49 that no training sees. */
+const UNSEEN = 48;
 
 /** What differs between the models of a study. */
 export interface Small {
@@ -156,6 +160,24 @@ export async function lastReports(output: string, stage: Stage) {
   };
 }
 
+/** PSNR of reconstructions of images that no training saw, in dB. */
+export async function reconstructed(
+  device: Device,
+  { model, data: { kind, path } }: TrainConfig,
+  output: string,
+): Promise<number> {
+  const source = await openData(device, { kind, path, sizes: [model.image], which: "measuring" });
+  const { images } = await source.batch(0, UNSEEN);
+  const truths = await imagesOf(device, images, model.image);
+  for (const one of [images, source]) one.dispose();
+  using sampler = await InfinityModel.load(output, { device });
+  const each: number[] = [];
+  for (const image of truths) {
+    each.push(psnr(await sampler.decode(await sampler.encode(image)), image));
+  }
+  return mean(each);
+}
+
 /** What free-running samples are like, beside the images that their prompts stand for. */
 export interface Sampled {
   /** PSNR of samples to the true images, in dB. */
@@ -194,12 +216,7 @@ export async function sampled(
   const source = new FolderSource(openFolder(output), model, device, "f32");
   const encoder = await source.open("vae_encoder", (w) => VaeEncoder.load(w, model.vae));
   using sampler = await InfinityModel.load(output, { device });
-  const truth = await device.read(images) as Float32Array;
-  const size = truth.length / count;
-  const truths = captions.map((_, i) => {
-    const rgba = rgbaOf(truth.subarray(i * size, (i + 1) * size));
-    return { width: model.image.width, height: model.image.height, rgba };
-  });
+  const truths = await imagesOf(device, images, model.image);
   const made: GeneratedImage[] = [];
   if (wrong === 0) {
     made.push(...(await sampler.generate({ prompt: captions, seed: 1 })).images);
@@ -233,6 +250,17 @@ function withMistakes(bits: ImageBits, wrong: number, image: number): ImageBits 
     return scale.map((bit) => draws.odds(wrong) ? 1 - bit : bit);
   });
   return { ...bits, scales };
+}
+
+/** [B, H, W, 3] f32 from −1 to 1 as images. */
+async function imagesOf(device: Device, images: Tensor, size: Size): Promise<Image[]> {
+  const values = await device.read(images) as Float32Array;
+  const each = 3 * size.width * size.height;
+  return Array.from({ length: images.shape[0]! }, (_, i) => ({
+    width: size.width,
+    height: size.height,
+    rgba: rgbaOf(values.subarray(i * each, (i + 1) * each)),
+  }));
 }
 
 /** RGB from −1 to 1 as bytes of an opaque image. */
