@@ -1,4 +1,4 @@
-import { digits, median, table, timed } from "./measure.ts";
+import { digits, mean, median, table, timed } from "./measure.ts";
 import { InfinityModel } from "../model/infinity.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
@@ -111,10 +111,6 @@ function sameBits(a: readonly GeneratedImage[], b: readonly GeneratedImage[]): n
     )
   );
   return same / count;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Guided scales of the 2B at 1024x1024 in place of those of emoji-nano. */

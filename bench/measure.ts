@@ -16,6 +16,11 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }
 
+/** The mean; there must be a value. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** Milliseconds of wall time, and of CPU time of this process per core. */
 export interface Times {
   readonly wall: number;

@@ -21,6 +21,8 @@ import { SheetSource } from "../../model/training/data/files/sheet.ts";
 import { readLog } from "../../model/training/report/log.ts";
 import { train } from "../../model/training/stages/train.ts";
 import { VaeEncoder } from "../../model/vae/vae_encoder.ts";
+import { mean } from "../measure.ts";
+import { rgbaOf, valuesOf } from "../pixels.ts";
 import { frechet } from "./frechet.ts";
 import type { Effort } from "./study.ts";
 
@@ -225,7 +227,7 @@ export async function sampled(
     const init = withMistakes(await sampler.encode(truths[i]!), wrong, i);
     made.push(...(await sampler.generate({ prompt, init, keepScales: GIVEN, seed: i })).images);
   }
-  const pixels = Float32Array.from(made.flatMap(({ rgba }) => rgbOf(rgba)));
+  const pixels = valuesOf(made).values;
   using samples = device.from("f32", images.shape, pixels);
   using h = encoder.encode(images);
   using g = encoder.encode(samples);
@@ -261,23 +263,6 @@ async function imagesOf(device: Device, images: Tensor, size: Size): Promise<Ima
     height: size.height,
     rgba: rgbaOf(values.subarray(i * each, (i + 1) * each)),
   }));
-}
-
-/** RGB from −1 to 1 as bytes of an opaque image. */
-function rgbaOf(rgb: ArrayLike<number>): Uint8Array<ArrayBuffer> {
-  const rgba = new Uint8Array(4 * rgb.length / 3).fill(255);
-  for (let i = 0; i < rgb.length; i++) {
-    rgba[4 * Math.floor(i / 3) + i % 3] = (rgb[i]! + 1) * 127.5;
-  }
-  return rgba;
-}
-
-function rgbOf(rgba: Uint8Array): number[] {
-  return [...rgba].filter((_, i) => i % 4 < 3).map((byte) => byte / 127.5 - 1);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function squares(a: Float32Array, b?: Float32Array): number {
