@@ -1,46 +1,79 @@
 /**
- * Measures a model of emoji:
+ * Measures a model of emoji or of emoji scenes:
  *
- *     deno task evaluate [MODEL] [--images N]
+ *     deno task evaluate [MODEL] [--images N] [--sheet FILE.png [--against MODEL]]
  *
  * @module
  */
 
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
 import { GPU_FLAG, implementation } from "../commands/flags/gpu.ts";
-import { integerFrom, on } from "../commands/flags/types.ts";
-import { BitwiseError, Device } from "../engine/mod.ts";
+import { integerFrom, on, path, text } from "../commands/flags/types.ts";
+import { BitwiseError, Device, InputError } from "../engine/mod.ts";
+import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { findModel } from "../model/checkpoint/find_model.ts";
+import type { ModelConfig } from "../model/config/types.ts";
 import { InfinityModel } from "../model/infinity.ts";
-import { evaluateEmoji } from "./evaluate/emoji.ts";
+import { evaluateEmoji, NAMES } from "./evaluate/emoji.ts";
 import { type Figure, figureLine } from "./evaluate/measures.ts";
+import { SHOWN } from "./evaluate/prompts.ts";
+import { evaluateScenes } from "./evaluate/scenes.ts";
+import { drawSheet } from "./evaluate/sheet.ts";
 
 const SPEC = {
   name: "evaluate",
-  summary: "Measures a model of emoji.",
+  summary: "Measures a model of 32x32 emoji, or of larger scenes of them.",
   words: "[MODEL]",
   flags: {
-    "images": { type: integerFrom(1, 4096), help: "Images of each measurement, at most (256)" },
+    "images": {
+      type: integerFrom(1, 2048),
+      help: "Images of each measurement, at most (256 emoji, 128 scenes)",
+    },
+    "sheet": { type: path, help: "Draw images of fixed prompts to a PNG, too" },
+    "against": { type: { ...text, value: "MODEL" }, help: "Draw another model's beside them" },
     ...GPU_FLAG,
     "json": { type: on, help: "Print one JSON object" },
   },
 } as const satisfies Spec;
 
+const EMOJI = { measure: evaluateEmoji, images: 256, prompts: NAMES };
+const SCENES = { measure: evaluateScenes, images: 128, prompts: SHOWN };
+
+/** What a model makes, by the size of its images. */
+function kindOf({ image: { width, height } }: ModelConfig) {
+  if (width === 32 && height === 32) return EMOJI;
+  if (width === height && width % 16 === 0) return SCENES;
+  const message = `Cannot measure images of ${width}x${height}: emoji have 32x32 pixels, and ` +
+    "scenes are square with a multiple of 16";
+  throw new InputError("image-size", message);
+}
+
 async function main(): Promise<number> {
   const { values: given, words: [name, ...more], help: asked } = parseFlags(SPEC, Deno.args);
   if (asked) return console.log(help(SPEC).replace("bitwise evaluate", "deno task evaluate")), 0;
   if (more.length > 0) throw new UsageError(`Cannot measure "${more[0]}": one model at a time`);
+  const { sheet, against, json = false } = given;
+  if (against !== undefined && sheet === undefined) {
+    throw new UsageError("Cannot use --against alone: give --sheet, where images go");
+  }
   const folder = `${await findModel(name)}`;
   using device = await Device.open({ gpu: await implementation(given.gpu) });
   using model = await InfinityModel.load(folder, { device });
-  const figures: Figure[] = [];
-  for await (const figure of evaluateEmoji({ model, folder, images: given.images ?? 256 })) {
-    figures.push(figure);
-    if (!given.json) console.log(figureLine(figure));
+  const { measure, images, prompts } = kindOf(model.config);
+  if (sheet !== undefined) {
+    using other = against === undefined ? null : await InfinityModel.load(against, { device });
+    await writeFileAtomic(sheet, await drawSheet(other ? [model, other] : [model], prompts));
   }
-  if (given.json) {
+  const figures: Figure[] = [];
+  const most = given.images ?? images;
+  for await (const figure of measure({ model, folder, images: most })) {
+    figures.push(figure);
+    if (!json) console.log(figureLine(figure));
+  }
+  if (json) {
     const values = Object.fromEntries(figures.map(({ name, value }) => [name, value]));
-    console.log(JSON.stringify({ model: model.config.name, ...values }));
+    const { adapter } = device.capabilities;
+    console.log(JSON.stringify({ model: model.config.name, adapter, images: most, ...values }));
   }
   return 0;
 }

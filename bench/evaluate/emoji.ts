@@ -10,6 +10,12 @@ import { bitAccuracy, type Figure, generateAll, reconstruction, type Subject } f
 const SHEET = fromFileUrl(new URL("../../assets/training/emoji/", import.meta.url));
 const SIDE = 32;
 
+/** What a sheet shows. */
+export const NAMES: readonly string[] = [
+  ...["red apple", "dog face", "pizza", "rocket", "sunflower", "purple cat", "blue car"],
+  "birthday cake",
+];
+
 /** A tile of the sheet. */
 interface Tile {
   readonly label: string;

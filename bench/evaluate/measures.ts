@@ -11,10 +11,10 @@ import { TransformerTask } from "../../model/training/stages/transformer_task.ts
 import { Tape } from "../../model/training/tape/tape.ts";
 import { mean } from "../measure.ts";
 
-/** Pixels of the images that a software adapter makes at a time. */
-const PIXELS = 8 * 128 * 128;
 /** Images that are made at a time. */
 const BATCH = 32;
+/** Pixels that a software adapter makes at a time. */
+const PIXELS = 8 * 128 * 128;
 
 /** A model that is measured. */
 export interface Subject {
@@ -43,7 +43,7 @@ export function figureLine({ what, value, unit }: Figure): string {
   return `${what.padEnd(52)}${digits.join(" / ")} ${unit}`;
 }
 
-/** How many images are made at a time: software adapters gain nothing from many large ones. */
+/** How many images are made at a time: fewer large ones on a software adapter. */
 function batchOf({ device: { capabilities }, config: { image } }: InfinityModel): number {
   if (capabilities.class === "gpu") return BATCH;
   return Math.max(1, Math.min(BATCH, Math.floor(PIXELS / image.width / image.height)));
