@@ -1,6 +1,6 @@
 import { median, timed, type Times, wallTime } from "./measure.ts";
 import type { Device, KernelTime } from "../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 
 const PROMPT = "red apple";
 const WARM_IMAGES = 20;
@@ -102,7 +102,7 @@ async function benchProcesses(): Promise<Figure[]> {
 
 async function benchModel(gpu?: GPU): Promise<EndToEnd> {
   const began = performance.now();
-  using model = await InfinityModel.load(DEFAULT_MODEL, { gpu });
+  using model = await InfinityModel.load("emoji-nano", { gpu });
   const { device } = model;
   await device.finish(); // waits until all weights are packed
   const load = performance.now() - began;

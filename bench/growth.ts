@@ -1,6 +1,6 @@
 import { timed, type Times } from "./measure.ts";
 import { Device, dryGpu, OutOfMemoryError } from "../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
 import { transformerFlops } from "../model/generate/flops.ts";
@@ -92,7 +92,7 @@ function sized(n: number): GenerateOptions {
 
 async function open(model: string, device: Device): Promise<InfinityModel> {
   return model === "emoji-nano"
-    ? await InfinityModel.load(DEFAULT_MODEL, { device })
+    ? await InfinityModel.load("emoji-nano", { device })
     : await InfinityModel.synthetic(synthetic(model), { device, type: typeFor(device) });
 }
 

@@ -1,6 +1,6 @@
 import { timed, type Times } from "./measure.ts";
 import type { Device, KernelTime, Profiler } from "../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
 import type { GenerateOptions } from "../model/generate/options.ts";
@@ -50,7 +50,7 @@ export const MODELS: readonly Model[] = [
     name: "emoji-nano",
     title: "emoji-nano at 32x32",
     runs: 5,
-    open: (device) => InfinityModel.load(DEFAULT_MODEL, { device }),
+    open: (device) => InfinityModel.load("emoji-nano", { device }),
     options: { prompt: "red apple", seed: 7 },
   },
   block("125m", 256),

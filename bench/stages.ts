@@ -2,7 +2,7 @@ import { heat } from "./heat.ts";
 import { median } from "./measure.ts";
 import { Spans } from "./spans.ts";
 import type { Device, KernelTime } from "../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
 import type { GenerateOptions } from "../model/generate/options.ts";
@@ -69,7 +69,7 @@ export interface StageFigure {
 }
 
 async function open({ model }: Subject, device: Device, type: WeightType): Promise<InfinityModel> {
-  if (model === "emoji-nano") return await InfinityModel.load(DEFAULT_MODEL, { device, type });
+  if (model === "emoji-nano") return await InfinityModel.load("emoji-nano", { device, type });
   return await InfinityModel.synthetic(parseConfig(findPreset(model).config, model), {
     device,
     type,

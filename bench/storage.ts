@@ -1,4 +1,4 @@
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts";
 import type { Result } from "../model/generate/images.ts";
 
@@ -29,7 +29,7 @@ export async function benchStorage(): Promise<StorageRow[]> {
   const rows: StorageRow[] = [];
   let exact: Result[] = [];
   for (const type of WEIGHT_TYPES) {
-    using model = await InfinityModel.load(DEFAULT_MODEL, { type });
+    using model = await InfinityModel.load("emoji-nano", { type });
     const weights = model.device.memory.liveBytes;
     const results: Result[] = [];
     for (const [p, prompt] of PROMPTS.entries()) {

@@ -24,7 +24,7 @@ export const inspect = command(
       "model": {
         alias: "m",
         type: { ...path, value: "NAME|DIR" },
-        help: "Model that decodes the sheet: its name, or its folder (emoji-nano)",
+        help: "Model that decodes the sheet: its name, or its folder (emoji-scenes)",
       },
       ...IMAGE_FLAG,
       ...GPU_FLAG,

@@ -18,7 +18,7 @@ export const plan = command(
       "model": {
         alias: "m",
         type: { ...path, value: "NAME|DIR" },
-        help: "Name of a model or preset such as 2b, or a model folder (emoji-nano)",
+        help: "Name of a model or preset such as 2b, or a model folder (emoji-scenes)",
       },
       "width": FLAGS.width,
       "height": FLAGS.height,

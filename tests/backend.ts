@@ -1,5 +1,6 @@
 /**
- * What runs before each test file: chooses the WebGPU implementation.
+ * What runs before each test file: chooses the WebGPU implementation, and the model where a test names none: emoji-nano,
+ * which takes a tenth of a second for an image.
  *
  * Keeps Deno from trying OpenGL beside Vulkan where it looks for adapters: Mesa's EGL frees a thread's data twice when
  * a test file's thread ends, which now and then ends the process with 134 after tests that all passed. With
@@ -16,6 +17,8 @@ import { PROFILES, reducedGpu } from "./reduced_gpu.ts";
 if (Deno.build.os === "linux" && !Deno.env.get("DENO_WEBGPU_BACKEND")) {
   Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
 }
+
+if (!Deno.env.get("BITWISE_MODEL")) Deno.env.set("BITWISE_MODEL", "emoji-nano");
 
 /** Whether the tests run on Dawn. */
 export const DAWN: boolean = Deno.env.get("BITWISE_GPU") === "dawn";

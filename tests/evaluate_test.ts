@@ -7,12 +7,13 @@ import { drawSheet } from "../bench/evaluate/sheet.ts";
 import { bytesOf, valuesOf } from "../bench/pixels.ts";
 import { psnr } from "../model/image/metrics.ts";
 import { decodePng } from "./decode_png.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 import { colourAccuracy, pairAccuracy } from "../model/training/data/scenes/composition.ts";
 import { scenesToMeasure } from "../model/training/data/scenes/held_out_scenes.ts";
 import type { Scene } from "../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../model/training/data/scenes/scene_source.ts";
 import { device } from "./harness.ts";
+import { NANO } from "./nano.ts";
 
 const SPRITES = new URL("../assets/training/emoji-scenes/", import.meta.url);
 
@@ -86,12 +87,12 @@ Deno.test("bytesOf() and valuesOf() are each other's opposites, but for what is 
 });
 
 Deno.test("A model is measured by the images and captions that are given", async () => {
-  using model = await InfinityModel.load(DEFAULT_MODEL, { device });
+  using model = await InfinityModel.load(NANO, { device });
   const prompts = ["red apple", "pizza", "rocket"];
   const { images } = await model.generate({ prompt: prompts, seed: 1 });
   const again = await model.decode(await model.encode(images[0]!));
   assertEquals(await reconstruction(model, [images[0]!]), psnr(again, images[0]!));
-  const subject = { model, folder: DEFAULT_MODEL.href, images: 3 };
+  const subject = { model, folder: NANO.href, images: 3 };
   const right = await bitAccuracy(subject, valuesOf(images), prompts);
   assertEquals(right.length, 4);
   assert(right.every((share) => share > 0.9 && share <= 1), `${right}`);

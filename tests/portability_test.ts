@@ -7,12 +7,13 @@ import { openTensorFile } from "../model/checkpoint/files.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
 import type { SamplingOptions } from "../model/generate/plan.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../model/infinity.ts";
+import { InfinityModel } from "../model/infinity.ts";
 import { NEED_CPU } from "./harness.ts";
 import { assertReproduces } from "./model/golden_model.ts";
 import { type Profile, PROFILES, reducedGpu } from "./reduced_gpu.ts";
+import { NANO } from "./nano.ts";
 
-const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
+const expected = await openTensorFile(new URL("expected.safetensors", NANO).pathname);
 
 /** Adapters whose kernels differ for f32. */
 const CASES = [
@@ -33,7 +34,7 @@ for (const [adapter, name] of CASES) {
         gpu: reducedGpu(navigator.gpu, PROFILES[name]),
         class: adapter,
       });
-      using model = await InfinityModel.load(DEFAULT_MODEL, { device });
+      using model = await InfinityModel.load(NANO, { device });
       await assertReproduces(model, expected);
     },
   });

@@ -1,7 +1,7 @@
 import { integerFrom, on, path } from "./types.ts";
 
 /** The help of `--model`. */
-export const MODEL_HELP = "Name of a model, or its folder (emoji-nano)";
+export const MODEL_HELP = "Name of a model, or its folder (emoji-scenes)";
 
 /** The flag of commands that write images or bits. */
 export const OVERWRITE_FLAG = {

@@ -51,4 +51,31 @@ export const BOX_MODELS: Readonly<Record<string, readonly BoxFile[]>> = {
       sha256: "e4d3f7fe710220025744194dc613681dea250a72d270f5a3b8e35021d669330f",
     },
   ],
+  "emoji-scenes": [
+    {
+      path: "config.json",
+      size: 1489,
+      sha256: "3f785cd6910f1bd32f2cf352c75ba5e8219ed0638968f6a72d89eea11e72c497",
+    },
+    {
+      path: "tokenizer.json",
+      size: 77411,
+      sha256: "d9f1e37d07a744b36fd0aebe5b1720f7cc9980d8cc65adfd318ac9e1f74d02da",
+    },
+    {
+      path: "vae.safetensors",
+      size: 9592188,
+      sha256: "4ea715edf851dca2131cc5a51d18af0ed4588d4a0692d813d2319d186254b50b",
+    },
+    {
+      path: "text_encoder/model.safetensors",
+      size: 3065144,
+      sha256: "6d309d74205753821608ca143091c9ac0e59ba5fb8dfd1182c6011ffdbb7dc5e",
+    },
+    {
+      path: "transformer.safetensors",
+      size: 10173640,
+      sha256: "9c576d0224482db75f8edbf9e8832dfe1f7910ae70ded676516c4c9c7a7db7a0",
+    },
+  ],
 };

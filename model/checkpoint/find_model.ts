@@ -15,14 +15,14 @@ import { downloadModel, type DownloadModelOptions, modelCache } from "./download
 const BOX = new URL("../../assets/models/", import.meta.url);
 
 /** The name of the model that is loaded when none is given. */
-const DEFAULT_NAME = "emoji-nano";
+const DEFAULT_NAME = "emoji-scenes";
 
 /** Options of {@linkcode findModel}. */
 export type FindModelOptions = Pick<DownloadModelOptions, "signal" | "onProgress">;
 
 /**
- * The default model, emoji-nano, which generates 32×32 emoji. A package that comes without it downloads it when it is
- * loaded.
+ * The default model, emoji-scenes, which generates 128×128 scenes of emoji. A package that comes without it downloads it
+ * when it is loaded.
  *
  * @example
  * ```ts
@@ -45,14 +45,14 @@ export function pulledFolder({ name }: Preset): string {
  *
  * @example
  * ```ts ignore
- * await findModel(); // the model in the box
+ * await findModel(); // the default model, emoji-scenes
  * await findModel("emoji-nano"); // a model in the box, by name
  * await findModel("2b"); // "models/infinity-2b", where pull puts it
  * await findModel("my/model"); // a path, if it exists
  * ```
  *
- * @param model A URL, a path, the name of a model in the box, or the name of a published model. The model in the box
- * if absent.
+ * @param model A URL, a path, the name of a model in the box, or the name of a published model. If absent, what the
+ * environment variable BITWISE_MODEL says, otherwise the default model.
  * @returns What `openFolder` takes: a URL as it is, a path that exists, or the folder that the name stands for.
  * @throws {FileError} `model-not-pulled`: a published model that is not on this machine (hint `pull-model`);
  * `model-not-found`: neither a path nor a name; the message names the nearest name and the models in the box.
@@ -64,7 +64,7 @@ export async function findModel(
   model?: string | URL,
   options: FindModelOptions = {},
 ): Promise<string | URL> {
-  if (model === undefined) return await boxModel(DEFAULT_NAME, options);
+  if (model === undefined) model = readEnv("BITWISE_MODEL") || DEFAULT_NAME;
   if (!(typeof model === "string" || model instanceof URL)) {
     throw new InputError("wrong-type", "Cannot load a model: give a name, a path or a URL");
   }

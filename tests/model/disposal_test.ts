@@ -1,8 +1,9 @@
 // Holds on every adapter: who waits, and what is freed, is decided on the host.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, type DeviceError, InputError } from "../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import { InfinityModel } from "../../model/infinity.ts";
 import { device } from "../harness.ts";
+import { NANO } from "../nano.ts";
 
 /** Calls of every kind that work or wait, on a model that is disposed then. */
 async function callsOf(model: InfinityModel): Promise<Promise<unknown>[]> {
@@ -30,18 +31,18 @@ async function assertDisposed(calls: readonly Promise<unknown>[]): Promise<void>
 }
 
 Deno.test("dispose() rejects all calls that work or wait, and frees their memory on a shared device", async () => {
-  const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+  const model = await InfinityModel.load(NANO, { device });
   const calls = await callsOf(model);
   model.dispose();
   await assertDisposed(calls);
   assertEquals(device.memory.liveBytes, 0);
   await assertDisposed([model.generate("late"), model.decode([])]);
-  using other = await InfinityModel.load(DEFAULT_MODEL, { device });
+  using other = await InfinityModel.load(NANO, { device });
   assertEquals((await other.generate("cat")).images.length, 1, "the device serves others");
 });
 
 Deno.test("dispose() rejects all calls that work or wait, and closes a device of its own", async () => {
-  const model = await InfinityModel.load(DEFAULT_MODEL);
+  const model = await InfinityModel.load(NANO);
   const calls = await callsOf(model);
   model.dispose();
   await assertDisposed(calls);
@@ -50,7 +51,7 @@ Deno.test("dispose() rejects all calls that work or wait, and closes a device of
 
 Deno.test("dispose() in the midst of a generation rejects it", async () => {
   for (const at of ["scale", "decode"]) {
-    const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+    const model = await InfinityModel.load(NANO, { device });
     const onProgress = ({ stage }: { stage: string }) => stage === at && model.dispose();
     await assertDisposed([model.generate("cat", { onProgress })]);
     assertEquals(device.memory.liveBytes, 0, at);
@@ -58,7 +59,7 @@ Deno.test("dispose() in the midst of a generation rejects it", async () => {
 });
 
 Deno.test("dispose() while a part is loaded frees the part", async () => {
-  const model = await InfinityModel.load(DEFAULT_MODEL, { device, lazy: true });
+  const model = await InfinityModel.load(NANO, { device, lazy: true });
   const calls = [
     model.generate("cat"),
     model.encode({
@@ -74,7 +75,7 @@ Deno.test("dispose() while a part is loaded frees the part", async () => {
 
 Deno.test("generate() rejects with a typed error after its device was disposed", async () => {
   const own = await Device.open();
-  const model = await InfinityModel.load(DEFAULT_MODEL, { device: own });
+  const model = await InfinityModel.load(NANO, { device: own });
   own.dispose();
   const error = await assertRejects(() => model.generate("cat")) as DeviceError;
   assertEquals([error.name, error.code], ["DeviceError", "disposed-device"]);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, InputError, OutOfMemoryError } from "../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import { InfinityModel } from "../../model/infinity.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import { parseParameters } from "../../model/generate/parameters.ts";
@@ -8,9 +8,10 @@ import type { SamplingOptions } from "../../model/generate/plan.ts";
 import { readPngText } from "../../model/image/png.ts";
 import { assertNear, device, NEED_CPU, relativeError } from "../harness.ts";
 import { assertReproduces, traced } from "./golden_model.ts";
+import { NANO } from "../nano.ts";
 
-const model = await InfinityModel.load(DEFAULT_MODEL, { device });
-const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
+const model = await InfinityModel.load(NANO, { device });
+const expected = await openTensorFile(new URL("expected.safetensors", NANO).pathname);
 const SCALES = 4;
 
 Deno.test("golden: emoji-nano end to end from the prompt text", () =>
@@ -21,7 +22,7 @@ Deno.test({
   ignore: device.capabilities.class !== "cpu",
   async fn() {
     using other = await Device.open({ class: "gpu" });
-    using twin = await InfinityModel.load(DEFAULT_MODEL, { device: other });
+    using twin = await InfinityModel.load(NANO, { device: other });
     await assertReproduces(twin, expected);
   },
 });
@@ -385,7 +386,7 @@ Deno.test("Image.toPng() carries the parameters", async () => {
 });
 
 Deno.test("InfinityModel stores f16 where asked, within f16's error", async () => {
-  const half = await InfinityModel.load(DEFAULT_MODEL, { device, type: "f16" });
+  const half = await InfinityModel.load(NANO, { device, type: "f16" });
   const options = { prompt: "red apple", greedy: true, trace: true };
   const at = traced(await model.generate(options));
   // force the same bits, so that a bit that f16 flips does not hide the error of the rest

@@ -1,15 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, OutOfMemoryError } from "../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../model/infinity.ts";
+import { InfinityModel } from "../../model/infinity.ts";
 import { fitMemory, type MemoryOptions, planMemory } from "../../model/memory_plan.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { findPreset } from "../../model/config/presets.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import { device } from "../harness.ts";
+import { NANO } from "../nano.ts";
 
 const config = parseConfig(
-  JSON.parse(await Deno.readTextFile(new URL("config.json", DEFAULT_MODEL))),
+  JSON.parse(await Deno.readTextFile(new URL("config.json", NANO))),
   "config.json",
 );
 
@@ -22,7 +23,7 @@ async function measured(
   on.trim();
   on.memory.resetPeak();
   const base = on.memory.liveBytes;
-  const model = await InfinityModel.load(DEFAULT_MODEL, { ...load, device: on });
+  const model = await InfinityModel.load(NANO, { ...load, device: on });
   const { images } = await model.generate(options);
   const peak = on.memory.peakBytes - base;
   model.dispose();
@@ -85,7 +86,7 @@ Deno.test("InfinityModel generates the same image in stages, with less memory", 
 
 Deno.test("InfinityModel in stages generates repeatedly, and frees all memory", async () => {
   const before = device.memory.liveBytes;
-  const model = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
+  const model = await InfinityModel.load(NANO, { device, staged: true });
   const calls = [1, 2].map((seed) => model.generate({ prompt: "red apple", seed }));
   const [a, b] = await Promise.all(calls);
   const again = await model.generate({ prompt: "red apple", seed: 2 });

@@ -134,7 +134,7 @@ Deno.test("downloadModel() refuses bytes other than those published", async () =
       await using server = new ModelServer(() => new Response(bytes));
       const { code, message } = await rejects(cache, server);
       assertEquals(code, "wrong-digest");
-      assert(message.startsWith("Cannot use config.json of emoji-nano: its "), message);
+      assert(message.startsWith("Cannot use config.json of emoji-scenes: its "), message);
       assert(message.includes(why) && message.endsWith("give the path of a model folder"), message);
       const [folder] = filesIn(cache);
       assertEquals(filesIn(join(cache, folder!)), []);
@@ -150,7 +150,7 @@ Deno.test("downloadModel() says in one line what a server answers, and asks the 
     assertEquals(code, "not-found");
     assertEquals(
       message,
-      `Cannot download config.json of emoji-nano: ${empty.base.slice(0, -1)} answers 404; ` +
+      `Cannot download config.json of emoji-scenes: ${empty.base.slice(0, -1)} answers 404; ` +
         "or give the path of a model folder",
     );
     await using server = new ModelServer();
@@ -195,7 +195,7 @@ Deno.test({
     assertEquals([error.code, error.hint], ["no-permission", "allow-net"]);
     assertEquals(
       error.message,
-      "Cannot download config.json of emoji-nano: Deno was not allowed to reach example.com; " +
+      "Cannot download config.json of emoji-scenes: Deno was not allowed to reach example.com; " +
         "or give the path of a model folder",
     );
   },
@@ -222,7 +222,7 @@ Deno.test("findModel() downloads the default model where the code came without i
     const code = `
       const { DEFAULT_MODEL, findModel } = await import("./model/checkpoint/find_model.ts");
       let calls = 0;
-      for (const model of [undefined, "emoji-nano", DEFAULT_MODEL]) {
+      for (const model of [undefined, "${NAME}", DEFAULT_MODEL]) {
         console.log(await findModel(model, { onProgress: () => calls++ }).catch((e) => e.code));
       }
       console.log(calls > 0);
@@ -236,6 +236,7 @@ Deno.test("findModel() downloads the default model where the code came without i
         args: ["run", "-A", "--no-check", "find.ts"],
         cwd: folder,
         env: {
+          BITWISE_MODEL: "",
           BITWISE_MODELS_URL: url,
           XDG_CACHE_HOME: join(folder, "cache"),
           DENO_DIR,
@@ -246,8 +247,7 @@ Deno.test("findModel() downloads the default model where the code came without i
       assertEquals(text.decode(stderr), "");
       return text.decode(stdout).trim().split("\n");
     };
-    const onNode =
-      'Cannot find model "emoji-nano" beside the code, and cannot download it outside ' +
+    const onNode = `Cannot find model "${NAME}" beside the code, and cannot download it outside ` +
       "of Deno; give the path of a model folder";
     await using server = new ModelServer();
     await using empty = new ModelServer(() => new Response(null, { status: 404 }));

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { FileError, InputError } from "../../../engine/mod.ts";
 import {
@@ -9,6 +9,7 @@ import {
 } from "../../../model/checkpoint/find_model.ts";
 import { findPreset } from "../../../model/config/presets.ts";
 import { inFolder } from "../../commands/process.ts";
+import { NANO } from "../../nano.ts";
 
 /** Runs a test in a working directory of its own. */
 async function inWorkingFolder(test: (folder: string) => Promise<void>): Promise<void> {
@@ -27,9 +28,21 @@ async function refusal(model: string): Promise<FileError> {
   return await assertRejects(() => findModel(model), FileError);
 }
 
-Deno.test("findModel() finds the default model, which is in the box", async () => {
-  assertEquals(await findModel(), DEFAULT_MODEL);
-  assert((await modelsInBox()).includes("emoji-nano"));
+Deno.test("findModel() finds the default model, which is in the box, or what BITWISE_MODEL says", async () => {
+  assertEquals(await modelsInBox(), ["emoji-nano", "emoji-scenes"]);
+  const before = Deno.env.get("BITWISE_MODEL") ?? "";
+  try {
+    Deno.env.set("BITWISE_MODEL", "emoji-nano");
+    assertEquals(await findModel(), NANO);
+    Deno.env.set("BITWISE_MODEL", "emoji-mano");
+    const { message } = await assertRejects(() => findModel(), FileError);
+    assertStringIncludes(message, "did you mean emoji-nano?");
+    Deno.env.set("BITWISE_MODEL", "");
+    assertEquals(await findModel(), DEFAULT_MODEL);
+    assertEquals(await findModel("emoji-scenes"), DEFAULT_MODEL);
+  } finally {
+    Deno.env.set("BITWISE_MODEL", before);
+  }
 });
 
 Deno.test("findModel() returns URLs and existing paths as they are", async () => {

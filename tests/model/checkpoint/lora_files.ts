@@ -2,8 +2,8 @@ import { fromFileUrl } from "@std/path";
 import type { LoraFile, LoraPair } from "../../../model/checkpoint/lora_file.ts";
 import { baseFingerprint } from "../../../model/checkpoint/lora_file.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
-import { DEFAULT_MODEL } from "../../../model/infinity.ts";
 import { random } from "../../random.ts";
+import { NANO } from "../../nano.ts";
 
 /** Some matrices of emoji-nano, in the transformer and the text encoder, by their shapes. */
 export const SOME: Readonly<Record<string, readonly [N: number, K: number]>> = {
@@ -16,7 +16,7 @@ export const SOME: Readonly<Record<string, readonly [N: number, K: number]>> = {
 
 /** Random adapters for emoji-nano. */
 export async function nanoLora(rank = 3, alpha = 6): Promise<LoraFile> {
-  const file = await openTensorFile(fromFileUrl(new URL("transformer.safetensors", DEFAULT_MODEL)));
+  const file = await openTensorFile(fromFileUrl(new URL("transformer.safetensors", NANO)));
   const base = await baseFingerprint(file).finally(() => file.close());
   const next = random(7);
   const draw = (count: number, size: number) =>

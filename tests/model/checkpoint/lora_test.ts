@@ -13,7 +13,7 @@ import { encodeLora, type LoraFile, readLora } from "../../../model/checkpoint/l
 import { addLowRank, addLowRankOnHost } from "../../../model/checkpoint/low_rank.ts";
 import type { LoadOptions } from "../../../model/generate/options.ts";
 import { parseParameters } from "../../../model/generate/parameters.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { convert } from "../../../commands/convert.ts";
 import { inFolder } from "../../commands/process.ts";
 import { fakeIo } from "../../commands/fake_io.ts";
@@ -21,6 +21,7 @@ import { traced } from "../golden_model.ts";
 import { device, relativeError } from "../../harness.ts";
 import { random } from "../../random.ts";
 import { nanoLora, SOME } from "./lora_files.ts";
+import { NANO } from "../../nano.ts";
 
 const open = (bytes: Uint8Array) =>
   Safetensors.open(bytesSource("style.safetensors", bytes as Uint8Array<ArrayBuffer>));
@@ -116,10 +117,10 @@ Deno.test("load() adds adapters: none at strength 0, the same as a merged model'
   inFolder(async (folder) => {
     const path = join(folder, "style.safetensors");
     await Deno.writeFile(path, encodeLora(lora));
-    const plain = await run(DEFAULT_MODEL, {});
-    const none = await run(DEFAULT_MODEL, { lora: [{ path, strength: 0 }] });
+    const plain = await run(NANO, {});
+    const none = await run(NANO, { lora: [{ path, strength: 0 }] });
     assertEquals(none, plain);
-    const added = await run(DEFAULT_MODEL, { lora: [{ path: toFileUrl(path), strength: 0.8 }] });
+    const added = await run(NANO, { lora: [{ path: toFileUrl(path), strength: 0.8 }] });
     assert(relativeError(added.logits, plain.logits) > 0.02, "it must change something");
     assert(added.parameters.startsWith("red apple <lora:style:0.8>\n"), added.parameters);
     assert(!added.parameters.includes("Prompt:"), added.parameters);
@@ -127,19 +128,19 @@ Deno.test("load() adds adapters: none at strength 0, the same as a merged model'
     const { hash } = await readLora(await open(encodeLora(lora)));
     assertEquals([prompt, loras], ["red apple", [{ name: "style", strength: 0.8, hash }]]);
     const halves = { path, strength: 0.4 };
-    const twice = await run(DEFAULT_MODEL, { lora: [halves, halves] });
+    const twice = await run(NANO, { lora: [halves, halves] });
     assert(relativeError(twice.logits, added.logits) < 1e-5);
 
     const merged = join(folder, "merged");
     const flags = ["-o", merged, "--type", "f32", "--lora", `${path}:0.8`];
     const io = fakeIo();
-    assertEquals(await convert([fromFileUrl(DEFAULT_MODEL), ...flags], io), 0, io.errors());
+    assertEquals(await convert([fromFileUrl(NANO), ...flags], io), 0, io.errors());
     const types: (WeightType | undefined)[] = device.capabilities.f16
       ? [undefined, "f16", "q8_0"]
       : [undefined, "q8_0"];
     for (const type of types) {
       const once = await run(merged, { type });
-      const again = await run(DEFAULT_MODEL, { type, lora: [{ path, strength: 0.8 }] });
+      const again = await run(NANO, { type, lora: [{ path, strength: 0.8 }] });
       // sums round differently on the host, which may move a weight to the next step of its type
       const limit = type === undefined ? 1e-5 : 2e-3;
       assert(relativeError(once.logits, again.logits) < limit, `${type}`);
@@ -153,7 +154,7 @@ Deno.test("load() refuses adapters that were made for something else", () =>
     const path = join(folder, "style.safetensors");
     const refusal = async (change: Partial<LoraFile>) => {
       await Deno.writeFile(path, encodeLora({ ...lora, ...change }));
-      const load = () => InfinityModel.load(DEFAULT_MODEL, { device, lora: [{ path }] });
+      const load = () => InfinityModel.load(NANO, { device, lora: [{ path }] });
       const error = await assertRejects(load, CheckpointError);
       return `${error.code} ${error.message}`;
     };
@@ -186,7 +187,7 @@ Deno.test("convert adds adapters to a file, and refuses those of another", () =>
   inFolder(async (folder) => {
     const path = join(folder, "style.safetensors");
     await Deno.writeFile(path, encodeLora(lora));
-    const from = fromFileUrl(new URL("text_encoder/model.safetensors", DEFAULT_MODEL));
+    const from = fromFileUrl(new URL("text_encoder/model.safetensors", NANO));
     const to = join(folder, "made.safetensors");
     const io = fakeIo();
     assertEquals(await convert([from, "-o", to, "--lora", path], io), 0);
@@ -201,7 +202,7 @@ Deno.test("convert adds adapters to a file, and refuses those of another", () =>
     addLowRankOnHost(before.values, 0, { A, B, shape, rank: 3, scale: 2 });
     assertEquals(after.values, new Float32Array(new Float16Array(before.values)));
 
-    const vae = fromFileUrl(new URL("vae.safetensors", DEFAULT_MODEL));
+    const vae = fromFileUrl(new URL("vae.safetensors", NANO));
     const error = await assertRejects(
       () => convert([vae, "-o", to, "--lora", path], fakeIo()),
       CheckpointError,
@@ -211,13 +212,13 @@ Deno.test("convert adds adapters to a file, and refuses those of another", () =>
 
 Deno.test("load() refuses what is not the path or URL of a file of adapters", async () => {
   for (const path of ["http://", "file:///%ff", new URL("data:,x"), "file://host/x", "no/such"]) {
-    const load = () => InfinityModel.load(DEFAULT_MODEL, { device, lora: [{ path }] });
+    const load = () => InfinityModel.load(NANO, { device, lora: [{ path }] });
     const { message } = await assertRejects(load, BitwiseError);
     assert(/^Cannot (load LoRA|read) "/.test(message), message);
   }
   for (const bad of [{ path: "" }, { path: 3 }, { path: "x", strength: NaN }, { file: "x" }, "x"]) {
     const lora = [bad] as unknown as LoadOptions["lora"];
-    const load = () => InfinityModel.load(DEFAULT_MODEL, { device, lora });
+    const load = () => InfinityModel.load(NANO, { device, lora });
     assertEquals((await assertRejects(load, InputError)).code, "bad-type");
   }
 });

@@ -4,7 +4,7 @@ const TOP = fromFileUrl(new URL("../../..", import.meta.url));
 /** The models in the box. */
 export const BOX = join(TOP, "assets", "models");
 /** The default model. */
-export const NAME = "emoji-nano";
+export const NAME = "emoji-scenes";
 
 /** How a server answers for a path; the file if it returns nothing. */
 type Answer = (path: string) => Response | Promise<Response> | undefined;

@@ -8,7 +8,7 @@ import {
 import { join } from "@std/path";
 import { main } from "../../../cli.ts";
 import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import type { WeightType } from "../../../kernels/linear/weight_types.ts";
 import { isQuantisable } from "../../../model/checkpoint/quantised_blocks.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
@@ -20,8 +20,9 @@ import { assembleFolder } from "../../../model/release/assemble.ts";
 import { convertFile } from "../../../model/release/convert.ts";
 import { fakeIo, inFolder } from "../../commands/process.ts";
 import { encode, TINY } from "../release/tiny_release.ts";
+import { NANO } from "../../nano.ts";
 
-const BOX = decodeURIComponent(DEFAULT_MODEL.pathname);
+const BOX = decodeURIComponent(NANO.pathname);
 const PARTS = ["transformer.safetensors", "vae.safetensors", "text_encoder/model.safetensors"];
 
 /** Converts the model in the box to `type`, into a folder of its own. */

@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../harness.ts";
+import { NANO } from "../../nano.ts";
 
-const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+const model = await InfinityModel.load(NANO, { device });
 const NOTE = "Only the transparent parts of the image are drawn: they are its mask";
 
 /** A drawing, of which `alpha` says what is left; where nothing is, another colour lies below. */

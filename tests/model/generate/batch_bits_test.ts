@@ -1,18 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { Device } from "../../../engine/mod.ts";
 import { parseConfig } from "../../../model/config/config.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
+import { NANO } from "../../nano.ts";
 
-const NANO = JSON.parse(await Deno.readTextFile(new URL("config.json", DEFAULT_MODEL)));
+const CONFIG = JSON.parse(await Deno.readTextFile(new URL("config.json", NANO)));
 
 /** A model with one block as wide as those of published ones, so that products share K in several ways. */
 const WIDE = parseConfig({
-  ...NANO,
-  image: { ...NANO.image, width: 64, height: 64 },
-  vae: { ...NANO.vae, latent_height: 8, latent_width: 8 },
+  ...CONFIG,
+  image: { ...CONFIG.image, width: 64, height: 64 },
+  vae: { ...CONFIG.vae, latent_height: 8, latent_width: 8 },
   scale_schedule: [[1, 1, 1], [1, 5, 5], [1, 8, 8]],
   transformer: {
-    ...NANO.transformer,
+    ...CONFIG.transformer,
     embed_dim: 1024,
     ffn_hidden: 4096,
     num_heads: 8,

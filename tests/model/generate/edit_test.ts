@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { Result } from "../../../model/generate/images.ts";
@@ -9,10 +9,11 @@ import { planGeneration } from "../../../model/generate/plan_generation.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { device } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
+import { NANO } from "../../nano.ts";
 
-const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+const model = await InfinityModel.load(NANO, { device });
 const patched = await InfinityModel.synthetic(PATCHIFY, { device });
-const sheet = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
+const sheet = await openTensorFile(new URL("expected.safetensors", NANO).pathname);
 const bytes = await sheet.read("vae.image_u8") as Uint8Array;
 
 /** An image from the training set of emoji-nano's VAE. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { planMemory } from "../../../model/memory_plan.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import { findPreset } from "../../../model/config/presets.ts";
@@ -15,8 +15,9 @@ import { ssim } from "../../../model/image/metrics.ts";
 import { readPngText } from "../../../model/image/png.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 import { assertNear, device } from "../../harness.ts";
+import { NANO } from "../../nano.ts";
 
-const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+const model = await InfinityModel.load(NANO, { device });
 const PROMPTS = ["red apple", "a cute dog face emoji", "rocket"];
 const ALL: FastMode[] = ["kv", "prune"];
 

@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { CheckpointError, encodeSafetensors } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { inFolder } from "../../commands/process.ts";
 import { device } from "../../harness.ts";
+import { NANO } from "../../nano.ts";
 
-const BOX = fromFileUrl(DEFAULT_MODEL);
+const BOX = fromFileUrl(NANO);
 const CONFIG = JSON.parse(await Deno.readTextFile(join(BOX, "config.json")));
 
 /** The model in the box with changes to its config.json, and some of its files replaced. */

@@ -1,13 +1,14 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { InputError } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { inFolder } from "../../commands/process.ts";
 import { device } from "../../harness.ts";
+import { NANO } from "../../nano.ts";
 
-const BOX = fromFileUrl(DEFAULT_MODEL);
+const BOX = fromFileUrl(NANO);
 const FILES = [
   "config.json",
   "tokenizer.json",
@@ -48,7 +49,7 @@ for (
 }
 
 Deno.test("generate() refuses to generate with NaN in text features, and generates again afterwards", async () => {
-  using model = await InfinityModel.load(DEFAULT_MODEL, { device });
+  using model = await InfinityModel.load(NANO, { device });
   const live = device.memory.liveBytes;
   const width = model.config.transformer.text_channels;
   const good = { features: new Float32Array(3 * width).fill(0.5), width, lens: [3] };

@@ -1,12 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { takeScales } from "../../../model/bits/image_bits.ts";
 import type { Step } from "../../../model/generate/options.ts";
 import { device } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
+import { NANO } from "../../nano.ts";
 
-const model = await InfinityModel.load(DEFAULT_MODEL, { device });
+const model = await InfinityModel.load(NANO, { device });
 
 Deno.test("stream() yields the bits of each scale, and returns what generate() returns", async () => {
   const patched = await InfinityModel.synthetic(PATCHIFY, { device });
@@ -152,7 +153,7 @@ Deno.test("generate(), edit() and stream() that wait reject as soon as they are 
 
 Deno.test("stream() works in stages, and loads the VAE beside the transformer only for previews", async () => {
   const { images } = await model.generate({ prompt: "rocket", seed: 2 });
-  using staged = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
+  using staged = await InfinityModel.load(NANO, { device, staged: true });
   const live = device.memory.liveBytes;
   for (const preview of [false, true]) {
     for await (const step of staged.stream({ prompt: "rocket", seed: 2, preview })) {

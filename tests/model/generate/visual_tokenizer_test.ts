@@ -6,16 +6,17 @@ import {
   OutOfMemoryError,
   type TensorToWrite,
 } from "../../../engine/mod.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../model/infinity.ts";
+import { InfinityModel } from "../../../model/infinity.ts";
 import { bitCount, type ImageBits, takeScales } from "../../../model/bits/image_bits.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { psnr } from "../../../model/image/metrics.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
 import { assertNear, device, NEED_CPU, random } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
+import { NANO } from "../../nano.ts";
 
-const model = await InfinityModel.load(DEFAULT_MODEL, { device });
-const expected = await openTensorFile(new URL("expected.safetensors", DEFAULT_MODEL).pathname);
+const model = await InfinityModel.load(NANO, { device });
+const expected = await openTensorFile(new URL("expected.safetensors", NANO).pathname);
 const { images: [apple] } = await model.generate({ prompt: "red apple", seed: 7 });
 
 /** The image that the reference encoded, [32, 32, 3] bytes. */
@@ -105,7 +106,7 @@ Deno.test({
   ignore: device.capabilities.class !== "cpu",
   async fn() {
     using other = await Device.open({ class: "gpu" });
-    using twin = await InfinityModel.load(DEFAULT_MODEL, { device: other, lazy: true });
+    using twin = await InfinityModel.load(NANO, { device: other, lazy: true });
     assertEquals((await twin.encode(reference)).scales, (await model.encode(reference)).scales);
   },
 });
@@ -115,7 +116,7 @@ Deno.test({
   ignore: !device.capabilities.f16,
   fn: async () => {
     const exact = await model.encode(reference);
-    using half = await InfinityModel.load(DEFAULT_MODEL, { device, type: "f16", lazy: true });
+    using half = await InfinityModel.load(NANO, { device, type: "f16", lazy: true });
     const near = await half.encode(reference);
     let differing = 0;
     near.scales.forEach((scale, s) =>
@@ -173,11 +174,11 @@ Deno.test("encode() and decode() read back once each, and leave no memory behind
 Deno.test("encode() and decode() load the VAE alone if lazy, and free it if staged", async () => {
   const parts: string[] = [];
   const onProgress = (part: string) => parts.push(part);
-  using lazy = await InfinityModel.load(DEFAULT_MODEL, { device, lazy: true, onProgress });
+  using lazy = await InfinityModel.load(NANO, { device, lazy: true, onProgress });
   assertEquals((await lazy.decode(await lazy.encode(reference))).width, 32);
   assertEquals(parts, ["vae.safetensors", "vae.safetensors"]);
   const live = device.memory.liveBytes;
-  using staged = await InfinityModel.load(DEFAULT_MODEL, { device, staged: true });
+  using staged = await InfinityModel.load(NANO, { device, staged: true });
   const bits = await staged.encode(reference);
   // two at once share what is loaded
   const [a, b] = await Promise.all([staged.decode(bits), staged.decode(bits)]);
@@ -254,7 +255,7 @@ Deno.test("encode() fails with no-encoder if the VAE has none", async () => {
   try {
     const { config } = model;
     await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
-    const file = await openTensorFile(new URL("vae.safetensors", DEFAULT_MODEL).pathname);
+    const file = await openTensorFile(new URL("vae.safetensors", NANO).pathname);
     const { encodeSafetensors } = await import("../../../engine/files/safetensors_writer.ts");
     const decoder = [...file.tensors.values()].filter(({ name }) => name.startsWith("decoder."));
     const tensors = await Promise.all(

@@ -3,7 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import { CheckpointError, encodeSafetensors, OutOfMemoryError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
 import { encodeLora, readLora } from "../../../../model/checkpoint/lora_file.ts";
-import { DEFAULT_MODEL, InfinityModel } from "../../../../model/infinity.ts";
+import { InfinityModel } from "../../../../model/infinity.ts";
 import { nanoLora } from "../../checkpoint/lora_files.ts";
 import { parameterShapes } from "../../../../model/checkpoint/tensor_shapes.ts";
 import { readTrainConfig } from "../../../../model/training/config/train_config.ts";
@@ -33,12 +33,13 @@ import { inFolder } from "../../../commands/process.ts";
 import { device } from "../../../harness.ts";
 import type { StepSize } from "../../../../model/training/run/plan.ts";
 import { Toy } from "../run/toy.ts";
+import { NANO } from "../../../nano.ts";
 
-const NANO = fromFileUrl(
+const CONFIG = fromFileUrl(
   new URL("../../../../examples/training/emoji-nano.json", import.meta.url),
 );
 
-const nano = await readTrainConfig(NANO);
+const nano = await readTrainConfig(CONFIG);
 const config: TrainConfig = {
   ...nano,
   transformer: { ...nano.transformer, steps: 20, accumulate: 1, warmup: 5, learning_rate: 0.05 },
@@ -248,7 +249,7 @@ Deno.test("sampleFolder() adds the adapters of a folder to the model they are fo
   inFolder(async (folder) => {
     const path = join(folder, "lora.safetensors");
     await Deno.writeFile(path, encodeLora(await nanoLora()));
-    const init = fromFileUrl(DEFAULT_MODEL);
+    const init = fromFileUrl(NANO);
     const sample_prompts = ["red apple"];
     const adapted = {
       ...config,
