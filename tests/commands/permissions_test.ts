@@ -62,7 +62,7 @@ function narrowed(flags: readonly string[], cwd: string): string[] {
 const inputs = async (folder: string) => {
   await writeTraining(folder);
   await Deno.writeFile(join(folder, "in.png"), encodePng(Uint8Array.of(9, 9, 9, 255), 1, 1));
-  const made = ["encode", "in.png", "-o", "in.safetensors"];
+  const made = ["encode", "in.png", "-m", MODEL, "-o", "in.safetensors"];
   const { code, err } = await runs(folder, ["-R", "-W"], made);
   assertEquals(code, 0, err);
 };

@@ -53,9 +53,9 @@ Deno.test("stagesOf() reads a stage, or all", () => {
 Deno.test("overridden() shares minutes out among stages, as the config does or equally", () => {
   const ends = (config: TrainConfig) => STAGES.map((s) => [config[s].steps, config[s].minutes]);
   assertEquals(ends(overridden(scenes, STAGES, { minutes: 30 })), [
-    [null, 12],
-    [null, 14],
-    [null, 4],
+    [null, 11],
+    [null, 14.5],
+    [null, 4.5],
   ]);
   assertEquals(ends(overridden(nano, STAGES, { minutes: 30 })), [
     [null, 10],
