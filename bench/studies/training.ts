@@ -15,14 +15,13 @@ import { InfinityModel } from "../../model/infinity.ts";
 import { FolderSource } from "../../model/parts/parts.ts";
 import { parseTrainFile, resolveTrainConfig } from "../../model/training/config/train_config.ts";
 import type { Stage, TrainConfig } from "../../model/training/config/types.ts";
-import type { Size } from "../../model/training/data/base/source.ts";
 import { openData } from "../../model/training/data/open_data.ts";
 import { SheetSource } from "../../model/training/data/files/sheet.ts";
 import { readLog } from "../../model/training/report/log.ts";
 import { train } from "../../model/training/stages/train.ts";
 import { VaeEncoder } from "../../model/vae/vae_encoder.ts";
 import { mean } from "../measure.ts";
-import { rgbaOf, valuesOf } from "../pixels.ts";
+import { bytesOf, rgbaOf, valuesOf } from "../pixels.ts";
 import { frechet } from "./frechet.ts";
 import type { Effort } from "./study.ts";
 
@@ -162,6 +161,11 @@ export async function lastReports(output: string, stage: Stage) {
   };
 }
 
+/** Square images [B, size, size, 3] f32 from −1 to 1 as bytes. */
+async function readImages(device: Device, images: Tensor, size: number): Promise<Image[]> {
+  return bytesOf({ values: await device.read(images) as Float32Array, size });
+}
+
 /** PSNR of reconstructions of images that no training saw, in dB. */
 export async function reconstructed(
   device: Device,
@@ -170,7 +174,7 @@ export async function reconstructed(
 ): Promise<number> {
   const source = await openData(device, { kind, path, sizes: [model.image], which: "measuring" });
   const { images } = await source.batch(0, UNSEEN);
-  const truths = await imagesOf(device, images, model.image);
+  const truths = await readImages(device, images, model.image.width);
   for (const one of [images, source]) one.dispose();
   using sampler = await InfinityModel.load(output, { device });
   const each: number[] = [];
@@ -218,7 +222,7 @@ export async function sampled(
   const source = new FolderSource(openFolder(output), model, device, "f32");
   const encoder = await source.open("vae_encoder", (w) => VaeEncoder.load(w, model.vae));
   using sampler = await InfinityModel.load(output, { device });
-  const truths = await imagesOf(device, images, model.image);
+  const truths = await readImages(device, images, model.image.width);
   const made: GeneratedImage[] = [];
   if (wrong === 0) {
     made.push(...(await sampler.generate({ prompt: captions, seed: 1 })).images);
@@ -252,17 +256,6 @@ function withMistakes(bits: ImageBits, wrong: number, image: number): ImageBits 
     return scale.map((bit) => draws.odds(wrong) ? 1 - bit : bit);
   });
   return { ...bits, scales };
-}
-
-/** [B, H, W, 3] f32 from −1 to 1 as images. */
-async function imagesOf(device: Device, images: Tensor, size: Size): Promise<Image[]> {
-  const values = await device.read(images) as Float32Array;
-  const each = 3 * size.width * size.height;
-  return Array.from({ length: images.shape[0]! }, (_, i) => ({
-    width: size.width,
-    height: size.height,
-    rgba: rgbaOf(values.subarray(i * each, (i + 1) * each)),
-  }));
 }
 
 function squares(a: Float32Array, b?: Float32Array): number {

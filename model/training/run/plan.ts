@@ -55,7 +55,8 @@ export async function fitStep(plan: PlanSize, size: StepSize, budget: number): P
 /**
  * The error of a step that does not fit, with what would.
  *
- * @param budget Bytes that there are: what is allowed, or what a device held when it had no more.
+ * @param budget Bytes that there are: what is allowed, or what a device held when it had no more; infinite if it is a
+ * single tensor that does not fit.
  * @param cause The error that the device reported, if it did.
  */
 export async function stepTooLarge(
@@ -78,20 +79,30 @@ export async function stepTooLarge(
   const advice = ways.length
     ? `${ways.join(" or ")} would fit`
     : "not even batch 1 with recompute would fit: use a smaller model";
+  const why = budget === Infinity
+    ? "a tensor of a step exceeds one binding of this adapter"
+    : `a step needs ${formatBytes(await plan(size))}, and there are ${formatBytes(budget)}`;
   return new OutOfMemoryError(
     "step-too-large",
-    `Cannot train with batch ${batch}${recompute ? " and recompute" : ""}: a step needs ` +
-      `${formatBytes(await plan(size))}, and there are ${formatBytes(budget)}; ${advice}`,
+    `Cannot train with batch ${batch}${recompute ? " and recompute" : ""}: ${why}; ${advice}`,
     { hint: "smaller-batch", ...cause === undefined ? {} : { cause } },
   );
 }
 
 /** The largest batch, up to that of `size`, that fits; 0 if none does. */
 async function largestBatch(plan: PlanSize, size: StepSize, budget: number): Promise<number> {
+  const fitting = async (batch: number): Promise<boolean> => {
+    try {
+      return await plan({ ...size, batch }) <= budget;
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) return false; // a tensor exceeds a binding
+      throw error;
+    }
+  };
   let [fits, most] = [0, size.batch];
   while (fits < most) {
     const batch = Math.ceil((fits + most) / 2);
-    if (await plan({ ...size, batch }) <= budget) fits = batch;
+    if (await fitting(batch)) fits = batch;
     else most = batch - 1;
   }
   return fits;

@@ -99,8 +99,8 @@ export async function runStage(
   try {
     const { step, seconds } = await trainer.run().catch(async (error) => {
       if (!(error instanceof OutOfMemoryError && plan)) throw error;
-      const { peakBytes } = device.memory;
-      throw await stepTooLarge(plan, config[stage], ROOM * peakBytes, error);
+      const budget = error.code === "binding-too-large" ? Infinity : ROOM * device.memory.peakBytes;
+      throw await stepTooLarge(plan, config[stage], budget, error);
     });
     const files = await save(trainer.optimiser);
     const { adapter } = device.capabilities;

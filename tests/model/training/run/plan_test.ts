@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, OutOfMemoryError } from "../../../../engine/mod.ts";
 import { activation } from "../../../../model/training/ops/activation.ts";
-import { fitStep, planStep, type StepSize } from "../../../../model/training/run/plan.ts";
+import {
+  fitStep,
+  planStep,
+  type StepSize,
+  stepTooLarge,
+} from "../../../../model/training/run/plan.ts";
 import { Trainer } from "../../../../model/training/run/trainer.ts";
 import type { Pass, PassResult } from "../../../../model/training/run/task.ts";
 import type { Tape } from "../../../../model/training/tape/tape.ts";
@@ -69,4 +74,17 @@ Deno.test("fitStep() says which batch would fit, and what recompute does", async
     "Cannot train with batch 64: a step needs 27 MB, and there are 1.2 MB; batch 2 with recompute would fit",
   );
   assert((await message(plain, 1e6)).endsWith("use a smaller model"));
+});
+
+Deno.test("stepTooLarge() says which batch has tensors that an adapter can bind", async () => {
+  const cause = new OutOfMemoryError("binding-too-large", "Cannot allocate: too large");
+  const bytes = ({ batch, recompute }: StepSize) =>
+    batch > (recompute ? 21 : 20) ? Promise.reject(cause) : Promise.resolve(1);
+  const error = await stepTooLarge(bytes, { batch: 128, recompute: false }, Infinity, cause);
+  assertEquals(
+    error.message,
+    "Cannot train with batch 128: a tensor of a step exceeds one binding of this adapter; batch 20 or " +
+      "batch 21 with recompute would fit",
+  );
+  assertEquals(error.cause, cause);
 });
