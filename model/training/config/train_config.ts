@@ -35,6 +35,10 @@ export function parseTrainFile(json: unknown, where: string): TrainFile {
   if (!inline && file.model === null && file.init === null) {
     refuse(where, "model", null, "a name, a path or an object, unless init has one");
   }
+  const { kind, held_out } = file.data;
+  if (held_out > 0 && (kind === "sheet" || kind === "scenes")) {
+    refuse(where, "data.held_out", held_out, `0: ${kind} say themselves what is held out`);
+  }
   const { lora, text_encoder } = file.transformer;
   if (file.init === null && lora.rank > 0) {
     refuse(where, "transformer.lora.rank", lora.rank, "0 unless init names the model to adapt");

@@ -2,6 +2,7 @@ import {
   CheckpointError,
   type Device,
   quote,
+  SafetensorsError,
   safetensorsHeader,
   type Tensor,
   type TensorEntry,
@@ -133,7 +134,9 @@ export async function loadCheckpoint(
   optimiser: Optimiser,
   options: LoadOptions,
 ): Promise<Progress> {
-  const file = await openTensorFile(path);
+  const file = await openTensorFile(path).catch((cause) => {
+    throw cause instanceof SafetensorsError ? damaged(path, { cause }) : cause;
+  });
   try {
     const { progress, status } = stateOf(file, path, options);
     const parts = [...partsOf(optimiser)];
@@ -169,10 +172,7 @@ function stateOf(
     throw new CheckpointError("not-a-checkpoint", `${start}it is not a checkpoint of a training`);
   }
   const state = parseState(metadata);
-  if (!state) {
-    const message = `${start}it is damaged; begin anew, or from another checkpoint`;
-    throw new CheckpointError("damaged-checkpoint", message);
-  }
+  if (!state) throw damaged(path);
   if (!anyConfig) {
     const found = differences(state.config, config, free);
     if (found.length > 0) {
@@ -184,6 +184,12 @@ function stateOf(
     }
   }
   return state;
+}
+
+function damaged(path: string, options?: ErrorOptions): CheckpointError {
+  const message = `Cannot go on from ${quote(path)}: it is damaged; begin anew, or from another ` +
+    "checkpoint";
+  return new CheckpointError("damaged-checkpoint", message, options);
 }
 
 /** Parses metadata, and checks them. */

@@ -76,8 +76,8 @@ export class Diagnosis implements Observer {
     });
   }
 
-  /** What went wrong first in a step, as an error. */
-  async error(step: number): Promise<TrainingError> {
+  /** What went wrong first in a step, as an error. `saved`: there is a checkpoint. */
+  async error(step: number, saved: boolean): Promise<TrainingError> {
     const flags = await this.device.readAll(this.#checks.map(({ flag }) => flag));
     const { what, operation } = this.#checks[flags.findIndex(([flag]) => flag !== 0)] ?? {};
     const { name, parameters = [] } = operation ?? {};
@@ -88,7 +88,7 @@ export class Diagnosis implements Observer {
       "not-finite",
       `Cannot train on: not all numbers of step ${step} are finite; ${began}` +
         (parameters.length ? `, with ${parameters.join(", ")}` : "") +
-        "; go on from the last checkpoint with a lower learning rate",
+        `; ${saved ? "go on from the last checkpoint" : "begin again"} with a lower learning rate`,
       { step, parameters, ...name === undefined ? {} : { operation: name } },
     );
   }

@@ -224,7 +224,7 @@ export class Trainer {
       });
     }
     parameters.clearGradients();
-    return await diagnosis.error(step);
+    return await diagnosis.error(step, this.#saved >= 0);
   }
 
   /** Frees all but the parameters. */

@@ -86,6 +86,10 @@ Deno.test("parseTrainFile() refuses values by their path, with what is allowed",
       { ...LEAST, transformer: { text_encoder: "frozen" } },
       'transformer.text_encoder is "frozen", it must be "joint" unless init has one',
     ],
+    [
+      { ...LEAST, data: { kind: "scenes", path: "x", held_out: 0.1 } },
+      "data.held_out is 0.1, it must be 0: scenes say themselves what is held out",
+    ],
     [{ ...LEAST, sample_prompts: ["a\nb"] }, 'sample_prompts is ["a\\nb"], it must be a list of'],
   ];
   for (const [json, message] of cases) {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { CheckpointError, encodeSafetensors, FileError } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
@@ -189,6 +189,9 @@ Deno.test("Trainer refuses a checkpoint whose metadata are damaged", () =>
       const error = await assertRejects(() => made.trainer.resume(path), CheckpointError);
       assertEquals(error.code, "damaged-checkpoint", JSON.stringify(metadata));
     }
+    await Deno.writeFile(path, (await Deno.readFile(path)).subarray(0, 20));
+    const error = await assertRejects(() => made.trainer.resume(path), CheckpointError);
+    assertStringIncludes(error.message, "it is damaged; begin anew, or from another checkpoint");
   }));
 
 Deno.test("Trainer refuses a checkpoint of other parameters, and other files", () =>
@@ -223,6 +226,7 @@ Deno.test("Trainer keeps the last checkpoint of finite numbers", () =>
     using made = make({ checkpoint: { path, every: 5 }, every: 4 }, toy);
     const error = await assertRejects(() => made.trainer.run(), TrainingError);
     assertEquals(error.step, 13);
+    assertStringIncludes(error.message, "go on from the last checkpoint");
     assertEquals(JSON.parse((await metadata(path)).state!).step, 10);
   }));
 

@@ -94,7 +94,7 @@ Deno.test("Trainer stops at NaN, keeps the parameters before it, and names where
   assertEquals(
     error.message,
     "Cannot train on: not all numbers of step 7 are finite; an input of add in Toy.compute is the " +
-      "first that is not, with first; go on from the last checkpoint with a lower learning rate",
+      "first that is not, with first; begin again with a lower learning rate",
   );
   assertEquals(steps, [5, 7]);
   assertEquals(await toy.read(), sound.values);
