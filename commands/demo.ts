@@ -9,14 +9,14 @@ import { contactSheet } from "../model/image/sheet.ts";
 import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
 
 const PROMPTS = [
-  "red apple",
-  "dog face",
-  "pizza",
-  "rocket",
-  "sunflower",
-  "purple cat",
-  "blue car",
-  "birthday cake",
+  "a red apple",
+  "a purple car",
+  "a green frog",
+  "three stars",
+  "a penguin in the snow",
+  "a black cat on a yellow background",
+  "a sunflower",
+  "a cat and a dog",
 ];
 const COLUMNS = 4;
 
