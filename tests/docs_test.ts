@@ -29,8 +29,8 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno task convert DOWNLOADS", "needs a downloaded checkpoint"],
   ["deno task train all", "takes an hour or more"],
   ["deno task finetune", "needs a folder of images"],
-  ['deno task generate "red apple" --lora', "needs adapters"],
-  ["deno task generate rocket --lora", "needs adapters"],
+  ['deno task generate -m emoji-nano "red apple" --lora', "needs adapters"],
+  ["deno task generate -m emoji-nano rocket --lora", "needs adapters"],
   ["deno task convert assets/models/emoji-nano --lora", "needs adapters"],
   ["deno task generate -m models/infinity-2b", "needs a downloaded checkpoint"],
   ["deno task generate --synthetic", "takes minutes on a CPU"],
@@ -74,7 +74,8 @@ function runnable(command: string): string | undefined {
 
 /** Runs a command in a shell and returns what it said, if it failed. */
 async function failureOf(command: string, cwd: string): Promise<string | undefined> {
-  const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
+  // as on a newcomer's machine, which sets none of these
+  const { BITWISE_DEBUG: _, BITWISE_MODEL: __, ...env } = Deno.env.toObject();
   const { code, stdout, stderr } = await new Deno.Command("sh", {
     args: ["-c", command],
     cwd,
