@@ -14,7 +14,7 @@
  * import { InfinityModel } from "@bitwise/infinity";
  *
  * using model = await InfinityModel.load();
- * const { images } = await model.generate("red apple", { seed: 7 });
+ * const { images } = await model.generate("a red apple", { seed: 7 });
  * const png = images[0].toPng(); // holds the settings that reproduce it
  * console.log(images[0].width, png.length);
  * ```

@@ -11,7 +11,7 @@ export const generate = command(
     notes: [
       "A prompt is text, @FILE for the text of a file, or - for stdin; @@ begins a prompt with @.",
       "Defaults come from the model's config.json. A list has one value per scale.",
-      'Example: bitwise generate "red apple" --seed 7 --upscale 8 -o apple.png',
+      'Example: bitwise generate "a red apple" --seed 7 --upscale 4 -o apple.png',
     ],
   },
   async (given, words, io) => {

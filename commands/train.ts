@@ -15,7 +15,7 @@ export const train = command(
       "all trains the tokenizer, then the transformer with the text encoder, then the decoder again.",
       "DIR also gets log.jsonl, curves.svg, sheets of samples and checkpoints. Ctrl-C makes a",
       "checkpoint first.",
-      "Example: bitwise train all examples/training/emoji-nano.json -o models/mine --minutes 60",
+      "Example: bitwise train all examples/training/emoji-scenes.json -o models/mine --minutes 60",
     ],
   },
   async (given, [stage, file, ...rest], io) => {

@@ -23,7 +23,7 @@ export const variations = command(
     },
     notes: [
       "IMAGE may be - for stdin. Without a prompt, the one stored in the PNG is used.",
-      'Example: bitwise variations apple.png "red apple" -k 2 -b 8',
+      'Example: bitwise variations apple.png "a red apple" -k 2 -b 8',
     ],
   },
   async (given, words, io) => {

@@ -22,7 +22,7 @@ const swapRedAndBlue = defineKernel(
 );
 
 using model = await InfinityModel.load();
-const { images: [apple] } = await model.generate("red apple", { seed: 7 });
+const { images: [apple] } = await model.generate("a red apple", { seed: 7 });
 const { width, height, rgba } = apple!;
 const { device } = model;
 const count = width * height;

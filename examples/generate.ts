@@ -2,7 +2,7 @@
 import { InfinityModel } from "@bitwise/infinity";
 
 using model = await InfinityModel.load();
-const { images, seconds } = await model.generate(["red apple", "purple cat"], { seed: 7 });
+const { images, seconds } = await model.generate(["a red apple", "a purple car"], { seed: 7 });
 for (const image of images) {
   const file = `${image.prompt!.replaceAll(" ", "-")}.png`;
   await Deno.writeFile(file, image.toPng()); // holds the settings that reproduce it

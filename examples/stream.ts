@@ -2,7 +2,7 @@
 import { InfinityModel } from "@bitwise/infinity";
 
 using model = await InfinityModel.load();
-for await (const step of model.stream("red apple", { seed: 7, preview: true })) {
+for await (const step of model.stream("a red apple", { seed: 7, preview: true })) {
   const image = await step.image();
   await Deno.writeFile("live.png", image.toPng()); // image viewers and browsers can reload it
   const [rows, columns] = step.bits[0]!.schedule.at(-1)!;
