@@ -10,7 +10,7 @@ import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
 
 const PROMPTS = [
   "a red apple",
-  "a purple car",
+  "a pink car",
   "a green frog",
   "three stars",
   "a penguin in the snow",
