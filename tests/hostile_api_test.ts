@@ -2,6 +2,7 @@ import * as analysis from "../model/analysis.ts";
 import * as api from "../mod.ts";
 import { device } from "./harness.ts";
 import { type Hostile, testHostile } from "./hostile_values.ts";
+import { NANO } from "./nano.ts";
 
 const bits: api.ImageBits = {
   width: 32,
@@ -15,7 +16,7 @@ const dark = { width: 4, height: 2, rgba: new Uint8Array(32).fill(9) };
 const white = { width: 4, height: 2, rgba: new Uint8Array(32).fill(255) };
 const light = { width: 4, height: 2, rgba: new Uint8Array(32).fill(200) };
 
-const model = await api.InfinityModel.load(api.DEFAULT_MODEL, { device });
+const model = await api.InfinityModel.load(NANO, { device });
 const { config } = model;
 const memory = {
   type: "f16",
