@@ -41,5 +41,6 @@ export const TRAINING_FLAGS = {
 export const FINETUNE_FLAGS = {
   "lora": { type: integerFrom(1, 1024), help: "Train adapters of rank N instead of the weights" },
   "batch": { type: integerFrom(1, 65536), help: "Images of a step (8)" },
+  "skip-broken": { type: on, help: "Take the next image where one cannot be read" },
   "learning-rate": { type: rate, help: "Highest learning rate (0.0001, with --lora 0.001)" },
 } as const;

@@ -12,6 +12,7 @@ interface FinetuneGiven {
   readonly lora?: number;
   readonly batch?: number;
   readonly "learning-rate"?: number;
+  readonly "skip-broken"?: boolean;
   readonly prompt?: readonly string[];
 }
 
@@ -22,11 +23,13 @@ const STEPS = 500;
 export async function finetuneConfig(
   model: string,
   data: string,
-  { lora: rank = 0, batch = 8, "learning-rate": rate, prompt = [] }: FinetuneGiven,
+  given: FinetuneGiven,
 ): Promise<TrainConfig> {
+  const { lora: rank = 0, batch = 8, "learning-rate": rate, prompt = [] } = given;
+  const broken = given["skip-broken"] ? "skip" : "stop";
   const json = {
     init: model,
-    data: { kind: await kindOf(data), path: data },
+    data: { kind: await kindOf(data), path: data, broken },
     transformer: {
       steps: STEPS,
       batch,

@@ -147,10 +147,11 @@ Deno.test("finetuneConfig() makes a config of flags, by what is in the folder", 
     assertEquals([steps, batch, learning_rate, text_encoder], [500, 8, 1e-4, "frozen"]);
     assertEquals(lora.rank, 0);
     await Deno.writeTextFile(join(folder, "a.jsonl"), "");
-    const adapted = await finetuneConfig("emoji-nano", folder, { lora: 4, prompt: ["a", "b"] });
+    const given = { lora: 4, prompt: ["a", "b"], "skip-broken": true };
+    const adapted = await finetuneConfig("emoji-nano", folder, given);
     const { transformer, data, sample_prompts } = adapted;
     assertEquals([transformer.lora.rank, transformer.learning_rate], [4, 1e-3]);
-    assertEquals([data.kind, sample_prompts], ["jsonl", ["a", "b"]]);
+    assertEquals([data.kind, data.broken, sample_prompts], ["jsonl", "skip", ["a", "b"]]);
     await Deno.writeTextFile(join(folder, "captions.json"), "");
     assertEquals((await finetuneConfig("emoji-nano", folder, {})).data.kind, "sheet");
     await assertRejects(
