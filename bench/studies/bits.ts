@@ -55,8 +55,8 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
       ],
     }],
     notes: [
-      "PSNR while training is a mean over the last fifth of it, flips included. The transformers learn for a short time: " +
-      "their samples are far from the truth, and their bits are harder to guess where there are more.",
+      "PSNR while training is a mean over the last fifth of it, flips included. The trainings are short: " +
+      "reconstructions still improve, and samples are far from the truth.",
     ],
   };
 }
