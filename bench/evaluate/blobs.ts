@@ -9,7 +9,7 @@ const SPECK = 0.008;
 
 /** For each image, how many things are on white: areas that touch only at corners are several. */
 export function countBlobs(images: Images): number[] {
-  // half the size, so that noise is no bridge between things
+  // half the size, so that noise does not join things
   const small = shrink(images, images.size / 2);
   const pixels = small.size ** 2;
   return Array.from({ length: imageCount(small) }, (_, image) => {

@@ -45,8 +45,8 @@ export interface MatmulBackwardArgs {
 }
 
 /**
- * The gradients of y = s · x · Wᵀ + b: dx = s · dy · W, dW = s · dyᵀ · x, db = Σ dy over rows. The first product is {@link matmul}'s, the second
- * {@link matmulDeep}'s.
+ * The gradients of y = s · x · Wᵀ + b: dx = s · dy · W by {@link matmul}, dW = s · dyᵀ · x by {@link matmulDeep},
+ * db = Σ dy over rows.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree.
  */

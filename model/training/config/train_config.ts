@@ -37,7 +37,7 @@ export function parseTrainFile(json: unknown, where: string): TrainFile {
   }
   const { kind, held_out } = file.data;
   if (held_out > 0 && (kind === "sheet" || kind === "scenes")) {
-    refuse(where, "data.held_out", held_out, `0: ${kind} say themselves what is held out`);
+    refuse(where, "data.held_out", held_out, "0: such data say themselves what is held out");
   }
   const { lora, text_encoder } = file.transformer;
   if (file.init === null && lora.rank > 0) {

@@ -48,8 +48,7 @@ export type PlanSize = (size: StepSize) => Promise<number>;
  * @throws {OutOfMemoryError} `step-too-large`: it does not; the message says which batch would, and with `recompute`.
  */
 export async function fitStep(plan: PlanSize, size: StepSize, budget: number): Promise<void> {
-  const needed = await plan(size);
-  if (needed > budget) throw await stepTooLarge(plan, size, budget);
+  if (await bytesOf(plan, size) > budget) throw await stepTooLarge(plan, size, budget);
 }
 
 /**
@@ -79,9 +78,10 @@ export async function stepTooLarge(
   const advice = ways.length
     ? `${ways.join(" or ")} would fit`
     : "not even batch 1 with recompute would fit: use a smaller model";
-  const why = budget === Infinity
+  const needed = await bytesOf(plan, size);
+  const why = needed === Infinity
     ? "a tensor of a step exceeds one binding of this adapter"
-    : `a step needs ${formatBytes(await plan(size))}, and there are ${formatBytes(budget)}`;
+    : `a step needs ${formatBytes(needed)}, and there are ${formatBytes(budget)}`;
   return new OutOfMemoryError(
     "step-too-large",
     `Cannot train with batch ${batch}${recompute ? " and recompute" : ""}: ${why}; ${advice}`,
@@ -89,20 +89,23 @@ export async function stepTooLarge(
   );
 }
 
+/** What a step of some size needs; infinite if a tensor exceeds a binding. */
+async function bytesOf(plan: PlanSize, size: StepSize): Promise<number> {
+  try {
+    return await plan(size);
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) return Infinity;
+    throw error;
+  }
+}
+
 /** The largest batch, up to that of `size`, that fits; 0 if none does. */
 async function largestBatch(plan: PlanSize, size: StepSize, budget: number): Promise<number> {
-  const fitting = async (batch: number): Promise<boolean> => {
-    try {
-      return await plan({ ...size, batch }) <= budget;
-    } catch (error) {
-      if (error instanceof OutOfMemoryError) return false; // a tensor exceeds a binding
-      throw error;
-    }
-  };
   let [fits, most] = [0, size.batch];
   while (fits < most) {
     const batch = Math.ceil((fits + most) / 2);
-    if (await fitting(batch)) fits = batch;
+    const bytes = await bytesOf(plan, { ...size, batch });
+    if (bytes < Infinity && bytes <= budget) fits = batch;
     else most = batch - 1;
   }
   return fits;

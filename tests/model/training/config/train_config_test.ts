@@ -88,7 +88,7 @@ Deno.test("parseTrainFile() refuses values by their path, with what is allowed",
     ],
     [
       { ...LEAST, data: { kind: "scenes", path: "x", held_out: 0.1 } },
-      "data.held_out is 0.1, it must be 0: scenes say themselves what is held out",
+      "data.held_out is 0.1, it must be 0: such data say themselves what is held out",
     ],
     [{ ...LEAST, sample_prompts: ["a\nb"] }, 'sample_prompts is ["a\\nb"], it must be a list of'],
   ];

@@ -80,7 +80,10 @@ Deno.test("stepTooLarge() says which batch has tensors that an adapter can bind"
   const cause = new OutOfMemoryError("binding-too-large", "Cannot allocate: too large");
   const bytes = ({ batch, recompute }: StepSize) =>
     batch > (recompute ? 21 : 20) ? Promise.reject(cause) : Promise.resolve(1);
-  const error = await stepTooLarge(bytes, { batch: 128, recompute: false }, Infinity, cause);
+  const size = { batch: 128, recompute: false };
+  const error = await stepTooLarge(bytes, size, Infinity, cause);
+  const before = await assertRejects(() => fitStep(bytes, size, 1e9), OutOfMemoryError);
+  assertEquals(before.message, error.message);
   assertEquals(
     error.message,
     "Cannot train with batch 128: a tensor of a step exceeds one binding of this adapter; batch 20 or " +
