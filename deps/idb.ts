@@ -1,0 +1,1 @@
+export { openDB } from "npm:idb@8.0.4";

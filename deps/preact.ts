@@ -1,0 +1,1 @@
+export { h, render } from "npm:preact@11.2.0";
