@@ -7,7 +7,8 @@
  */
 
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
-import { GPU_FLAG, implementation } from "../commands/flags/gpu.ts";
+import { GPU_FLAG } from "../commands/flags/gpu.ts";
+import { implementation } from "../model/parts/choose_gpu.ts";
 import { integerFrom, on, path, text } from "../commands/flags/types.ts";
 import { BitwiseError, Device, InputError } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";

@@ -20,7 +20,8 @@ import { benchTraining } from "./training.ts";
 import { tune } from "./tune.ts";
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
 import { on, path, text } from "../commands/flags/types.ts";
-import { GPU_FLAG, implementation } from "../commands/flags/gpu.ts";
+import { GPU_FLAG } from "../commands/flags/gpu.ts";
+import { implementation } from "../model/parts/choose_gpu.ts";
 import {
   BitwiseError,
   Device,

@@ -3,7 +3,7 @@ import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
 import { IMAGE_FLAG, imageLimits } from "./flags/limits.ts";
 import { chosenSeed, type FlagType, integerFrom, number, seed } from "./flags/types.ts";
-import type { Input } from "./io/images.ts";
+import type { OpenInput } from "../model/generate/open_input.ts";
 import { type Io, note, orAbort, outJson } from "./io/io.ts";
 import type { LoadGiven, ModelGiven } from "./io/model.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
@@ -58,7 +58,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
   const { readInput } = await import("./io/images.ts");
   const { bitEntropy, FLIP_SHARES, flipSensitivity } = await import("../model/analysis.ts");
   const { gridText } = await import("../model/config/grid.ts");
-  const inputs: Input[] = [];
+  const inputs: OpenInput[] = [];
   for (const file of files) inputs.push(await readInput(file, io, imageLimits(given)));
 
   using progress = new ProgressLine(io);
@@ -132,7 +132,7 @@ async function run(given: AnalyzeGiven, files: readonly string[], io: Io): Promi
 /** Returns all inputs as bits, in the scales of the first. @throws {InputError} The scales of one differ. */
 async function encodeAll(
   model: InfinityModel,
-  inputs: readonly Input[],
+  inputs: readonly OpenInput[],
   files: readonly string[],
   io: Io,
   progress: ProgressLine,

@@ -1,5 +1,6 @@
 import { command } from "./command.ts";
-import { chooseGpu, GPU_FLAG, implementation } from "./flags/gpu.ts";
+import { GPU_FLAG } from "./flags/gpu.ts";
+import { chooseGpu, implementation } from "../model/parts/choose_gpu.ts";
 import { MODEL_HELP } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import { adviseOn } from "./hints.ts";

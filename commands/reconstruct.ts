@@ -99,7 +99,7 @@ export const reconstruct = command(
 
 /** The image as the model sees it: resized and cropped. */
 async function originalOf(
-  input: Exclude<import("./io/images.ts").Input, { scales: unknown }>,
+  input: Exclude<import("../model/generate/open_input.ts").OpenInput, { scales: unknown }>,
   bits: { readonly width: number; readonly height: number },
 ) {
   const { imageOf } = await import("../model/generate/image_input.ts");

@@ -33,13 +33,18 @@ export const variations = command(
     }
     const prompted = given.prompt || given["prompt-file"] !== undefined || rest.length > 0 ||
       given["text-features"] !== undefined;
-    const { inputOf } = await import("./io/images.ts");
+    const { openInput } = await import("../model/generate/open_input.ts");
     const { generateImages } = await import("./generating/run.ts");
     const source = await readSource(image, io);
     const prompt = prompted ? rest : [await promptOf(source)];
     const kept = given["keep-scales"] === undefined && { strength: STRENGTH };
     const all = { "batch-count": 4, ...given, ...kept };
-    return await generateImages(all, prompt, io, await inputOf(source, imageLimits(given)));
+    return await generateImages(
+      all,
+      prompt,
+      io,
+      await openInput(source.bytes, source.name, imageLimits(given)),
+    );
   },
 );
 

@@ -26,6 +26,7 @@ export { dryGpu } from "./gpu/dry_gpu.ts";
 export * from "./files/dtype.ts";
 export * from "./base/errors.ts";
 export * from "./base/printable.ts";
+export * from "./base/sent_error.ts";
 export * from "./gpu/kernel.ts";
 export type { Memory, MemoryRole } from "./gpu/memory.ts";
 export { endCompilations } from "./gpu/pipelines.ts";

@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from "../engine/mod.ts";
+import { type Capabilities, OutOfMemoryError } from "../engine/mod.ts";
 import type { ModelConfig } from "./config/types.ts";
 import { type MemoryOptions, planMemory } from "./memory_plan.ts";
 
@@ -48,4 +48,33 @@ export async function batchThatFits(
     if (tooMany - most <= 1) break;
   }
   return most;
+}
+
+/** Bytes of cache and workspace beyond which a batch is not made larger, so that images come steadily. */
+const ACTIVATIONS = 2 ** 30;
+/** The most images of a batch: beyond this they gain no speed, and the first ones only come later. */
+const MOST = { gpu: 64, cpu: 16 } as const;
+
+/**
+ * The number of images that it is sensible to generate in one batch on a device: as {@link batchThatFits}, but small
+ * enough that images come steadily.
+ *
+ * @param bounds The images that are wanted, and the bytes of everything on the GPU; where these are not given, the free
+ * memory is unknown, and batches stay small.
+ * @param capabilities Those of the device; a large GPU if absent.
+ */
+export async function usualBatch(
+  config: ModelConfig,
+  options: MemoryOptions,
+  { images, maxBytes }: Pick<BatchLimits, "images" | "maxBytes">,
+  capabilities?: Pick<Capabilities, "class" | "f16" | "limits">,
+): Promise<number> {
+  const { class: adapter = "gpu", f16, limits = {} } = capabilities ?? {};
+  const { maxBufferSize = Infinity, maxStorageBufferBindingSize = Infinity } = limits;
+  const maxBindingBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  return await batchThatFits(config, capabilities ? { ...options, adapter, f16 } : options, {
+    images: Math.min(images, MOST[adapter]),
+    ...maxBytes === undefined ? { maxActivations: ACTIVATIONS } : { maxBytes },
+    ...capabilities && { maxBindingBytes },
+  });
 }

@@ -1,11 +1,7 @@
 import type { ModelChoice } from "../io/model.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
+import type { MemoryOptions } from "../../model/memory_plan.ts";
 import type { SamplingOptions } from "../../model/generate/plan.ts";
-
-/** Bytes of cache and workspace beyond which a batch is not made larger, so that images come steadily. */
-const ACTIVATIONS = 2 ** 30;
-/** The most images of a batch: beyond this they gain no speed, and the first ones only come later. */
-const MOST = { gpu: 64, cpu: 16 } as const;
 
 /** Images that are generated together: a run of all that were asked for. */
 export interface Batch {
@@ -66,34 +62,18 @@ export async function batchSize(
   sampling: SamplingOptions,
   { images, edit, staged, maxBytes }: BatchBounds,
 ): Promise<number> {
-  const { class: adapter, f16, limits } = model.device.capabilities;
   if (images === 1) return 1;
-  const { batchThatFits } = await import("../../model/batch.ts");
-  const options = { ...sampling, type: model.type, staged, edit, adapter, f16 };
-  return await batchThatFits(config, options, {
-    images: Math.min(images, MOST[adapter]),
-    ...bounds(maxBytes),
-    maxBindingBytes: Math.min(
-      limits.maxBufferSize ?? Infinity,
-      limits.maxStorageBufferBindingSize ?? Infinity,
-    ),
-  });
-}
-
-/** `--max-vram` bounds batches; without it the free memory is unknown, and batches stay small. */
-function bounds(maxBytes: number | undefined) {
-  return maxBytes === undefined ? { maxActivations: ACTIVATIONS } : { maxBytes };
+  const { usualBatch } = await import("../../model/batch.ts");
+  const options = { ...sampling, type: model.type, staged, edit };
+  return await usualBatch(config, options, { images, maxBytes }, model.device.capabilities);
 }
 
 /** The same for a large GPU, before a device is open. */
 export async function plannedBatchSize(
   { config }: ModelChoice,
-  options: Parameters<typeof import("../../model/batch.ts").batchThatFits>[1],
-  { images, maxBytes }: Pick<BatchBounds, "images" | "maxBytes">,
+  options: MemoryOptions,
+  bounds: Pick<BatchBounds, "images" | "maxBytes">,
 ): Promise<number> {
-  const { batchThatFits } = await import("../../model/batch.ts");
-  return await batchThatFits(config, options, {
-    images: Math.min(images, MOST.gpu),
-    ...bounds(maxBytes),
-  });
+  const { usualBatch } = await import("../../model/batch.ts");
+  return await usualBatch(config, options, bounds);
 }

@@ -4,7 +4,8 @@ import { UsageError } from "../flags/flags.ts";
 import type { Given } from "../flags/generate_flags.ts";
 import { imageLimits } from "../flags/limits.ts";
 import { chosenSeed } from "../flags/types.ts";
-import { type Input, openImageFile, openInput } from "../io/images.ts";
+import { openImageFile, openInputFile } from "../io/images.ts";
+import type { OpenInput } from "../../model/generate/open_input.ts";
 import type { Io } from "../io/io.ts";
 import { chooseModel, type ModelChoice } from "../io/model.ts";
 import { Output, type Target } from "../io/output.ts";
@@ -71,7 +72,7 @@ export async function prepare(
   given: Given,
   words: readonly string[],
   io: Io,
-  init?: Input,
+  init?: OpenInput,
 ): Promise<Request> {
   const { "batch-count": batchCount = 1 } = given;
   checkFlags(given, init, batchCount);
@@ -100,7 +101,7 @@ export async function prepare(
   return { given, choice, count, planned, staged, ...what, ...files };
 }
 
-function checkFlags(given: Given, init: Input | undefined, batchCount: number): void {
+function checkFlags(given: Given, init: OpenInput | undefined, batchCount: number): void {
   for (const [one, other] of EXCLUSIVE) {
     if (given[one] === undefined || given[other] === undefined) continue;
     throw new UsageError(`Cannot use --${one} and --${other} together: give one of them`);
@@ -128,12 +129,12 @@ async function readTensors(given: Given) {
 }
 
 /** The image to edit, and which part of it may change. */
-async function readEdit(given: Given, io: Io, init: Input | undefined): Promise<EditOptions> {
+async function readEdit(given: Given, io: Io, init: OpenInput | undefined): Promise<EditOptions> {
   const { "init-img": path, mask, strength, "keep-scales": keepScales } = given;
   if (path === undefined && init === undefined) return {};
   const limits = imageLimits(given);
   return {
-    init: init ?? await openInput(path!, io, limits),
+    init: init ?? await openInputFile(path!, io, limits),
     ...mask !== undefined && { mask: await openImageFile(mask, io, limits) },
     strength,
     keepScales,

@@ -3,7 +3,7 @@ import { reportRest, reportRun, reportSettings, type Run, showProgress } from ".
 import { generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
 import { enlarge } from "../../model/image/enlarge.ts";
-import type { Input } from "../io/images.ts";
+import type { OpenInput } from "../../model/generate/open_input.ts";
 import { type Io, orAbort, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";
 import { ProgressLine } from "../io/progress.ts";
@@ -23,7 +23,7 @@ export async function generateImages(
   given: Given,
   words: readonly string[],
   io: Io,
-  init?: Input,
+  init?: OpenInput,
 ): Promise<number> {
   const request = await prepare(given, words, io, init);
   const began = performance.now();

@@ -1,4 +1,4 @@
-import { chooseGpu, type GpuChoice, implementation } from "../flags/gpu.ts";
+import { chooseGpu, type GpuChoice, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { detail, type Io, orAbort } from "./io.ts";
 import { ProgressLine } from "./progress.ts";

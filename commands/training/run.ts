@@ -1,6 +1,6 @@
 import { overridden, type Overrides } from "./stages.ts";
 import { progressOf } from "./progress.ts";
-import { chooseGpu, implementation } from "../flags/gpu.ts";
+import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { type Io, note, outJson, warn } from "../io/io.ts";
 import { duration, ProgressLine } from "../io/progress.ts";

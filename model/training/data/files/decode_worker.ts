@@ -5,7 +5,8 @@
  */
 
 import { decode } from "./decode.ts";
-import { type Answer, type Order, sendError } from "./messages.ts";
+import type { Answer, Order } from "./messages.ts";
+import { sendError } from "../../../../engine/mod.ts";
 
 /** What a Worker has, which the types of the main thread do not know. */
 interface Scope {
@@ -20,7 +21,7 @@ let last: Promise<void> = Promise.resolve();
 scope.onmessage = ({ data: { id, job } }) => {
   last = last.then(() => decode(job)).then(
     (decoded) => scope.postMessage({ id, decoded }, [decoded.rgb.buffer]),
-    (error) => scope.postMessage({ id, error: sendError(error) }, []),
+    (error) => scope.postMessage({ id, error: sendError(error, "Cannot decode") }, []),
   );
 };
 scope.postMessage("ready", []);

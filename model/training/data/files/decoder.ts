@@ -1,6 +1,6 @@
-import { FileError, InputError, mayUse, quote } from "../../../../engine/mod.ts";
+import { FileError, InputError, mayUse, quote, receiveError } from "../../../../engine/mod.ts";
 import { decode, type Decoded, type DecodeJob } from "./decode.ts";
-import { type Answer, receiveError } from "./messages.ts";
+import type { Answer } from "./messages.ts";
 
 /** Decodes image files. */
 export interface Decoder {

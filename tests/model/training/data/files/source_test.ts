@@ -1,10 +1,9 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { BitwiseError, FileError, InputError } from "../../../../../engine/mod.ts";
+import { BitwiseError, FileError, InputError, receiveError, sendError } from "../../../../../engine/mod.ts";
 import {
   type ImageOptions,
   openImages,
 } from "../../../../../model/training/data/files/open_images.ts";
-import { receiveError, sendError } from "../../../../../model/training/data/files/messages.ts";
 import { device } from "../../../../harness.ts";
 import { folderOf, plainPng } from "./folders.ts";
 
@@ -216,10 +215,10 @@ Deno.test("Options and batches that make no sense are refused, the option and it
 
 Deno.test("Errors keep class, code, message and hint when they are sent", () => {
   const error = new FileError("too-large", "Cannot read it", { hint: "wait" });
-  const same = receiveError(structuredClone(sendError(error)));
+  const same = receiveError(structuredClone(sendError(error, "Cannot decode")));
   assert(same instanceof FileError);
   assertEquals([same.code, same.message, same.hint], ["too-large", "Cannot read it", "wait"]);
-  const other = receiveError(structuredClone(sendError(new RangeError("too far"))));
+  const other = receiveError(structuredClone(sendError(new RangeError("too far"), "Cannot decode")));
   assert(other instanceof BitwiseError);
   assertEquals([other.code, other.message], [
     "worker-failed",

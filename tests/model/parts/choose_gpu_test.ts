@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { chooseGpu, type Implementations } from "../../../commands/flags/gpu.ts";
+import { chooseGpu, type Implementations } from "../../../model/parts/choose_gpu.ts";
 import { dryGpu } from "../../../engine/mod.ts";
 
 const F16 = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
