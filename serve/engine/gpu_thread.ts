@@ -1,0 +1,64 @@
+/**
+ * The thread that holds the model: a Worker, since a wait for the GPU blocks a thread of Deno's. It does what orders
+ * say, one after the other; see messages.ts.
+ *
+ * @module
+ */
+
+import { sendError } from "../../engine/mod.ts";
+import { ServedModel } from "./served_model.ts";
+import type { Answers, Order, Reply } from "./messages.ts";
+
+/** What a Worker has, which the types of the main thread do not know. */
+interface Scope {
+  onmessage: ((event: MessageEvent<Order>) => void) | null;
+  postMessage(reply: Reply, transfer?: Transferable[]): void;
+}
+
+const scope = globalThis as unknown as Scope;
+
+let model: ServedModel | null = null;
+let cancel: Int32Array = new Int32Array(1);
+
+async function follow(order: Order): Promise<Answers[Order["kind"]]> {
+  if (order.kind === "open") {
+    cancel = order.cancel;
+    model = await ServedModel.open(order.options);
+    return model.card;
+  }
+  if (order.kind === "fits") return await model!.fits(order.settings, order.images);
+  if (order.kind === "close") {
+    model?.dispose();
+    model = null;
+    return null;
+  }
+  const stop = new AbortController();
+  const check = () => {
+    if (Atomics.load(cancel, 0)) stop.abort();
+  };
+  const onScale = (scale: Extract<Reply, { kind: "scale" }>["scale"]) => {
+    const buffers = scale.images.flatMap((image) => image ? [image.rgba.buffer] : []);
+    scope.postMessage({ kind: "scale", scale }, buffers);
+  };
+  return await model!.make(order.batch, onScale, stop.signal, check);
+}
+
+/** What an answer hands over in place of copying it. */
+function buffersOf(answer: Answers[Order["kind"]]): Transferable[] {
+  return Array.isArray(answer)
+    ? answer.flatMap(({ rgba, bits }) => [rgba.buffer, bits.buffer])
+    : [];
+}
+
+scope.onmessage = async ({ data: order }) => {
+  try {
+    const answer = await follow(order);
+    scope.postMessage(
+      { kind: "answer", answer, gpuBytes: model?.gpuBytes ?? 0 },
+      buffersOf(answer),
+    );
+  } catch (error) {
+    const gpuBytes = model?.gpuBytes ?? 0;
+    scope.postMessage({ kind: "error", error: sendError(error, "Cannot generate"), gpuBytes });
+  }
+};

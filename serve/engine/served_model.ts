@@ -1,0 +1,175 @@
+/** The model in the GPU's thread: makes batches of jobs with it. */
+
+import type { BatchOrder, BatchScale, ThreadOptions } from "./messages.ts";
+import type { JobSettings, Made, ModelCard } from "../jobs/job.ts";
+import { usualBatch } from "../../model/batch.ts";
+import { encodeBitsFile } from "../../model/bits/bits_file.ts";
+import { findModel } from "../../model/checkpoint/find_model.ts";
+import { openFolder } from "../../model/checkpoint/folder.ts";
+import { parseConfig } from "../../model/config/config.ts";
+import { imageSizes, scheduleForSize } from "../../model/config/schedule.ts";
+import type { ModelConfig } from "../../model/config/types.ts";
+import type { GeneratedImage, Result } from "../../model/generate/images.ts";
+import { openInput } from "../../model/generate/open_input.ts";
+import type { GenerateOptions, Step } from "../../model/generate/options.ts";
+import { openImage } from "../../model/image/read_image.ts";
+import { InfinityModel } from "../../model/infinity.ts";
+import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
+
+/** The bytes that base64 stands for. */
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromBase64(base64);
+}
+
+/** A model that is loaded, and what it was loaded with. */
+export class ServedModel {
+  private constructor(
+    private readonly model: InfinityModel,
+    private readonly options: ThreadOptions,
+    /** What it can do. */
+    readonly card: ModelCard,
+  ) {}
+
+  /** Loads a model. @throws As {@link InfinityModel.load}. */
+  static async open(options: ThreadOptions): Promise<ServedModel> {
+    const folder = await findModel(options.model);
+    const files = openFolder(folder);
+    const config = parseConfig(await files.json("config.json"), files.path("config.json"));
+    const { type, staged, lora } = options;
+    const gpu = options.gpu
+      ? await implementation(options.gpu)
+      : (await chooseGpu(type ?? "f32")).gpu;
+    const model = await InfinityModel.load(folder, { config, type, staged, lora, gpu });
+    try {
+      const vae = await files.tensors(config.files.vae);
+      const edits = [...vae.tensors.keys()].some((name) => name.startsWith("encoder."));
+      vae.close();
+      return new ServedModel(model, options, cardOf(model, edits));
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+  }
+
+  /** Bytes that live on the GPU. */
+  get gpuBytes(): number {
+    return this.model.device.memory.liveBytes;
+  }
+
+  /** The number of images with these settings, of those wanted, that make one batch. */
+  async fits(
+    { width, height, cfgScale, cfgUntil, init }: JobSettings,
+    images: number,
+  ): Promise<number> {
+    const { config, type, device } = this.model;
+    const { maxBytes, staged } = this.options;
+    const sampling = { width, height, cfgScale, cfgUntil, type, staged, edit: init !== undefined };
+    return await usualBatch(config, sampling, { images, maxBytes }, device.capabilities);
+  }
+
+  /**
+   * Makes a batch.
+   *
+   * @param onScale Called after each scale, before the next one begins.
+   * @param check Called as often; aborts `signal` if the batch is to end.
+   * @throws As {@link InfinityModel.generate}.
+   */
+  async make(
+    { jobs, settings, previews }: BatchOrder,
+    onScale: (scale: BatchScale) => void,
+    signal: AbortSignal,
+    check: () => void,
+  ): Promise<Made[]> {
+    const began = performance.now();
+    let last = 0;
+    const seconds = new Map<number, number>();
+    const options: GenerateOptions = {
+      ...await this.#settings(settings),
+      prompt: jobs.map(({ prompt }) => prompt),
+      seed: jobs.map(({ seed }) => BigInt(seed)),
+      signal,
+      onProgress: ({ stage, scale, scales, seconds: now }) => {
+        if (stage === "scale") {
+          seconds.set(scale, now - last);
+          last = now;
+          if (!wanted) onScale({ scale, scales, seconds: seconds.get(scale)!, images: [] });
+        }
+        check();
+      },
+    };
+    const wanted = previews.includes(true);
+    if (!wanted) return madeOf(await this.model.generate(options), began);
+    const steps = this.model.stream({ ...options, preview: true });
+    let next = await steps.next();
+    for (; !next.done; next = await steps.next()) {
+      const { scale, scales } = next.value;
+      const images = await Promise.all(
+        previews.map((asked, i) => asked ? preview(next.value as Step, i) : null),
+      );
+      onScale({ scale, scales, seconds: seconds.get(scale) ?? 0, images });
+      check();
+    }
+    return madeOf(next.value, began);
+  }
+
+  /** Opens the images that settings hold. */
+  async #settings(
+    { init, mask, ...others }: JobSettings,
+  ): Promise<Omit<GenerateOptions, "prompt">> {
+    const { maxPixels } = this.options;
+    return {
+      ...others,
+      ...init !== undefined && { init: await openInput(bytesOf(init), "image", { maxPixels }) },
+      ...mask !== undefined && { mask: await openImage(bytesOf(mask), "mask", { maxPixels }) },
+    };
+  }
+
+  /** Frees the GPU. */
+  dispose(): void {
+    this.model.dispose();
+  }
+}
+
+async function preview(step: Step, index: number) {
+  const { rgba, width, height } = await step.image(index);
+  // a copy of its own, which is handed over to the other thread
+  return { rgba: rgba.slice(), width, height };
+}
+
+function madeOf({ images, warnings }: Result, began: number): Made[] {
+  const seconds = (performance.now() - began) / 1000;
+  return images.map(({ rgba, width, height, parameters, bits }: GeneratedImage) => ({
+    rgba: rgba.slice(),
+    width,
+    height,
+    parameters,
+    bits: encodeBitsFile(bits),
+    warnings,
+    seconds,
+    batch: images.length,
+  }));
+}
+
+function cardOf({ config, type, device }: InfinityModel, edits: boolean): ModelCard {
+  const { cfg, tau } = config.defaults;
+  return {
+    name: config.name,
+    type,
+    adapter: device.capabilities.adapter,
+    sizes: sizesOf(config),
+    defaults: { cfgScale: cfg, tau },
+    edits,
+  };
+}
+
+/** The sizes that a model was trained on, its own first. */
+function sizesOf(config: ModelConfig): ModelCard["sizes"] {
+  const { width, height } = config.image;
+  const others = imageSizes(config).filter((size) =>
+    size.width !== width || size.height !== height
+  );
+  return [{ width, height }, ...others].map((size) => ({
+    ...size,
+    schedule: scheduleForSize(config, size.width, size.height),
+  }));
+}
