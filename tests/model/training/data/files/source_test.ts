@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { BitwiseError, FileError, InputError, receiveError, sendError } from "../../../../../engine/mod.ts";
+import {
+  BitwiseError,
+  FileError,
+  InputError,
+  receiveError,
+  sendError,
+} from "../../../../../engine/mod.ts";
 import {
   type ImageOptions,
   openImages,
@@ -218,7 +224,9 @@ Deno.test("Errors keep class, code, message and hint when they are sent", () => 
   const same = receiveError(structuredClone(sendError(error, "Cannot decode")));
   assert(same instanceof FileError);
   assertEquals([same.code, same.message, same.hint], ["too-large", "Cannot read it", "wait"]);
-  const other = receiveError(structuredClone(sendError(new RangeError("too far"), "Cannot decode")));
+  const other = receiveError(
+    structuredClone(sendError(new RangeError("too far"), "Cannot decode")),
+  );
   assert(other instanceof BitwiseError);
   assertEquals([other.code, other.message], [
     "worker-failed",
