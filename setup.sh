@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prepares a machine for bitwise: installs Deno, and a Vulkan adapter (Mesa's software one on Debian or
-# Ubuntu if there is no other). Prints one line for each step; on a ready machine only "ready".
+# Ubuntu if there is no other). With --tests, also Chromium and Redis, which some tests use. Prints one
+# line for each step; on a ready machine only "ready".
 set -eu
 
 DENO=2.9.6 # installed if Deno is missing
@@ -113,6 +114,24 @@ adapter() {
   try deno eval --no-config 'Deno.exit(await navigator.gpu?.requestAdapter() ? 0 : 1)'
 }
 
+# What tests of the page, of the engine in a tab and of the queue use; without it they are skipped.
+install_for_tests() {
+  missing=
+  have chromium || missing=chromium
+  have redis-server || missing="$missing redis-server"
+  [ -n "$missing" ] || return 0
+  if have apt-get; then
+    apt_install $missing
+  else
+    echo "not installed, so tests that use them are skipped: $missing"
+  fi
+}
+
+case ${1-} in
+  "" | --tests) ;;
+  *) die "unknown argument $1: give --tests, or nothing" ;;
+esac
+
 have deno || install_deno
 try new_enough ||
   die "$(command -v deno) is too old, bitwise needs Deno $DENO_MIN: run  deno upgrade  and this again"
@@ -123,4 +142,5 @@ if ! adapter; then
   apt_install mesa-vulkan-drivers
   adapter || die "still no Vulkan adapter: see what  vulkaninfo --summary  says"
 fi
+[ -z "${1-}" ] || install_for_tests
 echo ready
