@@ -2,10 +2,12 @@
 
 import type { BatchOrder, BatchScale, ThreadOptions } from "./messages.ts";
 import type { JobSettings, Made, ModelCard } from "../jobs/job.ts";
+import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { usualBatch } from "../../model/batch.ts";
 import { encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { findModel } from "../../model/checkpoint/find_model.ts";
-import { openFolder } from "../../model/checkpoint/folder.ts";
+import { type Folder, openFolder } from "../../model/checkpoint/folder.ts";
+import { quantisationOf } from "../../model/checkpoint/quantised_blocks.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { imageSizes, scheduleForSize } from "../../model/config/schedule.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
@@ -38,7 +40,7 @@ export class ServedModel {
     const { type, staged, lora } = options;
     const gpu = options.gpu
       ? await implementation(options.gpu)
-      : (await chooseGpu(type ?? "f32")).gpu;
+      : (await chooseGpu(type ?? await storedType(files, config) ?? "f32")).gpu;
     const model = await InfinityModel.load(folder, { config, type, staged, lora, gpu });
     try {
       const vae = await files.tensors(config.files.vae);
@@ -128,6 +130,13 @@ export class ServedModel {
   dispose(): void {
     this.model.dispose();
   }
+}
+
+/** The type that the transformer's file stores matrices in, if they are quantised. */
+async function storedType(files: Folder, config: ModelConfig): Promise<WeightType | undefined> {
+  const file = await files.tensors(config.files.transformer);
+  file.close();
+  return quantisationOf(file.metadata);
 }
 
 async function preview(step: Step, index: number) {
