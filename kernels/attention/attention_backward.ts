@@ -13,6 +13,7 @@ import {
   hasSubgroups,
   stageOperands,
 } from "./attention_backward_subgroup.ts";
+import { attentionBackwardMatrix, backwardMatrices } from "./attention_backward_matrix.ts";
 import { attentionBackwardTiles } from "./attention_backward_tiles.ts";
 import { biasesOf, tableBackward } from "./attention_backward_bias.ts";
 import sumSource from "./attention_backward_sum.wgsl" with { type: "text" };
@@ -37,6 +38,7 @@ const sumKernel = defineKernel("attention_backward_sum", sumSource, ["sums", "ru
 const LAUNCHERS: Readonly<Record<AttentionBackwardVariant, typeof attentionBackwardTiles>> = {
   tiles: attentionBackwardTiles,
   subgroup: attentionBackwardSubgroup,
+  matrix: attentionBackwardMatrix,
 };
 
 /** Queries that a part of the sums of keys has at least. */
@@ -53,7 +55,7 @@ const MOST_BYTES = 128 << 20;
  * rows at a time. Gradients of rows outside all spans keep their values.
  *
  * @throws {KernelError} `bad-shape`: shapes disagree, something is not divisible by 4, or there is a bias and the
- * layout is not {@link SpanLayout.whole}.
+ * layout is not {@link SpanLayout.whole}; `no-matrices`: the variant is `matrix`, and the adapter has none for it.
  */
 export function attentionBackward(device: Device, args: AttentionBackwardArgs): void {
   check(args);
@@ -103,9 +105,19 @@ function written({ tensor, add }: Gradient): boolean {
 
 /** The fastest variant here. */
 function chooseVariant(device: Device, args: AttentionBackwardArgs): AttentionBackwardVariant {
-  const variant = hasSubgroups(device) && fitsSubgroups(device, args) ? "subgroup" : "tiles";
-  device.debug?.variant("attention_backward", variant, "by the adapter");
-  return variant;
+  const take = (variant: AttentionBackwardVariant, reason: string) => {
+    device.debug?.variant("attention_backward", variant, reason);
+    return variant;
+  };
+  // f32 must stay exact, and tensor cores would round it
+  const exact = [args.q, args.k, args.v, args.dy].some(({ dtype }) => dtype !== "f16");
+  if (!exact && device.capabilities.class === "gpu" && backwardMatrices(device, args.headDim)) {
+    return take("matrix", "f16 on tensor cores");
+  }
+  if (hasSubgroups(device) && fitsSubgroups(device, args)) {
+    return take("subgroup", "by the adapter");
+  }
+  return take("tiles", "runs on any adapter");
 }
 
 function check(args: AttentionBackwardArgs): void {

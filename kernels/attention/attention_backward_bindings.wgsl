@@ -1,4 +1,4 @@
-// What the kernels that make the sums of attention's backward pass declare, for queries (KEYS false) or for keys (KEYS
+// What the kernels that make the sums of attention's backward pass declare, for queries (BY_KEYS false) or for keys (BY_KEYS
 // true). A workgroup takes rows of one side, its own, and goes through the rows of the other side. With x = q or k and
 // y = dy or v, logits are products of x of both sides, and the gradients of weights, dy · v, those of y of both sides.
 // Then it sums x and y of the other side:
@@ -9,7 +9,7 @@
 // own_x, own_y, other_x and other_y, bindings 5 to 8.
 //
 // Prelude (attention_backward_launch.ts): OWN_X, OWN_Y, OTHER_X, OTHER_Y (vec4s as stored, or textures), VECTORS (vec4s
-// of a head), KEYS, BIAS.
+// of a head), BY_KEYS, BIAS.
 
 struct Params {
   own_x_stride: u32, // strides and offsets count vec4s
@@ -49,17 +49,17 @@ fn other_row(j: u32) -> u32 { return span.z + min(step + j, span.w - 1); }
 
 // the first row of the other side that own row i of this tile sees, counted in the span; it sees all after it
 fn first_other(i: u32) -> u32 {
-  if (!KEYS || BIAS) { return 0; }
+  if (!BY_KEYS || BIAS) { return 0; }
   return marks[own_row(i)] - span.z;
 }
 
 fn channel(d: u32) -> u32 { return head * VECTORS + min(d, VECTORS - 1); }
 
 fn bias(own: u32, other: u32) -> f32 {
-  let distance = select(i32(other) - i32(own), i32(own) - i32(other), KEYS);
+  let distance = select(i32(other) - i32(own), i32(own) - i32(other), BY_KEYS);
   let at = u32(clamp(params.bias_centre + distance, 0, params.bias_last));
   return bitcast<f32>(marks[at * params.heads + head]);
 }
 
 // vec4s of a row of `sums`
-fn width() -> u32 { return params.heads * VECTORS * select(1u, 2u, KEYS); }
+fn width() -> u32 { return params.heads * VECTORS * select(1u, 2u, BY_KEYS); }

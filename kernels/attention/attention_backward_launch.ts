@@ -76,8 +76,9 @@ export interface AttentionBackwardArgs extends
  * How the sums are made:
  * - `tiles`: in workgroup memory and registers, on any adapter.
  * - `subgroup`: a workgroup is one subgroup of a fixed size, and the other side is first copied to textures.
+ * - `matrix`: on tensor cores, with operands and weights rounded to f16.
  */
-export type AttentionBackwardVariant = "tiles" | "subgroup";
+export type AttentionBackwardVariant = "tiles" | "subgroup" | "matrix";
 
 /** What rows are read from. */
 export interface Operands {
@@ -144,7 +145,7 @@ export function launchSums(device: Device, args: SumsArgs, launch: SumsLaunch): 
       OTHER_X: typeOf(other.x.from),
       OTHER_Y: typeOf(other.y.from),
       VECTORS: headDim / 4,
-      KEYS: keys,
+      BY_KEYS: keys,
       BIAS: bias !== undefined,
       ...launch.specialise,
     },

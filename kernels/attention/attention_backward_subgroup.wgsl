@@ -68,7 +68,7 @@ fn store(part: u32, i: u32, d: u32, x: vec4<f32>, y: vec4<f32>) {
   if (row >= span.y || d >= VECTORS) { return; }
   let at = (part * params.rows + span.x + row) * width() + head * VECTORS + d;
   sums[at] = x;
-  if (KEYS) { sums[at + params.heads * VECTORS] = y; }
+  if (BY_KEYS) { sums[at + params.heads * VECTORS] = y; }
 }
 
 // after this, mean is D, and total divides
@@ -103,6 +103,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     weigh_all();
     sum_all();
   }
-  if (!KEYS) { for (var i = 0u; i < TILE; i++) { store_stats(i); } }
+  if (!BY_KEYS) { for (var i = 0u; i < TILE; i++) { store_stats(i); } }
   store_all(part);
 }

@@ -91,7 +91,7 @@ fn logit(j: u32, products: vec4<f32>) -> vec4<f32> {
     let other = step + j;
     x += vec4(bias(own, other), bias(own + 16, other), bias(own + 32, other), bias(own + 48, other));
   }
-  if (KEYS) { x = select(vec4(LOWEST), x, vec4(step + j) >= start); }
+  if (BY_KEYS) { x = select(vec4(LOWEST), x, vec4(step + j) >= start); }
   return select(vec4(LOWEST), x, step + j < last);
 }
 
@@ -126,12 +126,12 @@ fn softmax() {
 }
 
 fn weigh(j: u32, logits: vec4<f32>) -> vec4<f32> {
-  if (!KEYS) { return exp(logits - maxima); }
+  if (!BY_KEYS) { return exp(logits - maxima); }
   return exp(logits - stats[other_row(j) * params.heads + head].x);
 }
 
 fn centred(j: u32, gradients: vec4<f32>) -> vec4<f32> {
-  if (!KEYS) { return gradients; }
+  if (!BY_KEYS) { return gradients; }
   return gradients - stats[other_row(j) * params.heads + head].y;
 }
 
@@ -141,7 +141,7 @@ fn store(part: u32, i: u32, piece: u32, x: vec4<f32>, y: vec4<f32>) {
   if (row >= span.y || d >= VECTORS) { return; }
   let at = (part * params.rows + span.x + row) * width() + head * VECTORS + d;
   sums[at] = x;
-  if (KEYS) { sums[at + params.heads * VECTORS] = y; }
+  if (BY_KEYS) { sums[at + params.heads * VECTORS] = y; }
 }
 
 fn store_stats(log_sum: vec4<f32>) {
@@ -180,14 +180,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       for (var c = 0u; c < DEPTH; c++) { score(c); }
     }
     finish_logits();
-    if (!KEYS) { softmax(); }
+    if (!BY_KEYS) { softmax(); }
     weigh_all();
     workgroupBarrier();
     share();
     add_all();
   }
   var by = vec4(1.0);
-  if (!KEYS) {
+  if (!BY_KEYS) {
     workgroupBarrier();
     share_one(0, total);
     share_one(1, mean);

@@ -15,8 +15,8 @@ const kernel = defineAttention("attention_matrix", "buffers", source);
 /** Keys per step, and what a head's width is padded to a multiple of. Every shape of {@link matrixShape} divides it. */
 const BLOCK = TILE_K;
 
-/** Subgroups of a workgroup. */
-const SUBGROUPS = 4;
+/** Subgroups of a workgroup; the first number that workgroup memory has room for. */
+const SUBGROUPS = [4, 2];
 
 /** Wider heads would spill registers. */
 const WIDEST = 128;
@@ -47,7 +47,7 @@ export function attentionMatrix(device: Device, args: AttentionArgs): void {
     k,
     v,
     specialise: { KV: `vec4<${k.dtype}>`, Loaded: "vec4<f16>", ...matrices.specialise },
-    functions: attentionLines(k.dtype, ...matrices.cut),
+    functions: `${TO_F16}\n${unpackLines(k.dtype)}\n${attentionLines(...matrices.cut)}`,
   });
 }
 
@@ -61,8 +61,16 @@ export interface AttentionMatrices {
   readonly cut: [M: number, N: number, K: number, rows: number, width: number];
 }
 
-/** Null if the adapter has no f16 matrices, or none that fit heads of this width. */
-export function attentionMatrices(device: Device, headDim: number): AttentionMatrices | null {
+/**
+ * Null if the adapter has no f16 matrices, or none that fit heads of this width.
+ *
+ * @param products Products of queries and keys that are in workgroup memory at a time, and as many weights.
+ */
+export function attentionMatrices(
+  device: Device,
+  headDim: number,
+  products: 1 | 2 = 1,
+): AttentionMatrices | null {
   const { subgroupSize: lanes, limits } = device.capabilities;
   const shape = matrixShape(device);
   if (!shape || headDim > WIDEST) return null;
@@ -70,13 +78,17 @@ export function attentionMatrices(device: Device, headDim: number): AttentionMat
   const rows = lanes < 16 ? 8 : 16;
   const split = lanes / rows;
   if (rows % M || lanes % rows || BLOCK / 4 % split) return null;
-  const queries = SUBGROUPS * rows;
   const width = Math.ceil(headDim / BLOCK) * BLOCK;
   const pitch = width / 4 + PAD, pitchS = BLOCK / 4 + PAD_F32, pitchP = BLOCK / 4 + PAD;
-  const tile = Math.max(queries, 2 * BLOCK) * pitch;
-  const invocations = SUBGROUPS * lanes;
-  const bytes = 16 + 8 * tile + queries * (16 * pitchS + 8 * pitchP) + 4 * invocations;
-  if (bytes > limits.maxComputeWorkgroupStorageSize!) return null;
+  const tileOf = (queries: number) => Math.max(queries, 2 * BLOCK) * pitch;
+  const bytesOf = (subgroups: number) => {
+    const queries = subgroups * rows;
+    return 32 + 8 * tileOf(queries) + products * queries * (16 * pitchS + 8 * pitchP) +
+      4 * MOST_PARTS[products] * subgroups * lanes;
+  };
+  const subgroups = SUBGROUPS.find((n) => bytesOf(n) <= limits.maxComputeWorkgroupStorageSize!);
+  if (subgroups === undefined) return null;
+  const queries = subgroups * rows;
   return {
     queries,
     cut: [M, N, K, rows, width],
@@ -84,7 +96,7 @@ export function attentionMatrices(device: Device, headDim: number): AttentionMat
       Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
       Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
       Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
-      WG: invocations,
+      WG: subgroups * lanes,
       QUERIES: queries,
       ROWS: rows,
       KEYS: BLOCK,
@@ -93,16 +105,32 @@ export function attentionMatrices(device: Device, headDim: number): AttentionMat
       PITCH: pitch,
       PITCH_S: pitchS,
       PITCH_P: pitchP,
-      TILE: tile,
+      TILE: tileOf(queries),
     },
   };
 }
 
+/** Numbers of an invocation that others read, by the products. */
+const MOST_PARTS = { 1: 1, 2: 4 } as const;
+
+/** WGSL `unpack`: keys and values of dtype `kv` as f16. */
+function unpackLines(kv: string): string {
+  const value = kv === "f16" ? "x" : "to_f16(x)";
+  return `fn unpack(x: KV) -> Loaded { return ${value}; }`;
+}
+
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** Functions for keys and values of dtype `kv`. Unrolled: matrices stay in registers only as separate variables. */
-const attentionLines = memoised(
-  (kv: string, M: number, N: number, K: number, rows: number, width: number): string => {
+/**
+ * WGSL, unrolled, since matrices stay in registers only as separate variables:
+ *
+ * - `Queries`: rows of `tile` that stay in registers, from `load_queries(at)`.
+ * - `score(q, origin, at)` puts their products with KEYS rows of `tile` into `logits`.
+ * - `Output`: sums of rows, to which `weigh(output, at, origin)` adds KEYS rows of `tile`, weighted.
+ * - `finish_all(output, at, by)` puts sums into `logits`, KEYS channels at a time, and calls `store(c, by)`.
+ */
+export const attentionLines = memoised(
+  (M: number, N: number, K: number, rows: number, width: number): string => {
     const high = range(rows / M), deep = range(width / K);
     const keys = range(BLOCK / N), channels = range(width / N);
     const queries = high.flatMap((i) => deep.map((k) => ({ i, k, name: `q${i}_${k}` })));
@@ -115,10 +143,6 @@ const attentionLines = memoised(
         j * N / 4
       }, ${name}, PITCH_S);`;
     return [
-      TO_F16,
-      kv === "f16"
-        ? "fn unpack(x: KV) -> Loaded { return x; }"
-        : "fn unpack(x: KV) -> Loaded { return to_f16(x); }",
       `struct Queries { ${queries.map(({ name }) => `${name}: Left`).join(", ")} }`,
       `struct Output { ${output.map(({ name }) => `${name}: Result`).join(", ")} }`,
       "fn load_queries(at: u32) -> Queries {",
@@ -130,19 +154,19 @@ const attentionLines = memoised(
       ),
       "  return q;",
       "}",
-      "fn score(q: Queries, at: u32) {",
+      "fn score(q: Queries, origin: u32, at: u32) {",
       ...logits.map(({ name }) => `  var ${name} = Result();`), // a declaration alone is zero in the first turn only
       ...deep.flatMap((k) =>
         keys.flatMap((j) => [
-          `  let k${k}_${j} = subgroupMatrixLoad<Right, col_major>(&tile, ${j * N} * PITCH + ${
-            k * K / 4
-          }, PITCH);`,
+          `  let k${k}_${j} = subgroupMatrixLoad<Right, col_major>(&tile, origin + ${
+            j * N
+          } * PITCH + ${k * K / 4}, PITCH);`,
           ...high.map((i) => multiply(`q.q${i}_${k}`, `k${k}_${j}`, `s${i}_${j}`)),
         ])
       ),
       ...logits.map(({ i, j, name }) => put(name, i, j)),
       "}",
-      "fn weigh(output: Output, at: u32) -> Output {",
+      "fn weigh(output: Output, at: u32, origin: u32) -> Output {",
       "  var o = output;",
       ...range(BLOCK / K).flatMap((k) => [
         ...high.map((i) =>
@@ -151,9 +175,9 @@ const attentionLines = memoised(
           } * PITCH_P + ${k * K / 4}, PITCH_P);`
         ),
         ...channels.flatMap((j) => [
-          `  let v${k}_${j} = subgroupMatrixLoad<Right, row_major>(&tile, (KEYS + ${
+          `  let v${k}_${j} = subgroupMatrixLoad<Right, row_major>(&tile, origin + ${
             k * K
-          }) * PITCH + ${j * N / 4}, PITCH);`,
+          } * PITCH + ${j * N / 4}, PITCH);`,
           ...high.map((i) => multiply(`p${k}_${i}`, `v${k}_${j}`, `o.o${i}_${j}`)),
         ]),
       ]),

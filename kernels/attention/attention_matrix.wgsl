@@ -121,7 +121,7 @@ fn main(
     step = key;
     keep_keys();
     workgroupBarrier();
-    score(queries, rows * PITCH_S);
+    score(queries, 0, rows * PITCH_S);
     workgroupBarrier();
     most = largest(most);
   }
@@ -135,12 +135,12 @@ fn main(
     step = key;
     keep_keys();
     workgroupBarrier();
-    score(queries, rows * PITCH_S);
+    score(queries, 0, rows * PITCH_S);
     workgroupBarrier();
     sum = softmax(most, sum);
     keep_values();
     workgroupBarrier();
-    output = weigh(output, rows * PITCH_P);
+    output = weigh(output, rows * PITCH_P, KEYS * PITCH);
   }
   parts[index] = sum;
   workgroupBarrier();

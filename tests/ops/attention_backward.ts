@@ -4,6 +4,7 @@ import {
   attentionBackward,
   type AttentionBackwardVariant,
 } from "../../kernels/attention/attention_backward.ts";
+import { backwardMatrices } from "../../kernels/attention/attention_backward_matrix.ts";
 import { hasSubgroups } from "../../kernels/attention/attention_backward_subgroup.ts";
 import { qkvRopeBackward } from "../../kernels/attention/qkv_rope_backward.ts";
 import { build, scales } from "../kernels/attention/attention_backward_cases.ts";
@@ -13,12 +14,12 @@ import { device } from "../kernels/harness.ts";
 import type { Draw } from "./draw.ts";
 import { type Case, conversions, type Float, type Op, plain } from "./op.ts";
 
-const VARIANTS: readonly AttentionBackwardVariant[] = ["tiles", "subgroup"];
+const VARIANTS: readonly AttentionBackwardVariant[] = ["tiles", "subgroup", "matrix"];
 
 export const ATTENTION_BACKWARD: readonly Op[] = [
   ...VARIANTS.flatMap((variant) =>
     conversions((from, to): Op => {
-      const rounding = from === "f16" || to === "f16" ? "f16" : "f32";
+      const rounding = variant === "matrix" || from === "f16" || to === "f16" ? "f16" : "f32";
       const op = plain("attention_backward", `${from}→${to}`, rounding, (draw) =>
         sentBack(draw, variant, from, to));
       return {
@@ -31,9 +32,7 @@ export const ATTENTION_BACKWARD: readonly Op[] = [
           "attention_backward_diagonals",
           "attention_backward_table",
         ],
-        obstacle: variant === "tiles" || hasSubgroups(device)
-          ? op.obstacle
-          : "only lavapipe uses it",
+        obstacle: obstacleOf(variant) ?? op.obstacle,
         special: {
           "a bias": (draw) =>
             biased(draw, variant, from),
@@ -53,9 +52,17 @@ export const ATTENTION_BACKWARD: readonly Op[] = [
   })),
 ];
 
+/** Why a variant does not run here; null if it does. */
+function obstacleOf(variant: AttentionBackwardVariant): string | null {
+  if (variant === "subgroup" && !hasSubgroups(device)) return "only lavapipe uses it";
+  return variant === "matrix" && !backwardMatrices(device, 36) ? "no tensor cores" : null;
+}
+
 /** One span to three, one after the other, or a few sequences of scales. */
 function sentBack(draw: Draw, variant: AttentionBackwardVariant, from: Float, to: Float): Case {
-  const headDim = draw.option([36, 4, 64, variant === "tiles" ? 132 : 100]), heads = draw.int(1, 3);
+  // lavapipe takes half a minute to compile matrices of a wide head
+  const widths = variant === "matrix" ? [20, 4] : [36, 4, 64, variant === "tiles" ? 132 : 100];
+  const headDim = draw.option(widths), heads = draw.int(1, 3);
   if (draw.odds(0.3)) {
     const tokens = Array.from({ length: draw.int(1, 4) }, () => draw.size(40));
     return made(draw, variant, from, to, heads, headDim, scales(draw.int(1, 2), tokens));

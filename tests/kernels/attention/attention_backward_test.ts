@@ -5,9 +5,11 @@ import {
   type AttentionBackwardArgs,
   type AttentionBackwardVariant,
 } from "../../../kernels/attention/attention_backward.ts";
+import { backwardMatrices } from "../../../kernels/attention/attention_backward_matrix.ts";
 import { hasSubgroups } from "../../../kernels/attention/attention_backward_subgroup.ts";
 import { spanLayout } from "../../../kernels/attention/attention_spans.ts";
 import { centralDifferences } from "../central_differences.ts";
+import { emulateMatrix, NEED_EMULATION } from "../emulated_matrices.ts";
 import { assertNear, assertTensor, device, poisoned, TOLERANCE, upload } from "../harness.ts";
 import {
   backwardReference,
@@ -22,9 +24,11 @@ import { bits, type Span } from "./attention_cases.ts";
 const LIMIT = { f32: 5 * TOLERANCE.f32, f16: TOLERANCE.f16 };
 
 /** Variants that run here, the adapter's choice first. */
-const VARIANTS: readonly AttentionBackwardVariant[] = hasSubgroups(device)
-  ? ["subgroup", "tiles"]
-  : ["tiles"];
+const VARIANTS: readonly AttentionBackwardVariant[] = [
+  ...hasSubgroups(device) ? ["subgroup"] as const : [],
+  "tiles",
+  ...backwardMatrices(device, 100) ? ["matrix"] as const : [],
+];
 
 async function check(
   seed: number,
@@ -34,7 +38,8 @@ async function check(
   const { args, expected } = build(seed, shape);
   attentionBackward(device, { ...args, variant });
   for (const { name, tensor, expected: numbers } of expected) {
-    const limit = LIMIT[tensor.dtype as "f32" | "f16"];
+    const rounded = variant === "matrix" || tensor.dtype === "f16";
+    const limit = LIMIT[rounded ? "f16" : "f32"];
     await assertTensor(tensor, numbers, limit, `${name} of ${JSON.stringify(shape)}`);
   }
 }
@@ -68,30 +73,33 @@ Deno.test("The reference of attentionBackward() is the derivative of that of att
 });
 
 for (const variant of VARIANTS) {
+  // lavapipe takes half a minute to compile matrices of a wide head
+  const [headDim, widest] = variant === "matrix" ? [20, 36] : [36, 100];
+
   for (const dtype of ["f32", "f16"] as const) {
     Deno.test(`attentionBackward() by ${variant} is right for a query and a key, and odd shapes, in ${dtype}`, async () => {
       await check(1, { heads: 1, headDim: 4, spans: [[0, 1, 0, 1]], dtype }, variant);
       const spans: Span[] = [[0, 1, 0, 1], [1, 9, 1, 33], [10, 70, 34, 7]];
-      await check(2, { heads: 2, headDim: 36, spans, dtype }, variant);
-      const wide = { heads: 1, headDim: 100, spans: [[0, 67, 0, 130]] as Span[] };
+      await check(2, { heads: 2, headDim, spans, dtype }, variant);
+      const wide = { heads: 1, headDim: widest, spans: [[0, 67, 0, 130]] as Span[] };
       await check(3, { ...wide, dtype, add: true }, variant);
     });
   }
 
   Deno.test(`attentionBackward() by ${variant} takes scales that attend to all before them`, async () => {
-    await check(4, { heads: 2, headDim: 36, spans: scales(2, [1, 4, 9, 16, 36, 64]) }, variant);
+    await check(4, { heads: 2, headDim, spans: scales(2, [1, 4, 9, 16, 36, 64]) }, variant);
   });
 
   Deno.test(`attentionBackward() by ${variant} takes q, k and v in one tensor, and a bias`, async () => {
     const spans: Span[] = [[0, 19, 0, 19], [19, 11, 19, 11], [30, 1, 30, 1]];
-    const shape = { heads: 3, headDim: 36, spans, packed: "qkv", buckets: 5 } as const;
+    const shape = { heads: 3, headDim, spans, packed: "qkv", buckets: 5 } as const;
     await check(5, { ...shape, scale: 1, spread: 0.5 }, variant);
     await check(5, { ...shape, scale: 1, spread: 0.5, add: true }, variant);
   });
 
   Deno.test(`attentionBackward() by ${variant} takes k and v in one tensor, of another type than q and dy`, async () => {
     const spans: Span[] = [[0, 130, 0, 5], [130, 130, 5, 17]];
-    const shape = { heads: 2, headDim: 36, spans, packed: "kv" } as const;
+    const shape = { heads: 2, headDim, spans, packed: "kv" } as const;
     await check(6, { ...shape, kv: "f16", dy: "f16" }, variant);
     await check(6, { ...shape, dtype: "f16", kv: "f32" }, variant);
   });
@@ -214,4 +222,15 @@ Deno.test("attentionBackward() refuses shapes that disagree", () => {
     centre: 0,
   };
   refused({ bias }, "a span of keys is not whole");
+});
+
+Deno.test({
+  name: `attentionBackward() by matrix is right by matrices of 16x16x16, emulated${NEED_EMULATION}`,
+  ignore: NEED_EMULATION !== "",
+  fn: async () => {
+    using _ = emulateMatrix(device, 16, 16, 16);
+    const shape = { heads: 1, headDim: 20, dtype: "f16" } as const;
+    await check(15, { ...shape, spans: [[0, 70, 0, 40]] }, "matrix");
+    await check(16, { ...shape, spans: scales(1, [1, 4, 40]) }, "matrix");
+  },
 });
