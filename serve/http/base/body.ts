@@ -1,0 +1,110 @@
+/** Reads bodies of requests as JSON or as forms. */
+
+import type { z } from "../../../deps/hono.ts";
+import { RequestError } from "./errors.ts";
+import { badField, type ObjectSchema, parse } from "./fields.ts";
+import type { Held } from "./held.ts";
+
+/** The most levels of JSON. */
+const MOST_DEPTH = 16;
+/** The most parts of a form. */
+const MOST_PARTS = 64;
+
+/** Reads JSON. @throws {RequestError} It is something else, nested too deeply, or does not fit the schema. */
+export async function readJson<Schema extends ObjectSchema>(
+  request: Request,
+  held: Held,
+  most: number,
+  schema: Schema,
+): Promise<z.infer<Schema>> {
+  if (typeOf(request) !== "application/json") {
+    throw wrongType("application/json");
+  }
+  return parse(schema, jsonOf(await held.read(request, most)));
+}
+
+/** The media type of a body. */
+export function typeOf(request: Request): string {
+  return (request.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
+/** The error of a body of another type. */
+export function wrongType(wanted: string): RequestError {
+  const message = `Cannot read the body: send ${wanted}, and say so in Content-Type`;
+  return new RequestError(415, "wrong-type", message);
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  const refuse = (why: string): never => {
+    throw new RequestError(400, "bad-json", `Cannot read the body: ${why}`);
+  };
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    refuse("it is not JSON");
+  }
+  if (isDeep(value, MOST_DEPTH)) refuse(`its JSON has more than ${MOST_DEPTH} levels`);
+  return value;
+}
+
+/** Whether values are nested in more levels; looks no deeper than that. */
+function isDeep(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeep(inner, levels - 1));
+}
+
+/** The fields of a form: text as JSON would have it, and files as bytes. */
+export interface Form<Fields> {
+  readonly fields: Fields;
+  /** By the name of their fields. */
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Reads multipart/form-data. `name[]` is the same as `name`; a name may come once. Text stands for itself where the
+ * schema takes it, and else for the JSON that it spells.
+ *
+ * @param names Fields that may be files; those of text are left in `fields`.
+ * @throws {RequestError} As {@link readJson}.
+ */
+export async function readForm<Schema extends ObjectSchema>(
+  request: Request,
+  held: Held,
+  most: number,
+  schema: Schema,
+  names: readonly string[],
+): Promise<Form<z.infer<Schema>>> {
+  if (typeOf(request) !== "multipart/form-data") throw wrongType("multipart/form-data");
+  const bytes = await held.read(request, most);
+  const headers = { "content-type": request.headers.get("content-type")! };
+  const data = await new Response(bytes, { headers }).formData().catch(() => {
+    throw new RequestError(400, "bad-form", "Cannot read the body: its form is damaged");
+  });
+  const texts: Record<string, unknown> = Object.create(null);
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  let parts = 0;
+  for (const [key, value] of data) {
+    if (++parts > MOST_PARTS) {
+      const message = `Cannot read the body: its form has more than ${MOST_PARTS} parts`;
+      throw new RequestError(400, "bad-form", message);
+    }
+    const name = key.replace(/\[\d*\]$/, "");
+    if (name in texts || files.has(name)) throw badField(name, "it is given twice", "given-twice");
+    if (typeof value === "string") texts[name] = valueOf(schema, name, value);
+    else if (names.includes(name)) files.set(name, new Uint8Array(await value.arrayBuffer()));
+    else if (Object.hasOwn(schema.shape, name)) throw badField(name, "it is a file");
+  }
+  return { fields: parse(schema, { ...texts }), files };
+}
+
+/** What a field's text stands for. */
+function valueOf(schema: ObjectSchema, name: string, text: string): unknown {
+  const field = Object.hasOwn(schema.shape, name) ? schema.shape[name] as z.ZodType : undefined;
+  if (!field || field.safeParse(text).success) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
