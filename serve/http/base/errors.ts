@@ -11,7 +11,7 @@ import {
 import { BusyError } from "../../jobs/busy_error.ts";
 
 /** What a client is told of an error besides its message. */
-export interface RequestErrorOptions {
+export interface RequestErrorOptions extends ErrorOptions {
   /** The field that is wrong. */
   readonly param?: string;
   /** Headers of the answer. */
@@ -36,12 +36,12 @@ export class RequestError extends BitwiseError {
     message: string,
     readonly details: RequestErrorOptions = {},
   ) {
-    super(code, message);
+    super(code, message, details);
   }
 }
 
 /** What an answer says of an error. */
-export interface Problem extends RequestErrorOptions {
+export interface Problem extends Pick<RequestErrorOptions, "param" | "headers"> {
   readonly status: number;
   readonly code: string;
   readonly message: string;
@@ -56,7 +56,8 @@ const HUNG_UP = 499;
 export function problemOf(error: unknown): Problem {
   if (error instanceof RequestError) {
     const { status, code, message, details } = error;
-    return { status, code, message, ...details, ours: status === 500 };
+    const { param, headers } = details;
+    return { status, code, message, param, headers, ours: status === 500 };
   }
   if (error instanceof BusyError) {
     const headers = { "retry-after": `${error.retryAfter}` };

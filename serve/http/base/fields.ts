@@ -39,11 +39,15 @@ export const samplingFields = {
     1000,
     "Guidance, one value or one for each scale; the model's own if absent",
   ),
-  cfg_until: z.number().min(0).max(1).nullish().describe("Share of the scales that are guided"),
+  cfg_until: z.int().min(0).max(MOST_SCALES).nullish().describe(
+    "Number of scales that are guided, counted from the first; all if absent",
+  ),
   tau: perScale(0, 1000, "Temperature, one value or one for each scale; the model's own if absent"),
-  top_k: z.int().min(0).max(2 ** 20).nullish().describe("Samples among the K likeliest values"),
+  top_k: z.int().min(0).max(2 ** 20).nullish().describe(
+    "1 takes the likelier value of each bit; others change nothing",
+  ),
   top_p: z.number().min(0).max(1).nullish().describe(
-    "Samples among the likeliest values of this share",
+    "Excludes the less likely value of a bit where its probability is at most 1 − top_p",
   ),
   greedy: z.boolean().nullish().describe("Takes the likeliest bit, without randomness"),
 };

@@ -2,8 +2,8 @@
 
 import type { Job, JobSettings, ModelCard } from "../../jobs/job.ts";
 import { randomSeed } from "../../../model/generate/seed.ts";
-import { badField, MAX_SEED } from "./fields.ts";
-import type { Limits } from "./limits.ts";
+import { badField, MAX_SEED } from "../base/fields.ts";
+import type { Limits } from "../base/limits.ts";
 
 /** Images to make that differ in their seeds. */
 export interface Order {
