@@ -1,0 +1,81 @@
+/** The page's files. */
+
+import { join } from "../../deps/@std/path.ts";
+
+/** What the page may load: itself, images that it made, and its Workers. */
+export const PAGE_POLICY: string = [
+  "default-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "img-src 'self' data: blob:",
+  "connect-src 'self' data: blob:",
+  "worker-src 'self' blob:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  json: "application/json",
+  map: "application/json",
+  webmanifest: "application/manifest+json",
+  svg: "image/svg+xml",
+  png: "image/png",
+  webp: "image/webp",
+  ico: "image/x-icon",
+  txt: "text/plain; charset=utf-8",
+  wasm: "application/wasm",
+  woff2: "font/woff2",
+};
+
+/** Said at / where no page was built. */
+const NO_PAGE = "The page is not built: run deno task build\n";
+
+/** A part of a path; it begins with no dot, so that it leads to nothing above and nothing hidden. */
+const PART = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
+
+/**
+ * Answers a request for a file of the page.
+ *
+ * @param folder The page's folder.
+ * @param path The path of the URL, still escaped: names of the page need no escapes.
+ * @returns Null if there is no such file.
+ */
+export async function answerPage(
+  folder: string | undefined,
+  path: string,
+): Promise<Response | null> {
+  if (folder === undefined) return path === "/" ? new Response(NO_PAGE) : null;
+  const parts = path === "/" ? ["index.html"] : path.slice(1).split("/");
+  if (!parts.every((part) => PART.test(part))) return null;
+  try {
+    const root = await Deno.realPath(folder);
+    const real = await Deno.realPath(join(root, ...parts));
+    // a link may lead out of the folder
+    if (!real.startsWith(join(root, "/"))) return null;
+    const file = await Deno.open(real);
+    const { isFile, size } = await file.stat();
+    if (!isFile) {
+      file.close();
+      return null;
+    }
+    const extension = /\.([a-z0-9]+)$/.exec(path === "/" ? "index.html" : path)?.[1] ?? "";
+    const type = Object.hasOwn(TYPES, extension) ? TYPES[extension]! : "application/octet-stream";
+    return new Response(file.readable, {
+      headers: {
+        "content-type": type,
+        "content-length": `${size}`,
+        "content-security-policy": PAGE_POLICY,
+        "cache-control": "no-cache",
+      },
+    });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return null;
+    }
+    throw error;
+  }
+}
