@@ -40,17 +40,23 @@ export class EventStream {
     this.#begin();
   }
 
-  /** Ends the events. */
+  /** Ends the events; later ones are dropped. */
   end(): void {
     this.#ended = true;
     this.#begin();
     this.#wake();
   }
 
-  /** Drops what was not read. */
-  drop(): void {
-    this.#queue.length = 0;
+  /** Ends the events with one, in place of those that were not read. */
+  fail(event: string, data: object): void {
+    this.#clear();
+    this.send(event, data);
     this.end();
+  }
+
+  #clear(): void {
+    this.#queue.length = 0;
+    this.#bytes = 0;
   }
 
   #push(text: string): void {
@@ -77,7 +83,8 @@ export class EventStream {
 
   #stop(how: "read" | "cancelled"): void {
     clearInterval(this.#timer);
-    this.drop();
+    this.#clear();
+    this.end();
     this.onEnd(how);
   }
 }

@@ -31,22 +31,20 @@ export async function streamImages(
     if (how === "cancelled") deadline.abort();
     deadline[Symbol.dispose]();
   });
-  deadline.signal.addEventListener("abort", () => events.drop());
+  const fail = (error: unknown) => events.fail("error", openaiError(problemOf(error)));
+  deadline.signal.addEventListener("abort", () => fail(deadline.signal.reason));
   const work = held.until(sendAll(service, asked, deadline.signal, events));
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, PATIENCE);
   try {
     await Promise.race([work, events.begun, late.promise]);
   } catch (error) {
-    events.drop();
-    deadline[Symbol.dispose]();
+    await events.body.cancel();
     throw error;
   } finally {
     clearTimeout(timer);
   }
-  work.catch((error) => events.send("error", openaiError(problemOf(error)))).finally(() =>
-    events.end()
-  );
+  work.then(() => events.end(), fail);
   const headers = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",

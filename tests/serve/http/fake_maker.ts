@@ -41,8 +41,9 @@ export class FakeMaker implements Maker {
   readonly jobs: Job[] = [];
   /** Jobs that were aborted. */
   aborted = 0;
-  /** Whether jobs that begin wait until {@link release}. */
+  /** Whether jobs wait until {@link release}, before the scale {@link heldAt}. */
   held = false;
+  heldAt = 0;
   /** The most jobs at a time. */
   queue = 64;
   #running = 0;
@@ -88,7 +89,7 @@ export class FakeMaker implements Maker {
         return { width, height, rgba };
       };
       for (let scale = 0; scale < SCALES; scale++) {
-        if (this.held) await this.#wait(signal);
+        if (this.held && scale === this.heldAt) await this.#wait(signal);
         await new Promise((resolve) => setTimeout(resolve));
         signal?.throwIfAborted();
         onScale?.({ scale, scales: SCALES, ...previews && { image: square(scale) } });

@@ -6,7 +6,7 @@ import { encodePng, readPngText } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import { BITS, CARD, type FakeServer, SCALES, serveFake, SIDE } from "./fake_maker.ts";
 
-const TOKEN = "a token";
+const TOKEN = "a-token";
 
 function connect(server: FakeServer, apiKey = TOKEN): OpenAI {
   return new OpenAI({ baseURL: `${server.url}/v1`, apiKey, maxRetries: 0 });
@@ -170,7 +170,10 @@ Deno.test("OpenAI's client streams edits, of bits with scales to keep too", asyn
 Deno.test("OpenAI's client makes variations of a PNG that carries its prompt", async () => {
   await using server = serveFake({ token: TOKEN });
   const client = connect(server);
-  const image = await toFile(png("a red apple\nSteps: 4, Seed: 7"), "image.png");
+  const image = await toFile(
+    png("a red apple\nSteps: 4, Sampler: a, CFG scale: 3, Seed: 7, Size: 8x8"),
+    "image.png",
+  );
   const { data } = await client.images.createVariation({
     image,
     n: 2,
@@ -219,16 +222,14 @@ Deno.test("OpenAI's client lists the model, and knows its errors", async () => {
 Deno.test("An error in the middle of a stream reaches OpenAI's client", async () => {
   await using server = serveFake({ token: TOKEN, limits: { requestSeconds: 0.2 } });
   const { maker } = server;
+  Object.assign(maker, { held: true, heldAt: 2 });
   const stream = await connect(server).images.generate({ prompt: "a", stream: true });
   let seen = 0;
   const read = async () => {
-    for await (const _event of stream) {
-      maker.held = true;
-      seen++;
-    }
+    for await (const _event of stream) seen++;
   };
   const error = await assertRejects(read, OpenAI.APIError);
-  assert(seen > 0);
+  assertEquals(seen, 2);
   assertEquals((error as InstanceType<typeof OpenAI.APIError>).code, "timeout");
   assertEquals(maker.aborted, 1);
 });
