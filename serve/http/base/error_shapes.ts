@@ -33,7 +33,9 @@ export function errorBody(api: Api, problem: Problem): object {
       return { error: code, detail: message, body: "", errors: message };
     case "cog":
       return {
-        detail: param ? [{ loc: ["body", "input", param], msg: message, type: code }] : message,
+        detail: param
+          ? [{ loc: ["body", ...param.split(".")], msg: message, type: code }]
+          : message,
       };
     default:
       return openaiError(problem);

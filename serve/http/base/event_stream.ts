@@ -16,6 +16,7 @@ export class EventStream {
   readonly #queue: Uint8Array<ArrayBuffer>[] = [];
   #bytes = 0;
   #ended = false;
+  #failed = false;
   #wake: () => void = () => {};
 
   /** @param onEnd Called when all was read, or nobody reads any longer. */
@@ -47,8 +48,11 @@ export class EventStream {
     this.#wake();
   }
 
-  /** Ends the events with one, in place of those that were not read. */
+  /** Ends the events with one, in place of those that were not read. Only the first failure counts. */
   fail(event: string, data: object): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#ended = false;
     this.#clear();
     this.send(event, data);
     this.end();

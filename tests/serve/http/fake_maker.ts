@@ -55,6 +55,11 @@ export class FakeMaker implements Maker {
     this.card = card;
   }
 
+  /** Jobs that wait for {@link release}. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   state(): MakerState {
     return { ready: !this.#closed, queued: 0, running: this.#running, gpuBytes: 1234 };
   }
@@ -113,6 +118,7 @@ export class FakeMaker implements Maker {
   #wait(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push(resolve);
+      this.#changed();
       signal?.addEventListener("abort", () => reject(signal.reason));
     });
   }
