@@ -9,3 +9,6 @@ export interface Store {
   /** A URL that anyone can read the file by for so many seconds; absent where only the server can make one. */
   url?(name: string, seconds: number): Promise<string>;
 }
+
+/** The most bytes of a stored file: a larger one is none of ours. */
+export const MAX_FILE = 2 ** 28;
