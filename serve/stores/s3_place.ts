@@ -27,13 +27,15 @@ export function readS3Place(
   text: string,
   env: (name: string) => string | undefined = readEnv,
 ): S3Place {
+  const url = URL.parse(text);
+  // no message may show a secret
+  const shown = url?.username || url?.password ? `s3://…@${url.host}` : text;
   const refuse = (why: string): never => {
     throw new InputError(
       "bad-store",
-      `Cannot use ${quote(text)} as a store: ${why}; write ${FORM}`,
+      `Cannot use ${quote(shown)} as a store: ${why}; write ${FORM}`,
     );
   };
-  const url = URL.parse(text);
   if (url?.protocol !== "s3:") return refuse("it is no such URL");
   if (url.username || url.password) refuse("keys belong in the environment");
   const bucket = url.hostname;
