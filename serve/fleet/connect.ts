@@ -1,0 +1,86 @@
+import { Redis } from "../../deps/bullmq.ts";
+import { BitwiseError, InputError, printableMessage } from "../../engine/mod.ts";
+
+/** The most milliseconds between two tries to reach Redis. */
+const LONGEST_PAUSE = 2000;
+
+/** What happens to a connection. */
+export interface ConnectOptions {
+  /** Ends the wait for Redis. */
+  readonly signal?: AbortSignal;
+  /** Called with a line when Redis cannot be reached, and when it is back. */
+  readonly onChange?: (line: string) => void;
+}
+
+/** The place of a Redis without its user, password and parameters, for messages. */
+export function shownRedis(url: string): string {
+  const { protocol, host, pathname } = readUrl(url);
+  return `${protocol}//${host}${pathname === "/" ? "" : pathname}`;
+}
+
+function readUrl(url: string): URL {
+  const read = URL.parse(url);
+  if (read && /^rediss?:$/.test(read.protocol) && read.hostname) return read;
+  throw new InputError(
+    "bad-redis",
+    "Cannot read the URL of Redis: it must be redis://HOST:PORT, or rediss:// for TLS, with " +
+      "USER:PASSWORD@ before the host if there is a password",
+  );
+}
+
+/**
+ * Connects to Redis, and waits for it as long as it takes; commands wait too whenever it is away.
+ *
+ * @param url `redis://USER:PASSWORD@HOST:PORT/DATABASE`, or `rediss://` for TLS.
+ * @throws {InputError} `bad-redis`: it is no such URL.
+ * @throws {BitwiseError} `redis-refused`: the user or password is wrong; `no-permission`.
+ * @throws The reason of the signal.
+ */
+export async function connect(
+  url: string,
+  { signal, onChange }: ConnectOptions = {},
+): Promise<Redis> {
+  const place = shownRedis(url);
+  signal?.throwIfAborted();
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    retryStrategy: (tries) => Math.min(LONGEST_PAUSE, 50 * 2 ** tries),
+  });
+  let away = false;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  redis.on("error", (error) => {
+    const fatal = refusal(place, error);
+    if (fatal) return reject(fatal);
+    if (!away) onChange?.(`Waiting for Redis at ${place}: ${printableMessage(error.message)}`);
+    away = true;
+  });
+  redis.on("ready", () => {
+    if (away) onChange?.(`Redis at ${place} is back`);
+    away = false;
+    resolve();
+  });
+  const stop = () => reject(signal?.reason);
+  signal?.addEventListener("abort", stop);
+  try {
+    await promise;
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** The error for what waiting cannot change. */
+function refusal(place: string, error: Error): BitwiseError | undefined {
+  if (error.name === "NotCapable") {
+    const message = `Cannot reach Redis at ${place}: Deno was not allowed to`;
+    return new BitwiseError("no-permission", message, { cause: error, hint: "allow-net" });
+  }
+  if (!/^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid DB)/.test(error.message)) return undefined;
+  return new BitwiseError(
+    "redis-refused",
+    `Cannot use Redis at ${place}: it replied ${error.message}; check the URL`,
+  );
+}

@@ -1,0 +1,172 @@
+import { type Job as BullJob, type Redis, UnrecoverableError, Worker } from "../../deps/bullmq.ts";
+import { DeviceError, FileError, InputError } from "../../engine/mod.ts";
+import { encodePng } from "../../model/image/png.ts";
+import type { Made, Maker } from "../jobs/job.ts";
+import type { Store } from "../stores/store.ts";
+import { publishCard } from "./card.ts";
+import { reportOf } from "./previews.ts";
+import {
+  cancelChannel,
+  failureText,
+  namesOf,
+  type Outcome,
+  QUEUE,
+  type QueuedJob,
+  readQueued,
+} from "./protocol.ts";
+
+/** How a worker takes jobs. */
+export interface FleetWorkerOptions {
+  /** The name of the queue. */
+  readonly queue?: string;
+  /** Jobs that are taken at once, so that some of them can share a batch; 16 if absent. */
+  readonly jobs?: number;
+  /** Seconds after which the jobs of a dead worker return; 30 if absent. */
+  readonly lock?: number;
+  /** Called when a job ended. */
+  readonly onEnd?: (id: string, how: "made" | "failed" | "cancelled", line?: string) => void;
+  /** Called with what went wrong elsewhere, such as a lock that was lost. */
+  readonly onWarning?: (line: string) => void;
+}
+
+/** Times that a dead worker's job returns before it is thought to be the cause. */
+const MOST_DEATHS = 3;
+/** Batches in a row that lose the GPU before the worker gives up. */
+const MOST_LOSSES = 3;
+/** Milliseconds for which the end of a job is told to a Redis that is away, when the worker leaves. */
+const LAST_WORDS = 3000;
+
+/** Takes jobs of a queue, makes their images, and keeps them in a store. */
+export class FleetWorker {
+  readonly #worker: Worker<QueuedJob, Outcome>;
+  readonly #broken = Promise.withResolvers<never>();
+  #losses = 0;
+  #running = 0;
+  #idle: (() => void) | null = null;
+
+  private constructor(
+    private readonly maker: Maker,
+    private readonly store: Store,
+    private readonly redis: Redis,
+    private readonly canceller: Redis,
+    private readonly unpublish: () => void,
+    private readonly options: FleetWorkerOptions,
+  ) {
+    const { queue = QUEUE, jobs = 16, lock = 30, onWarning } = options;
+    this.#broken.promise.catch(() => {});
+    this.#worker = new Worker(queue, (job, _token, signal) => this.#process(job, signal!), {
+      connection: redis,
+      concurrency: jobs,
+      lockDuration: lock * 1000,
+      stalledInterval: lock * 1000,
+      maxStalledCount: MOST_DEATHS,
+      runRetryDelay: 1000,
+    });
+    this.#worker.on("error", (error) => {
+      // the connection tells of itself
+      if (redis.status === "ready") onWarning?.(error.message);
+    });
+    this.#worker.on("failed", (job, error) => {
+      options.onEnd?.(job?.data?.job?.id ?? job?.id ?? "?", "failed", error.message);
+    });
+    canceller.on("message", (_channel, id) => this.#worker.cancelJob(id));
+  }
+
+  /**
+   * Begins to take jobs once the maker is ready.
+   *
+   * @param redis A connection of {@link connect}, which stays the caller's.
+   * @throws {InputError} `other-model`
+   */
+  static async start(
+    maker: Maker,
+    store: Store,
+    redis: Redis,
+    options: FleetWorkerOptions = {},
+  ): Promise<FleetWorker> {
+    const { queue = QUEUE } = options;
+    const unpublish = await publishCard(redis, queue, await maker.card);
+    const canceller = redis.duplicate();
+    canceller.on("error", () => {}); // the first connection tells of it
+    await canceller.subscribe(cancelChannel(queue));
+    return new FleetWorker(maker, store, redis, canceller, unpublish, options);
+  }
+
+  /** Rejects if the worker cannot go on: its GPU failed again and again. */
+  get broken(): Promise<never> {
+    return this.#broken.promise;
+  }
+
+  /** Takes no more jobs, ends those that run, and leaves. The maker, too, stays the caller's. */
+  async close(): Promise<void> {
+    this.unpublish();
+    const closed = this.#worker.close().catch(() => {});
+    while (this.#running > 0) await new Promise<void>((resolve) => this.#idle = resolve);
+    // a Redis that stays away hears from the next worker that takes its jobs
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS));
+    await Promise.race([closed, late]);
+    clearTimeout(timer);
+    this.canceller.disconnect();
+  }
+
+  async #process(queued: BullJob<QueuedJob>, signal: AbortSignal): Promise<Outcome> {
+    this.#running++;
+    try {
+      return await this.#make(queued, signal);
+    } finally {
+      this.#running--;
+      this.#idle?.();
+    }
+  }
+
+  async #make(queued: BullJob<QueuedJob>, signal: AbortSignal): Promise<Outcome> {
+    const { id, made, reports } = await this.#image(queued, signal).catch((error) => {
+      if (signal.aborted) return { id: queued.id!, made: null, reports: null };
+      throw this.#failure(error);
+    });
+    if (!made) {
+      this.options.onEnd?.(id, "cancelled");
+      return { cancelled: true };
+    }
+    this.#losses = 0;
+    await this.#keep(id, made).catch((error) => {
+      throw new Error(failureText(error), { cause: error });
+    });
+    await reports;
+    this.options.onEnd?.(id, "made");
+    const { warnings, seconds, batch } = made;
+    return { warnings, seconds, batch };
+  }
+
+  /** Makes an image, unless nobody waits for it; reports its scales in their order. */
+  async #image(queued: BullJob<QueuedJob>, signal: AbortSignal) {
+    const { job, reporting, cancelled } = readQueued(queued.data);
+    let reports: Promise<unknown> = Promise.resolve();
+    if (cancelled) return { id: job.id, made: null, reports };
+    const made = await this.maker.make(job, {
+      signal,
+      previews: reporting === "previews",
+      onScale: reporting === "nothing" ? undefined : (done) => {
+        // a report that is lost spoils no image
+        reports = reports.then(() => reportOf(done)).then((report) => queued.updateProgress(report))
+          .catch(() => {});
+      },
+    });
+    return { id: job.id, made, reports };
+  }
+
+  async #keep(id: string, { rgba, width, height, parameters, bits }: Made): Promise<void> {
+    const { png, bits: bitsName } = namesOf(id);
+    await this.store.put(bitsName, bits, "application/octet-stream");
+    await this.store.put(png, encodePng(rgba, width, height, { parameters }), "image/png");
+  }
+
+  /** The error that BullMQ hears: one that it does not try again, if the job is wrong. */
+  #failure(error: unknown): Error {
+    if (error instanceof DeviceError && ++this.#losses >= MOST_LOSSES) this.#broken.reject(error);
+    const wrong = error instanceof InputError || error instanceof FileError;
+    const Class = wrong ? UnrecoverableError : Error;
+    return new Class(failureText(error));
+  }
+}
