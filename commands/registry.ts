@@ -6,6 +6,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Generate images from a prompt",
     load: async () => (await import("./generate.ts")).generate,
   },
+  batch: {
+    summary: "Generate the images of a list of prompts, here or by workers",
+    load: async () => (await import("./batch.ts")).batch,
+  },
+  worker: {
+    summary: "Make the images of a queue on Redis",
+    load: async () => (await import("./worker.ts")).worker,
+  },
   demo: {
     summary: "Generate a few prompts side by side",
     load: async () => (await import("./demo.ts")).demo,

@@ -1,0 +1,55 @@
+import type { FleetGiven } from "../flags/fleet_flags.ts";
+import type { MakerGiven } from "../flags/maker_flags.ts";
+import { openFleet } from "../io/fleet.ts";
+import { detail, type Io, note, warn } from "../io/io.ts";
+import { openMaker } from "../io/maker.ts";
+import { FleetWorker } from "../../serve/fleet/fleet_worker.ts";
+import { shownRedis } from "../../serve/fleet/connect.ts";
+
+/** The flags of `worker`. */
+export type WorkerGiven = FleetGiven & MakerGiven & {
+  readonly jobs?: number;
+  readonly lock?: number;
+};
+
+/** Jobs that are taken at once. */
+const JOBS = 16;
+
+/** Works until it is told to end, or cannot go on. */
+export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
+  const { redis, store, queue } = await openFleet(given, io);
+  const { jobs = JOBS, lock } = given;
+  const { maker, card } = await openMaker(given, { queue: jobs }, io);
+  const count = { made: 0, failed: 0, cancelled: 0 };
+  try {
+    const worker = await FleetWorker.start(maker, store, redis, {
+      queue,
+      jobs,
+      lock,
+      onEnd(id, how, line) {
+        count[how]++;
+        if (how === "failed") warn(io, `${id}: ${line}`);
+        else detail(io, `${id}: ${how}`);
+      },
+      onWarning: (line) => warn(io, line),
+    });
+    note(io, `Working with ${card.name} for ${shownRedis(given.redis!)}`);
+    try {
+      await Promise.race([worker.broken, ended(io.signal)]);
+      note(io, "Ending what runs; again to end at once");
+    } finally {
+      await worker.close();
+    }
+    note(io, `${count.made} images were made, ${count.failed} failed`);
+    return 0;
+  } finally {
+    await maker.close();
+    redis.disconnect();
+  }
+}
+
+/** Waits for Ctrl-C or SIGTERM. */
+function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
+}

@@ -1,0 +1,46 @@
+import type { Redis } from "../../deps/bullmq.ts";
+import { UsageError } from "../flags/flags.ts";
+import { type FleetGiven, RESULTS } from "../flags/fleet_flags.ts";
+import { type Io, note, orAbort } from "./io.ts";
+import type { ReadyMaker } from "./maker.ts";
+import type { Store } from "../../serve/stores/store.ts";
+
+/** A queue on Redis, and the store that goes with it. */
+export interface OpenFleet {
+  readonly redis: Redis;
+  readonly store: Store;
+  /** The name of the queue, if one is given. */
+  readonly queue?: string;
+}
+
+/** Connects to the Redis of a queue; waits for it as long as it takes, and says so. @throws {UsageError} */
+export async function openFleet(given: FleetGiven, io: Io): Promise<OpenFleet> {
+  const { redis: url, "redis-queue": queue, results = RESULTS } = given;
+  if (url === undefined) throw new UsageError("Cannot work without a queue: name its --redis URL");
+  const { openStore } = await import("../../serve/stores/open_store.ts");
+  const store = openStore(results);
+  const { connect } = await import("../../serve/fleet/connect.ts");
+  const redis = await connect(url, { signal: io.signal, onChange: (line) => note(io, line) });
+  return { redis, store, queue };
+}
+
+/** Opens a maker that has the workers of a queue make the images, and waits for the first of them. */
+export async function openRemoteMaker(
+  given: FleetGiven,
+  limit: number,
+  io: Io,
+): Promise<ReadyMaker> {
+  const { redis, store, queue } = await openFleet(given, io);
+  const { RemoteMaker } = await import("../../serve/fleet/remote_maker.ts");
+  const maker = new RemoteMaker(redis, store, { queue, limit });
+  const waiting = setTimeout(() => note(io, "Waiting for a worker"), 1000);
+  try {
+    return { maker, card: await orAbort(io.signal, maker.card) };
+  } catch (error) {
+    await maker.close("at once");
+    redis.disconnect();
+    throw error;
+  } finally {
+    clearTimeout(waiting);
+  }
+}
