@@ -40,7 +40,8 @@ export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
     } finally {
       await worker.close();
     }
-    note(io, `${count.made} images were made, ${count.failed} failed`);
+    const made = count.made === 1 ? "1 image was made" : `${count.made} images were made`;
+    note(io, `${made}, ${count.failed} failed`);
     return 0;
   } finally {
     await maker.close();

@@ -51,7 +51,7 @@ export async function connect(
   redis.on("error", (error) => {
     const fatal = refusal(place, error);
     if (fatal) return reject(fatal);
-    if (!away) onChange?.(`Waiting for Redis at ${place}: ${printableMessage(error.message)}`);
+    if (!away) onChange?.(`Waiting for Redis at ${place}: ${reasonOf(error)}`);
     away = true;
   });
   redis.on("ready", () => {
@@ -83,4 +83,16 @@ function refusal(place: string, error: Error): BitwiseError | undefined {
     "redis-refused",
     `Cannot use Redis at ${place}: it replied ${error.message}; check the URL`,
   );
+}
+
+/** What the codes of the system say. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "the connection is refused",
+  ENOTFOUND: "there is no such host",
+  ETIMEDOUT: "it does not answer",
+};
+
+function reasonOf({ message }: Error): string {
+  const code = Object.keys(REASONS).find((code) => message.includes(code));
+  return code ? REASONS[code]! : printableMessage(message);
 }

@@ -77,6 +77,7 @@ export class FleetWorker {
    *
    * @param redis A connection of {@link connect}, which stays the caller's.
    * @throws {InputError} `other-model`
+   * @throws {FileError} The store cannot be written.
    */
   static async start(
     maker: Maker,
@@ -85,7 +86,11 @@ export class FleetWorker {
     options: FleetWorkerOptions = {},
   ): Promise<FleetWorker> {
     const { queue = QUEUE } = options;
-    const unpublish = await publishCard(redis, queue, await maker.card);
+    const card = await maker.card;
+    // a store that cannot be written is refused before any image is made for it
+    const bytes = new TextEncoder().encode(JSON.stringify(card));
+    await store.put("worker.json", bytes, "application/json");
+    const unpublish = await publishCard(redis, queue, card);
     const canceller = redis.duplicate();
     canceller.on("error", () => {}); // the first connection tells of it
     await canceller.subscribe(cancelChannel(queue));

@@ -90,7 +90,10 @@ Deno.test("each command runs with just the permissions of its task, and with non
         assertEquals(filesIn(folder), known);
       }
     }
-    assertEquals([...Object.keys(LINES), "pull"].sort(), Object.keys(COMMANDS).sort());
+    assertEquals(
+      [...Object.keys(LINES), "pull", "batch", "worker"].sort(),
+      Object.keys(COMMANDS).sort(),
+    );
   }));
 
 Deno.test("pull runs with just the permissions of its task, and with none of them less", () =>
@@ -136,7 +139,9 @@ Deno.test("tasks name every variable that the code reads", async () => {
       }
     }
   };
-  for (const room of ["engine", "kernels", "model", "commands"]) await walk(join(ROOT, room));
+  for (const room of ["engine", "kernels", "model", "serve", "commands"]) {
+    await walk(join(ROOT, room));
+  }
   assert(read.has("HOME") && read.has("BITWISE_DEBUG"), `${[...read]}`);
   const permitted = Object.keys(COMMANDS).flatMap((name) =>
     permissionsOf(name).filter((flag) => flag.startsWith("--allow-env="))

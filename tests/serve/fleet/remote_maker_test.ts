@@ -73,7 +73,7 @@ test("Every scale is shown, with its image if that is asked for, before the end"
 test("Wrong jobs fail at once, others after three tries, and both stay in the failed set", async (fleet) => {
   const maker = new FakeMaker();
   await fleet.worker(maker);
-  const front = await fleet.front({ pause: 1 });
+  const front = await fleet.front({ pause: 0 });
   const wrong = await assertRejects(() => front.make(jobOf("wrong", "bad")), InputError);
   assertEquals([wrong.code, wrong.message], [
     "bad-value",
