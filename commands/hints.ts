@@ -14,7 +14,6 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "choose-preset": "name it with --preset",
   "pull-model": (message) => `run bitwise pull ${/"([^"]+)"/.exec(message)?.[1] ?? "NAME"}`,
   "smaller-batch": "set them in CONFIG.json, or with --batch of finetune",
-  "skip-broken": "or leave out such lines with --skip-broken",
   "overwrite": "or replace it with --overwrite",
   "resume": "with --resume",
   "any-config": "with --any-config",

@@ -1,3 +1,3 @@
-export { Queue, QueueEvents, UnrecoverableError, Worker } from "npm:bullmq@6.7.0";
+export { DelayedError, Queue, QueueEvents, UnrecoverableError, Worker } from "npm:bullmq@6.7.0";
 export type { Job } from "npm:bullmq@6.7.0";
 export { Redis } from "npm:ioredis@6.0.0";

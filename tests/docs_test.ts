@@ -27,6 +27,8 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno publish", "is part of the gate that runs this test"],
   ["deno task pull", "needs the network and gigabytes"],
   ["deno task convert DOWNLOADS", "needs a downloaded checkpoint"],
+  ["deno task worker", "works until it is ended"],
+  ["deno task batch prompts.jsonl -o pictures --redis", "needs a Redis and workers"],
   ["deno task train all", "takes an hour or more"],
   ["deno task finetune", "needs a folder of images"],
   ['deno task generate -m emoji-nano "red apple" --lora', "needs adapters"],
@@ -67,7 +69,7 @@ function reasonNotToRun(command: string): string | undefined {
 
 /** Of commands that are not run: those that read their flags before they show help, so that these are checked. */
 const READS_FLAGS =
-  /^deno (task (generate|pull|convert|bench|train|finetune) |run --no-lock .*(cli|bench\/main)\.ts )/;
+  /^deno (task (generate|batch|worker|pull|convert|bench|train|finetune) |run --no-lock .*(cli|bench\/main)\.ts )/;
 
 /** The form of a command that is run here, if there is one. */
 function runnable(command: string): string | undefined {

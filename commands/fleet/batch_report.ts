@@ -1,6 +1,5 @@
 import { type Io, note, outJson, warn } from "../io/io.ts";
 import { duration, ProgressLine, seconds } from "../io/progress.ts";
-import { adviseOn } from "../hints.ts";
 import { fileOf } from "../../serve/batch/run_batch.ts";
 import type { Wanted } from "../../serve/batch/wanted.ts";
 import type { Made } from "../../serve/jobs/job.ts";
@@ -49,7 +48,7 @@ export class BatchReport {
   failed(image: Wanted, error: Error): void {
     this.#failed++;
     this.#clear();
-    warn(this.io, `line ${image.line} (${fileOf(image)}): ${adviseOn(error)}`);
+    warn(this.io, `line ${image.line} (${fileOf(image)}): ${error.message}`);
   }
 
   /** Says how to continue. */

@@ -101,8 +101,10 @@ function reportBroken({ broken }: Wish, name: string, skip: boolean, io: Io): vo
     const more = broken.length > 1 ? ` (and ${broken.length - 1} other lines are wrong)` : "";
     throw new InputError(
       "bad-line",
-      `Cannot use line ${first.line} of ${quote(name)}: ${lowered(first.why)}${more}`,
-      { hint: "skip-broken" },
+      `Cannot use line ${first.line} of ${quote(name)}: ${
+        lowered(first.why)
+      }${more}; correct it, ` +
+        "or leave out such lines with --skip-broken",
     );
   }
   for (const { line, why } of broken.slice(0, NAMED)) {

@@ -1,4 +1,10 @@
-import { type Job as BullJob, type Redis, UnrecoverableError, Worker } from "../../deps/bullmq.ts";
+import {
+  DelayedError,
+  type Job as BullJob,
+  type Redis,
+  UnrecoverableError,
+  Worker,
+} from "../../deps/bullmq.ts";
 import { DeviceError, FileError, InputError } from "../../engine/mod.ts";
 import { encodePng } from "../../model/image/png.ts";
 import type { Made, Maker } from "../jobs/job.ts";
@@ -31,6 +37,10 @@ export interface FleetWorkerOptions {
 
 /** Times that a dead worker's job returns before it is thought to be the cause. */
 const MOST_DEATHS = 3;
+/** Dead workers after which a job is made alone, so that the jobs beside it do not share the blame. */
+const SUSPICIOUS = 2;
+/** Milliseconds for which other jobs go back to the queue meanwhile. */
+const GIVEN_BACK = 1000;
 /** Batches in a row that lose the GPU before the worker gives up. */
 const MOST_LOSSES = 3;
 /** Milliseconds for which the end of a job is told to a Redis that is away, when the worker leaves. */
@@ -42,7 +52,10 @@ export class FleetWorker {
   readonly #broken = Promise.withResolvers<never>();
   #losses = 0;
   #running = 0;
-  #idle: (() => void) | null = null;
+  /** Whether a job is made alone, or waits to be. */
+  #alone = false;
+  /** Who waits for the end of a job. */
+  #waiting: (() => void)[] = [];
 
   private constructor(
     private readonly maker: Maker,
@@ -54,7 +67,7 @@ export class FleetWorker {
   ) {
     const { queue = QUEUE, jobs = 16, lock = 30, onWarning } = options;
     this.#broken.promise.catch(() => {});
-    this.#worker = new Worker(queue, (job, _token, signal) => this.#process(job, signal!), {
+    this.#worker = new Worker(queue, (job, token, signal) => this.#process(job, token!, signal!), {
       connection: redis,
       concurrency: jobs,
       lockDuration: lock * 1000,
@@ -106,7 +119,7 @@ export class FleetWorker {
   async close(): Promise<void> {
     this.unpublish();
     const closed = this.#worker.close().catch(() => {});
-    while (this.#running > 0) await new Promise<void>((resolve) => this.#idle = resolve);
+    await this.#untilRunning(0);
     // a Redis that stays away hears from the next worker that takes its jobs
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS));
@@ -115,13 +128,28 @@ export class FleetWorker {
     this.canceller.disconnect();
   }
 
-  async #process(queued: BullJob<QueuedJob>, signal: AbortSignal): Promise<Outcome> {
+  async #process(job: BullJob<QueuedJob>, token: string, signal: AbortSignal): Promise<Outcome> {
+    if (this.#alone) {
+      await job.moveToDelayed(Date.now() + GIVEN_BACK, token);
+      throw new DelayedError();
+    }
+    const alone = job.stalledCounter >= SUSPICIOUS;
+    this.#alone = alone;
     this.#running++;
     try {
-      return await this.#make(queued, signal);
+      if (alone) await this.#untilRunning(1);
+      return await this.#make(job, signal);
     } finally {
+      if (alone) this.#alone = false;
       this.#running--;
-      this.#idle?.();
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  /** Waits until no more jobs run. */
+  async #untilRunning(most: number): Promise<void> {
+    while (this.#running > most) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 

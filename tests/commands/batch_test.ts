@@ -115,7 +115,7 @@ Deno.test("batch refuses wrong lines before it opens a GPU, or leaves them out",
     assertEquals(refused.code, 2);
     assertMatch(
       refused.err,
-      /^error: Cannot use line 2 of "prompts.jsonl": .*77x77.* \(and 2 other lines are wrong\); or leave out such lines with --skip-broken\n$/,
+      /^error: Cannot use line 2 of "prompts.jsonl": .*77x77.* \(and 2 other lines are wrong\); correct it, or leave out such lines with --skip-broken\n$/,
     );
     assertEquals(filesIn(folder), ["in.png", "prompts.jsonl"]);
     const skipped = await ended(start(args("out", "--skip-broken", "--bits"), { cwd: folder }));

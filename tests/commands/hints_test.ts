@@ -17,7 +17,7 @@ async function sources(folder: string): Promise<string> {
 Deno.test("every hint of the library has advice on the command line, and no other has", async () => {
   const top = fromFileUrl(new URL("../..", import.meta.url));
   const library = (await Promise.all(
-    ["engine", "kernels", "model"].map((room) => sources(join(top, room))),
+    ["engine", "kernels", "model", "serve"].map((room) => sources(join(top, room))),
   )).join("\n");
   const codes = [...library.matchAll(/\bhint(?::| =) ([^};]*)/g)]
     .flatMap(([, value = ""]) => [...value.matchAll(/"([a-z0-9-]+)"/g)].map(([, code]) => code!));

@@ -14,7 +14,8 @@ export function jobOf(id: string, prompt = "cat", seed = 1): Job {
 
 /** A Redis, a store, and the fronts and workers that a test starts; all end with the test. */
 export class Fleet {
-  readonly store: Store = new MemoryStore(2 ** 20);
+  /** What its fronts and workers share. */
+  store: Store = new MemoryStore(2 ** 20);
   readonly #ends: (() => Promise<unknown> | void)[] = [];
 
   private constructor(readonly server: RedisServer) {}

@@ -1,9 +1,14 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Queue } from "../../../deps/bullmq.ts";
-import { BitwiseError, InputError } from "../../../engine/mod.ts";
+import { fromFileUrl } from "@std/path";
+import { BitwiseError, FileError, InputError } from "../../../engine/mod.ts";
 import { readPngText } from "../../../model/image/png.ts";
 import { BusyError } from "../../../serve/jobs/busy_error.ts";
 import type { ScaleDone } from "../../../serve/jobs/job.ts";
+import { FolderStore } from "../../../serve/stores/folder_store.ts";
+import { MemoryStore } from "../../../serve/stores/memory_store.ts";
+import { S3Store } from "../../../serve/stores/s3_store.ts";
+import { KEYS, MockS3 } from "../stores/mock_s3.ts";
 import { FakeMaker, SCALES } from "./fake_maker.ts";
 import { Fleet, jobOf } from "./fleet.ts";
 import { SKIP_REDIS } from "./redis_server.ts";
@@ -44,6 +49,51 @@ test("A front makes images by a worker, with the pixels and bits that the worker
   assertEquals(readPngText(png!).parameters, "cat");
   // an id of digits, which BullMQ itself refuses
   await front.make(jobOf("12345"));
+});
+
+test("Results go through S3 as they go through a folder", async (fleet) => {
+  await using s3 = new MockS3();
+  const place = { address: `${s3.endpoint}/made`, prefix: "", region: "eu-test-1", ...KEYS };
+  fleet.store = new S3Store(place);
+  await fleet.worker(new FakeMaker());
+  const front = await fleet.front();
+  assertEquals(await front.make(jobOf("a-1")), await new FakeMaker().make(jobOf("a-1")));
+  assertEquals(
+    [...s3.files.keys()],
+    ["worker.json", "a-1.safetensors", "a-1.png"].map((name) => `/made/${name}`),
+  );
+  // a front that looks elsewhere says so
+  fleet.store = new MemoryStore(1000);
+  const other = await fleet.front();
+  const error = await assertRejects(() => other.make(jobOf("a-2")), FileError);
+  assertStringIncludes(error.message, "give all the same store");
+});
+
+test("A job that ends its workers one after the other fails, and the others are made", async (fleet) => {
+  const folder = await Deno.makeTempDir();
+  fleet.store = new FolderStore(folder);
+  const module = fromFileUrl(import.meta.resolve("./dying_worker.ts"));
+  let ended = false;
+  const deaths: number[] = [];
+  let process: Deno.ChildProcess;
+  const workers = (async () => {
+    while (!ended) {
+      const args = ["run", "-A", module, fleet.server.url, folder];
+      process = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).spawn();
+      deaths.push((await process.status).code);
+    }
+  })();
+  const front = await fleet.front({ look: 100 });
+  const good = front.make(jobOf("good"));
+  const error = await assertRejects(() => front.make(jobOf("bad", "die")), BitwiseError);
+  assertStringIncludes(error.message, "stalled");
+  await good;
+  ended = true;
+  process!.kill("SIGKILL");
+  await workers;
+  assertEquals(deaths.slice(0, -1), Array(deaths.length - 1).fill(9));
+  assert(deaths.length <= 6, `${deaths}`);
+  await Deno.remove(folder, { recursive: true });
 });
 
 test("A job that was made is taken from the store when it is asked for again", async (fleet) => {
