@@ -58,8 +58,8 @@ interface Pending {
 export class RemoteMaker implements Maker {
   readonly card: Promise<ModelCard>;
   readonly #queue: Queue<QueuedJob, Outcome>;
-  readonly #events: QueueEvents;
   readonly #listener: Redis;
+  readonly #listening: Promise<void>;
   readonly #pending: Map<string, Pending> = new Map();
   readonly #opened = Promise.withResolvers<ModelCard>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -86,23 +86,11 @@ export class RemoteMaker implements Maker {
       streams: { events: { maxLen: EVENTS } },
     });
     this.#listener = redis.duplicate();
-    this.#events = new QueueEvents(queue, { connection: this.#listener });
     // the first connection tells of what happens to all
     this.#listener.on("error", () => {});
     this.#queue.on("error", () => {});
-    this.#events.on("error", () => {});
-    this.#events.on("active", ({ jobId }) => {
-      const pending = this.#of(jobId);
-      if (pending) pending.active = true;
-    });
-    this.#events.on("progress", ({ jobId, data }) => this.#show(jobId, data as unknown as Report));
-    this.#events.on("completed", ({ jobId, returnvalue }) => {
-      const pending = this.#of(jobId);
-      if (pending) this.#complete(pending, returnvalue as unknown as Outcome);
-    });
-    this.#events.on("failed", ({ jobId, failedReason }) => {
-      this.#of(jobId)?.ended.reject(failureOf(failedReason));
-    });
+    this.#listening = this.#listen(queue);
+    this.#listening.catch(() => {});
     this.#timer = setInterval(() => this.#look(), look);
     this.#look();
   }
@@ -168,6 +156,28 @@ export class RemoteMaker implements Maker {
     this.#listener.disconnect();
   }
 
+  /** Hears of all that happens to jobs from now on. */
+  async #listen(queue: string): Promise<void> {
+    const [seconds, micros] = await this.redis.time();
+    const events = new QueueEvents(queue, {
+      connection: this.#listener,
+      lastEventId: `${Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)}-0`,
+    });
+    events.on("error", () => {});
+    events.on("active", ({ jobId }) => {
+      const pending = this.#of(jobId);
+      if (pending) pending.active = true;
+    });
+    events.on("progress", ({ jobId, data }) => this.#show(jobId, data as unknown as Report));
+    events.on("completed", ({ jobId, returnvalue }) => {
+      const pending = this.#of(jobId);
+      if (pending) this.#complete(pending, returnvalue as unknown as Outcome);
+    });
+    events.on("failed", ({ jobId, failedReason }) => {
+      this.#of(jobId)?.ended.reject(failureOf(failedReason));
+    });
+  }
+
   #of(id: string): Pending | undefined {
     return this.#pending.get(jobId(id));
   }
@@ -176,6 +186,7 @@ export class RemoteMaker implements Maker {
   async #send(pending: Pending): Promise<void> {
     const { job, watch } = pending;
     const id = queueId(job.id);
+    await this.#listening;
     const known = await this.#queue.getJob(id);
     const state = await known?.getState();
     if (known && state === "completed" && await this.#isKept(job.id, known.returnvalue)) {
