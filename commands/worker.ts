@@ -13,7 +13,10 @@ export const worker = command(
     flags: {
       ...FLEET_FLAGS,
       ...MAKER_FLAGS,
-      "jobs": { type: integerFrom(1, 1024), help: "Jobs taken at once, to be batched (16)" },
+      "jobs": {
+        type: integerFrom(1, 1024),
+        help: "Jobs taken at once: twice the batch is best (32)",
+      },
       "lock": {
         type: integerFrom(1, 3600),
         help: "Seconds after which the jobs of a dead worker return to the queue (30)",

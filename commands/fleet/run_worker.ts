@@ -3,7 +3,7 @@ import type { MakerGiven } from "../flags/maker_flags.ts";
 import { openFleet } from "../io/fleet.ts";
 import { detail, type Io, note, warn } from "../io/io.ts";
 import { openMaker } from "../io/maker.ts";
-import { FleetWorker } from "../../serve/fleet/fleet_worker.ts";
+import { FleetWorker, JOBS } from "../../serve/fleet/fleet_worker.ts";
 import { shownRedis } from "../../serve/fleet/connect.ts";
 
 /** The flags of `worker`. */
@@ -11,9 +11,6 @@ export type WorkerGiven = FleetGiven & MakerGiven & {
   readonly jobs?: number;
   readonly lock?: number;
 };
-
-/** Jobs that are taken at once. */
-const JOBS = 16;
 
 /** Works until it is told to end, or cannot go on. */
 export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {

@@ -25,7 +25,7 @@ import {
 export interface FleetWorkerOptions {
   /** The name of the queue. */
   readonly queue?: string;
-  /** Jobs that are taken at once, so that some of them can share a batch; 16 if absent. */
+  /** Jobs that are taken at once, so that some of them can share a batch; {@link JOBS} if absent. */
   readonly jobs?: number;
   /** Seconds after which the jobs of a dead worker return; 30 if absent. */
   readonly lock?: number;
@@ -35,6 +35,8 @@ export interface FleetWorkerOptions {
   readonly onWarning?: (line: string) => void;
 }
 
+/** Jobs that are taken at once: twice a batch of 16, so that the next batch waits where one ends. */
+export const JOBS = 32;
 /** Times that a dead worker's job returns before it is thought to be the cause. */
 const MOST_DEATHS = 3;
 /** Dead workers after which a job is made alone, so that the jobs beside it do not share the blame. */
@@ -65,7 +67,7 @@ export class FleetWorker {
     private readonly unpublish: () => void,
     private readonly options: FleetWorkerOptions,
   ) {
-    const { queue = QUEUE, jobs = 16, lock = 30, onWarning } = options;
+    const { queue = QUEUE, jobs = JOBS, lock = 30, onWarning } = options;
     this.#broken.promise.catch(() => {});
     this.#worker = new Worker(queue, (job, token, signal) => this.#process(job, token!, signal!), {
       connection: redis,
