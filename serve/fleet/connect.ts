@@ -4,6 +4,9 @@ import { BitwiseError, InputError, printableMessage } from "../../engine/mod.ts"
 /** The most milliseconds between two tries to reach Redis. */
 const LONGEST_PAUSE = 2000;
 
+/** Milliseconds for which a Redis that may be away is told of what ends. */
+export const LAST_WORDS = 3000;
+
 /** What happens to a connection. */
 export interface ConnectOptions {
   /** Ends the wait for Redis. */
@@ -70,6 +73,14 @@ export async function connect(
   } finally {
     signal?.removeEventListener("abort", stop);
   }
+}
+
+/** Waits for something, but not longer than so many milliseconds. */
+export async function within(milliseconds: number, something: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, milliseconds));
+  await Promise.race([something, late]);
+  clearTimeout(timer);
 }
 
 /** The error for what waiting cannot change. */

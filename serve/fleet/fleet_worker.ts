@@ -10,6 +10,7 @@ import { encodePng } from "../../model/image/png.ts";
 import type { Made, Maker } from "../jobs/job.ts";
 import type { Store } from "../stores/store.ts";
 import { publishCard } from "./card.ts";
+import { LAST_WORDS, within } from "./connect.ts";
 import { reportOf } from "./previews.ts";
 import {
   cancelChannel,
@@ -45,8 +46,6 @@ const SUSPICIOUS = 2;
 const GIVEN_BACK = 1000;
 /** Batches in a row that lose the GPU before the worker gives up. */
 const MOST_LOSSES = 3;
-/** Milliseconds for which the end of a job is told to a Redis that is away, when the worker leaves. */
-const LAST_WORDS = 3000;
 
 /** Takes jobs of a queue, makes their images, and keeps them in a store. */
 export class FleetWorker {
@@ -82,7 +81,9 @@ export class FleetWorker {
       if (redis.status === "ready") onWarning?.(error.message);
     });
     this.#worker.on("failed", (job, error) => {
-      options.onEnd?.(job?.data?.job?.id ?? job?.id ?? "?", "failed", error.message);
+      const id = job?.id ?? "a job";
+      if (job?.finishedOn) options.onEnd?.(id, "failed", error.message);
+      else onWarning?.(`${id} is tried again: ${error.message}`);
     });
     canceller.on("message", (_channel, id) => this.#worker.cancelJob(id));
   }
@@ -123,10 +124,7 @@ export class FleetWorker {
     const closed = this.#worker.close().catch(() => {});
     await this.#untilRunning(0);
     // a Redis that stays away hears from the next worker that takes its jobs
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS));
-    await Promise.race([closed, late]);
-    clearTimeout(timer);
+    await within(LAST_WORDS, closed);
     this.canceller.disconnect();
   }
 

@@ -5,6 +5,7 @@ import { BusyError } from "../jobs/busy_error.ts";
 import type { Job, Made, Maker, MakerState, ModelCard, Watch } from "../jobs/job.ts";
 import type { Store } from "../stores/store.ts";
 import { readCard } from "./card.ts";
+import { LAST_WORDS, within } from "./connect.ts";
 import { readPixels, scaleOf } from "./previews.ts";
 import {
   cancelChannel,
@@ -63,11 +64,12 @@ export class RemoteMaker implements Maker {
   readonly #pending: Map<string, Pending> = new Map();
   readonly #opened = Promise.withResolvers<ModelCard>();
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #cancels: Set<Promise<void>> = new Set();
   #looking = false;
   #closing = false;
   #hasWorkers = false;
 
-  /** Begins to listen. The connection, of {@link connect}, stays the caller's. */
+  /** Begins to listen. The connection, of {@link connect}, is closed with the maker. */
   constructor(
     private readonly redis: Redis,
     private readonly store: Store,
@@ -125,7 +127,7 @@ export class RemoteMaker implements Maker {
     };
     const abort = () => {
       ended.reject(signal?.reason);
-      this.#cancel(job.id).catch(() => {});
+      this.#cancel(job.id);
     };
     signal?.addEventListener("abort", abort);
     this.#pending.set(job.id, pending);
@@ -146,14 +148,16 @@ export class RemoteMaker implements Maker {
     if (how) {
       for (const { job, ended } of pending) {
         ended.reject(closed);
-        this.#cancel(job.id).catch(() => {});
+        this.#cancel(job.id);
       }
     }
     await Promise.allSettled(pending.map(({ ended }) => ended.promise));
     clearInterval(this.#timer);
     this.#opened.reject(closed);
-    // what is left waits for an event, and would wait for a Redis that is away
+    // a Redis that is away is not waited for
+    await within(LAST_WORDS, Promise.all(this.#cancels));
     this.#listener.disconnect();
+    this.redis.disconnect();
   }
 
   /** Hears of all that happens to jobs from now on. */
@@ -196,15 +200,20 @@ export class RemoteMaker implements Maker {
     const reporting = watch.previews ? "previews" : watch.onScale ? "scales" : "nothing";
     await this.#queue.add("image", { job, reporting }, { jobId: id });
     pending.sent = true;
-    if (watch.signal?.aborted) await this.#cancel(job.id);
+    if (watch.signal?.aborted) this.#cancel(job.id);
   }
 
   async #isKept(id: string, outcome: Outcome): Promise<boolean> {
     return !("cancelled" in outcome) && await this.store.has(namesOf(id).png);
   }
 
-  /** Takes a job back: out of the queue, or from the worker that has it. */
-  async #cancel(id: string): Promise<void> {
+  #cancel(id: string): void {
+    const cancel = this.#takeBack(id).catch(() => {}).finally(() => this.#cancels.delete(cancel));
+    this.#cancels.add(cancel);
+  }
+
+  /** Takes a job out of the queue, or from the worker that has it. */
+  async #takeBack(id: string): Promise<void> {
     const queued = await this.#queue.getJob(queueId(id));
     if (!queued) return;
     try {
