@@ -47,11 +47,18 @@ const GIVEN_BACK = 1000;
 /** Batches in a row that lose the GPU before the worker gives up. */
 const MOST_LOSSES = 3;
 
+/** What BullMQ says of a job that another worker has got, or that Redis has forgotten. */
+const LOST = /^(Missing (key|lock) for job|could not renew lock)/;
+const LOST_LINE =
+  "The queue has taken jobs back that were made here: Redis was away for too long, " +
+  "or this process did not get its turn; they are made again where they are wanted";
+
 /** Takes jobs of a queue, makes their images, and keeps them in a store. */
 export class FleetWorker {
   readonly #worker: Worker<QueuedJob, Outcome>;
   readonly #broken = Promise.withResolvers<never>();
   #losses = 0;
+  #lastWarning = "";
   #running = 0;
   /** Whether a job is made alone, or waits to be. */
   #alone = false;
@@ -77,8 +84,10 @@ export class FleetWorker {
       runRetryDelay: 1000,
     });
     this.#worker.on("error", (error) => {
+      const line = LOST.test(error.message) ? LOST_LINE : error.message;
       // the connection tells of itself
-      if (redis.status === "ready") onWarning?.(error.message);
+      if (redis.status === "ready" && line !== this.#lastWarning) onWarning?.(line);
+      this.#lastWarning = line;
     });
     this.#worker.on("failed", (job, error) => {
       const id = job?.id ?? "a job";
