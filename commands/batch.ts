@@ -21,7 +21,7 @@ export const batch = command(
     if (file === undefined || rest.length > 0) {
       throw new UsageError("Cannot run a batch: give one file of prompts");
     }
-    if (given.output === undefined) {
+    if (given.output === undefined || given.output === "-") {
       throw new UsageError("Cannot run a batch: name the folder of the images with --output");
     }
     const { batchImages } = await import("./fleet/run_batch.ts");

@@ -2,6 +2,7 @@ import { basename, join } from "../../deps/@std/path.ts";
 import { FileError, isObject, quote } from "../../engine/mod.ts";
 import {
   appendToFile,
+  attempt,
   makeFolder,
   readSmallFile,
   writeFileAtomic,
@@ -51,7 +52,7 @@ export class ResultsFile {
     await makeFolder(folder);
     const name = shard ? `results-${shard.index}-of-${shard.count}.jsonl` : "results.jsonl";
     const others: ResultRow[] = [];
-    for await (const entry of Deno.readDir(folder)) {
+    for (const entry of await attempt(folder, Array.fromAsync(Deno.readDir(folder)))) {
       if (!NAME.test(entry.name) || entry.name === name) continue;
       others.push(...readRows(await readText(join(folder, entry.name)), entry.name));
     }

@@ -71,7 +71,13 @@ const MODELS = [
 ];
 
 /** How many files or words a command wants, if not one. */
-const WANTS: Readonly<Record<string, number>> = { demo: 0, doctor: 0, plan: 0, interpolate: 2 };
+const WANTS: Readonly<Record<string, number>> = {
+  demo: 0,
+  doctor: 0,
+  plan: 0,
+  worker: 0,
+  interpolate: 2,
+};
 
 function word(random: Random): string {
   return random.pick<() => string>([
