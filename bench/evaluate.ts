@@ -10,7 +10,7 @@ import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags
 import { GPU_FLAG } from "../commands/flags/gpu.ts";
 import { implementation } from "../model/parts/choose_gpu.ts";
 import { integerFrom, on, path, text } from "../commands/flags/types.ts";
-import { BitwiseError, Device, InputError } from "../engine/mod.ts";
+import { Device, InputError } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { findModel } from "../model/checkpoint/find_model.ts";
 import type { ModelConfig } from "../model/config/types.ts";
@@ -20,6 +20,7 @@ import { type Figure, figureLine } from "./evaluate/measures.ts";
 import { SHOWN } from "./evaluate/prompts.ts";
 import { evaluateScenes } from "./evaluate/scenes.ts";
 import { drawSheet } from "./evaluate/sheet.ts";
+import { runMain } from "./run_main.ts";
 
 const SPEC = {
   name: "evaluate",
@@ -79,10 +80,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-try {
-  Deno.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof UsageError || error instanceof BitwiseError)) throw error;
-  console.error(`error: ${error.message}`);
-  Deno.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runMain(main);

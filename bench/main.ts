@@ -13,6 +13,7 @@ import * as show from "./report.ts";
 import * as showGpu from "./report_gpu.ts";
 import { printTraining } from "./report_training.ts";
 import { benchShapes, MODELS } from "./shapes.ts";
+import { runMain } from "./run_main.ts";
 import { Spans } from "./spans.ts";
 import { benchStages, STAGED, type StageFigure } from "./stages.ts";
 import { benchStorage } from "./storage.ts";
@@ -22,13 +23,7 @@ import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags
 import { on, path, text } from "../commands/flags/types.ts";
 import { GPU_FLAG } from "../commands/flags/gpu.ts";
 import { implementation } from "../model/parts/choose_gpu.ts";
-import {
-  BitwiseError,
-  Device,
-  type DeviceOptions,
-  FileError,
-  type Profiler,
-} from "../engine/mod.ts";
+import { Device, type DeviceOptions, FileError, type Profiler } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { savedTuning, saveTuning } from "../model/parts/tuning.ts";
 
@@ -305,10 +300,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-try {
-  Deno.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof UsageError || error instanceof BitwiseError)) throw error;
-  console.error(`error: ${error.message}`);
-  Deno.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runMain(main);
