@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+// deno-lint-ignore no-import-prefix -- only this test needs it
 import { parse } from "npm:deno-std@1.4.0/yaml/mod.js";
 import { COMMANDS } from "../commands/registry.ts";
 
