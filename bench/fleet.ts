@@ -26,7 +26,10 @@ const SPEC = {
     "load": { type: number, help: "Share of what the GPUs can do that comes in (0.8)" },
     "price": { type: number, help: "Dollars of a GPU in an hour (3.5, or 0.1 of two cores)" },
     "queue-rate": { type: number, help: "Jobs that Redis carries in a second (as measured)" },
-    "store-rate": { type: number, help: "Files that the store takes in a second (as measured)" },
+    "store-rate": {
+      type: number,
+      help: "Images that the store takes in a second (a folder, as measured)",
+    },
     "seed": { type: integerFrom(0, 2 ** 32 - 1), help: "Of the random numbers (1)" },
     "measure": { type: path, help: "Measure Redis and a folder here instead, and save that" },
     "svg": { type: path, help: "Write the charts to a file" },
@@ -40,10 +43,12 @@ function positive(flag: string, value: number): number {
   throw new UsageError(`Cannot use ${value} as --${flag}: it must be above 0`);
 }
 
-/** Files of that size, or the next larger one, that a folder takes in a second. */
+/** Images that a folder takes in a second: for each, a worker puts a file of so many bytes, and a small one of bits. */
 function folderRate(bytes: number): number {
-  const found = carried.folder.find((row) => row.bytes >= bytes) ?? carried.folder.at(-1)!;
-  return found.files;
+  const seconds = [bytes, 0].map((least) =>
+    1 / carried.folder.find((row) => row.bytes >= least)!.files
+  );
+  return 1 / (seconds[0]! + seconds[1]!);
 }
 
 async function measure(file: string, json: boolean): Promise<number> {
@@ -69,17 +74,19 @@ async function main(): Promise<number> {
     seed: given.seed ?? 1,
   };
   const sizes = [...show.simulateSizes(question)];
+  const holding = [...show.simulateHolding(question)];
   const rules = [...show.simulateRules(question)];
   if (given.svg !== undefined) {
     const svg = show.fleetCharts(question, sizes, rules);
     await writeFileAtomic(given.svg, new TextEncoder().encode(svg));
   }
-  if (json) return console.log(JSON.stringify({ ...question, sizes, rules })), 0;
+  if (json) return console.log(JSON.stringify({ ...question, sizes, rules, holding })), 0;
   console.log(`${card.title}\nTimes: ${card.source}`);
   console.log(`Measured: ${show.carriedLine(carried)}`);
   console.log(`\nWhere growth ends, by division\n${show.limitsTable(question)}`);
   console.log(`\nAt ${100 * question.load} % of what the GPUs can do\n${show.sizesTable(sizes)}`);
   console.log(`\nRules of batches, 16 workers, batches to 8\n${show.rulesTable(rules)}`);
+  console.log(`\nJobs taken early, 16 workers, batches of one\n${show.holdTable(holding)}`);
   return 0;
 }
 

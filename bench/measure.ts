@@ -16,6 +16,12 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }
 
+/** The value below or at which a part of all values lies, by rank; NaN of none. */
+export function percentile(values: ArrayLike<number>, part: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.ceil(part * sorted.length) - 1] ?? NaN;
+}
+
 /** The mean; there must be a value. */
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;

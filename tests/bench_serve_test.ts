@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { percentile } from "../bench/measure.ts";
 import { parseCounters } from "../bench/serve/counters.ts";
-import { load, percentile } from "../bench/serve/load.ts";
+import { load } from "../bench/serve/load.ts";
 import { countedLoad, growth, soak } from "../bench/serve/measures.ts";
 
 /** A server that makes nothing: its answers, by the number of the request. */

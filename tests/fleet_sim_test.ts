@@ -81,6 +81,14 @@ Deno.test("Joining at the next free start beats waiting while there is room; oth
   assertLess(simulate({ ...busy, kinds: 16 }).batch, 0.6 * simulate(busy).batch);
 });
 
+Deno.test("Workers that take jobs early make those wait that others could begin", () => {
+  const fleet = { ...ONE, workers: 8, rate: 6.4, jobs: 40_000 };
+  const [shared, one, many] = [undefined, 1, 16].map((hold) => simulate({ ...fleet, hold }));
+  assertNear(one!.mean, shared!.mean, 0.05);
+  assertLess(2 * one!.p99, many!.p99);
+  assertNear(many!.throughput, 6.4, 0.02);
+});
+
 Deno.test("The same seed has the same outcome, another has not", () => {
   const fleet = { ...ONE, jobs: 1000, kinds: 3 };
   assertEquals(simulate(fleet), simulate(fleet));

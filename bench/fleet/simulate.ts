@@ -1,4 +1,5 @@
 import { Agenda } from "./agenda.ts";
+import { mean, percentile } from "../measure.ts";
 import { random } from "../../tests/random.ts";
 
 /** When a free worker begins. */
@@ -22,6 +23,8 @@ export interface Fleet {
   readonly kinds?: number;
   /** `join` if absent. */
   readonly rule?: Rule;
+  /** Jobs that a worker takes out of the queue before it can begin with them; if absent, none before it is free. */
+  readonly hold?: number;
   /** Jobs that the queue can carry in a second; no limit if absent. */
   readonly queueRate?: number;
   /** Files that the store can take in a second; no limit if absent. */
@@ -103,6 +106,15 @@ class Line {
   }
 }
 
+/** Workers with a line of their own: all of them, or one. */
+interface Station {
+  readonly line: Line;
+  /** Workers that do nothing. */
+  free: number;
+  /** Jobs that it took and has not ended. */
+  held: number;
+}
+
 /** The kind whose first job came first, of those that the rule lets begin. */
 function choose(line: Line, batch: number, rule: Rule, now: number): number | null {
   let [chosen, earliest] = [null as number | null, Infinity];
@@ -124,40 +136,55 @@ export function simulate(fleet: Fleet): Outcome {
   // a job meets the queue twice: when it is added, and when it has ended
   const queue = new Server(agenda, 0.5 / (fleet.queueRate ?? Infinity));
   const store = new Server(agenda, 1 / (fleet.storeRate ?? Infinity));
-  const line = new Line(kinds);
+  const { hold = Infinity } = fleet;
+  const station = (free: number): Station => ({ line: new Line(kinds), free, held: 0 });
+  // those that take one more job; which of them does is left to chance
+  const open = hold === Infinity
+    ? [station(workers)]
+    : Array.from({ length: workers }, () => station(1));
+  const backlog: Job[] = [];
   const skipped = Math.floor(jobs / 10);
   const latencies: number[] = [];
-  let [free, batches, images, worked, ended] = [workers, 0, 0, 0, 0];
+  let [batches, images, worked, ended] = [0, 0, 0, 0];
   let [from, to] = [0, 0];
 
   const end = ({ arrived }: Job) => {
     if (++ended <= skipped) from = agenda.now;
     else latencies.push((to = agenda.now) - arrived);
   };
-  const begin = () => {
-    while (free > 0) {
-      const kind = choose(line, most, rule, agenda.now);
+  const begin = (at: Station) => {
+    while (at.free > 0) {
+      const kind = choose(at.line, most, rule, agenda.now);
       if (kind === null) return;
-      const batch = line.take(kind, most);
+      const batch = at.line.take(kind, most);
       const seconds = fleet.seconds(batch.length, chance);
-      [free, batches, images, worked] = [
-        free - 1,
-        batches + 1,
-        images + batch.length,
-        worked + seconds,
-      ];
+      at.free--;
+      [batches, images, worked] = [batches + 1, images + batch.length, worked + seconds];
       agenda.at(agenda.now + seconds, () => {
-        free++;
+        at.free++;
+        if (at.held === hold) open.push(at);
+        at.held -= batch.length;
         for (const job of batch) store.serve(() => queue.serve(() => end(job)));
-        begin();
+        share();
+        begin(at);
       });
+    }
+  };
+  /** Gives jobs to those that take them. */
+  const share = () => {
+    while (open.length > 0 && backlog.length > 0) {
+      const chosen = open.length > 1 ? Math.floor(chance() * open.length) : 0;
+      const [at, job] = [open[chosen]!, backlog.shift()!];
+      if (++at.held === hold) open.splice(chosen, 1);
+      at.line.add(job);
+      if (rule.name === "wait") agenda.at(agenda.now + rule.seconds, () => begin(at));
+      begin(at);
     }
   };
   const join = (job: Job) => {
     job.lined = agenda.now;
-    line.add(job);
-    if (rule.name === "wait") agenda.at(agenda.now + rule.seconds, begin);
-    begin();
+    backlog.push(job);
+    share();
   };
   const arrive = (left: number) => {
     const job = { kind: Math.floor(chance() * kinds), arrived: agenda.now, lined: 0 };
@@ -169,13 +196,11 @@ export function simulate(fleet: Fleet): Outcome {
   agenda.at(0, () => arrive(jobs));
   agenda.run();
 
-  const sorted = Float64Array.from(latencies).sort();
-  const share = (part: number) => sorted[Math.ceil(part * sorted.length) - 1]!;
   return {
     throughput: latencies.length / (to - from),
-    mean: sorted.reduce((sum, value) => sum + value, 0) / sorted.length,
-    p50: share(0.5),
-    p99: share(0.99),
+    mean: mean(latencies),
+    p50: percentile(latencies, 0.5),
+    p99: percentile(latencies, 0.99),
     batch: images / batches,
     busy: { workers: worked / workers / to, queue: queue.worked / to, store: store.worked / to },
   };

@@ -21,7 +21,7 @@ export interface Question {
   readonly load: number;
   /** Dollars of a worker in an hour. */
   readonly price: number;
-  /** Jobs that the queue carries in a second, and files that the store takes. */
+  /** Jobs that the queue carries in a second, and images that the store takes. */
   readonly queueRate: number;
   readonly storeRate: number;
   readonly seed: number;
@@ -48,6 +48,11 @@ export interface RuleRow extends Outcome {
   readonly kinds: number;
   /** Share of what full batches can do that comes in. */
   readonly load: number;
+}
+
+/** Jobs that workers take at once. */
+export interface HoldRow extends Outcome {
+  readonly hold: number;
 }
 
 /** The jobs of a simulation that is long enough for its size. */
@@ -123,6 +128,22 @@ export function* simulateRules({ card, seed }: Question): Generator<RuleRow> {
   }
 }
 
+/** Simulates workers that take jobs before they can begin with them, in batches of one. */
+export function* simulateHolding({ card, load, seed }: Question): Generator<HoldRow> {
+  for (const hold of [1, 2, 4, 16]) {
+    const outcome = simulate({
+      workers: SOME,
+      batch: 1,
+      seconds: (images) => secondsOf(card, images),
+      rate: load * SOME / secondsOf(card, 1),
+      hold,
+      jobs: JOBS,
+      seed,
+    });
+    yield { ...outcome, hold };
+  }
+}
+
 /** Seconds with three digits. */
 function time(seconds: number): string {
   return `${digits(seconds)} s`;
@@ -162,6 +183,12 @@ export function rulesTable(rows: readonly RuleRow[]): string {
       time(p99),
     ]),
   );
+}
+
+/** The table of what taking jobs early costs. */
+export function holdTable(rows: readonly HoldRow[]): string {
+  const cells = rows.map(({ hold, p50, p99 }) => [`${hold}`, time(p50), time(p99)]);
+  return table(["jobs taken at once", "p50", "p99"], cells);
 }
 
 /** The table of what stops a fleet from growing, by division alone. */

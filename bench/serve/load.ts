@@ -1,5 +1,6 @@
 // deno-lint-ignore no-import-prefix -- it is a tool of this program alone
 import autocannon from "npm:autocannon@9.0.0";
+import { percentile } from "../measure.ts";
 
 /** Requests that are sent by clients of which each waits for its answer. */
 export interface LoadOptions {
@@ -25,12 +26,6 @@ export interface Load {
   readonly p95: number;
   /** Images in a second, from the first request to the last answer. */
   readonly perSecond: number;
-}
-
-/** A percentile of values by rank; NaN of none. */
-export function percentile(values: readonly number[], part: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.ceil(part * sorted.length) - 1] ?? NaN;
 }
 
 /** Asks for images by OpenAI's API. The number of requests is exact. */

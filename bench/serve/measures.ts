@@ -1,6 +1,7 @@
 import { type Counters, readCounters } from "./counters.ts";
-import { type Load, load, type LoadOptions, percentile } from "./load.ts";
+import { type Load, load, type LoadOptions } from "./load.ts";
 import { generate, type Server } from "./processes.ts";
+import { median } from "../measure.ts";
 
 /** A load, and what the server counted meanwhile. */
 export interface CountedLoad extends Load {
@@ -51,7 +52,7 @@ export async function measureOverhead(
     generated.push(requests / (await generate(model, list(few + requests)) - short));
     served.push((await load(options)).perSecond);
   }
-  const percent = 100 * (percentile(generated, 0.5) / percentile(served, 0.5) - 1);
+  const percent = 100 * (median(generated) / median(served) - 1);
   return { generate: generated, serve: served, percent };
 }
 
@@ -73,8 +74,8 @@ export interface Soak {
  */
 export function growth(samples: readonly number[]): number {
   const fifth = Math.max(1, Math.floor(samples.length / 5));
-  const early = percentile(samples.slice(fifth, 2 * fifth), 0.5);
-  return 100 * (percentile(samples.slice(-fifth), 0.5) / early - 1);
+  const early = median(samples.slice(fifth, 2 * fifth));
+  return 100 * (median(samples.slice(-fifth)) / early - 1);
 }
 
 /** Puts loads on a server, one after another, for some minutes, and watches its memory. */
