@@ -39,6 +39,9 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno run --no-lock", "downloads Dawn, which needs the network and a GPU"],
   ["deno task bench", "takes minutes"],
   ["bash bench/device.sh", "takes minutes"],
+  ["openssl rand", "makes a secret"],
+  ["docker compose", "needs Docker"],
+  ["MODEL=/models/mine docker compose", "needs Docker"],
 ];
 
 /** Folders at the top that hold no code of ours, or types alone. */
