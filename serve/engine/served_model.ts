@@ -18,6 +18,9 @@ import { openImage } from "../../model/image/read_image.ts";
 import { InfinityModel } from "../../model/infinity.ts";
 import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
 
+/** More images than any batch has, and plans of batches that are kept. */
+const [MOST, KEPT] = [1024, 256];
+
 /** The bytes that base64 stands for. */
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromBase64(base64);
@@ -25,6 +28,9 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
 
 /** A model that is loaded, and what it was loaded with. */
 export class ServedModel {
+  /** The most images of a batch, by what it depends on; planning takes a tenth of the time of a small batch. */
+  readonly #most = new Map<string, number>();
+
   private constructor(
     private readonly model: InfinityModel,
     private readonly options: ThreadOptions,
@@ -66,7 +72,14 @@ export class ServedModel {
     const { config, type, device } = this.model;
     const { maxBytes, staged } = this.options;
     const sampling = { width, height, cfgScale, cfgUntil, type, staged, edit: init !== undefined };
-    return await usualBatch(config, sampling, { images, maxBytes }, device.capabilities);
+    const key = JSON.stringify(sampling);
+    let most = this.#most.get(key);
+    if (most === undefined) {
+      most = await usualBatch(config, sampling, { images: MOST, maxBytes }, device.capabilities);
+      if (this.#most.size >= KEPT) this.#most.clear();
+      this.#most.set(key, most);
+    }
+    return Math.min(most, images);
   }
 
   /**
