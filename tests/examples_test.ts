@@ -65,8 +65,8 @@ for (const [program, files] of Object.entries(FILES)) {
 Deno.test("examples/serve.ts answers with a PNG, and with 400 where the library refuses", async () => {
   const before = Deno.env.get("BITWISE_MODEL") ?? "";
   Deno.env.set("BITWISE_MODEL", "");
-  const { handler } = await import("../examples/serve.ts");
-  Deno.env.set("BITWISE_MODEL", before);
+  const { handler } = await import("../examples/serve.ts")
+    .finally(() => Deno.env.set("BITWISE_MODEL", before));
   const get = (query: string) => handler(new Request(`http://localhost/${query}`));
   const image = await get("?prompt=a+red+apple&seed=7");
   assertEquals(image.headers.get("content-type"), "image/png");
