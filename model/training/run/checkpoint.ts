@@ -11,7 +11,7 @@ import {
 import { STATUS_WORDS } from "../../../kernels/optimiser/status.ts";
 import { openTensorFile, writeFileAtomic } from "../../checkpoint/files.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
-import { differences, listed } from "./differences.ts";
+import { differences, differencesAt, listed } from "./differences.ts";
 
 /** What a training has done, besides its parameters and moments. */
 export interface Progress {
@@ -117,8 +117,12 @@ export interface LoadOptions {
   readonly config: unknown;
   /** Keys of the config, with dots, that may differ. None if absent. */
   readonly free?: readonly string[];
+  /** Keys that may differ, but of which `onWarning` hears. None if absent. */
+  readonly told?: readonly string[];
   /** Whether all keys may differ; false if absent. */
   readonly anyConfig?: boolean;
+  /** Called with a line if keys of `told` differ. */
+  readonly onWarning?: (line: string) => void;
 }
 
 /**
@@ -165,7 +169,7 @@ interface State {
 function stateOf(
   { metadata }: TensorFile,
   path: string,
-  { config, free = [], anyConfig = false }: LoadOptions,
+  { config, free = [], told = [], anyConfig = false, onWarning }: LoadOptions,
 ): State {
   const start = `Cannot go on from ${quote(path)}: `;
   if (metadata.format !== FORMAT) {
@@ -174,7 +178,7 @@ function stateOf(
   const state = parseState(metadata);
   if (!state) throw damaged(path);
   if (!anyConfig) {
-    const found = differences(state.config, config, free);
+    const found = differences(state.config, config, [...free, ...told]);
     if (found.length > 0) {
       throw new CheckpointError(
         "other-config",
@@ -183,6 +187,8 @@ function stateOf(
       );
     }
   }
+  const others = told.flatMap((key) => differencesAt(key, state.config, config));
+  if (others.length > 0) onWarning?.(`Going on with other settings: ${listed(others)}`);
   return state;
 }
 

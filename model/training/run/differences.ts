@@ -33,6 +33,13 @@ export function differences(
   return [`${path || "the config"} was ${show(before)} and is ${show(after)}`];
 }
 
+/** What differs below one key, with dots. */
+export function differencesAt(key: string, before: unknown, after: unknown): string[] {
+  const at = (value: unknown) =>
+    key.split(".").reduce((value, part) => isObject(value) ? value[part] : undefined, value);
+  return differences(at(before), at(after), [], key);
+}
+
 /** Joins phrases, of many the first few. */
 export function listed(phrases: readonly string[]): string {
   const rest = phrases.length - MOST;

@@ -45,6 +45,9 @@ const FREE = [
   "checkpoint_every",
 ];
 
+/** Keys that may differ, but not unnoticed: images that were moved are the same, others are not. */
+const TOLD = ["data.path"];
+
 /** Path of a stage's checkpoint in the folder of a training. */
 export function checkpointPath(output: string, stage: Stage): string {
   return join(output, "checkpoints", `${stage}.safetensors`);
@@ -92,7 +95,8 @@ export async function runStage(
   });
   if (resume) {
     const free = FREE.map((key) => `settings.${key}`).concat(FREE);
-    await trainer.resume(path, { free, anyConfig: options.anyConfig });
+    const { anyConfig, onWarning } = options;
+    await trainer.resume(path, { free, told: TOLD, anyConfig, onWarning });
   }
   await begin?.();
   const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
@@ -112,8 +116,8 @@ export async function runStage(
 
 /** What must be the same when a stage goes on. */
 function settingsOf(config: TrainConfig, stage: Stage) {
-  const { name, model_json: model, data: { kind }, seed } = config;
-  return { stage, name, model, data: { kind }, seed, settings: config[stage] };
+  const { name, model_json: model, data: { kind, path }, seed } = config;
+  return { stage, name, model, data: { kind, path }, seed, settings: config[stage] };
 }
 
 /** The options of a trainer that a stage's section of CONFIG.json stands for. */

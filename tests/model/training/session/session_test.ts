@@ -1,6 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { CheckpointError, encodeSafetensors, OutOfMemoryError } from "../../../../engine/mod.ts";
+import {
+  CheckpointError,
+  DeviceError,
+  encodeSafetensors,
+  OutOfMemoryError,
+} from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
 import { encodeLora, readLora } from "../../../../model/checkpoint/lora_file.ts";
 import { InfinityModel } from "../../../../model/infinity.ts";
@@ -27,6 +32,7 @@ import {
   runStage,
   type StageWork,
 } from "../../../../model/training/session/run_stage.ts";
+import { train } from "../../../../model/training/stages/train.ts";
 import { saveLora, saveWeights } from "../../../../model/training/session/weights.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import { inFolder } from "../../../commands/process.ts";
@@ -142,6 +148,32 @@ Deno.test("runStage() refuses to begin twice, to go on from nothing, or with oth
     };
     assertEquals((await run(output, { resume: true }, longer)).result.step, 22);
     await run(output, { resume: true, anyConfig: true }, other);
+  }));
+
+Deno.test("runStage() goes on with images that were moved, and says so", () =>
+  inFolder(async (output) => {
+    await run(output);
+    const warnings: string[] = [];
+    const onWarning = (line: string) => void warnings.push(line);
+    await run(output, { resume: true, onWarning });
+    assertEquals(warnings, []);
+    const moved = { ...config, data: { ...config.data, path: "elsewhere" } };
+    await run(output, { resume: true, onWarning }, moved);
+    assertEquals(warnings.length, 1);
+    assertMatch(
+      warnings[0]!,
+      /^Going on with other settings: data\.path was ".*" and is "elsewhere"$/,
+    );
+  }));
+
+Deno.test("train() without an adapter says in one line what to install, and writes nothing", () =>
+  inFolder(async (folder) => {
+    const gpu = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU;
+    const output = join(folder, "made");
+    const error = await assertRejects(() => train(nano, "tokenizer", { output, gpu }), DeviceError);
+    assertEquals(error.code, "no-adapter");
+    assertMatch(error.message, /^Cannot find a WebGPU adapter: install [^\n]*$/);
+    await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
   }));
 
 Deno.test("runStage() says which batch would fit when memory is short", () =>
