@@ -6,6 +6,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Generate images from a prompt",
     load: async () => (await import("./generate.ts")).generate,
   },
+  serve: {
+    summary: "Serve images over HTTP, with a page",
+    load: async () => (await import("./serve.ts")).serve,
+  },
   batch: {
     summary: "Generate the images of a list of prompts, here or by workers",
     load: async () => (await import("./batch.ts")).batch,

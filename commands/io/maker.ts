@@ -11,17 +11,23 @@ export interface ReadyMaker {
   readonly card: ModelCard;
 }
 
-/** Loads a model in a thread of its own, and reports what happens. The caller closes the maker. */
-export async function openMaker(
+/** What a maker is opened with, besides the flags. */
+export interface MakerOptions {
+  /** The most jobs that wait. */
+  readonly queue?: number;
+  /** What is called for metrics. */
+  readonly events?: MakerEvents;
+}
+
+/** Finds a model, and begins to load it in a thread of its own. The caller closes the maker. */
+export async function startMaker(
   given: MakerGiven,
-  options: { readonly queue?: number; readonly events?: MakerEvents },
+  options: MakerOptions,
   io: Io,
-): Promise<ReadyMaker> {
+): Promise<Maker> {
   const { folder } = await chooseModel(given, io);
   const { openEngine } = await import("../../serve/engine/engine.ts");
-  using progress = new ProgressLine(io);
-  progress.show("Loading the model");
-  const maker = openEngine({
+  return openEngine({
     model: `${folder}`,
     type: given.type,
     gpu: given.gpu,
@@ -31,12 +37,28 @@ export async function openMaker(
     batch: given.batch,
     ...options,
   });
+}
+
+/** Waits until a model is loaded, and reports what it is. */
+export async function loaded(maker: Maker, io: Io): Promise<ModelCard> {
+  using progress = new ProgressLine(io);
+  progress.show("Loading the model");
+  const card = await orAbort(io.signal, maker.card);
+  progress[Symbol.dispose]();
+  detail(io, `Model ${card.name} as ${card.type}`);
+  detail(io, `GPU ${card.adapter}, ${formatBytes(maker.state().gpuBytes)} of weights`);
+  return card;
+}
+
+/** Loads a model in a thread of its own, and reports what happens. The caller closes the maker. */
+export async function openMaker(
+  given: MakerGiven,
+  options: MakerOptions,
+  io: Io,
+): Promise<ReadyMaker> {
+  const maker = await startMaker(given, options, io);
   try {
-    const card = await orAbort(io.signal, maker.card);
-    progress[Symbol.dispose]();
-    detail(io, `Model ${card.name} as ${card.type}`);
-    detail(io, `GPU ${card.adapter}, ${formatBytes(maker.state().gpuBytes)} of weights`);
-    return { maker, card };
+    return { maker, card: await loaded(maker, io) };
   } catch (error) {
     await maker.close("at once");
     throw error;

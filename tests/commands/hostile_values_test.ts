@@ -89,6 +89,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   inspect: ["in.png"],
   convert: ["in.safetensors", "-o", "made.safetensors"],
   pull: ["2b"],
+  serve: ["-m", "nowhere"],
   completions: ["bash"],
 };
 
@@ -161,6 +162,8 @@ for (const [name, { load }] of Object.entries(COMMANDS)) {
       const { spec } = await load();
       const faults: string[] = [];
       const meet = async (args: readonly string[]) => {
+        // with nothing wrong it would serve
+        if (name === "serve" && `${args}` === "--") return;
         const fault = await faultOf([name, ...args], folder);
         const said = args.map((arg) => JSON.stringify(arg.slice(0, 30))).join(" ");
         if (fault) faults.push(`${name} ${said}: ${fault.slice(0, 300)}`);

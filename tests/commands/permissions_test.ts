@@ -91,7 +91,7 @@ Deno.test("each command runs with just the permissions of its task, and with non
       }
     }
     assertEquals(
-      [...Object.keys(LINES), "pull", "batch", "worker"].sort(),
+      [...Object.keys(LINES), "pull", "batch", "serve", "worker"].sort(),
       Object.keys(COMMANDS).sort(),
     );
   }));

@@ -1,0 +1,128 @@
+import { UsageError } from "../flags/flags.ts";
+import { RESULTS } from "../flags/fleet_flags.ts";
+import type { ServeGiven } from "../flags/serve_flags.ts";
+import { openFleet } from "../io/fleet.ts";
+import { detail, type Io, note, warn } from "../io/io.ts";
+import { loaded, startMaker } from "../io/maker.ts";
+import { isLoopback, listenError, readToken } from "./address.ts";
+import { fromFileUrl, join } from "../../deps/@std/path.ts";
+import { RemoteMaker } from "../../serve/fleet/remote_maker.ts";
+import { createApp, type HttpApp } from "../../serve/http/app.ts";
+import { Metrics } from "../../serve/http/metrics.ts";
+import type { Maker } from "../../serve/jobs/job.ts";
+import { MemoryStore } from "../../serve/stores/memory_store.ts";
+import { openStore } from "../../serve/stores/open_store.ts";
+import { SignedUrls } from "../../serve/stores/signed_urls.ts";
+import type { Store } from "../../serve/stores/store.ts";
+
+/** Where to listen if nothing else is said. */
+const HOST = "127.0.0.1";
+const PORT = 8080;
+/** Jobs that wait, if nothing else is said. */
+const QUEUE = 64;
+/** Bytes of images behind URLs that are kept in memory. */
+const MEMORY = 2 ** 28;
+
+/** Who makes the images, and where those behind URLs are kept. */
+interface Backstage {
+  readonly maker: Maker;
+  readonly store: Store;
+  /** Frees what the maker does not. */
+  end(): void;
+}
+
+/** Serves until Ctrl-C or SIGTERM, or until the model turns out not to load. */
+export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
+  const { host = HOST, port = PORT, "token-file": tokenFile } = given;
+  if (tokenFile === undefined && !isLoopback(host)) {
+    throw new UsageError(
+      `Cannot listen on ${host} without a token: others could use the GPU; give a --token-file`,
+    );
+  }
+  const token = tokenFile === undefined ? undefined : await readToken(tokenFile, io);
+  const metrics = new Metrics();
+  const { maker, store, end } = await openBackstage(given, metrics, io);
+  try {
+    const app = createApp(maker, {
+      token,
+      hosts: [host, ...given["allow-host"] ?? []],
+      origins: given.cors,
+      url: given.url,
+      limits: {
+        ...given.timeout !== undefined && { requestSeconds: given.timeout },
+        ...given["max-images"] !== undefined && { images: given["max-images"] },
+        ...given["max-pixels"] !== undefined && { maxPixels: given["max-pixels"] },
+      },
+      files: { store, urls: new SignedUrls() },
+      page: await pageFolder(),
+      metrics,
+      onError: (error, { message }) => {
+        warn(io, message);
+        detail(io, `${error instanceof Error ? error.stack : error}`);
+      },
+    });
+    try {
+      return await listen(app, maker, { host, port }, io);
+    } finally {
+      app.close();
+    }
+  } finally {
+    await maker.close("at once");
+    end();
+  }
+}
+
+async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promise<Backstage> {
+  const { queue = QUEUE, results } = given;
+  if (given.redis !== undefined) {
+    const fleet = await openFleet({ ...given, results: results ?? RESULTS }, io);
+    const options = { queue: fleet.queue, limit: queue };
+    const maker = new RemoteMaker(fleet.redis, fleet.store, options);
+    return { maker, store: fleet.store, end: () => fleet.redis.disconnect() };
+  }
+  if (given["redis-queue"] !== undefined) {
+    throw new UsageError("Cannot use --redis-queue without --redis");
+  }
+  const store = results === undefined ? new MemoryStore(MEMORY) : openStore(results);
+  return { maker: await startMaker(given, { queue, events: metrics.events }, io), store, end() {} };
+}
+
+/** The folder of the page; undefined where it was not built, or this library is not on disk. */
+async function pageFolder(): Promise<string | undefined> {
+  const url = new URL("../../dist/page", import.meta.url);
+  if (url.protocol !== "file:") return undefined;
+  const folder = fromFileUrl(url);
+  return await Deno.stat(join(folder, "index.html")).then(() => folder, () => undefined);
+}
+
+/** Answers until the signal, then finishes what was asked. */
+async function listen(
+  app: HttpApp,
+  maker: Maker,
+  { host, port }: { readonly host: string; readonly port: number },
+  io: Io,
+): Promise<number> {
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve({ hostname: host, port, onListen() {} }, (request) => app.fetch(request));
+  } catch (error) {
+    throw listenError(error, host, port);
+  }
+  const name = host.includes(":") ? `[${host}]` : host;
+  io.out(`http://${name}:${server.addr.port}/`);
+  try {
+    const card = await loaded(maker, io);
+    note(io, `Serving ${card.name}`);
+    await new Promise<void>((resolve) => {
+      if (io.signal.aborted) resolve();
+      io.signal.addEventListener("abort", () => resolve());
+    });
+    note(io, "Finishing what was asked; again to end at once");
+    // answers end when their images are made; new requests are refused meanwhile
+    await Promise.all([server.shutdown(), maker.close()]);
+    return 0;
+  } catch (error) {
+    await server.shutdown();
+    throw error;
+  }
+}

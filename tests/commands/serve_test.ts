@@ -1,0 +1,146 @@
+import "../backend.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { CLI, type Ended, ended, inFolder, MODEL, permissionsOf } from "./process.ts";
+import { RedisServer, SKIP_REDIS } from "../serve/fleet/redis_server.ts";
+
+const ROOT = fromFileUrl(new URL("../..", import.meta.url));
+
+/** A command line whose permissions are those of its task, for the files and sockets of a test only. */
+function spawn(cwd: string, args: readonly string[], without?: string): Deno.ChildProcess {
+  const narrow: Record<string, string> = {
+    "--allow-read": `--allow-read=${ROOT},${cwd}`,
+    "--allow-write": `--allow-write=${cwd}`,
+    "--allow-net": "--allow-net=127.0.0.1",
+  };
+  const flags = permissionsOf(args[0]!).filter((flag) => flag !== without);
+  const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...flags.map((flag) => narrow[flag] ?? flag), CLI, ...args],
+    cwd,
+    clearEnv: true,
+    env: { ...env, NO_COLOR: "1", XDG_RUNTIME_DIR: cwd },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** A server that answers, as a process. */
+interface Served {
+  readonly url: string;
+  /** Ends it by SIGTERM. */
+  end(): Promise<Pick<Ended, "code" | "err">>;
+}
+
+/** Starts a server, and waits until it is ready. */
+async function serve(cwd: string, args: readonly string[]): Promise<Served> {
+  const process = spawn(cwd, ["serve", "--port", "0", ...args]);
+  const err = new Response(process.stderr).text();
+  const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = "" } = await lines.read();
+  const url = value.trim().replace(/\/$/, "");
+  assert(/^http:\/\/127\.0\.0\.1:\d+$/.test(url), `${value} ${value ? "" : await err}`);
+  const ready = async () => {
+    const response = await fetch(`${url}/readyz`);
+    await response.body?.cancel();
+    return response.ok;
+  };
+  while (!await ready()) await new Promise((resolve) => setTimeout(resolve, 50));
+  return {
+    url,
+    async end() {
+      process.kill("SIGTERM");
+      const [{ code }] = await Promise.all([process.status, lines.cancel()]);
+      return { code, err: await err };
+    },
+  };
+}
+
+function ask(url: string, body: object, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/v1/images/generations`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+const windows = Deno.build.os === "windows"; // a child cannot be sent SIGTERM
+
+Deno.test({
+  name: "serve makes what the command line makes, keeps what URLs lead to, and ends what it took",
+  ignore: windows,
+  fn: () =>
+    inFolder(async (folder) => {
+      await Deno.writeTextFile(join(folder, "token"), "0123456789abcdef\n");
+      const flags = ["-m", MODEL, "--token-file", "token", "--results", "kept"];
+      const server = await serve(folder, flags);
+      const authorization = "Bearer 0123456789abcdef";
+      const refused = await ask(server.url, { prompt: "red apple" });
+      assertEquals(refused.status, 401);
+      assertEquals((await refused.json()).error.type, "authentication_error");
+      const request = { prompt: "red apple", seed: 7, response_format: "url" };
+      const { data: [{ url }] } = await (await ask(server.url, request, { authorization })).json();
+      const png = await (await fetch(url)).bytes();
+      const args = ["generate", "red apple", "--seed", "7", "-m", MODEL, "-o", "own.png"];
+      assertEquals((await ended(spawn(folder, args))).code, 0);
+      assertEquals(png, await Deno.readFile(join(folder, "own.png")));
+      assertEquals([...Deno.readDirSync(join(folder, "kept"))].length, 1);
+      // asked before the end, answered after it
+      const asked = ["a", "b", "c"].map((prompt) => ask(server.url, { prompt }, { authorization }));
+      const metrics = async () =>
+        await (await fetch(`${server.url}/metrics`, { headers: { authorization } })).text();
+      while (!/^bitwise_\w*(running|in_flight)\w* [1-9]/m.test(await metrics()));
+      const { code, err } = await server.end();
+      assertEquals(code, 0, err);
+      for (const response of asked) {
+        const { status, ...rest } = await response;
+        assertEquals(status, 200, JSON.stringify(rest));
+        await (await response).body?.cancel();
+      }
+    }),
+});
+
+Deno.test({
+  name: "serve needs each permission of its task, and a token where others can reach it",
+  ignore: windows,
+  fn: () =>
+    inFolder(async (folder) => {
+      const line = ["serve", "--port", "0", "-m", MODEL];
+      for (const flag of permissionsOf("serve")) {
+        if (flag.startsWith("--allow-env") || flag === "--allow-write") continue;
+        const { code, err } = await ended(spawn(folder, line, flag));
+        assertEquals(code, 1, `without ${flag}: ${err}`);
+        assertStringIncludes(err, flag === "--ignore-env" ? "--allow-env" : flag);
+      }
+      const { code, err } = await ended(spawn(folder, [...line, "--host", "0.0.0.0"]));
+      assertEquals(code, 2);
+      assertStringIncludes(err, "error: Cannot listen on 0.0.0.0 without a token");
+      await Deno.writeTextFile(join(folder, "token"), "short\n");
+      const short = await ended(spawn(folder, [...line, "--token-file", "token"]));
+      assertEquals(short.code, 2);
+      assertStringIncludes(short.err, 'error: Cannot use the token of "token"');
+    }),
+});
+
+Deno.test({
+  name: `serve with --redis is a front without a GPU, whose images workers make${SKIP_REDIS.why}`,
+  ignore: SKIP_REDIS.ignore || windows,
+  fn: () =>
+    inFolder(async (folder) => {
+      await using redis = await RedisServer.start();
+      const queue = ["--redis", redis.url, "--results", "kept"];
+      const worker = spawn(folder, ["worker", ...queue, "-m", MODEL]);
+      const server = await serve(folder, queue);
+      const response = await ask(server.url, { prompt: "camel", seed: 3, stream: true });
+      const text = await response.text();
+      assertEquals(text.match(/^event: .*$/gm), [
+        ...Array(4).fill("event: image_generation.partial_image"),
+        "event: image_generation.completed",
+      ]);
+      assertEquals((await server.end()).code, 0);
+      worker.kill("SIGTERM");
+      const { code, err } = await ended(worker);
+      assertEquals(code, 0, err);
+    }),
+});
