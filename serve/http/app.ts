@@ -126,14 +126,22 @@ export function createApp(maker: Maker, options: AppOptions = {}): HttpApp {
     const message = `Cannot answer: there is no ${methodOf(method)} at this path`;
     return errorResponse(apiOf(path), { status: 404, code: "not-found", message });
   });
-  app.onError((error, c) => {
+  const answerError = (error: unknown, path: string) => {
     const problem = closing(maker, problemOf(error));
     if (problem.ours) options.onError?.(error, problem);
-    return errorResponse(apiOf(c.req.path), problem);
-  });
+    return errorResponse(apiOf(path), problem);
+  };
+  app.onError((error, c) => answerError(error, c.req.path));
 
   return {
-    fetch: async (request) => await app.fetch(request),
+    fetch: async (request) => {
+      try {
+        return await app.fetch(request);
+      } catch (error) {
+        // what is thrown and is no Error
+        return answerError(error, new URL(request.url).pathname);
+      }
+    },
     close: () => {
       predictions.close();
       pictures.close();

@@ -63,14 +63,13 @@ export function problemOf(error: unknown): Problem {
     const headers = { "retry-after": `${error.retryAfter}` };
     return { status: 429, code: error.code, message: error.message, headers };
   }
-  const { code, message } = error as Partial<BitwiseError>;
   if (
     error instanceof InputError || error instanceof FileError || error instanceof SafetensorsError
   ) {
-    return { status: 400, code: code!, message: message! };
+    return { status: 400, code: error.code, message: error.message };
   }
   if (error instanceof DeviceError || error instanceof OutOfMemoryError) {
-    return { status: 500, code: code!, message: message!, ours: true };
+    return { status: 500, code: error.code, message: error.message, ours: true };
   }
   if (error instanceof DOMException && error.name === "TimeoutError") {
     return { status: 504, code: "timeout", message: error.message };

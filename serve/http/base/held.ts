@@ -87,8 +87,8 @@ export class Held {
         chunks.push(value);
       }
     } catch (error) {
-      // the rest is not wanted, and a broken connection has none
-      reader.cancel().catch(() => {});
+      // not cancelled: Deno would read the rest to its end, however long it is
+      reader.releaseLock();
       if (error instanceof RequestError) throw error;
       throw new RequestError(400, "cut-body", "Cannot read the body: it ended early");
     } finally {

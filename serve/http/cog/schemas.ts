@@ -30,7 +30,7 @@ export const PredictionInput = z.object({
 }).openapi("PredictionInput");
 
 const unsupported = (what: string) =>
-  z.undefined({ error: `this server calls no other one: ${what}` }).optional();
+  z.null({ error: `this server calls no other one: ${what}` }).optional();
 
 /** `POST /predictions` and `PUT /predictions/{id}`. */
 export const PredictionRequest = z.object({

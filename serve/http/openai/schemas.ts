@@ -44,8 +44,8 @@ const common = {
 export const GenerationRequest = z.object({
   prompt: promptField,
   ...common,
-  image: z.undefined({ error: "POST /v1/images/edits takes it" }).optional(),
-  mask: z.undefined({ error: "POST /v1/images/edits takes it" }).optional(),
+  image: z.null({ error: "POST /v1/images/edits takes it" }).optional(),
+  mask: z.null({ error: "POST /v1/images/edits takes it" }).optional(),
 }).openapi("GenerationRequest");
 
 const editing = {

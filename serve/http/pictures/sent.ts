@@ -2,6 +2,7 @@
 
 import { FileError, InputError } from "../../../engine/mod.ts";
 import { openImage } from "../../../model/image/read_image.ts";
+import { RequestError } from "../base/errors.ts";
 import { badField } from "../base/fields.ts";
 
 /** Bytes of a bits file; one of 1024x1024 pixels has 42 kB. */
@@ -46,7 +47,7 @@ export async function checkSent(
     await openImage(file, param, { maxPixels });
   } catch (error) {
     if (error instanceof FileError || error instanceof InputError) {
-      throw badField(param, error.message, error.code);
+      throw new RequestError(400, error.code, error.message, { param });
     }
     throw error;
   }

@@ -58,11 +58,8 @@ Deno.test("Wrong fields are named", async () => {
     [{ image: "AAAA" }, "image"],
   ];
   for (const [fields, param] of cases) {
-    const response = await server.post(GENERATIONS, {
-      prompt: "a",
-      ...fields,
-      ..."prompt" in fields ? {} : Object.keys(fields).length ? {} : { prompt: undefined },
-    });
+    const prompt = param === "prompt" ? undefined : "a";
+    const response = await server.post(GENERATIONS, { prompt, ...fields });
     const [status, named] = await refused(response);
     assertEquals([status, named], [400, param], JSON.stringify(fields).slice(0, 80));
   }
@@ -100,20 +97,14 @@ Deno.test("Bodies that are no JSON are refused", async () => {
 
 Deno.test("A body without a length is cut at the limit", async () => {
   await using server = serveFake();
-  let sent = 0;
-  const body = new ReadableStream({
-    pull(controller) {
-      sent += 65536;
-      controller.enqueue(new Uint8Array(65536));
-    },
-  });
-  const response = await server.ask(GENERATIONS, {
-    method: "POST",
-    body,
-    headers: { "content-type": "application/json" },
-  });
-  assertEquals(await refused(response), [413, null, "body-too-large"]);
-  assert(sent < 64 * 2 ** 20, `${sent}`);
+  using socket = await openSocket(server.port);
+  const head = `POST ${GENERATIONS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n`;
+  const type = "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+  await send(socket, `${head}${type}`);
+  const chunk = `10000\r\n${"a".repeat(65536)}\r\n`;
+  for (let i = 0; i < 17; i++) await send(socket, chunk);
+  const { status, body } = await readAnswer(socket);
+  assertEquals([status, JSON.parse(body).error.code], [413, "body-too-large"]);
   await lives(server);
 });
 
@@ -156,7 +147,7 @@ Deno.test("Forms that are wrong are refused", async () => {
   const broken = await server.ask("/v1/images/edits", {
     method: "POST",
     body: "--b\r\nnothing",
-    headers: { "content-type": "multipart/form-data; boundary=b" },
+    headers: { "content-type": "multipart/form-data" },
   });
   assertEquals(await refused(broken), [400, null, "bad-form"]);
   await lives(server);

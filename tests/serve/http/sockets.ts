@@ -35,14 +35,21 @@ export async function send(socket: Deno.TcpConn, text: string): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await socket.write(bytes.subarray(at));
 }
 
-/** Reads until the server closes. */
+/** Reads an answer that says how long it is, or to the end. */
 export async function readAnswer(socket: Deno.TcpConn): Promise<RawAnswer> {
   const decoder = new TextDecoder();
   let text = "";
   const chunk = new Uint8Array(65536);
-  for (let n = await socket.read(chunk); n !== null; n = await socket.read(chunk)) {
+  for (;;) {
+    const answer = parse(text);
+    if (Number(answer.headers["content-length"] ?? Infinity) <= answer.body.length) return answer;
+    const n = await socket.read(chunk);
+    if (n === null) return answer;
     text += decoder.decode(chunk.subarray(0, n), { stream: true });
   }
+}
+
+function parse(text: string): RawAnswer {
   const [head = "", ...rest] = text.split("\r\n\r\n");
   const [first = "", ...lines] = head.split("\r\n");
   const headers = Object.fromEntries(lines.map((line) => {
