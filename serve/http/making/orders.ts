@@ -32,8 +32,8 @@ export interface Wishes {
   readonly strength?: number | null;
   readonly keep_scales?: number | null;
   /** In base64, as {@link JobSettings.init}; the same holds below. */
-  readonly init?: string;
-  readonly mask?: string;
+  readonly init?: string | null;
+  readonly mask?: string | null;
 }
 
 /** Checks what must hold for all models, and draws a random seed. @throws {RequestError} */

@@ -1,5 +1,6 @@
 /** The official client of OpenAI, unchanged. */
 
+// deno-lint-ignore no-import-prefix -- only this test uses it
 import OpenAI, { toFile } from "npm:openai@7.59.0";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encodePng, readPngText } from "../../../model/image/png.ts";
