@@ -39,6 +39,7 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno run --no-lock", "downloads Dawn, which needs the network and a GPU"],
   ["deno task bench", "takes minutes"],
   ["bash bench/device.sh", "takes minutes"],
+  ["curl http://127.0.0.1:8080/", "needs a server that runs"],
   ["openssl rand", "makes a secret"],
   ["docker compose", "needs Docker"],
   ["MODEL=/models/mine docker compose", "needs Docker"],

@@ -12,6 +12,7 @@ const ROOTS = [
   "model/training/mod.ts",
   "model/training/data/files/decode_worker.ts",
   "deps/deno_on_node.ts",
+  "serve/http/pictures/picture_worker.ts",
 ];
 
 const HERE = fromFileUrl(new URL("..", import.meta.url));
