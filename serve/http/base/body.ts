@@ -62,8 +62,8 @@ export interface Form<Fields> {
 }
 
 /**
- * Reads multipart/form-data. `name[]` is the same as `name`; a name may come once. Text stands for itself where the
- * schema takes it, and else for the JSON that it spells.
+ * Reads multipart/form-data. A name may come once; text may come several times as `name[]`, which is a list. Text stands
+ * for itself where the schema takes it, and else for the JSON that it spells, or the list whose commas it has.
  *
  * @param names Fields that may be files; those of text are left in `fields`.
  * @throws {RequestError} As {@link readJson}.
@@ -81,7 +81,7 @@ export async function readForm<Schema extends ObjectSchema>(
   const data = await new Response(bytes, { headers }).formData().catch(() => {
     throw new RequestError(400, "bad-form", "Cannot read the body: its form is damaged");
   });
-  const texts: Record<string, unknown> = Object.create(null);
+  const texts = new Map<string, string[]>();
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   let parts = 0;
   for (const [key, value] of data) {
@@ -90,21 +90,27 @@ export async function readForm<Schema extends ObjectSchema>(
       throw new RequestError(400, "bad-form", message);
     }
     const name = key.replace(/\[\d*\]$/, "");
-    if (name in texts || files.has(name)) throw badField(name, "it is given twice", "given-twice");
-    if (typeof value === "string") texts[name] = valueOf(schema, name, value);
+    const list = typeof value === "string" && name !== key ? texts.get(name) : undefined;
+    if (list) list.push(value as string);
+    else if (texts.has(name) || files.has(name)) throw badField(name, "it is given twice");
+    else if (typeof value === "string") texts.set(name, [value]);
     else if (names.includes(name)) files.set(name, new Uint8Array(await value.arrayBuffer()));
     else if (Object.hasOwn(schema.shape, name)) throw badField(name, "it is a file");
   }
-  return { fields: parse(schema, { ...texts }), files };
+  const fields = [...texts].map(([name, all]) => [name, valueOf(schema, name, all.join(","))]);
+  return { fields: parse(schema, Object.fromEntries(fields)), files };
 }
 
 /** What a field's text stands for. */
 function valueOf(schema: ObjectSchema, name: string, text: string): unknown {
   const field = Object.hasOwn(schema.shape, name) ? schema.shape[name] as z.ZodType : undefined;
   if (!field || field.safeParse(text).success) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
+  for (const json of [text, `[${text}]`]) {
+    try {
+      return JSON.parse(json);
+    } catch {
+      // it may be the other
+    }
   }
+  return text;
 }

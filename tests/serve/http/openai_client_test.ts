@@ -122,14 +122,20 @@ Deno.test("OpenAI's client edits a file, with a mask that is transparent where i
     mask: await toFile(encodePng(mask, SIDE, SIDE), "mask.png", { type: "image/png" }),
     prompt: "another square",
     n: 2,
-    size: "1024x1024".replace("1024x1024", `${SIDE}x${SIDE}`) as "auto",
-    ...{ seed: "18446744073709551615", strength: 0.25 },
+    size: `${SIDE}x${SIDE}` as "auto",
+    ...{ seed: "18446744073709551615", strength: 0.25, tau: [0.5, 0.75], cfg_scale: "3,2" },
   });
   assertEquals(data!.length, 2);
   const [job, next] = server.maker.jobs;
   assertEquals([job!.seed, next!.seed], ["18446744073709551615", "0"]);
   const { init, mask: sent, ...others } = job!.settings;
-  assertEquals(others, { width: SIDE, height: SIDE, strength: 0.25 });
+  assertEquals(others, {
+    width: SIDE,
+    height: SIDE,
+    cfgScale: [3, 2],
+    tau: [0.5, 0.75],
+    strength: 0.25,
+  });
   assertEquals(Uint8Array.fromBase64(init!), png());
   const { rgba } = await (await openImage(Uint8Array.fromBase64(sent!), "mask")).image();
   assertEquals([...rgba.subarray(0, 4), ...rgba.subarray(SIDE * 4, SIDE * 4 + 4)], [
