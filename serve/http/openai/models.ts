@@ -36,7 +36,7 @@ export class Models {
       owned_by: "bitwise",
       bitwise: {
         sizes: card.sizes,
-        defaults: { cfg_scale: card.defaults.cfgScale, tau: card.defaults.tau },
+        defaults: card.defaults,
         edits: card.edits,
         limits: { n: limits.images, prompt: limits.promptLength, body: limits.bodyBytes },
         urls: files !== undefined,

@@ -171,7 +171,7 @@ export const Model = z.object({
       height: z.number(),
       schedule: z.array(z.tuple([z.number(), z.number()])).describe("Token grids [rows, columns]"),
     })).describe("The default one first"),
-    defaults: z.object({ cfg_scale: perScale, tau: perScale }),
+    defaults: z.object({ cfgScale: perScale, tau: perScale }),
     edits: z.boolean().describe("Whether it can edit images; bits it can always"),
     limits: z.object({ n: z.number(), prompt: z.number(), body: z.number() }).describe(
       "Images of a request, characters of a prompt, bytes of a body",
