@@ -6,8 +6,9 @@ import { Deadline } from "../base/deadline.ts";
 import { answer, type Ctx, json, type Routes } from "../base/routes.ts";
 import { orderOf, type Wishes } from "../making/orders.ts";
 import { QUALITY, seedOf, sendImage, sendPreview } from "../making/results.ts";
+import { initOf, maskOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
-import { bytesOf, checkSent } from "../pictures/sent.ts";
+import { bytesOf } from "../pictures/sent.ts";
 import { LISTS } from "./info.ts";
 import { progressOf, type Run, Runs } from "./progress.ts";
 import {
@@ -32,14 +33,12 @@ export function addA1111(routes: Routes, service: Service): void {
     return await make(c, service, runs, fields, {});
   });
   routes.add(spec("post", "img2img", "Draws an image again", Img2ImgRequest), async (c) => {
-    const { card } = service.model;
     const fields = await readJson(c.req.raw, c.var.held, limits.bodyBytes, Img2ImgRequest);
     const { init_images: [image], mask } = fields;
-    const { maxPixels } = limits;
-    const init = bytesOf(image!, "init_images");
+    const how = { alpha: false, invert: Boolean(fields.inpainting_mask_invert) };
     return await make(c, service, runs, fields, {
-      init: await checkSent(init, "init_images", maxPixels, card.edits),
-      mask: mask ? await maskOf(service, mask, Boolean(fields.inpainting_mask_invert)) : undefined,
+      init: await initOf(service, bytesOf(image!, "init_images"), "init_images"),
+      mask: mask ? await maskOf(service, bytesOf(mask, "mask"), how) : undefined,
       strength: fields.denoising_strength,
     });
   });
@@ -138,16 +137,6 @@ function infoOf({ model: { card } }: Service, fields: Fields, images: Image[], r
 function withoutImages(fields: Record<string, unknown>): Record<string, unknown> {
   const { init_images: _images, mask: _mask, ...others } = fields;
   return others;
-}
-
-async function maskOf(
-  { limits: { maxPixels }, pictures, model: { card } }: Service,
-  text: string,
-  invert: boolean,
-): Promise<string> {
-  const file = bytesOf(text, "mask");
-  await checkSent(file, "mask", maxPixels, card.edits);
-  return (await pictures.ask({ kind: "mask", file, alpha: false, invert, maxPixels })).toBase64();
 }
 
 const SCHEMAS: Readonly<Record<string, z.ZodType>> = {

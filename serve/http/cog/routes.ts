@@ -8,8 +8,9 @@ import { badField } from "../base/fields.ts";
 import { answer, type Ctx, json, pathParam, type Routes } from "../base/routes.ts";
 import { type Order, orderOf } from "../making/orders.ts";
 import { checkUrls, type Form, QUALITY, sendImage } from "../making/results.ts";
+import { initOf, maskOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
-import { bytesOf, checkSent } from "../pictures/sent.ts";
+import { bytesOf } from "../pictures/sent.ts";
 import { type OnePrediction, Predictions, type Work } from "./predictions.ts";
 import { CogError, Prediction, type PredictionInput, PredictionRequest } from "./schemas.ts";
 
@@ -102,21 +103,19 @@ async function check(
   input: Input,
   request: Request,
 ): Promise<{ order: Order; form: Form }> {
-  const { limits: { maxPixels }, model: { card } } = service;
-  const sent = async (text: string | null | undefined, param: string) =>
-    text ? await checkSent(bytesOf(text, param), param, maxPixels, card.edits) : undefined;
   const urls = input.output_urls ?? false;
   checkUrls(service, urls, "output_urls");
-  const { guidance, num_outputs } = input;
+  const { guidance, num_outputs, image, mask } = input;
+  const how = { alpha: false, invert: false };
   const order = orderOf(
     {
       ...input,
       cfg_scale: guidance,
       n: num_outputs,
-      init: await sent(input.image, "image"),
-      mask: await sent(input.mask, "mask"),
+      init: image ? await initOf(service, bytesOf(image, "image")) : undefined,
+      mask: mask ? await maskOf(service, bytesOf(mask, "mask"), how) : undefined,
     },
-    card,
+    service.model.card,
     service.limits,
   );
   const format = input.output_format ?? "png";

@@ -1,31 +1,16 @@
 /** Results behind URLs that expire. */
 
+import { typeOfName } from "../../stores/names.ts";
+import type { SignedUrls } from "../../stores/signed_urls.ts";
 import type { Store } from "../../stores/store.ts";
 import { RequestError } from "../base/errors.ts";
-
-/** Signs the names of files. */
-export interface UrlSigner {
-  /** Returns `NAME?…`, with a signature that holds for so many seconds. */
-  sign(name: string, seconds: number): string;
-  /** Whether a query was signed for that name and is still valid. */
-  check(name: string, query: URLSearchParams): boolean;
-}
 
 /** Where results are kept. */
 export interface FilesOptions {
   readonly store: Store;
-  /** Signs URLs of stores that cannot; its queries have the time of their end in `expires`, in seconds since 1970. */
-  readonly urls: UrlSigner;
+  /** Signs URLs of stores that cannot. */
+  readonly urls: SignedUrls;
 }
-
-/** How files are called that are not images. */
-const UNKNOWN = "application/octet-stream";
-/** Media types of what is kept, by the end of its name. */
-const TYPES: Readonly<Record<string, string>> = {
-  png: "image/png",
-  jpeg: "image/jpeg",
-  webp: "image/webp",
-};
 
 /** Keeps results, and hands them out again. */
 export class Files {
@@ -42,7 +27,7 @@ export class Files {
     const { store, urls } = this.options;
     const name = `${crypto.randomUUID()}.${format}`;
     try {
-      await store.put(name, bytes, TYPES[format] ?? UNKNOWN);
+      await store.put(name, bytes, typeOfName(name));
     } catch (cause) {
       throw new RequestError(500, "not-stored", "Cannot keep the image: the store failed", {
         cause,
@@ -61,8 +46,7 @@ export class Files {
     }
     const bytes = await store.get(name);
     if (!bytes) return "absent";
-    const type = TYPES[name.split(".").at(-1)!] ?? UNKNOWN;
-    return new Response(bytes, { headers: { "content-type": type } });
+    return new Response(bytes, { headers: { "content-type": typeOfName(name) } });
   }
 }
 

@@ -8,8 +8,9 @@ import { badField } from "../base/fields.ts";
 import { answer, type Ctx, json, type Routes } from "../base/routes.ts";
 import { orderOf, readSize, type Wishes } from "../making/orders.ts";
 import { checkUrls, QUALITY } from "../making/results.ts";
+import { initOf, maskOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
-import { bytesOf, checkSent } from "../pictures/sent.ts";
+import { bytesOf } from "../pictures/sent.ts";
 import { about, type Asked, dataOf, type Kind, now, usage } from "./answers.ts";
 import type { Models } from "./models.ts";
 import {
@@ -50,8 +51,8 @@ export function addImages(routes: Routes, service: Service, models: Models): voi
       const wishes = {
         ...fields,
         ...readSize(card, fields.size),
-        init: await init(service, image),
-        mask: mask && await maskOf(service, mask),
+        init: await initOf(service, image),
+        mask: mask && await maskOf(service, mask, { alpha: true, invert: false }),
       };
       return await make(c, service, "image_edit", fields, wishes);
     },
@@ -67,7 +68,7 @@ export function addImages(routes: Routes, service: Service, models: Models): voi
         ...fields,
         ...readSize(card, fields.size),
         ...kept,
-        init: await init(service, image),
+        init: await initOf(service, image),
         mask: undefined,
         prompt: fields.prompt ?? await promptOf(service, image),
       };
@@ -146,23 +147,6 @@ function textOf(
   const one = Array.isArray(value) ? value[0] : value;
   if (one === undefined || one === null) return undefined;
   return bytesOf(typeof one === "string" ? one : one.image_url, param);
-}
-
-async function init(
-  { limits, model: { card } }: Service,
-  image: Uint8Array<ArrayBuffer>,
-): Promise<string> {
-  return await checkSent(image, "image", limits.maxPixels, card.edits);
-}
-
-/** A mask as jobs take it: OpenAI's are transparent where the image may change. */
-async function maskOf(
-  { limits: { maxPixels }, pictures, model: { card } }: Service,
-  file: Uint8Array<ArrayBuffer>,
-): Promise<string> {
-  await checkSent(file, "mask", maxPixels, card.edits);
-  const mask = await pictures.ask({ kind: "mask", file, alpha: true, invert: false, maxPixels });
-  return mask.toBase64();
 }
 
 async function promptOf({ pictures }: Service, file: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createApp } from "../../../serve/http/app.ts";
-import type { UrlSigner } from "../../../serve/http/making/files.ts";
 import { Metrics } from "../../../serve/http/metrics.ts";
+import { SignedUrls } from "../../../serve/stores/signed_urls.ts";
 import type { Store } from "../../../serve/stores/store.ts";
 import { encodePng, readPngText } from "../../../model/image/png.ts";
 import { CARD, FakeMaker, serveFake, SIDE } from "./fake_maker.ts";
@@ -24,13 +24,7 @@ class MapStore implements Store {
   }
 }
 
-/** Signs with the name itself. */
-const urls: UrlSigner = {
-  sign: (name, seconds) =>
-    `${name}?expires=${Math.floor(Date.now() / 1000) + seconds}&signature=${name}`,
-  check: (name, query) =>
-    query.get("signature") === name && Number(query.get("expires")) * 1000 > Date.now(),
-};
+const urls = new SignedUrls();
 
 const status = async (url: string) => {
   const response = await fetch(url);
