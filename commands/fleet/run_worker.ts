@@ -3,8 +3,7 @@ import type { MakerGiven } from "../flags/maker_flags.ts";
 import { openFleet } from "../io/fleet.ts";
 import { detail, type Io, note, warn } from "../io/io.ts";
 import { openMaker } from "../io/maker.ts";
-import { FleetWorker, JOBS } from "../../serve/fleet/fleet_worker.ts";
-import { shownRedis } from "../../serve/fleet/connect.ts";
+import { shownRedis } from "../../serve/fleet/redis_url.ts";
 
 /** The flags of `worker`. */
 export type WorkerGiven = FleetGiven & MakerGiven & {
@@ -15,6 +14,7 @@ export type WorkerGiven = FleetGiven & MakerGiven & {
 /** Works until it is told to end, or cannot go on. */
 export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
   const { redis, store, queue } = await openFleet(given, io);
+  const { FleetWorker, JOBS } = await import("../../serve/fleet/fleet_worker.ts");
   const { jobs = JOBS, lock } = given;
   const { maker, card } = await openMaker(given, { queue: jobs }, io);
   const count = { made: 0, failed: 0, cancelled: 0 };

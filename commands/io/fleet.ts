@@ -17,6 +17,9 @@ export interface OpenFleet {
 export async function openFleet(given: FleetGiven, io: Io): Promise<OpenFleet> {
   const { redis: url, "redis-queue": queue, results = RESULTS } = given;
   if (url === undefined) throw new UsageError("Cannot work without a queue: name its --redis URL");
+  // before the library of the queue is loaded
+  const { shownRedis } = await import("../../serve/fleet/redis_url.ts");
+  shownRedis(url);
   const { openStore } = await import("../../serve/stores/open_store.ts");
   const store = openStore(results);
   const { connect } = await import("../../serve/fleet/connect.ts");

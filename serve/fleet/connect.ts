@@ -1,5 +1,6 @@
 import { Redis } from "../../deps/bullmq.ts";
-import { BitwiseError, InputError, printableMessage } from "../../engine/mod.ts";
+import { BitwiseError, printableMessage } from "../../engine/mod.ts";
+import { shownRedis } from "./redis_url.ts";
 
 /** The most milliseconds between two tries to reach Redis. */
 const LONGEST_PAUSE = 2000;
@@ -13,22 +14,6 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** Called with a line when Redis cannot be reached, and when it is back. */
   readonly onChange?: (line: string) => void;
-}
-
-/** The place of a Redis without its user, password and parameters, for messages. */
-export function shownRedis(url: string): string {
-  const { protocol, host, pathname } = readUrl(url);
-  return `${protocol}//${host}${pathname === "/" ? "" : pathname}`;
-}
-
-function readUrl(url: string): URL {
-  const read = URL.parse(url);
-  if (read && /^rediss?:$/.test(read.protocol) && read.hostname) return read;
-  throw new InputError(
-    "bad-redis",
-    "Cannot read the URL of Redis: it must be redis://HOST:PORT, or rediss:// for TLS, with " +
-      "USER:PASSWORD@ before the host if there is a password",
-  );
 }
 
 /**

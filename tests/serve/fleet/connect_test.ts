@@ -6,7 +6,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { BitwiseError, InputError } from "../../../engine/mod.ts";
-import { connect, shownRedis } from "../../../serve/fleet/connect.ts";
+import { connect } from "../../../serve/fleet/connect.ts";
+import { shownRedis } from "../../../serve/fleet/redis_url.ts";
 import { failureOf, failureText } from "../../../serve/fleet/protocol.ts";
 import { RedisServer, SKIP_REDIS } from "./redis_server.ts";
 
