@@ -39,6 +39,7 @@ export class JobQueue {
   readonly #queue: Queue<QueuedJob, Outcome>;
   readonly #listener: Redis;
   readonly #listening: Promise<void>;
+  #events: QueueEvents | null = null;
   /** Jobs that are being taken back. */
   readonly #cancels: Set<Promise<void>> = new Set();
 
@@ -77,6 +78,7 @@ export class JobQueue {
       connection: this.#listener,
       lastEventId: `${Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)}-0`,
     });
+    this.#events = events;
     events.on("error", () => {});
     events.on("progress", (event) => onReport(jobId(event.jobId), event.data as unknown as Report));
     events.on("active", (event) => onStanding(jobId(event.jobId), { is: "active" }));
@@ -130,7 +132,9 @@ export class JobQueue {
 
   /** Leaves; a Redis that is away is not waited for. */
   async close(): Promise<void> {
-    await within(LAST_WORDS, Promise.all(this.#cancels));
+    const closed = Promise.all(this.#cancels).then(() => this.#events?.close())
+      .then(() => this.#queue.close()).catch(() => {});
+    await within(LAST_WORDS, closed);
     this.#listener.disconnect();
     this.redis.disconnect();
   }

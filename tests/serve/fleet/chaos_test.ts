@@ -45,7 +45,7 @@ Deno.test({
         limit: JOBS.length,
         look: 500,
       });
-      const events = new QueueEvents("bitwise", { connection: redis.duplicate() });
+      const events = new QueueEvents("bitwise", { connection: await connect(server.url) });
       const completed: string[] = [];
       const returned: string[] = [];
       events.on("completed", ({ jobId }) => completed.push(jobId));
@@ -103,9 +103,8 @@ Deno.test({
         }
         await engine.close();
       } finally {
-        await front.close("at once");
         await events.close();
-        redis.disconnect();
+        await front.close("at once");
         for (const worker of workers) {
           try {
             worker.kill("SIGTERM");
