@@ -4,9 +4,10 @@ import type { Device, Tensor } from "../../engine/mod.ts";
 const CHUNK = 64;
 
 /** Sums of rows: for each where it goes, and which entries of a list it begins and ends with. */
-interface Sums {
+export interface RowSums {
   /** u32 [count, 3]: row of the result, begin, end. */
   readonly entries: Tensor;
+  /** Number of sums. */
   readonly count: number;
 }
 
@@ -19,9 +20,9 @@ export class Lookups implements Disposable {
   /** Positions, by row, then in order; u32. */
   readonly positions: Tensor;
   /** The first step, which sums positions: into rows of the table if there is one step only. */
-  readonly first: Sums;
+  readonly first: RowSums;
   /** The second step, which sums results of the first; null if each row of the table has few positions. */
-  readonly second: Sums | null;
+  readonly second: RowSums | null;
 
   /**
    * Sorts ids by row once for a batch.

@@ -13,6 +13,7 @@ export {
   resolveTrainConfig,
   type TrainFile,
 } from "./config/train_config.ts";
+export type { Links } from "./config/tables.ts";
 export type {
   DataConfig,
   DecoderTraining,
@@ -40,6 +41,7 @@ export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";
 export { type SavedLora, type SavedWeights, saveLora, saveWeights } from "./session/weights.ts";
 
 // images, captions and scenes
+export type { Pixels } from "../image/enlarge.ts";
 export { type DataOptions, openData } from "./data/open_data.ts";
 export type { Batch, DataSource, Size, Which } from "./data/base/source.ts";
 export {
@@ -90,6 +92,7 @@ export {
 } from "./networks/discriminator.ts";
 export { type Attended, block, type Condition } from "./networks/block.ts";
 export { layer, type Layers } from "./networks/layers.ts";
+export type { NamedShape } from "../checkpoint/tensor_shapes.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
 export { T5Network } from "./networks/t5.ts";
 export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";
@@ -158,7 +161,7 @@ export {
 // what kernels take besides tensors
 export type { SpanLayout, SpanSide } from "../../kernels/attention/attention_spans.ts";
 export type { RandomSource } from "../../kernels/bits/draw_strengths.ts";
-export type { ResampleArgs } from "../../kernels/bits/resample.ts";
+export type { ResampleArgs, ResamplePlace } from "../../kernels/bits/resample.ts";
 export type { ConvGeometry } from "../../kernels/conv/conv_dispatch.ts";
 export type { FloatType } from "../../kernels/linear/weight_types.ts";
 export type { BitStats } from "../../kernels/losses/bit_cross_entropy.ts";
@@ -168,4 +171,4 @@ export type { ReconstructionTerms } from "../../kernels/losses/reconstruction_lo
 export type { NormActivation } from "../../kernels/norm/group_norm.ts";
 export type { Activation } from "../../kernels/shared/activations.ts";
 export type { Gradient } from "../../kernels/shared/gradient.ts";
-export { Lookups } from "../../kernels/tokens/lookups.ts";
+export { Lookups, type RowSums } from "../../kernels/tokens/lookups.ts";

@@ -66,10 +66,13 @@ export async function saveWeights(
 
 /** What a file of adapters says besides their values. */
 export interface SavedLora {
+  /** Width of the adapters. */
   readonly rank: number;
+  /** Their strength: what they add is multiplied by `alpha` / `rank`. */
   readonly alpha: number;
   /** The fingerprint of the model, see `baseFingerprint()`. */
   readonly base: string;
+  /** Name of the model. */
   readonly baseName: string;
 }
 
