@@ -114,7 +114,9 @@ async function main(): Promise<number> {
       report.loads.push(await countedLoad({ ...options, clients }));
     }
     tell(loadsTable(report.loads));
-    report.overhead = await measureOverhead({ ...options, clients: 64 }, model, rounds);
+    // twice as many, because the first and the last batch are small
+    const longer = { ...options, requests: 2 * images, clients: 64 };
+    report.overhead = await measureOverhead(longer, model, rounds);
     tell(`\n${overheadLine(report.overhead)}`);
   });
   await withServer(SHORT, async ({ url }) => {
