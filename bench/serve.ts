@@ -17,7 +17,7 @@ import {
   type Soak,
   soak,
 } from "./serve/measures.ts";
-import { type Server, startServer } from "./serve/processes.ts";
+import { type Cost, type Server, startServer } from "./serve/processes.ts";
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
 import { integerFrom, on } from "../commands/flags/types.ts";
 import { formatBytes } from "../engine/mod.ts";
@@ -67,10 +67,17 @@ function loadsTable(loads: readonly CountedLoad[]): string {
   );
 }
 
-function overheadLine({ generate, serve, percent }: Overhead): string {
-  const list = (rates: readonly number[]) => rates.map(digits).join(", ");
-  return `Images/s: generate ${list(generate)}; serve ${list(serve)}; ` +
-    `by the medians the server takes ${percent.toFixed(1)} % longer`;
+function overheadLines({ generate, serve, percent }: Overhead): string {
+  const row = (name: string, costs: readonly Cost[]) => {
+    const list = (key: keyof Cost) => costs.map((cost) => digits(1000 * cost[key])).join(", ");
+    return [name, list("wall"), list("cpu")];
+  };
+  const more = (value: number) => `${value.toFixed(1)} %`;
+  return table(["", "ms an image", "ms of CPU time"], [
+    row("generate", generate),
+    row("serve", serve),
+    ["more, by the medians", more(percent.wall), more(percent.cpu)],
+  ]);
 }
 
 function soakLine({ minutes, answers, lost, unaccounted, memory, percent }: Soak): string {
@@ -116,8 +123,8 @@ async function main(): Promise<number> {
     tell(loadsTable(report.loads));
     // twice as many, because the first and the last batch are small
     const longer = { ...options, requests: 2 * images, clients: 64 };
-    report.overhead = await measureOverhead(longer, model, rounds);
-    tell(`\n${overheadLine(report.overhead)}`);
+    report.overhead = await measureOverhead(server, longer, model, rounds);
+    tell(`\n${overheadLines(report.overhead)}`);
   });
   await withServer(SHORT, async ({ url }) => {
     report.full = await countedLoad({ url, prompts: PROMPTS, requests: images, clients: 64 });

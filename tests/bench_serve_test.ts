@@ -54,7 +54,12 @@ Deno.test("countedLoad() compares answers with what the server says it made", as
 Deno.test("soak() puts loads on a server until its time is over", async () => {
   const { server, asked, ...where } = pretend(() => 200);
   await using _ = server;
-  const watched = { url: where.url, memory: () => Promise.resolve(1), stop: async () => {} };
+  const watched = {
+    url: where.url,
+    memory: () => Promise.resolve(1),
+    cpu: () => Promise.resolve(1),
+    stop: async () => {},
+  };
   const result = await soak(watched, { ...where, clients: 2, requests: 10 }, 0.001);
   assertEquals([result.lost, result.unaccounted], [0, 0]);
   assertEquals(result.answers, { 200: asked() });

@@ -1,6 +1,6 @@
 import { type Counters, readCounters } from "./counters.ts";
 import { type Load, load, type LoadOptions } from "./load.ts";
-import { generate, type Server } from "./processes.ts";
+import { type Cost, generate, type Server } from "./processes.ts";
 import { median } from "../measure.ts";
 
 /** A load, and what the server counted meanwhile. */
@@ -24,36 +24,43 @@ export async function countedLoad(options: LoadOptions): Promise<CountedLoad> {
   };
 }
 
-/** How fast `generate` and the server make the same images. */
+/** What an image costs `generate` and the server, in seconds, of each round. */
 export interface Overhead {
-  /** Images in a second, of each round. */
-  readonly generate: readonly number[];
-  readonly serve: readonly number[];
-  /** How much longer the server takes, in percent, by the medians; negative if it is faster. */
-  readonly percent: number;
+  readonly generate: readonly Cost[];
+  readonly serve: readonly Cost[];
+  /** How much more the server takes, in percent, by the medians; negative if it takes less. */
+  readonly percent: Cost;
 }
 
 /**
  * Lets `generate` and the server make the same number of images by turns. What `generate` needs to start and to load is
- * not counted: the time of a few images is taken off that of many.
+ * not counted: the cost of a few images is taken off that of many. On a machine that others use, CPU time says more than
+ * the clock, if its GPU is its CPU.
  */
 export async function measureOverhead(
+  server: Server,
   options: LoadOptions,
   model: readonly string[],
   rounds: number,
 ): Promise<Overhead> {
-  const { prompts, requests } = options;
-  const few = options.clients;
+  const { prompts, requests, clients: few } = options;
   const list = (count: number) =>
     Array.from({ length: count }, (_, i) => prompts[i % prompts.length]!);
-  const [generated, served]: [number[], number[]] = [[], []];
+  const [generated, served]: [Cost[], Cost[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     const short = await generate(model, list(few));
-    generated.push(requests / (await generate(model, list(few + requests)) - short));
-    served.push((await load(options)).perSecond);
+    const long = await generate(model, list(few + requests));
+    const each = (key: keyof Cost) => (long[key] - short[key]) / requests;
+    generated.push({ wall: each("wall"), cpu: each("cpu") });
+    const before = await server.cpu();
+    const { perSecond } = await load(options);
+    served.push({ wall: 1 / perSecond, cpu: (await server.cpu() - before) / requests });
   }
-  const percent = 100 * (median(generated) / median(served) - 1);
-  return { generate: generated, serve: served, percent };
+  const more = (key: keyof Cost) => {
+    const middle = (costs: readonly Cost[]) => median(costs.map((cost) => cost[key]));
+    return 100 * (middle(served) / middle(generated) - 1);
+  };
+  return { generate: generated, serve: served, percent: { wall: more("wall"), cpu: more("cpu") } };
 }
 
 /** What a server's memory did. */

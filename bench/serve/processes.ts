@@ -9,6 +9,8 @@ export interface Server {
   readonly url: string;
   /** Bytes of it in memory (Linux). */
   memory(): Promise<number>;
+  /** Seconds of CPU time that it has used (Linux). */
+  cpu(): Promise<number>;
   /** Ends it by SIGTERM, and waits. @throws {BitwiseError} It did not end well. */
   stop(): Promise<void>;
 }
@@ -32,6 +34,19 @@ async function read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, show: (text
     show(text);
   }
   return text;
+}
+
+/** Seconds of CPU time of a process, and of its children that have ended (Linux, 100 ticks a second). */
+async function cpuTimes(pid: string): Promise<{ own: number; children: number }> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+  const [user, system, childrenUser, childrenSystem] = fields.slice(11, 15) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { own: (user + system) / 100, children: (childrenUser + childrenSystem) / 100 };
 }
 
 /** Starts `bitwise serve` on a free port, and waits until its model is loaded. */
@@ -58,6 +73,7 @@ export async function startServer(args: readonly string[]): Promise<Server> {
       const status = await Deno.readTextFile(`/proc/${process.pid}/status`);
       return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]);
     },
+    cpu: async () => (await cpuTimes(`${process.pid}`)).own,
     async stop() {
       process.kill("SIGTERM");
       const { code, errors } = await ended;
@@ -70,17 +86,27 @@ function failed(what: string, errors: string): BitwiseError {
   return new BitwiseError("server-failed", `The server did not ${what}: ${errors.trim()}`);
 }
 
-/** Seconds that `bitwise generate` takes for one image of each prompt, from its start to its end. */
-export async function generate(args: readonly string[], prompts: readonly string[]) {
+/** What a run took, in seconds by the clock and of CPU time. */
+export interface Cost {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+/** Runs `bitwise generate` for one image of each prompt; from its start to its end. No other child may end meanwhile. */
+export async function generate(
+  args: readonly string[],
+  prompts: readonly string[],
+): Promise<Cost> {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/prompts.txt`, prompts.join("\n"));
     const files = ["--prompt-file", `${folder}/prompts.txt`, "-o", `${folder}/image.png`];
+    const before = await cpuTimes("self");
     const began = performance.now();
     const { code, stderr } = await spawn(["generate", ...args, ...files, "--quiet"]).output();
-    const seconds = (performance.now() - began) / 1000;
+    const wall = (performance.now() - began) / 1000;
     if (code !== 0) throw failed("generate", new TextDecoder().decode(stderr));
-    return seconds;
+    return { wall, cpu: (await cpuTimes("self")).children - before.children };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
