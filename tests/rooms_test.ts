@@ -12,6 +12,7 @@ const ROOTS = [
   "model/training/mod.ts",
   "model/training/data/files/decode_worker.ts",
   "deps/deno_on_node.ts",
+  "serve/engine/gpu_thread.ts",
   "serve/http/pictures/picture_worker.ts",
 ];
 
