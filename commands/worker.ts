@@ -15,7 +15,7 @@ export const worker = command(
       ...MAKER_FLAGS,
       "jobs": {
         type: integerFrom(1, 1024),
-        help: "Jobs taken at once: twice the batch is best (32)",
+        help: "Jobs taken at once (twice a batch)",
       },
       "lock": {
         type: integerFrom(1, 3600),

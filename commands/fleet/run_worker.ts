@@ -11,12 +11,17 @@ export type WorkerGiven = FleetGiven & MakerGiven & {
   readonly lock?: number;
 };
 
+/** The most jobs that a worker may take at once. */
+const MOST_JOBS = 1024;
+
 /** Works until it is told to end, or cannot go on. */
 export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
   const { redis, store, queue } = await openFleet(given, io);
   const { FleetWorker, JOBS } = await import("../../serve/fleet/fleet_worker.ts");
-  const { jobs = JOBS, lock } = given;
-  const { maker, card } = await openMaker(given, { queue: jobs }, io);
+  const { maker, card } = await openMaker(given, { queue: given.jobs ?? MOST_JOBS }, io);
+  const batch = Math.min(given.batch ?? Infinity, card.batch ?? Infinity);
+  // so that the next batch is there when one ends
+  const { jobs = Number.isFinite(batch) ? 2 * batch : JOBS, lock } = given;
   const count = { made: 0, failed: 0, cancelled: 0 };
   try {
     const worker = await FleetWorker.start(maker, store, redis, {

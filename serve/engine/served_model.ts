@@ -52,7 +52,13 @@ export class ServedModel {
       const vae = await files.tensors(config.files.vae);
       const edits = [...vae.tensors.keys()].some((name) => name.startsWith("encoder."));
       vae.close();
-      return new ServedModel(model, options, cardOf(model, edits));
+      const batch = await usualBatch(
+        config,
+        { type: model.type, staged },
+        { images: MOST, maxBytes: options.maxBytes },
+        model.device.capabilities,
+      );
+      return new ServedModel(model, options, { ...cardOf(model, edits), batch });
     } catch (error) {
       model.dispose();
       throw error;

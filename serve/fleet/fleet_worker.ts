@@ -36,7 +36,7 @@ export interface FleetWorkerOptions {
   readonly onWarning?: (line: string) => void;
 }
 
-/** Jobs that are taken at once: twice a batch of 16, so that the next batch waits where one ends. */
+/** Jobs that are taken at once where nothing is known of batches: twice one of 16. */
 export const JOBS = 32;
 /** Times that a dead worker's job returns before it is thought to be the cause. */
 const MOST_DEATHS = 3;

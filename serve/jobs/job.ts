@@ -98,6 +98,8 @@ export interface ModelCard {
   };
   /** Whether it can edit images: its VAE has an encoder. */
   readonly edits: boolean;
+  /** Images of its default size that make one batch. */
+  readonly batch?: number;
 }
 
 /** What a maker is doing. */
