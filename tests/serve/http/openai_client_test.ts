@@ -227,7 +227,8 @@ Deno.test("OpenAI's client lists the model, and knows its errors", async () => {
 });
 
 Deno.test("An error in the middle of a stream reaches OpenAI's client", async () => {
-  await using server = serveFake({ token: TOKEN, limits: { requestSeconds: 0.2 } });
+  // long enough for two scales on a busy machine
+  await using server = serveFake({ token: TOKEN, limits: { requestSeconds: 2 } });
   const { maker } = server;
   Object.assign(maker, { held: true, heldAt: 2 });
   const stream = await connect(server).images.generate({ prompt: "a", stream: true });
