@@ -38,6 +38,7 @@ const NOT_RUN: readonly (readonly [begins: string, reason: string])[] = [
   ["deno task generate --synthetic", "takes minutes on a CPU"],
   ["deno run --no-lock", "downloads Dawn, which needs the network and a GPU"],
   ["deno task bench", "takes minutes"],
+  ["deno task serve", "serves until it is stopped"],
   ["bash bench/device.sh", "takes minutes"],
   ["curl http://127.0.0.1:8080/", "needs a server that runs"],
   ["openssl rand", "makes a secret"],
