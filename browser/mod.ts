@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+
 /**
  * The engine in a tab of a browser: a model on the GPU of whoever looks at the page. Its bundle, `engine.js`, is the
  * client; the engine runs in a Worker of its own, `engine_worker.js`, so that the page stays responsive.
@@ -13,7 +15,10 @@
  * @module
  */
 
+import { DeviceError, FileError, quote } from "../engine/mod.ts";
+import { openEngine } from "../serve/engine/engine.ts";
 import type { Maker } from "../serve/jobs/job.ts";
+import { downloadModel } from "./download.ts";
 
 /** How far the model is on its way to the GPU. */
 export interface LoadProgress {
@@ -41,11 +46,35 @@ export interface OpenTabOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The most jobs that wait. */
+const QUEUE = 100;
+
 /**
  * Says why a model cannot run in this browser, as a sentence without a period; null if it can. Opens no device.
  */
-export function whyNot(): Promise<string | null> {
-  return Promise.resolve(null);
+export async function whyNot(): Promise<string | null> {
+  return (await obstacle())?.message ?? null;
+}
+
+/** What is in the way; null if nothing is. */
+async function obstacle(): Promise<DeviceError | null> {
+  const refuse = (code: string, why: string) =>
+    new DeviceError(code, `Cannot run a model in this browser: ${why}`);
+  if (!globalThis.isSecureContext) {
+    return refuse("no-webgpu", "WebGPU needs a page from https or localhost");
+  }
+  if (!navigator.gpu) {
+    return refuse("no-webgpu", "it has no WebGPU; use a recent Chrome, Edge, Firefox or Safari");
+  }
+  // what the engine's Worker reads weights with, and is written in
+  if (!("caches" in globalThis) || !("fromBase64" in Uint8Array)) {
+    return refuse("no-webgpu", "it is too old; update it");
+  }
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return adapter ? null : refuse(
+    "no-adapter",
+    "its WebGPU finds no GPU; update the driver, or allow graphics acceleration",
+  );
 }
 
 /**
@@ -58,6 +87,41 @@ export function whyNot(): Promise<string | null> {
  * @throws {FileError | CheckpointError | ConfigError} The model is missing, or a file is wrong.
  * @throws The reason of `signal`, once it is aborted.
  */
-export function openTab(_options: OpenTabOptions): Promise<Maker> {
-  throw new Error("Cannot open a tab yet");
+export async function openTab(
+  { modelUrl, workerUrl, type, onProgress, signal }: OpenTabOptions,
+): Promise<Maker> {
+  signal?.throwIfAborted();
+  const why = await obstacle();
+  if (why) throw why;
+  const base = document.baseURI;
+  const folder = URL.parse(modelUrl, base);
+  if (!folder || !/^https?:$/.test(folder.protocol)) {
+    const message = `Cannot open model ${quote(`${modelUrl}`)}: give the URL of its folder`;
+    throw new FileError("file-not-found", message);
+  }
+  if (!folder.pathname.endsWith("/")) folder.pathname += "/";
+  const total = await downloadModel(folder, { onProgress, signal });
+  onProgress?.({ stage: "load", file: "config.json", done: total, total });
+  const module = workerUrl
+    ? new URL(workerUrl, base)
+    : new URL("engine_worker.js", import.meta.url);
+  const maker = openEngine({ model: folder.href, type, queue: QUEUE, batch: 1, module });
+  try {
+    await untilAborted(maker.card, signal);
+    return maker;
+  } catch (error) {
+    maker.close("at once").catch(() => {});
+    throw error;
+  }
+}
+
+/** Settles as a promise does, or rejects with the reason of a signal. */
+function untilAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal!.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort);
+  return Promise.race([promise, aborted]).finally(() =>
+    signal?.removeEventListener("abort", abort)
+  );
 }

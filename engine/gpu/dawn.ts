@@ -1,4 +1,11 @@
-import { mayUse, quietVulkan, readEnv } from "../base/environment.ts";
+import {
+  isFileIfAllowed,
+  mayUse,
+  namesIfAllowed,
+  quietVulkan,
+  readEnv,
+  systemName,
+} from "../base/environment.ts";
 import { DeviceError } from "../base/errors.ts";
 
 const VERSION = "0.6.2";
@@ -103,36 +110,22 @@ export function dawnObstacle(): string | null {
 
 /** Returns the URL of Dawn in Deno's cache; null if it is not there, or may not be looked for. */
 function cachedDawn(): string | null {
-  if (!("Deno" in globalThis)) return null;
+  const system = systemName();
+  if (system === null) return null;
   const home = readEnv("HOME") ?? readEnv("USERPROFILE");
-  const caches: Partial<Record<typeof Deno.build.os, string>> = {
+  const caches: Partial<Record<typeof system, string>> = {
     darwin: `${home}/Library/Caches`,
     windows: readEnv("LOCALAPPDATA"),
   };
-  const cache = caches[Deno.build.os] ?? (readEnv("XDG_CACHE_HOME") || `${home}/.cache`);
+  const cache = caches[system] ?? (readEnv("XDG_CACHE_HOME") || `${home}/.cache`);
   const npm = `${readEnv("DENO_DIR") || `${cache}/deno`}/npm`;
-  if (!mayUse({ name: "read", path: npm })) return null;
-  try {
-    const paths = Array.from(
-      Deno.readDirSync(npm),
-      ({ name: registry }) => `${npm}/${registry}/webgpu/${VERSION}/index.js`,
-    );
-    const path = paths.find(isFile);
-    if (path === undefined) return null;
-    const url = new URL("file:///");
-    url.pathname = path.replaceAll("%", "%25");
-    return url.href;
-  } catch { // no such folder
-    return null;
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
+  const path = namesIfAllowed(npm)
+    .map((registry) => `${npm}/${registry}/webgpu/${VERSION}/index.js`)
+    .find(isFileIfAllowed);
+  if (path === undefined) return null;
+  const url = new URL("file:///");
+  url.pathname = path.replaceAll("%", "%25");
+  return url.href;
 }
 
 type Callback = (...args: unknown[]) => void;

@@ -1,4 +1,4 @@
-import { readEnv, setDefaultEnv } from "../base/environment.ts";
+import { readEnv, readTextIfAllowed, setDefaultEnv, systemName } from "../base/environment.ts";
 
 const WIDTH = "LP_NATIVE_VECTOR_WIDTH";
 const CPU_INFO = "/proc/cpuinfo";
@@ -13,11 +13,8 @@ const FEATURES = ["avx512f", "avx512bw", "avx512dq", "avx512vl"];
  * permissions to read and set the environment and to read {@link CPU_INFO}, which it never asks for.
  */
 export function widenLavapipe(): void {
-  if (!("Deno" in globalThis) || Deno.build.os !== "linux" || readEnv(WIDTH)) return;
-  const { state } = Deno.permissions.querySync({ name: "read", path: CPU_INFO });
-  if (state !== "granted") return;
-  try {
-    const flags = /^flags\s*:(.*)$/m.exec(Deno.readTextFileSync(CPU_INFO))?.[1]?.split(" ") ?? [];
-    if (FEATURES.every((feature) => flags.includes(feature))) setDefaultEnv(WIDTH, "512");
-  } catch { /* a sandbox may hide the file */ }
+  if (systemName() !== "linux" || readEnv(WIDTH)) return;
+  const cpu = readTextIfAllowed(CPU_INFO) ?? "";
+  const flags = /^flags\s*:(.*)$/m.exec(cpu)?.[1]?.split(" ") ?? [];
+  if (FEATURES.every((feature) => flags.includes(feature))) setDefaultEnv(WIDTH, "512");
 }

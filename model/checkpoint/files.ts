@@ -9,11 +9,10 @@ import {
   type ByteSource,
   checkRange,
   FileError,
-  formatBytes,
   quote,
-  Safetensors,
   type TensorFile,
 } from "../../engine/mod.ts";
+import { openTensors, readSmall } from "./sources.ts";
 
 /**
  * Opens a file as a source of bytes. Ranges are read one at a time, so concurrent reads are safe.
@@ -87,21 +86,6 @@ export async function readSmallFile(path: string, limit: number): Promise<Uint8A
   return await readSmall(await fileSource(path), limit);
 }
 
-/** Does what {@linkcode readSmallFile} does for a source, which it closes. */
-export async function readSmall(
-  source: ByteSource,
-  limit: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    if (source.size <= limit) return await source.read(0, source.size);
-  } finally {
-    source.close?.();
-  }
-  const sizes = [source.size, limit].map(formatBytes);
-  const message = `Cannot read ${quote(source.name)}: it has ${sizes[0]}, the limit is ${sizes[1]}`;
-  throw new FileError("too-large", message);
-}
-
 /**
  * Opens a Safetensors file, or its shards.
  *
@@ -118,27 +102,6 @@ export async function readSmall(
  */
 export async function openTensorFile(path: string): Promise<TensorFile> {
   return await openTensors(path, fileSource);
-}
-
-/** Does what {@linkcode openTensorFile} does for files that `open` finds by their names. */
-export async function openTensors(
-  path: string,
-  open: (path: string) => Promise<ByteSource>,
-): Promise<TensorFile> {
-  const openShards = async (indexPath: string) => {
-    const folder = indexPath.replace(/[^/\\]*$/, "");
-    return await Safetensors.openSharded(await open(indexPath), (name) => open(folder + name));
-  };
-  if (path.endsWith(".index.json")) return await openShards(path);
-  try {
-    return await Safetensors.open(await open(path));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return await openShards(`${path}.index.json`).catch((indexError) => {
-      // neither exists: the name that was asked for says more than that of the index
-      throw isMissing(indexError) ? error : indexError;
-    });
-  }
 }
 
 /**
@@ -277,10 +240,6 @@ async function claim(temp: string, target: string): Promise<boolean> {
     }
     return await rename(temp, target);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof FileError && error.code === "file-not-found";
 }
 
 /** More links than a system follows. */

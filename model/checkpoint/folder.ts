@@ -1,38 +1,8 @@
-import {
-  type ByteSource,
-  CheckpointError,
-  FileError,
-  InputError,
-  quote,
-  recognise,
-  staysInFolder,
-  type TensorFile,
-} from "../../engine/mod.ts";
-import { dirname, fromFileUrl } from "../../deps/@std/path.ts";
+import { InputError, quote } from "../../engine/mod.ts";
+import { fromFileUrl } from "../../deps/@std/path.ts";
 import { webExists, webSource } from "../download/web_source.ts";
-import { fileSource, openTensors, readSmall } from "./files.ts";
-
-/** The most bytes of a JSON file; a tokenizer of 256,000 words has 35 MB. */
-export const JSON_LIMIT: number = 2 ** 27;
-
-/** A model's files, on disk or on a web server. */
-export interface Folder {
-  /** Returns a file's full name, for messages. */
-  path(name: string): string;
-  /** Whether a file, or its `.index.json`, exists. */
-  exists(name: string): Promise<boolean>;
-  /** Reads a JSON file. @throws {CheckpointError} `unreadable` or `bad-json`. */
-  json(name: string): Promise<unknown>;
-  /** Opens a safetensors file or its shards. */
-  tensors(name: string): Promise<TensorFile>;
-}
-
-/** Where a folder's files are. */
-interface Place {
-  path(name: string): string;
-  has(name: string): Promise<boolean>;
-  open(name: string, limit?: number): Promise<ByteSource>;
-}
+import { fileSource } from "./files.ts";
+import { fileUrl, type Folder, folderAt, type Place } from "./place.ts";
 
 /** A folder on disk, by its path without a final slash. */
 function disk(base: string): Place {
@@ -46,43 +16,12 @@ function disk(base: string): Place {
 
 /** A folder on a web server. */
 function web(folder: URL): Place {
-  const url = (name: string) => {
-    // encoded, since names of files are not URLs: "?" and "#" must not lead elsewhere
-    const parts = name.toWellFormed().split("/").map(encodeURIComponent);
-    if (staysInFolder(name)) return new URL(parts.join("/"), folder);
-    throw new InputError("unsafe-name", `Cannot use file ${quote(name)}: it is not in its folder`);
-  };
+  const url = (name: string) => fileUrl(folder, name);
   return {
     path: (name) => url(name).href,
     has: (name) => webExists(url(name)),
     open: (name, limit) => webSource(url(name), { limit }),
   };
-}
-
-async function readJson({ path, open }: Place, name: string): Promise<unknown> {
-  const reading = open(name, JSON_LIMIT).then((source) => readSmall(source, JSON_LIMIT));
-  const bytes = await reading.catch((error) => {
-    if (!(error instanceof FileError)) throw error;
-    const model = "a model is a folder with config.json, see README";
-    const why = error.cause instanceof Deno.errors.NotADirectory
-      ? `${quote(dirname(path(name)))} is not a folder; ${model}`
-      : error.code === "file-not-found"
-      ? `it is missing; ${model}`
-      : error.message.replace(`Cannot read ${quote(path(name))}: `, "");
-    const { hint } = error;
-    const message = `Cannot read ${quote(path(name))}: ${why}`;
-    throw new CheckpointError("unreadable", message, { cause: error, hint });
-  });
-  const text = new TextDecoder().decode(bytes);
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const known = /^\s*[{[]/.test(text) ? null : recognise(bytes);
-    const why = known === null
-      ? (cause as Error).message.replace(/\s*\n\s*/g, " ")
-      : `it is ${known}`;
-    throw new CheckpointError("bad-json", `Cannot read ${quote(path(name))}: ${why}`, { cause });
-  }
 }
 
 /**
@@ -91,13 +30,7 @@ async function readJson({ path, open }: Place, name: string): Promise<unknown> {
  * @throws {InputError} `bad-url`: it looks like a URL, but is not one.
  */
 export function openFolder(folder: string | URL): Folder {
-  const place = placeOf(folder);
-  return {
-    path: place.path,
-    exists: async (name) => await place.has(name) || await place.has(`${name}.index.json`),
-    json: (name) => readJson(place, name),
-    tensors: (name) => openTensors(name, (file) => place.open(file)),
-  };
+  return folderAt(placeOf(folder));
 }
 
 function placeOf(folder: string | URL): Place {

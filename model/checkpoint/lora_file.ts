@@ -5,7 +5,6 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import {
   CheckpointError,
   type Dtype,
@@ -14,6 +13,7 @@ import {
   type TensorFile,
   toFloat32,
 } from "../../engine/mod.ts";
+import { sha256 } from "./sha256.ts";
 
 /** An adapter. */
 export interface LoraPair {
@@ -140,12 +140,6 @@ async function readAll(file: TensorFile): Promise<Map<string, Uint8Array<ArrayBu
     all.set(name, bytes);
   }
   return all;
-}
-
-function sha256(parts: Iterable<Uint8Array | Float32Array>): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest("hex");
 }
 
 /** Vectors of a transformer that no conversion changes. */

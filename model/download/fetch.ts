@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatBytes } from "../../engine/mod.ts";
+import { formatBytes, mayUse } from "../../engine/mod.ts";
 import { DownloadError, type Patience } from "./patience.ts";
 
 const REDIRECTS = [301, 302, 303, 307, 308];
@@ -113,7 +113,7 @@ export function connectionLost(what: string, cause?: unknown): DownloadError {
 /** Does not ask: a prompt would have to be answered for every host. */
 function checkPermission({ protocol, hostname, port }: URL, what: string): void {
   const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
-  if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
+  if (mayUse({ name: "net", host })) return;
   const message = `Cannot download ${what}: Deno was not allowed to reach ${cut(hostname)}`;
   throw new DownloadError("no-permission", message, { hint: "allow-net" });
 }

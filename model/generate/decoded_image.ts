@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { encodePng, type Image } from "../image/png.ts";
 
 /** The method that a Jupyter notebook calls to show a value. */
@@ -45,6 +44,6 @@ export class DecodedImage implements Readonly<Image> {
 
   /** Shows the image in a Jupyter notebook: its PNG in base64, by MIME type. */
   [JUPYTER_DISPLAY](): Record<string, string> {
-    return { "image/png": Buffer.from(this.toPng()).toString("base64") };
+    return { "image/png": this.toPng().toBase64() };
   }
 }

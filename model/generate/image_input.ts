@@ -74,7 +74,7 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
   };
   if (typeof value === "string" || value instanceof URL) {
     const path = quote(`${value}`);
-    refuse(path, `read the file first, such as await Deno.readFile(${path})`);
+    refuse(path, "read the file first, and give its bytes");
   }
   const { rgba, rgb } = (value ?? {}) as Record<string, unknown>;
   if (!(rgba instanceof Uint8Array || rgb instanceof Float32Array)) {

@@ -7,7 +7,8 @@
 import { InputError } from "../../engine/mod.ts";
 import type { Grid } from "../config/grid.ts";
 import { type FloatImage, isFloatImage } from "./image_input.ts";
-import { type Image, isOpaque } from "../image/png.ts";
+import { isOpaque } from "../image/base/shape.ts";
+import type { Image } from "../image/png.ts";
 import { isOpenImage, type OpenImage } from "../image/read_image.ts";
 import { fitAlpha, fitMask } from "../image/resize.ts";
 

@@ -2,9 +2,9 @@
 
 import { Buffer } from "node:buffer";
 import { InputError } from "../../engine/mod.ts";
-import { checkShape } from "./base/shape.ts";
 import { describe, isWhole } from "../config/check_value.ts";
-import { assemble, type Image, isOpaque, pack, RGB, RGBA } from "./png.ts";
+import { checkShape, isOpaque } from "./base/shape.ts";
+import { assemble, type Image, pack, RGB, RGBA } from "./png.ts";
 import { chunk } from "./png/chunks.ts";
 
 /** The number of plays that means endless. */

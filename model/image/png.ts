@@ -5,7 +5,7 @@ import { inflateSync } from "node:zlib";
 import { PNG } from "../../deps/pngjs.ts";
 import { type FileError, InputError, quote } from "../../engine/mod.ts";
 import { unreadable } from "./base/errors.ts";
-import { checkShape } from "./base/shape.ts";
+import { checkShape, isOpaque } from "./base/shape.ts";
 import { describe, isRecord } from "../config/check_value.ts";
 import { chunk, chunks, corruptPng } from "./png/chunks.ts";
 
@@ -141,12 +141,6 @@ export function assemble(
   return Uint8Array.from(
     Buffer.concat([header, ...texts, ...body, chunk("IEND", Buffer.alloc(0))]),
   );
-}
-
-/** Whether every pixel of 8-bit RGBA has alpha 255. */
-export function isOpaque(rgba: Uint8Array): boolean {
-  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return false;
-  return true;
 }
 
 function textChunk(keyword: string, value: string): Buffer {

@@ -2,7 +2,7 @@ import { type Device, InputError } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { quantisationOf } from "../checkpoint/quantised_blocks.ts";
 import { Weights } from "../checkpoint/weights.ts";
-import type { Folder } from "../checkpoint/folder.ts";
+import type { Folder } from "../checkpoint/place.ts";
 import type { LowRanks } from "../checkpoint/low_rank.ts";
 import { checkTensors, type Part, type Use } from "../checkpoint/check_tensors.ts";
 import type { ModelConfig } from "../config/types.ts";

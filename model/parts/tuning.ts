@@ -1,6 +1,8 @@
 import { join } from "../../deps/@std/path.ts";
 import {
+  BitwiseError,
   Device,
+  FileError,
   formatBytes,
   InputError,
   mayUse,
@@ -11,7 +13,7 @@ import {
 import { onePass } from "../../kernels/attention/attention_one_pass.ts";
 import { provesOnePass } from "../../kernels/attention/attention_proof.ts";
 import { CHOICES } from "../../kernels/shared/variants.ts";
-import { writeFileAtomic } from "../checkpoint/files.ts";
+import { fileSource, makeFolder, writeFileAtomic } from "../checkpoint/files.ts";
 
 /** Path of the file with an adapter's measured tuning; null without a home directory. */
 export function tuningFile(
@@ -39,18 +41,19 @@ export async function savedTuning(
   const path = tuningFile(device, readEnv);
   if (path === null || !mayUse({ name: "read", path })) return {};
   try {
-    const { isFile, size } = await Deno.stat(path);
-    if (!isFile) throw refusal(path, "it is not a file");
-    if (size > MAX_BYTES) {
-      throw refusal(
-        path,
-        `it has ${formatBytes(size)}, a tuning at most ${formatBytes(MAX_BYTES)}`,
-      );
+    const source = await fileSource(path);
+    try {
+      if (source.size > MAX_BYTES) {
+        const most = formatBytes(MAX_BYTES);
+        throw refusal(path, `it has ${formatBytes(source.size)}, a tuning at most ${most}`);
+      }
+      return parseTuning(new TextDecoder().decode(await source.read(0, source.size)), path);
+    } finally {
+      source.close();
     }
-    return parseTuning(await Deno.readTextFile(path), path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
-    const { message } = error instanceof InputError ? error : refusal(path, "it cannot be read");
+    if (error instanceof FileError && error.code === "file-not-found") return {};
+    const { message } = error instanceof BitwiseError ? error : refusal(path, "it cannot be read");
     warn(`Measured tuning ignored: ${message}`);
     return {};
   }
@@ -144,11 +147,11 @@ export function parseTuning(text: string, path: string): Tuning {
  * @throws {InputError} `no-home`: there is no home directory.
  */
 export async function saveTuning(device: Device, tuning: Tuning): Promise<string> {
-  const path = tuningFile(device, Deno.env.get);
+  const path = tuningFile(device, readEnv);
   if (path === null) {
     throw new InputError("no-home", "Cannot save the tuning: set XDG_CACHE_HOME to a folder");
   }
-  await Deno.mkdir(join(path, ".."), { recursive: true });
+  await makeFolder(join(path, ".."));
   await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(tuning, null, 2)}\n`));
   return path;
 }

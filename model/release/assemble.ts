@@ -7,7 +7,8 @@
 import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
 import { readSmallFile, writeFileAtomic } from "../checkpoint/files.ts";
-import { JSON_LIMIT, openFolder } from "../checkpoint/folder.ts";
+import { openFolder } from "../checkpoint/folder.ts";
+import { JSON_LIMIT } from "../checkpoint/place.ts";
 import { checkLoraBase, checkLoraShapes, type Lora, lowRanksOf } from "../checkpoint/lora.ts";
 import type { LowRanks } from "../checkpoint/low_rank.ts";
 import { checkTensors, type Part } from "../checkpoint/check_tensors.ts";

@@ -20,7 +20,9 @@ const scope = globalThis as unknown as Scope;
 let model: ServedModel | null = null;
 let cancel: Int32Array = new Int32Array(1);
 
-async function follow(order: Order): Promise<Answers[Order["kind"]]> {
+type Asked = Exclude<Order, { kind: "cancel" }>;
+
+async function follow(order: Asked): Promise<Answers[Order["kind"]]> {
   if (order.kind === "open") {
     cancel = order.cancel;
     model = await ServedModel.open(order.options);
@@ -32,6 +34,8 @@ async function follow(order: Order): Promise<Answers[Order["kind"]]> {
     model = null;
     return null;
   }
+  // what is not shared still says that the last batch was cancelled
+  if (cancel.buffer instanceof ArrayBuffer) cancel[0] = 0;
   const stop = new AbortController();
   const check = () => {
     if (Atomics.load(cancel, 0)) stop.abort();
@@ -51,6 +55,10 @@ function buffersOf(answer: Answers[Order["kind"]]): Transferable[] {
 }
 
 scope.onmessage = async ({ data: order }) => {
+  if (order.kind === "cancel") {
+    cancel[0] = 1;
+    return;
+  }
   try {
     const answer = await follow(order);
     scope.postMessage(

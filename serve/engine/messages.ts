@@ -33,12 +33,16 @@ export interface BatchOrder {
   readonly previews: readonly boolean[];
 }
 
-/** To the thread. `cancel` is set to 1 to end a batch within one scale: the thread's own messages wait until its end. */
+/**
+ * To the thread. `cancel` is set to 1 to end a batch within one scale. It is shared memory where a wait for the GPU
+ * blocks the thread, so that its messages wait until the end; where there is none, the order `cancel` does the same.
+ */
 export type Order =
   | { readonly kind: "open"; readonly options: ThreadOptions; readonly cancel: Int32Array }
   | { readonly kind: "fits"; readonly settings: JobSettings; readonly images: number }
   | { readonly kind: "batch"; readonly batch: BatchOrder }
-  | { readonly kind: "close" };
+  | { readonly kind: "close" }
+  | { readonly kind: "cancel" };
 
 /** What an order is answered with. */
 export interface Answers {
@@ -47,6 +51,8 @@ export interface Answers {
   /** An image for each job. */
   readonly batch: readonly Made[];
   readonly close: null;
+  /** None comes. */
+  readonly cancel: never;
 }
 
 /** A scale of a batch: its seconds, and an image for each job that wants one. */

@@ -13,7 +13,10 @@ interface Pending {
 export class GpuThread {
   #pending: Pending | null = null;
   #ended: DeviceError | null = null;
-  readonly #cancel = new Int32Array(new SharedArrayBuffer(4));
+  // a page that is not isolated from other origins has no shared memory
+  readonly #cancel = new Int32Array(
+    "SharedArrayBuffer" in globalThis ? new SharedArrayBuffer(4) : new ArrayBuffer(4),
+  );
   /** Bytes that lived on its GPU at its last answer. */
   gpuBytes = 0;
 
@@ -68,6 +71,7 @@ export class GpuThread {
   /** Ends the batch that runs within one scale. */
   cancel(): void {
     Atomics.store(this.#cancel, 0, 1);
+    if (this.#cancel.buffer instanceof ArrayBuffer) this.worker.postMessage({ kind: "cancel" });
   }
 
   /** Frees the GPU and ends the thread, after the order that it follows. */

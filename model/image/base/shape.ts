@@ -42,3 +42,9 @@ export function checkShape(verb: string, image: unknown, layout: "rgba" | "rgb")
       `${channels * width * height}`,
   );
 }
+
+/** Whether every pixel of 8-bit RGBA has alpha 255. */
+export function isOpaque(rgba: Uint8Array): boolean {
+  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return false;
+  return true;
+}

@@ -9,7 +9,8 @@ import {
 } from "../../../engine/mod.ts";
 import type { Part } from "../../checkpoint/check_tensors.ts";
 import { makeFolder, readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
-import { isUrl, JSON_LIMIT, openFolder } from "../../checkpoint/folder.ts";
+import { isUrl, openFolder } from "../../checkpoint/folder.ts";
+import { JSON_LIMIT } from "../../checkpoint/place.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { InfinityModel } from "../../infinity.ts";
 import type { TrainConfig } from "../config/types.ts";

@@ -1,5 +1,5 @@
 import { ConfigError, quote } from "../../../engine/mod.ts";
-import { JSON_LIMIT } from "../../checkpoint/folder.ts";
+import { JSON_LIMIT } from "../../checkpoint/place.ts";
 import { readSmallFile } from "../../checkpoint/files.ts";
 import { Tokenizer } from "../../text/tokenizer.ts";
 import { jsonOf } from "../config/train_config.ts";

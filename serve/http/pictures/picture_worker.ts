@@ -5,7 +5,8 @@
 import { encodeJpeg, encodeWebp } from "../../../deps/@jsquash/encode.ts";
 import { sendError } from "../../../engine/mod.ts";
 import { parseParameters } from "../../../model/generate/parameters.ts";
-import { encodePng, isOpaque, readPngText } from "../../../model/image/png.ts";
+import { isOpaque } from "../../../model/image/base/shape.ts";
+import { encodePng, readPngText } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import type { Answers, Order, Reply } from "./messages.ts";
 

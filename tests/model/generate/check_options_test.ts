@@ -81,7 +81,7 @@ const REFUSED: Case[] = [
   [
     "encode(path)",
     (m) => m.encode("cat.png"),
-    'Cannot encode "cat.png": read the file first, such as await Deno.readFile("cat.png")',
+    'Cannot encode "cat.png": read the file first, and give its bytes',
   ],
   ["encode(blob)", (m) => m.encode(new Blob()), "Cannot encode Blob: give the bytes of a PNG"],
   [
