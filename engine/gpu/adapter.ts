@@ -214,11 +214,15 @@ function capabilitiesOf(
   limits: Record<string, number>,
 ): Capabilities {
   const { info } = adapter;
-  const software = /llvmpipe|swiftshader|software/i.test(`${info.description} ${info.device}`);
+  const names = `${info.description} ${info.device} ${info.architecture}`;
+  const software = /llvmpipe|swiftshader|software/i.test(names);
   const subgroups = features.includes("subgroups");
   const fixed = subgroups && info.subgroupMinSize === info.subgroupMaxSize;
   return {
-    adapter: info.description || info.device || "unknown adapter",
+    // browsers keep names to themselves, and say vendor and architecture
+    adapter: info.description || info.device ||
+      [info.vendor, info.architecture].filter(Boolean).join(" ") ||
+      "unknown adapter",
     vendor: info.vendor,
     architecture: info.architecture,
     class: software || info.isFallbackAdapter ? "cpu" : "gpu",

@@ -24,7 +24,8 @@ export class GpuThread {
     worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#receive(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      const why = event.message.split("\n")[0];
+      // a browser says nothing of a module that it cannot load
+      const why = event.message?.split("\n")[0] ?? "its code cannot be loaded";
       this.#end(new DeviceError("thread-ended", `The thread of the GPU ended: ${why}`));
     };
   }
