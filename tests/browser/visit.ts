@@ -1,5 +1,6 @@
 /** A browser on a site: what the tests of the tab share. */
 
+import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { buildSite } from "../../browser/build.ts";
 import { NANO } from "../nano.ts";
@@ -49,4 +50,18 @@ export async function openSite(): Promise<Site> {
     },
   };
   return site;
+}
+
+/**
+ * Checks that two implementations of WebGPU drew the same picture. Its bits are the same; the VAE's sums may differ in
+ * their last digits, which shows where one lies between two levels: a byte in some thousands, by one.
+ */
+export function assertSamePixels(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  assertEquals(actual.length, expected.length);
+  const off = Array.from(actual, (value, i) => Math.abs(value - expected[i]!)).filter(Boolean);
+  const most = off.reduce((a, b) => Math.max(a, b), 0);
+  assert(
+    most <= 1 && off.length <= expected.length / 500,
+    `${off.length} differ, by up to ${most}`,
+  );
 }
