@@ -4,7 +4,18 @@ import { CheckpointError, FileError, InputError, quote } from "../engine/mod.ts"
 import { fileUrl } from "../model/checkpoint/place.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { askServer, type FileOffer, keepFile, keptFile, keptSize } from "./kept_files.ts";
-import type { LoadProgress } from "./mod.ts";
+
+/** How far the model is on its way to the GPU. */
+export interface LoadProgress {
+  /** `download`: bytes come from the server; `cache`: they were kept from a visit before; `load`: the GPU gets them. */
+  readonly stage: "download" | "cache" | "load";
+  /** The file that comes, or that is loaded, by its name in the model's folder. */
+  readonly file: string;
+  /** Bytes that are here, of all files. */
+  readonly done: number;
+  /** Bytes of all files. */
+  readonly total: number;
+}
 
 /** A file that is to be had. */
 interface Wanted {

@@ -18,19 +18,9 @@
 import { DeviceError, FileError, quote } from "../engine/mod.ts";
 import { openEngine } from "../serve/engine/engine.ts";
 import type { Maker } from "../serve/jobs/job.ts";
-import { downloadModel } from "./download.ts";
+import { downloadModel, type LoadProgress } from "./download.ts";
 
-/** How far the model is on its way to the GPU. */
-export interface LoadProgress {
-  /** `download`: bytes come from the server; `cache`: they were kept from a visit before; `load`: the GPU gets them. */
-  readonly stage: "download" | "cache" | "load";
-  /** The file that comes, or that is loaded, by its name in the model's folder. */
-  readonly file: string;
-  /** Bytes that are here, of all files. */
-  readonly done: number;
-  /** Bytes of all files. */
-  readonly total: number;
-}
+export type { LoadProgress };
 
 /** What {@linkcode openTab} needs. */
 export interface OpenTabOptions {

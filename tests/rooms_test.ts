@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { dirname, fromFileUrl, relative } from "@std/path";
+import { dirname, fromFileUrl, join, relative } from "@std/path";
+import map from "../browser/import_map.json" with { type: "json" };
 
 /** From the ground up: a room may import from its own layer and those before it. */
-const LAYERS = ["deps", "engine", "kernels", "model", "serve", "commands"];
+const LAYERS = ["deps", "engine", "kernels", "model", "serve", "browser", "commands"];
 
 /** The files that others import: everything that ships is reached from them. */
 const ROOTS = [
@@ -14,6 +15,11 @@ const ROOTS = [
   "deps/deno_on_node.ts",
   "serve/engine/gpu_thread.ts",
   "serve/http/pictures/picture_worker.ts",
+  "browser/mod.ts",
+  "browser/build.ts",
+  "browser/site/main.ts",
+  // what stands in for files that need Deno, in bundles for browsers
+  ...Object.values(map.imports).map((file) => join("browser", file)),
 ];
 
 const HERE = fromFileUrl(new URL("..", import.meta.url));
@@ -92,9 +98,16 @@ Deno.test("No room imports itself through other rooms", () => {
   assertEquals(findCircle(rooms), []);
 });
 
-Deno.test("Imports point down: deps ← engine ← kernels ← model ← serve ← commands, mod and cli", () => {
+Deno.test("Imports point down: deps ← engine ← kernels ← model ← serve ← browser ← commands, mod, cli", () => {
   const up = arrows.filter(([from, to]) => layer(to) > layer(from));
   assertEquals(up, []);
+});
+
+Deno.test("The engine in a tab knows no server", () => {
+  const past = arrows.filter(([from, to]) =>
+    from.startsWith("browser/") && to.startsWith("serve/") && !/^serve\/(jobs|engine)\//.test(to)
+  );
+  assertEquals(past, []);
 });
 
 Deno.test("A room that has an entry, mod.ts, is entered by it", () => {
