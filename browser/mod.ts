@@ -57,7 +57,7 @@ async function obstacle(): Promise<DeviceError | null> {
     return refuse("no-webgpu", "it has no WebGPU; use a recent Chrome, Edge, Firefox or Safari");
   }
   // what the engine's Worker reads weights with, and is written in
-  if (!("caches" in globalThis) || !("fromBase64" in Uint8Array)) {
+  if (!("caches" in globalThis && "fromBase64" in Uint8Array && "dispose" in Symbol)) {
     return refuse("no-webgpu", "it is too old; update it");
   }
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
