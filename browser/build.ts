@@ -26,8 +26,12 @@ export async function buildSite(folder: string, model?: string): Promise<void> {
   await copyModel(join(folder, "model"), model);
 }
 
-/** Copies what the engine loads of a model. */
-async function copyModel(to: string, model?: string): Promise<void> {
+/**
+ * Copies what the engine loads of a model to a folder.
+ *
+ * @param model A folder or a name, as {@linkcode findModel} takes it.
+ */
+export async function copyModel(to: string, model?: string): Promise<void> {
   const files = openFolder(await findModel(model));
   const { files: named, text_encoder } = parseConfig(
     await files.json("config.json"),

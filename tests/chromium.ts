@@ -1,5 +1,6 @@
 /** Headless Chromium for tests: Debian's, driven by playwright-core. */
 
+// deno-lint-ignore no-import-prefix -- a tool of tests alone
 import { type Browser, chromium as driver } from "npm:playwright-core@1.65.1";
 
 /** What makes WebGPU work in it on a machine without a GPU, and keeps it from asking the internet anything. */

@@ -57,7 +57,7 @@ export async function answerPage(
     // a link may lead out of the folder
     if (!real.startsWith(join(root, "/"))) return null;
     const file = await Deno.open(real);
-    const { isFile, size } = await file.stat();
+    const { isFile, size, mtime } = await file.stat();
     if (!isFile) {
       file.close();
       return null;
@@ -68,6 +68,8 @@ export async function answerPage(
       headers: {
         "content-type": type,
         "content-length": `${size}`,
+        // by which a tab tells whether the model that it keeps is still this one
+        ...mtime && { "last-modified": mtime.toUTCString() },
         "content-security-policy": PAGE_POLICY,
         "cache-control": "no-cache",
       },

@@ -28,11 +28,12 @@ interface Visited {
   sent(): string[];
 }
 
-/** Serves files, each with its text as its version; on a port of its own, so that nothing is kept yet. */
+/** Serves files, each with its text as its version; in a folder of its own, of which nothing is kept yet. */
 async function withServer(files: Files, visit: (visited: Visited) => Promise<void>): Promise<void> {
   let sent: string[] = [];
+  const path = `/${crypto.randomUUID()}/`;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-    const name = new URL(request.url).pathname.slice(3);
+    const name = new URL(request.url).pathname.replace(path, "");
     const file = files[name] ?? 404;
     if (typeof file === "number") return new Response(null, { status: file });
     const headers = {
@@ -45,7 +46,7 @@ async function withServer(files: Files, visit: (visited: Visited) => Promise<voi
   });
   try {
     await visit({
-      folder: new URL(`http://127.0.0.1:${server.addr.port}/m/`),
+      folder: new URL(`http://127.0.0.1:${server.addr.port}${path}`),
       files,
       sent() {
         const all = sent.sort();
