@@ -1,1 +1,2 @@
-export { openDB } from "npm:idb@8.0.4";
+/// <reference lib="dom" />
+export { type DBSchema, type IDBPDatabase, openDB } from "npm:idb@8.0.4";

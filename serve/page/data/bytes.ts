@@ -1,0 +1,16 @@
+/** Makes a blob of base64. */
+export function fromBase64(text: string, type: string): Blob {
+  const characters = atob(text);
+  return new Blob([Uint8Array.from(characters, (character) => character.charCodeAt(0))], { type });
+}
+
+/** A name that is unique, also where a page on plain HTTP has no `crypto.randomUUID`. */
+export function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A random seed that JSON numbers hold exactly, in decimal digits. */
+export function newSeed(): string {
+  return `${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+}
