@@ -1,4 +1,4 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-export { type ComponentChildren, Fragment, h, type JSX, render } from "npm:preact@11.2.0";
+export { type ComponentChildren, render } from "npm:preact@11.2.0";
 export { useEffect, useMemo, useRef, useState } from "npm:preact@11.2.0/hooks";

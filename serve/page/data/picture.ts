@@ -9,8 +9,6 @@ export interface Picture {
   readonly prompt: string;
   /** Decimal digits. */
   readonly seed: string;
-  /** Such as `32x32`. */
-  readonly size: string;
   /** A PNG that carries its parameters. */
   readonly image: Blob;
   readonly parameters: string;

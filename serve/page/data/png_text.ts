@@ -1,5 +1,8 @@
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
+/** Bytes of the signature and the header. */
+const AFTER_HEADER = 33;
+
 /** Bytes of text that are read at most. */
 const MAX_TEXT = 1 << 20;
 
@@ -67,4 +70,27 @@ async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Array
     return new Uint8Array();
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** Adds the `parameters` text to a PNG that has none. */
+export function writeParametersText(png: Blob, parameters: string): Blob {
+  const text = new TextEncoder().encode(`iTXtparameters\0\0\0\0\0${parameters}`);
+  const chunk = new Uint8Array(text.length + 8);
+  const view = new DataView(chunk.buffer);
+  view.setUint32(0, text.length - 4);
+  chunk.set(text, 4);
+  view.setUint32(text.length + 4, crc32(text));
+  return new Blob([png.slice(0, AFTER_HEADER), chunk, png.slice(AFTER_HEADER)], {
+    type: "image/png",
+  });
+}
+
+/** The checksum of PNG, bit by bit: texts are short. */
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >>> 1 ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
 }

@@ -5,8 +5,8 @@
  */
 
 import { parseParameters } from "../../../model/generate/parameters.ts";
-import type { Ask, Card, Start } from "../sources/source.ts";
-import { newSeed } from "./bytes.ts";
+import type { Ask, Card, Start } from "./source.ts";
+import { isBits, newSeed } from "./bytes.ts";
 
 /** What the fields of the form hold. */
 export interface Settings {
@@ -27,19 +27,26 @@ export interface Settings {
   readonly strength: number;
 }
 
-/** The form before anything is typed. */
-export function emptySettings(card: Card): Settings {
-  const [size] = card.sizes;
+/** The form before anything is typed. Its size is the model's, which is not known yet. */
+export const EMPTY: Settings = {
+  prompt: "",
+  negative: "",
+  size: "",
+  cfg: "",
+  tau: "",
+  seed: "",
+  random: true,
+  count: 1,
+  strength: 0.75,
+};
+
+/** Settings that a model can do, as near to those given as may be. */
+export function fitSettings(settings: Settings, card: Card): Settings {
+  const known = card.sizes.some((size) => sizeName(size) === settings.size);
   return {
-    prompt: "",
-    negative: "",
-    size: size ? sizeName(size) : "",
-    cfg: "",
-    tau: "",
-    seed: "",
-    random: true,
-    count: 1,
-    strength: 0.75,
+    ...settings,
+    size: known ? settings.size : sizeName(card.sizes[0]!),
+    count: Math.min(settings.count, card.maxImages),
   };
 }
 
@@ -72,7 +79,7 @@ export function askFor(settings: Settings, start?: Start): Ask {
   return {
     prompt: settings.prompt.trim(),
     negativePrompt: settings.negative.trim() || undefined,
-    ...start ? {} : { width, height },
+    ...isBits(start?.image) ? {} : { width, height },
     cfgScale: numbersOf(settings.cfg),
     tau: numbersOf(settings.tau),
     seed: settings.random ? newSeed() : settings.seed.trim(),

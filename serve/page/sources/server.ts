@@ -4,10 +4,10 @@
  * @module
  */
 
-import { fromBase64 } from "../data/bytes.ts";
+import { BITS, fromBase64, isBits } from "../data/bytes.ts";
 import { readEvents } from "./events.ts";
-import { Failure, failureOf } from "./failure.ts";
-import type { Ask, Card, Source, Viewer } from "./source.ts";
+import { Failure, failureOf } from "../data/failure.ts";
+import type { Ask, Card, Source, Viewer } from "../data/source.ts";
 
 /** Where a token that was typed is kept until the tab closes. */
 const TOKEN = "bitwise.token";
@@ -66,7 +66,7 @@ function tell(event: ServerEvent, viewer: Viewer): number {
     seed: `${seed}`,
     image: fromBase64(event.b64_json, "image/png"),
     parameters,
-    bits: bits === undefined ? undefined : fromBase64(bits, "application/octet-stream"),
+    bits: bits === undefined ? undefined : fromBase64(bits, BITS),
   });
   return 1;
 }
@@ -97,9 +97,10 @@ function editing(ask: Ask): [string, RequestInit] {
   const body = new FormData();
   const all = { ...fields(ask), strength, keep_scales: keepScales };
   for (const [name, value] of Object.entries(all)) {
-    if (value !== undefined) body.append(name, `${value}`);
+    if (value === undefined) continue;
+    body.append(name, typeof value === "string" ? value : JSON.stringify(value));
   }
-  body.append("image", image, image.type === "application/octet-stream" ? "image.bits" : "image");
+  body.append("image", image, isBits(image) ? "image.bits" : "image");
   if (mask) body.append("mask", mask, "mask.png");
   return ["v1/images/edits", { method: "POST", body }];
 }
@@ -114,7 +115,7 @@ async function request(path: string, init: RequestInit, signal?: AbortSignal): P
     response = await fetch(path, { ...init, headers, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Failure("Cannot reach the server; is it still running?");
+    throw new Failure("Cannot reach the server: it does not answer; see that it runs");
   }
   if (!response.ok) throw await failureOf(response);
   return response;

@@ -1,0 +1,266 @@
+/// <reference lib="dom" />
+
+import { newId } from "../data/bytes.ts";
+import { Failure } from "../data/failure.ts";
+import { HistoryStore, MAX_PICTURES } from "../data/history_store.ts";
+import { openPicture } from "../data/opened.ts";
+import { describe, type Picture } from "../data/picture.ts";
+import { readParametersText } from "../data/png_text.ts";
+import { askFor, faultsOf, fitSettings, readSettings, type Settings } from "../data/settings.ts";
+import type { Ask, Source } from "../data/source.ts";
+import { server, setToken } from "../sources/server.ts";
+import { openTabSource, whyNoTab } from "../sources/tab.ts";
+import { drawInto } from "./draw.ts";
+import { groupOf, type Run, selectedOf, slotsOf, START, type State } from "./state.ts";
+
+/** What the page does; its parts call this, and show the state that follows. */
+export class Studio {
+  state: State = START;
+  #listeners = new Set<(state: State) => void>();
+  #source: Source = server;
+  #tab?: Source & { close(): Promise<void> };
+  #store?: HistoryStore;
+  #abort?: AbortController;
+
+  /** Calls `listener` with each state. Returns what ends that. */
+  subscribe(listener: (state: State) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Changes some of the state. */
+  set(change: Partial<State>): void {
+    this.state = { ...this.state, ...change };
+    for (const listener of this.#listeners) listener(this.state);
+  }
+
+  /** Begins: reads the history and the model's card. */
+  async begin(): Promise<void> {
+    const history = HistoryStore.open().then(async (store) => {
+      this.#store = store;
+      const pictures = await store.all();
+      const [latest] = pictures;
+      this.set({ pictures, group: this.state.group ?? latest?.group });
+    }).catch(() => this.set({ note: "This browser keeps no history: pictures go with the page" }));
+    const tab = whyNoTab().then((why) => this.set({ place: { ...this.state.place, why } }));
+    await Promise.all([history, tab, this.load()]);
+  }
+
+  /** Reads the card of whoever draws. */
+  async load(): Promise<void> {
+    await this.#try(async () => {
+      const card = await this.#source.card();
+      this.set({ card, settings: fitSettings(this.state.settings, card), problem: undefined });
+    }, () => this.load());
+  }
+
+  /** Changes fields of the form. */
+  edit(change: Partial<Settings>): void {
+    const settings = { ...this.state.settings, ...change };
+    const faults = Object.fromEntries(
+      Object.entries(this.state.faults).filter(([name]) => !(name in change)),
+    );
+    this.set({ settings, faults });
+  }
+
+  /** Draws what the form says. */
+  async generate(): Promise<void> {
+    const { settings, start, card, run } = this.state;
+    if (run || !card) return;
+    const faults = faultsOf(settings);
+    const [wrong] = Object.entries(faults);
+    if (wrong) return this.set({ faults, said: wrong[1] });
+    const { strength } = settings;
+    const mask = await start?.mask.file();
+    await this.draw(askFor(settings, start && { image: start.file, mask, strength }));
+  }
+
+  /** Keeps scales of a picture, counted from the first, and draws the rest with another seed. */
+  async keep(picture: Picture, keepScales: number): Promise<void> {
+    const { card, settings, run } = this.state;
+    if (run || !card || !picture.bits) return;
+    const own = readSettings(picture.parameters, card).settings;
+    const { count } = settings;
+    const asked = { ...settings, ...own, prompt: picture.prompt, random: true, count };
+    const ask = askFor(asked, { image: picture.bits, keepScales });
+    await this.draw(ask, picture.scales.slice(0, keepScales));
+  }
+
+  /** Draws, and keeps what is complete. */
+  async draw(ask: Ask, kept: Run["slots"][number]["scales"] = []): Promise<void> {
+    const abort = this.#abort = new AbortController();
+    const run: Run = {
+      group: newId(),
+      ask,
+      slots: Array.from({ length: ask.count }, (_, i) => ({
+        prompt: ask.prompt,
+        seed: `${BigInt.asUintN(64, BigInt(ask.seed) + BigInt(i))}`,
+        scales: kept,
+        total: 0,
+      })),
+    };
+    this.edit({ seed: ask.seed });
+    this.set({
+      run,
+      group: run.group,
+      index: 0,
+      scale: undefined,
+      problem: undefined,
+      note: undefined,
+      said: "Drawing",
+    });
+    await this.#try(
+      async () => {
+        await drawInto(
+          this.#source,
+          this,
+          ask,
+          abort.signal,
+          (picture) => this.#keepPicture(picture),
+        );
+        this.set({ said: `Done: ${describe({ prompt: ask.prompt, seed: ask.seed })}` });
+      },
+      () => this.draw(ask, kept),
+      abort.signal,
+    );
+    const isEmpty = !this.state.pictures.some(({ group }) => group === run.group);
+    const before = this.state.group === run.group && isEmpty;
+    this.set({ run: undefined, ...before && { group: this.state.pictures[0]?.group } });
+  }
+
+  /** Stops drawing. */
+  cancel(): void {
+    this.#abort?.abort();
+  }
+
+  /** Shows a picture of the history. */
+  show(picture: Picture): void {
+    const index = groupOf(this.state.pictures, picture.group).indexOf(picture);
+    const said = describe(picture);
+    this.set({ group: picture.group, index: Math.max(0, index), scale: undefined, said });
+  }
+
+  /** Goes to the next or former picture of the history. */
+  step(by: number): void {
+    const { pictures } = this.state;
+    const at = pictures.findIndex(({ id }) => id === selectedOf(this.state)?.picture?.id);
+    const next = pictures[Math.max(0, Math.min(pictures.length - 1, at + by))];
+    if (next) this.show(next);
+  }
+
+  /** Goes to the next or former scale. */
+  stepScale(by: number): void {
+    const slot = selectedOf(this.state);
+    if (!slot?.total) return;
+    const last = slot.total - 1;
+    const scale = Math.max(0, Math.min(last, (this.state.scale ?? last) + by));
+    if (!slot.scales[scale]) return;
+    this.set({ scale: scale === last ? undefined : scale, said: `Scale ${scale + 1}` });
+  }
+
+  /** Forgets a picture, or all. */
+  async remove(picture?: Picture): Promise<void> {
+    const pictures = picture ? this.state.pictures.filter(({ id }) => id !== picture.id) : [];
+    await (picture ? this.#store?.remove(picture.id) : this.#store?.clear());
+    const { pinned } = this.state;
+    this.set({
+      pictures,
+      said: "Deleted",
+      pinned: pinned?.id === picture?.id ? undefined : pinned,
+    });
+    if (slotsOf(this.state).length === 0) {
+      this.set({ group: pictures[0]?.group, index: 0, scale: undefined });
+    }
+  }
+
+  /** Takes a picture to start from. */
+  async open(image: Blob, bits?: Blob): Promise<void> {
+    await this.#try(async () => {
+      const { card } = this.state;
+      if (card && !card.edits && !bits) {
+        throw new Failure(`${card.name} cannot read pictures: it edits those that it drew`);
+      }
+      this.set({
+        start: await openPicture(image, bits),
+        said: "Picture opened",
+        problem: undefined,
+      });
+    });
+  }
+
+  /** Fills the form from the parameters of a picture. */
+  async read(file: Blob): Promise<void> {
+    await this.#try(async () => {
+      const { card } = this.state;
+      if (!card) throw new Failure("Cannot read settings: no model is there yet");
+      const text = await readParametersText(file);
+      if (text === null) {
+        throw new Failure(
+          "Cannot read settings: the file is not a PNG that carries its parameters",
+        );
+      }
+      const { settings, notes } = readSettings(text, card);
+      this.edit(settings);
+      const note = ["Settings read", ...notes].join("; ");
+      this.set({ note, said: note, problem: undefined });
+    });
+  }
+
+  /** Keeps a token, and tries again. */
+  async enterToken(token: string): Promise<void> {
+    const again = this.state.problem?.again;
+    setToken(token);
+    this.set({ dialog: undefined, problem: undefined });
+    if (!this.state.card) await this.load();
+    else again?.();
+  }
+
+  /** Draws in this tab from now on, or by the server. */
+  async move(to: "server" | "tab"): Promise<void> {
+    if (to === "server") {
+      this.#source = server;
+      await this.#tab?.close();
+      this.#tab = undefined;
+      this.set({ place: { at: "server" } });
+      return await this.load();
+    }
+    this.set({ place: { at: "server", opening: "Opening the engine" } });
+    await this.#try(async () => {
+      this.#tab = await openTabSource(({ stage, done, total }) => {
+        const percent = total ? ` ${Math.floor(100 * done / total)} %` : "";
+        const opening = stage === "load" ? "Loading the model" : `Fetching the model${percent}`;
+        this.set({ place: { at: "server", opening } });
+      });
+      this.#source = this.#tab;
+      this.set({ place: { at: "tab" }, said: "Running in this tab" });
+      await this.load();
+    }, () => this.move("tab"));
+    if (this.state.place.opening) this.set({ place: { at: "server" } });
+  }
+
+  #keepPicture(picture: Picture): void {
+    this.set({ pictures: [picture, ...this.state.pictures].slice(0, MAX_PICTURES) });
+    this.#store?.add(picture).catch(() =>
+      this.set({ note: "Cannot keep the picture: the browser has no room; delete some" })
+    );
+  }
+
+  /** Does something, and shows why it failed. */
+  async #try(
+    work: () => Promise<void>,
+    again?: () => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (signal?.aborted) return this.set({ said: "Cancelled" });
+      const failure = error instanceof Failure
+        ? error
+        : new Failure("Something failed in this page");
+      if (failure !== error) console.error(error);
+      const dialog = failure.kind === "token" ? "token" : undefined;
+      this.set({ problem: { failure, again: again && (() => void again()) }, dialog });
+    }
+  }
+}
