@@ -1,13 +1,12 @@
-import { readSettings } from "../data/settings.ts";
 import { download } from "../state/download.ts";
-import type { Slot, State } from "../state/state.ts";
+import { type Slot, slotsOf, type State } from "../state/state.ts";
 import type { Studio } from "../state/studio.ts";
 import { Icon } from "./icon.tsx";
 
 /** What can be done with the picture that is selected. */
 export function Actions({ studio, state, slot }: { studio: Studio; state: State; slot: Slot }) {
   const { picture } = slot;
-  const { pinned, card } = state;
+  const { pinned, card, alone } = state;
   if (!picture) return null;
   return (
     <div class="about">
@@ -28,10 +27,19 @@ export function Actions({ studio, state, slot }: { studio: Studio; state: State;
         >
           <Icon name="compare" />Compare
         </button>
+        {slotsOf(state).length > 1 && (
+          <button
+            type="button"
+            aria-pressed={alone}
+            onClick={() => studio.set({ alone: !alone })}
+          >
+            <Icon name="image" />Enlarge
+          </button>
+        )}
         <button
           type="button"
           disabled={!card}
-          onClick={() => studio.edit(readSettings(picture.parameters, card!).settings)}
+          onClick={() => studio.use(picture)}
         >
           <Icon name="copy" />Use settings
         </button>

@@ -72,7 +72,7 @@ export function Form({ studio, state }: { studio: Studio; state: State }) {
             />
           )}
         </Field>
-        <Field id="cfg" label="Guidance (cfg)" fault={faults.cfg}>
+        <Field id="cfg" label="Guidance" note={<span class="hint">cfg</span>} fault={faults.cfg}>
           {(described) => (
             <input
               {...described}
@@ -83,7 +83,7 @@ export function Form({ studio, state }: { studio: Studio; state: State }) {
             />
           )}
         </Field>
-        <Field id="tau" label="Temperature (tau)" fault={faults.tau}>
+        <Field id="tau" label="Temperature" note={<span class="hint">tau</span>} fault={faults.tau}>
           {(described) => (
             <input
               {...described}

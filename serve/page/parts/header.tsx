@@ -21,21 +21,21 @@ export function Header({ studio, state }: { studio: Studio; state: State }) {
     <header class="top">
       <h1>bitwise</h1>
       {card && <span class="model">{card.name}</span>}
+      <span class="tab" title={place.why}>
+        <button
+          type="button"
+          role="switch"
+          class="switch"
+          aria-checked={place.at === "tab"}
+          aria-describedby="tab-why"
+          disabled={!!state.run || !!place.opening || (place.at === "server" && !!place.why)}
+          onClick={() => studio.move(place.at === "tab" ? "server" : "tab")}
+        >
+          Run in this tab
+        </button>
+        <span id="tab-why" class="hint">{place.opening ?? place.why}</span>
+      </span>
       <div class="tools">
-        <span class="tab" title={place.why}>
-          <button
-            type="button"
-            role="switch"
-            class="switch"
-            aria-checked={place.at === "tab"}
-            aria-describedby="tab-why"
-            disabled={!!state.run || !!place.opening || (place.at === "server" && !!place.why)}
-            onClick={() => studio.move(place.at === "tab" ? "server" : "tab")}
-          >
-            Run in this tab
-          </button>
-          <span id="tab-why" class="hint">{place.opening ?? place.why}</span>
-        </span>
         <button
           type="button"
           class="icon-button"

@@ -26,7 +26,12 @@ export function MaskEditor({ opened: { image, mask } }: { opened: Opened }) {
   useEffect(() => {
     const context = canvas.current!.getContext("2d")!;
     context.clearRect(0, 0, width, height);
+    context.globalCompositeOperation = "source-over";
     context.drawImage(mask.canvas, 0, 0);
+    // in a colour that few pictures have
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = "#d6127f";
+    context.fillRect(0, 0, width, height);
   }, [painted]);
 
   const change = (paint: () => void) => {

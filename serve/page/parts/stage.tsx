@@ -1,5 +1,14 @@
+import { useEffect, useRef } from "../../../deps/preact.ts";
 import { describe } from "../data/picture.ts";
-import { imageOf, selectedOf, type Slot, slotOf, slotsOf, type State } from "../state/state.ts";
+import {
+  imageOf,
+  indexOf,
+  selectedOf,
+  type Slot,
+  slotOf,
+  slotsOf,
+  type State,
+} from "../state/state.ts";
 import type { Studio } from "../state/studio.ts";
 import { Actions } from "./actions.tsx";
 import { Blank } from "./blank.tsx";
@@ -11,10 +20,15 @@ import { Shown } from "./shown.tsx";
 export function Stage({ studio, state }: { studio: Studio; state: State }) {
   const slots = slotsOf(state);
   const selected = selectedOf(state);
+  const { pinned, scale, alone, run } = state;
+  const stage = useRef<HTMLElement>(null);
+  // on a phone, it is below the form
+  useEffect(() => {
+    if (run) stage.current?.scrollIntoView({ block: "nearest" });
+  }, [run?.group]);
   if (!selected) return <Empty />;
-  const { pinned, scale } = state;
   return (
-    <section class="stage" aria-label="Pictures">
+    <section class="stage" ref={stage} aria-label="Pictures">
       {pinned
         ? (
           <div class="views two">
@@ -22,30 +36,44 @@ export function Stage({ studio, state }: { studio: Studio; state: State }) {
             <View slot={selected} scale={scale} caption />
           </div>
         )
-        : (
+        : slots.length === 1 || alone
+        ? (
           <div class="views one">
             <View slot={selected} scale={scale} />
           </div>
-        )}
-      {slots.length > 1 && (
-        <div class="variations" role="group" aria-label="Pictures of this request">
-          {slots.map((slot, index) => (
-            <button
-              key={index}
-              type="button"
-              class="thumb"
-              aria-label={`Picture ${index + 1}, seed ${slot.seed}`}
-              aria-pressed={slot === selected}
-              onClick={() => studio.set({ index, scale: undefined })}
-            >
-              <Blank image={imageOf(slot)} />
-            </button>
-          ))}
-        </div>
-      )}
+        )
+        : <Grid studio={studio} state={state} slots={slots} />}
       <Scales studio={studio} state={state} slot={selected} />
       <Actions studio={studio} state={state} slot={selected} />
     </section>
+  );
+}
+
+/** The pictures of a request side by side, all after the same scale. */
+function Grid(
+  { studio, state, slots }: { studio: Studio; state: State; slots: readonly Slot[] },
+) {
+  const selected = indexOf(state);
+  return (
+    <div
+      class="grid"
+      role="group"
+      aria-label="Pictures of this request"
+      style={{ "--columns": Math.ceil(Math.sqrt(slots.length)) }}
+    >
+      {slots.map((slot, index) => (
+        <button
+          key={index}
+          type="button"
+          class="thumb"
+          aria-label={`Picture ${index + 1}, seed ${slot.seed}`}
+          aria-pressed={index === selected}
+          onClick={() => studio.set({ index })}
+        >
+          <Blank image={imageOf(slot, state.scale) ?? imageOf(slot)} />
+        </button>
+      ))}
+    </div>
   );
 }
 

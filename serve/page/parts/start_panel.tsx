@@ -6,10 +6,10 @@ import { MaskEditor } from "./mask_editor.tsx";
 
 /** The picture to start from, or the buttons that open one. */
 export function StartPanel({ studio, state }: { studio: Studio; state: State }) {
-  const { start, settings: { strength }, card } = state;
+  const { start, settings: { strength } } = state;
   if (!start) {
     return (
-      <div class="row">
+      <div class="two-buttons">
         <FileButton label="Edit a picture" icon="image" onFile={(file) => studio.open(file)} />
         <FileButton label="Read settings" icon="text" onFile={(file) => studio.read(file)} />
       </div>
@@ -34,8 +34,7 @@ export function StartPanel({ studio, state }: { studio: Studio; state: State }) 
           onInput={(event) => studio.edit({ strength: event.currentTarget.valueAsNumber })}
         />
         <p class="hint">
-          How much of {card?.name ? "it" : "the picture"}{" "}
-          is drawn again, counted from the finest scale.
+          How many of the scales are drawn again, counted from the finest.
         </p>
       </div>
       <button type="button" onClick={() => studio.set({ start: undefined })}>

@@ -32,6 +32,12 @@ export interface LoadProgress {
   readonly total: number;
 }
 
+/** The tab as a source. */
+export interface TabSource extends Source {
+  /** Frees the GPU. */
+  close(): Promise<void>;
+}
+
 /** The engine's bundle, relative to the page. */
 const ENGINE = "./engine.js";
 
@@ -49,7 +55,7 @@ export async function whyNoTab(): Promise<string | undefined> {
  */
 export async function openTabSource(
   onProgress: (progress: LoadProgress) => void,
-): Promise<Source & { close(): Promise<void> }> {
+): Promise<TabSource> {
   try {
     // by a variable, so that the bundler leaves the import alone
     const url = new URL(ENGINE, document.baseURI).href;

@@ -8,8 +8,8 @@ import type { Studio } from "./studio.ts";
 export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
   ["Ctrl Enter", "Generate (⌘ Enter on a Mac)"],
   ["Esc", "Cancel, or leave what is open"],
-  ["← →", "Former and next scale"],
-  ["↑ ↓", "Former and next picture of the history"],
+  ["← →", "Previous and next scale"],
+  ["↑ ↓", "Previous and next picture of the history"],
   ["K", "Keep the scales as far as the one shown, redraw the rest"],
   ["C", "Compare with this picture"],
   ["D", "Download the picture"],

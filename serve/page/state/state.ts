@@ -58,6 +58,8 @@ export interface State {
   readonly index: number;
   /** The scale that is shown; the last if absent. */
   readonly scale?: number;
+  /** Whether the selected picture is shown without the others of its group. */
+  readonly alone: boolean;
   /** The picture beside which others are compared. */
   readonly pinned?: Picture;
   readonly problem?: Problem;
@@ -75,6 +77,7 @@ export const START: State = {
   faults: {},
   pictures: [],
   index: 0,
+  alone: false,
   said: "",
 };
 
@@ -97,8 +100,12 @@ export function slotOf(picture: Picture): Slot {
 
 /** The picture that is selected. */
 export function selectedOf(state: State): Slot | undefined {
-  const slots = slotsOf(state);
-  return slots[Math.min(state.index, slots.length - 1)];
+  return slotsOf(state).at(indexOf(state));
+}
+
+/** Which picture of the stage is selected; some may have been deleted. */
+export function indexOf(state: State): number {
+  return Math.max(0, Math.min(state.index, slotsOf(state).length - 1));
 }
 
 /** What a picture shows after a scale, or after the latest. */

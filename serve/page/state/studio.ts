@@ -9,7 +9,7 @@ import { readParametersText } from "../data/png_text.ts";
 import { askFor, faultsOf, fitSettings, readSettings, type Settings } from "../data/settings.ts";
 import type { Ask, Source } from "../data/source.ts";
 import { server, setToken } from "../sources/server.ts";
-import { openTabSource, whyNoTab } from "../sources/tab.ts";
+import { Places } from "./places.ts";
 import { drawInto } from "./draw.ts";
 import { groupOf, type Run, selectedOf, slotsOf, START, type State } from "./state.ts";
 
@@ -18,7 +18,7 @@ export class Studio {
   state: State = START;
   #listeners = new Set<(state: State) => void>();
   #source: Source = server;
-  #tab?: Source & { close(): Promise<void> };
+  readonly #places = new Places(this);
   #store?: HistoryStore;
   #abort?: AbortController;
 
@@ -42,13 +42,12 @@ export class Studio {
       const [latest] = pictures;
       this.set({ pictures, group: this.state.group ?? latest?.group });
     }).catch(() => this.set({ note: "This browser keeps no history: pictures go with the page" }));
-    const tab = whyNoTab().then((why) => this.set({ place: { ...this.state.place, why } }));
-    await Promise.all([history, tab, this.load()]);
+    await Promise.all([history, this.#places.look(), this.load()]);
   }
 
   /** Reads the card of whoever draws. */
   async load(): Promise<void> {
-    await this.#try(async () => {
+    await this.attempt(async () => {
       const card = await this.#source.card();
       this.set({ card, settings: fitSettings(this.state.settings, card), problem: undefined });
     }, () => this.load());
@@ -104,12 +103,13 @@ export class Studio {
       run,
       group: run.group,
       index: 0,
+      alone: false,
       scale: undefined,
       problem: undefined,
       note: undefined,
       said: "Drawing",
     });
-    await this.#try(
+    await this.attempt(
       async () => {
         await drawInto(
           this.#source,
@@ -138,6 +138,16 @@ export class Studio {
     const index = groupOf(this.state.pictures, picture.group).indexOf(picture);
     const said = describe(picture);
     this.set({ group: picture.group, index: Math.max(0, index), scale: undefined, said });
+  }
+
+  /** Fills the form with the settings of a picture. */
+  use({ parameters }: Pick<Picture, "parameters">): void {
+    const { card } = this.state;
+    if (!card) return;
+    const { settings, notes } = readSettings(parameters, card);
+    this.edit(settings);
+    const note = ["The form has the settings of the picture", ...notes].join("; ");
+    this.set({ note, said: note, problem: undefined });
   }
 
   /** Goes to the next or former picture of the history. */
@@ -175,7 +185,7 @@ export class Studio {
 
   /** Takes a picture to start from. */
   async open(image: Blob, bits?: Blob): Promise<void> {
-    await this.#try(async () => {
+    await this.attempt(async () => {
       const { card } = this.state;
       if (card && !card.edits && !bits) {
         throw new Failure(`${card.name} cannot read pictures: it edits those that it drew`);
@@ -190,7 +200,7 @@ export class Studio {
 
   /** Fills the form from the parameters of a picture. */
   async read(file: Blob): Promise<void> {
-    await this.#try(async () => {
+    await this.attempt(async () => {
       const { card } = this.state;
       if (!card) throw new Failure("Cannot read settings: no model is there yet");
       const text = await readParametersText(file);
@@ -199,10 +209,7 @@ export class Studio {
           "Cannot read settings: the file is not a PNG that carries its parameters",
         );
       }
-      const { settings, notes } = readSettings(text, card);
-      this.edit(settings);
-      const note = ["Settings read", ...notes].join("; ");
-      this.set({ note, said: note, problem: undefined });
+      this.use({ parameters: text });
     });
   }
 
@@ -217,25 +224,10 @@ export class Studio {
 
   /** Draws in this tab from now on, or by the server. */
   async move(to: "server" | "tab"): Promise<void> {
-    if (to === "server") {
-      this.#source = server;
-      await this.#tab?.close();
-      this.#tab = undefined;
-      this.set({ place: { at: "server" } });
-      return await this.load();
-    }
-    this.set({ place: { at: "server", opening: "Opening the engine" } });
-    await this.#try(async () => {
-      this.#tab = await openTabSource(({ stage, done, total }) => {
-        const percent = total ? ` ${Math.floor(100 * done / total)} %` : "";
-        const opening = stage === "load" ? "Loading the model" : `Fetching the model${percent}`;
-        this.set({ place: { at: "server", opening } });
-      });
-      this.#source = this.#tab;
-      this.set({ place: { at: "tab" }, said: "Running in this tab" });
+    await this.attempt(async () => {
+      this.#source = await this.#places.go(to);
       await this.load();
-    }, () => this.move("tab"));
-    if (this.state.place.opening) this.set({ place: { at: "server" } });
+    }, () => this.move(to));
   }
 
   #keepPicture(picture: Picture): void {
@@ -246,7 +238,7 @@ export class Studio {
   }
 
   /** Does something, and shows why it failed. */
-  async #try(
+  async attempt(
     work: () => Promise<void>,
     again?: () => Promise<void>,
     signal?: AbortSignal,
