@@ -45,7 +45,7 @@ const ENGINE = "./engine.js";
 export async function whyNoTab(): Promise<string | undefined> {
   if (!("gpu" in navigator)) return "This browser has no WebGPU";
   const answer = await fetch(ENGINE, { method: "HEAD" }).catch(() => undefined);
-  return answer?.ok ? undefined : "The engine is not on this server";
+  return answer?.ok ? undefined : "No engine on this server";
 }
 
 /**
