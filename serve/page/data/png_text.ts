@@ -69,7 +69,7 @@ async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Array
   } catch {
     return new Uint8Array();
   }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  return new Uint8Array(await new Blob(parts).slice(0, MAX_TEXT).arrayBuffer());
 }
 
 /** Adds the `parameters` text to a PNG that has none. */

@@ -1,7 +1,9 @@
 /** Keys, screen readers, colours and narrow screens. */
 
+// deno-lint-ignore no-import-prefix -- a tool of tests alone
 import axe from "npm:axe-core@4.14.1";
 import { assert, assertEquals } from "@std/assert";
+// deno-lint-ignore no-import-prefix -- a tool of tests alone
 import type { Page } from "npm:playwright-core@1.65.1";
 import { SCALES } from "../http/fake_maker.ts";
 import { pageTest, pngFile } from "./with_page.ts";
@@ -80,6 +82,7 @@ pageTest("Everything is done by keys", async ({ page, maker }) => {
   await maker.until(() => maker.jobs.length === 3);
   assertEquals(maker.jobs[2]!.settings.keepScales, 3);
   await page.locator(".gallery li").nth(2).waitFor();
+  await page.getByRole("button", { name: "Generate" }).waitFor();
   const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("d")]);
   assert(download.suggestedFilename().startsWith("a-circle-"));
   await page.keyboard.press("c");

@@ -136,6 +136,7 @@ pageTest(
     await page.locator(".gallery").getByRole("button", { name: /^two/ }).click();
     assertEquals(await page.locator(".strip img").count(), SCALES);
     await button("Delete").click();
+    await page.locator(".gallery li").nth(2).waitFor({ state: "detached" });
     assertEquals(await names(), ["three", "one"]);
     await button("Delete all").click();
     await button("Delete all 2").click();

@@ -1,6 +1,8 @@
 /** Pictures to start from, masks, and settings that are read back. */
 
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
+// deno-lint-ignore no-import-prefix -- a tool of tests alone
 import type { Page } from "npm:playwright-core@1.65.1";
 import { openImage } from "../../../model/image/read_image.ts";
 import { BITS, CARD, FakeMaker } from "../http/fake_maker.ts";
@@ -64,14 +66,13 @@ pageTest("A brush paints the mask, and erases it", async ({ page, maker, button,
     button("Edit a picture").click(),
   ]);
   const { name, mimeType, bytes } = pngFile();
-  // deno-lint-ignore no-explicit-any
-  await chooser.setFiles({ name, mimeType, buffer: bytes as any });
+  await chooser.setFiles({ name, mimeType, buffer: Buffer.from(bytes) });
   const canvas = page.locator(".mask canvas");
   await canvas.scrollIntoViewIfNeeded();
   const box = (await canvas.boundingBox())!;
   const at = (x: number, y: number) =>
     [box.x + x / 16 * box.width, box.y + y / 16 * box.height] as const;
-  await page.getByLabel("Brush").fill("13");
+  await page.locator("#brush").fill("13");
   const line = async (y: number) => {
     await page.mouse.move(...at(2, y));
     await page.mouse.down();
@@ -126,6 +127,7 @@ pageTest(
 pageTest(
   "A model that cannot read pictures edits its own alone",
   async ({ page, draw, button }) => {
+    await page.locator(".model").waitFor();
     await give(page, "paste", pngFile().bytes);
     await page.getByRole("alert").filter({ hasText: "squares cannot read pictures" }).waitFor();
     await draw("a square");

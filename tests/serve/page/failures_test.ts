@@ -111,7 +111,10 @@ pageTest(
     await tab.click();
     await page.locator(".model", { hasText: "squares" }).waitFor();
   },
-  { files: { "engine.js": ENGINE }, before: "Navigator.prototype.gpu ??= {}" },
+  {
+    files: { "engine.js": ENGINE },
+    before: 'Object.defineProperty(navigator, "gpu", { value: {} })',
+  },
 );
 
 pageTest("The switch says why it cannot be used", async ({ page }) => {

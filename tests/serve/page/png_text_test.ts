@@ -48,6 +48,6 @@ Deno.test("Compressed text is read, as far as a limit", async () => {
   assertEquals(await readParametersText(old), "a cat");
   const international = await withChunk("iTXt", "parameters\0\x01\0\0\0", text);
   assertEquals(await readParametersText(international), "a cat");
-  const bomb = await withChunk("zTXt", "parameters\0\0", new Uint8Array(64 << 20));
-  assertEquals((await readParametersText(bomb))!.length < 2 << 20, true);
+  const bomb = await withChunk("zTXt", "parameters\0\0", new Uint8Array(8 << 20));
+  assertEquals((await readParametersText(bomb))!.length, 1 << 20);
 });

@@ -1,6 +1,7 @@
 /** The page in a real browser, from a server whose maker is a fake. */
 
 import { assertEquals } from "@std/assert";
+// deno-lint-ignore no-import-prefix -- a tool of tests alone
 import type { Browser, BrowserContextOptions, Locator, Page } from "npm:playwright-core@1.65.1";
 import { encodePng } from "../../../model/image/png.ts";
 import { buildPage } from "../../../serve/page/build.ts";
