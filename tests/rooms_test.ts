@@ -21,7 +21,7 @@ const ROOTS = [
   // what stands in for files that need Deno, in bundles for browsers
   ...Object.values(map.imports).map((file) => join("browser", file)),
   "serve/page/main.tsx",
-  "serve/page/build.ts",
+  "browser/build_page.ts",
 ];
 
 const HERE = fromFileUrl(new URL("..", import.meta.url));

@@ -38,14 +38,22 @@ export interface TabSource extends Source {
   close(): Promise<void>;
 }
 
+/** The folder of the engine's model, relative to the page. */
+const MODEL = "./model/";
+
 /** The engine's bundle, relative to the page. */
 const ENGINE = "./engine.js";
 
 /** Says, without loading the engine, why it cannot run in this tab; undefined if nothing speaks against it. */
 export async function whyNoTab(): Promise<string | undefined> {
   if (!("gpu" in navigator)) return "This browser has no WebGPU";
-  const answer = await fetch(ENGINE, { method: "HEAD" }).catch(() => undefined);
-  return answer?.ok ? undefined : "No engine on this server";
+  if (!await isThere(ENGINE)) return "No engine on this server";
+  return await isThere(`${MODEL}config.json`) ? undefined : "No model for tabs on this server";
+}
+
+async function isThere(path: string): Promise<boolean> {
+  const answer = await fetch(path, { method: "HEAD" }).catch(() => undefined);
+  return answer?.ok === true;
 }
 
 /**
@@ -62,7 +70,7 @@ export async function openTabSource(
     const engine = await import(url) as Engine;
     const why = await engine.whyNot();
     if (why) throw new Failure(why);
-    const maker = await engine.openTab({ modelUrl: "./model/", onProgress });
+    const maker = await engine.openTab({ modelUrl: MODEL, onProgress });
     return {
       card: async (): Promise<Card> => ({ ...await maker.card, maxImages: MAX_IMAGES }),
       draw: (ask, viewer) => drawAll(maker, ask, viewer),

@@ -112,7 +112,7 @@ pageTest(
     await page.locator(".model", { hasText: "squares" }).waitFor();
   },
   {
-    files: { "engine.js": ENGINE },
+    files: { "engine.js": ENGINE, "model/config.json": "{}" },
     before: 'Object.defineProperty(navigator, "gpu", { value: {} })',
   },
 );

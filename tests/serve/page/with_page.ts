@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 // deno-lint-ignore no-import-prefix -- a tool of tests alone
 import type { Browser, BrowserContextOptions, Locator, Page } from "npm:playwright-core@1.65.1";
 import { encodePng } from "../../../model/image/png.ts";
-import { buildPage } from "../../../serve/page/build.ts";
+import { buildPage } from "../../../browser/build_page.ts";
 import { chromium, launch } from "../../chromium.ts";
 import { FakeMaker, type FakeServer, serveFake } from "../http/fake_maker.ts";
 
