@@ -21,6 +21,8 @@ export class Studio {
   readonly #places = new Places(this);
   #store?: HistoryStore;
   #abort?: AbortController;
+  /** Settles when the card was read, or cannot be. */
+  #loading?: Promise<void>;
 
   /** Calls `listener` with each state. Returns what ends that. */
   subscribe(listener: (state: State) => void): () => void {
@@ -46,8 +48,8 @@ export class Studio {
   }
 
   /** Reads the card of whoever draws. */
-  async load(): Promise<void> {
-    await this.attempt(async () => {
+  load(): Promise<void> {
+    return this.#loading = this.attempt(async () => {
       const card = await this.#source.card();
       this.set({ card, settings: fitSettings(this.state.settings, card), problem: undefined });
     }, () => this.load());
@@ -64,6 +66,7 @@ export class Studio {
 
   /** Draws what the form says. */
   async generate(): Promise<void> {
+    await this.#loading;
     const { settings, start, card, run } = this.state;
     if (run || !card) return;
     const faults = faultsOf(settings);
@@ -186,6 +189,7 @@ export class Studio {
   /** Takes a picture to start from. */
   async open(image: Blob, bits?: Blob): Promise<void> {
     await this.attempt(async () => {
+      await this.#loading;
       const { card } = this.state;
       if (card && !card.edits && !bits) {
         throw new Failure(`${card.name} cannot read pictures: it edits those that it drew`);
@@ -201,6 +205,7 @@ export class Studio {
   /** Fills the form from the parameters of a picture. */
   async read(file: Blob): Promise<void> {
     await this.attempt(async () => {
+      await this.#loading;
       const { card } = this.state;
       if (!card) throw new Failure("Cannot read settings: no model is there yet");
       const text = await readParametersText(file);

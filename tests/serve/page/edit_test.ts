@@ -127,7 +127,6 @@ pageTest(
 pageTest(
   "A model that cannot read pictures edits its own alone",
   async ({ page, draw, button }) => {
-    await page.locator(".model").waitFor();
     await give(page, "paste", pngFile().bytes);
     await page.getByRole("alert").filter({ hasText: "squares cannot read pictures" }).waitFor();
     await draw("a square");

@@ -88,6 +88,7 @@ async function withPage(
   });
   if (before) await page.addInitScript(before);
   await page.goto(server.url);
+  await page.locator(token ? "dialog" : ".model").waitFor();
   const button = (name: string | RegExp) =>
     page.getByRole("button", { name, exact: typeof name === "string" });
   await test({
