@@ -25,6 +25,7 @@ USER bitwise
 WORKDIR /app
 COPY --chown=bitwise LICENSE cli.ts deno.json deno.lock ./
 COPY --chown=bitwise assets/models assets/models
+COPY --chown=bitwise browser browser
 COPY --chown=bitwise commands commands
 COPY --chown=bitwise deps deps
 COPY --chown=bitwise engine engine
@@ -34,6 +35,7 @@ COPY --chown=bitwise serve serve
 COPY --chown=bitwise types types
 # nothing is downloaded when a container starts
 RUN deno install --frozen --entrypoint cli.ts $(find serve model -name '*_worker.ts' -o -name '*_thread.ts')
+RUN deno task build
 
 EXPOSE 8080
 STOPSIGNAL SIGTERM

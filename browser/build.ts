@@ -31,7 +31,7 @@ export async function buildSite(folder: string, model?: string): Promise<void> {
  *
  * @param model A folder or a name, as {@linkcode findModel} takes it.
  */
-export async function copyModel(to: string, model?: string): Promise<void> {
+async function copyModel(to: string, model?: string): Promise<void> {
   const files = openFolder(await findModel(model));
   const { files: named, text_encoder } = parseConfig(
     await files.json("config.json"),

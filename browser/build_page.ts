@@ -1,15 +1,13 @@
 /**
  * `deno task build`: writes the page that a server hands out at / to dist/page, with the engine for its switch "run in
- * this tab". `--model`, a folder or the name of a model of the box, adds the model that the switch needs.
+ * this tab".
  *
  * @module
  */
 
-import { parseArgs } from "../deps/@std/cli/parse-args.ts";
 import { fromFileUrl, join } from "../deps/@std/path.ts";
 import { BitwiseError } from "../engine/mod.ts";
 import { makeFolder } from "../model/checkpoint/files.ts";
-import { copyModel } from "./build.ts";
 import { bundle, bundleEngine } from "./bundle.ts";
 
 const PAGE = new URL("../serve/page/", import.meta.url);
@@ -30,12 +28,10 @@ export async function buildPage(folder: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { model } = parseArgs(Deno.args, { string: ["model"] });
   const folder = fromFileUrl(new URL("../dist/page", import.meta.url));
   try {
     await buildPage(folder);
     await bundleEngine(folder);
-    if (model) await copyModel(join(folder, "model"), model);
     console.log(folder);
   } catch (error) {
     if (!(error instanceof BitwiseError)) throw error;

@@ -19,15 +19,22 @@ export interface MakerOptions {
   readonly events?: MakerEvents;
 }
 
+/** A maker whose model is being loaded. */
+export interface StartedMaker {
+  readonly maker: Maker;
+  /** The folder of its model. */
+  readonly folder?: string | URL;
+}
+
 /** Finds a model, and begins to load it in a thread of its own. The caller closes the maker. */
 export async function startMaker(
   given: MakerGiven,
   options: MakerOptions,
   io: Io,
-): Promise<Maker> {
+): Promise<StartedMaker> {
   const { folder } = await chooseModel(given, io);
   const { openEngine } = await import("../../serve/engine/engine.ts");
-  return openEngine({
+  const maker = openEngine({
     model: `${folder}`,
     type: given.type,
     gpu: given.gpu,
@@ -37,6 +44,7 @@ export async function startMaker(
     batch: given.batch,
     ...options,
   });
+  return { maker, folder };
 }
 
 /** Waits until a model is loaded, and reports what it is. */
@@ -56,7 +64,7 @@ export async function openMaker(
   options: MakerOptions,
   io: Io,
 ): Promise<ReadyMaker> {
-  const maker = await startMaker(given, options, io);
+  const { maker } = await startMaker(given, options, io);
   try {
     return { maker, card: await loaded(maker, io) };
   } catch (error) {

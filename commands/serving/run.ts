@@ -7,6 +7,7 @@ import { loaded, startMaker } from "../io/maker.ts";
 import { isLoopback, listenError, readToken } from "./address.ts";
 import { fromFileUrl, join } from "../../deps/@std/path.ts";
 import { RemoteMaker } from "../../serve/fleet/remote_maker.ts";
+import { isUrl } from "../../model/checkpoint/folder.ts";
 import { createApp, type HttpApp } from "../../serve/http/app.ts";
 import { Metrics } from "../../serve/http/metrics.ts";
 import type { Maker } from "../../serve/jobs/job.ts";
@@ -27,6 +28,8 @@ const MEMORY = 2 ** 28;
 interface Backstage {
   readonly maker: Maker;
   readonly store: Store;
+  /** The folder of the model, if it is on disk. */
+  readonly modelFolder?: string;
   /** Frees what the maker does not. */
   end(): void;
 }
@@ -41,7 +44,7 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
   }
   const token = tokenFile === undefined ? undefined : await readToken(tokenFile, io);
   const metrics = new Metrics();
-  const { maker, store, end } = await openBackstage(given, metrics, io);
+  const { maker, store, modelFolder, end } = await openBackstage(given, metrics, io);
   try {
     const app = createApp(maker, {
       token,
@@ -55,6 +58,8 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
       },
       files: { store, urls: new SignedUrls() },
       page: await pageFolder(),
+      // a page cannot send the token with it, and weights may be secret
+      modelFolder: token === undefined ? modelFolder : undefined,
       metrics,
       onError: (error, { message }) => {
         warn(io, message);
@@ -84,7 +89,15 @@ async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promi
     throw new UsageError("Cannot use --redis-queue without --redis");
   }
   const store = results === undefined ? new MemoryStore(MEMORY) : openStore(results);
-  return { maker: await startMaker(given, { queue, events: metrics.events }, io), store, end() {} };
+  const { maker, folder } = await startMaker(given, { queue, events: metrics.events }, io);
+  return { maker, store, modelFolder: diskPath(folder), end() {} };
+}
+
+/** The path of a model folder; undefined if it is on a web server. */
+function diskPath(folder: string | URL | undefined): string | undefined {
+  if (folder === undefined || !isUrl(`${folder}`)) return folder?.toString();
+  const { protocol } = new URL(folder);
+  return protocol === "file:" ? fromFileUrl(folder) : undefined;
 }
 
 /** The folder of the page; undefined where it was not built, or this library is not on disk. */

@@ -15,7 +15,7 @@ import { LoadedModel, type Service } from "./making/service.ts";
 import { Metrics } from "./metrics.ts";
 import { addImages } from "./openai/images.ts";
 import { addModels, Models } from "./openai/models.ts";
-import { answerPage } from "./page.ts";
+import { answerModel, answerPage } from "./page.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { addServerRoutes } from "./server_routes.ts";
 
@@ -31,6 +31,8 @@ export interface AppOptions extends GuardOptions {
   readonly url?: string;
   /** The folder of the page; a line of text if absent. */
   readonly page?: string;
+  /** The folder of the model, whose files the page's engine in a tab loads; they are not handed out if absent. */
+  readonly modelFolder?: string;
   /** What counts; the same must have been given to the maker as events. */
   readonly metrics?: Metrics;
   /** Called with each error that is the server's fault. */
@@ -121,8 +123,10 @@ export function createApp(maker: Maker, options: AppOptions = {}): HttpApp {
   app.notFound(async (c) => {
     const { path, method } = c.req;
     const known = method === "GET" || method === "HEAD";
-    const page = known && apiOf(path) === "other" ? await answerPage(options.page, path) : null;
-    if (page) return page;
+    const file = known && apiOf(path) === "other"
+      ? await answerModel(options.modelFolder, path) ?? await answerPage(options.page, path)
+      : null;
+    if (file) return file;
     const message = `Cannot answer: there is no ${methodOf(method)} at this path`;
     return errorResponse(apiOf(path), { status: 404, code: "not-found", message });
   });

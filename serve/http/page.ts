@@ -37,6 +37,18 @@ const NO_PAGE = "The page is not built: run deno task build\n";
 /** A part of a path; it begins with no dot, so that it leads to nothing above and nothing hidden. */
 const PART = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
+/** Files of a model below /model/, and nothing else that its folder may hold. */
+const MODEL_FILE = /^\/model(\/.*\.(?:json|safetensors))$/;
+
+/** Answers a request for a file of the model, as {@link answerPage} does. */
+export async function answerModel(
+  folder: string | undefined,
+  path: string,
+): Promise<Response | null> {
+  const file = MODEL_FILE.exec(path)?.[1];
+  return folder === undefined || file === undefined ? null : await answerPage(folder, file);
+}
+
 /**
  * Answers a request for a file of the page.
  *

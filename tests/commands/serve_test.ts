@@ -79,6 +79,8 @@ Deno.test({
       const refused = await ask(server.url, { prompt: "red apple" });
       assertEquals(refused.status, 401);
       assertEquals((await refused.json()).error.type, "authentication_error");
+      const weights = await fetch(`${server.url}/model/config.json`);
+      assertEquals([weights.status, await weights.text() === ""], [404, false]);
       const request = { prompt: "red apple", seed: 7, response_format: "url" };
       const { data: [{ url }] } = await (await ask(server.url, request, { authorization })).json();
       const png = await (await fetch(url)).bytes();

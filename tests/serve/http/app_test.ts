@@ -198,6 +198,30 @@ Deno.test("The page is served with its types and its policy", async () => {
   assert((await (await bare.ask("/")).text()).includes("deno task build"));
 });
 
+Deno.test("The files of the model are handed out where they may be, and nothing beside them", async () => {
+  const modelFolder = await Deno.makeTempDir();
+  await Deno.mkdir(`${modelFolder}/text_encoder`);
+  for (const name of ["config.json", "text_encoder/model.safetensors", "notes.txt", ".env.json"]) {
+    await Deno.writeTextFile(`${modelFolder}/${name}`, name);
+  }
+  const statusOf = async (server: Awaited<ReturnType<typeof serveFake>>, path: string) => {
+    const response = await fetch(`${server.url}/model/${path}`);
+    await response.body?.cancel();
+    return response.status;
+  };
+  await using server = serveFake({ modelFolder });
+  await using other = serveFake();
+  for (const path of ["config.json", "text_encoder/model.safetensors"]) {
+    assertEquals([await statusOf(server, path), await statusOf(other, path)], [200, 404]);
+  }
+  for (
+    const path of ["", "notes.txt", ".env.json", "text_encoder", "%2e%2e/x.json", "..%2fx.json"]
+  ) {
+    assertEquals(await statusOf(server, path), 404, path);
+  }
+  await Deno.remove(modelFolder, { recursive: true });
+});
+
 Deno.test("A model without an encoder takes bits alone", async () => {
   const maker = new FakeMaker(Promise.resolve({ ...CARD, edits: false }));
   await using server = serveFake({}, maker);
