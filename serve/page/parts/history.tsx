@@ -12,7 +12,9 @@ export function History({ studio, state }: { studio: Studio; state: State }) {
   const list = useRef<HTMLUListElement>(null);
   const selected = selectedOf(state)?.picture?.id;
   useEffect(() => {
-    list.current?.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest" });
+    const item = list.current?.querySelector<HTMLElement>("[aria-pressed=true]")?.parentElement;
+    // of the list alone: scrollIntoView() would move the page too
+    if (item) list.current!.scrollTop = item.offsetTop - list.current!.clientHeight / 2;
   }, [selected]);
   if (!pictures.length && !run) return null;
   return (

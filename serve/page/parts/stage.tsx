@@ -24,7 +24,8 @@ export function Stage({ studio, state }: { studio: Studio; state: State }) {
   const stage = useRef<HTMLElement>(null);
   // on a phone, it is below the form
   useEffect(() => {
-    if (run) stage.current?.scrollIntoView({ block: "nearest" });
+    const top = stage.current?.getBoundingClientRect().top ?? 0;
+    if (run && top > innerHeight / 2) stage.current!.scrollIntoView();
   }, [run?.group]);
   if (!selected) return <Empty />;
   return (

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { readPngText } from "../../../model/image/png.ts";
+import { MAX_PICTURES } from "../../../serve/page/data/history_store.ts";
 import { BITS, SCALES } from "../http/fake_maker.ts";
 import { colourOf, pageTest } from "./with_page.ts";
 
@@ -154,4 +155,31 @@ pageTest("The PNG that is downloaded carries its parameters", async ({ page, dra
   assertEquals(download.suggestedFilename(), "a-red-round-square-7.png");
   const text = readPngText(await Deno.readFile((await download.path())!));
   assertEquals(text.parameters, `A red, round square\nSteps: ${SCALES}, Seed: 7`);
+});
+
+pageTest("The history keeps the latest pictures alone", async ({ page, draw }) => {
+  await draw("old");
+  // as many as are kept, by copies: the page's own database
+  await page.evaluate(async (most) => {
+    const done = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const database = await done(indexedDB.open("bitwise"));
+    const store = database.transaction("pictures", "readwrite").objectStore("pictures");
+    const [picture] = await done(store.getAll());
+    for (let i = 1; i < most; i++) {
+      await done(store.put({ ...picture, id: `copy-${i}`, at: picture.at + i, group: `${i}` }));
+    }
+    database.close();
+  }, MAX_PICTURES);
+  await page.reload();
+  const items = page.locator(".gallery li");
+  await items.nth(MAX_PICTURES - 1).waitFor();
+  await draw("new");
+  await page.reload();
+  await items.nth(MAX_PICTURES - 1).waitFor();
+  assertEquals(await items.count(), MAX_PICTURES);
+  assert((await items.first().getByRole("button").getAttribute("aria-label"))!.startsWith("new"));
 });
