@@ -19,12 +19,13 @@ export class MaskLayer {
     this.#context = this.canvas.getContext("2d", { willReadFrequently: true })!;
   }
 
-  /** Paints a line of a width in pixels, or erases it. */
+  /** Paints a line of a width in pixels, 2 at least, or erases it. */
   stroke(from: Point, to: Point, width: number, erase: boolean): void {
     const context = this.#context;
     context.globalCompositeOperation = erase ? "destination-out" : "source-over";
     context.strokeStyle = "white";
-    context.lineWidth = width;
+    // a thinner line covers no pixel by more than half
+    context.lineWidth = Math.max(2, width);
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
     context.moveTo(from.x, from.y);

@@ -27,7 +27,9 @@ export function DropZones({ studio }: { studio: Studio }) {
       const file = [...event.clipboardData?.files ?? []].find(({ type }) =>
         type.startsWith("image/")
       );
-      if (!file) return;
+      // office programs add a picture of the text that they copy
+      const inField = (event.target as Element).closest("input, textarea") !== null;
+      if (!file || inField && event.clipboardData!.types.includes("text/plain")) return;
       event.preventDefault();
       void studio.open(file);
     };

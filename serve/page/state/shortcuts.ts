@@ -43,7 +43,11 @@ function leave(studio: Studio): void {
 
 function actionOf(studio: Studio, key: string): (() => void) | undefined {
   const { scale, pinned } = studio.state;
-  const picture = selectedOf(studio.state)?.picture;
+  const selected = selectedOf(studio.state);
+  const picture = selected?.picture;
+  // where there is nothing to walk through, arrows scroll
+  if (/^arrow(up|down)$/i.test(key) && studio.state.pictures.length === 0) return undefined;
+  if (/^arrow(left|right)$/i.test(key) && !selected?.total) return undefined;
   switch (key.toLowerCase()) {
     case "arrowleft":
       return () => studio.stepScale(-1);

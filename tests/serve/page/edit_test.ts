@@ -158,3 +158,17 @@ pageTest("A file that is no picture is refused in words", async ({ page }) => {
   await give(page, "drop", new TextEncoder().encode("not a picture"), "open");
   await page.getByRole("alert").filter({ hasText: "not a picture that this browser" }).waitFor();
 });
+
+pageTest("text that comes with a picture of itself is pasted as text", async ({ page }) => {
+  await page.locator("#prompt").focus();
+  const taken = await page.evaluate((bytes) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", "a cat");
+    data.items.add(new File([new Uint8Array(bytes)], "p.png", { type: "image/png" }));
+    const options = { clipboardData: data, bubbles: true, cancelable: true };
+    const paste = new ClipboardEvent("paste", options);
+    document.querySelector("#prompt")!.dispatchEvent(paste);
+    return paste.defaultPrevented;
+  }, [...pngFile().bytes]);
+  assertEquals(taken, false);
+});
