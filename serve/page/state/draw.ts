@@ -1,13 +1,8 @@
 import { newId } from "../data/bytes.ts";
 import type { Picture } from "../data/picture.ts";
 import type { Ask, Source } from "../data/source.ts";
-import type { Slot, State } from "./state.ts";
-
-/** Who holds the state. */
-interface Holder {
-  readonly state: State;
-  set(change: Partial<State>): void;
-}
+import type { Holder } from "./holder.ts";
+import type { Slot } from "./state.ts";
 
 /**
  * Draws the pictures of the run, and shows each scale in its slot.

@@ -1,14 +1,14 @@
 import type { Source } from "../data/source.ts";
 import { server } from "../sources/server.ts";
 import { openTabSource, type TabSource, whyNoTab } from "../sources/tab.ts";
-import type { State } from "./state.ts";
+import type { Holder } from "./holder.ts";
 
 /** The two places where pictures can be drawn, and the switch between them. */
 export class Places {
   #tab?: TabSource;
 
-  /** Shows what it does in the state that `holder` has. */
-  constructor(private readonly holder: { set(change: Partial<State>): void }) {}
+  /** Shows what it does in the state of `holder`. */
+  constructor(private readonly holder: Holder) {}
 
   /** Looks whether the tab can draw. */
   async look(): Promise<void> {

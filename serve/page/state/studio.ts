@@ -9,14 +9,13 @@ import { readParametersText } from "../data/png_text.ts";
 import { askFor, faultsOf, fitSettings, readSettings, type Settings } from "../data/settings.ts";
 import type { Ask, Source } from "../data/source.ts";
 import { server, setToken } from "../sources/server.ts";
-import { Places } from "./places.ts";
 import { drawInto } from "./draw.ts";
-import { groupOf, type Run, selectedOf, slotsOf, START, type State } from "./state.ts";
+import { Holder } from "./holder.ts";
+import { Places } from "./places.ts";
+import { groupOf, type Run, selectedOf, slotsOf } from "./state.ts";
 
 /** What the page does; its parts call this, and show the state that follows. */
-export class Studio {
-  state: State = START;
-  #listeners = new Set<(state: State) => void>();
+export class Studio extends Holder {
   #source: Source = server;
   readonly #places = new Places(this);
   #store?: HistoryStore;
@@ -24,25 +23,15 @@ export class Studio {
   /** Settles when the card was read, or cannot be. */
   #loading?: Promise<void>;
 
-  /** Calls `listener` with each state. Returns what ends that. */
-  subscribe(listener: (state: State) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  /** Changes some of the state. */
-  set(change: Partial<State>): void {
-    this.state = { ...this.state, ...change };
-    for (const listener of this.#listeners) listener(this.state);
-  }
-
   /** Begins: reads the history and the model's card. */
   async begin(): Promise<void> {
     const history = HistoryStore.open().then(async (store) => {
       this.#store = store;
-      const pictures = await store.all();
-      const [latest] = pictures;
-      this.set({ pictures, group: this.state.group ?? latest?.group });
+      const kept = await store.all();
+      // some may have been drawn meanwhile
+      const ids = new Set(this.state.pictures.map(({ id }) => id));
+      const pictures = [...this.state.pictures, ...kept.filter(({ id }) => !ids.has(id))];
+      this.set({ pictures, group: this.state.group ?? kept[0]?.group });
     }).catch(() => this.set({ note: "This browser keeps no history: pictures go with the page" }));
     await Promise.all([history, this.#places.look(), this.load()]);
   }
@@ -90,6 +79,8 @@ export class Studio {
 
   /** Draws, and keeps what is complete. */
   async draw(ask: Ask, kept: Run["slots"][number]["scales"] = []): Promise<void> {
+    // the keys may have been pressed twice
+    if (this.state.run) return;
     const abort = this.#abort = new AbortController();
     const run: Run = {
       group: newId(),
@@ -173,14 +164,10 @@ export class Studio {
 
   /** Forgets a picture, or all. */
   async remove(picture?: Picture): Promise<void> {
-    const pictures = picture ? this.state.pictures.filter(({ id }) => id !== picture.id) : [];
     await (picture ? this.#store?.remove(picture.id) : this.#store?.clear());
-    const { pinned } = this.state;
-    this.set({
-      pictures,
-      said: "Deleted",
-      pinned: pinned?.id === picture?.id ? undefined : pinned,
-    });
+    const pictures = this.state.pictures.filter(({ id }) => picture && id !== picture.id);
+    const pinned = pictures.find(({ id }) => id === this.state.pinned?.id);
+    this.set({ pictures, pinned, said: "Deleted" });
     if (slotsOf(this.state).length === 0) {
       this.set({ group: pictures[0]?.group, index: 0, scale: undefined });
     }
@@ -240,24 +227,5 @@ export class Studio {
     this.#store?.add(picture).catch(() =>
       this.set({ note: "Cannot keep the picture: the browser has no room; delete some" })
     );
-  }
-
-  /** Does something, and shows why it failed. */
-  async attempt(
-    work: () => Promise<void>,
-    again?: () => Promise<void>,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      if (signal?.aborted) return this.set({ said: "Cancelled" });
-      const failure = error instanceof Failure
-        ? error
-        : new Failure("Something failed in this page");
-      if (failure !== error) console.error(error);
-      const dialog = failure.kind === "token" ? "token" : undefined;
-      this.set({ problem: { failure, again: again && (() => void again()) }, dialog });
-    }
   }
 }
