@@ -28,7 +28,7 @@ export function DropZones({ studio }: { studio: Studio }) {
         type.startsWith("image/")
       );
       // office programs add a picture of the text that they copy
-      const inField = (event.target as Element).closest("input, textarea") !== null;
+      const inField = event.target instanceof Element && event.target.closest("input, textarea");
       if (!file || inField && event.clipboardData!.types.includes("text/plain")) return;
       event.preventDefault();
       void studio.open(file);

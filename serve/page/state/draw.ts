@@ -18,6 +18,7 @@ export async function drawInto(
 ): Promise<void> {
   const { group } = holder.state.run!;
   const began = Date.now();
+  let farthest = -1; // scale of any picture, each of which is said once
   const change = (index: number, next: (slot: Slot) => Slot, said?: string): Slot | undefined => {
     const { run } = holder.state;
     if (run?.group !== group) return undefined;
@@ -28,7 +29,8 @@ export async function drawInto(
   await source.draw(ask, {
     signal,
     onScale({ index, scale, scales, image }) {
-      const said = ask.count === 1 ? `Scale ${scale + 1} of ${scales}` : undefined;
+      const said = scale > farthest ? `Scale ${scale + 1} of ${scales}` : undefined;
+      farthest = Math.max(farthest, scale);
       change(index, (slot) => {
         const images = Array.from(
           { length: scales },
@@ -39,7 +41,9 @@ export async function drawInto(
     },
     onPicture({ index, seed, image, parameters, bits }) {
       const slot = change(index, (slot) => {
-        const { prompt, scales } = slot;
+        const { prompt, total } = slot;
+        // the server leaves scales out for those who read slowly
+        const scales = slot.scales.map((one, i) => one ?? (i === total - 1 ? image : undefined));
         const at = began + index;
         const picture = { id: newId(), at, group, prompt, seed, image, parameters, bits, scales };
         return { ...slot, seed, picture };

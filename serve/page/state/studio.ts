@@ -164,13 +164,15 @@ export class Studio extends Holder {
 
   /** Forgets a picture, or all. */
   async remove(picture?: Picture): Promise<void> {
-    await (picture ? this.#store?.remove(picture.id) : this.#store?.clear());
-    const pictures = this.state.pictures.filter(({ id }) => picture && id !== picture.id);
-    const pinned = pictures.find(({ id }) => id === this.state.pinned?.id);
-    this.set({ pictures, pinned, said: "Deleted" });
-    if (slotsOf(this.state).length === 0) {
-      this.set({ group: pictures[0]?.group, index: 0, scale: undefined });
-    }
+    await this.attempt(async () => {
+      await (picture ? this.#store?.remove(picture.id) : this.#store?.clear());
+      const pictures = this.state.pictures.filter(({ id }) => picture && id !== picture.id);
+      const pinned = pictures.find(({ id }) => id === this.state.pinned?.id);
+      this.set({ pictures, pinned, said: "Deleted" });
+      if (slotsOf(this.state).length === 0) {
+        this.set({ group: pictures[0]?.group, index: 0, scale: undefined });
+      }
+    });
   }
 
   /** Takes a picture to start from. */
