@@ -38,6 +38,35 @@ export function runFlags(command: string): string[] {
   return [...others, "--allow-env", "--no-lock", "--allow-ffi", "--preload", preload];
 }
 
+/** The command line with some flags of Deno's, which asks for nothing. */
+export function spawn(
+  cwd: string,
+  flags: readonly string[],
+  args: readonly string[],
+): Deno.ChildProcess {
+  const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...flags, CLI, ...args],
+    cwd,
+    clearEnv: true,
+    env: { ...env, NO_COLOR: "1", XDG_RUNTIME_DIR: cwd },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** The permissions of a command's task, for the files of a test and for loopback only. */
+export function narrowed(command: string, cwd: string): string[] {
+  const root = fromFileUrl(new URL("../..", import.meta.url));
+  const narrow: Record<string, string> = {
+    "--allow-read": `--allow-read=${root},${cwd}`,
+    "--allow-write": `--allow-write=${cwd}`,
+    "--allow-net": "--allow-net=127.0.0.1",
+  };
+  return permissionsOf(command).map((flag) => narrow[flag] ?? flag);
+}
+
 /** The command line as users start it, in a folder of its own. */
 export function start(
   args: readonly string[],

@@ -1,29 +1,13 @@
 import "../backend.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
-import { CLI, type Ended, ended, inFolder, MODEL, permissionsOf } from "./process.ts";
+import { join } from "@std/path";
+import { type Ended, ended, inFolder, MODEL, narrowed, permissionsOf, spawn } from "./process.ts";
 import { RedisServer, SKIP_REDIS } from "../serve/fleet/redis_server.ts";
 
-const ROOT = fromFileUrl(new URL("../..", import.meta.url));
-
-/** A command line whose permissions are those of its task, for the files and sockets of a test only. */
-function spawn(cwd: string, args: readonly string[], without?: string): Deno.ChildProcess {
-  const narrow: Record<string, string> = {
-    "--allow-read": `--allow-read=${ROOT},${cwd}`,
-    "--allow-write": `--allow-write=${cwd}`,
-    "--allow-net": "--allow-net=127.0.0.1",
-  };
-  const flags = permissionsOf(args[0]!).filter((flag) => flag !== without);
-  const { BITWISE_DEBUG: _, ...env } = Deno.env.toObject();
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...flags.map((flag) => narrow[flag] ?? flag), CLI, ...args],
-    cwd,
-    clearEnv: true,
-    env: { ...env, NO_COLOR: "1", XDG_RUNTIME_DIR: cwd },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+/** A command line with the permissions of its task, but for one. */
+function run(cwd: string, args: readonly string[], without?: string): Deno.ChildProcess {
+  const flags = narrowed(args[0]!, cwd);
+  return spawn(cwd, flags.filter((flag) => flag.replace(/=.*/, "") !== without), args);
 }
 
 /** A server that answers, as a process. */
@@ -35,7 +19,7 @@ interface Served {
 
 /** Starts a server, and waits until it is ready. */
 async function serve(cwd: string, args: readonly string[]): Promise<Served> {
-  const process = spawn(cwd, ["serve", "--port", "0", ...args]);
+  const process = run(cwd, ["serve", "--port", "0", ...args]);
   const err = new Response(process.stderr).text();
   const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const { value = "" } = await lines.read();
@@ -85,7 +69,7 @@ Deno.test({
       const { data: [{ url }] } = await (await ask(server.url, request, { authorization })).json();
       const png = await (await fetch(url)).bytes();
       const args = ["generate", "red apple", "--seed", "7", "-m", MODEL, "-o", "own.png"];
-      assertEquals((await ended(spawn(folder, args))).code, 0);
+      assertEquals((await ended(run(folder, args))).code, 0);
       assertEquals(png, await Deno.readFile(join(folder, "own.png")));
       assertEquals([...Deno.readDirSync(join(folder, "kept"))].length, 1);
       // asked before the end, answered after it
@@ -111,15 +95,15 @@ Deno.test({
       const line = ["serve", "--port", "0", "-m", MODEL];
       for (const flag of permissionsOf("serve")) {
         if (flag.startsWith("--allow-env") || flag === "--allow-write") continue;
-        const { code, err } = await ended(spawn(folder, line, flag));
+        const { code, err } = await ended(run(folder, line, flag));
         assertEquals(code, 1, `without ${flag}: ${err}`);
         assertStringIncludes(err, flag === "--ignore-env" ? "--allow-env" : flag);
       }
-      const { code, err } = await ended(spawn(folder, [...line, "--host", "0.0.0.0"]));
+      const { code, err } = await ended(run(folder, [...line, "--host", "0.0.0.0"]));
       assertEquals(code, 2);
       assertStringIncludes(err, "error: Cannot listen on 0.0.0.0 without a token");
       await Deno.writeTextFile(join(folder, "token"), "short\n");
-      const short = await ended(spawn(folder, [...line, "--token-file", "token"]));
+      const short = await ended(run(folder, [...line, "--token-file", "token"]));
       assertEquals(short.code, 2);
       assertStringIncludes(short.err, 'error: Cannot use the token of "token"');
     }),
@@ -132,7 +116,7 @@ Deno.test({
     inFolder(async (folder) => {
       await using redis = await RedisServer.start();
       const queue = ["--redis", redis.url, "--results", "kept"];
-      const worker = spawn(folder, ["worker", ...queue, "-m", MODEL]);
+      const worker = run(folder, ["worker", ...queue, "-m", MODEL]);
       const server = await serve(folder, queue);
       const response = await ask(server.url, { prompt: "camel", seed: 3, stream: true });
       const text = await response.text();
