@@ -7,7 +7,7 @@
 
 import { parseArgs } from "../deps/@std/cli/parse-args.ts";
 import { dirname, fromFileUrl, join } from "../deps/@std/path.ts";
-import { BitwiseError, formatBytes } from "../engine/mod.ts";
+import { BitwiseError, formatBytes, readIndex } from "../engine/mod.ts";
 import { findModel } from "../model/checkpoint/find_model.ts";
 import { fileSource, makeFolder, writeFileAtomic } from "../model/checkpoint/files.ts";
 import { openFolder } from "../model/checkpoint/folder.ts";
@@ -50,11 +50,9 @@ async function copyModel(to: string, model?: string): Promise<void> {
 async function partsOf(path: string): Promise<string[]> {
   if (await Deno.stat(path).then(() => true, () => false)) return [path];
   const index = `${path}.index.json`;
-  const { weight_map } = JSON.parse(await Deno.readTextFile(index)) as {
-    weight_map: Record<string, string>;
-  };
-  const shards = new Set(Object.values(weight_map));
-  return [index, ...Array.from(shards, (shard) => join(dirname(path), shard))];
+  const source = await fileSource(index);
+  const { tensorsOf } = await readIndex(source).finally(() => source.close());
+  return [index, ...Array.from(tensorsOf.keys(), (shard) => join(dirname(path), shard))];
 }
 
 async function copy(from: string, to: string): Promise<void> {

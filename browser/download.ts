@@ -1,6 +1,6 @@
 /** Brings the files of a model to this browser. */
 
-import { CheckpointError, FileError, InputError, quote } from "../engine/mod.ts";
+import { blobSource, CheckpointError, FileError, quote, readIndex } from "../engine/mod.ts";
 import { fileUrl } from "../model/checkpoint/place.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { askServer, type FileOffer, keepFile, keptFile, keptSize } from "./kept_files.ts";
@@ -40,6 +40,7 @@ export interface DownloadOptions {
  * @returns Bytes of all files.
  * @throws {FileError} A file is missing, or cannot be downloaded or kept.
  * @throws {CheckpointError | ConfigError} config.json is wrong.
+ * @throws {SafetensorsError} An index of shards is wrong.
  * @throws The reason of `signal`, once it is aborted.
  */
 export async function downloadModel(
@@ -63,7 +64,10 @@ export async function downloadModel(
     const index = whole ?? await first(`${name}.index.json`, name);
     wanted.push(index);
     if (whole) continue;
-    for (const shard of await shardsOf(index.url)) {
+    const { tensorsOf } = await readIndex(
+      blobSource(index.url, await (await keptFile(index.url))!.blob()),
+    );
+    for (const shard of tensorsOf.keys()) {
       wanted.push(await need(name.replace(/[^/]*$/, "") + shard));
     }
   }
@@ -120,12 +124,4 @@ async function readJson(url: string): Promise<unknown> {
     const message = `Cannot read ${quote(url)}: it is not JSON`;
     throw new CheckpointError("bad-json", message, { cause });
   }
-}
-
-/** The shards that an index names. */
-async function shardsOf(url: string): Promise<Set<string>> {
-  const { weight_map } = (await readJson(url) ?? {}) as { weight_map?: Record<string, unknown> };
-  const names = Object.values(weight_map ?? {});
-  if (names.every((name) => typeof name === "string")) return new Set(names);
-  throw new InputError("bad-file", `Cannot read ${quote(url)}: its weight_map names no files`);
 }

@@ -15,7 +15,7 @@
  * @module
  */
 
-import { DeviceError, FileError, quote } from "../engine/mod.ts";
+import { DeviceError, FileError, orAbort, quote } from "../engine/mod.ts";
 import { openEngine } from "../serve/engine/engine.ts";
 import type { Maker } from "../serve/jobs/job.ts";
 import { downloadModel, type LoadProgress } from "./download.ts";
@@ -97,21 +97,10 @@ export async function openTab(
     : new URL("engine_worker.js", import.meta.url);
   const maker = openEngine({ model: folder.href, type, queue: QUEUE, batch: 1, module });
   try {
-    await untilAborted(maker.card, signal);
+    await orAbort(signal, maker.card);
     return maker;
   } catch (error) {
     maker.close("at once").catch(() => {});
     throw error;
   }
-}
-
-/** Settles as a promise does, or rejects with the reason of a signal. */
-function untilAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal!.reason);
-  if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort);
-  return Promise.race([promise, aborted]).finally(() =>
-    signal?.removeEventListener("abort", abort)
-  );
 }

@@ -3,9 +3,10 @@ import { UsageError } from "./flags/flags.ts";
 import { ENCODE_FLAGS, MODEL_FLAGS, onlyFile } from "./flags/image_flags.ts";
 import { OVERWRITE_FLAG, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
-import { note, orAbort, outJson } from "./io/io.ts";
+import { note, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
+import { orAbort } from "../engine/mod.ts";
 
 /** `bitwise decode`: a file of bits to a PNG file. */
 export const decode = command(

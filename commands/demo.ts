@@ -2,11 +2,12 @@ import { command } from "./command.ts";
 import { GPU_FLAG } from "./flags/gpu.ts";
 import { MODEL_HELP, OVERWRITE_FLAG } from "./flags/output_flags.ts";
 import { chosenSeed, integerFrom, oneOf, path, seed } from "./flags/types.ts";
-import { note, orAbort } from "./io/io.ts";
+import { note } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { contactSheet } from "../model/image/sheet.ts";
 import { WEIGHT_TYPES } from "../kernels/linear/weight_types.ts";
+import { orAbort } from "../engine/mod.ts";
 
 const PROMPTS = [
   "a red apple",

@@ -4,8 +4,8 @@ import { chooseGpu, implementation } from "../model/parts/choose_gpu.ts";
 import { MODEL_HELP } from "./flags/output_flags.ts";
 import { on, path } from "./flags/types.ts";
 import { adviseOn } from "./hints.ts";
-import { type Io, orAbort, outJson } from "./io/io.ts";
-import { type Capabilities, type Device, formatBytes } from "../engine/mod.ts";
+import { type Io, outJson } from "./io/io.ts";
+import { type Capabilities, type Device, formatBytes, orAbort } from "../engine/mod.ts";
 
 /** One finding. */
 interface Finding {

@@ -4,10 +4,10 @@ import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/imag
 import { imageLimits } from "./flags/limits.ts";
 import { OVERWRITE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
-import { note, orAbort, outJson } from "./io/io.ts";
+import { note, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
-import { formatBytes, type TensorToWrite } from "../engine/mod.ts";
+import { formatBytes, orAbort, type TensorToWrite } from "../engine/mod.ts";
 
 /** `bitwise encode`: an image to a file of bits. */
 export const encode = command(

@@ -5,10 +5,11 @@ import { imageLimits } from "./flags/limits.ts";
 import { NUMBER_FLAGS, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { chosenSeed, integer, path, seed } from "./flags/types.ts";
 import { enlarge, type Pixels } from "../model/image/enlarge.ts";
-import { note, orAbort, outJson } from "./io/io.ts";
+import { note, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { contactSheet } from "../model/image/sheet.ts";
+import { orAbort } from "../engine/mod.ts";
 
 const { scales: _, ...SIZE } = ENCODE_FLAGS;
 

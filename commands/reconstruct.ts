@@ -4,10 +4,11 @@ import { ENCODE_FLAGS, encodeOptions, MODEL_FLAGS, onlyFile } from "./flags/imag
 import { imageLimits } from "./flags/limits.ts";
 import { OVERWRITE_FLAG, UPSCALE_FLAG } from "./flags/output_flags.ts";
 import { path } from "./flags/types.ts";
-import { note, orAbort, outJson } from "./io/io.ts";
+import { note, outJson } from "./io/io.ts";
 import { Output } from "./io/output.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { decibels, table } from "./io/table.ts";
+import { orAbort } from "../engine/mod.ts";
 
 /** The image after a scale, compared with the original. */
 interface Row {

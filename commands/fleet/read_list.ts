@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import type { BatchGiven } from "../flags/batch_flags.ts";
 import { imageLimits } from "../flags/limits.ts";
 import { chosenSeed } from "../flags/types.ts";
-import { readSource } from "../io/input.ts";
+import { readSource, textOf } from "../io/input.ts";
 import { type Io, note, warn } from "../io/io.ts";
 import { chooseModel } from "../io/model.ts";
-import { FileError, InputError, quote } from "../../engine/mod.ts";
+import { InputError, quote } from "../../engine/mod.ts";
 import { openInput } from "../../model/generate/open_input.ts";
 import { planGeneration } from "../../model/generate/plan_generation.ts";
 import { openImage } from "../../model/image/read_image.ts";
@@ -28,9 +28,9 @@ export async function readList(
   read: Read,
   io: Io,
 ): Promise<readonly Wanted[]> {
-  const { name, bytes } = await readSource(file, io);
-  const text = decode(bytes, name);
-  const wish = await readWish(text, {
+  const source = await readSource(file, io);
+  const { name } = source;
+  const wish = await readWish(textOf(source), {
     seed: chosenSeed(given.seed) ?? 0n,
     defaults: {
       negativePrompt: given["negative-prompt"],
@@ -50,14 +50,6 @@ export async function readList(
     note(io, `Images that are asked for again are made once: ${wish.repeated}`);
   }
   return wish.images;
-}
-
-function decode(bytes: Uint8Array, name: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new FileError("not-text", `Cannot read ${quote(name)}: it is not UTF-8 text`);
-  }
 }
 
 /** What checks a line by the config of the model: equal settings once. */

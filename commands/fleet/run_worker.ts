@@ -3,6 +3,7 @@ import type { MakerGiven } from "../flags/maker_flags.ts";
 import { openFleet } from "../io/fleet.ts";
 import { detail, type Io, note, warn } from "../io/io.ts";
 import { openMaker } from "../io/maker.ts";
+import { aborted } from "../../engine/mod.ts";
 import { shownRedis } from "../../serve/fleet/redis_url.ts";
 
 /** The flags of `worker`. */
@@ -19,9 +20,9 @@ export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
   const { redis, store, queue } = await openFleet(given, io);
   const { FleetWorker, JOBS } = await import("../../serve/fleet/fleet_worker.ts");
   const { maker, card } = await openMaker(given, { queue: given.jobs ?? MOST_JOBS }, io);
-  const batch = Math.min(given.batch ?? Infinity, card.batch ?? Infinity);
   // so that the next batch is there when one ends
-  const { jobs = Number.isFinite(batch) ? 2 * batch : JOBS, lock } = given;
+  const twice = 2 * Math.min(given.batch ?? Infinity, card.batch ?? JOBS / 2);
+  const { jobs = twice, lock } = given;
   const count = { made: 0, failed: 0, cancelled: 0 };
   try {
     const worker = await FleetWorker.start(maker, store, redis, {
@@ -37,7 +38,7 @@ export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
     });
     note(io, `Working with ${card.name} for ${shownRedis(given.redis!)}`);
     try {
-      await Promise.race([worker.broken, ended(io.signal)]);
+      await Promise.race([worker.broken, aborted(io.signal)]);
       note(io, "Ending what runs; again to end at once");
     } finally {
       await worker.close();
@@ -49,10 +50,4 @@ export async function runWorker(given: WorkerGiven, io: Io): Promise<number> {
     await maker.close();
     redis.disconnect();
   }
-}
-
-/** Waits for Ctrl-C or SIGTERM. */
-function ended(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
 }

@@ -4,7 +4,7 @@ import { generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
 import { enlarge } from "../../model/image/enlarge.ts";
 import type { OpenInput } from "../../model/generate/open_input.ts";
-import { type Io, orAbort, warn } from "../io/io.ts";
+import { type Io, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";
 import { ProgressLine } from "../io/progress.ts";
 import type { Result } from "../../model/generate/images.ts";
@@ -13,6 +13,7 @@ import type { Progress } from "../../model/generate/progress.ts";
 import { jsonSeed } from "../../model/generate/seed.ts";
 import { encodePng } from "../../model/image/png.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
+import { orAbort } from "../../engine/mod.ts";
 
 /**
  * Generates the images that flags describe, and writes them as they are finished.

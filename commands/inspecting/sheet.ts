@@ -1,12 +1,13 @@
 import { UsageError } from "../flags/flags.ts";
 import { encodeImage } from "../../model/image/enlarge.ts";
 import { readInput } from "../io/images.ts";
-import { type Io, orAbort, outJson } from "../io/io.ts";
+import { type Io, outJson } from "../io/io.ts";
 import { closeModel, type LoadGiven, type ModelGiven, openModel } from "../io/model.ts";
 import { Output } from "../io/output.ts";
 import { ProgressLine } from "../io/progress.ts";
 import { contactSheet } from "../../model/image/sheet.ts";
 import { takeScales } from "../../model/bits/image_bits.ts";
+import { orAbort } from "../../engine/mod.ts";
 
 /** Images in a row of a sheet. */
 const COLUMNS = 7;

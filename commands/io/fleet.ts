@@ -1,9 +1,11 @@
 import type { Redis } from "../../deps/bullmq.ts";
 import { UsageError } from "../flags/flags.ts";
 import { type FleetGiven, RESULTS } from "../flags/fleet_flags.ts";
-import { type Io, note, orAbort } from "./io.ts";
+import { type Io, note } from "./io.ts";
 import type { ReadyMaker } from "./maker.ts";
+import type { Maker } from "../../serve/jobs/job.ts";
 import type { Store } from "../../serve/stores/store.ts";
+import { orAbort } from "../../engine/mod.ts";
 
 /** A queue on Redis, and the store that goes with it. */
 export interface OpenFleet {
@@ -27,21 +29,29 @@ export async function openFleet(given: FleetGiven, io: Io): Promise<OpenFleet> {
   return { redis, store, queue };
 }
 
-/** Opens a maker that has the workers of a queue make the images, and waits for the first of them. */
+/** Opens a maker that has the workers of a queue make the images, of whom there may be none yet. It ends its connection. */
+export async function startRemoteMaker(
+  given: FleetGiven,
+  limit: number,
+  io: Io,
+): Promise<{ readonly maker: Maker; readonly store: Store }> {
+  const { redis, store, queue } = await openFleet(given, io);
+  const { RemoteMaker } = await import("../../serve/fleet/remote_maker.ts");
+  return { maker: new RemoteMaker(redis, store, { queue, limit }), store };
+}
+
+/** The same, and waits for the first of them. */
 export async function openRemoteMaker(
   given: FleetGiven,
   limit: number,
   io: Io,
 ): Promise<ReadyMaker> {
-  const { redis, store, queue } = await openFleet(given, io);
-  const { RemoteMaker } = await import("../../serve/fleet/remote_maker.ts");
-  const maker = new RemoteMaker(redis, store, { queue, limit });
+  const { maker } = await startRemoteMaker(given, limit, io);
   const waiting = setTimeout(() => note(io, "Waiting for a worker"), 1000);
   try {
     return { maker, card: await orAbort(io.signal, maker.card) };
   } catch (error) {
     await maker.close("at once");
-    redis.disconnect();
     throw error;
   } finally {
     clearTimeout(waiting);

@@ -5,13 +5,14 @@
  */
 
 import { readSource } from "./input.ts";
-import { type Io, orAbort, warn } from "./io.ts";
+import { type Io, warn } from "./io.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 import type { ImageBits } from "../../model/bits/image_bits.ts";
 import type { EncodeOptions } from "../../model/generate/image_input.ts";
 import type { OpenInput } from "../../model/generate/open_input.ts";
 import type { ImageLimits } from "../../model/image/base/rows.ts";
 import type { OpenImage } from "../../model/image/read_image.ts";
+import { orAbort } from "../../engine/mod.ts";
 
 /**
  * Reads a PNG, JPEG or WebP file, bits that `encode` wrote, or a safetensors file with `image` f32 [3, H, W] from −1 to

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type Io, orAbort } from "./io.ts";
+import type { Io } from "./io.ts";
 import { standardStream } from "./standard_stream.ts";
 import { UsageError } from "../flags/flags.ts";
-import { FileError, formatBytes, quote } from "../../engine/mod.ts";
+import { FileError, formatBytes, orAbort, quote } from "../../engine/mod.ts";
 
 /** The most bytes of an image or of bits; a pipe may have no end. */
 const MAX_BYTES = 2 ** 30;
@@ -62,9 +62,13 @@ export async function readSource(path: string, io: Io, limit = MAX_BYTES): Promi
  * @throws {FileError} It cannot be read, is larger than 1 MiB, or is not UTF-8.
  */
 export async function readText(path: string, io: Io): Promise<string> {
-  const { name, bytes } = await readSource(path, io, MAX_TEXT);
+  return textOf(await readSource(path, io, MAX_TEXT)).replace(/\r?\n$/, "");
+}
+
+/** The text of what was read. @throws {FileError} It is not UTF-8. */
+export function textOf({ name, bytes }: Source): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "");
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new FileError("not-text", `Cannot read ${quote(name)}: it is not UTF-8 text`);
   }

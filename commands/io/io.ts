@@ -104,12 +104,3 @@ export function warn(io: Io, line: string): void {
 export function coloured({ style }: Io, colour: number, text: string): string {
   return style.colour ? `\x1b[1;${colour}m${text}\x1b[0m` : text;
 }
-
-/** Waits for `step`, but not longer than until Ctrl-C. */
-export function orAbort<T>(signal: AbortSignal, step: Promise<T>): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  signal.addEventListener("abort", stop);
-  return Promise.race([step, promise]).finally(() => signal.removeEventListener("abort", stop));
-}

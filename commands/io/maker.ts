@@ -1,8 +1,8 @@
 import type { MakerGiven } from "../flags/maker_flags.ts";
-import { detail, type Io, orAbort } from "./io.ts";
+import { detail, type Io } from "./io.ts";
 import { chooseModel } from "./model.ts";
 import { ProgressLine } from "./progress.ts";
-import { formatBytes } from "../../engine/mod.ts";
+import { formatBytes, orAbort } from "../../engine/mod.ts";
 import type { Maker, MakerEvents, ModelCard } from "../../serve/jobs/job.ts";
 
 /** A maker whose model is loaded. */

@@ -1,9 +1,9 @@
 import { chooseGpu, type GpuChoice, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
-import { detail, type Io, orAbort } from "./io.ts";
+import { detail, type Io } from "./io.ts";
 import { ProgressLine } from "./progress.ts";
 import { table } from "./table.ts";
-import { debugLevel, formatBytes } from "../../engine/mod.ts";
+import { debugLevel, formatBytes, orAbort } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ModelProgress } from "../../model/checkpoint/download_model.ts";
 import type { LoraOption } from "../../model/checkpoint/lora.ts";
@@ -54,15 +54,11 @@ export async function chooseModel({ model, synthetic }: ModelGiven, io: Io): Pro
 async function chooseFolder(model: string | undefined, io: Io): Promise<ModelChoice> {
   const { openFolder } = await import("../../model/checkpoint/folder.ts");
   const { parseConfig } = await import("../../model/config/config.ts");
-  const { quantisationOf } = await import("../../model/checkpoint/quantised_blocks.ts");
+  const { storedTypeOf } = await import("../../model/checkpoint/quantised_blocks.ts");
   const folder = await findWithProgress(model, io);
   const files = openFolder(folder);
   const config = parseConfig(await files.json("config.json"), files.path("config.json"));
-  const { transformer } = config.files;
-  if (!await files.exists(transformer)) return { config, folder };
-  const file = await files.tensors(transformer);
-  file.close();
-  return { config, folder, storedType: quantisationOf(file.metadata) };
+  return { config, folder, storedType: await storedTypeOf(files, config.files.transformer) };
 }
 
 /** Finds a model's folder, and shows a download: on a terminal each percent, elsewhere each tenth. */

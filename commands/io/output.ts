@@ -5,11 +5,11 @@
  */
 
 import { extname, resolve } from "../../deps/@std/path.ts";
-import { type Io, note, orAbort } from "./io.ts";
+import { type Io, note } from "./io.ts";
 import { firstFree, firstNumber, movedText, namer, namesFrom, take } from "./naming.ts";
 import { standardStream } from "./standard_stream.ts";
 import { UsageError } from "../flags/flags.ts";
-import { FileError, quote } from "../../engine/mod.ts";
+import { FileError, orAbort, quote } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 
 /** A file to be written. */

@@ -1,12 +1,11 @@
 import { UsageError } from "../flags/flags.ts";
-import { RESULTS } from "../flags/fleet_flags.ts";
 import type { ServeGiven } from "../flags/serve_flags.ts";
-import { openFleet } from "../io/fleet.ts";
+import { startRemoteMaker } from "../io/fleet.ts";
 import { detail, type Io, note, warn } from "../io/io.ts";
 import { loaded, startMaker } from "../io/maker.ts";
 import { isLoopback, listenError, readToken } from "./address.ts";
-import { fromFileUrl, join } from "../../deps/@std/path.ts";
-import { RemoteMaker } from "../../serve/fleet/remote_maker.ts";
+import { basename, fromFileUrl, join } from "../../deps/@std/path.ts";
+import { aborted } from "../../engine/mod.ts";
 import { isUrl } from "../../model/checkpoint/folder.ts";
 import { createApp, type HttpApp } from "../../serve/http/app.ts";
 import { Metrics } from "../../serve/http/metrics.ts";
@@ -30,8 +29,6 @@ interface Backstage {
   readonly store: Store;
   /** The folder of the model, if it is on disk. */
   readonly modelFolder?: string;
-  /** Frees what the maker does not. */
-  end(): void;
 }
 
 /** Serves until Ctrl-C or SIGTERM, or until the model turns out not to load. */
@@ -44,13 +41,16 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
   }
   const token = tokenFile === undefined ? undefined : await readToken(tokenFile, io);
   const metrics = new Metrics();
-  const { maker, store, modelFolder, end } = await openBackstage(given, metrics, io);
+  const { maker, store, modelFolder } = await openBackstage(given, metrics, io);
   try {
     const app = createApp(maker, {
       token,
       hosts: [host, ...given["allow-host"] ?? []],
       origins: given.cors,
       url: given.url,
+      models: [given.model, modelFolder && basename(modelFolder)].filter((name) =>
+        name !== undefined
+      ),
       limits: {
         ...given.timeout !== undefined && { requestSeconds: given.timeout },
         ...given["max-images"] !== undefined && { images: given["max-images"] },
@@ -73,24 +73,20 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
     }
   } finally {
     await maker.close("at once");
-    end();
   }
 }
 
 async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promise<Backstage> {
   const { queue = QUEUE, results } = given;
   if (given.redis !== undefined) {
-    const fleet = await openFleet({ ...given, results: results ?? RESULTS }, io);
-    const options = { queue: fleet.queue, limit: queue };
-    const maker = new RemoteMaker(fleet.redis, fleet.store, options);
-    return { maker, store: fleet.store, end: () => fleet.redis.disconnect() };
+    return await startRemoteMaker(given, queue, io);
   }
   if (given["redis-queue"] !== undefined) {
     throw new UsageError("Cannot use --redis-queue without --redis");
   }
   const store = results === undefined ? new MemoryStore(MEMORY) : openStore(results);
   const { maker, folder } = await startMaker(given, { queue, events: metrics.events }, io);
-  return { maker, store, modelFolder: diskPath(folder), end() {} };
+  return { maker, store, modelFolder: diskPath(folder) };
 }
 
 /** The path of a model folder; undefined if it is on a web server. */
@@ -126,10 +122,7 @@ async function listen(
   try {
     const card = await loaded(maker, io);
     note(io, `Serving ${card.name}`);
-    await new Promise<void>((resolve) => {
-      if (io.signal.aborted) resolve();
-      io.signal.addEventListener("abort", () => resolve());
-    });
+    await aborted(io.signal);
     note(io, "Finishing what was asked; again to end at once");
     // answers end when their images are made; new requests are refused meanwhile
     await Promise.all([server.shutdown(), maker.close()]);

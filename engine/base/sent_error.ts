@@ -42,7 +42,7 @@ const CLASSES = {
 /**
  * Makes an error that can be sent.
  *
- * @param failed What failed where an error is none of ours, such as `"Cannot decode"`.
+ * @param failed What failed where an error is not one of ours, such as `"Cannot decode"`.
  */
 export function sendError(error: unknown, failed: string): SentError {
   if (error instanceof BitwiseError) {

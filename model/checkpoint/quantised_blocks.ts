@@ -13,6 +13,7 @@ import {
   type QuantisedType,
   WEIGHT_FORMATS,
 } from "../../kernels/linear/weight_types.ts";
+import type { Folder } from "./place.ts";
 
 /** The metadata key of a file that names its type of quantised blocks. */
 export const QUANTISATION = "quantisation";
@@ -74,6 +75,17 @@ export function quantisationOf(
   metadata: Readonly<Record<string, string>>,
 ): QuantisedType | undefined {
   return QUANTISED_TYPES.find((type) => type === metadata[QUANTISATION]);
+}
+
+/** Returns the type of quantised blocks that a file of a model folder has, if it is there and has any. */
+export async function storedTypeOf(
+  files: Folder,
+  name: string,
+): Promise<QuantisedType | undefined> {
+  if (!await files.exists(name)) return undefined;
+  const file = await files.tensors(name);
+  file.close();
+  return quantisationOf(file.metadata);
 }
 
 /** The type that the integers of a quantised weight have in files. */

@@ -31,7 +31,7 @@ export async function openInput(
 }
 
 /** Whether bytes begin as a safetensors file does: with the length of its header, and the header's brace. */
-function isSafetensors(bytes: Uint8Array<ArrayBuffer>): boolean {
+export function isSafetensors(bytes: Uint8Array<ArrayBuffer>): boolean {
   if (bytes.length < 10 || bytes[8] !== 0x7b) return false;
   return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true) <= bytes.length - 8;
 }

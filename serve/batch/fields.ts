@@ -144,7 +144,7 @@ function parse(line: string): string | Record<string, unknown> {
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw badLine(`it is no JSON: ${(error as Error).message.split("\n")[0]}`);
+    throw badLine(`it is not JSON: ${(error as Error).message.split("\n")[0]}`);
   }
   if (typeof value === "string") return value;
   if (isObject(value) && !Array.isArray(value)) return value as Record<string, unknown>;

@@ -47,7 +47,7 @@ export class ResultsFile {
     this.known = new Map([...others, ...rows].map((row) => [row.id, row]));
   }
 
-  /** Makes the folder, and reads what is in it. @throws {FileError} `bad-results`: a line is none of ours. */
+  /** Makes the folder, and reads what is in it. @throws {FileError} `bad-results`: a line is not one of ours. */
   static async open(folder: string, shard?: Shard): Promise<ResultsFile> {
     await makeFolder(folder);
     const name = shard ? `results-${shard.index}-of-${shard.count}.jsonl` : "results.jsonl";
@@ -95,7 +95,7 @@ function readRows(text: string, name: string): ResultRow[] {
   for (const [i, line] of lines.entries()) {
     const row = readRow(line);
     if (!row) {
-      const message = `Cannot read ${quote(name)}: line ${i + 1} is no result; delete that line`;
+      const message = `Cannot read ${quote(name)}: line ${i + 1} is not a result; delete that line`;
       throw new FileError("bad-results", message);
     }
     rows.set(row.id, row);

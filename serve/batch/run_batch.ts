@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
 import { readSmallFile, writeFileAtomic } from "../../model/checkpoint/files.ts";
@@ -149,22 +150,11 @@ async function makeOne(
       return await maker.make(job, { signal });
     } catch (error) {
       if (!(error instanceof BusyError)) throw error;
-      await pause(error.retryAfter, signal);
+      await delay(1000 * error.retryAfter, undefined, { signal }).catch(() =>
+        signal.throwIfAborted()
+      );
     }
   }
-}
-
-function pause(seconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      if (signal.aborted) reject(signal.reason);
-      else resolve();
-    };
-    const timer = setTimeout(end, 1000 * seconds);
-    signal.addEventListener("abort", end);
-  });
 }
 
 async function write(image: Wanted, made: Made, options: BatchOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { DeviceError } from "../../engine/mod.ts";
 import type { Job, Made, Maker, MakerEvents, MakerState, ModelCard, Watch } from "../jobs/job.ts";
+import { BusyError } from "../jobs/busy_error.ts";
 import { Lineup, type Place } from "../jobs/lineup.ts";
 import type { BatchScale, ThreadOptions } from "./messages.ts";
 import { GpuThread } from "./thread.ts";
@@ -35,6 +36,7 @@ class Engine implements Maker {
   #thread: GpuThread | null = null;
   #running: readonly Place[] = [];
   #closing = false;
+  readonly #stop = new AbortController();
 
   constructor(private readonly options: EngineOptions) {
     this.#lineup = new Lineup(options.queue ?? QUEUE);
@@ -62,7 +64,7 @@ class Engine implements Maker {
       onEnd?.("made");
       return made;
     } catch (error) {
-      onEnd?.(watch.signal?.aborted ? "aborted" : "failed");
+      if (!(error instanceof BusyError)) onEnd?.(watch.signal?.aborted ? "aborted" : "failed");
       throw error;
     }
   }
@@ -74,6 +76,7 @@ class Engine implements Maker {
     if (error) {
       for (const place of this.#running) place.end({ error });
       this.#thread?.cancel();
+      this.#stop.abort();
     }
     await this.#loop.catch(() => {});
     await this.#thread?.close();
@@ -81,7 +84,9 @@ class Engine implements Maker {
   }
 
   async #open(): Promise<ModelCard> {
-    const { thread, card } = await GpuThread.open(threadOptions(this.options), this.options.module);
+    const { module } = this.options;
+    const { signal } = this.#stop;
+    const { thread, card } = await GpuThread.open(threadOptions(this.options), { module, signal });
     this.#thread = thread;
     return card;
   }

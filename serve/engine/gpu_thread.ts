@@ -26,7 +26,7 @@ async function follow(order: Asked): Promise<Answers[Order["kind"]]> {
   if (order.kind === "open") {
     cancel = order.cancel;
     model = await ServedModel.open(order.options);
-    return model.card;
+    return await model.card();
   }
   if (order.kind === "fits") return await model!.fits(order.settings, order.images);
   if (order.kind === "close") {

@@ -2,13 +2,11 @@
 
 import type { BatchOrder, BatchScale, ThreadOptions } from "./messages.ts";
 import type { JobSettings, Made, ModelCard } from "../jobs/job.ts";
-import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import { usualBatch } from "../../model/batch.ts";
 import { encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { findModel } from "../../model/checkpoint/find_model.ts";
 import { openFolder } from "../../model/checkpoint/folder.ts";
-import type { Folder } from "../../model/checkpoint/place.ts";
-import { quantisationOf } from "../../model/checkpoint/quantised_blocks.ts";
+import { storedTypeOf } from "../../model/checkpoint/quantised_blocks.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { imageSizes, scheduleForSize } from "../../model/config/schedule.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
@@ -22,11 +20,6 @@ import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
 /** More images than any batch has, and plans of batches that are kept. */
 const [MOST, KEPT] = [1024, 256];
 
-/** The bytes that base64 stands for. */
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.fromBase64(base64);
-}
-
 /** A model that is loaded, and what it was loaded with. */
 export class ServedModel {
   /** The most images of a batch, by what it depends on; planning takes a tenth of the time of a small batch. */
@@ -35,8 +28,7 @@ export class ServedModel {
   private constructor(
     private readonly model: InfinityModel,
     private readonly options: ThreadOptions,
-    /** What it can do. */
-    readonly card: ModelCard,
+    private readonly edits: boolean,
   ) {}
 
   /** Loads a model. @throws As {@link InfinityModel.load}. */
@@ -47,23 +39,32 @@ export class ServedModel {
     const { type, staged, lora } = options;
     const gpu = options.gpu
       ? await implementation(options.gpu)
-      : (await chooseGpu(type ?? await storedType(files, config) ?? "f32")).gpu;
+      : (await chooseGpu(type ?? await storedTypeOf(files, config.files.transformer) ?? "f32")).gpu;
     const model = await InfinityModel.load(folder, { config, type, staged, lora, gpu });
     try {
       const vae = await files.tensors(config.files.vae);
       const edits = [...vae.tensors.keys()].some((name) => name.startsWith("encoder."));
       vae.close();
-      const batch = await usualBatch(
-        config,
-        { type: model.type, staged },
-        { images: MOST, maxBytes: options.maxBytes },
-        model.device.capabilities,
-      );
-      return new ServedModel(model, options, { ...cardOf(model, edits), batch });
+      return new ServedModel(model, options, edits);
     } catch (error) {
       model.dispose();
       throw error;
     }
+  }
+
+  /** What it can do. */
+  async card(): Promise<ModelCard> {
+    const { config, type, device } = this.model;
+    const { cfg, tau } = config.defaults;
+    return {
+      name: config.name,
+      type,
+      adapter: device.capabilities.adapter,
+      sizes: sizesOf(config),
+      defaults: { cfgScale: cfg, tau },
+      edits: this.edits,
+      batch: await this.fits({}, MOST),
+    };
   }
 
   /** Bytes that live on the GPU. */
@@ -104,7 +105,7 @@ export class ServedModel {
   ): Promise<Made[]> {
     const began = performance.now();
     let last = 0;
-    const seconds = new Map<number, number>();
+    let took = 0; // by the latest scale
     const options: GenerateOptions = {
       ...await this.#settings(settings),
       prompt: jobs.map(({ prompt }) => prompt),
@@ -112,9 +113,9 @@ export class ServedModel {
       signal,
       onProgress: ({ stage, scale, scales, seconds: now }) => {
         if (stage === "scale") {
-          seconds.set(scale, now - last);
+          took = now - last;
           last = now;
-          if (!wanted) onScale({ scale, scales, seconds: seconds.get(scale)!, images: [] });
+          if (!wanted) onScale({ scale, scales, seconds: took, images: [] });
         }
         check();
       },
@@ -128,7 +129,7 @@ export class ServedModel {
       const images = await Promise.all(
         previews.map((asked, i) => asked ? preview(next.value as Step, i) : null),
       );
-      onScale({ scale, scales, seconds: seconds.get(scale) ?? 0, images });
+      onScale({ scale, scales, seconds: took, images });
       check();
     }
     return madeOf(next.value, began);
@@ -141,8 +142,10 @@ export class ServedModel {
     const { maxPixels } = this.options;
     return {
       ...others,
-      ...init !== undefined && { init: await openInput(bytesOf(init), "image", { maxPixels }) },
-      ...mask !== undefined && { mask: await openImage(bytesOf(mask), "mask", { maxPixels }) },
+      ...init !== undefined &&
+        { init: await openInput(Uint8Array.fromBase64(init), "image", { maxPixels }) },
+      ...mask !== undefined &&
+        { mask: await openImage(Uint8Array.fromBase64(mask), "mask", { maxPixels }) },
     };
   }
 
@@ -150,13 +153,6 @@ export class ServedModel {
   dispose(): void {
     this.model.dispose();
   }
-}
-
-/** The type that the transformer's file stores matrices in, if they are quantised. */
-async function storedType(files: Folder, config: ModelConfig): Promise<WeightType | undefined> {
-  const file = await files.tensors(config.files.transformer);
-  file.close();
-  return quantisationOf(file.metadata);
 }
 
 async function preview(step: Step, index: number) {
@@ -177,18 +173,6 @@ function madeOf({ images, warnings }: Result, began: number): Made[] {
     seconds,
     batch: images.length,
   }));
-}
-
-function cardOf({ config, type, device }: InfinityModel, edits: boolean): ModelCard {
-  const { cfg, tau } = config.defaults;
-  return {
-    name: config.name,
-    type,
-    adapter: device.capabilities.adapter,
-    sizes: sizesOf(config),
-    defaults: { cfgScale: cfg, tau },
-    edits,
-  };
 }
 
 /** The sizes that a model was trained on, its own first. */

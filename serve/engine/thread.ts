@@ -9,6 +9,14 @@ interface Pending {
   onScale?(scale: BatchScale): void;
 }
 
+/** How a thread is started. */
+export interface StartOptions {
+  /** Its code; tests and browsers give another. */
+  readonly module?: URL;
+  /** Ends it while it loads. */
+  readonly signal?: AbortSignal;
+}
+
 /** A thread that holds a model, seen from the outside. It takes one order at a time. */
 export class GpuThread {
   #pending: Pending | null = null;
@@ -33,13 +41,13 @@ export class GpuThread {
   /**
    * Starts a thread and loads a model in it.
    *
-   * @param module The thread's code; tests give another.
    * @throws {InputError} `no-worker`: it may not read the code of this library.
+   * @throws {DeviceError} `thread-ended`: the signal was aborted, among others.
    * @throws As {@link InfinityModel.load}.
    */
   static async open(
     options: ThreadOptions,
-    module: URL = new URL("./gpu_thread.ts", import.meta.url),
+    { module = new URL("./gpu_thread.ts", import.meta.url), signal }: StartOptions = {},
   ): Promise<{ readonly thread: GpuThread; readonly card: ModelCard }> {
     const library = new URL("../../", import.meta.url);
     // asked first, since Deno reports a Worker that it refuses on stderr, whoever handles the error
@@ -49,12 +57,17 @@ export class GpuThread {
       throw new InputError("no-worker", message);
     }
     const thread = new GpuThread(new Worker(module, { type: "module" }));
+    const end = () => thread.terminate();
+    signal?.addEventListener("abort", end);
     try {
+      if (signal?.aborted) end();
       const card = await thread.#ask({ kind: "open", options, cancel: thread.#cancel });
       return { thread, card };
     } catch (error) {
       thread.terminate();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", end);
     }
   }
 

@@ -20,7 +20,7 @@ export interface ConnectOptions {
  * Connects to Redis, and waits for it as long as it takes; commands wait too whenever it is away.
  *
  * @param url `redis://USER:PASSWORD@HOST:PORT/DATABASE`, or `rediss://` for TLS.
- * @throws {InputError} `bad-redis`: it is no such URL.
+ * @throws {InputError} `bad-redis`: it is not such a URL.
  * @throws {BitwiseError} `redis-refused`: the user or password is wrong; `no-permission`.
  * @throws The reason of the signal.
  */
@@ -58,14 +58,6 @@ export async function connect(
   } finally {
     signal?.removeEventListener("abort", stop);
   }
-}
-
-/** Waits for something, but not longer than so many milliseconds. */
-export async function within(milliseconds: number, something: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise((resolve) => timer = setTimeout(resolve, milliseconds));
-  await Promise.race([something, late]);
-  clearTimeout(timer);
 }
 
 /** The error for what waiting cannot change. */

@@ -5,12 +5,12 @@ import {
   UnrecoverableError,
   Worker,
 } from "../../deps/bullmq.ts";
-import { DeviceError, FileError, InputError } from "../../engine/mod.ts";
+import { DeviceError, FileError, InputError, within } from "../../engine/mod.ts";
 import { encodePng } from "../../model/image/png.ts";
 import type { Made, Maker } from "../jobs/job.ts";
 import type { Store } from "../stores/store.ts";
 import { publishCard } from "./card.ts";
-import { LAST_WORDS, within } from "./connect.ts";
+import { LAST_WORDS } from "./connect.ts";
 import { reportOf } from "./previews.ts";
 import {
   cancelChannel,

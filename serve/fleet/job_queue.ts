@@ -1,6 +1,7 @@
 import { Queue, QueueEvents, type Redis } from "../../deps/bullmq.ts";
+import { within } from "../../engine/mod.ts";
 import type { Job } from "../jobs/job.ts";
-import { LAST_WORDS, within } from "./connect.ts";
+import { LAST_WORDS } from "./connect.ts";
 import {
   cancelChannel,
   failureOf,

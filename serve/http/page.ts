@@ -1,6 +1,7 @@
 /** The page's files. */
 
 import { join } from "../../deps/@std/path.ts";
+import { mediaTypeOf } from "./base/media_type.ts";
 
 /** What the page may load: itself, images that it made, and its Workers. */
 export const PAGE_POLICY: string = [
@@ -14,22 +15,6 @@ export const PAGE_POLICY: string = [
   "form-action 'self'",
   "frame-ancestors 'none'",
 ].join("; ");
-
-const TYPES: Readonly<Record<string, string>> = {
-  html: "text/html; charset=utf-8",
-  js: "text/javascript; charset=utf-8",
-  css: "text/css; charset=utf-8",
-  json: "application/json",
-  map: "application/json",
-  webmanifest: "application/manifest+json",
-  svg: "image/svg+xml",
-  png: "image/png",
-  webp: "image/webp",
-  ico: "image/x-icon",
-  txt: "text/plain; charset=utf-8",
-  wasm: "application/wasm",
-  woff2: "font/woff2",
-};
 
 /** Said at / where no page was built. */
 const NO_PAGE = "The page is not built: run deno task build\n";
@@ -74,11 +59,9 @@ export async function answerPage(
       file.close();
       return null;
     }
-    const extension = /\.([a-z0-9]+)$/.exec(path === "/" ? "index.html" : path)?.[1] ?? "";
-    const type = Object.hasOwn(TYPES, extension) ? TYPES[extension]! : "application/octet-stream";
     return new Response(file.readable, {
       headers: {
-        "content-type": type,
+        "content-type": mediaTypeOf(real),
         "content-length": `${size}`,
         // by which a tab tells whether the model that it keeps is still this one
         ...mtime && { "last-modified": mtime.toUTCString() },

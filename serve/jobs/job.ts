@@ -5,24 +5,30 @@
  * @module
  */
 
+import type { GenerateOptions } from "../../model/generate/options.ts";
+
+/** Options that are plain JSON. */
+type JsonOptions = Pick<
+  GenerateOptions,
+  | "negativePrompt"
+  | "width"
+  | "height"
+  | "cfgScale"
+  | "cfgUntil"
+  | "tau"
+  | "topK"
+  | "topP"
+  | "greedy"
+  | "strength"
+  | "keepScales"
+>;
+
 /** How to make an image. Plain JSON; jobs with equal settings can share a batch. */
-export interface JobSettings {
-  /** See {@link GenerateOptions.negativePrompt}; the same holds below. */
-  readonly negativePrompt?: string;
-  readonly width?: number;
-  readonly height?: number;
-  readonly cfgScale?: number | readonly number[];
-  readonly cfgUntil?: number;
-  readonly tau?: number | readonly number[];
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly greedy?: boolean;
+export interface JobSettings extends JsonOptions {
   /** The image to edit, in base64: a PNG, JPEG or WebP file, or a bits file. */
   readonly init?: string;
   /** What of it may change, in base64: white parts of an image file. */
   readonly mask?: string;
-  readonly strength?: number;
-  readonly keepScales?: number;
 }
 
 /** One image to make. Plain JSON. */

@@ -1,12 +1,10 @@
 import { BusyError } from "./busy_error.ts";
-import type { Job, Made, Watch } from "./job.ts";
+import type { Job, JobSettings, Made, Watch } from "./job.ts";
 
 /** A job in line, or in the batch that runs. */
 export interface Place {
   readonly job: Job;
   readonly watch: Watch;
-  /** Jobs with the same key can share a batch. */
-  readonly key: string;
   /** Whether it has ended, so that nobody waits any longer. */
   readonly ended: boolean;
   /** Ends it. What comes later changes nothing. */
@@ -54,7 +52,6 @@ export class Lineup {
       const place: Place = {
         job,
         watch,
-        key: JSON.stringify(job.settings),
         get ended() {
           return ended;
         },
@@ -84,15 +81,19 @@ export class Lineup {
   }
 
   /** The number of jobs in line that could share a batch with one. */
-  alike({ key }: Place): number {
-    return this.#waiting.filter((place) => place.key === key).length;
+  alike(first: Place): number {
+    return this.#alike(first).length;
   }
 
   /** Takes those out of the line that share a batch with the first one. */
-  take({ key }: Place, most: number): Place[] {
-    const batch = this.#waiting.filter((place) => place.key === key).slice(0, most);
+  take(first: Place, most: number): Place[] {
+    const batch = this.#alike(first).slice(0, most);
     for (const place of batch) this.#remove(place);
     return batch;
+  }
+
+  #alike({ job: { settings } }: Place): Place[] {
+    return this.#waiting.filter(({ job }) => areEqual(job.settings, settings));
   }
 
   /** Takes the time of a batch into account. */
@@ -111,4 +112,14 @@ export class Lineup {
     const at = this.#waiting.indexOf(place);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
+}
+
+/** Whether settings are the same. They are compared as they are: a key that holds their images would be a copy of them. */
+function areEqual(one: JobSettings, other: JobSettings): boolean {
+  if (one === other) return true;
+  const names = Object.keys({ ...one, ...other }) as (keyof JobSettings)[];
+  return names.every((name) => {
+    const [a, b] = [one[name], other[name]];
+    return a === b || Array.isArray(a) && Array.isArray(b) && `${a}` === `${b}`;
+  });
 }

@@ -20,17 +20,3 @@ export function checkName(name: string): void {
       "digits, -, _ or dots, and not begin with a dot",
   );
 }
-
-const TYPES: Readonly<Record<string, string>> = {
-  png: "image/png",
-  jpg: "image/jpeg",
-  jpeg: "image/jpeg",
-  webp: "image/webp",
-  json: "application/json",
-};
-
-/** The media type of a stored file, by the end of its name. */
-export function typeOfName(name: string): string {
-  const extension = /\.([a-z]+)$/.exec(name)?.[1] ?? "";
-  return Object.hasOwn(TYPES, extension) ? TYPES[extension]! : "application/octet-stream";
-}

@@ -36,7 +36,7 @@ export function readS3Place(
       `Cannot use ${quote(shown)} as a store: ${why}; write ${FORM}`,
     );
   };
-  if (url?.protocol !== "s3:") return refuse("it is no such URL");
+  if (url?.protocol !== "s3:") return refuse("it is not such a URL");
   if (url.username || url.password) refuse("keys belong in the environment");
   const bucket = url.hostname;
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) refuse("its bucket has no valid name");
@@ -52,7 +52,7 @@ export function readS3Place(
   const endpoint = URL.parse(
     url.searchParams.get("endpoint") || `https://s3.${region}.amazonaws.com`,
   );
-  if (!endpoint || !/^https?:$/.test(endpoint.protocol)) return refuse("its endpoint is no URL");
+  if (!endpoint || !/^https?:$/.test(endpoint.protocol)) return refuse("its endpoint is not a URL");
   if (endpoint.search || endpoint.hash || endpoint.username || endpoint.password) {
     refuse("its endpoint may have a host, a port and a path");
   }

@@ -10,5 +10,5 @@ export interface Store {
   url?(name: string, seconds: number): Promise<string>;
 }
 
-/** The most bytes of a stored file: a larger one is none of ours. */
+/** The most bytes of a stored file: a larger one is not one of ours. */
 export const MAX_FILE = 2 ** 28;

@@ -3,7 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { downloadModel, type LoadProgress } from "../../browser/download.ts";
 import { keptFile } from "../../browser/kept_files.ts";
-import { CheckpointError, ConfigError, FileError, InputError } from "../../engine/mod.ts";
+import { CheckpointError, ConfigError, FileError, SafetensorsError } from "../../engine/mod.ts";
 import { NANO } from "../nano.ts";
 
 /** What a server has by name: text, or a status that it refuses with. */
@@ -106,8 +106,8 @@ Deno.test("downloadModel() says which file is missing, refused or wrong", async 
     [{ ...MODEL, "config.json": '{"vae":1}' }, ConfigError, "vae"],
     [
       { ...MODEL, "vae.safetensors.index.json": '{"weight_map":[1]}' },
-      InputError,
-      "names no files",
+      SafetensorsError,
+      "must be",
     ],
   ];
   for (const [files, type, message] of cases) {

@@ -1,6 +1,7 @@
 /** `/predictions`, the API of Replicate's cog. */
 
 import type { RouteConfig, z } from "../../../deps/hono.ts";
+import { within } from "../../../engine/mod.ts";
 import { readJson } from "../base/body.ts";
 import { Deadline } from "../base/deadline.ts";
 import { BusyError } from "../../jobs/busy_error.ts";
@@ -11,7 +12,7 @@ import { checkUrls, type Form, QUALITY, sendImage } from "../making/results.ts";
 import { initOf, maskOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
 import { bytesOf } from "../pictures/sent.ts";
-import { type OnePrediction, Predictions, type Work } from "./predictions.ts";
+import { Predictions, type Work } from "./predictions.ts";
 import { CogError, Prediction, type PredictionInput, PredictionRequest } from "./schemas.ts";
 
 type Input = z.infer<typeof PredictionInput>;
@@ -67,7 +68,7 @@ async function predict(
     const cancel = () => prediction.cancel();
     // who waits for all of it and hangs up wants it no longer
     if (seconds === undefined) signal.addEventListener("abort", cancel);
-    await ended(prediction, seconds);
+    await (seconds === undefined ? prediction.ended : within(1000 * seconds, prediction.ended));
     signal.removeEventListener("abort", cancel);
   }
   if (prediction.error instanceof BusyError) {
@@ -82,15 +83,6 @@ function preference(header = ""): { wait: boolean; seconds?: number } {
   if (/(^|[,\s])respond-async($|[,;\s])/.test(header)) return { wait: false };
   const seconds = /(^|[,\s])wait=(\d{1,5})($|[,;\s])/.exec(header)?.[2];
   return { wait: true, ...seconds !== undefined && { seconds: Number(seconds) } };
-}
-
-/** Waits for the end, at most for so many seconds. */
-async function ended(prediction: OnePrediction, seconds?: number): Promise<void> {
-  if (seconds === undefined) return await prediction.ended;
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, seconds * 1000);
-  await Promise.race([prediction.ended, late.promise]);
-  clearTimeout(timer);
 }
 
 /** What fails at once has failed after a turn of the event loop. */

@@ -1,9 +1,9 @@
 /** Results behind URLs that expire. */
 
-import { typeOfName } from "../../stores/names.ts";
 import type { SignedUrls } from "../../stores/signed_urls.ts";
 import type { Store } from "../../stores/store.ts";
 import { RequestError } from "../base/errors.ts";
+import { mediaTypeOf } from "../base/media_type.ts";
 
 /** Where results are kept. */
 export interface FilesOptions {
@@ -27,7 +27,7 @@ export class Files {
     const { store, urls } = this.options;
     const name = `${crypto.randomUUID()}.${format}`;
     try {
-      await store.put(name, bytes, typeOfName(name));
+      await store.put(name, bytes, mediaTypeOf(name));
     } catch (cause) {
       throw new RequestError(500, "not-stored", "Cannot keep the image: the store failed", {
         cause,
@@ -46,7 +46,7 @@ export class Files {
     }
     const bytes = await store.get(name);
     if (!bytes) return "absent";
-    return new Response(bytes, { headers: { "content-type": typeOfName(name) } });
+    return new Response(bytes, { headers: { "content-type": mediaTypeOf(name) } });
   }
 }
 

@@ -17,7 +17,7 @@ export async function initOf(
  *
  * @param how What may change of what was sent: the transparent parts, if there are any (`alpha`); the black parts
  * (`invert`).
- * @throws {RequestError} It is no image.
+ * @throws {RequestError} It is not an image.
  */
 export async function maskOf(
   { limits: { maxPixels }, pictures, model: { card } }: Service,

@@ -1,5 +1,6 @@
 /** Answers with events: each scale of each image, and then the image. */
 
+import { within } from "../../../engine/mod.ts";
 import { Deadline } from "../base/deadline.ts";
 import { problemOf } from "../base/errors.ts";
 import { openaiError } from "../base/error_shapes.ts";
@@ -34,15 +35,11 @@ export async function streamImages(
   const fail = (error: unknown) => events.fail("error", openaiError(problemOf(error)));
   deadline.signal.addEventListener("abort", () => fail(deadline.signal.reason));
   const work = held.until(sendAll(service, asked, deadline.signal, events));
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, PATIENCE);
   try {
-    await Promise.race([work, events.begun, late.promise]);
+    await within(PATIENCE, Promise.race([work, events.begun]));
   } catch (error) {
     await events.body.cancel();
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
   work.then(() => events.end(), fail);
   const headers = {

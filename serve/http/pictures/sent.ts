@@ -1,6 +1,7 @@
 /** Images that clients send: from base64 or bytes to what a job takes. */
 
 import { FileError, InputError } from "../../../engine/mod.ts";
+import { isSafetensors } from "../../../model/generate/open_input.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import { RequestError } from "../base/errors.ts";
 import { badField } from "../base/fields.ts";
@@ -26,7 +27,7 @@ export function bytesOf(text: string, param: string): Uint8Array<ArrayBuffer> {
  *
  * @param edits Whether the model can encode images; bits it can always take.
  * @returns The file in base64.
- * @throws {RequestError} It is no such file, or too large.
+ * @throws {RequestError} It is not such a file, or it is too large.
  */
 export async function checkSent(
   file: Uint8Array<ArrayBuffer>,
@@ -34,7 +35,7 @@ export async function checkSent(
   maxPixels: number,
   edits: boolean,
 ): Promise<string> {
-  if (looksLikeBits(file)) {
+  if (isSafetensors(file)) {
     if (file.length > MOST_BITS_BYTES) {
       throw badField(param, `bits have at most ${MOST_BITS_BYTES} bytes, these ${file.length}`);
     }
@@ -52,9 +53,4 @@ export async function checkSent(
     throw error;
   }
   return file.toBase64();
-}
-
-/** Whether a file begins as a safetensors file does: with the length of its header, and the header's brace. */
-export function looksLikeBits(file: Uint8Array): boolean {
-  return file.length > 8 && file[8] === 0x7b && file.subarray(4, 8).every((byte) => byte === 0);
 }

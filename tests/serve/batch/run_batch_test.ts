@@ -119,7 +119,7 @@ Deno.test("A batch mends what a killed one left at any byte of its results", () 
     assertEquals((await run(folder)).made, ["apple-1"]);
     assertEquals((await rows(folder)).map(({ id }) => id).sort(), ids);
     await Deno.writeTextFile(path, '{"id": 7}\n');
-    await assertRejects(() => run(folder), FileError, "line 1 is no result");
+    await assertRejects(() => run(folder), FileError, "line 1 is not a result");
   }));
 
 Deno.test("A batch does not replace what shows something else, unless asked to", () =>

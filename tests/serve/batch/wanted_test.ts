@@ -95,7 +95,7 @@ Deno.test("A line makes n images with consecutive seeds; a repeated one is made 
 
 Deno.test("Wrong lines are found all at once, with their numbers", async () => {
   const wrong = [
-    ["{", "it is no JSON"],
+    ["{", "it is not JSON"],
     ["{}", "it has no prompt"],
     ['{"prompt":"  "}', "it has no prompt"],
     ['{"prompt":7}', 'prompt is "7", it must be text'],

@@ -88,7 +88,7 @@ Deno.test("an edit keeps the scales of a bits file", async () => {
   assertEquals((await shared.card).edits, true);
 });
 
-Deno.test("a job that is aborted ends within one scale, and the next one begins", async () => {
+Deno.test("a job that is aborted ends, whether it runs or waits, and the next one begins", async () => {
   const stop = new AbortController();
   const seen: number[] = [];
   const onScale = ({ scale }: ScaleDone) => {
@@ -127,6 +127,17 @@ Deno.test("a full line refuses, and says when to come again", async () => {
   assert(error.retryAfter >= 1);
   await Promise.all([running, ...waiting]);
   await shared.make(job("rocket"));
+});
+
+Deno.test("jobs that are refused count neither as made nor as failed", async () => {
+  const ends: string[] = [];
+  const events = { onEnd: (how: string) => void ends.push(how) };
+  const maker = openEngine({ model: NANO.href, queue: 1, events });
+  const waiting = maker.make(job("camel"));
+  await assertRejects(() => maker.make(job("rocket")), BusyError);
+  await waiting;
+  assertEquals(ends, ["made"]);
+  await maker.close();
 });
 
 Deno.test("a wrong job fails alone", async () => {
@@ -170,6 +181,16 @@ Deno.test("close() finishes what runs and waits, and refuses the rest", async ()
   assertEquals((await Promise.all(jobs)).length, 4);
   await closed;
   assertEquals(maker.state(), { ready: false, queued: 0, running: 0, gpuBytes: 0 });
+});
+
+Deno.test("close() at once does not wait until a model is loaded", async () => {
+  const module = new URL("./endless_thread.ts", import.meta.url);
+  const maker = openEngine({ model: NANO.href, module });
+  const waiting = maker.make(job("camel"));
+  const closed = maker.close("at once");
+  await assertRejects(() => maker.card, DeviceError, "was ended");
+  await assertRejects(() => waiting, DOMException);
+  await closed;
 });
 
 Deno.test("a model that cannot be loaded rejects the card and the jobs", async () => {

@@ -25,6 +25,21 @@ Deno.test("those with equal settings overtake, in their order, up to the most of
   assertEquals(line.length, 0);
 });
 
+Deno.test("settings are equal by their values, in any order, and an image differs from none", async () => {
+  const settings: Job["settings"][] = [
+    { tau: 1, cfgScale: [1, 2] },
+    { cfgScale: [1, 2], tau: 1 },
+    { cfgScale: [1, 3], tau: 1 },
+    { cfgScale: 1, tau: 1 },
+    { tau: 1, cfgScale: [1, 2], init: "AAAA" },
+    { tau: 1, cfgScale: [1, 2], init: undefined },
+  ];
+  const line = new Lineup(10);
+  for (const [i, each] of settings.entries()) line.add(job(`${i}`, each), {}).catch(() => {});
+  const batch = line.take((await line.first())!, 10);
+  assertEquals(batch.map(({ job: { id } }) => id), ["0", "1", "5"]);
+});
+
 Deno.test("first() waits for a job, and for the end", async () => {
   const line = new Lineup(1);
   const first = line.first();

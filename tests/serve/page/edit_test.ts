@@ -154,7 +154,7 @@ pageTest("A PNG without settings is said to have none", async ({ page }) => {
   await page.getByRole("alert").filter({ hasText: "not a PNG that carries" }).waitFor();
 });
 
-pageTest("A file that is no picture is refused in words", async ({ page }) => {
+pageTest("A file that is not a picture is refused in words", async ({ page }) => {
   await give(page, "drop", new TextEncoder().encode("not a picture"), "open");
   await page.getByRole("alert").filter({ hasText: "not a picture that this browser" }).waitFor();
 });

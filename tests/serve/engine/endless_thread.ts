@@ -1,0 +1,3 @@
+/** A thread that never finishes loading. */
+
+globalThis.onmessage = () => {};
