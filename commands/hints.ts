@@ -13,7 +13,7 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "allow-net": "run Deno with --allow-net",
   "choose-preset": "name it with --preset",
   "pull-model": (message) => `run bitwise pull ${/"([^"]+)"/.exec(message)?.[1] ?? "NAME"}`,
-  "smaller-batch": "set them in CONFIG.json, or with --batch of finetune",
+  "smaller-batch": "set them in CONFIG.json, or with --batch and --recompute of finetune",
   "overwrite": "or replace it with --overwrite",
   "resume": "with --resume",
   "any-config": "with --any-config",

@@ -1,7 +1,9 @@
 import { command } from "./command.ts";
 import { FLAGS } from "./flags/generate_flags.ts";
+import { STEP_FLAGS } from "./flags/training_flags.ts";
 import { bytes, integer, integerFrom, on, path } from "./flags/types.ts";
 import { plannedBatchSize } from "./generating/batches.ts";
+import { planFinetuning } from "./training/plan_finetuning.ts";
 import { outJson } from "./io/io.ts";
 import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
@@ -12,7 +14,7 @@ import type { ModelConfig } from "../model/config/types.ts";
 export const plan = command(
   {
     name: "plan",
-    summary: "Computes the memory and arithmetic of a generation; allocates nothing.",
+    summary: "Computes the memory and arithmetic of a generation, or the memory of finetuning.",
     words: "",
     flags: {
       "model": {
@@ -32,14 +34,23 @@ export const plan = command(
       "type": FLAGS.type,
       "staged": { type: on, help: "Keep only the working part of the model in memory" },
       "max-vram": { type: bytes, help: "Stay within SIZE: smaller batches, or one part at a time" },
+      "lora": {
+        type: integerFrom(1, 1024),
+        help: "Plan finetuning with adapters of rank N instead, with --batch-count images a pass",
+      },
+      ...STEP_FLAGS,
       "json": { type: on, help: "Print one JSON object" },
     },
-    notes: ["Example: bitwise plan --model 2b -W 1024 -H 1024 --type f16 --max-vram 10G"],
+    notes: [
+      "Example: bitwise plan --model 2b -W 1024 -H 1024 --type f16 --max-vram 10G",
+      "Example: bitwise plan --model 2b --type q8_0 --lora 16 --recompute --dtype f16",
+    ],
   },
   async (given, _words, io) => {
     const { model } = given;
     const preset = model !== undefined && await isPreset(model);
     const choice = await chooseModel(preset ? { synthetic: model } : { model }, io);
+    if (given.lora !== undefined) return await planFinetuning(choice, given, io);
     const { "batch-count": images = 1, "max-vram": maxBytes, staged } = given;
     const options = {
       type: given.type ?? choice.storedType,

@@ -1,5 +1,5 @@
 import { GPU_FLAG } from "./gpu.ts";
-import { type FlagType, integerFrom, number, on, path } from "./types.ts";
+import { type FlagType, integerFrom, number, on, oneOf, path } from "./types.ts";
 
 /** A number of minutes. */
 const minutes: FlagType<number> = {
@@ -37,10 +37,22 @@ export const TRAINING_FLAGS = {
   "json": { type: on, help: "Print one JSON object" },
 } as const;
 
+/** The flags of `finetune` that decide how much memory a step takes, with `--batch`. */
+export const STEP_FLAGS = {
+  "recompute": {
+    type: on,
+    help: "Less memory: compute blocks again in the backward pass",
+  },
+  "scales": { type: integerFrom(1, 1000), help: "Learn the first N scales only (all)" },
+  "dtype": { type: oneOf("f32", "f16"), help: "Type of activations (f32)" },
+} as const;
+
 /** The flags of `finetune` besides {@link TRAINING_FLAGS}. */
 export const FINETUNE_FLAGS = {
   "lora": { type: integerFrom(1, 1024), help: "Train adapters of rank N instead of the weights" },
-  "batch": { type: integerFrom(1, 65536), help: "Images of a step (8)" },
+  "batch": { type: integerFrom(1, 65536), help: "Images of a forward and backward pass (8)" },
+  "accumulate": { type: integerFrom(1, 65536), help: "Passes that make one step (1)" },
+  ...STEP_FLAGS,
   "skip-broken": { type: on, help: "Take the next image where one cannot be read" },
   "learning-rate": { type: rate, help: "Highest learning rate (0.0001, with --lora 0.001)" },
 } as const;

@@ -11,6 +11,10 @@ import {
 interface FinetuneGiven {
   readonly lora?: number;
   readonly batch?: number;
+  readonly accumulate?: number;
+  readonly recompute?: boolean;
+  readonly scales?: number;
+  readonly dtype?: "f32" | "f16";
   readonly "learning-rate"?: number;
   readonly "skip-broken"?: boolean;
   readonly prompt?: readonly string[];
@@ -26,6 +30,7 @@ export async function finetuneConfig(
   given: FinetuneGiven,
 ): Promise<TrainConfig> {
   const { lora: rank = 0, batch = 8, "learning-rate": rate, prompt = [] } = given;
+  const { accumulate = 1, recompute = false, scales, dtype = "f32" } = given;
   const broken = given["skip-broken"] ? "skip" : "stop";
   const json = {
     init: model,
@@ -33,6 +38,10 @@ export async function finetuneConfig(
     transformer: {
       steps: STEPS,
       batch,
+      accumulate,
+      recompute,
+      dtype,
+      ...scales !== undefined && { train_scales: scales },
       learning_rate: rate ?? (rank > 0 ? 1e-3 : 1e-4),
       warmup: 20,
       // an average would still be near the weights that it began with

@@ -19,6 +19,7 @@ import {
 } from "../../kernels/linear/weight_types.ts";
 import { embedding } from "../../kernels/tokens/embedding.ts";
 import { addLowRank, addLowRankOnHost, type LowRanks } from "./low_rank.ts";
+import { StoredMatrix } from "./stored_matrix.ts";
 import {
   isQuantisable,
   scalesFault,
@@ -155,16 +156,47 @@ export class Weights {
   }
 
   async #dequantised(name: string, blocks: StoredBlocks): Promise<Tensor> {
-    const fault = scalesFault(name, blocks);
-    if (fault) {
-      throw new CheckpointError("wrong-shape", `Cannot load ${quote(this.file.name)}: ${fault}`);
-    }
+    this.#checkScales(name, blocks);
     const y = this.keep(this.device.tensor("f32", blocks.shape, `weight ${name}`, "weights"));
     const x = await this.#raw(name);
     const scales = await this.#raw(scalesOf(name));
     dequantise(this.device, { x, scales, y, type: blocks.type });
     for (const t of [x, scales]) t.dispose();
     return y;
+  }
+
+  #checkScales(name: string, blocks: StoredBlocks): void {
+    const fault = scalesFault(name, blocks);
+    if (fault === null) return;
+    throw new CheckpointError("wrong-shape", `Cannot load ${quote(this.file.name)}: ${fault}`);
+  }
+
+  /**
+   * Loads a matrix [N, K] as the file holds it, or as f32 where that is as small. What is added to weights is not
+   * added to it.
+   *
+   * @throws {CheckpointError} `missing-tensor`, or `wrong-shape` with both shapes.
+   */
+  async stored(
+    name: string,
+    shape: readonly [N: number, K: number],
+  ): Promise<Tensor | StoredMatrix> {
+    this.#check(name, shape);
+    const { device, file } = this;
+    const blocks = storedBlocks(file.tensors, name);
+    if (blocks) {
+      this.#checkScales(name, blocks);
+      const [x, scales] = [await this.#raw(name), await this.#raw(scalesOf(name))];
+      return new StoredMatrix(device, shape, { type: blocks.type, x, scales });
+    }
+    const { dtype } = file.get(name);
+    if (dtype !== "F16" && dtype !== "BF16") return await this.#stored(name, shape);
+    if (dtype === "BF16" || !device.capabilities.f16) {
+      return new StoredMatrix(device, shape, { type: dtype, x: await this.#raw(name) });
+    }
+    const x = this.keep(device.tensor("f16", shape, `weight ${name}`, "weights"));
+    await this.#raw(name, x);
+    return new StoredMatrix(device, shape, { type: "f16", x });
   }
 
   /**

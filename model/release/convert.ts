@@ -17,23 +17,8 @@ import {
   toFloat32,
   viewAs,
 } from "../../engine/mod.ts";
-import {
-  type FloatType,
-  isQuantised,
-  QUANTISED_BLOCK,
-  quantisedBytes,
-  type QuantisedType,
-  WEIGHT_FORMATS,
-  type WeightType,
-} from "../../kernels/linear/weight_types.ts";
-import {
-  fileDtype,
-  isQuantisable,
-  QUANTISATION,
-  quantise,
-  scalesOf,
-  storedBlocks,
-} from "../checkpoint/quantised_blocks.ts";
+import { isQuantised, type WeightType } from "../../kernels/linear/weight_types.ts";
+import { QUANTISATION, quantise, scalesOf, storedBlocks } from "../checkpoint/quantised_blocks.ts";
 import { fileSource, openTensorFile, writeFileAtomic } from "../checkpoint/files.ts";
 import {
   addLowRankOnHost,
@@ -42,11 +27,11 @@ import {
   type LowRanks,
 } from "../checkpoint/low_rank.ts";
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
+import { entriesOf, type Stored, storedAs } from "./stored_as.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 
 /** Bytes per read, which bounds the memory for a checkpoint of any size. */
 const CHUNK_BYTES = 2 ** 24;
-const FLOAT_DTYPES = { f32: "F32", f16: "F16" } as const satisfies Record<FloatType, Dtype>;
 const FLOATS: readonly Dtype[] = ["F64", "F32", "F16", "BF16"];
 
 /** Options of {@linkcode convertFile}. */
@@ -187,10 +172,8 @@ export async function convertFile(
 }
 
 /** A tensor to write. */
-interface Planned extends TensorEntry {
+interface Planned extends Stored, Pick<TensorEntry, "name" | "shape"> {
   readonly info: TensorInfo;
-  /** Type of quantised blocks to convert to. */
-  readonly blocks?: QuantisedType;
 }
 
 function planOf(
@@ -222,44 +205,16 @@ function planOf(
   checkAdded(all, added, source);
   const plan = tensors.map(([name, info]): Planned => {
     const { shape } = info;
-    if (type && isQuantised(type) && FLOATS.includes(info.dtype) && isQuantisable(name, shape)) {
-      return { name, info, shape, dtype: fileDtype(type), blocks: type };
-    }
-    return {
-      name,
-      info,
-      shape,
-      dtype: kept.has(name) ? info.dtype : targetDtype(info, type, added.has(name)),
-    };
+    const own = type === undefined || kept.has(name) || !FLOATS.includes(info.dtype);
+    if (!own) return { name, info, shape, ...storedAs(name, shape, type) };
+    // bf16 would round what is added
+    const widens = added.has(name) && info.dtype !== "F16";
+    return { name, info, shape, dtype: widens ? "F32" : info.dtype };
   });
   // wide types first, so that every tensor is aligned; blocks have even sizes
   const rank = ({ name, blocks, dtype }: Planned) =>
     blocks || kept.has(name) ? 1.5 : dtypeBytes(dtype);
   return plan.sort((a, b) => rank(b) - rank(a));
-}
-
-function entriesOf({ name, dtype, shape, blocks }: Planned): TensorEntry[] {
-  if (!blocks) return [{ name, dtype, shape }];
-  const [N, K] = shape as [number, number];
-  return [
-    { name, dtype, shape: [N, quantisedBytes(blocks, K)] },
-    { name: scalesOf(name), dtype: "F16", shape: [N, K / QUANTISED_BLOCK] },
-  ];
-}
-
-/**
- * Matrices become `type`, or f16 beside quantised blocks; vectors stay f32: they are small, and norms and biases need
- * the precision.
- */
-function targetDtype(
-  { dtype, shape }: TensorInfo,
-  type: ConvertOptions["type"],
-  changed: boolean,
-): Dtype {
-  if (type === undefined && changed && dtype !== "F16") return "F32";
-  if (type === undefined || !FLOATS.includes(dtype)) return dtype;
-  const isMatrix = shape.filter((size) => size !== 1).length > 1;
-  return FLOAT_DTYPES[isMatrix ? WEIGHT_FORMATS[type].float : "f32"];
 }
 
 /** A piece of a tensor, with what is added to it: then in f32. */

@@ -67,6 +67,7 @@ export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
 // the loop
 export type { LoadOptions } from "./run/checkpoint.ts";
 export { fitStep, type PlanSize, planStep, type StepSize } from "./run/plan.ts";
+export { type AdapterPlanOptions, planAdapters } from "./stages/plan_adapters.ts";
 export type { StepReport } from "./run/report.ts";
 export type { Pass, PassResult, Task } from "./run/task.ts";
 export { Trainer } from "./run/trainer.ts";

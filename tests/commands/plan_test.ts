@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ended, filesIn, inFolder, NO_GPU, start } from "./process.ts";
 
@@ -88,4 +88,31 @@ Deno.test("generate: --synthetic refuses an unknown preset", () =>
       assertStringIncludes(lines[0]!, said);
     }
     assertEquals(filesIn(cwd), []);
+  }));
+
+Deno.test("plan --lora: what finetuning a preset or a model in the box holds, without a GPU", () =>
+  inFolder(async (cwd) => {
+    const plan = async (...args: string[]) => {
+      const { code, out, err } = await ended(start(["plan", ...args], { cwd, env: NO_GPU }));
+      return { code, out, err };
+    };
+    const big = ["-m", "2b", "--type", "q8_0", "--lora", "16", "--dtype", "f16"];
+    const { code, out, err } = await plan(...big, "--scales", "10");
+    assertEquals([code, err], [0, ""]);
+    assertMatch(
+      out,
+      /^infinity-2b as q8_0, finetuned with adapters of rank 16, 1 image a pass\nPeak 1\d GB\nWith --recompute [56](\.\d)? GB\n$/,
+    );
+    const again = await plan(...big, "--recompute", "-b", "2", "--json");
+    const { peak, ...rest } = JSON.parse(again.out);
+    assertEquals(rest, { model: "infinity-2b", type: "q8_0", lora: 16, batch: 2, recompute: true });
+    assert(peak > 9e9 && peak < 20e9, `${peak}`);
+    const tight = await plan(...big, "-b", "8", "--max-vram", "12G");
+    assertEquals(tight.code, 1);
+    assertMatch(
+      tight.err,
+      /^error: Cannot train with batch 8: a step needs \d+ GB, and there are 12 GB; batch 1 with recompute would fit; [^\n]*\n$/,
+    );
+    const box = await plan("--lora", "4", "-m", "emoji-nano");
+    assertMatch(box.out, /^emoji-nano as f16, .*\nPeak \d+ MB\n/);
   }));

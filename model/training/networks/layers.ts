@@ -1,4 +1,4 @@
-import { type Bias, linear, type LinearOptions } from "../ops/linear.ts";
+import { type Bias, type Factor, linear, type LinearOptions } from "../ops/linear.ts";
 import { type Adapter, lora } from "../ops/lora.ts";
 import type { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
@@ -11,6 +11,8 @@ export interface Layers {
    * @throws {CheckpointError} `missing-tensor`: there is none of that name.
    */
   get(name: string): Variable;
+  /** The weight of the linear layer `name`; {@link Layers.get} of `name.weight` if absent. */
+  weight?(name: string): Factor;
   /** The adapter of the linear layer whose weight is `name`, if it has one. */
   adapter?(name: string): Adapter | undefined;
 }
@@ -24,7 +26,7 @@ export function layer(
   bias?: Bias | null,
   options: LinearOptions = {},
 ): Variable {
-  const weight = layers.get(`${name}.weight`);
+  const weight = layers.weight?.(name) ?? layers.get(`${name}.weight`);
   const added = bias === undefined ? layers.get(`${name}.bias`) : bias;
   const adapter = layers.adapter?.(`${name}.weight`);
   return adapter

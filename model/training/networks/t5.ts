@@ -13,8 +13,16 @@ import type { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
 import type { Layers } from "./layers.ts";
 
+/** What makes features of prompts. */
+export interface TextFeatures {
+  /** Features [ΣT, d_model] f32 of the token ids of several prompts, packed; each prompt attends only to itself. */
+  features(tape: Tape, ids: readonly (readonly number[])[]): Variable;
+  /** Frees what it holds. */
+  dispose(): void;
+}
+
 /** The T5 v1.1 text encoder on a tape, as model/text/t5.ts runs it. */
-export class T5Network {
+export class T5Network implements TextFeatures {
   readonly #bucketOf: Tensor;
 
   /** Prepares the buckets of relative positions. */
@@ -31,7 +39,6 @@ export class T5Network {
     this.#bucketOf = device.from("u32", [buckets.length], buckets, "position buckets");
   }
 
-  /** Features [ΣT, d_model] f32 of the token ids of several prompts, packed; each prompt attends only to itself. */
   features(tape: Tape, ids: readonly (readonly number[])[]): Variable {
     const { config, layers } = this;
     const { num_heads: heads, layer_norm_epsilon: eps } = config;

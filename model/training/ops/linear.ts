@@ -4,11 +4,15 @@ import { matmul } from "../../../kernels/linear/matmul.ts";
 import { matmulBackward } from "../../../kernels/linear/matmul_backward.ts";
 import { packOperand } from "../../../kernels/linear/operand.ts";
 import type { FloatType } from "../../../kernels/linear/weight_types.ts";
+import { StoredMatrix } from "../../checkpoint/stored_matrix.ts";
 import type { Tape } from "../tape/tape.ts";
 import { Variable } from "../tape/variable.ts";
 
-/** A weight [N, K] f32, or several [Nᵢ, K] stacked along N: all Nᵢ but the last are divisible by 4. */
-export type Weight = Variable | readonly Variable[];
+/** A matrix [N, K]: f32, or one that does not learn, as its file holds it. */
+export type Factor = Variable | StoredMatrix;
+
+/** A weight [N, K], or several [Nᵢ, K] stacked along N: all Nᵢ but the last are divisible by 4. */
+export type Weight = Factor | readonly Factor[];
 
 /** A bias [N] f32, or parts of one, one after the other, of which a number stands for so many zeros. */
 export type Bias = Variable | readonly (Variable | number)[];
@@ -37,13 +41,22 @@ export function linear(
   return tape.record(y, [x, ...product.inputs], (dy) => product.backward(x, dy));
 }
 
+function isFactor(weight: Weight): weight is Factor {
+  return weight instanceof Variable || weight instanceof StoredMatrix;
+}
+
+function rowsOf(weight: Factor): number {
+  const { shape } = weight instanceof Variable ? weight.value : weight;
+  return shape[0]!;
+}
+
 function lengthOf(part: Variable | number): number {
   return typeof part === "number" ? part : part.value.elements;
 }
 
 /** A product by parameters: what {@link linear} and {@link lora} are made of. */
 export class Product {
-  readonly #weights: readonly Variable[];
+  readonly #weights: readonly Factor[];
   readonly #bias: readonly (Variable | number)[];
 
   /**
@@ -57,7 +70,7 @@ export class Product {
     bias: Bias | null = null,
     private readonly scale: number = 1,
   ) {
-    this.#weights = weight instanceof Variable ? [weight] : weight;
+    this.#weights = isFactor(weight) ? [weight] : weight;
     this.#bias = bias instanceof Variable ? [bias] : bias ?? [];
     const given = this.#bias.reduce<number>((sum, part) => sum + lengthOf(part), 0);
     if (this.#bias.length > 0 && given !== this.N) {
@@ -67,36 +80,42 @@ export class Product {
 
   /** Columns of y. */
   get N(): number {
-    return this.#weights.reduce((sum, { value }) => sum + value.shape[0]!, 0);
+    return this.#weights.reduce((sum, weight) => sum + rowsOf(weight), 0);
   }
 
   /** What gradients may be asked for of, besides x. */
   get inputs(): readonly Variable[] {
-    return [...this.#weights, ...this.#bias.filter((part) => part instanceof Variable)];
+    return [...this.#weights, ...this.#bias].filter((part) => part instanceof Variable);
   }
 
   /** Computes y, or adds it to what y holds. */
   forward(x: Tensor, y: Tensor, add: boolean = false): void {
     const { tape: { device, dtype }, scale } = this;
     using bias = this.#joinBias();
-    using operand = packOperand(device, this.#weights.map(({ value }) => value), {
-      transposed: true,
-      dtype,
-      scale,
-      bias,
-    });
+    using weights = this.#open();
+    const how = { transposed: true, dtype, scale, bias };
+    using operand = packOperand(device, weights.values, how);
     matmul(device, { x, linear: operand, y, epilogue: add ? "add" : "none" });
+  }
+
+  /** The weights' values for one use. */
+  #open(): { readonly values: readonly Tensor[] } & Disposable {
+    const values = this.#weights.map((weight) =>
+      weight instanceof Variable ? weight.value.reshape(...weight.value.shape) : weight.widened()
+    );
+    return { values, [Symbol.dispose]: () => values.forEach((value) => value.dispose()) };
   }
 
   /** Sends the gradient by y on, to all who ask for it. */
   backward(x: Variable, dy: Tensor): void {
     const { tape: { device, dtype }, scale } = this;
+    using weights = this.#open();
     matmulBackward(device, {
       x: x.value,
-      weights: this.#weights.map(({ value }) => value),
+      weights: weights.values,
       dy,
       dx: x.gradient,
-      dweights: this.#weights.map(({ gradient }) => gradient),
+      dweights: this.#weights.map((weight) => weight instanceof Variable ? weight.gradient : null),
       dbiases: this.#bias.map((part) =>
         typeof part === "number" ? part : part.gradient ?? lengthOf(part)
       ),

@@ -13,13 +13,19 @@ const LAYERS: Readonly<Record<LoraConfig["layers"], RegExp>> = {
   all: /^(?!lvl_embed\.|head\.).*\.weight$/,
 };
 
+/** Whether a parameter is the matrix of a linear layer, and not a table of vectors or the head of differences. */
+export function isLinear([name, { length }]: NamedShape): boolean {
+  return length === 2 && LAYERS.all.test(name);
+}
+
 /** Lists the parameters that adapters consist of: `MODULE.lora_A` [rank, K] and `MODULE.lora_B` [N, rank]. */
 export function adapterSpecs(
   config: TransformerConfig,
   { rank, layers }: LoraConfig,
 ): ParameterSpec[] {
-  const isAdapted = ([name, { length }]: NamedShape) =>
-    length === 2 && LAYERS[layers].test(name) && (layers === "all" || /^block/.test(name));
+  const isAdapted = (named: NamedShape) =>
+    isLinear(named) && LAYERS[layers].test(named[0]) &&
+    (layers === "all" || /^block/.test(named[0]));
   return [...parameterShapes(config)].filter(isAdapted).flatMap(([name, [N, K]]) => {
     const module = name.replace(/\.weight$/, "");
     return [

@@ -12,7 +12,9 @@ import { makeFolder, readSmallFile, writeFileAtomic } from "../../checkpoint/fil
 import { isUrl, openFolder } from "../../checkpoint/folder.ts";
 import { JSON_LIMIT } from "../../checkpoint/place.ts";
 import type { Pixels } from "../../image/enlarge.ts";
+import { usualBatch } from "../../batch.ts";
 import { InfinityModel } from "../../infinity.ts";
+import { compactType } from "../../parts/compact_type.ts";
 import type { TrainConfig } from "../config/types.ts";
 
 /** Path of the adapters in the folder of a training. */
@@ -115,14 +117,24 @@ export async function sampleFolder(
   config: TrainConfig,
   output: string,
 ): Promise<{ readonly images: readonly Pixels[]; readonly captions: readonly string[] }> {
-  const { sample_prompts: captions, transformer: { lora }, model, init } = config;
-  const adapted = lora.rank > 0;
+  const { sample_prompts: captions, transformer, model, init } = config;
+  const adapted = transformer.lora.rank > 0;
   const folder = adapted ? init! : output;
   const parts = [model.files.vae, model.files.transformer, model.files.text_encoder];
   const there = await Promise.all(parts.map((name) => openFolder(folder).exists(name)));
   if (captions.length === 0 || there.includes(false)) return { images: [], captions: [] };
-  const options = { device, ...adapted && { lora: [{ path: loraPath(output) }] } };
-  using sampler = await InfinityModel.load(folder, options);
-  const { images } = await sampler.generate({ prompt: captions, seed: 0 });
+  // what learns stays in memory, too
+  device.trim();
+  const type = await compactType(device, openFolder(folder), model.files.transformer);
+  const lora = adapted ? [{ path: loraPath(output) }] : [];
+  using sampler = await InfinityModel.load(folder, { device, type, staged: true, lora });
+  const how = { type: sampler.type, staged: true };
+  const bounds = { images: captions.length };
+  const size = await usualBatch(sampler.config, how, bounds, device.capabilities);
+  const images: Pixels[] = [];
+  for (let seed = 0; seed < captions.length; seed += size) {
+    const prompt = captions.slice(seed, seed + size);
+    images.push(...(await sampler.generate({ prompt, seed })).images);
+  }
   return { images, captions };
 }

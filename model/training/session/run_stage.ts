@@ -81,7 +81,11 @@ export async function runStage(
     await reporter.draw();
     if (!samples) return;
     await save(trainer.optimiser);
-    const { images, captions } = await samples();
+    const { images, captions } = await samples().catch((error) => {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      options.onWarning?.(`No samples after step ${step}: ${error.message}`);
+      return { images: [], captions: [] };
+    });
     if (images.length) onSamples?.(await reporter.samples(step, images, captions));
   };
   using trainer = new Trainer(device, task, {

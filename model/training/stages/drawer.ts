@@ -2,27 +2,25 @@ import type { Device, Tensor } from "../../../engine/mod.ts";
 import { accumulateCodes } from "../../../kernels/bits/accumulate_codes.ts";
 import { flipBits } from "../../../kernels/bits/flip_bits.ts";
 import { sampleBits } from "../../../kernels/bits/sample_bits.ts";
-import { openFolder } from "../../checkpoint/folder.ts";
-import { parameterShapes, t5Shapes } from "../../checkpoint/tensor_shapes.ts";
+import type { Folder } from "../../checkpoint/place.ts";
+import { parameterShapes } from "../../checkpoint/tensor_shapes.ts";
 import { type Grid, scheduleText } from "../../config/grid.ts";
 import { referenceGrid, scheduleForImage } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
-import type { Tokenizer } from "../../text/tokenizer.ts";
+import { FolderSource } from "../../parts/parts.ts";
 import type { TrainConfig } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
-import { T5Network } from "../networks/t5.ts";
 import { TransformerNetwork } from "../networks/transformer.ts";
 import { selfCorrection } from "../ops/transformer/self_correction.ts";
 import { Tape } from "../tape/tape.ts";
-import { FrozenLayers } from "./frozen.ts";
-import { openWords } from "./words.ts";
+import { FrozenLayers, FrozenText } from "./frozen.ts";
+import type { Words } from "./words.ts";
 
 /** The part of the schedule that is never drawn: the first scales decide what an image shows. */
 const GIVEN = 2;
 
 /** Draws the codes that a transformer would, so that a decoder learns to make the best of them. */
 export class Drawer {
-  readonly #text: T5Network;
   /** By schedule: their tables are made once. */
   readonly #networks: Map<string, TransformerNetwork> = new Map();
 
@@ -30,31 +28,33 @@ export class Drawer {
     private readonly device: Device,
     private readonly model: ModelConfig,
     private readonly seed: number,
-    private readonly tokenizer: Tokenizer,
+    private readonly words: Words,
     private readonly layers: FrozenLayers,
-    private readonly words: FrozenLayers,
-  ) {
-    this.#text = new T5Network(device, model.text_encoder!, words);
-  }
+    private readonly text: FrozenText,
+  ) {}
 
   /**
    * Loads the transformer and text encoder of a model folder.
    *
    * @throws {FileError | CheckpointError} A file is missing or wrong.
    */
-  static async open(device: Device, config: TrainConfig, folder: string): Promise<Drawer> {
-    const { model, seed } = config;
-    const load = async (
-      part: "transformer" | "text_encoder",
-      shapes: Iterable<readonly [string, readonly number[]]>,
-    ) => {
-      const file = await openFolder(folder).tensors(model.files[part]);
-      return await FrozenLayers.load(device, file, [...shapes]).finally(() => file.close());
-    };
-    const tokenizer = await openWords(config);
-    const layers = await load("transformer", parameterShapes(model.transformer));
-    const words = await load("text_encoder", t5Shapes(model.text_encoder!));
-    return new Drawer(device, model, seed, tokenizer, layers, words);
+  static async open(
+    device: Device,
+    { model, seed }: TrainConfig,
+    folder: Folder,
+    words: Words,
+  ): Promise<Drawer> {
+    const layers = await new FolderSource(folder, model, device).open(
+      "transformer",
+      (weights) => FrozenLayers.load(weights, parameterShapes(model.transformer)),
+    );
+    try {
+      const text = await FrozenText.load(device, model, folder);
+      return new Drawer(device, model, seed, words, layers, text);
+    } catch (error) {
+      layers.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -110,9 +110,9 @@ export class Drawer {
     const { device, model: { defaults: { tau } } } = this;
     const network = this.#network(schedule);
     using tape = new Tape(device);
-    const ids = captions.map((caption) => this.tokenizer.encode(caption).ids);
+    const ids = captions.map((caption) => this.words.encode(caption).ids);
     const lens = ids.map((prompt) => prompt.length);
-    const condition = network.condition(tape, this.#text.features(tape, ids), lens);
+    const condition = network.condition(tape, this.text.features(tape, ids), lens);
     const delta = network.logits(tape, inputs, condition).value;
     const drawn = device.tensor("u32", bits.shape, "drawn bits");
     const words = Uint32Array.from({ length: 2 * ids.length }, () => draws.below(2 ** 32));
@@ -153,6 +153,6 @@ export class Drawer {
   /** Frees the weights. */
   dispose(): void {
     for (const network of this.#networks.values()) network.dispose();
-    for (const one of [this.#text, this.layers, this.words]) one.dispose();
+    for (const one of [this.text, this.layers]) one.dispose();
   }
 }

@@ -1,10 +1,20 @@
-import { CheckpointError, type Device, type Tensor, type TensorFile } from "../../../engine/mod.ts";
+import { CheckpointError, type Device, type TensorFile } from "../../../engine/mod.ts";
 import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
-import { Weights } from "../../checkpoint/weights.ts";
+import type { Folder } from "../../checkpoint/place.ts";
+import { StoredMatrix } from "../../checkpoint/stored_matrix.ts";
 import type { NamedShape } from "../../checkpoint/tensor_shapes.ts";
+import { Weights } from "../../checkpoint/weights.ts";
+import type { ModelConfig } from "../../config/types.ts";
+import { compactType } from "../../parts/compact_type.ts";
+import { FolderSource } from "../../parts/parts.ts";
+import { T5Encoder } from "../../text/t5.ts";
 import type { Layers } from "../networks/layers.ts";
+import type { TextFeatures } from "../networks/t5.ts";
+import type { Factor } from "../ops/linear.ts";
 import type { Adapter } from "../ops/lora.ts";
+import { isLinear } from "../session/adapters.ts";
 import type { Parameters } from "../tape/parameters.ts";
+import type { Tape } from "../tape/tape.ts";
 import { Variable } from "../tape/variable.ts";
 
 /**
@@ -29,33 +39,42 @@ export async function loadParameters(
   }
 }
 
-/** Parameters that do not learn, and the adapters in their place. */
+/** A transformer's parameters that do not learn, and the adapters in their place. */
 export class FrozenLayers implements Layers {
   readonly #variables: Map<string, Variable> = new Map();
+  readonly #matrices: Map<string, StoredMatrix> = new Map();
 
   private constructor(
     private readonly weights: Weights,
     readonly adapter: (name: string) => Adapter | undefined,
   ) {}
 
-  /** Loads tensors as f32. @throws {CheckpointError} One is missing, or has another shape. */
+  /**
+   * Loads tensors: matrices of linear layers as the file has them, others as f32. Owns the weights from then on.
+   *
+   * @throws {CheckpointError} One is missing, or has another shape.
+   */
   static async load(
-    device: Device,
-    file: TensorFile,
-    names: readonly NamedShape[],
+    weights: Weights,
+    names: Iterable<NamedShape>,
     adapter: (name: string) => Adapter | undefined = () => undefined,
   ): Promise<FrozenLayers> {
-    const layers = new FrozenLayers(new Weights(device, file, "f32"), adapter);
-    try {
-      for (const [name, shape] of names) {
-        const tensor: Tensor = await layers.weights.tensor(name, shape);
-        layers.#variables.set(name, Variable.constant(device, tensor.reshape(...shape)));
-      }
-    } catch (error) {
-      layers.dispose();
-      throw error;
-    }
+    const layers = new FrozenLayers(weights, adapter);
+    for (const [name, shape] of names) await layers.#add(name, shape);
     return layers;
+  }
+
+  async #add(name: string, shape: readonly number[]): Promise<void> {
+    const { weights } = this;
+    const [N = 0, K = 0] = shape;
+    const loaded = isLinear([name, shape])
+      ? await weights.stored(name, [N, K])
+      : await weights.tensor(name, shape);
+    if (loaded instanceof StoredMatrix) {
+      this.#matrices.set(name, loaded);
+    } else {
+      this.#variables.set(name, Variable.constant(weights.device, loaded.reshape(...shape)));
+    }
   }
 
   get(name: string): Variable {
@@ -64,8 +83,39 @@ export class FrozenLayers implements Layers {
     throw new CheckpointError("missing-tensor", `Cannot find the parameter ${name}`);
   }
 
+  weight(name: string): Factor {
+    return this.#matrices.get(`${name}.weight`) ?? this.get(`${name}.weight`);
+  }
+
   /** Frees the tensors. */
   dispose(): void {
     this.weights.dispose();
+  }
+}
+
+/** A text encoder that does not learn: the one that generates. */
+export class FrozenText implements TextFeatures {
+  private constructor(private readonly encoder: T5Encoder) {}
+
+  /**
+   * Loads it from a model folder.
+   *
+   * @throws {FileError | CheckpointError} A file is missing or wrong.
+   */
+  static async load(device: Device, model: ModelConfig, folder: Folder): Promise<FrozenText> {
+    const type = await compactType(device, folder, model.files.text_encoder);
+    const source = new FolderSource(folder, model, device, type);
+    return new FrozenText(
+      await source.open("text_encoder", (weights) => T5Encoder.load(weights, model.text_encoder!)),
+    );
+  }
+
+  features(tape: Tape, ids: readonly (readonly number[])[]): Variable {
+    return tape.constant(tape.keep(this.encoder.encode(ids).features));
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.encoder.dispose();
   }
 }

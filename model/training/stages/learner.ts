@@ -1,73 +1,77 @@
 import { CheckpointError, type Device, type TensorFile } from "../../../engine/mod.ts";
 import type { Part } from "../../checkpoint/check_tensors.ts";
-import { openFolder } from "../../checkpoint/folder.ts";
+import type { Folder } from "../../checkpoint/place.ts";
 import { type NamedShape, parameterShapes, t5Shapes } from "../../checkpoint/tensor_shapes.ts";
+import { FolderSource } from "../../parts/parts.ts";
 import type { TrainConfig } from "../config/types.ts";
 import { initialise } from "../initial/initialise.ts";
 import { t5Rules, transformerRules } from "../initial/rules.ts";
 import type { Layers } from "../networks/layers.ts";
 import { parameterSpecs } from "../networks/parameter_specs.ts";
+import { T5Network, type TextFeatures } from "../networks/t5.ts";
 import { adapterOf, adapterSpecs, initAdapters } from "../session/adapters.ts";
 import { Parameters } from "../tape/parameters.ts";
-import { FrozenLayers, loadParameters } from "./frozen.ts";
+import { FrozenLayers, FrozenText, loadParameters } from "./frozen.ts";
 
 /** What learns of a transformer and its text encoder, and what does not. */
 export interface Learner {
   readonly parameters: Parameters;
   /** Where the transformer finds its parameters. */
   readonly layers: Layers;
-  /** Where the text encoder does. */
-  readonly text: Layers;
+  readonly text: TextFeatures;
   /** Frees everything. */
   dispose(): void;
 }
 
-/** Opens a tensor file of the model that training begins with. */
-async function withFile<T>(
+/**
+ * Loads or draws the weights that training begins with.
+ *
+ * @param init The folder of `config.init`.
+ * @throws {CheckpointError | FileError} They cannot be loaded.
+ */
+export async function openLearner(
+  device: Device,
   config: TrainConfig,
-  part: Part,
-  use: (file: TensorFile) => Promise<T>,
-): Promise<T> {
-  if (config.init === null) {
+  init: Folder | null,
+): Promise<Learner> {
+  const { lora, text_encoder } = config.transformer;
+  if (init === null) {
+    if (lora.rank === 0 && text_encoder === "joint") return await openWhole(device, config, null);
     throw new CheckpointError(
       "no-init",
-      `Cannot keep the ${part.replace("_", " ")} as it is: name the model in init that has it`,
+      "Cannot keep the text encoder as it is: name the model in init that has it",
     );
   }
-  const file = await openFolder(config.init).tensors(config.model.files[part]);
-  return await use(file).finally(() => file.close());
+  return await (lora.rank > 0 ? openAdapters : openWhole)(device, config, init);
 }
 
-/** Loads or draws the weights that training begins with. @throws {CheckpointError | FileError} They cannot be loaded. */
-export async function openLearner(device: Device, config: TrainConfig): Promise<Learner> {
-  const { model, transformer: { lora, text_encoder } } = config;
+/** All weights of the transformer, and those of the text encoder if it learns, too. */
+async function openWhole(
+  device: Device,
+  { model, seed, transformer: { text_encoder } }: TrainConfig,
+  init: Folder | null,
+): Promise<Learner> {
   const whole = [...parameterShapes(model.transformer)];
-  const text = [...t5Shapes(model.text_encoder!)];
-  if (lora.rank > 0) return await openAdapters(device, config, whole, text);
+  const words = [...t5Shapes(model.text_encoder!)];
   const joint = text_encoder === "joint";
-  const parameters = new Parameters(device, parameterSpecs([...whole, ...joint ? text : []]));
+  const parameters = new Parameters(device, parameterSpecs([...whole, ...joint ? words : []]));
   try {
-    if (config.init === null) {
+    if (init === null) {
       const rules = [...t5Rules(model.text_encoder!), ...transformerRules(model.transformer)];
-      initialise(device, parameters, rules, BigInt(config.seed));
+      initialise(device, parameters, rules, BigInt(seed));
     } else {
-      const load = (part: Part, shapes: readonly NamedShape[]) =>
-        withFile(config, part, (file) => loadParameters(device, parameters, file, shapes));
+      const load = async (part: Part, shapes: readonly NamedShape[]) => {
+        const file: TensorFile = await init.tensors(model.files[part]);
+        await loadParameters(device, parameters, file, shapes).finally(() => file.close());
+      };
       await load("transformer", whole);
-      if (joint) await load("text_encoder", text);
+      if (joint) await load("text_encoder", words);
     }
-    const frozen = joint
-      ? null
-      : await withFile(config, "text_encoder", (file) => FrozenLayers.load(device, file, text));
-    return {
-      parameters,
-      layers: parameters,
-      text: frozen ?? parameters,
-      dispose() {
-        parameters.dispose();
-        frozen?.dispose();
-      },
-    };
+    const text = joint
+      ? new T5Network(device, model.text_encoder!, parameters)
+      : await FrozenText.load(device, model, init!);
+    const dispose = () => [parameters, text].forEach((one) => one.dispose());
+    return { parameters, layers: parameters, text, dispose };
   } catch (error) {
     parameters.dispose();
     throw error;
@@ -77,29 +81,24 @@ export async function openLearner(device: Device, config: TrainConfig): Promise<
 /** Adapters of a model that stays as it is. */
 async function openAdapters(
   device: Device,
-  config: TrainConfig,
-  whole: readonly NamedShape[],
-  text: readonly NamedShape[],
+  { model, seed, transformer: { lora } }: TrainConfig,
+  init: Folder,
 ): Promise<Learner> {
-  const { model, seed, transformer: { lora } } = config;
-  const parameters = new Parameters(device, adapterSpecs(model.transformer, lora));
-  const opened: FrozenLayers[] = [];
-  const dispose = () => [parameters, ...opened].forEach((one) => one.dispose());
-  const load = async (part: Part, shapes: readonly NamedShape[]) => {
-    const adapter = (name: string) => adapterOf(parameters, lora, name);
-    const loaded = await withFile(
-      config,
-      part,
-      (file) => FrozenLayers.load(device, file, shapes, adapter),
-    );
-    opened.push(loaded);
-    return loaded;
-  };
+  const opened: { dispose(): void }[] = [];
+  const dispose = () => opened.forEach((one) => one.dispose());
   try {
+    const parameters = new Parameters(device, adapterSpecs(model.transformer, lora));
+    opened.push(parameters);
     initAdapters(device, parameters, seed);
-    const layers = await load("transformer", whole);
-    const frozen = await load("text_encoder", text);
-    return { parameters, layers, text: frozen, dispose };
+    const adapter = (name: string) => adapterOf(parameters, lora, name);
+    const layers = await new FolderSource(init, model, device).open(
+      "transformer",
+      (weights) => FrozenLayers.load(weights, parameterShapes(model.transformer), adapter),
+    );
+    opened.push(layers);
+    const text = await FrozenText.load(device, model, init);
+    opened.push(text);
+    return { parameters, layers, text, dispose };
   } catch (error) {
     dispose();
     throw error;

@@ -1,6 +1,5 @@
 import type { Device, Tensor } from "../../../engine/mod.ts";
 import { fill } from "../../../kernels/elementwise/fill.ts";
-import { openFolder } from "../../checkpoint/folder.ts";
 import { vaeShapes } from "../../checkpoint/tensor_shapes.ts";
 import { scheduleForImage, vaeSchedule } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
@@ -20,6 +19,7 @@ import type { Pass, PassResult, Task } from "../run/task.ts";
 import { Parameters } from "../tape/parameters.ts";
 import { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
+import type { Beginning } from "./beginning.ts";
 import { Drawer } from "./drawer.ts";
 import { loadParameters } from "./frozen.ts";
 
@@ -55,7 +55,6 @@ export class TokenizerTask implements Task {
    * Draws or loads the weights to begin with.
    *
    * @param stage The whole tokenizer, or its decoder.
-   * @param folder For the decoder, the model folder with the tokenizer.
    * @param data Images, which stay the caller's.
    * @throws {FileError | CheckpointError} A file is missing or wrong.
    */
@@ -63,10 +62,11 @@ export class TokenizerTask implements Task {
     device: Device,
     config: TrainConfig,
     stage: "tokenizer" | "decoder",
-    folder: string,
+    begun: Beginning,
     data: DataSource,
   ): Promise<TokenizerTask> {
-    const { model, init, seed } = config;
+    const { model, seed } = config;
+    const { folder, init, words } = begun;
     const whole = stage === "tokenizer";
     const shapes = [...vaeShapes(model.vae)].filter(([name]) => whole || /^decoder\./.test(name));
     const besides = config[stage].losses.discriminator > 0 ? discriminatorShapes() : [];
@@ -77,15 +77,15 @@ export class TokenizerTask implements Task {
         initialise(device, parameters, vaeRules(), BigInt(seed));
       }
       if (from !== null) {
-        const file = await openFolder(from).tensors(model.files.vae);
+        const file = await from.tensors(model.files.vae);
         await loadParameters(device, parameters, file, shapes).finally(() => file.close());
       }
-      const source = new FolderSource(openFolder(folder), model, device, config[stage].dtype);
+      const source = new FolderSource(folder, model, device, config[stage].dtype);
       const encoder = whole
         ? null
         : await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae));
       const draws = !whole && config.decoder.drawn > 0;
-      const drawer = draws ? await Drawer.open(device, config, folder) : null;
+      const drawer = draws ? await Drawer.open(device, config, folder, words) : null;
       const options = { drawn: 0, ...config[stage] };
       return new TokenizerTask(device, model, options, seed, data, parameters, encoder, drawer);
     } catch (error) {

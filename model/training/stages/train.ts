@@ -19,10 +19,11 @@ import {
   sampleFolder,
 } from "../session/folder.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
+import type { Beginning } from "./beginning.ts";
 import { type OpenTask, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import { TransformerTask } from "./transformer_task.ts";
-import { openWords } from "./words.ts";
+import { openWords, type Words } from "./words.ts";
 
 /** Reconstructions on a sheet of samples. */
 const RECONSTRUCTIONS = 8;
@@ -60,7 +61,7 @@ export async function train(
   await checkFolder(output);
   await checkPlace(options, stage);
   await checkParts(config, stage, output);
-  await openWords(config);
+  const words = await openWords(config);
   using device = await Device.open(gpu ? { gpu } : {});
   const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
   const data = await openData(device, {
@@ -78,7 +79,7 @@ export async function train(
   try {
     await using _lock = await FolderLock.take(output);
     await prepareFolder(config, output);
-    const work = await openStage(device, config, stage, output, data);
+    const work = await openStage(device, config, stage, output, words, data);
     try {
       return await runStage(device, config, stage, options, work);
     } finally {
@@ -119,14 +120,20 @@ async function openStage(
   config: TrainConfig,
   stage: Stage,
   output: string,
+  words: Words,
   data: DataSource,
 ): Promise<Opened> {
   const adapters = stage === "transformer" && config.transformer.lora.rank > 0;
-  const folder = adapters ? config.init! : output;
+  const { init } = config;
+  const begun: Beginning = {
+    folder: openFolder(adapters ? init! : output),
+    init: init === null ? null : openFolder(init),
+    words,
+  };
   const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
   if (stage !== "transformer") {
     const open: OpenTask<TokenizerTask> = (device, config, data) =>
-      TokenizerTask.open(device, config, stage, output, data);
+      TokenizerTask.open(device, config, stage, begun, data);
     const task = await open(device, config, data);
     return {
       task,
@@ -139,7 +146,7 @@ async function openStage(
     };
   }
   const open: OpenTask<TransformerTask> = (device, config, data) =>
-    TransformerTask.open(device, config, folder, data);
+    TransformerTask.open(device, config, begun, data);
   const task = await open(device, config, data);
   return {
     task,

@@ -1,16 +1,13 @@
 import type { Device, Tensor } from "../../../engine/mod.ts";
-import { openFolder } from "../../checkpoint/folder.ts";
 import type { Grid } from "../../config/grid.ts";
 import { offsets } from "../../config/offsets.ts";
 import { referenceGrid, scheduleForImage } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
 import { FolderSource } from "../../parts/parts.ts";
-import type { Tokenizer } from "../../text/tokenizer.ts";
 import { VaeEncoder } from "../../vae/vae_encoder.ts";
 import type { TrainConfig, TransformerTraining } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
 import type { DataSource } from "../data/base/source.ts";
-import { T5Network } from "../networks/t5.ts";
 import { TransformerNetwork } from "../networks/transformer.ts";
 import { bitCrossEntropy, tokenWeights } from "../ops/losses/bit_cross_entropy.ts";
 import { selfCorrection } from "../ops/transformer/self_correction.ts";
@@ -18,7 +15,14 @@ import type { Pass, PassResult, Task } from "../run/task.ts";
 import type { Parameters } from "../tape/parameters.ts";
 import type { Tape } from "../tape/tape.ts";
 import { type Learner, openLearner } from "./learner.ts";
-import { openWords } from "./words.ts";
+import type { Beginning } from "./beginning.ts";
+import type { Words } from "./words.ts";
+
+/**
+ * Bytes of free memory that stay while the other network works: more of it would cost large images more than the time
+ * to get it anew.
+ */
+const KEPT = 256 << 20;
 
 /** What depends on the size of images alone. */
 interface Sequence {
@@ -47,9 +51,8 @@ interface Encoded {
 /** What a batch goes through, and what learns. */
 interface Parts {
   readonly encoder: VaeEncoder;
-  readonly tokenizer: Tokenizer;
+  readonly words: Words;
   readonly learner: Learner;
-  readonly text: T5Network;
 }
 
 /**
@@ -76,26 +79,23 @@ export class TransformerTask implements Task {
    * Loads the encoder that an earlier stage trained, and the weights to begin with.
    *
    * @param config Its model has a text encoder.
-   * @param folder The model folder with the encoder.
    * @param data Images and captions, which stay the caller's.
    * @throws {FileError | CheckpointError} A file is missing or wrong.
    */
   static async open(
     device: Device,
     config: TrainConfig,
-    folder: string,
+    { folder, init, words }: Beginning,
     data: DataSource,
   ): Promise<TransformerTask> {
     const { model, transformer: options, seed } = config;
-    const tokenizer = await openWords(config);
-    const source = new FolderSource(openFolder(folder), model, device, options.dtype);
+    const source = new FolderSource(folder, model, device, options.dtype);
     const encoder = await source.open(
       "vae_encoder",
       (weights) => VaeEncoder.load(weights, model.vae),
     );
-    const learner = await openLearner(device, config);
-    const text = new T5Network(device, model.text_encoder!, learner.text);
-    const parts = { encoder, tokenizer, learner, text };
+    const learner = await openLearner(device, config, init);
+    const parts = { encoder, words, learner };
     return new TransformerTask(device, model, options, seed, data, parts);
   }
 
@@ -119,7 +119,12 @@ export class TransformerTask implements Task {
     const stats = device.tensor("f32", [schedule.length + 1, 4], "losses");
     const lens = ids.map((prompt) => prompt.length);
     const dropped = ids.map((_, image) => this.#drops(index, image));
-    const condition = network.condition(tape, this.parts.text.features(tape, ids), lens, dropped);
+    const condition = network.condition(
+      tape,
+      this.parts.learner.text.features(tape, ids),
+      lens,
+      dropped,
+    );
     const delta = network.logits(tape, inputs, condition);
     bitCrossEntropy(tape, delta, {
       bits,
@@ -148,9 +153,11 @@ export class TransformerTask implements Task {
     this.#encoded = null;
     const { images, captions } = await this.data.batch(index, this.options.batch);
     const [, height = 0, width = 0] = images.shape;
+    this.device.trim(KEPT);
     const features = this.parts.encoder.encode(images);
     images.dispose();
-    const ids = captions.map((caption) => this.parts.tokenizer.encode(caption).ids);
+    this.device.trim(KEPT);
+    const ids = captions.map((caption) => this.parts.words.encode(caption).ids);
     return this.#encoded = { index, width, height, features, ids };
   }
 
@@ -189,7 +196,7 @@ export class TransformerTask implements Task {
       for (const one of [network, weights, starts]) one.dispose();
     }
     this.#encoded?.features.dispose();
-    const { encoder, text, learner } = this.parts;
-    for (const one of [encoder, text, learner]) one.dispose();
+    this.parts.encoder.dispose();
+    this.parts.learner.dispose();
   }
 }

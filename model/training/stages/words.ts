@@ -5,6 +5,9 @@ import { Tokenizer } from "../../text/tokenizer.ts";
 import { jsonOf } from "../config/train_config.ts";
 import type { TrainConfig } from "../config/types.ts";
 
+/** What makes token ids of captions. */
+export type Words = Pick<Tokenizer, "encode">;
+
 /**
  * Reads the tokenizer of captions.
  *

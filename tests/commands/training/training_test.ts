@@ -152,6 +152,10 @@ Deno.test("finetuneConfig() makes a config of flags, by what is in the folder", 
     const { transformer, data, sample_prompts } = adapted;
     assertEquals([transformer.lora.rank, transformer.learning_rate], [4, 1e-3]);
     assertEquals([data.kind, data.broken, sample_prompts], ["jsonl", "skip", ["a", "b"]]);
+    const step = { accumulate: 8, batch: 1, recompute: true, scales: 3, dtype: "f16" } as const;
+    const small = (await finetuneConfig("emoji-nano", folder, step)).transformer;
+    assertEquals([small.accumulate, small.batch, small.recompute], [8, 1, true]);
+    assertEquals([small.train_scales, small.dtype], [3, "f16"]);
     await Deno.writeTextFile(join(folder, "captions.json"), "");
     assertEquals((await finetuneConfig("emoji-nano", folder, {})).data.kind, "sheet");
     await assertRejects(

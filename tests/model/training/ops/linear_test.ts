@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../../engine/mod.ts";
+import { StoredMatrix } from "../../../../model/checkpoint/stored_matrix.ts";
 import { linear } from "../../../../model/training/ops/linear.ts";
 import { lora } from "../../../../model/training/ops/lora.ts";
 import { Tape } from "../../../../model/training/tape/tape.ts";
@@ -123,4 +124,35 @@ Deno.test("lora() adds what its adapter makes, and trains it by central differen
     }
   }
   assertEquals(device.memory.liveBytes, live, "the tape frees what it made");
+});
+
+Deno.test("linear() gives the same bytes with a matrix as it is stored, and leaves no memory behind", async () => {
+  const next = random(65);
+  const [xs, dy, halves] = [M * K, M * N, N * K].map((count) => values(next, count, "f16"));
+  const words = new Uint32Array(new Float16Array(halves!).buffer);
+  const raw = upload("u32", [words.length], words);
+  const matrices = [
+    constant(halves!, N, K),
+    new StoredMatrix(device, [N, K], { type: "F16", x: raw }),
+    ...device.capabilities.f16
+      ? [new StoredMatrix(device, [N, K], { type: "f16", x: upload("f16", [N, K], halves!) })]
+      : [],
+  ];
+  for (const dtype of ["f32", "f16"] as const) {
+    const made: unknown[] = [];
+    for (const weight of matrices) {
+      const x = Variable.tracked(device, upload(dtype, [M, K], xs!));
+      const live = device.memory.liveBytes;
+      const tape = new Tape(device, { dtype });
+      const y = linear(tape, x, weight, [N]);
+      const forward = await device.read(y.value);
+      y.take(upload(dtype, [M, N], dy!));
+      tape.unwind();
+      using dx = x.release()!;
+      made.push([[...forward], [...await device.read(dx)]]);
+      dx.dispose();
+      assertEquals(device.memory.liveBytes, live);
+    }
+    for (const other of made.slice(1)) assertEquals(other, made[0]);
+  }
 });

@@ -55,7 +55,12 @@ const config: TrainConfig = {
 };
 
 /** Runs a stage whose task is a toy. */
-async function run(output: string, options: Partial<TrainingOptions> = {}, by = config) {
+async function run(
+  output: string,
+  options: Partial<TrainingOptions> = {},
+  by = config,
+  changes: Partial<StageWork> = {},
+) {
   using toy = new Toy(device);
   const progress: TrainingProgress[] = [];
   const sheets: string[] = [];
@@ -67,6 +72,7 @@ async function run(output: string, options: Partial<TrainingOptions> = {}, by = 
       return [join(output, "toy.safetensors")];
     },
     samples: () => Promise.resolve({ images: [pixel], captions: ["a pixel"] }),
+    ...changes,
   };
   await checkPlace({ output, ...options }, "transformer");
   const result = await runStage(device, by, "transformer", {
@@ -100,6 +106,22 @@ Deno.test("runStage() logs, samples, makes checkpoints, and writes weights", () 
     assertEquals(file.get("first").shape, [2, 5, 4]);
     assertEquals([...await file.readFloat32("first")], values[0]);
     file.close();
+  }));
+
+Deno.test("runStage() goes on without samples for which there is no memory, and says so", () =>
+  inFolder(async (output) => {
+    const warnings: string[] = [];
+    const onWarning = (line: string) => void warnings.push(line);
+    const samples = () => Promise.reject(new OutOfMemoryError("full", "Cannot allocate x"));
+    const { result, sheets } = await run(output, { onWarning }, config, { samples });
+    assertEquals([result.step, sheets], [20, []]);
+    assertEquals(
+      warnings,
+      [8, 16].map((step) => `No samples after step ${step}: Cannot allocate x`),
+    );
+    const broken = () => Promise.reject(new Error("broken"));
+    const other = join(output, "other");
+    await assertRejects(() => run(other, {}, config, { samples: broken }), Error, "broken");
   }));
 
 Deno.test("runStage() goes on where a run was aborted, as if it had not been", () =>

@@ -1,9 +1,17 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { InfinityModel } from "../../../../mod.ts";
 import type { Stage, TrainConfig } from "../../../../model/training/config/types.ts";
 import type { TrainingOptions } from "../../../../model/training/report/types.ts";
-import { BitwiseError, CheckpointError } from "../../../../engine/mod.ts";
+import {
+  BitwiseError,
+  CheckpointError,
+  encodeSafetensors,
+  type TensorToWrite,
+} from "../../../../engine/mod.ts";
+import { openTensorFile } from "../../../../model/checkpoint/files.ts";
+import { Weights } from "../../../../model/checkpoint/weights.ts";
+import { convertFile } from "../../../../model/release/convert.ts";
 import { readLog } from "../../../../model/training/report/log.ts";
 import { FolderLock } from "../../../../model/training/session/folder_lock.ts";
 import { train } from "../../../../model/training/stages/train.ts";
@@ -138,5 +146,59 @@ Deno.test("train() leaves config.json alone if it cannot go on", () =>
       const { code } = await assertRejects(again, CheckpointError);
       assertEquals(code, resume ? "other-config" : "exists");
       assertEquals(await bytes(), before);
+    }
+  }));
+
+/** Writes a transformer's file as f32, with the values that another file holds in whatever way. */
+async function widenFile(source: string, target: string): Promise<void> {
+  const file = await openTensorFile(source);
+  const weights = new Weights(device, file, "f32");
+  const tensors: TensorToWrite[] = [];
+  for (const name of [...file.tensors.keys()].filter((name) => !name.endsWith(".scales"))) {
+    const shape = weights.shapeOf(name);
+    const data = await device.read(await weights.tensor(name, shape)) as Float32Array<ArrayBuffer>;
+    tensors.push({ name, dtype: "F32", shape, data });
+  }
+  weights.dispose();
+  file.close();
+  await Deno.writeFile(target, encodeSafetensors(tensors));
+}
+
+Deno.test("train() makes the same adapters for a model however it is stored", () =>
+  inFolder(async (folder) => {
+    const config = await tinyTraining({ tokenizer: { steps: 1, batch: 1 } });
+    const once = { ...config, transformer: { ...config.transformer, steps: 1, batch: 1 } };
+    const base = join(folder, "base");
+    for (const stage of ["tokenizer", "transformer"] as const) {
+      await train(once, stage, { output: base });
+    }
+    const name = config.model.files.transformer;
+    const lora = { rank: 4, alpha: null, layers: "all" as const };
+    const options = { steps: 3, batch: 2, lora, text_encoder: "frozen" as const };
+    const adapters = async (init: string) => {
+      const output = join(folder, `lora of ${basename(init)}`);
+      const tuning = { ...config, init, transformer: { ...config.transformer, ...options } };
+      const { files: [path] } = await train(tuning, "transformer", { output });
+      const file = await openTensorFile(path!);
+      const made = await Promise.all([...file.tensors.keys()].map((key) => file.readFloat32(key)));
+      file.close();
+      return made;
+    };
+    const copy = async (to: string) => {
+      for (const { name } of [...Deno.readDirSync(base)].filter(({ isFile }) => isFile)) {
+        await Deno.mkdir(join(folder, to, "text_encoder"), { recursive: true });
+        await Deno.copyFile(join(base, name), join(folder, to, name));
+      }
+      const text = config.model.files.text_encoder;
+      await Deno.copyFile(join(base, text), join(folder, to, text));
+      return join(folder, to);
+    };
+    for (const type of ["f16", "q8_0", "q4_0"] as const) {
+      const [stored, wide] = [await copy(type), await copy(`${type} as f32`)];
+      await convertFile(join(base, name), join(stored, name), { type });
+      await widenFile(join(stored, name), join(wide, name));
+      const [expected, made] = [await adapters(wide), await adapters(stored)];
+      assertEquals(made, expected, type);
+      assert(made.some((values) => values.some((v) => v !== 0)));
     }
   }));
