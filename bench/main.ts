@@ -17,7 +17,7 @@ import { runMain } from "./run_main.ts";
 import { Spans } from "./spans.ts";
 import { benchStages, STAGED, type StageFigure } from "./stages.ts";
 import { benchStorage } from "./storage.ts";
-import { benchTraining } from "./training.ts";
+import { benchTraining, HEAD_WIDTHS } from "./training.ts";
 import { tune } from "./tune.ts";
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
 import { on, path, text } from "../commands/flags/types.ts";
@@ -25,7 +25,7 @@ import { GPU_FLAG } from "../commands/flags/gpu.ts";
 import { implementation } from "../model/parts/choose_gpu.ts";
 import { Device, type DeviceOptions, FileError, type Profiler } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
-import { savedTuning, saveTuning } from "../model/parts/tuning.ts";
+import { savedTuning, saveTuning, trainingTuning } from "../model/parts/tuning.ts";
 
 /** Parts that a CPU measures only if they are named: rows of a large model, training, and images by stage. */
 const GPU_PARTS = ["gpu", ...GROUPS.map((group) => `gpu-${group}`), "training", "stages"];
@@ -175,13 +175,14 @@ async function benchOnGpu(
 
 /** Measures training on a device that is not profiled. */
 async function benchSteps(
-  open: () => Promise<Device>,
+  how: DeviceOptions,
   adapter: "cpu" | "gpu",
   report: show.Report,
   { wants, tell, done }: Asked,
 ) {
   if (!wants("training", adapter)) return;
-  using device = await open();
+  using device = await Device.open(how);
+  device.tuning = await trainingTuning(device, how.gpu, HEAD_WIDTHS);
   const result = report.training = await benchTraining(device, report.ceilings);
   tell(() => printTraining(result, adapter === "cpu"));
   await done();
@@ -222,7 +223,7 @@ async function bench(asked: Asked, how: DeviceOptions, report: show.Report): Pro
     }
     await asked.done();
   }
-  await benchSteps(open, adapter, report, asked);
+  await benchSteps(how, adapter, report, asked);
   await benchOnGpu(open, adapter, report, asked);
   if (wants("growth")) {
     using device = await open();

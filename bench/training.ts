@@ -25,6 +25,8 @@ const MAX_RUNS = 256;
 const SAMPLES = 7;
 /** Parameters that the optimiser updates. */
 const PARAMETERS = 8 << 20;
+/** Channels of the heads of {@link networks}: of emoji-nano and of the 125M. */
+export const HEAD_WIDTHS = [64, 96, 128] as const;
 /** Bytes that the step moves per parameter: gradients twice, and what it reads and writes, value, two moments, zeros. */
 const STEP_BYTES = 4 * (2 + 1 + 2 * 3);
 

@@ -1,4 +1,4 @@
-import { onePassProbes } from "./attention_probes.ts";
+import { backwardProbes, onePassProbes } from "./attention_probes.ts";
 import { Tensors } from "./kernels.ts";
 import { gpuTimes, median } from "./measure.ts";
 import type { Device, Profiler, Tensor, Tuning } from "../engine/mod.ts";
@@ -244,6 +244,7 @@ function probes(device: Device): Probes {
     },
     "attention": SCALES.map(([n, keys]) => scaleProbe(n, n, keys)),
     "attention matrix": onePassProbes(device),
+    "attention backward": backwardProbes(device),
     "attention_tiles queries": LARGE_SCALES.map(([n, keys]) =>
       scaleProbe(32 * Math.ceil(n / 128), n, keys)
     ),

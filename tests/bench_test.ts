@@ -8,6 +8,7 @@ import { slopes } from "../bench/growth.ts";
 import { Spans } from "../bench/spans.ts";
 import { Device, FileError } from "../engine/mod.ts";
 import { randomNormal } from "../kernels/elementwise/random_normal.ts";
+import { backwardTrial } from "../bench/attention_probes.ts";
 import { chooseSteps, type Noise, type Probe, tune } from "../bench/tune.ts";
 import { worstError } from "../kernels/attention/attention_proof.ts";
 import { activate } from "../kernels/elementwise/activate.ts";
@@ -175,6 +176,21 @@ Deno.test("tune() chooses no variant that is wrong, and names it", async () => {
     [{ tiles: NaN }, "rows"],
   ]);
   assertEquals(device.tuning, {});
+});
+
+Deno.test("tune() proves attention backwards, by matrices where there are some", async () => {
+  using gpu = await Device.open({ class: "gpu" });
+  const profiler = gpu.profile();
+  if (!profiler || !gpu.capabilities.f16) return; // no timestamps, or nothing to choose
+  const probe: Probe = {
+    size: 16,
+    label: "scales",
+    setup: (device, t) => backwardTrial(device, t, { tokens: [1, 4, 16], heads: 2, headDim: 64 }),
+  };
+  const { rows } = await tune(gpu, profiler, { "attention backward": [probe] });
+  assertEquals(rows.map(({ wrong, times }) => [wrong, Object.keys(times)]), [
+    [{}, ["tiles", "matrix"]],
+  ]);
 });
 
 Deno.test("Spans times the passes of each section of a device that is not profiled", async () => {

@@ -44,7 +44,9 @@ export async function runStages(
   const output = outputOf(given);
   const settings = overridden(config, stages, given);
   const { resume, "any-config": anyConfig } = given;
-  const gpu = given.gpu ? await implementation(given.gpu) : (await chooseGpu("f32")).gpu;
+  // what is computed in f32 is not for tensor cores
+  const type = stages.some((stage) => settings[stage].dtype === "f16") ? "f16" : "f32";
+  const gpu = given.gpu ? await implementation(given.gpu) : (await chooseGpu(type)).gpu;
   using line = new ProgressLine(io);
   const made: TrainingResult[] = [];
   for (const stage of stages) {

@@ -3,6 +3,7 @@ import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { variantOf } from "../shared/variants.ts";
 import type {
   AttentionBackwardArgs,
   AttentionBackwardVariant,
@@ -112,7 +113,7 @@ function chooseVariant(device: Device, args: AttentionBackwardArgs): AttentionBa
   // f32 must stay exact, and tensor cores would round it
   const exact = [args.q, args.k, args.v, args.dy].some(({ dtype }) => dtype !== "f16");
   if (!exact && device.capabilities.class === "gpu" && backwardMatrices(device, args.headDim)) {
-    return take("matrix", "f16 on tensor cores");
+    return variantOf(device, "attention backward", args.layout.byQueries.own);
   }
   if (hasSubgroups(device) && fitsSubgroups(device, args)) {
     return take("subgroup", "by the adapter");

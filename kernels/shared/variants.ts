@@ -27,6 +27,7 @@ export const CHOICES = {
   "conv2d_matrix": { size: "large tiles", variants: ["middle", "large"] },
   attention: { size: "queries of one sequence", variants: ["workgroup", "tiles"] },
   "attention matrix": { size: "queries of one sequence", variants: ["two-pass", "one-pass"] },
+  "attention backward": { size: "queries of one sequence", variants: ["tiles", "matrix"] },
   "attention_tiles queries": {
     size: "workgroups of 128 queries",
     variants: ["64", "128"],
@@ -73,6 +74,7 @@ const DEFAULTS: Record<"narrow" | "wide" | "gpu", Tuning> = {
     attention: [[0, "workgroup"], [37, "tiles"]],
     // the faster must be proved on each adapter first: bench --tune does
     "attention matrix": [[0, "two-pass"]],
+    "attention backward": [[0, "tiles"]],
     // 128 are 1.3 times as fast on an H200, if they fill its 132 processors
     "attention_tiles queries": [[0, "64"], [128, "128"]],
   },

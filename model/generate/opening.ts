@@ -104,7 +104,8 @@ async function tuningOf(
   const checked = await source.check("transformer").then(() => true, () => false);
   if (!checked || source.type === "f32") return await savedTuning(device, warn);
   const width = transformer.embed_dim / transformer.num_heads;
-  return await provenTuning(device, gpu, text ? [width, text.d_kv] : [width], warn);
+  const widths = text ? [width, text.d_kv] : [width];
+  return await provenTuning(device, gpu, widths, ["attention matrix"], warn);
 }
 
 /**

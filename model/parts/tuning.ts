@@ -10,6 +10,8 @@ import {
   readEnv,
   type Tuning,
 } from "../../engine/mod.ts";
+import { backwardMatrices } from "../../kernels/attention/attention_backward_matrix.ts";
+import { provesBackward } from "../../kernels/attention/attention_backward_proof.ts";
 import { onePass } from "../../kernels/attention/attention_one_pass.ts";
 import { provesOnePass } from "../../kernels/attention/attention_proof.ts";
 import { CHOICES } from "../../kernels/shared/variants.ts";
@@ -67,44 +69,79 @@ function refusal(path: string, why: string): InputError {
   );
 }
 
-/** Proofs of this process, by adapter and width of heads. */
+/** A variant on tensor cores that is taken where it proves to be right: they have been wrong in silence before. */
+const TO_PROVE = {
+  "attention matrix": { variant: "one-pass", exists: onePass, proves: provesOnePass },
+  "attention backward": { variant: "matrix", exists: backwardMatrices, proves: provesBackward },
+} as const;
+
+/** A choice of which one variant is taken only where it proves to be right. */
+export type Provable = keyof typeof TO_PROVE;
+
+/** Proofs of this process, by adapter, choice and width of heads. */
 const PROOFS = new Map<string, Promise<boolean>>();
 
 /**
- * The tuning to use on a device that `gpu` opened: what was saved, and attention in one pass where tensor cores prove
- * to compute it for heads of these widths. A proof takes a second where shaders must be compiled, and runs on a device
- * of its own, so that whatever fails there leaves no trace.
+ * The tuning to use on a device that `gpu` opened: what was saved, and of each of `choices` that was not measured, the
+ * variant on tensor cores where it proves to be right for heads of these widths. A proof takes a second where shaders
+ * must be compiled, and runs on a device of its own, so that whatever fails there leaves no trace.
  */
 export async function provenTuning(
   device: Device,
   gpu: GPU | undefined,
   widths: readonly number[],
+  choices: readonly Provable[],
   warn?: (line: string) => void,
 ): Promise<Tuning> {
-  const saved = await savedTuning(device, warn);
-  const { adapter, implementation, class: kind } = device.capabilities;
-  if (Object.hasOwn(saved, "attention matrix") || kind !== "gpu") return saved;
-  if (!widths.every((width) => onePass(device, width))) return saved;
-  for (const width of widths) {
-    const key = [adapter, implementation, width].join();
-    let proof = PROOFS.get(key);
-    if (!proof) PROOFS.set(key, proof = proves(device, gpu, width));
-    if (!await proof) return saved;
+  const tuning: Record<string, Tuning[string]> = { ...await savedTuning(device, warn) };
+  if (device.capabilities.class !== "gpu") return tuning;
+  for (const choice of choices) {
+    const { variant, exists } = TO_PROVE[choice];
+    if (Object.hasOwn(tuning, choice) || !widths.every((width) => exists(device, width))) continue;
+    if (!await allProve(device, gpu, choice, widths)) continue;
+    device.debug?.variant(choice, variant, "proved on this adapter");
+    tuning[choice] = [[0, variant]];
   }
-  device.debug?.variant("attention matrix", "one-pass", "proved on this adapter");
-  return { ...saved, "attention matrix": [[0, "one-pass"]] };
+  return tuning;
+}
+
+/** The tuning to train with: {@link provenTuning} of attention forwards and backwards. */
+export function trainingTuning(
+  device: Device,
+  gpu: GPU | undefined,
+  widths: readonly number[],
+  warn?: (line: string) => void,
+): Promise<Tuning> {
+  return provenTuning(device, gpu, widths, ["attention matrix", "attention backward"], warn);
+}
+
+async function allProve(
+  device: Device,
+  gpu: GPU | undefined,
+  choice: Provable,
+  widths: readonly number[],
+): Promise<boolean> {
+  const { adapter, implementation } = device.capabilities;
+  for (const width of widths) {
+    const key = [adapter, implementation, choice, width].join();
+    let proof = PROOFS.get(key);
+    if (!proof) PROOFS.set(key, proof = proves(device, gpu, choice, width));
+    if (!await proof) return false;
+  }
+  return true;
 }
 
 async function proves(
   { capabilities }: Device,
   gpu: GPU | undefined,
+  choice: Provable,
   width: number,
 ): Promise<boolean> {
   try {
     using device = await Device.open({ gpu, class: capabilities.class });
-    return await provesOnePass(device, width);
+    return await TO_PROVE[choice].proves(device, width);
   } catch {
-    return false; // the two-pass variant needs no proof
+    return false; // the other variant needs no proof
   }
 }
 

@@ -1,9 +1,17 @@
 import { basename, dirname, join } from "../../../deps/@std/path.ts";
-import { CheckpointError, Device, InputError, quote, type Tensor } from "../../../engine/mod.ts";
+import {
+  CheckpointError,
+  Device,
+  InputError,
+  quote,
+  type Tensor,
+  type Tuning,
+} from "../../../engine/mod.ts";
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { imageSizes } from "../../config/schedule.ts";
+import { savedTuning, trainingTuning } from "../../parts/tuning.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
 import type { DataSource } from "../data/base/source.ts";
 import { openData } from "../data/open_data.ts";
@@ -63,6 +71,7 @@ export async function train(
   await checkParts(config, stage, output);
   const words = await openWords(config);
   using device = await Device.open(gpu ? { gpu } : {});
+  device.tuning = await tuningOf(device, config, stage, options);
   const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
   const data = await openData(device, {
     kind,
@@ -88,6 +97,25 @@ export async function train(
   } finally {
     data.dispose();
   }
+}
+
+/** What was measured on this adapter, and with f16 what proves to be right on its tensor cores. */
+async function tuningOf(
+  device: Device,
+  { model: { transformer, text_encoder }, ...config }: TrainConfig,
+  stage: Stage,
+  { gpu, onWarning }: TrainingOptions,
+): Promise<Tuning> {
+  if (stage !== "transformer" || config[stage].dtype === "f32") {
+    return await savedTuning(device, onWarning);
+  }
+  const { embed_dim: C, num_heads, text_attn_pool_heads } = transformer;
+  const widths = new Set([
+    C / num_heads,
+    C / text_attn_pool_heads,
+    text_encoder?.d_kv ?? C / num_heads,
+  ]);
+  return await trainingTuning(device, gpu, [...widths], onWarning);
 }
 
 /** Refuses a stage whose model lacks what an earlier one makes, or what it needs. */

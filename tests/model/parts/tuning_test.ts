@@ -120,9 +120,14 @@ Deno.test("variantOf() takes the last step that a size reaches, of the adapter's
 Deno.test("provenTuning() proves nothing where there are no tensor cores, or where a tuning says what to take", () =>
   inCache(async () => {
     using without = await Device.open({ class: "cpu" });
-    assertEquals(await provenTuning(without, undefined, [64]), {});
-    const tuning = { "attention matrix": [[0, "two-pass"]] as [number, string][] };
+    const proven = (on: Device) =>
+      provenTuning(on, undefined, [64], ["attention matrix", "attention backward"]);
+    assertEquals(await proven(without), {});
+    const tuning = {
+      "attention matrix": [[0, "two-pass"]] as [number, string][],
+      "attention backward": [[0, "tiles"]] as [number, string][],
+    };
     using on = await Device.open({ class: "gpu" });
     await saveTuning(on, tuning);
-    assertEquals(await provenTuning(on, undefined, [64]), tuning);
+    assertEquals(await proven(on), tuning);
   }));
