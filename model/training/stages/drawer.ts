@@ -10,10 +10,12 @@ import type { ModelConfig } from "../../config/types.ts";
 import { FolderSource } from "../../parts/parts.ts";
 import type { TrainConfig } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
+import type { TextFeatures } from "../networks/t5.ts";
 import { TransformerNetwork } from "../networks/transformer.ts";
 import { selfCorrection } from "../ops/transformer/self_correction.ts";
 import { Tape } from "../tape/tape.ts";
-import { FrozenLayers, FrozenText } from "./frozen.ts";
+import { FrozenLayers } from "./frozen.ts";
+import { openFrozenText } from "./frozen_text.ts";
 import type { Words } from "./words.ts";
 
 /** The part of the schedule that is never drawn: the first scales decide what an image shows. */
@@ -30,7 +32,7 @@ export class Drawer {
     private readonly seed: number,
     private readonly words: Words,
     private readonly layers: FrozenLayers,
-    private readonly text: FrozenText,
+    private readonly text: TextFeatures,
   ) {}
 
   /**
@@ -49,7 +51,7 @@ export class Drawer {
       (weights) => FrozenLayers.load(weights, parameterShapes(model.transformer)),
     );
     try {
-      const text = await FrozenText.load(device, model, folder);
+      const text = await openFrozenText(device, model, folder, null);
       return new Drawer(device, model, seed, words, layers, text);
     } catch (error) {
       layers.dispose();

@@ -1,20 +1,13 @@
 import { CheckpointError, type Device, type TensorFile } from "../../../engine/mod.ts";
 import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
-import type { Folder } from "../../checkpoint/place.ts";
 import { StoredMatrix } from "../../checkpoint/stored_matrix.ts";
 import type { NamedShape } from "../../checkpoint/tensor_shapes.ts";
 import { Weights } from "../../checkpoint/weights.ts";
-import type { ModelConfig } from "../../config/types.ts";
-import { compactType } from "../../parts/compact_type.ts";
-import { FolderSource } from "../../parts/parts.ts";
-import { T5Encoder } from "../../text/t5.ts";
 import type { Layers } from "../networks/layers.ts";
-import type { TextFeatures } from "../networks/t5.ts";
 import type { Factor } from "../ops/linear.ts";
 import type { Adapter } from "../ops/lora.ts";
 import { isLinear } from "../session/adapters.ts";
 import type { Parameters } from "../tape/parameters.ts";
-import type { Tape } from "../tape/tape.ts";
 import { Variable } from "../tape/variable.ts";
 
 /**
@@ -90,32 +83,5 @@ export class FrozenLayers implements Layers {
   /** Frees the tensors. */
   dispose(): void {
     this.weights.dispose();
-  }
-}
-
-/** A text encoder that does not learn: the one that generates. */
-export class FrozenText implements TextFeatures {
-  private constructor(private readonly encoder: T5Encoder) {}
-
-  /**
-   * Loads it from a model folder.
-   *
-   * @throws {FileError | CheckpointError} A file is missing or wrong.
-   */
-  static async load(device: Device, model: ModelConfig, folder: Folder): Promise<FrozenText> {
-    const type = await compactType(device, folder, model.files.text_encoder);
-    const source = new FolderSource(folder, model, device, type);
-    return new FrozenText(
-      await source.open("text_encoder", (weights) => T5Encoder.load(weights, model.text_encoder!)),
-    );
-  }
-
-  features(tape: Tape, ids: readonly (readonly number[])[]): Variable {
-    return tape.constant(tape.keep(this.encoder.encode(ids).features));
-  }
-
-  /** Frees the weights. */
-  dispose(): void {
-    this.encoder.dispose();
   }
 }

@@ -11,7 +11,8 @@ import { parameterSpecs } from "../networks/parameter_specs.ts";
 import { T5Network, type TextFeatures } from "../networks/t5.ts";
 import { adapterOf, adapterSpecs, initAdapters } from "../session/adapters.ts";
 import { Parameters } from "../tape/parameters.ts";
-import { FrozenLayers, FrozenText, loadParameters } from "./frozen.ts";
+import { FrozenLayers, loadParameters } from "./frozen.ts";
+import { type Ids, openFrozenText } from "./frozen_text.ts";
 
 /** What learns of a transformer and its text encoder, and what does not. */
 export interface Learner {
@@ -27,22 +28,26 @@ export interface Learner {
  * Loads or draws the weights that training begins with.
  *
  * @param init The folder of `config.init`.
+ * @param known All prompts, where they are known.
  * @throws {CheckpointError | FileError} They cannot be loaded.
  */
 export async function openLearner(
   device: Device,
   config: TrainConfig,
   init: Folder | null,
+  known: readonly Ids[] | null,
 ): Promise<Learner> {
   const { lora, text_encoder } = config.transformer;
   if (init === null) {
-    if (lora.rank === 0 && text_encoder === "joint") return await openWhole(device, config, null);
+    if (lora.rank === 0 && text_encoder === "joint") {
+      return await openWhole(device, config, null, known);
+    }
     throw new CheckpointError(
       "no-init",
       "Cannot keep the text encoder as it is: name the model in init that has it",
     );
   }
-  return await (lora.rank > 0 ? openAdapters : openWhole)(device, config, init);
+  return await (lora.rank > 0 ? openAdapters : openWhole)(device, config, init, known);
 }
 
 /** All weights of the transformer, and those of the text encoder if it learns, too. */
@@ -50,6 +55,7 @@ async function openWhole(
   device: Device,
   { model, seed, transformer: { text_encoder } }: TrainConfig,
   init: Folder | null,
+  known: readonly Ids[] | null,
 ): Promise<Learner> {
   const whole = [...parameterShapes(model.transformer)];
   const words = [...t5Shapes(model.text_encoder!)];
@@ -69,7 +75,7 @@ async function openWhole(
     }
     const text = joint
       ? new T5Network(device, model.text_encoder!, parameters)
-      : await FrozenText.load(device, model, init!);
+      : await openFrozenText(device, model, init!, known);
     const dispose = () => [parameters, text].forEach((one) => one.dispose());
     return { parameters, layers: parameters, text, dispose };
   } catch (error) {
@@ -83,10 +89,14 @@ async function openAdapters(
   device: Device,
   { model, seed, transformer: { lora } }: TrainConfig,
   init: Folder,
+  known: readonly Ids[] | null,
 ): Promise<Learner> {
   const opened: { dispose(): void }[] = [];
   const dispose = () => opened.forEach((one) => one.dispose());
   try {
+    // first, for it may leave before the transformer comes
+    const text = await openFrozenText(device, model, init, known);
+    opened.push(text);
     const parameters = new Parameters(device, adapterSpecs(model.transformer, lora));
     opened.push(parameters);
     initAdapters(device, parameters, seed);
@@ -96,8 +106,6 @@ async function openAdapters(
       (weights) => FrozenLayers.load(weights, parameterShapes(model.transformer), adapter),
     );
     opened.push(layers);
-    const text = await FrozenText.load(device, model, init);
-    opened.push(text);
     return { parameters, layers, text, dispose };
   } catch (error) {
     dispose();

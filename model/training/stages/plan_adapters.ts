@@ -6,7 +6,7 @@ import { blankFolder } from "../../release/blank_folder.ts";
 import { parseTrainFile } from "../config/train_config.ts";
 import type { TrainConfig } from "../config/types.ts";
 import type { StepSize } from "../run/plan.ts";
-import { planStage } from "./plan_stage.ts";
+import { type OpenTask, planStage } from "./plan_stage.ts";
 import { TransformerTask } from "./transformer_task.ts";
 
 /** A finetuning with adapters to plan for. */
@@ -22,7 +22,7 @@ export interface AdapterPlanOptions extends Partial<StepSize> {
 }
 
 /**
- * Plans the memory of finetuning a model with adapters (LoRA): runs two steps of it, with zeros for weights, on a GPU
+ * Plans the memory of finetuning a model with adapters (LoRA) on images of at most 1000 captions: runs two steps of it, with zeros for weights, on a GPU
  * that computes nothing.
  *
  * @returns Most bytes that are held at once, without the samples that a training makes now and then.
@@ -49,11 +49,8 @@ export async function planAdapters(
   const folder = blankFolder(model, type);
   const words = new WordTokenizer(model.text_encoder?.vocab_size ?? 4, model.tokenizer.max_length);
   using device = await Device.open({ gpu: dryGpu(false), debug: { level: 0 } });
-  const plan = planStage(
-    device,
-    config,
-    "transformer",
-    (dry, config, data) => TransformerTask.open(dry, config, { folder, init: folder, words }, data),
-  );
+  const open: OpenTask<TransformerTask> = (dry, config, data) =>
+    TransformerTask.open(dry, config, { folder, init: folder, words }, data);
+  const plan = planStage(device, config, "transformer", open, true);
   return await plan({ batch, recompute });
 }

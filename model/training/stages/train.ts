@@ -30,7 +30,7 @@ import { saveLora, saveWeights } from "../session/weights.ts";
 import type { Beginning } from "./beginning.ts";
 import { type OpenTask, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
-import { TransformerTask } from "./transformer_task.ts";
+import { MOST_CAPTIONS, TransformerTask } from "./transformer_task.ts";
 import { openWords, type Words } from "./words.ts";
 
 /** Reconstructions on a sheet of samples. */
@@ -165,7 +165,7 @@ async function openStage(
     const task = await open(device, config, data);
     return {
       task,
-      plan: planStage(device, config, stage, open),
+      plan: planStage(device, config, stage, open, false),
       begin,
       save: async (optimiser) => [
         await savePart(device, config, "vae", output, optimiser, (name) => !isDiscriminator(name)),
@@ -178,7 +178,7 @@ async function openStage(
   const task = await open(device, config, data);
   return {
     task,
-    plan: planStage(device, config, stage, open),
+    plan: planStage(device, config, stage, open, data.captions?.(MOST_CAPTIONS) != null),
     begin,
     save: (optimiser) =>
       adapters

@@ -24,6 +24,9 @@ import type { Words } from "./words.ts";
  */
 const KEPT = 256 << 20;
 
+/** The most captions that are encoded before a training, by an encoder that then need not stay. */
+export const MOST_CAPTIONS = 1000;
+
 /** What depends on the size of images alone. */
 interface Sequence {
   /** Grids of tokens of the scales that are trained. */
@@ -94,7 +97,9 @@ export class TransformerTask implements Task {
       "vae_encoder",
       (weights) => VaeEncoder.load(weights, model.vae),
     );
-    const learner = await openLearner(device, config, init);
+    const captions = data.captions?.(MOST_CAPTIONS) ?? null;
+    const known = captions && [...captions].map((caption) => words.encode(caption).ids);
+    const learner = await openLearner(device, config, init, known);
     const parts = { encoder, words, learner };
     return new TransformerTask(device, model, options, seed, data, parts);
   }

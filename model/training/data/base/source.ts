@@ -34,6 +34,8 @@ export interface DataSource {
    * @throws {BitwiseError} A file of the batch cannot be used.
    */
   batch(step: number, size: number): Promise<Batch>;
+  /** All captions that batches may have; absent or null where they cannot be listed, or are more than `most`. */
+  captions?(most: number): ReadonlySet<string> | null;
   /** Ends Workers and frees memory. Batches that were returned stay. */
   dispose(): void;
 }

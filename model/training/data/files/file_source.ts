@@ -2,7 +2,7 @@ import { BitwiseError, type Device, FileError, InputError } from "../../../../en
 import type { Decoder } from "./decoder.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
-import { emptySet, type ImageSet } from "./image_set.ts";
+import { captionsOf, emptySet, type ImageSet } from "./image_set.ts";
 import { mirrored } from "./mirrored.ts";
 import { chooseImages } from "../base/order.ts";
 import type { Batch, DataSource, Size } from "../base/source.ts";
@@ -141,6 +141,12 @@ export class FileSource implements DataSource {
   #check(): void {
     if (!this.#disposed) return;
     throw new InputError("disposed", "Cannot make a batch: the source of data was disposed");
+  }
+
+  captions(most: number): ReadonlySet<string> | null {
+    const { set } = this;
+    if (!set.captions) return null;
+    return captionsOf(this.groups.flat(), (index) => set.captions!(index), most);
   }
 
   dispose(): void {

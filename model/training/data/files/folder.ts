@@ -82,11 +82,13 @@ class ImageFolder implements ImageSet {
   }
 
   example(index: number) {
+    const captions = this.captions(index);
+    return { path: this.#path(index), caption: (draws: Draws) => draws.of(captions) };
+  }
+
+  captions(index: number): readonly string[] {
     const { captions } = this.entries[index]!;
-    return {
-      path: this.#path(index),
-      caption: (draws: Draws) => captions.length > 0 ? draws.of(captions) : "",
-    };
+    return captions.length > 0 ? captions : [""];
   }
 
   async ratio(index: number): Promise<number> {

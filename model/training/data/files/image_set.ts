@@ -19,6 +19,8 @@ export interface ImageSet {
   readonly name: string;
   /** Reads what is known about an image. */
   example(index: number): Example | Promise<Example>;
+  /** The captions that {@link Example.caption} draws from, where they are a list. */
+  captions?(index: number): readonly string[];
   /** An image's height over its width, from what the set says or from its file. */
   ratio(index: number): number | Promise<number>;
   /** A text that names the image, the same wherever the set lies. */
@@ -33,6 +35,20 @@ export interface SetOptions {
   readonly uncaptioned: boolean;
   /** Receives what is left out, one line each. */
   readonly onWarning: (line: string) => void;
+}
+
+/** All captions of images; null if there are more than `most`. */
+export function captionsOf<T>(
+  images: Iterable<T>,
+  captions: (image: T) => readonly string[],
+  most: number,
+): ReadonlySet<string> | null {
+  const all = new Set<string>();
+  for (const image of images) {
+    for (const caption of captions(image)) all.add(caption);
+    if (all.size > most) return null;
+  }
+  return all;
 }
 
 /** The error for a set without images. */

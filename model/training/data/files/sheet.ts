@@ -9,7 +9,7 @@ import { fitImage } from "../../../image/resize.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
 import { mirrored } from "./mirrored.ts";
-import { emptySet } from "./image_set.ts";
+import { captionsOf, emptySet } from "./image_set.ts";
 import { chooseImages } from "../base/order.ts";
 import type { Batch, DataSource, Size, Which } from "../base/source.ts";
 
@@ -180,6 +180,10 @@ export class SheetSource implements DataSource {
     });
     const images = this.device.from("f32", [size, height, width, 3], values, "images");
     return { images, captions };
+  }
+
+  captions(most: number): ReadonlySet<string> | null {
+    return captionsOf(this.items, ({ label, names, tags }) => [label, ...names, ...tags], most);
   }
 
   /** All tiles and their labels in the order of the sheet, to measure with. */

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
 import { Device } from "../../../../engine/mod.ts";
 import { openFolder } from "../../../../model/checkpoint/folder.ts";
 import {
@@ -8,6 +9,7 @@ import {
 } from "../../../../model/checkpoint/tensor_shapes.ts";
 import { parseConfig } from "../../../../model/config/config.ts";
 import { findPreset } from "../../../../model/config/presets.ts";
+import type { ModelConfig } from "../../../../model/config/types.ts";
 import type { TrainConfig } from "../../../../model/training/config/types.ts";
 import type { DataSource } from "../../../../model/training/data/base/source.ts";
 import { openData } from "../../../../model/training/data/open_data.ts";
@@ -21,9 +23,13 @@ import {
 import { planStage } from "../../../../model/training/stages/plan_stage.ts";
 import { TokenizerTask } from "../../../../model/training/stages/tokenizer_task.ts";
 import { train } from "../../../../model/training/stages/train.ts";
-import { TransformerTask } from "../../../../model/training/stages/transformer_task.ts";
+import {
+  MOST_CAPTIONS,
+  TransformerTask,
+} from "../../../../model/training/stages/transformer_task.ts";
 import { openWords } from "../../../../model/training/stages/words.ts";
 import { inFolder } from "../../../commands/process.ts";
+import { writeTraining } from "../../../commands/tiny_training.ts";
 import { device } from "../../../harness.ts";
 import { tinyTraining } from "./tiny.ts";
 
@@ -39,23 +45,27 @@ Deno.test("planStage() tells what a stage holds, within 5 percent, for other bat
     const adapters = { ...whole.transformer, lora, text_encoder: "frozen" as const };
     const folder = openFolder(output);
     const words = await openWords(whole);
+    await writeTraining(output);
+    const few = { ...whole.data, path: join(output, "tiles") };
     const stages = [
-      ["tokenizer", whole, null],
-      ["transformer", whole, null],
-      ["transformer", { ...whole, transformer: adapters }, folder],
+      ["tokenizer", whole, null, false],
+      ["transformer", whole, null, false],
+      ["transformer", { ...whole, transformer: adapters }, folder, false],
+      ["transformer", { ...whole, data: few, transformer: adapters }, folder, true],
     ] as const;
-    for (const [stage, config, init] of stages) {
+    for (const [stage, config, init, known] of stages) {
       const begun = { folder, init, words };
       const open = (device: Device, config: TrainConfig, data: DataSource): Promise<Opened> =>
         stage === "tokenizer"
           ? TokenizerTask.open(device, config, stage, begun, data)
           : TransformerTask.open(device, config, begun, data);
       for (const size of [{ batch: 4, recompute: false }, { batch: 24, recompute: true }]) {
-        const planned = await planStage(device, config, stage, open)(size);
+        const planned = await planStage(device, config, stage, open, known)(size);
         const run = { ...config, [stage]: { ...config[stage], ...size, steps: 3 } };
         using fresh = await Device.open({ class: device.capabilities.class });
         const { data: { kind, path }, model: { image } } = config;
         const data = await openData(fresh, { kind, path, sizes: [image], seed: 1n, which: "all" });
+        assertEquals(data.captions!(MOST_CAPTIONS) !== null, known);
         const task = await open(fresh, run, data);
         using trainer = new Trainer(fresh, task, trainerOptions(run[stage]));
         await trainer.run();
@@ -69,20 +79,24 @@ Deno.test("planStage() tells what a stage holds, within 5 percent, for other bat
   }));
 
 Deno.test("planAdapters() needs no files, and less for smaller types, fewer scales and recomputed blocks", async () => {
-  const { config } = findPreset("125m");
-  const model = parseConfig(config, "125m");
-  const plan = (options: Partial<AdapterPlanOptions>) =>
+  const [small, large] = ["125m", "2b"].map((name) => parseConfig(findPreset(name).config, name));
+  const plan = (model: ModelConfig, options: Partial<AdapterPlanOptions>) =>
     planAdapters(model, { rank: 8, dtype: "f16", ...options });
   const types = [];
-  for (const type of ["f32", "f16", "q8_0", "q4_0"] as const) types.push(await plan({ type }));
+  for (const type of ["f32", "f16", "q8_0", "q4_0"] as const) {
+    types.push(await plan(small!, { type }));
+  }
   assertEquals(types, types.toSorted((a, b) => b - a));
   const parameters = (shapes: Iterable<NamedShape>) =>
     [...shapes].reduce((sum, [, shape]) => sum + shape.reduce((n, size) => n * size, 1), 0);
-  const count = parameters(parameterShapes(model.transformer)) +
-    parameters(t5Shapes(model.text_encoder!));
+  const count = parameters(parameterShapes(small!.transformer)) +
+    parameters(t5Shapes(small!.text_encoder!));
   // what does not learn takes no more than its file
-  assert(types[1]! < 2 * count * 1.3, `${types[1]} for ${count} parameters`);
-  const [all, few, again] = [types[1]!, await plan({ scales: 5 }), await plan({ recompute: true })];
-  assert(few < all && again < all, `${[all, few, again]}`);
-  assert(await plan({ batch: 4 }) > all);
+  assert(types[1]! < 2 * count * 1.2, `${types[1]} for ${count} parameters`);
+  const type = "q4_0", scales = 8;
+  const all = await plan(large!, { type, scales: 9 });
+  const less = await plan(large!, { type, scales });
+  const again = await plan(large!, { type, scales, recompute: true });
+  assert(again < less && less < all, `${[again, less, all]}`);
+  assert(await plan(large!, { type, scales, batch: 2 }) > less);
 });

@@ -56,6 +56,15 @@ Deno.test("Batches of a sheet depend on seed, step and size alone", async () => 
   assertEquals(await read(5), first);
 });
 
+Deno.test("A sheet lists what it may draw", async () => {
+  const source = await open("measuring");
+  const all = source.captions(1000)!;
+  const { images, captions } = await source.batch(0, 200);
+  images.dispose();
+  assertEquals(captions.filter((caption) => !all.has(caption)), []);
+  assert(all.size >= 49 && source.captions(48) === null);
+});
+
 Deno.test("drawName() mostly gives the label", () => {
   const item = { label: "l", names: ["n", "m"], tags: ["t"], heldOut: false, used: true };
   const times: Record<string, number> = {};

@@ -258,3 +258,32 @@ Deno.test("Without permission to read the Worker's code, images are decoded in t
     "Images are decoded in the main thread: a Worker may not read the code of this library\n12\n",
   );
 });
+
+Deno.test("A source lists its captions where they are lists, and few", async () => {
+  await using folder = await folderOf({ ...reds(3), "2.txt": "a\nb\n\na" });
+  const source = await open(folder.path);
+  assertEquals([...source.captions!(4)!], ["0", "10", "a", "b"]);
+  assertEquals(source.captions!(3), null);
+  const drawn = new Set<string>();
+  for (let step = 0; step < 40; step++) {
+    for (const caption of (await read(source, step, 3)).captions) drawn.add(caption);
+  }
+  assertEquals(drawn, source.captions!(4));
+  source.dispose();
+
+  const silent = await folderOf({ "0.png": plainPng(4, 4, [0, 0, 0]) });
+  const uncaptioned = await open(silent.path, { uncaptioned: true });
+  assertEquals([...uncaptioned.captions!(1)!], [""]);
+  uncaptioned.dispose();
+
+  // long captions are cut anywhere
+  const line = { image_path: "0.png", h_div_w: 1, long_caption: "a. b. c. d.", text: "a" };
+  const lines = await folderOf({
+    "0.png": plainPng(4, 4, [0, 0, 0]),
+    "a.jsonl": JSON.stringify(line),
+  });
+  const cut = await open(lines.path, { kind: "jsonl" });
+  assertEquals(cut.captions!(9), null);
+  cut.dispose();
+  for (const one of [silent, lines]) await one[Symbol.asyncDispose]();
+});
