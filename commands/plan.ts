@@ -1,4 +1,5 @@
 import { command } from "./command.ts";
+import { UsageError } from "./flags/flags.ts";
 import { FLAGS } from "./flags/generate_flags.ts";
 import { STEP_FLAGS } from "./flags/training_flags.ts";
 import { bytes, integer, integerFrom, on, path } from "./flags/types.ts";
@@ -9,6 +10,28 @@ import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
 import type { MemoryOptions, MemoryPlan } from "../model/memory_plan.ts";
 import type { ModelConfig } from "../model/config/types.ts";
+
+/** Flags that only a generation has. */
+const OF_GENERATION = [
+  "width",
+  "height",
+  "schedule",
+  "cfg-scale",
+  "cfg-until",
+  "fast",
+  "edit",
+  "prompt-tokens",
+  "staged",
+] as const;
+
+/** Refuses flags that would change nothing. */
+function checkFlags(given: object): void {
+  const lora = "lora" in given;
+  const unused = lora ? OF_GENERATION : Object.keys(STEP_FLAGS);
+  const found = unused.find((flag) => flag in given);
+  if (found === undefined) return;
+  throw new UsageError(`Cannot use --${found} ${lora ? "with" : "without"} --lora`);
+}
 
 /** `bitwise plan`: memory per stage, without a GPU. */
 export const plan = command(
@@ -47,6 +70,7 @@ export const plan = command(
     ],
   },
   async (given, _words, io) => {
+    checkFlags(given);
     const { model } = given;
     const preset = model !== undefined && await isPreset(model);
     const choice = await chooseModel(preset ? { synthetic: model } : { model }, io);

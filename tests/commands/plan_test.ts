@@ -113,6 +113,15 @@ Deno.test("plan --lora: what finetuning a preset or a model in the box holds, wi
       tight.err,
       /^error: Cannot train with batch 8: a step needs \d+ GB, and there are 12 GB; batch 1 with recompute would fit; [^\n]*\n$/,
     );
+    for (
+      const [flags, said] of [
+        [["--lora", "4", "-W", "512"], "Cannot use --width with --lora"],
+        [["--recompute"], "Cannot use --recompute without --lora"],
+      ] as const
+    ) {
+      const { code, err } = await plan(...flags);
+      assertEquals([code, err.includes(said)], [2, true], err);
+    }
     const box = await plan("--lora", "4", "-m", "emoji-nano");
     assertMatch(box.out, /^emoji-nano as f16, .*\nPeak \d+ MB\n/);
   }));
