@@ -154,7 +154,12 @@ export const TABLE: Table<Plain & Links> = {
   transformer: TRANSFORMER,
   decoder: DECODER,
   report_every: whole(10, 1, MANY, "Steps between lines of the log"),
-  sample_every: whole(500, 0, MANY, "Steps between sheets of samples; 0 makes none"),
+  sample_every: whole(
+    500,
+    0,
+    MANY,
+    "Steps between sheets of samples, the last of which comes at the end; 0 makes none",
+  ),
   sample_prompts: texts([], 64, "Prompts of the samples"),
   checkpoint_every: whole(500, 1, MANY, "Steps between checkpoints"),
 };

@@ -69,6 +69,7 @@ export async function runStage(
   { task, begin, save, samples, plan }: StageWork,
 ): Promise<TrainingResult> {
   const { output, resume, signal, onProgress, onSamples } = options;
+  const { sample_every: every } = config;
   const path = checkpointPath(output, stage);
   await makeFolder(join(output, "checkpoints"));
   let last: StepReport | undefined;
@@ -77,10 +78,9 @@ export async function runStage(
     await reporter.report(reportOf(stage, step));
     onProgress?.({ report: reportOf(stage, step), ...progressOf(trainer, config[stage], step) });
   };
+  /** Makes a sheet of what was saved. */
   const show = async (step: number) => {
-    await reporter.draw();
     if (!samples) return;
-    await save(trainer.optimiser);
     const { images, captions } = await samples().catch((error) => {
       if (!(error instanceof OutOfMemoryError)) throw error;
       options.onWarning?.(`No samples after step ${step}: ${error.message}`);
@@ -93,7 +93,16 @@ export async function runStage(
     every: config.report_every,
     config: settingsOf(config, stage),
     checkpoint: { path, every: config.checkpoint_every },
-    ...config.sample_every > 0 && { pause: { every: config.sample_every, run: show } },
+    ...every > 0 && {
+      pause: {
+        every,
+        async run(step) {
+          await reporter.draw();
+          if (samples) await save(trainer.optimiser);
+          await show(step);
+        },
+      },
+    },
     signal,
     onReport,
   });
@@ -111,6 +120,7 @@ export async function runStage(
       throw await stepTooLarge(plan, config[stage], budget, error);
     });
     const files = await save(trainer.optimiser);
+    if (every > 0 && step % every !== 0) await show(step);
     const { adapter } = device.capabilities;
     return { stage, step, seconds, loss: last?.loss ?? null, files, adapter };
   } finally {
