@@ -24,10 +24,10 @@
 
 export { DEFAULT_MODEL, InfinityModel } from "./model/infinity.ts";
 export type { GenerateOptions, LoadOptions, Step } from "./model/generate/options.ts";
-export type { Progress } from "./model/generate/progress.ts";
+export type { Progress } from "./model/generate/plan/progress.ts";
 export type { GeneratedImage, Result } from "./model/generate/images.ts";
-export type { DecodedImage } from "./model/generate/decoded_image.ts";
-export type { EncodeOptions, ImageInput } from "./model/generate/image_input.ts";
+export type { DecodedImage } from "./model/generate/images/decoded_image.ts";
+export type { EncodeOptions, ImageInput } from "./model/generate/images/image_input.ts";
 export { type ImageBits, interpolateBits, takeScales } from "./model/bits/image_bits.ts";
 export { decodeBitsFile, encodeBitsFile } from "./model/bits/bits_file.ts";
 export { encodePng, type Image } from "./model/image/png.ts";

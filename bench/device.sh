@@ -76,7 +76,7 @@ step all_tests_wgpu 200 8 "${test[@]}" --doc tests mod.ts engine kernels model
 step all_tests_dawn 200 8 "${on_dawn[@]}" "${test[@]}" --doc tests mod.ts engine kernels model
 
 {
-  "${offline[@]}" "${run[@]}" bench/summary.ts "$logs"
+  "${offline[@]}" "${run[@]}" bench/reports/summary.ts "$logs"
   echo
   printf '%s\n' "${steps[@]}" | paste -sd '|' | sed 's/|/, /g' | fold -s -w 110
   echo "$failed of ${#steps[@]} steps failed, $SECONDS s in all"

@@ -7,7 +7,7 @@
  */
 
 import { NAMES } from "./evaluate/emoji.ts";
-import { digits, table } from "./measure.ts";
+import { digits, table } from "./measuring/measure.ts";
 import { runMain } from "./run_main.ts";
 import {
   type CountedLoad,

@@ -3,14 +3,14 @@ import { UsageError } from "./flags/flags.ts";
 import { MODEL_FLAGS } from "./flags/image_flags.ts";
 import { IMAGE_FLAG, imageLimits } from "./flags/limits.ts";
 import { chosenSeed, type FlagType, integerFrom, number, seed } from "./flags/types.ts";
-import type { OpenInput } from "../model/generate/open_input.ts";
+import type { OpenInput } from "../model/generate/images/open_input.ts";
 import { type Io, note, outJson } from "./io/io.ts";
 import type { LoadGiven, ModelGiven } from "./io/model.ts";
 import { ProgressLine, seconds } from "./io/progress.ts";
 import { decibels, table } from "./io/table.ts";
 import type { InfinityModel } from "../model/infinity.ts";
 import type { ImageBits } from "../model/bits/image_bits.ts";
-import { jsonSeed } from "../model/generate/seed.ts";
+import { jsonSeed } from "../model/generate/plan/seed.ts";
 import { orAbort } from "../engine/mod.ts";
 
 const shares: FlagType<number[]> = {

@@ -128,8 +128,8 @@ async function planRun(
 
 /** Returns the arithmetic of the transformer for one image, in TFLOP. */
 async function work(config: ModelConfig, options: MemoryOptions) {
-  const { makePlan } = await import("../model/generate/plan.ts");
-  const { transformerFlops } = await import("../model/generate/flops.ts");
+  const { makePlan } = await import("../model/generate/plan/plan.ts");
+  const { transformerFlops } = await import("../model/generate/plan/flops.ts");
   const { promptTokens = config.tokenizer.max_length } = options;
   const scales = transformerFlops(config.transformer, makePlan(config, options, 1), promptTokens);
   const tera = (of: (scale: typeof scales[number]) => number) =>

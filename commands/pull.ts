@@ -74,9 +74,9 @@ export async function pullModel(
     io.out(`${output}: ${preset.name} exists already`);
     return 0;
   }
-  const { hubSettings } = await import("../model/release/hub_environment.ts");
-  const { CachedHub } = await import("../model/release/cached_hub.ts");
-  const { Hub } = await import("../model/release/hub.ts");
+  const { hubSettings } = await import("../model/release/hub/hub_environment.ts");
+  const { CachedHub } = await import("../model/release/hub/cached_hub.ts");
+  const { Hub } = await import("../model/release/hub/hub.ts");
   const settings = await hubSettings(env);
   const { cache, symlinks } = settings;
   const { signal } = io;

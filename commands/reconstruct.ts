@@ -100,10 +100,10 @@ export const reconstruct = command(
 
 /** The image as the model sees it: resized and cropped. */
 async function originalOf(
-  input: Exclude<import("../model/generate/open_input.ts").OpenInput, { scales: unknown }>,
+  input: Exclude<import("../model/generate/images/open_input.ts").OpenInput, { scales: unknown }>,
   bits: { readonly width: number; readonly height: number },
 ) {
-  const { imageOf } = await import("../model/generate/image_input.ts");
+  const { imageOf } = await import("../model/generate/images/image_input.ts");
   if ("rgb" in input) return imageOf(input.rgb, bits, "planes");
   return imageOf(await input.fit(bits.width, bits.height), bits, "pixels");
 }

@@ -33,7 +33,7 @@ export const variations = command(
     }
     const prompted = given.prompt || given["prompt-file"] !== undefined || rest.length > 0 ||
       given["text-features"] !== undefined;
-    const { openInput } = await import("../model/generate/open_input.ts");
+    const { openInput } = await import("../model/generate/images/open_input.ts");
     const { generateImages } = await import("./generating/run.ts");
     const source = await readSource(image, io);
     const prompt = prompted ? rest : [await promptOf(source)];
@@ -51,7 +51,7 @@ export const variations = command(
 /** The prompt that a PNG carries. @throws {UsageError} It carries none. */
 async function promptOf({ name, bytes }: Source): Promise<string> {
   const { readPngText } = await import("../model/image/png.ts");
-  const { parseParameters } = await import("../model/generate/parameters.ts");
+  const { parseParameters } = await import("../model/generate/plan/parameters.ts");
   if (bytes[0] === 0x89 && bytes[1] === 0x50) {
     const { parameters } = readPngText(bytes, name);
     const { prompt } = parameters === undefined ? {} : parseParameters(parameters);

@@ -21,7 +21,7 @@ import { decibels, squaredError } from "./image/metrics.ts";
 import type { Image } from "./image/png.ts";
 
 export type { EditPlan, GenerationPlan } from "./generate/editing.ts";
-export type { Plan } from "./generate/plan.ts";
+export type { Plan } from "./generate/plan/plan.ts";
 export { planGeneration } from "./generate/plan_generation.ts";
 export { psnr, ssim } from "./image/metrics.ts";
 export {

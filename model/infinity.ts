@@ -19,17 +19,17 @@ import {
   checkLoadOptions,
 } from "./generate/check_options.ts";
 import { isRecord } from "./config/check_value.ts";
-import type { DecodedImage } from "./generate/decoded_image.ts";
+import type { DecodedImage } from "./generate/images/decoded_image.ts";
 import { outcome, type Steps } from "./generate/generate.ts";
-import type { EncodeOptions, ImageInput } from "./generate/image_input.ts";
+import type { EncodeOptions, ImageInput } from "./generate/images/image_input.ts";
 import type { Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { type Opened, openParts } from "./generate/opening.ts";
 import { disposedModel, FolderSource, type Parts, type PartSource } from "./parts/parts.ts";
-import { blankPrompt } from "./generate/blank_prompt.ts";
+import { blankPrompt } from "./generate/text/blank_prompt.ts";
 import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
 import { SyntheticSource, WordTokenizer } from "./parts/synthetic.ts";
-import { TextSide } from "./generate/text_side.ts";
+import { TextSide } from "./generate/text/text_side.ts";
 import { Turns } from "./generate/turns.ts";
 import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";

@@ -11,10 +11,10 @@ import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts
 import { describe } from "./config/check_value.ts";
 import { parseConfig } from "./config/config.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { blankPrompt } from "./generate/blank_prompt.ts";
+import { blankPrompt } from "./generate/text/blank_prompt.ts";
 import { checkMemoryOptions } from "./generate/check_options.ts";
-import type { SamplingOptions } from "./generate/plan.ts";
-import type { Stage } from "./generate/progress.ts";
+import type { SamplingOptions } from "./generate/plan/plan.ts";
+import type { Stage } from "./generate/plan/progress.ts";
 
 /** The generation to plan for. */
 export interface MemoryOptions extends SamplingOptions {

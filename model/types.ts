@@ -28,10 +28,10 @@ export type {
 } from "./config/types.ts";
 export type { LoraOption } from "./checkpoint/lora.ts";
 export type { EditOptions } from "./generate/editing.ts";
-export type { FastMode } from "./generate/fast.ts";
-export type { FloatImage } from "./generate/image_input.ts";
-export type { SamplingOptions } from "./generate/plan.ts";
-export type { Hooks, Stage } from "./generate/progress.ts";
-export type { TextOptions } from "./generate/text_side.ts";
+export type { FastMode } from "./generate/plan/fast.ts";
+export type { FloatImage } from "./generate/images/image_input.ts";
+export type { SamplingOptions } from "./generate/plan/plan.ts";
+export type { Hooks, Stage } from "./generate/plan/progress.ts";
+export type { TextOptions } from "./generate/text/text_side.ts";
 export type { ImageLimits } from "./image/base/rows.ts";
 export type { FeatureRows } from "./text/text_rows.ts";

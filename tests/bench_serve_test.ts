@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { percentile } from "../bench/measure.ts";
+import { percentile } from "../bench/measuring/measure.ts";
 import { parseCounters } from "../bench/serve/counters.ts";
 import { load } from "../bench/serve/load.ts";
 import { countedLoad, growth, soak } from "../bench/serve/measures.ts";

@@ -4,7 +4,7 @@ import { countBlobs } from "../bench/evaluate/blobs.ts";
 import { bitAccuracy, figureLine, reconstruction } from "../bench/evaluate/measures.ts";
 import { composeAll, countedScenes, shareCounted } from "../bench/evaluate/scenes.ts";
 import { drawSheet } from "../bench/evaluate/sheet.ts";
-import { bytesOf, valuesOf } from "../bench/pixels.ts";
+import { bytesOf, valuesOf } from "../bench/measuring/pixels.ts";
 import { psnr } from "../model/image/metrics.ts";
 import { decodePng } from "./decode_png.ts";
 import { InfinityModel } from "../model/infinity.ts";

@@ -5,7 +5,7 @@ import { erlangC, mostWorkers, waitMD1, waitMDc, waitMMc } from "../bench/fleet/
 import { CARDS, findCard, secondsOf } from "../bench/fleet/service.ts";
 import { type Fleet, simulate } from "../bench/fleet/simulate.ts";
 import { simulateSizes, sizesTable } from "../bench/fleet/tables.ts";
-import { mean } from "../bench/measure.ts";
+import { mean } from "../bench/measuring/measure.ts";
 import { InputError } from "../engine/mod.ts";
 
 /** A server that takes a second for an image. */

@@ -6,7 +6,7 @@ import { WEIGHT_TYPES, type WeightType } from "../kernels/linear/weight_types.ts
 import { openTensorFile } from "../model/checkpoint/files.ts";
 import { parseConfig } from "../model/config/config.ts";
 import { findPreset } from "../model/config/presets.ts";
-import type { SamplingOptions } from "../model/generate/plan.ts";
+import type { SamplingOptions } from "../model/generate/plan/plan.ts";
 import { InfinityModel } from "../model/infinity.ts";
 import { NEED_CPU } from "./harness.ts";
 import { assertReproduces } from "./model/golden_model.ts";

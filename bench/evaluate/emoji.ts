@@ -4,7 +4,7 @@ import { fromFileUrl, join } from "../../deps/@std/path.ts";
 import type { Image } from "../../model/image/png.ts";
 import { openImage } from "../../model/image/read_image.ts";
 import { likeness } from "../../model/training/data/base/measures.ts";
-import { valuesOf } from "../pixels.ts";
+import { valuesOf } from "../measuring/pixels.ts";
 import { bitAccuracy, type Figure, generateAll, reconstruction, type Subject } from "./measures.ts";
 
 const SHEET = fromFileUrl(new URL("../../assets/training/emoji/", import.meta.url));

@@ -7,9 +7,10 @@ import type { InfinityModel } from "../../model/infinity.ts";
 import { parseTrainFile, resolveTrainConfig } from "../../model/training/config/train_config.ts";
 import { imageCount, type Images } from "../../model/training/data/base/measures.ts";
 import type { DataSource } from "../../model/training/data/base/source.ts";
+import { openBeginning } from "../../model/training/stages/beginning.ts";
 import { TransformerTask } from "../../model/training/stages/transformer_task.ts";
 import { Tape } from "../../model/training/tape/tape.ts";
-import { mean } from "../measure.ts";
+import { mean } from "../measuring/measure.ts";
 
 /** Images that are made at a time. */
 const BATCH = 32;
@@ -112,7 +113,12 @@ export async function bitAccuracy(
   }, folder);
   const config = await resolveTrainConfig(file, ".", folder);
   const data = memorySource(device, images, captions);
-  const task = await TransformerTask.open(device, config, folder, data);
+  const task = await TransformerTask.open(
+    device,
+    config,
+    await openBeginning(config, folder),
+    data,
+  );
   const sums: number[] = [];
   try {
     for (let step = 0; step * batch < captions.length; step++) {

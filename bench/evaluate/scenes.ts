@@ -15,7 +15,7 @@ import type { SceneRules } from "../../model/training/data/scenes/rules.ts";
 import type { Scene } from "../../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../../model/training/data/scenes/scene_source.ts";
 import { NUMBER_WORDS } from "../../model/training/data/scenes/vocabulary.ts";
-import { bytesOf, valuesOf } from "../pixels.ts";
+import { bytesOf, valuesOf } from "../measuring/pixels.ts";
 import { countBlobs } from "./blobs.ts";
 import { bitAccuracy, type Figure, generateAll, reconstruction, type Subject } from "./measures.ts";
 import { COUNTED, SEEDED } from "./prompts.ts";

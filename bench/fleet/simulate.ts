@@ -1,5 +1,5 @@
 import { Agenda } from "./agenda.ts";
-import { mean, percentile } from "../measure.ts";
+import { mean, percentile } from "../measuring/measure.ts";
 import { random } from "../../tests/random.ts";
 
 /** When a free worker begins. */

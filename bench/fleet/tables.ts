@@ -2,7 +2,7 @@ import { mostWorkers, waitMD1, waitMDc } from "./formulas.ts";
 import type { Carried } from "./measure_queue.ts";
 import { type Card, secondsOf } from "./service.ts";
 import { type Fleet, type Outcome, type Rule, simulate } from "./simulate.ts";
-import { digits, table } from "../measure.ts";
+import { digits, table } from "../measuring/measure.ts";
 import { formatBytes } from "../../engine/mod.ts";
 import { type Chart, image, lines, type Series } from "../../model/charts/svg.ts";
 

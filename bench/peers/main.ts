@@ -11,7 +11,7 @@
  */
 
 import process from "node:process";
-import { digits, median, table } from "../measure.ts";
+import { digits, median, table } from "../measuring/measure.ts";
 import { help, parseFlags, type Spec, UsageError } from "../../commands/flags/flags.ts";
 import { on, text } from "../../commands/flags/types.ts";
 import { Bitwise } from "./bitwise.ts";

@@ -1,4 +1,4 @@
-import { wallTime } from "../measure.ts";
+import { wallTime } from "../measuring/measure.ts";
 import { type Problem, resultLength } from "./cases.ts";
 import { load, type Peer, type Prepared } from "./engine.ts";
 import { encodeModel } from "./onnx.ts";

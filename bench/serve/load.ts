@@ -1,6 +1,6 @@
 // deno-lint-ignore no-import-prefix -- it is a tool of this program alone
 import autocannon from "npm:autocannon@9.0.0";
-import { percentile } from "../measure.ts";
+import { percentile } from "../measuring/measure.ts";
 
 /** Requests that are sent by clients of which each waits for its answer. */
 export interface LoadOptions {

@@ -1,7 +1,7 @@
 import { type Counters, readCounters } from "./counters.ts";
 import { type Load, load, type LoadOptions } from "./load.ts";
 import { type Cost, generate, type Server } from "./processes.ts";
-import { median } from "../measure.ts";
+import { median } from "../measuring/measure.ts";
 
 /** A load, and what the server counted meanwhile. */
 export interface CountedLoad extends Load {

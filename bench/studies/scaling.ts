@@ -4,6 +4,7 @@ import type { Device } from "../../engine/mod.ts";
 import { countParameters, parameterShapes } from "../../model/checkpoint/tensor_shapes.ts";
 import { openData } from "../../model/training/data/open_data.ts";
 import { Tape } from "../../model/training/tape/tape.ts";
+import { openBeginning } from "../../model/training/stages/beginning.ts";
 import { TransformerTask } from "../../model/training/stages/transformer_task.ts";
 import type { TrainConfig } from "../../model/training/config/types.ts";
 import { digits, type Effort, type Findings, type Study } from "./study.ts";
@@ -20,7 +21,12 @@ async function validation(device: Device, config: TrainConfig, output: string): 
   const data = await openData(device, { kind: "sheet", path, sizes, which: "measuring" });
   const still = { ...config.transformer, flips: 0, condition_dropout: 0, batch: 48, reuse: 1 };
   const measured = { ...config, init: output, transformer: still };
-  const task = await TransformerTask.open(device, measured, output, data);
+  const task = await TransformerTask.open(
+    device,
+    measured,
+    await openBeginning(measured, output),
+    data,
+  );
   using tape = new Tape(device);
   const { metrics, owned = [] } = await task.compute(tape, { step: 0, micro: 0, progress: 1 });
   const [loss] = await device.read(metrics.loss);

@@ -20,8 +20,8 @@ import { SheetSource } from "../../model/training/data/files/sheet.ts";
 import { readLog } from "../../model/training/report/log.ts";
 import { train } from "../../model/training/stages/train.ts";
 import { VaeEncoder } from "../../model/vae/vae_encoder.ts";
-import { mean } from "../measure.ts";
-import { bytesOf, rgbaOf, valuesOf } from "../pixels.ts";
+import { mean } from "../measuring/measure.ts";
+import { bytesOf, rgbaOf, valuesOf } from "../measuring/pixels.ts";
 import { frechet } from "./frechet.ts";
 import type { Effort } from "./study.ts";
 

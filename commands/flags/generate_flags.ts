@@ -18,7 +18,7 @@ import {
 } from "./types.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseSchedule } from "../../model/config/schedule.ts";
-import { FAST_MODES, type FastMode } from "../../model/generate/fast.ts";
+import { FAST_MODES, type FastMode } from "../../model/generate/plan/fast.ts";
 
 /** Token grids, coarse to fine. */
 export const schedule: FlagType<ReturnType<typeof parseSchedule>> = {

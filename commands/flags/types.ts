@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RANDOM_SEED, randomSeed } from "../../model/generate/seed.ts";
+import { RANDOM_SEED, randomSeed } from "../../model/generate/plan/seed.ts";
 
 /** How the text of a flag becomes its value. */
 export interface FlagType<T> {

@@ -6,7 +6,7 @@ import { readSource, textOf } from "../io/input.ts";
 import { type Io, note, warn } from "../io/io.ts";
 import { chooseModel } from "../io/model.ts";
 import { InputError, quote } from "../../engine/mod.ts";
-import { openInput } from "../../model/generate/open_input.ts";
+import { openInput } from "../../model/generate/images/open_input.ts";
 import { planGeneration } from "../../model/generate/plan_generation.ts";
 import { openImage } from "../../model/image/read_image.ts";
 import type { Line } from "../../serve/batch/fields.ts";

@@ -1,7 +1,7 @@
 import type { ModelChoice } from "../io/model.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 import type { MemoryOptions } from "../../model/memory_plan.ts";
-import type { SamplingOptions } from "../../model/generate/plan.ts";
+import type { SamplingOptions } from "../../model/generate/plan/plan.ts";
 
 /** Images that are generated together: a run of all that were asked for. */
 export interface Batch {

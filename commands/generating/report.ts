@@ -4,8 +4,8 @@ import { detail, type Io, note, outJson } from "../io/io.ts";
 import { type ProgressLine, seconds } from "../io/progress.ts";
 import { formatBytes } from "../../engine/mod.ts";
 import { scheduleText } from "../../model/config/grid.ts";
-import type { Progress } from "../../model/generate/progress.ts";
-import { RANDOM_SEED } from "../../model/generate/seed.ts";
+import type { Progress } from "../../model/generate/plan/progress.ts";
+import { RANDOM_SEED } from "../../model/generate/plan/seed.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 
 /** The share of a batch's time that is expected for the VAE. */

@@ -5,14 +5,14 @@ import type { Given } from "../flags/generate_flags.ts";
 import { imageLimits } from "../flags/limits.ts";
 import { chosenSeed } from "../flags/types.ts";
 import { openImageFile, openInputFile } from "../io/images.ts";
-import type { OpenInput } from "../../model/generate/open_input.ts";
+import type { OpenInput } from "../../model/generate/images/open_input.ts";
 import type { Io } from "../io/io.ts";
 import { chooseModel, type ModelChoice } from "../io/model.ts";
 import { Output, type Target } from "../io/output.ts";
 import { checkScales, readBits, readFeatures, readUniforms } from "../io/tensor_files.ts";
 import type { EditOptions, GenerationPlan } from "../../model/generate/editing.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
-import type { Plan, SamplingOptions } from "../../model/generate/plan.ts";
+import type { Plan, SamplingOptions } from "../../model/generate/plan/plan.ts";
 import { planGeneration } from "../../model/generate/plan_generation.ts";
 
 /** Flags that say the same thing in two ways. */

@@ -3,14 +3,14 @@ import { reportRest, reportRun, reportSettings, type Run, showProgress } from ".
 import { generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
 import { enlarge } from "../../model/image/enlarge.ts";
-import type { OpenInput } from "../../model/generate/open_input.ts";
+import type { OpenInput } from "../../model/generate/images/open_input.ts";
 import { type Io, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";
 import { ProgressLine } from "../io/progress.ts";
 import type { Result } from "../../model/generate/images.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
-import type { Progress } from "../../model/generate/progress.ts";
-import { jsonSeed } from "../../model/generate/seed.ts";
+import type { Progress } from "../../model/generate/plan/progress.ts";
+import { jsonSeed } from "../../model/generate/plan/seed.ts";
 import { encodePng } from "../../model/image/png.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 import { orAbort } from "../../engine/mod.ts";

@@ -8,8 +8,8 @@ import { readSource } from "./input.ts";
 import { type Io, warn } from "./io.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 import type { ImageBits } from "../../model/bits/image_bits.ts";
-import type { EncodeOptions } from "../../model/generate/image_input.ts";
-import type { OpenInput } from "../../model/generate/open_input.ts";
+import type { EncodeOptions } from "../../model/generate/images/image_input.ts";
+import type { OpenInput } from "../../model/generate/images/open_input.ts";
 import type { ImageLimits } from "../../model/image/base/rows.ts";
 import type { OpenImage } from "../../model/image/read_image.ts";
 import { orAbort } from "../../engine/mod.ts";
@@ -36,11 +36,11 @@ export async function openInputFile(
   // a large file of weights, given by mistake, is not read into memory
   if (/\.safetensors$/i.test(path)) {
     const { openTensorFile } = await import("../../model/checkpoint/files.ts");
-    const { tensorInput } = await import("../../model/generate/open_input.ts");
+    const { tensorInput } = await import("../../model/generate/images/open_input.ts");
     return await tensorInput(await openTensorFile(path));
   }
   const { name, bytes } = await readSource(path, io);
-  const { openInput } = await import("../../model/generate/open_input.ts");
+  const { openInput } = await import("../../model/generate/images/open_input.ts");
   return await openInput(bytes, name, limits);
 }
 

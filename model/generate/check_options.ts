@@ -9,10 +9,10 @@ import { FREE } from "../../kernels/bits/force_bits.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { describe, isRecord, isWhole } from "../config/check_value.ts";
 import { nearest } from "../config/nearest.ts";
-import { FAST_MODES } from "./fast.ts";
-import type { EncodeOptions } from "./image_input.ts";
+import { FAST_MODES } from "./plan/fast.ts";
+import type { EncodeOptions } from "./images/image_input.ts";
 import type { GenerateOptions, LoadOptions } from "./options.ts";
-import type { SamplingOptions } from "./plan.ts";
+import type { SamplingOptions } from "./plan/plan.ts";
 
 /** A type of values: what a message calls it, and whether a value is one. */
 interface Kind {

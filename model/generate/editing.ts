@@ -19,9 +19,9 @@ import {
   isBits,
   isFloatImage,
   planEncode,
-} from "./image_input.ts";
-import { clearPositions, freeTokens, maskedPositions } from "./mask.ts";
-import type { Plan } from "./plan.ts";
+} from "./images/image_input.ts";
+import { clearPositions, freeTokens, maskedPositions } from "./images/mask.ts";
+import type { Plan } from "./plan/plan.ts";
 import type { Image } from "../image/png.ts";
 import { isOpenImage, type OpenImage, openImage } from "../image/read_image.ts";
 

@@ -4,8 +4,8 @@ import { rgba8 } from "../../kernels/elementwise/rgba8.ts";
 import type { TextFeatures } from "../text/text_rows.ts";
 import type { Transformer } from "../transformer/transformer.ts";
 import type { VaeDecoder } from "../vae/vae.ts";
-import type { Plan } from "./plan.ts";
-import { type Hooks, pauser, type Report, reporter } from "./progress.ts";
+import type { Plan } from "./plan/plan.ts";
+import { type Hooks, pauser, type Report, reporter } from "./plan/progress.ts";
 import { type SamplerHooks, ScaleSampler } from "./scales.ts";
 import { Trace } from "./trace.ts";
 

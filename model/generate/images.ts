@@ -6,10 +6,10 @@ import { vaeSchedule } from "../config/schedule.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { VERSION } from "../config/version.ts";
 import type { Generated } from "./generate.ts";
-import { imageParameters } from "./parameters.ts";
-import type { Plan } from "./plan.ts";
-import { DecodedImage } from "./decoded_image.ts";
-import { jsonSeed } from "./seed.ts";
+import { imageParameters } from "./plan/parameters.ts";
+import type { Plan } from "./plan/plan.ts";
+import { DecodedImage } from "./images/decoded_image.ts";
+import { jsonSeed } from "./plan/seed.ts";
 import { encodePng } from "../image/png.ts";
 
 /** A generated image, with the settings that reproduce it. */

@@ -4,10 +4,10 @@ import type { ImageBits } from "../bits/image_bits.ts";
 import type { LoraOption } from "../checkpoint/lora.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { EditOptions, GenerationPlan } from "./editing.ts";
-import type { SamplingOptions } from "./plan.ts";
-import type { Hooks } from "./progress.ts";
-import type { TextOptions } from "./text_side.ts";
-import type { DecodedImage } from "./decoded_image.ts";
+import type { SamplingOptions } from "./plan/plan.ts";
+import type { Hooks } from "./plan/progress.ts";
+import type { TextOptions } from "./text/text_side.ts";
+import type { DecodedImage } from "./images/decoded_image.ts";
 
 /** How to load a model. */
 export interface LoadOptions {

@@ -4,8 +4,8 @@ import type { ModelConfig } from "../config/types.ts";
 import { CHECKED_PLANS, checkGenerateOptions } from "./check_options.ts";
 import { type GenerationPlan, planEdit } from "./editing.ts";
 import type { GenerateOptions } from "./options.ts";
-import { makePlan } from "./plan.ts";
-import { promptsOf } from "./text_side.ts";
+import { makePlan } from "./plan/plan.ts";
+import { promptsOf } from "./text/text_side.ts";
 
 /**
  * Checks all options of a generation against a model's config, without a GPU or weights. `generate` accepts the result

@@ -5,14 +5,14 @@ import type { Lora } from "../checkpoint/lora.ts";
 import type { ModelConfig } from "../config/types.ts";
 import type { Lease, Parts } from "../parts/parts.ts";
 import type { VaeDecoder } from "../vae/vae.ts";
-import { DecodedImage } from "./decoded_image.ts";
+import { DecodedImage } from "./images/decoded_image.ts";
 import { type Encode, forceInit } from "./editing.ts";
 import { generate, type SampledScale, type Steps } from "./generate.ts";
 import { imageBitsOf, imagesOf, Result } from "./images.ts";
 import type { GenerateOptions, Step } from "./options.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "./plan/plan.ts";
 import { planGeneration } from "./plan_generation.ts";
-import type { TextSide } from "./text_side.ts";
+import type { TextSide } from "./text/text_side.ts";
 
 /** The parts of a loaded model that a generation uses. */
 export interface GenerationContext {

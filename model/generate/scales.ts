@@ -8,7 +8,7 @@ import type { Pass } from "../transformer/pass.ts";
 import type { State } from "../transformer/state.ts";
 import type { TextContext } from "../transformer/text_context.ts";
 import type { Transformer } from "../transformer/transformer.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "./plan/plan.ts";
 import type { Trace } from "./trace.ts";
 
 /** What a sampler reports to while it works. */

@@ -11,7 +11,7 @@ import { quantiseFeatures, sumCodes } from "../bits/quantiser.ts";
 import { type Grid, gridText, scheduleText } from "../config/grid.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { checkEncodeOptions } from "./check_options.ts";
-import { DecodedImage } from "./decoded_image.ts";
+import { DecodedImage } from "./images/decoded_image.ts";
 import { decodeSum, splitImages } from "./generate.ts";
 import {
   checkBits,
@@ -20,7 +20,7 @@ import {
   type ImageInput,
   isFloatImage,
   planEncode,
-} from "./image_input.ts";
+} from "./images/image_input.ts";
 import type { Parts } from "../parts/parts.ts";
 import { channelsFirst } from "./trace.ts";
 import { isOpenImage, openImage } from "../image/read_image.ts";

@@ -28,7 +28,7 @@ import {
 } from "../checkpoint/low_rank.ts";
 import { type CheckpointRoot, checkpointRoot } from "./checkpoint_root.ts";
 import { entriesOf, type Stored, storedAs } from "./stored_as.ts";
-import { openTorchCheckpoint } from "./torch_checkpoint.ts";
+import { openTorchCheckpoint } from "./torch/torch_checkpoint.ts";
 
 /** Bytes per read, which bounds the memory for a checkpoint of any size. */
 const CHUNK_BYTES = 2 ** 24;

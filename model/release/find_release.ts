@@ -8,7 +8,7 @@ import { basename, dirname, join, resolve } from "../../deps/@std/path.ts";
 import { CheckpointError, FileError, InputError, quote } from "../../engine/mod.ts";
 import { vaeOfName } from "../checkpoint/vae_match.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
-import { chosenSnapshot, type Snapshots } from "./snapshots.ts";
+import { chosenSnapshot, type Snapshots } from "./hub/snapshots.ts";
 
 /** Paths of a model's parts: files, or indices of shards. */
 export interface Release {

@@ -1,7 +1,7 @@
 /**
  * Downloads the files of a published model from the Hugging Face hub.
  *
- * Tested against a mock hub on 127.0.0.1 only (tests/model/release/hub_test.ts, tests/commands/pull_test.ts): redirects
+ * Tested against a mock hub on 127.0.0.1 only (tests/model/release/hub/hub_test.ts, tests/commands/pull_test.ts): redirects
  * to another origin, ranges, lost and silent connections, refusals, wrong digests, a full disk. The mock's answers
  * follow the sources of `@huggingface/hub`.
  *
@@ -11,10 +11,10 @@
 import { basename, dirname } from "../../deps/@std/path.ts";
 import { BitwiseError, InputError } from "../../engine/mod.ts";
 import { type Preset, PRESETS, REPOSITORY, TEXT_ENCODER, VAES } from "../config/presets.ts";
-import { CachedHub } from "./cached_hub.ts";
-import type { HubFile, Repositories } from "./hub.ts";
+import { CachedHub } from "./hub/cached_hub.ts";
+import type { HubFile, Repositories } from "./hub/hub.ts";
 import { DownloadError } from "../download/patience.ts";
-import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub_cache.ts";
+import { downloadFile, type DownloadOptions, isCached, writeRef } from "./hub/hub_cache.ts";
 import type { Release } from "./find_release.ts";
 
 /** Options of {@linkcode pullRelease}. */

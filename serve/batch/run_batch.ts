@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
 import { readSmallFile, writeFileAtomic } from "../../model/checkpoint/files.ts";
-import { parseParameters } from "../../model/generate/parameters.ts";
+import { parseParameters } from "../../model/generate/plan/parameters.ts";
 import { encodePng, readPngText } from "../../model/image/png.ts";
 import { BusyError } from "../jobs/busy_error.ts";
 import type { Job, Made, Maker } from "../jobs/job.ts";

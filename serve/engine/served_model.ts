@@ -11,7 +11,7 @@ import { parseConfig } from "../../model/config/config.ts";
 import { imageSizes, scheduleForSize } from "../../model/config/schedule.ts";
 import type { ModelConfig } from "../../model/config/types.ts";
 import type { GeneratedImage, Result } from "../../model/generate/images.ts";
-import { openInput } from "../../model/generate/open_input.ts";
+import { openInput } from "../../model/generate/images/open_input.ts";
 import type { GenerateOptions, Step } from "../../model/generate/options.ts";
 import { openImage } from "../../model/image/read_image.ts";
 import { InfinityModel } from "../../model/infinity.ts";

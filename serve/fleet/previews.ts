@@ -1,7 +1,7 @@
 import { encodePng } from "../../model/image/png.ts";
 import { fitImage } from "../../model/image/resize.ts";
 import { openImage } from "../../model/image/read_image.ts";
-import { imageOf } from "../../model/generate/image_input.ts";
+import { imageOf } from "../../model/generate/images/image_input.ts";
 import type { Pixels, ScaleDone } from "../jobs/job.ts";
 import type { Report } from "./protocol.ts";
 

@@ -5,7 +5,7 @@ import { convert } from "../../commands/convert.ts";
 import { CheckpointError, encodeSafetensors } from "../../engine/mod.ts";
 import { fileSource, openTensorFile } from "../../model/checkpoint/files.ts";
 import { convertFile } from "../../model/release/convert.ts";
-import { openTorchCheckpoint } from "../../model/release/torch_checkpoint.ts";
+import { openTorchCheckpoint } from "../../model/release/torch/torch_checkpoint.ts";
 import { ended, fakeIo, filesIn, inFolder, refuses, start } from "./process.ts";
 import {
   entriesOf,
@@ -16,7 +16,7 @@ import {
   storage,
   tensor,
   zipPieces,
-} from "../model/release/torch_files.ts";
+} from "../model/release/torch/torch_files.ts";
 
 const s = storage("0", "Float", Float32Array.from({ length: 12 }, (_, i) => i / 3));
 const steps = storage("1", "Long", new BigInt64Array([7n]));

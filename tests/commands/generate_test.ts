@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { encodeSafetensors } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
-import { parseParameters } from "../../model/generate/parameters.ts";
+import { parseParameters } from "../../model/generate/plan/parameters.ts";
 import { decodePng } from "../decode_png.ts";
 import { readPngText } from "../../model/image/png.ts";
 import { ended, filesIn, inFolder, start } from "./process.ts";

@@ -7,9 +7,9 @@ import { encodeSafetensors, printableLines } from "../../engine/mod.ts";
 import { encodeBitsFile } from "../../model/bits/bits_file.ts";
 import { encodePng } from "../../model/image/png.ts";
 import { chunk } from "../../model/image/png/chunks.ts";
-import { MockHub } from "../model/release/mock_hub.ts";
+import { MockHub } from "../model/release/hub/mock_hub.ts";
 import { tinyRepositories } from "../model/release/tiny_release.ts";
-import { pth, py, storage, tensor } from "../model/release/torch_files.ts";
+import { pth, py, storage, tensor } from "../model/release/torch/torch_files.ts";
 import { ended, fakeIo, inFolder, MODEL, start, withoutAdapter } from "./process.ts";
 
 /** Clears the screen, sets the window's title, turns the text red by C1, reverses it, and ends it with half a pair. */

@@ -4,9 +4,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { COMMANDS } from "../../commands/registry.ts";
 import { encodePng } from "../../model/image/png.ts";
-import { HUB_VARIABLES } from "../../model/release/hub_environment.ts";
+import { HUB_VARIABLES } from "../../model/release/hub/hub_environment.ts";
 import { writeTraining } from "./tiny_training.ts";
-import { MockHub } from "../model/release/mock_hub.ts";
+import { MockHub } from "../model/release/hub/mock_hub.ts";
 import { tinyRepositories } from "../model/release/tiny_release.ts";
 import { CLI, ended, filesIn, inFolder, MODEL, permissionsOf, withHosts } from "./process.ts";
 

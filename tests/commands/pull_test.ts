@@ -6,7 +6,7 @@ import { BitwiseError } from "../../engine/mod.ts";
 import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { type Preset, REPOSITORY, TEXT_ENCODER } from "../../model/config/presets.ts";
 import { ended, fakeIo, filesIn, inFolder, refuses, runFlags, withHosts } from "./process.ts";
-import { COMMIT, digestOf, MockHub } from "../model/release/mock_hub.ts";
+import { COMMIT, digestOf, MockHub } from "../model/release/hub/mock_hub.ts";
 import { TINY, tinyRepositories } from "../model/release/tiny_release.ts";
 import manifest from "../../deno.json" with { type: "json" };
 

@@ -14,7 +14,7 @@ import { openTensorFile } from "../../model/checkpoint/files.ts";
 import { decodePng } from "../decode_png.ts";
 import { REPOSITORY } from "../../model/config/presets.ts";
 import { readLog } from "../../model/training/mod.ts";
-import { MockHub } from "../model/release/mock_hub.ts";
+import { MockHub } from "../model/release/hub/mock_hub.ts";
 import { tinyRepositories } from "../model/release/tiny_release.ts";
 import { random } from "../random.ts";
 import { writeTraining } from "./tiny_training.ts";

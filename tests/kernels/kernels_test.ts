@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { basename, fromFileUrl } from "@std/path";
-import { KERNEL_NAMES } from "../../bench/kernels.ts";
+import { KERNEL_NAMES } from "../../bench/kernels/kernels.ts";
 
 const KERNELS = new URL("../../kernels/", import.meta.url);
 const TESTS = new URL("./", import.meta.url);

@@ -1,5 +1,7 @@
+import { openFolder } from "../../checkpoint/folder.ts";
 import type { Folder } from "../../checkpoint/place.ts";
-import type { Words } from "./words.ts";
+import type { TrainConfig } from "../config/types.ts";
+import { openWords, type Words } from "./words.ts";
 
 /** What a stage begins with. */
 export interface Beginning {
@@ -9,4 +11,19 @@ export interface Beginning {
   readonly init: Folder | null;
   /** What makes token ids of captions. */
   readonly words: Words;
+}
+
+/**
+ * Opens what a stage begins with.
+ *
+ * @param folder The model folder with what earlier stages made.
+ * @throws As {@link openWords}.
+ */
+export async function openBeginning(config: TrainConfig, folder: string): Promise<Beginning> {
+  const { init } = config;
+  return {
+    folder: openFolder(folder),
+    init: init === null ? null : openFolder(init),
+    words: await openWords(config),
+  };
 }

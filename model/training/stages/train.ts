@@ -27,11 +27,10 @@ import {
   sampleFolder,
 } from "../session/folder.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
-import type { Beginning } from "./beginning.ts";
+import { type Beginning, openBeginning } from "./beginning.ts";
 import { type OpenTask, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import { MOST_CAPTIONS, TransformerTask } from "./transformer_task.ts";
-import { openWords, type Words } from "./words.ts";
 
 /** Reconstructions on a sheet of samples. */
 const RECONSTRUCTIONS = 8;
@@ -69,7 +68,7 @@ export async function train(
   await checkFolder(output);
   await checkPlace(options, stage);
   await checkParts(config, stage, output);
-  const words = await openWords(config);
+  const begun = await openBeginning(config, adapts(config, stage) ? config.init! : output);
   using device = await Device.open(gpu ? { gpu } : {});
   device.tuning = await tuningOf(device, config, stage, options);
   const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
@@ -88,7 +87,7 @@ export async function train(
   try {
     await using _lock = await FolderLock.take(output);
     await prepareFolder(config, output);
-    const work = await openStage(device, config, stage, output, words, data);
+    const work = await openStage(device, config, stage, output, begun, data);
     try {
       return await runStage(device, config, stage, options, work);
     } finally {
@@ -118,14 +117,19 @@ async function tuningOf(
   return await trainingTuning(device, gpu, [...widths], onWarning);
 }
 
+/** Whether a stage makes adapters of a model that stays as it is. */
+function adapts({ transformer: { lora } }: TrainConfig, stage: Stage): boolean {
+  return stage === "transformer" && lora.rank > 0;
+}
+
 /** Refuses a stage whose model lacks what an earlier one makes, or what it needs. */
 async function checkParts(config: TrainConfig, stage: Stage, output: string): Promise<void> {
-  const { model: { files, text_encoder }, init, transformer: { lora } } = config;
+  const { model: { files, text_encoder }, init } = config;
   if (stage === "transformer" && !text_encoder) {
     throw new InputError("no-text-encoder", "Cannot train a transformer without a text encoder");
   }
   // adapters alone make no model folder; other trainings copy what their folder lacks
-  const adapters = stage === "transformer" && lora.rank > 0;
+  const adapters = adapts(config, stage);
   const folders = [...adapters ? [] : [output], ...init === null ? [] : [init]];
   const has = async (name: string) => {
     const found = await Promise.all(folders.map((folder) => openFolder(folder).exists(name)));
@@ -148,16 +152,10 @@ async function openStage(
   config: TrainConfig,
   stage: Stage,
   output: string,
-  words: Words,
+  begun: Beginning,
   data: DataSource,
 ): Promise<Opened> {
-  const adapters = stage === "transformer" && config.transformer.lora.rank > 0;
-  const { init } = config;
-  const begun: Beginning = {
-    folder: openFolder(adapters ? init! : output),
-    init: init === null ? null : openFolder(init),
-    words,
-  };
+  const adapters = adapts(config, stage);
   const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
   if (stage !== "transformer") {
     const open: OpenTask<TokenizerTask> = (device, config, data) =>

@@ -1,7 +1,7 @@
 /** From the fields of a request to jobs. */
 
 import type { Job, JobSettings, ModelCard } from "../../jobs/job.ts";
-import { randomSeed } from "../../../model/generate/seed.ts";
+import { randomSeed } from "../../../model/generate/plan/seed.ts";
 import { badField, MAX_SEED } from "../base/fields.ts";
 import type { Limits } from "../base/limits.ts";
 

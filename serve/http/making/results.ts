@@ -1,6 +1,6 @@
 /** From images to what answers hold. */
 
-import { jsonSeed } from "../../../model/generate/seed.ts";
+import { jsonSeed } from "../../../model/generate/plan/seed.ts";
 import type { Made, Pixels } from "../../jobs/job.ts";
 import { RequestError } from "../base/errors.ts";
 import type { Format } from "../pictures/messages.ts";

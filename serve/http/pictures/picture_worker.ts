@@ -4,7 +4,7 @@
 
 import { encodeJpeg, encodeWebp } from "../../../deps/@jsquash/encode.ts";
 import { sendError } from "../../../engine/mod.ts";
-import { parseParameters } from "../../../model/generate/parameters.ts";
+import { parseParameters } from "../../../model/generate/plan/parameters.ts";
 import { isOpaque } from "../../../model/image/base/shape.ts";
 import { encodePng, readPngText } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";

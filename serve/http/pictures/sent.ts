@@ -1,7 +1,7 @@
 /** Images that clients send: from base64 or bytes to what a job takes. */
 
 import { FileError, InputError } from "../../../engine/mod.ts";
-import { isSafetensors } from "../../../model/generate/open_input.ts";
+import { isSafetensors } from "../../../model/generate/images/open_input.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import { RequestError } from "../base/errors.ts";
 import { badField } from "../base/fields.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseParameters } from "../../../model/generate/parameters.ts";
+import { parseParameters } from "../../../model/generate/plan/parameters.ts";
 import type { Ask, Card, Start } from "./source.ts";
 import { isBits, newSeed } from "./bytes.ts";
 

@@ -1,7 +1,7 @@
 // PyTorch checkpoints: archives, pickles and views of storages.
 import { bytesSource } from "../../../engine/mod.ts";
-import { OP } from "../../../model/release/pickle_opcodes.ts";
-import { openTorchCheckpoint } from "../../../model/release/torch_checkpoint.ts";
+import { OP } from "../../../model/release/torch/pickle_opcodes.ts";
+import { openTorchCheckpoint } from "../../../model/release/torch/torch_checkpoint.ts";
 import {
   type Code,
   contiguous,
@@ -16,7 +16,7 @@ import {
   storage,
   tensor,
   zip,
-} from "../../model/release/torch_files.ts";
+} from "../../model/release/torch/torch_files.ts";
 import { edge, joined, mutateBytes, mutateText, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
 import { claim, reader } from "../reader.ts";

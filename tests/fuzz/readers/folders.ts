@@ -2,7 +2,7 @@
 import { normalize } from "@std/path";
 import { findRelease, presetOf } from "../../../model/release/find_release.ts";
 import { PRESETS, TEXT_ENCODER, VAES } from "../../../model/config/presets.ts";
-import { chosenSnapshot } from "../../../model/release/snapshots.ts";
+import { chosenSnapshot } from "../../../model/release/hub/snapshots.ts";
 import { mutateText, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
 import { inFolder } from "../in_folder.ts";

@@ -6,7 +6,7 @@ import {
   type ImageParameters,
   imageParameters,
   parseParameters,
-} from "../../../model/generate/parameters.ts";
+} from "../../../model/generate/plan/parameters.ts";
 import { fakeIo } from "../../commands/fake_io.ts";
 import { mutateText, text, TEXTS } from "../mutate.ts";
 import type { Random } from "../random.ts";

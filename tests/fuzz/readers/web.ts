@@ -1,8 +1,8 @@
 // What servers answer: a hub, and a model folder on the web. Nothing is sent; `fetch` is replaced while a case runs.
 import { isObject } from "../../../engine/mod.ts";
 import { openFolder } from "../../../model/checkpoint/folder.ts";
-import { Hub } from "../../../model/release/hub.ts";
-import { HUB_VARIABLES, hubSettings } from "../../../model/release/hub_environment.ts";
+import { Hub } from "../../../model/release/hub/hub.ts";
+import { HUB_VARIABLES, hubSettings } from "../../../model/release/hub/hub_environment.ts";
 import { edge, json, mutateText, mutateTree, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
 import { claim, reader } from "../reader.ts";

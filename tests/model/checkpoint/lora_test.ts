@@ -12,7 +12,7 @@ import type { WeightType } from "../../../kernels/linear/weight_types.ts";
 import { encodeLora, type LoraFile, readLora } from "../../../model/checkpoint/lora_file.ts";
 import { addLowRank, addLowRankOnHost } from "../../../model/checkpoint/low_rank.ts";
 import type { LoadOptions } from "../../../model/generate/options.ts";
-import { parseParameters } from "../../../model/generate/parameters.ts";
+import { parseParameters } from "../../../model/generate/plan/parameters.ts";
 import { InfinityModel } from "../../../model/infinity.ts";
 import { convert } from "../../../commands/convert.ts";
 import { inFolder } from "../../commands/process.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { below as random } from "../../random.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import { parseSchedule } from "../../../model/config/schedule.ts";
-import { freeTokens } from "../../../model/generate/mask.ts";
+import { freeTokens } from "../../../model/generate/images/mask.ts";
 import { type Image, image, resize, shuffle } from "../../kernels/images.ts";
 
 /** Grids of tokens, some larger than the grid of positions. */

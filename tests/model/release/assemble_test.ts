@@ -14,7 +14,7 @@ import { assembleFolder } from "../../../model/release/assemble.ts";
 import { presetOf } from "../../../model/release/find_release.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 import { encode, sharded, TINY } from "./tiny_release.ts";
-import { pth, py, storage, tensor } from "./torch_files.ts";
+import { pth, py, storage, tensor } from "./torch/torch_files.ts";
 
 const config = parseConfig(TINY.config, "tiny");
 const TRANSFORMER = [...parameterShapes(config.transformer)];

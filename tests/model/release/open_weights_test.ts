@@ -4,7 +4,7 @@ import { BitwiseError, encodeSafetensors } from "../../../engine/mod.ts";
 import { openTensorFile } from "../../../model/checkpoint/files.ts";
 import { convertFile, openWeights } from "../../../model/release/convert.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
-import { legacyPth, pth, py, storage, tensor } from "./torch_files.ts";
+import { legacyPth, pth, py, storage, tensor } from "./torch/torch_files.ts";
 
 const values = Float32Array.of(1, 2, 3);
 const numbers = storage("0", "Float", values);

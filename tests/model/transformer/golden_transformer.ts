@@ -5,7 +5,7 @@ import { Weights } from "../../../model/checkpoint/weights.ts";
 import { parseConfig } from "../../../model/config/config.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
-import { makePlan } from "../../../model/generate/plan.ts";
+import { makePlan } from "../../../model/generate/plan/plan.ts";
 import { Transformer } from "../../../model/transformer/transformer.ts";
 
 /** The project's config of a golden model. */

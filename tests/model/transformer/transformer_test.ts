@@ -6,7 +6,7 @@ import { Weights } from "../../../model/checkpoint/weights.ts";
 import type { Grid } from "../../../model/config/grid.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
 import { generate, outcome } from "../../../model/generate/generate.ts";
-import { makePlan, type SamplingOptions } from "../../../model/generate/plan.ts";
+import { makePlan, type SamplingOptions } from "../../../model/generate/plan/plan.ts";
 import type { Transformer } from "../../../model/transformer/transformer.ts";
 import { VaeDecoder } from "../../../model/vae/vae.ts";
 import { assertNear, device, relativeError } from "../../harness.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { FileError } from "../../../engine/mod.ts";
 import { VERSION } from "../../../model/config/version.ts";
-import { imageParameters } from "../../../model/generate/parameters.ts";
+import { imageParameters } from "../../../model/generate/plan/parameters.ts";
 import { BusyError } from "../../../serve/jobs/busy_error.ts";
 import type { Job, Made, Watch } from "../../../serve/jobs/job.ts";
 import { ResultsFile } from "../../../serve/batch/results_file.ts";
