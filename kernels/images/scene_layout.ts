@@ -5,8 +5,11 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 
 /** A disc, or a ring if `strength` is below 0: centre and radius as shares of the image's side. */
 export interface SceneDot {
+  /** The centre, from the left. */
   readonly x: number;
+  /** The centre, from the top. */
   readonly y: number;
+  /** Its radius. */
   readonly radius: number;
   /** How white it is, −1 to 1. */
   readonly strength: number;

@@ -63,6 +63,15 @@ export {
 } from "./data/scenes/composition.ts";
 export { type Measured, scenesToMeasure } from "./data/scenes/held_out_scenes.ts";
 export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
+export { SceneComposer } from "./data/scenes/composer.ts";
+export type { SceneRules } from "./data/scenes/rules.ts";
+export type { Background, Scene, SceneObject } from "./data/scenes/scene.ts";
+export type { HeldOut } from "./data/scenes/held_out.ts";
+export type { Sprite } from "./data/scenes/sprite.ts";
+export type { SpriteSet } from "./data/scenes/sprites.ts";
+export type { DominantColour } from "./data/scenes/dominant_colour.ts";
+export type { Noun, SpriteItem } from "./data/scenes/items.ts";
+export { Draws, Lottery } from "./data/base/draws.ts";
 
 // the loop
 export type { LoadOptions } from "./run/checkpoint.ts";
@@ -95,7 +104,7 @@ export { type Attended, block, type Condition } from "./networks/block.ts";
 export { layer, type Layers } from "./networks/layers.ts";
 export type { NamedShape } from "../checkpoint/tensor_shapes.ts";
 export { parameterSpecs } from "./networks/parameter_specs.ts";
-export { T5Network } from "./networks/t5.ts";
+export { T5Network, type TextFeatures } from "./networks/t5.ts";
 export { type SequenceOptions, TransformerNetwork } from "./networks/transformer.ts";
 export { VaeNetwork, type VaeNetworkOptions } from "./networks/vae.ts";
 export { initialise } from "./initial/initialise.ts";
@@ -119,7 +128,8 @@ export { Variable } from "./tape/variable.ts";
 // operations with gradients
 export { activation } from "./ops/activation.ts";
 export { add } from "./ops/add.ts";
-export { type Bias, linear, type LinearOptions, type Weight } from "./ops/linear.ts";
+export { type Bias, type Factor, linear, type LinearOptions, type Weight } from "./ops/linear.ts";
+export { StoredMatrix } from "../checkpoint/stored_matrix.ts";
 export { type Adapter, lora } from "./ops/lora.ts";
 
 // those of transformers
@@ -161,6 +171,7 @@ export {
 
 // what kernels take besides tensors
 export type { SpanLayout, SpanSide } from "../../kernels/attention/attention_spans.ts";
+export type { Rgb, SceneDot } from "../../kernels/images/scene_layout.ts";
 export type { RandomSource } from "../../kernels/bits/draw_strengths.ts";
 export type { ResampleArgs, ResamplePlace } from "../../kernels/bits/resample.ts";
 export type { ConvGeometry } from "../../kernels/conv/conv_dispatch.ts";

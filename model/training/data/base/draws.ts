@@ -17,6 +17,8 @@ export class Draws {
   #block = 0;
 
   /**
+   * Begins a sequence.
+   *
    * @param seed 64 bits.
    * @param stream Which sequence; one of {@link STREAMS}.
    * @param step Below 2^32, such as the step of training.
@@ -65,7 +67,11 @@ export class Draws {
 export class Lottery {
   readonly #sums: Float64Array;
 
-  /** @param weights Of each number from 0 on: 0 or more, not all 0. */
+  /**
+   * Takes the weights.
+   *
+   * @param weights Of each number from 0 on: 0 or more, not all 0.
+   */
   constructor(weights: ArrayLike<number>) {
     let sum = 0;
     this.#sums = Float64Array.from(weights, (weight) => sum += weight);

@@ -19,7 +19,11 @@ export class SceneComposer {
   readonly #texels: Tensor;
   readonly #shares: Tensor;
 
-  /** @throws {OutOfMemoryError} The sprites do not fit: 27 bytes for each texel of a tile. */
+  /**
+   * Uploads the sprites.
+   *
+   * @throws {OutOfMemoryError} The sprites do not fit: 27 bytes for each texel of a tile.
+   */
   constructor(private readonly device: Device, private readonly set: SpriteSet) {
     const words = (bytes: Uint8Array<ArrayBuffer>) => new Uint32Array(bytes.buffer);
     [this.#texels, this.#shares] = device.allOrNothing(() =>

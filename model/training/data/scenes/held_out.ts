@@ -11,6 +11,8 @@ export class HeldOut {
   readonly #pairs: Set<number>;
 
   /**
+   * Keeps these from training.
+   *
    * @param colours Sprites with colours of the palette that they never get.
    * @param pairs Two sprites that are never in one scene.
    */

@@ -4,7 +4,9 @@ import { FileError, isObject, quote } from "../../../../engine/mod.ts";
 
 /** A name of a sprite without a word of colour. */
 export interface Noun {
+  /** The word or words for one. */
   readonly text: string;
+  /** Those for several. */
   readonly plural: string;
   /** Whether it can follow "a" or "two". */
   readonly countable: boolean;
@@ -18,7 +20,9 @@ export interface SpriteItem {
   readonly nouns: readonly Noun[];
   /** Words that describe it, among others. */
   readonly tags: readonly string[];
+  /** Whether it shows a person. */
   readonly person: boolean;
+  /** Whether it is a face alone. */
   readonly face: boolean;
   /** Whether people often speak of it. */
   readonly common: boolean;

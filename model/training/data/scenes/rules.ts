@@ -20,6 +20,7 @@ export class SceneRules {
   /** Places of {@link HeldOut.pairs}. */
   readonly heldOutPairs: Lottery;
 
+  /** Makes the lotteries of sprites, without what is held out. */
   constructor(readonly sprites: readonly Sprite[], readonly heldOut: HeldOut) {
     const common = sprites.map(({ item }) => (item.common ? 3 : 1) * (item.face ? 0.8 : 1));
     // faces and rare sprites seldom stand with others

@@ -14,6 +14,7 @@ export interface SceneObject {
   readonly size: number;
   /** By how much it is turned, clockwise in radians. */
   readonly turn: number;
+  /** Whether left and right are exchanged. */
   readonly mirrored: boolean;
 }
 
@@ -35,7 +36,9 @@ export interface Background {
 
 /** A caption, and all that its image shows. */
 export interface Scene {
+  /** What it is called. */
   readonly caption: string;
+  /** What is behind the objects. */
   readonly background: Background;
   /** From back to front. */
   readonly objects: readonly SceneObject[];

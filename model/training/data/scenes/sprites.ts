@@ -12,7 +12,9 @@ import { MIRRORED_MEANS_OTHER } from "./vocabulary.ts";
 
 /** Sprites and their texels. */
 export interface SpriteSet {
+  /** The sprites. */
   readonly sprites: readonly Sprite[];
+  /** What of them is kept from training. */
   readonly heldOut: HeldOut;
   /** Texels across and down of the largest level. */
   readonly tile: number;
