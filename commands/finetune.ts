@@ -21,14 +21,15 @@ export const finetune = command(
       "Example: bitwise finetune emoji-nano pictures -o models/style --lora 8 --minutes 5",
     ],
   },
-  async (given, [model, data, ...rest], io) => {
-    if (model === undefined || data === undefined || rest.length > 0) {
+  async (given, [model, data, ...more], io) => {
+    if (model === undefined || data === undefined || more.length > 0) {
       throw new UsageError("Cannot finetune: give a model, and a folder of images");
     }
     outputOf(given);
-    const { finetuneConfig } = await import("./training/finetune_config.ts");
-    const { train } = await import("../model/training/mod.ts");
-    const config = await finetuneConfig(model, data, given);
+    const { finetuneConfig, train } = await import("../model/training/mod.ts");
+    const { "learning-rate": learningRate, "skip-broken": skipBroken, prompt, ...rest } = given;
+    const options = { ...rest, learningRate, skipBroken, prompts: prompt };
+    const config = await finetuneConfig(model, data, options);
     return await runStages(config, ["transformer"], given, io, train);
   },
 );

@@ -13,6 +13,7 @@ export {
   resolveTrainConfig,
   type TrainFile,
 } from "./config/train_config.ts";
+export { finetuneConfig, type FinetuneOptions } from "./config/finetune_config.ts";
 export type { Links } from "./config/tables.ts";
 export type {
   DataConfig,

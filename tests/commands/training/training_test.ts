@@ -2,11 +2,10 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { UsageError } from "../../../commands/flags/flags.ts";
 import { ProgressLine } from "../../../commands/io/progress.ts";
-import { finetuneConfig } from "../../../commands/training/finetune_config.ts";
 import { brief, progressOf, progressText } from "../../../commands/training/progress.ts";
 import { runStages } from "../../../commands/training/run.ts";
 import { overridden, STAGES, stagesOf } from "../../../commands/training/stages.ts";
-import { FileError, InputError } from "../../../engine/mod.ts";
+import { InputError } from "../../../engine/mod.ts";
 import {
   readTrainConfig,
   type Stage,
@@ -135,32 +134,4 @@ Deno.test("runStages() trains one stage after the other, and says what was made"
     await runStages(nano, ["decoder"], { output, resume: true }, fakeIo(), train);
     assertEquals(calls.at(-1)![1].resume, true);
     await assertRejects(() => runStages(nano, STAGES, {}, fakeIo(), train), UsageError, "--output");
-  }));
-
-Deno.test("finetuneConfig() makes a config of flags, by what is in the folder", () =>
-  inFolder(async (folder) => {
-    const config = await finetuneConfig("emoji-nano", folder, {});
-    assertEquals(config.data, { ...nano.data, kind: "folder", path: folder });
-    assertEquals(config.model, nano.model);
-    assert(config.init?.includes("emoji-nano"));
-    const { steps, batch, learning_rate, text_encoder, lora } = config.transformer;
-    assertEquals([steps, batch, learning_rate, text_encoder], [500, 8, 1e-4, "frozen"]);
-    assertEquals(lora.rank, 0);
-    await Deno.writeTextFile(join(folder, "a.jsonl"), "");
-    const given = { lora: 4, prompt: ["a", "b"], "skip-broken": true };
-    const adapted = await finetuneConfig("emoji-nano", folder, given);
-    const { transformer, data, sample_prompts } = adapted;
-    assertEquals([transformer.lora.rank, transformer.learning_rate], [4, 1e-3]);
-    assertEquals([data.kind, data.broken, sample_prompts], ["jsonl", "skip", ["a", "b"]]);
-    const step = { accumulate: 8, batch: 1, recompute: true, scales: 3, dtype: "f16" } as const;
-    const small = (await finetuneConfig("emoji-nano", folder, step)).transformer;
-    assertEquals([small.accumulate, small.batch, small.recompute], [8, 1, true]);
-    assertEquals([small.train_scales, small.dtype], [3, "f16"]);
-    await Deno.writeTextFile(join(folder, "captions.json"), "");
-    assertEquals((await finetuneConfig("emoji-nano", folder, {})).data.kind, "sheet");
-    await assertRejects(
-      () => finetuneConfig("emoji-nano", join(folder, "none"), {}),
-      FileError,
-      "it does not exist; give a folder of images and captions",
-    );
   }));
