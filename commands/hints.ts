@@ -14,6 +14,7 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "choose-preset": "name it with --preset",
   "pull-model": (message) => `run bitwise pull ${/"([^"]+)"/.exec(message)?.[1] ?? "NAME"}`,
   "smaller-batch": "set them in CONFIG.json, or with --batch and --recompute of finetune",
+  "skip-broken": "that is --skip-broken of finetune",
   "overwrite": "or replace it with --overwrite",
   "resume": "with --resume",
   "any-config": "with --any-config",

@@ -13,6 +13,7 @@ import { Device } from "../../engine/mod.ts";
 import { writeFileAtomic } from "../../model/checkpoint/files.ts";
 import { image, lines } from "../../model/charts/svg.ts";
 import { VERSION } from "../../model/config/version.ts";
+import { ADAPTERS } from "./adapters.ts";
 import { BITS_STUDY } from "./bits.ts";
 import { CLASSIFIER } from "./classifier.ts";
 import { CORRECTION } from "./correction.ts";
@@ -21,7 +22,14 @@ import { SCALING } from "./scaling.ts";
 import type { Done, Study } from "./study.ts";
 import { studiesText } from "./text.ts";
 
-export const STUDIES: readonly Study[] = [CORRECTION, BITS_STUDY, SCALING, CLASSIFIER, LABELS];
+export const STUDIES: readonly Study[] = [
+  CORRECTION,
+  BITS_STUDY,
+  SCALING,
+  CLASSIFIER,
+  LABELS,
+  ADAPTERS,
+];
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 /** Where findings and charts are. */

@@ -1,5 +1,11 @@
 import "../backend.ts";
-import { assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "@std/path";
 import { readLog, type Report } from "../../model/training/mod.ts";
 import { ended, inFolder, MODEL, start } from "./process.ts";
@@ -39,7 +45,8 @@ Deno.test("train goes on after kill -9 and Ctrl-C with the same curve", () =>
     const whole = await logOf("whole");
     assertEquals(whole.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8]);
 
-    await interrupt(cwd, "killed", "SIGKILL", 4);
+    const killed = await interrupt(cwd, "killed", "SIGKILL", 4);
+    assert(killed.reached.length < 8, "killed before its end");
     await run(cwd, ...TOKENIZER, "killed", "--resume");
     assertSameCurve(await logOf("killed"), whole);
 
@@ -73,6 +80,30 @@ Deno.test("train all makes a model that generates, and finetune adapters for one
     await run(cwd, "generate", "rocket", "-m", "made", "-o", "rocket.png");
     const inspected = await run(cwd, "inspect", "rocket.png");
     assertStringIncludes(inspected.out, "Model: mine");
+
+    // all weights, and a training that ends by the clock
+    await run(cwd, "finetune", MODEL, "tiles", "-o", "whole", "--steps", "2", "--batch", "2");
+    await run(cwd, "generate", "red apple", "-m", "whole", "-o", "whole.png");
+    const timed = await run(
+      cwd,
+      "train",
+      "tokenizer",
+      "c.json",
+      "-o",
+      "timed",
+      "--minutes",
+      "0.05",
+    );
+    assertStringIncludes(timed.out, "vae.safetensors");
+    assert((await readLog(join(cwd, "timed", "log.jsonl"))).length > 0);
+
+    config.transformer = { ...config.transformer, learning_rate: 10, warmup: 0, steps: 60 };
+    await Deno.writeTextFile(join(cwd, "wild.json"), JSON.stringify(config));
+    const wild = await ended(start(["train", "transformer", "wild.json", "-o", "timed"], { cwd }));
+    assertEquals(wild.code, 1);
+    const line =
+      /^error: Cannot train on: not all numbers of step \d+ are finite; .* is the first that is not.*$/m;
+    assertMatch(wild.err, line);
 
     const flags = ["-o", "style", "--lora", "2", "--steps", "2", "--batch", "2", "-p", "rocket"];
     await run(cwd, "finetune", MODEL, "tiles", ...flags);

@@ -32,6 +32,7 @@ export const ATTENTION_BACKWARD: readonly Op[] = [
           "attention_backward_diagonals",
           "attention_backward_table",
         ],
+        ...variant !== "subgroup" && { choices: { "attention backward": variant } },
         obstacle: obstacleOf(variant) ?? op.obstacle,
         special: {
           "a bias": (draw) =>

@@ -11,6 +11,12 @@ import type { Pass, PassResult, Task } from "./task.ts";
 import type { TrainerOptions, TrainerResult } from "./trainer_options.ts";
 import type { TrainingError } from "./training_error.ts";
 
+/**
+ * How far memory may grow beyond what a pass needs by itself: captions of other lengths need buffers of other sizes, each
+ * of which would stay.
+ */
+const SLACK = 1.02;
+
 /** Milliseconds after which other work of the program gets its turn. */
 const TURN = 10;
 
@@ -34,6 +40,9 @@ export class Trainer {
   #began: number | null = null;
   #turn = 0;
   #saved = -1;
+  /** Most bytes that were held after a pass which found no free memory, and whether the next one does. */
+  #needed = 0;
+  #trimmed = true;
 
   /**
    * Begins with the values that the parameters have.
@@ -154,6 +163,7 @@ export class Trainer {
         images += result.images;
         tokens += result.tokens ?? 0;
       });
+      this.#tidy();
     }
     const rate = learningRate(this.options.schedule, step, progress);
     this.optimiser.step({
@@ -166,6 +176,15 @@ export class Trainer {
     this.device.flush();
     this.#step++;
     await this.#logbook.push({ step, progress, rate, scale, images, tokens });
+  }
+
+  /** Gives memory back that passes of other sizes left. */
+  #tidy(): void {
+    const { memory } = this.device;
+    const held = memory.liveBytes + memory.pooledBytes;
+    if (this.#trimmed) this.#needed = Math.max(this.#needed, held);
+    this.#trimmed = held > SLACK * this.#needed;
+    if (this.#trimmed) this.device.trim();
   }
 
   /** Computes one pass, which adds to gradients. `take` is called before memory is freed. */
@@ -224,7 +243,7 @@ export class Trainer {
       });
     }
     parameters.clearGradients();
-    return await diagnosis.error(step, this.#saved >= 0);
+    return await diagnosis.error(step + 1, this.#saved >= 0);
   }
 
   /** Frees all but the parameters. */

@@ -2,7 +2,7 @@ import { BitwiseError, type BitwiseErrorOptions } from "../../../engine/mod.ts";
 
 /** Where a training went wrong. */
 export interface TrainingPlace {
-  /** Number of the step, from 0. */
+  /** Number of the step, from 1 as in the log. */
   readonly step: number;
   /** The first operation that went wrong, if it was found: its function, and the one that called it. */
   readonly operation?: string;
@@ -23,7 +23,7 @@ export interface TrainingPlace {
 export class TrainingError extends BitwiseError {
   /** Always `"TrainingError"`, also when minified. */
   override readonly name: string = "TrainingError";
-  /** Number of the step, from 0. */
+  /** Number of the step, from 1 as in the log. */
   readonly step: number;
   /** The first operation that went wrong; null if it is not known. */
   readonly operation: string | null;

@@ -26,6 +26,8 @@ export interface StageWork {
   save(optimiser: Optimiser): Promise<readonly string[]>;
   /** Writes what goes with the weights; called once nothing is left that could refuse the training. */
   begin?(): Promise<void>;
+  /** What tells the weights of a model to which adapters are trained from those of another. */
+  readonly base?: string;
   /** Bytes that a step of another size needs, see `planStep()`: to say what would fit if this one does not. */
   readonly plan?: PlanSize;
   /** Makes images that show what was learnt, with what each shows; called after {@link StageWork.save}. */
@@ -45,8 +47,8 @@ const FREE = [
   "checkpoint_every",
 ];
 
-/** Keys that may differ, but not unnoticed: images that were moved are the same, others are not. */
-const TOLD = ["data.path"];
+/** Keys that may differ, but not unnoticed: what was moved is the same, something else is not. */
+const TOLD = ["data.path", "data.broken", "init", "words"];
 
 /** Path of a stage's checkpoint in the folder of a training. */
 export function checkpointPath(output: string, stage: Stage): string {
@@ -66,7 +68,7 @@ export async function runStage(
   config: TrainConfig,
   stage: Stage,
   options: TrainingOptions,
-  { task, begin, save, samples, plan }: StageWork,
+  { task, base, begin, save, samples, plan }: StageWork,
 ): Promise<TrainingResult> {
   const { output, resume, signal, onProgress, onSamples } = options;
   const { sample_every: every } = config;
@@ -88,10 +90,15 @@ export async function runStage(
     });
     if (images.length) onSamples?.(await reporter.samples(step, images, captions));
   };
-  using trainer = new Trainer(device, task, {
+  const explain = async (error: unknown): Promise<never> => {
+    if (!(error instanceof OutOfMemoryError && plan)) throw error;
+    const budget = error.code === "binding-too-large" ? Infinity : ROOM * device.memory.peakBytes;
+    throw await stepTooLarge(plan, config[stage], budget, error);
+  };
+  const made: TrainerOptions = {
     ...trainerOptions(config[stage]),
     every: config.report_every,
-    config: settingsOf(config, stage),
+    config: settingsOf(config, stage, base ?? null),
     checkpoint: { path, every: config.checkpoint_every },
     ...every > 0 && {
       pause: {
@@ -105,7 +112,8 @@ export async function runStage(
     },
     signal,
     onReport,
-  });
+  };
+  using trainer = await Promise.try(() => new Trainer(device, task, made)).catch(explain);
   if (resume) {
     const free = FREE.map((key) => `settings.${key}`).concat(FREE);
     const { anyConfig, onWarning } = options;
@@ -114,11 +122,7 @@ export async function runStage(
   await begin?.();
   const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
   try {
-    const { step, seconds } = await trainer.run().catch(async (error) => {
-      if (!(error instanceof OutOfMemoryError && plan)) throw error;
-      const budget = error.code === "binding-too-large" ? Infinity : ROOM * device.memory.peakBytes;
-      throw await stepTooLarge(plan, config[stage], budget, error);
-    });
+    const { step, seconds } = await trainer.run().catch(explain);
     const files = await save(trainer.optimiser);
     if (every > 0 && step % every !== 0) await show(step);
     const { adapter } = device.capabilities;
@@ -129,9 +133,9 @@ export async function runStage(
 }
 
 /** What must be the same when a stage goes on. */
-function settingsOf(config: TrainConfig, stage: Stage) {
-  const { name, model_json: model, data: { kind, path }, seed } = config;
-  return { stage, name, model, data: { kind, path }, seed, settings: config[stage] };
+function settingsOf(config: TrainConfig, stage: Stage, base: string | null) {
+  const { name, model_json: model, init, words, data, seed } = config;
+  return { stage, name, model, init, words, data, base, seed, settings: config[stage] };
 }
 
 /** The options of a trainer that a stage's section of CONFIG.json stands for. */

@@ -176,6 +176,7 @@ async function openStage(
   const task = await open(device, config, data);
   return {
     task,
+    ...adapters && { base: await fingerprintOf(config) },
     plan: planStage(device, config, stage, open, data.captions?.(MOST_CAPTIONS) != null),
     begin,
     save: (optimiser) =>
@@ -228,14 +229,20 @@ async function saveTransformer(
   return files;
 }
 
+/** What tells the model that adapters are trained for from others. */
+async function fingerprintOf({ model, init }: TrainConfig): Promise<string> {
+  const file = await openFolder(init!).tensors(model.files.transformer);
+  return await baseFingerprint(file).finally(() => file.close());
+}
+
 async function saveAdapters(
   device: Device,
-  { model, init, transformer: { lora: { rank, alpha } } }: TrainConfig,
+  config: TrainConfig,
   output: string,
   optimiser: Optimiser,
 ): Promise<string[]> {
-  const file = await openFolder(init!).tensors(model.files.transformer);
-  const base = await baseFingerprint(file).finally(() => file.close());
+  const { init, transformer: { lora: { rank, alpha } } } = config;
+  const base = await fingerprintOf(config);
   const path = loraPath(output);
   await saveLora(device, path, optimiser, {
     rank,

@@ -166,5 +166,5 @@ export class FileSource implements DataSource {
 /** Says how to go on without an image. */
 function skippable(cause: BitwiseError): FileError {
   const message = `${cause.message}, or leave such images out with broken: "skip"`;
-  return new FileError(cause.code, message, { cause, hint: cause.hint });
+  return new FileError(cause.code, message, { cause, hint: cause.hint ?? "skip-broken" });
 }

@@ -41,6 +41,23 @@ Deno.test("golden: logits of teacher forcing, and loss and all gradients of `mai
   assertEquals(device.memory.liveBytes, live);
 });
 
+Deno.test("golden: gradients of `main` in f16 with a scaled loss are near those of f32", async () => {
+  if (!device.capabilities.f16) return;
+  const scale = 2048;
+  using model = await GoldenLoss.load();
+  const { loss } = await model.run({ dtype: "f16", lossScale: scale });
+  const file = await golden("loss");
+  assertNear([loss], file.tensor("main.loss").data, 1e-3);
+  for (const { name } of model.parameters.specs) {
+    const gradient = await device.read(model.parameters.get(name).grad!) as Float32Array;
+    const { data } = file.has(`main.grad.${name}`)
+      ? file.tensor(`main.grad.${name}`)
+      : { data: [] };
+    if (data.length === 0) continue;
+    assertNear(gradient.map((g) => g / scale), data, 1e-2, name);
+  }
+});
+
 Deno.test("golden: a dropped condition, label smoothing, sums over bits, and fewer scales", async () => {
   using model = await GoldenLoss.load();
   await assertCase(model, "drop", { dropped: [true, false], reweight: false });

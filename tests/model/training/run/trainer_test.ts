@@ -88,12 +88,12 @@ Deno.test("Trainer stops at NaN, keeps the parameters before it, and names where
     onReport: ({ step }) => void steps.push(step),
   });
   const error = await assertRejects(() => trainer.run(), TrainingError);
-  assertEquals([error.code, error.step], ["not-finite", 7]);
+  assertEquals([error.code, error.step], ["not-finite", 8]);
   assertEquals(error.operation, "add in Toy.compute");
   assertEquals(error.parameters, ["first"]);
   assertEquals(
     error.message,
-    "Cannot train on: not all numbers of step 7 are finite; an input of add in Toy.compute is the " +
+    "Cannot train on: not all numbers of step 8 are finite; an input of add in Toy.compute is the " +
       "first that is not, with first; begin again with a lower learning rate",
   );
   assertEquals(steps, [5, 7]);
@@ -124,7 +124,7 @@ function root(tape: Tape, { device, parameters }: Toy): void {
 
 Deno.test("Trainer names the operation that sent a gradient which is not finite", async () => {
   const error = await assertRejects(() => train({}, new Broken(device)), TrainingError);
-  assertEquals([error.step, error.operation], [3, "root in Broken.compute"]);
+  assertEquals([error.step, error.operation], [4, "root in Broken.compute"]);
   assertEquals(error.parameters, ["second"]);
 });
 
@@ -132,7 +132,7 @@ Deno.test("Trainer says which parameter was not finite from the beginning", asyn
   const toy = new Toy(device);
   device.upload(toy.parameters.get("second").value, Float32Array.of(1, Infinity));
   const error = await assertRejects(() => train({}, toy), TrainingError, "the parameter second");
-  assertEquals([error.step, error.operation], [0, null]);
+  assertEquals([error.step, error.operation], [1, null]);
 });
 
 Deno.test("Trainer with f16 leaves out a step whose gradients overflow, and scales the loss less", async () => {

@@ -192,6 +192,20 @@ Deno.test("runStage() goes on with images that were moved, and says so", () =>
     );
   }));
 
+Deno.test("runStage() does not go on with other images, or with adapters for another model", () =>
+  inFolder(async (output) => {
+    await run(output, {}, config, { base: "one" });
+    const resumed = (by = config, base = "one") => run(output, { resume: true }, by, { base });
+    await resumed();
+    const mirrored = { ...config, data: { ...config.data, mirror: 0.5 } };
+    await assertRejects(() => resumed(mirrored), CheckpointError, "data.mirror was 0 and is 0.5");
+    await assertRejects(
+      () => resumed(config, "other"),
+      CheckpointError,
+      'base was "one" and is "other"',
+    );
+  }));
+
 Deno.test("train() without an adapter says in one line what to install, and writes nothing", () =>
   inFolder(async (folder) => {
     const gpu = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU;
