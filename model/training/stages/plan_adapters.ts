@@ -22,8 +22,8 @@ export interface AdapterPlanOptions extends Partial<StepSize> {
 }
 
 /**
- * Plans the memory of finetuning a model with adapters (LoRA) on images of at most 1000 captions: runs two steps of it, with zeros for weights, on a GPU
- * that computes nothing.
+ * Plans the memory of finetuning a model with adapters (LoRA) on images of at most 1000 captions: runs two steps of it,
+ * with zeros for weights, on a GPU that computes nothing.
  *
  * @returns Most bytes that are held at once, without the samples that a training makes now and then.
  * @throws {ConfigError} `bad-value`: an option is wrong.
