@@ -121,5 +121,10 @@ export const NEED_CPU: string = device.capabilities.class === "cpu"
   ? ""
   : " (skipped: only software adapters use it, and GPUs would compile it for minutes)";
 
+/** For the name of a test of f16: why it is skipped, or nothing. */
+export const NEED_F16: string = device.capabilities.f16
+  ? ""
+  : " (skipped: the adapter lacks shader-f16)";
+
 /** Tolerance of one kernel by the dtype of its output: f32 for the rounding of sums, f16 for its 11 bits. */
 export const TOLERANCE: { readonly f32: number; readonly f16: number } = { f32: 2e-6, f16: 1e-3 };

@@ -7,7 +7,7 @@ import { quantisationOf } from "../checkpoint/quantised_blocks.ts";
  * The storage type that keeps weights as small on the device as in their file, if it computes fast with it; undefined
  * for f32.
  *
- * @throws {FileError} There is no such file.
+ * @throws {FileError} The file does not exist.
  */
 export async function compactType(
   { capabilities }: Device,

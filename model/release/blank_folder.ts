@@ -1,4 +1,11 @@
-import { type ByteSource, CheckpointError, quote, safetensorsHeader } from "../../engine/mod.ts";
+import {
+  type ByteSource,
+  CheckpointError,
+  dtypeBytes,
+  elementCount,
+  quote,
+  safetensorsHeader,
+} from "../../engine/mod.ts";
 import { isQuantised, type WeightType } from "../../kernels/linear/weight_types.ts";
 import { type Folder, folderAt } from "../checkpoint/place.ts";
 import { QUANTISATION } from "../checkpoint/quantised_blocks.ts";
@@ -9,7 +16,6 @@ import {
   vaeShapes,
 } from "../checkpoint/tensor_shapes.ts";
 import type { ModelConfig } from "../config/types.ts";
-import { dtypeBytes } from "../../engine/mod.ts";
 import { entriesOf, storedAs } from "./stored_as.ts";
 
 /** A header, and zeros for all tensors after it. */
@@ -19,7 +25,7 @@ function zeros(name: string, shapes: Iterable<NamedShape>, type: WeightType): By
   );
   const header = safetensorsHeader(entries, isQuantised(type) ? { [QUANTISATION]: type } : {});
   const bytes = entries.reduce(
-    (sum, { dtype, shape }) => sum + shape.reduce((n, size) => n * size, dtypeBytes(dtype)),
+    (sum, { dtype, shape }) => sum + elementCount(shape) * dtypeBytes(dtype),
     header.length,
   );
   return {

@@ -7,7 +7,7 @@ import type { DataConfig, TrainConfig } from "./types.ts";
 export interface FinetuneOptions {
   /** Rank of adapters to train (LoRA); the weights themselves are trained if absent or 0. */
   readonly lora?: number | undefined;
-  /** Steps; 500 if there are no minutes either. */
+  /** Steps; 500 if neither steps nor minutes are given. */
   readonly steps?: number | undefined;
   /** Minutes after which training ends, if its steps have not ended before. */
   readonly minutes?: number | undefined;
@@ -45,7 +45,7 @@ const STEPS = 500;
  *
  * @param model A model by its name or folder.
  * @param data A folder of images: see `data.kind` in docs/training.md. What is in it tells the kind.
- * @throws {FileError} `file-not-found`: there is no such folder, or no such model.
+ * @throws {FileError} `file-not-found`: the folder or the model does not exist.
  * @throws {ConfigError} `bad-value`: an option is out of range.
  */
 export async function finetuneConfig(

@@ -26,8 +26,8 @@ export interface StageWork {
   save(optimiser: Optimiser): Promise<readonly string[]>;
   /** Writes what goes with the weights; called once nothing is left that could refuse the training. */
   begin?(): Promise<void>;
-  /** What tells the weights of a model to which adapters are trained from those of another. */
-  readonly base?: string;
+  /** What tells the model that adapters are trained for from others; absent if there are no adapters. */
+  readonly base?: string | undefined;
   /** Bytes that a step of another size needs, see `planStep()`: to say what would fit if this one does not. */
   readonly plan?: PlanSize;
   /** Makes images that show what was learnt, with what each shows; called after {@link StageWork.save}. */

@@ -44,17 +44,17 @@ export async function openFrozenText(
 
 /** Features of prompts by {@link keyOf}, on the host. */
 async function encodeAll(device: Device, encoder: T5Encoder, known: readonly Ids[]) {
+  const { d_model: width } = encoder.config;
   const all = new Map<string, Float32Array<ArrayBuffer>>();
   for (let first = 0; first < known.length; first += AT_A_TIME) {
     const prompts = known.slice(first, first + AT_A_TIME);
     const { features, lens } = encoder.encode(prompts);
     const values = await device.read(features) as Float32Array<ArrayBuffer>;
-    const width = features.shape[1]!;
     features.dispose();
     let from = 0;
     prompts.forEach((ids, i) => all.set(keyOf(ids), values.slice(from, from += lens[i]! * width)));
   }
-  return { all, width: encoder.config.d_model };
+  return { all, width };
 }
 
 function keyOf(ids: Ids): string {

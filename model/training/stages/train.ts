@@ -174,14 +174,15 @@ async function openStage(
   const open: OpenTask<TransformerTask> = (device, config, data) =>
     TransformerTask.open(device, config, begun, data);
   const task = await open(device, config, data);
+  const base = adapters ? await fingerprintOf(config) : undefined;
   return {
     task,
-    ...adapters && { base: await fingerprintOf(config) },
+    base,
     plan: planStage(device, config, stage, open, data.captions?.(MOST_CAPTIONS) != null),
     begin,
     save: (optimiser) =>
-      adapters
-        ? saveAdapters(device, config, output, optimiser)
+      base !== undefined
+        ? saveAdapters(device, config, output, optimiser, base)
         : saveTransformer(device, config, output, optimiser),
     samples: () => sampleFolder(device, config, output),
   };
@@ -237,12 +238,11 @@ async function fingerprintOf({ model, init }: TrainConfig): Promise<string> {
 
 async function saveAdapters(
   device: Device,
-  config: TrainConfig,
+  { init, transformer: { lora: { rank, alpha } } }: TrainConfig,
   output: string,
   optimiser: Optimiser,
+  base: string,
 ): Promise<string[]> {
-  const { init, transformer: { lora: { rank, alpha } } } = config;
-  const base = await fingerprintOf(config);
   const path = loraPath(output);
   await saveLora(device, path, optimiser, {
     rank,

@@ -36,7 +36,7 @@ export interface Background {
 
 /** A caption, and all that its image shows. */
 export interface Scene {
-  /** What it is called. */
+  /** The words that describe it. */
   readonly caption: string;
   /** What is behind the objects. */
   readonly background: Background;

@@ -3,7 +3,7 @@ import type { SpriteItem } from "./items.ts";
 
 /** A sprite, its pixels apart. */
 export interface Sprite extends DominantColour {
-  /** What it is called. */
+  /** Its names, and what else captions need to know. */
   readonly item: SpriteItem;
   /** Its tile, counted from 0. */
   readonly place: number;

@@ -5,7 +5,7 @@ import { Trainer } from "../../../../model/training/run/trainer.ts";
 import type { TrainerOptions } from "../../../../model/training/run/trainer_options.ts";
 import { TrainingError } from "../../../../model/training/run/training_error.ts";
 import type { Tape } from "../../../../model/training/tape/tape.ts";
-import { assertNear, device } from "../../../harness.ts";
+import { assertNear, device, NEED_F16 } from "../../../harness.ts";
 import { OPTIONS, Toy } from "./toy.ts";
 
 /** Trains a toy, and returns its parameters and reports. */
@@ -135,47 +135,54 @@ Deno.test("Trainer says which parameter was not finite from the beginning", asyn
   assertEquals([error.step, error.operation], [1, null]);
 });
 
-Deno.test("Trainer with f16 leaves out a step whose gradients overflow, and scales the loss less", async () => {
-  if (!device.capabilities.f16) return;
-  class Large extends Toy {
-    override compute(tape: Tape, pass: Pass): PassResult {
-      const result = super.compute(tape, pass);
-      const { value } = this.parameters.get("first");
-      const { parameters } = this;
-      // a gradient that overflows as f16 above some scale of the loss
-      const large = new Float32Array(value.elements).fill(tape.lossScale > 512 ? Infinity : 0);
-      const zero = device.from("f32", value.shape, new Float32Array(value.elements));
-      const y = tape.record(zero, [parameters.get("first")], (dy) => {
-        parameters.get("first").take(dy);
-      });
-      y.take(device.from("f32", value.shape, large));
-      return result;
+Deno.test({
+  name:
+    `Trainer with f16 leaves out a step whose gradients overflow, and scales the loss less${NEED_F16}`,
+  ignore: NEED_F16 !== "",
+  async fn() {
+    class Large extends Toy {
+      override compute(tape: Tape, pass: Pass): PassResult {
+        const result = super.compute(tape, pass);
+        const { value } = this.parameters.get("first");
+        const { parameters } = this;
+        // a gradient that overflows as f16 above some scale of the loss
+        const large = new Float32Array(value.elements).fill(tape.lossScale > 512 ? Infinity : 0);
+        const zero = device.from("f32", value.shape, new Float32Array(value.elements));
+        const y = tape.record(zero, [parameters.get("first")], (dy) => {
+          parameters.get("first").take(dy);
+        });
+        y.take(device.from("f32", value.shape, large));
+        return result;
+      }
     }
-  }
-  const { reports } = await train({ dtype: "f16", steps: 60 }, new Large(device));
-  assertEquals(reports.map(({ lossScale }) => lossScale).at(-1), 512);
-  const skipped = reports.reduce((sum, report) => sum + report.skipped, 0);
-  assert(skipped >= 2 && skipped < 50, `${skipped} steps`);
-  assert(reports.at(-1)!.loss < reports[0]!.loss);
+    const { reports } = await train({ dtype: "f16", steps: 60 }, new Large(device));
+    assertEquals(reports.map(({ lossScale }) => lossScale).at(-1), 512);
+    const skipped = reports.reduce((sum, report) => sum + report.skipped, 0);
+    assert(skipped >= 2 && skipped < 50, `${skipped} steps`);
+    assert(reports.at(-1)!.loss < reports[0]!.loss);
+  },
 });
 
-Deno.test("Trainer with f16 gives up when no scale of the loss is small enough", async () => {
-  if (!device.capabilities.f16) return;
-  const options = { dtype: "f16", lossScale: 2, steps: 100 } as const;
-  class Always extends Toy {
-    override compute(tape: Tape, pass: Pass): PassResult {
-      const result = super.compute(tape, pass);
-      root(tape, this);
-      return result;
+Deno.test({
+  name: `Trainer with f16 gives up when no scale of the loss is small enough${NEED_F16}`,
+  ignore: NEED_F16 !== "",
+  async fn() {
+    const options = { dtype: "f16", lossScale: 2, steps: 100 } as const;
+    class Always extends Toy {
+      override compute(tape: Tape, pass: Pass): PassResult {
+        const result = super.compute(tape, pass);
+        root(tape, this);
+        return result;
+      }
     }
-  }
-  const toy = new Always(device);
-  const before = await toy.read();
-  using trainer = new Trainer(device, toy, { ...OPTIONS, ...options });
-  const error = await assertRejects(() => trainer.run(), TrainingError);
-  assertEquals(error.operation, "root in Always.compute");
-  assertEquals(await toy.read(), before);
-  toy[Symbol.dispose]();
+    const toy = new Always(device);
+    const before = await toy.read();
+    using trainer = new Trainer(device, toy, { ...OPTIONS, ...options });
+    const error = await assertRejects(() => trainer.run(), TrainingError);
+    assertEquals(error.operation, "root in Always.compute");
+    assertEquals(await toy.read(), before);
+    toy[Symbol.dispose]();
+  },
 });
 
 Deno.test("Trainer pauses for samples at the steps that are asked for, with nothing under way", async () => {

@@ -112,7 +112,7 @@ Deno.test("runStage() logs, samples, makes checkpoints, and writes weights", () 
     file.close();
   }));
 
-Deno.test("runStage() goes on without samples for which there is no memory, and says so", () =>
+Deno.test("runStage() warns of samples that memory is too short for, and goes on", () =>
   inFolder(async (output) => {
     const warnings: string[] = [];
     const onWarning = (line: string) => void warnings.push(line);
