@@ -5,39 +5,36 @@ import { STEP_FLAGS } from "./flags/training_flags.ts";
 import { bytes, integer, integerFrom, on, path } from "./flags/types.ts";
 import { plannedBatchSize } from "./generating/batches.ts";
 import { planFinetuning } from "./training/plan_finetuning.ts";
+import { planTrainingOf } from "./training/plan_training.ts";
 import { outJson } from "./io/io.ts";
 import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
 import type { MemoryOptions, MemoryPlan } from "../model/memory_plan.ts";
 import type { ModelConfig } from "../model/config/types.ts";
 
-/** Flags that only a generation has. */
-const OF_GENERATION = [
-  "width",
-  "height",
-  "schedule",
-  "cfg-scale",
-  "cfg-until",
-  "fast",
-  "edit",
-  "prompt-tokens",
-  "staged",
-] as const;
+/** Flags that fit a plan of finetuning, and of a training; all but theirs fit that of a generation. */
+const FIT = {
+  lora: ["lora", "model", "type", "batch-count", "max-vram", "json", ...Object.keys(STEP_FLAGS)],
+  train: ["train", "max-vram", "json"],
+};
 
 /** Refuses flags that would change nothing. */
 function checkFlags(given: object): void {
-  const lora = "lora" in given;
-  const unused = lora ? OF_GENERATION : Object.keys(STEP_FLAGS);
-  const found = unused.find((flag) => flag in given);
-  if (found === undefined) return;
-  throw new UsageError(`Cannot use --${found} ${lora ? "with" : "without"} --lora`);
+  for (const kind of ["train", "lora"] as const) {
+    if (!(kind in given)) continue;
+    const found = Object.keys(given).find((flag) => !FIT[kind].includes(flag));
+    if (found === undefined) return;
+    throw new UsageError(`Cannot use --${found} with --${kind}`);
+  }
+  const found = Object.keys(STEP_FLAGS).find((flag) => flag in given);
+  if (found !== undefined) throw new UsageError(`Cannot use --${found} without --lora`);
 }
 
 /** `bitwise plan`: memory per stage, without a GPU. */
 export const plan = command(
   {
     name: "plan",
-    summary: "Computes the memory and arithmetic of a generation, or the memory of finetuning.",
+    summary: "Computes the memory and arithmetic of a generation, or the memory of a training.",
     words: "",
     flags: {
       "model": {
@@ -62,15 +59,21 @@ export const plan = command(
         help: "Plan finetuning with adapters of rank N instead, with --batch-count images a pass",
       },
       ...STEP_FLAGS,
+      "train": {
+        type: { ...path, value: "CONFIG.json" },
+        help: "Plan the stages of a training instead",
+      },
       "json": { type: on, help: "Print one JSON object" },
     },
     notes: [
       "Example: bitwise plan --model 2b -W 1024 -H 1024 --type f16 --max-vram 10G",
       "Example: bitwise plan --model 2b --type q8_0 --lora 16 --recompute --dtype f16",
+      "Example: bitwise plan --train examples/training/emoji-scenes.json --max-vram 24G",
     ],
   },
   async (given, _words, io) => {
     checkFlags(given);
+    if (given.train !== undefined) return await planTrainingOf(given.train, given, io);
     const { model } = given;
     const preset = model !== undefined && await isPreset(model);
     const choice = await chooseModel(preset ? { synthetic: model } : { model }, io);

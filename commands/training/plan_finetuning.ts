@@ -30,8 +30,7 @@ export async function planFinetuning(
   const { fitStep, planAdapters } = await import("../../model/training/mod.ts");
   const plan = (size: { readonly batch: number; readonly recompute: boolean }) =>
     planAdapters(config, { rank, type, dtype, scales, ...size });
-  if (budget !== undefined) await fitStep(plan, { batch, recompute }, budget);
-  const peak = await plan({ batch, recompute });
+  const peak = await fitStep(plan, { batch, recompute }, budget ?? Infinity, "transformer");
   if (given.json) {
     outJson(io, { model: config.name, type, lora: rank, batch, recompute, peak });
     return 0;

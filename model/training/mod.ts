@@ -77,7 +77,7 @@ export { Draws, Lottery } from "./data/base/draws.ts";
 // the loop
 export type { LoadOptions } from "./run/checkpoint.ts";
 export { fitStep, type PlanSize, planStep, type StepSize } from "./run/plan.ts";
-export { type AdapterPlanOptions, planAdapters } from "./stages/plan_adapters.ts";
+export { type AdapterPlanOptions, planAdapters, planTraining } from "./stages/plan_training.ts";
 export type { StepReport } from "./run/report.ts";
 export type { Pass, PassResult, Task } from "./run/task.ts";
 export { Trainer } from "./run/trainer.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { writeTraining } from "./tiny_training.ts";
 import { ended, filesIn, inFolder, NO_GPU, start } from "./process.ts";
 
 Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", () =>
@@ -111,7 +112,7 @@ Deno.test("plan --lora: what finetuning a preset or a model in the box holds, wi
     assertEquals(tight.code, 1);
     assertMatch(
       tight.err,
-      /^error: Cannot train with batch 8: a step needs \d+ GB, and there are 12 GB; batch 1 with recompute would fit; [^\n]*\n$/,
+      /^error: Cannot train the transformer with batch 8: a step needs \d+ GB, and there are 12 GB; batch 1 with recompute would fit; [^\n]*\n$/,
     );
     for (
       const [flags, said] of [
@@ -124,4 +125,38 @@ Deno.test("plan --lora: what finetuning a preset or a model in the box holds, wi
     }
     const box = await plan("--lora", "4", "-m", "emoji-nano");
     assertMatch(box.out, /^emoji-nano as f16, .*\nPeak \d+ MB\n/);
+  }));
+
+Deno.test("plan --train: what the stages of a CONFIG.json hold, or which batch would fit, without a GPU", () =>
+  inFolder(async (cwd) => {
+    await writeTraining(cwd);
+    const plan = (...args: string[]) => ended(start(["plan", ...args], { cwd, env: NO_GPU }));
+    const { code, out, err } = await plan("--train", "c.json");
+    assertEquals(code, 0, err);
+    assertMatch(
+      out,
+      /^tiny, trained by c\.json\n +stage +batch +recompute +peak\n +tokenizer +1 +no +\d.*\ntransformer.*\n +decoder.*\n$/,
+    );
+    const { stages } = JSON.parse((await plan("--train", "c.json", "--json")).out);
+    const [{ stage, batch, recompute, peak }] = stages;
+    assertEquals([stage, batch, recompute, peak > 1e6], ["tokenizer", 1, false, true]);
+    const tight = await plan("--train", "c.json", "--max-vram", `${Math.round(0.8 * peak)}`);
+    assertEquals([tight.code, tight.out], [1, ""]);
+    assertMatch(
+      tight.err,
+      /\nerror: Cannot train the tokenizer with batch 1: a step needs .*, and there are .*; [^\n]*\n$/,
+    );
+    for (
+      const [args, said] of [
+        [["--train", "c.json", "-m", "2b"], "Cannot use --model with --train"],
+        [["--train", "none.json"], 'Cannot read "none.json": no such file'],
+      ] as const
+    ) {
+      const { code, err } = await plan(...args);
+      assertEquals(
+        [code > 0, err.includes(said), err.trim().split("\n").length],
+        [true, true, 1],
+        err,
+      );
+    }
   }));

@@ -45,10 +45,19 @@ export type PlanSize = (size: StepSize) => Promise<number>;
 /**
  * Checks that a step fits.
  *
+ * @param stage What messages say is trained.
+ * @returns Bytes that it needs.
  * @throws {OutOfMemoryError} `step-too-large`: it does not; the message says which batch would, and with `recompute`.
  */
-export async function fitStep(plan: PlanSize, size: StepSize, budget: number): Promise<void> {
-  if (await bytesOf(plan, size) > budget) throw await stepTooLarge(plan, size, budget);
+export async function fitStep(
+  plan: PlanSize,
+  size: StepSize,
+  budget: number,
+  stage: string,
+): Promise<number> {
+  const bytes = await bytesOf(plan, size);
+  if (bytes > budget) throw await stepTooLarge(plan, size, budget, { stage });
+  return bytes;
 }
 
 /**
@@ -56,13 +65,13 @@ export async function fitStep(plan: PlanSize, size: StepSize, budget: number): P
  *
  * @param budget Bytes that there are: what is allowed, or what a device held when it had no more; infinite if it is a
  * single tensor that does not fit.
- * @param cause The error that the device reported, if it did.
+ * @param failed What messages say is trained, and the error that the device reported, if it did.
  */
 export async function stepTooLarge(
   plan: PlanSize,
   size: StepSize,
   budget: number,
-  cause?: unknown,
+  { stage, cause }: { readonly stage: string; readonly cause?: unknown },
 ): Promise<OutOfMemoryError> {
   const { batch, recompute } = size;
   const kept = recompute ? 0 : await largestBatch(plan, { ...size, batch: batch - 1 }, budget);
@@ -84,7 +93,9 @@ export async function stepTooLarge(
     : `a step needs ${formatBytes(needed)}, and there are ${formatBytes(budget)}`;
   return new OutOfMemoryError(
     "step-too-large",
-    `Cannot train with batch ${batch}${recompute ? " and recompute" : ""}: ${why}; ${advice}`,
+    `Cannot train the ${stage} with batch ${batch}${
+      recompute ? " and recompute" : ""
+    }: ${why}; ${advice}`,
     { hint: "smaller-batch", ...cause === undefined ? {} : { cause } },
   );
 }

@@ -90,11 +90,7 @@ export async function runStage(
     });
     if (images.length) onSamples?.(await reporter.samples(step, images, captions));
   };
-  const explain = async (error: unknown): Promise<never> => {
-    if (!(error instanceof OutOfMemoryError && plan)) throw error;
-    const budget = error.code === "binding-too-large" ? Infinity : ROOM * device.memory.peakBytes;
-    throw await stepTooLarge(plan, config[stage], budget, error);
-  };
+  const explain = (error: unknown) => explainMemory(error, device, config, stage, plan);
   const made: TrainerOptions = {
     ...trainerOptions(config[stage]),
     every: config.report_every,
@@ -130,6 +126,19 @@ export async function runStage(
   } finally {
     await reporter.draw();
   }
+}
+
+/** Throws an error on; if memory ran out, one that says what would fit. */
+export async function explainMemory(
+  error: unknown,
+  device: Device,
+  config: TrainConfig,
+  stage: Stage,
+  plan?: PlanSize,
+): Promise<never> {
+  if (!(error instanceof OutOfMemoryError && plan)) throw error;
+  const budget = error.code === "binding-too-large" ? Infinity : ROOM * device.memory.peakBytes;
+  throw await stepTooLarge(plan, config[stage], budget, { stage, cause: error });
 }
 
 /** What must be the same when a stage goes on. */

@@ -10,15 +10,13 @@ import {
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
-import { imageSizes } from "../../config/schedule.ts";
 import { savedTuning, trainingTuning } from "../../parts/tuning.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
 import type { DataSource } from "../data/base/source.ts";
-import { openData } from "../data/open_data.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 import type { TrainingOptions, TrainingResult } from "../report/types.ts";
 import { FolderLock } from "../session/folder_lock.ts";
-import { checkPlace, runStage, type StageWork } from "../session/run_stage.ts";
+import { checkPlace, explainMemory, runStage, type StageWork } from "../session/run_stage.ts";
 import {
   checkFolder,
   describeFolder,
@@ -28,9 +26,10 @@ import {
 } from "../session/folder.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
 import { type Beginning, openBeginning } from "./beginning.ts";
-import { type OpenTask, planStage } from "./plan_stage.ts";
+import { openStageData, openTask } from "./open_task.ts";
+import { dataPlan, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
-import { MOST_CAPTIONS, TransformerTask } from "./transformer_task.ts";
+import type { TransformerTask } from "./transformer_task.ts";
 
 /** Reconstructions on a sheet of samples. */
 const RECONSTRUCTIONS = 8;
@@ -71,19 +70,7 @@ export async function train(
   const begun = await openBeginning(config, adapts(config, stage) ? config.init! : output);
   using device = await Device.open(gpu ? { gpu } : {});
   device.tuning = await tuningOf(device, config, stage, options);
-  const { model, data: { kind, path, broken, mirror, held_out }, seed } = config;
-  const data = await openData(device, {
-    kind,
-    path,
-    sizes: imageSizes(model),
-    seed: BigInt(seed),
-    which: stage === "transformer" ? "training" : "all",
-    heldOut: held_out,
-    uncaptioned: stage !== "transformer",
-    broken,
-    mirror,
-    ...onWarning && { onWarning },
-  });
+  const data = await openStageData(device, config, stage, onWarning);
   try {
     await using _lock = await FolderLock.take(output);
     await prepareFolder(config, output);
@@ -155,15 +142,17 @@ async function openStage(
   begun: Beginning,
   data: DataSource,
 ): Promise<Opened> {
+  const open = openTask(stage, begun);
+  const plan = planStage(device, config, stage, open, dataPlan(device, data));
+  const task = await open(device, config, data).catch((error) =>
+    explainMemory(error, device, config, stage, plan)
+  );
   const adapters = adapts(config, stage);
   const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
-  if (stage !== "transformer") {
-    const open: OpenTask<TokenizerTask> = (device, config, data) =>
-      TokenizerTask.open(device, config, stage, begun, data);
-    const task = await open(device, config, data);
+  if (task instanceof TokenizerTask) {
     return {
       task,
-      plan: planStage(device, config, stage, open, false),
+      plan,
       begin,
       save: async (optimiser) => [
         await savePart(device, config, "vae", output, optimiser, (name) => !isDiscriminator(name)),
@@ -171,14 +160,11 @@ async function openStage(
       samples: () => reconstructions(device, task),
     };
   }
-  const open: OpenTask<TransformerTask> = (device, config, data) =>
-    TransformerTask.open(device, config, begun, data);
-  const task = await open(device, config, data);
   const base = adapters ? await fingerprintOf(config) : undefined;
   return {
     task,
     base,
-    plan: planStage(device, config, stage, open, data.captions?.(MOST_CAPTIONS) != null),
+    plan,
     begin,
     save: (optimiser) =>
       base !== undefined

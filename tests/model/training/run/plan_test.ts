@@ -53,25 +53,25 @@ Deno.test("fitStep() says which batch would fit, and what recompute does", async
   const bytes = ({ batch, recompute }: StepSize) =>
     Promise.resolve(1e6 + batch * (recompute ? 1e5 : 4e5));
   const message = async (size: StepSize, budget: number) => {
-    const error = await assertRejects(() => fitStep(bytes, size, budget), OutOfMemoryError);
+    const error = await assertRejects(() => fitStep(bytes, size, budget, "net"), OutOfMemoryError);
     assertEquals([error.code, error.hint], ["step-too-large", "smaller-batch"]);
     return error.message;
   };
-  await fitStep(bytes, { batch: 10, recompute: false }, 5e6);
+  assertEquals(await fitStep(bytes, { batch: 10, recompute: false }, 5e6, "net"), 5e6);
   const plain = { batch: 64, recompute: false };
   assertEquals(
     await message(plain, 5e6),
-    "Cannot train with batch 64: a step needs 27 MB, and there are 5 MB; batch 10 or batch 40 with " +
+    "Cannot train the net with batch 64: a step needs 27 MB, and there are 5 MB; batch 10 or batch 40 with " +
       "recompute would fit",
   );
   assertEquals(
     await message({ batch: 64, recompute: true }, 5e6),
-    "Cannot train with batch 64 and recompute: a step needs 7.4 MB, and there are 5 MB; batch 40 with " +
+    "Cannot train the net with batch 64 and recompute: a step needs 7.4 MB, and there are 5 MB; batch 40 with " +
       "recompute would fit",
   );
   assertEquals(
     await message(plain, 1.2e6),
-    "Cannot train with batch 64: a step needs 27 MB, and there are 1.2 MB; batch 2 with recompute would fit",
+    "Cannot train the net with batch 64: a step needs 27 MB, and there are 1.2 MB; batch 2 with recompute would fit",
   );
   assert((await message(plain, 1e6)).endsWith("use a smaller model"));
 });
@@ -81,12 +81,12 @@ Deno.test("stepTooLarge() says which batch has tensors that an adapter can bind"
   const bytes = ({ batch, recompute }: StepSize) =>
     batch > (recompute ? 21 : 20) ? Promise.reject(cause) : Promise.resolve(1);
   const size = { batch: 128, recompute: false };
-  const error = await stepTooLarge(bytes, size, Infinity, cause);
-  const before = await assertRejects(() => fitStep(bytes, size, 1e9), OutOfMemoryError);
+  const error = await stepTooLarge(bytes, size, Infinity, { stage: "net", cause });
+  const before = await assertRejects(() => fitStep(bytes, size, 1e9, "net"), OutOfMemoryError);
   assertEquals(before.message, error.message);
   assertEquals(
     error.message,
-    "Cannot train with batch 128: a tensor of a step exceeds one binding of this adapter; batch 20 or " +
+    "Cannot train the net with batch 128: a tensor of a step exceeds one binding of this adapter; batch 20 or " +
       "batch 21 with recompute would fit",
   );
   assertEquals(error.cause, cause);

@@ -237,7 +237,7 @@ Deno.test("runStage() says which batch would fit when memory is short", () =>
     assertEquals(error.cause, refusal);
     assertMatch(
       error.message,
-      /Cannot train with batch 100: .*; batch \d or batch \d+ with recompute/,
+      /Cannot train the transformer with batch 100: .*; batch \d or batch \d+ with recompute/,
     );
   }));
 

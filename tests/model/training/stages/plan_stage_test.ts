@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { Device } from "../../../../engine/mod.ts";
 import { openFolder } from "../../../../model/checkpoint/folder.ts";
 import {
@@ -10,30 +10,24 @@ import {
 import { parseConfig } from "../../../../model/config/config.ts";
 import { findPreset } from "../../../../model/config/presets.ts";
 import type { ModelConfig } from "../../../../model/config/types.ts";
-import type { TrainConfig } from "../../../../model/training/config/types.ts";
-import type { DataSource } from "../../../../model/training/data/base/source.ts";
 import { openData } from "../../../../model/training/data/open_data.ts";
-import type { Task } from "../../../../model/training/run/task.ts";
 import { Trainer } from "../../../../model/training/run/trainer.ts";
 import { trainerOptions } from "../../../../model/training/session/run_stage.ts";
+import { openBeginning } from "../../../../model/training/stages/beginning.ts";
+import { openStageData, openTask } from "../../../../model/training/stages/open_task.ts";
 import {
   type AdapterPlanOptions,
   planAdapters,
-} from "../../../../model/training/stages/plan_adapters.ts";
+  planTraining,
+} from "../../../../model/training/stages/plan_training.ts";
 import { planStage } from "../../../../model/training/stages/plan_stage.ts";
-import { TokenizerTask } from "../../../../model/training/stages/tokenizer_task.ts";
 import { train } from "../../../../model/training/stages/train.ts";
-import {
-  MOST_CAPTIONS,
-  TransformerTask,
-} from "../../../../model/training/stages/transformer_task.ts";
+import { MOST_CAPTIONS } from "../../../../model/training/stages/transformer_task.ts";
 import { openWords } from "../../../../model/training/stages/words.ts";
 import { inFolder } from "../../../commands/process.ts";
 import { writeTraining } from "../../../commands/tiny_training.ts";
 import { device } from "../../../harness.ts";
 import { tinyTraining } from "./tiny.ts";
-
-type Opened = Task & { dispose(): void };
 
 Deno.test("planStage() tells what a stage holds, within 5 percent, for other batches and adapters too", () =>
   inFolder(async (output) => {
@@ -54,13 +48,9 @@ Deno.test("planStage() tells what a stage holds, within 5 percent, for other bat
       ["transformer", { ...whole, data: few, transformer: adapters }, folder, true],
     ] as const;
     for (const [stage, config, init, known] of stages) {
-      const begun = { folder, init, words };
-      const open = (device: Device, config: TrainConfig, data: DataSource): Promise<Opened> =>
-        stage === "tokenizer"
-          ? TokenizerTask.open(device, config, stage, begun, data)
-          : TransformerTask.open(device, config, begun, data);
+      const open = openTask(stage, { folder, init, words });
       for (const size of [{ batch: 4, recompute: false }, { batch: 24, recompute: true }]) {
-        const planned = await planStage(device, config, stage, open, known)(size);
+        const planned = await planStage(device, config, stage, open, { known, held: 0 })(size);
         const run = { ...config, [stage]: { ...config[stage], ...size, steps: 3 } };
         using fresh = await Device.open({ class: device.capabilities.class });
         const { data: { kind, path }, model: { image } } = config;
@@ -86,12 +76,13 @@ Deno.test("A training of many steps, whose captions differ in length, holds what
     });
     await train(config, "tokenizer", { output });
     const begun = { folder: openFolder(output), init: null, words: await openWords(config) };
-    const open = (device: Device, config: TrainConfig, data: DataSource) =>
-      TransformerTask.open(device, config, begun, data);
-    const planned = await planStage(device, config, "transformer", open, false)({
-      batch: 8,
-      recompute: false,
-    });
+    const open = openTask("transformer", begun);
+    const planned = await planStage(device, config, "transformer", open, { known: false, held: 0 })(
+      {
+        batch: 8,
+        recompute: false,
+      },
+    );
     using fresh = await Device.open({ class: device.capabilities.class });
     const { data: { kind, path }, model: { image } } = config;
     const data = await openData(fresh, { kind, path, sizes: [image], seed: 1n, which: "all" });
@@ -126,3 +117,24 @@ Deno.test("planAdapters() needs no files, and less for smaller types, fewer scal
   assert(again < less && less < all, `${[again, less, all]}`);
   assert(await plan(large!, { type, scales, batch: 2 }) > less);
 });
+
+Deno.test("planTraining() tells what a stage holds, its sprites included, before anything is trained", () =>
+  inFolder(async (output) => {
+    const path = fromFileUrl(new URL("../../../../assets/training/emoji-scenes/", import.meta.url));
+    const tiny = await tinyTraining({ tokenizer: { steps: 2, batch: 8 } });
+    const config = { ...tiny, data: { ...tiny.data, kind: "scenes" as const, path } };
+    const plan = await planTraining(config, "tokenizer");
+    const planned = await plan(config.tokenizer);
+    using fresh = await Device.open({ class: "gpu" });
+    const data = await openStageData(fresh, config, "tokenizer");
+    const sprites = fresh.memory.liveBytes;
+    const begun = await openBeginning(config, output);
+    const task = await openTask("tokenizer", begun)(fresh, config, data);
+    using trainer = new Trainer(fresh, task, trainerOptions(config.tokenizer));
+    await trainer.run();
+    const held = fresh.memory.peakBytes;
+    for (const one of [task, data]) one.dispose();
+    const what = `planned ${planned}, held ${held}, of which ${sprites} are sprites`;
+    assert(sprites > 50e6 && Math.abs(planned / held - 1) < 0.05, what);
+    assert(await plan({ batch: 64, recompute: false }) > planned, what);
+  }));
