@@ -1,5 +1,5 @@
 import { overridden, type Overrides } from "./stages.ts";
-import { progressOf } from "./progress.ts";
+import { preparing, progressOf } from "./progress.ts";
 import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { type Io, note, outJson, warn } from "../io/io.ts";
@@ -58,6 +58,7 @@ export async function runStages(
       resume: begun,
       anyConfig,
       signal: io.signal,
+      onPrepare: preparing(io, line, stage),
       onProgress: progressOf(io, line),
       onSamples: (path) => say(io, line, `samples: ${path}`),
       onWarning: (text) => {

@@ -58,8 +58,10 @@ export interface TrainingOptions {
   readonly resume?: boolean;
   /** Goes on even if the stage began with other settings. */
   readonly anyConfig?: boolean;
-  /** Makes a checkpoint when it is aborted, and then rejects with its reason. */
+  /** Makes a checkpoint when it is aborted, if there was a step, and then rejects with its reason. */
   readonly signal?: AbortSignal;
+  /** Called while captions are encoded before the first step, with the part that is done, from 0 to 1. */
+  readonly onPrepare?: (part: number) => void;
   /** Called with each report. */
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Called with the path of each sheet of samples. */

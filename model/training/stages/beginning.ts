@@ -1,6 +1,7 @@
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Folder } from "../../checkpoint/place.ts";
 import type { TrainConfig } from "../config/types.ts";
+import type { TrainingOptions } from "../report/types.ts";
 import { openWords, type Words } from "./words.ts";
 
 /** What a stage begins with. */
@@ -12,6 +13,9 @@ export interface Beginning {
   /** What makes token ids of captions. */
   readonly words: Words;
 }
+
+/** How preparing a stage is watched, and ended. */
+export type Watch = Pick<TrainingOptions, "signal" | "onPrepare">;
 
 /**
  * Opens what a stage begins with.

@@ -7,9 +7,15 @@ import { T5Encoder } from "../../text/t5.ts";
 import type { TextFeatures } from "../networks/t5.ts";
 import type { Tape } from "../tape/tape.ts";
 import type { Variable } from "../tape/variable.ts";
+import type { Watch } from "./beginning.ts";
 
 /** Token ids of a prompt. */
 export type Ids = readonly number[];
+
+/** All prompts that there are, and how encoding them is watched. */
+export interface KnownPrompts extends Watch {
+  readonly prompts: readonly Ids[];
+}
 
 /** Prompts that are encoded at a time. */
 const AT_A_TIME = 32;
@@ -20,12 +26,13 @@ const AT_A_TIME = 32;
  *
  * @param known All prompts; null if they are not known.
  * @throws {FileError | CheckpointError} A file is missing or wrong.
+ * @throws The reason of the signal.
  */
 export async function openFrozenText(
   device: Device,
   model: ModelConfig,
   folder: Folder,
-  known: readonly Ids[] | null,
+  known: KnownPrompts | null,
 ): Promise<TextFeatures> {
   const type = await compactType(device, folder, model.files.text_encoder);
   const source = new FolderSource(folder, model, device, type);
@@ -43,10 +50,16 @@ export async function openFrozenText(
 }
 
 /** Features of prompts by {@link keyOf}, on the host. */
-async function encodeAll(device: Device, encoder: T5Encoder, known: readonly Ids[]) {
+async function encodeAll(
+  device: Device,
+  encoder: T5Encoder,
+  { prompts: known, signal, onPrepare }: KnownPrompts,
+) {
   const { d_model: width } = encoder.config;
   const all = new Map<string, Float32Array<ArrayBuffer>>();
   for (let first = 0; first < known.length; first += AT_A_TIME) {
+    signal?.throwIfAborted();
+    onPrepare?.(first / known.length);
     const prompts = known.slice(first, first + AT_A_TIME);
     const { features, lens } = encoder.encode(prompts);
     const values = await device.read(features) as Float32Array<ArrayBuffer>;

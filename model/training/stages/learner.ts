@@ -12,7 +12,7 @@ import { T5Network, type TextFeatures } from "../networks/t5.ts";
 import { adapterOf, adapterSpecs, initAdapters } from "../session/adapters.ts";
 import { Parameters } from "../tape/parameters.ts";
 import { FrozenLayers, loadParameters } from "./frozen.ts";
-import { type Ids, openFrozenText } from "./frozen_text.ts";
+import { type KnownPrompts, openFrozenText } from "./frozen_text.ts";
 
 /** What learns of a transformer and its text encoder, and what does not. */
 export interface Learner {
@@ -30,12 +30,13 @@ export interface Learner {
  * @param init The folder of `config.init`.
  * @param known All prompts, where they are known.
  * @throws {CheckpointError | FileError} They cannot be loaded.
+ * @throws The reason of the signal.
  */
 export async function openLearner(
   device: Device,
   config: TrainConfig,
   init: Folder | null,
-  known: readonly Ids[] | null,
+  known: KnownPrompts | null,
 ): Promise<Learner> {
   const { lora, text_encoder } = config.transformer;
   if (init === null) {
@@ -55,7 +56,7 @@ async function openWhole(
   device: Device,
   { model, seed, transformer: { text_encoder } }: TrainConfig,
   init: Folder | null,
-  known: readonly Ids[] | null,
+  known: KnownPrompts | null,
 ): Promise<Learner> {
   const whole = [...parameterShapes(model.transformer)];
   const words = [...t5Shapes(model.text_encoder!)];
@@ -89,7 +90,7 @@ async function openAdapters(
   device: Device,
   { model, seed, transformer: { lora } }: TrainConfig,
   init: Folder,
-  known: readonly Ids[] | null,
+  known: KnownPrompts | null,
 ): Promise<Learner> {
   const opened: { dispose(): void }[] = [];
   const dispose = () => opened.forEach((one) => one.dispose());

@@ -3,7 +3,7 @@ import { imageSizes } from "../../config/schedule.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
 import type { DataSource } from "../data/base/source.ts";
 import { openData } from "../data/open_data.ts";
-import type { Beginning } from "./beginning.ts";
+import type { Beginning, Watch } from "./beginning.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import { TransformerTask } from "./transformer_task.ts";
 
@@ -14,10 +14,18 @@ export type OpenTask = (
   data: DataSource,
 ) => Promise<TokenizerTask | TransformerTask>;
 
-/** Returns what opens a stage, which begins with something. */
-export function openTask(stage: Stage, begun: Beginning): OpenTask {
+/**
+ * Returns what opens a stage, which begins with something.
+ *
+ * @param watch How preparing it is watched.
+ */
+export function openTask(
+  stage: Stage,
+  begun: Beginning,
+  watch?: Watch,
+): OpenTask {
   return stage === "transformer"
-    ? (device, config, data) => TransformerTask.open(device, config, begun, data)
+    ? (device, config, data) => TransformerTask.open(device, config, begun, data, watch)
     : (device, config, data) => TokenizerTask.open(device, config, stage, begun, data);
 }
 

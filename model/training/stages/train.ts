@@ -74,7 +74,7 @@ export async function train(
   try {
     await using _lock = await FolderLock.take(output);
     await prepareFolder(config, output);
-    const work = await openStage(device, config, stage, output, begun, data);
+    const work = await openStage(device, config, stage, options, begun, data);
     try {
       return await runStage(device, config, stage, options, work);
     } finally {
@@ -138,15 +138,15 @@ async function openStage(
   device: Device,
   config: TrainConfig,
   stage: Stage,
-  output: string,
+  options: TrainingOptions,
   begun: Beginning,
   data: DataSource,
 ): Promise<Opened> {
-  const open = openTask(stage, begun);
-  const plan = planStage(device, config, stage, open, dataPlan(device, data));
-  const task = await open(device, config, data).catch((error) =>
-    explainMemory(error, device, config, stage, plan)
-  );
+  const { output, signal, onPrepare } = options;
+  const plan = planStage(device, config, stage, openTask(stage, begun), dataPlan(device, data));
+  const task = await openTask(stage, begun, { signal, onPrepare })(device, config, data).catch((
+    error,
+  ) => explainMemory(error, device, config, stage, plan));
   const adapters = adapts(config, stage);
   const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
   if (task instanceof TokenizerTask) {

@@ -15,7 +15,7 @@ import type { Pass, PassResult, Task } from "../run/task.ts";
 import type { Parameters } from "../tape/parameters.ts";
 import type { Tape } from "../tape/tape.ts";
 import { type Learner, openLearner } from "./learner.ts";
-import type { Beginning } from "./beginning.ts";
+import type { Beginning, Watch } from "./beginning.ts";
 import type { Words } from "./words.ts";
 
 /**
@@ -83,13 +83,16 @@ export class TransformerTask implements Task {
    *
    * @param config Its model has a text encoder.
    * @param data Images and captions, which stay the caller's.
+   * @param watch How encoding the captions is watched, where all are encoded first.
    * @throws {FileError | CheckpointError} A file is missing or wrong.
+   * @throws The reason of the signal.
    */
   static async open(
     device: Device,
     config: TrainConfig,
     { folder, init, words }: Beginning,
     data: DataSource,
+    watch: Watch = {},
   ): Promise<TransformerTask> {
     const { model, transformer: options, seed } = config;
     const source = new FolderSource(folder, model, device, options.dtype);
@@ -98,7 +101,10 @@ export class TransformerTask implements Task {
       (weights) => VaeEncoder.load(weights, model.vae),
     );
     const captions = data.captions?.(MOST_CAPTIONS) ?? null;
-    const known = captions && [...captions].map((caption) => words.encode(caption).ids);
+    const known = captions && {
+      prompts: [...captions].map((caption) => words.encode(caption).ids),
+      ...watch,
+    };
     const learner = await openLearner(device, config, init, known);
     const parts = { encoder, words, learner };
     return new TransformerTask(device, model, options, seed, data, parts);

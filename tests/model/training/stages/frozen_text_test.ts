@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { InputError } from "../../../../engine/mod.ts";
 import { openFolder } from "../../../../model/checkpoint/folder.ts";
@@ -19,7 +19,10 @@ Deno.test("openFrozenText() gives the same bytes whether an encoder stays or all
   const before = device.memory.liveBytes;
   const staying = await openFrozenText(device, model, folder, null);
   const held = device.memory.liveBytes - before;
-  const known = await openFrozenText(device, model, folder, prompts);
+  const parts: number[] = [];
+  const onPrepare = (part: number) => parts.push(part);
+  const known = await openFrozenText(device, model, folder, { prompts, onPrepare });
+  assertEquals(parts, [0, 32 / 70, 64 / 70]);
   assert(held > 1e6, `${held}`);
   assertEquals(device.memory.liveBytes, before + held, "nothing of the second is left");
   for (const ids of [[prompts[69]!, prompts[0]!, prompts[0]!], [prompts[33]!]]) {
@@ -34,6 +37,14 @@ Deno.test("openFrozenText() gives the same bytes whether an encoder stays or all
     assertEquals(made[0], made[1]);
   }
   assertThrows(() => known.features(new Tape(device), [[3, 4, 5, 1]]), InputError, "do not list");
+  const stopped = new AbortController();
+  const stop = () => stopped.abort(new Error("enough"));
+  const { signal } = stopped;
+  await assertRejects(
+    () => openFrozenText(device, model, folder, { prompts, signal, onPrepare: stop }),
+    Error,
+    "enough",
+  );
   staying.dispose();
   known.dispose();
   assertEquals(device.memory.liveBytes, before);
