@@ -1,8 +1,12 @@
-import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { CORRECTION } from "../bench/studies/correction.ts";
 import { frechet } from "../bench/studies/frechet.ts";
+import { LABELS } from "../bench/studies/labels.ts";
 import { readStudies } from "../bench/studies/main.ts";
 import { powerLaw } from "../bench/studies/scaling.ts";
 import { studiesText } from "../bench/studies/text.ts";
+import { inFolder } from "./commands/process.ts";
+import { device } from "./harness.ts";
 import { random } from "./random.ts";
 
 Deno.test("docs/STUDIES.md says what the studies found", async () => {
@@ -38,3 +42,28 @@ Deno.test("powerLaw() finds exponent and correlation", () => {
   assertAlmostEquals(exponent, -0.5, 1e-12);
   assertAlmostEquals(correlation, -1, 1e-12);
 });
+
+Deno.test("A study that is run again finds what docs/STUDIES.md says", async () => {
+  const said = (await readStudies()).find(({ name }) => name === LABELS.name)!;
+  const effort = { factor: 1, folder: "", say: () => {} };
+  const found = await LABELS.run(device, effort);
+  const pointsOf = ({ charts }: Pick<typeof said, "charts">) =>
+    charts.flatMap(({ series }) => series.flatMap(({ points }) => points));
+  const points = pointsOf(found);
+  assertEquals(points.map(({ x }) => x), pointsOf(said).map(({ x }) => x));
+  pointsOf(said).forEach(({ x, y }, i) => {
+    const again = points[i]!.y;
+    assert(Math.abs(again - y) < 0.02 * y + 2e-5, `at ${x}: ${again}, not ${y}`);
+  });
+});
+
+Deno.test("A study that trains comes to its end, whatever its models have learnt in two steps", () =>
+  inFolder(async (folder) => {
+    const lines: string[] = [];
+    const effort = { factor: 0.001, images: 8, folder, say: (line: string) => lines.push(line) };
+    const { tables, charts } = await CORRECTION.run(device, effort);
+    const cells = tables.flatMap(({ columns, rows }) =>
+      rows.filter((row) => row.length === columns.length)
+    );
+    assertEquals([cells.length, charts.length > 0, lines.length > 2], [4, true, true]);
+  }));

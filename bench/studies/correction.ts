@@ -10,6 +10,7 @@ const WRONG = 0.15;
 const [MEMORISED, IMAGES] = [192, 128];
 
 async function run(device: Device, effort: Effort): Promise<Findings> {
+  const images = Math.min(IMAGES, effort.images ?? IMAGES);
   const ways = [["on", 0.25], ["off", 0]] as const;
   const folder = await memorisable(device, MEMORISED, effort);
   const base = await small({ folder }, effort);
@@ -21,8 +22,8 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
     const output = await trained(config, ["transformer"], name, effort);
     found.push({
       name,
-      free: await sampled(device, config, output, IMAGES),
-      misled: await sampled(device, config, output, IMAGES, WRONG),
+      free: await sampled(device, config, output, images),
+      misled: await sampled(device, config, output, images, WRONG),
     });
   }
   const percent = (shares: readonly number[]) =>
@@ -46,7 +47,7 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
   });
   return {
     tables: [
-      table(`${IMAGES} samples of captions that were learnt, drawn freely`, "free"),
+      table(`${images} samples of captions that were learnt, drawn freely`, "free"),
       table(
         `The same, but with ${100 * WRONG} % of the first two scales' bits given wrong`,
         "misled",

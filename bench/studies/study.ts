@@ -31,6 +31,8 @@ export interface Findings {
 export interface Effort {
   /** Steps of each training are multiplied by it; 1 is minutes on two CPU cores. */
   readonly factor: number;
+  /** Images that are generated for a measurement, at most; what the study says if absent. */
+  readonly images?: number;
   /** A folder for models, which is removed afterwards. */
   readonly folder: string;
   /** Called with a line now and then. */
