@@ -8,7 +8,11 @@ import { bytesOf, valuesOf } from "../bench/measuring/pixels.ts";
 import { psnr } from "../model/image/metrics.ts";
 import { decodePng } from "./decode_png.ts";
 import { InfinityModel } from "../model/infinity.ts";
-import { colourAccuracy, pairAccuracy } from "../model/training/data/scenes/composition.ts";
+import {
+  colourAccuracy,
+  pairAccuracy,
+  relationAccuracy,
+} from "../model/training/data/scenes/composition.ts";
 import { scenesToMeasure } from "../model/training/data/scenes/held_out_scenes.ts";
 import type { Scene } from "../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../model/training/data/scenes/scene_source.ts";
@@ -48,13 +52,18 @@ Deno.test("countBlobs() counts areas that touch at no side, without specks", () 
   assertEquals(countBlobs({ values: Float32Array.of(...values, ...values), size: 2 }), [0, 0]);
 });
 
-Deno.test("True images of held-out colours and pairs are found right", async () => {
+Deno.test("True images of held-out colours, pairs and relations are found right", async () => {
   const colours = scenesToMeasure(rules, "colours", 8, 3n);
   const found = await colourAccuracy(composition, await imagesOf(colours), colours);
   assertEquals(found.colour, 1);
   assert(found.object > 0.8 && found.both > 0.8, `${found.object}`);
   const pairs = scenesToMeasure(rules, "pairs", 4, 3n);
   assertEquals(await pairAccuracy(composition, await imagesOf(pairs), pairs), { one: 1, both: 1 });
+  const related = scenesToMeasure(rules, "relations", 4, 3n);
+  assertEquals(
+    await relationAccuracy(composition, await imagesOf(related), related),
+    { beside: 1, stacked: 1, one: 1, both: 1 },
+  );
 });
 
 Deno.test("countedScenes() says how many there are, and shareCounted() finds so many", async () => {
@@ -117,6 +126,8 @@ Deno.test("figureLine() shows numbers, lists and what has names", () => {
   assertEquals(line(26.051, "dB"), "what: 26.05 dB");
   assertEquals(line([0.9632, 1], "%"), "what: 96.3 / 100.0 %");
   assertEquals(line({ colour: 0.5, object: 0.25 }, "%"), "what: 50.0 / 25.0 %");
+  const long = { ...figure, what: "w".repeat(60), value: 0.5, unit: "%" } as const;
+  assertMatch(figureLine(long), /w 50\.0 %$/);
 });
 
 Deno.test("evaluate refuses in one line what it cannot do, before it measures", async () => {

@@ -41,7 +41,7 @@ export interface Figure {
 export function figureLine({ what, value, unit }: Figure): string {
   const values: number[] = typeof value === "number" ? [value] : Object.values(value);
   const digits = values.map((x) => unit === "dB" ? x.toFixed(2) : (100 * x).toFixed(1));
-  return `${what.padEnd(52)}${digits.join(" / ")} ${unit}`;
+  return `${what.padEnd(51)} ${digits.join(" / ")} ${unit}`;
 }
 
 /** How many images are made at a time: fewer large ones on a software adapter. */

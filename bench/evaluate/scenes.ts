@@ -5,12 +5,13 @@ import { type Images, pairwisePsnr } from "../../model/training/data/base/measur
 import { WHITE } from "../../model/training/data/scenes/backgrounds.ts";
 import {
   colourAccuracy,
-  type Composition,
   countAccuracy,
   pairAccuracy,
+  relationAccuracy,
 } from "../../model/training/data/scenes/composition.ts";
 import { scenesToMeasure } from "../../model/training/data/scenes/held_out_scenes.ts";
 import { severalObjects } from "../../model/training/data/scenes/layout.ts";
+import type { Composition } from "../../model/training/data/scenes/look_up.ts";
 import type { SceneRules } from "../../model/training/data/scenes/rules.ts";
 import type { Scene } from "../../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../../model/training/data/scenes/scene_source.ts";
@@ -77,6 +78,12 @@ export async function* evaluateScenes(subject: Subject): AsyncGenerator<Figure> 
     name: "held_out_pairs",
     what: "held-out pairs: an object / both",
     look: async (images) => ({ ...await pairAccuracy(composition, images, pairs, SEED) }),
+  }]);
+  const related = scenesToMeasure(rules, "relations", count, SEED);
+  yield* beside(subject, composition, related, [{
+    name: "held_out_relations",
+    what: "relations: beside / stacked / object / both",
+    look: async (images) => ({ ...await relationAccuracy(composition, images, related, SEED) }),
   }]);
   const counted = countedScenes(rules).slice(0, count);
   yield* beside(subject, composition, counted, [{

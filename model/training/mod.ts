@@ -57,11 +57,13 @@ export { type SheetOptions, SheetSource } from "./data/files/sheet.ts";
 export {
   type ColourAccuracy,
   colourAccuracy,
-  type Composition,
   countAccuracy,
   type PairAccuracy,
   pairAccuracy,
+  type RelationAccuracy,
+  relationAccuracy,
 } from "./data/scenes/composition.ts";
+export type { Composition } from "./data/scenes/look_up.ts";
 export { type Measured, scenesToMeasure } from "./data/scenes/held_out_scenes.ts";
 export { type SceneOptions, SceneSource } from "./data/scenes/scene_source.ts";
 export { SceneComposer } from "./data/scenes/composer.ts";

@@ -32,19 +32,26 @@ export function shrink(images: Images, side: number): Images {
   return { values: small, size: side };
 }
 
-/** Sum of squared differences of two images, each given by its place, over columns from `left` to before `right`. */
+/** A part of an image: columns from `left` to before `right`, rows from `top` to before `bottom`. */
+export interface Area {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/** Sum of squared differences of two images, each given by its place, over a part of them or all. */
 export function squaredDistance(
   a: Images,
   i: number,
   b: Images,
   j: number,
-  left = 0,
-  right = a.size,
+  { left, right, top, bottom }: Area = { left: 0, right: a.size, top: 0, bottom: a.size },
 ): number {
   const { size } = a;
   const one = size * size * 3;
   let sum = 0;
-  for (let y = 0; y < size; y++) {
+  for (let y = top; y < bottom; y++) {
     const row = 3 * y * size;
     for (let k = row + 3 * left; k < row + 3 * right; k++) {
       sum += (a.values[i * one + k]! - b.values[j * one + k]!) ** 2;

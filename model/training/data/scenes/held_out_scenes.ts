@@ -1,15 +1,18 @@
 /** Scenes that show what training never did, or what is asked for when a model is measured: plain ones, on white. */
 
-import { Draws, STREAMS } from "../base/draws.ts";
+import { Draws, type Lottery, STREAMS } from "../base/draws.ts";
 import { WHITE } from "./backgrounds.ts";
 import * as captions from "./captions.ts";
-import { placed, severalObjects, twoObjects } from "./layout.ts";
+import { placed, RELATIONS, severalObjects, twoObjects } from "./layout.ts";
 import type { SceneRules } from "./rules.ts";
 import type { Scene } from "./scene.ts";
-import { NUMBER_WORDS } from "./vocabulary.ts";
+import { NUMBER_WORDS, type Relation, RELATION_WORDS } from "./vocabulary.ts";
 
 /** What is measured. */
-export type Measured = "colours" | "pairs" | "counts";
+export type Measured = "colours" | "pairs" | "relations" | "counts";
+
+/** Draws the scene of image `i`. */
+type Kind = (draws: Draws, i: number) => Scene;
 
 /** A colour and an object that training never showed together: "a yellow elephant". There must be one. */
 export function heldOutColour(rules: SceneRules, draws: Draws): Scene {
@@ -28,18 +31,26 @@ export function heldOutColour(rules: SceneRules, draws: Draws): Scene {
   };
 }
 
-/** Two objects that training never showed together, side by side: "a cat and a rocket". There must be two. */
-export function heldOutPair(rules: SceneRules, draws: Draws): Scene {
+/**
+ * Two objects that training never showed together: "a cat and a rocket", side by side, or as a relation says, "a cat
+ * above a rocket". There must be two.
+ */
+export function heldOutPair(
+  rules: SceneRules,
+  draws: Draws,
+  relation: Relation = "beside",
+): Scene {
   const pair = rules.heldOut.pairs[rules.heldOutPairs.draw(draws)]!;
   const both = (draws.odds(0.5) ? pair : pair.toReversed())
     .map((sprite) => ({ sprite, colour: null, scale: "usual" as const }));
   const said = both.map(({ sprite, ...how }) =>
     captions.describe(rules.sprites[sprite]!.item, { ...how, articles: 1 }, draws)
   );
+  const between = relation === "beside" ? "and" : draws.of(RELATION_WORDS[relation]);
   return {
-    caption: `${said[0]} and ${said[1]}`,
+    caption: `${said[0]} ${between} ${said[1]}`,
     background: WHITE,
-    objects: twoObjects(rules, draws, both, "beside"),
+    objects: twoObjects(rules, draws, both, relation),
   };
 }
 
@@ -57,7 +68,8 @@ export function countedScene(rules: SceneRules, draws: Draws): Scene {
 
 /**
  * Makes scenes to measure a model by; the same for the same seed. A model gets their captions, and {@link SceneComposer}
- * makes the true images. The list is empty if nothing is held out, or nothing can be counted.
+ * makes the true images. "relations" are the objects of "pairs", left of, right of, above and below each other in turn.
+ * The list is empty if nothing is held out, or nothing can be counted.
  */
 export function scenesToMeasure(
   rules: SceneRules,
@@ -65,14 +77,19 @@ export function scenesToMeasure(
   count: number,
   seed: bigint,
 ): Scene[] {
-  const [lottery, draw] = {
-    colours: [rules.heldOutColours, heldOutColour] as const,
-    pairs: [rules.heldOutPairs, heldOutPair] as const,
-    counts: [rules.countable, countedScene] as const,
-  }[what];
+  const kinds: Readonly<Record<Measured, readonly [Lottery, Kind]>> = {
+    colours: [rules.heldOutColours, (draws) => heldOutColour(rules, draws)],
+    pairs: [rules.heldOutPairs, (draws) => heldOutPair(rules, draws)],
+    relations: [
+      rules.heldOutPairs,
+      (draws, i) => heldOutPair(rules, draws, RELATIONS[i % RELATIONS.length]),
+    ],
+    counts: [rules.countable, (draws) => countedScene(rules, draws)],
+  };
+  const [lottery, draw] = kinds[what];
   if (!lottery.possible) return [];
   return Array.from(
     { length: count },
-    (_, i) => draw(rules, new Draws(seed, STREAMS.measured, 0, i)),
+    (_, i) => draw(new Draws(seed, STREAMS.measured, 0, i), i),
   );
 }

@@ -102,15 +102,20 @@ function single(
   };
 }
 
-/** Where the first of two objects lies, seen from the middle. */
-const SIDES: Readonly<Record<Relation, readonly [x: number, y: number]>> = {
+/** Where the first of two objects lies, seen from the middle; the second lies opposite. */
+export const SIDES: Readonly<Record<Relation, readonly [x: number, y: number]>> = {
   beside: [-1, 0],
   left: [-1, 0],
   right: [1, 0],
   above: [0, -1],
   below: [0, 1],
 };
-const RELATIONS = ["left", "right", "above", "below"] as const;
+/** How far the centres of two objects lie from the middle, as a share of the image's side. */
+export const AWAY = 0.245;
+/** Relations that say which object lies where. */
+export const RELATIONS = ["left", "right", "above", "below"] as const;
+/** A side of an image. */
+export type Side = typeof RELATIONS[number];
 
 /** Two objects beside or above each other. */
 function pair(rules: SceneRules, draws: Draws): Scene {
@@ -155,11 +160,26 @@ export function twoObjects(
     return placed(rules, draws, {
       sprite,
       colour,
-      x: 0.5 + sign * right * 0.245 + (right ? along : across),
-      y: 0.5 + sign * down * 0.245 + (right ? across : along),
+      x: 0.5 + sign * right * AWAY + (right ? along : across),
+      y: 0.5 + sign * down * AWAY + (right ? across : along),
       size: base * factor[scale],
     });
   });
+}
+
+/** Where the second of two objects lies. */
+export const OPPOSITE: Readonly<Record<Side, Side>> = {
+  left: "right",
+  right: "left",
+  above: "below",
+  below: "above",
+};
+
+/** How the first of two objects lies to the second, by their centres. */
+export function relationOf([first, second]: readonly SceneObject[]): Side {
+  const [right, down] = [first!.x - second!.x, first!.y - second!.y];
+  if (Math.abs(right) > Math.abs(down)) return right < 0 ? "left" : "right";
+  return down < 0 ? "above" : "below";
 }
 
 /** Where objects lie that are counted, and their sizes. */

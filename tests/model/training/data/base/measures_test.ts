@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  type Area,
   likeness,
   pairwisePsnr,
   psnrOf,
   shrink,
+  squaredDistance,
 } from "../../../../../model/training/data/base/measures.ts";
 
 Deno.test("shrink(), psnrOf() and pairwisePsnr() are means over pixels", () => {
@@ -17,6 +19,18 @@ Deno.test("shrink(), psnrOf() and pairwisePsnr() are means over pixels", () => {
   assertEquals(psnrOf(flat, 0, flat, 2), Infinity);
   const two = { values: flat.values.subarray(0, 24), size: 2 };
   assert(Math.abs(pairwisePsnr(two) - decibels) < 1e-5);
+});
+
+Deno.test("squaredDistance() sums over an area of two images, or all", () => {
+  const size = 3;
+  const values = new Float32Array(2 * 27);
+  // the second image has another power of two in each pixel
+  for (let i = 0; i < 9; i++) values[27 + 3 * i + i % 3] = 2 ** i;
+  const images = { values, size };
+  const distance = (area?: Area) => squaredDistance(images, 0, images, 1, area);
+  assertEquals(distance(), (4 ** 9 - 1) / 3);
+  assertEquals(distance({ left: 0, right: 3, top: 1, bottom: 2 }), 4 ** 3 + 4 ** 4 + 4 ** 5);
+  assertEquals(distance({ left: 1, right: 3, top: 0, bottom: 2 }), 4 + 4 ** 2 + 4 ** 4 + 4 ** 5);
 });
 
 Deno.test("likeness() compares images with their truths, and looks for nearer ones", () => {

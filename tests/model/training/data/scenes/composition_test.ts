@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { InputError } from "../../../../../engine/mod.ts";
 import { openData } from "../../../../../model/training/data/open_data.ts";
@@ -6,13 +6,16 @@ import {
   colourAccuracy,
   countAccuracy,
   pairAccuracy,
+  relationAccuracy,
 } from "../../../../../model/training/data/scenes/composition.ts";
 import {
   type Measured,
   scenesToMeasure,
 } from "../../../../../model/training/data/scenes/held_out_scenes.ts";
-import type { Scene } from "../../../../../model/training/data/scenes/scene.ts";
+import { relationOf } from "../../../../../model/training/data/scenes/layout.ts";
+import type { Scene, SceneObject } from "../../../../../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../../../../../model/training/data/scenes/scene_source.ts";
+import { RELATION_WORDS } from "../../../../../model/training/data/scenes/vocabulary.ts";
 import { device } from "../../../../harness.ts";
 
 const FOLDER = new URL("../../../../../assets/training/emoji-scenes/", import.meta.url);
@@ -45,6 +48,17 @@ Deno.test("scenesToMeasure() shows what training never does, the same for a seed
   for (const { objects: [a, b], caption } of measured("pairs", 50)) {
     assert(rules.heldOut.hasPair(a!.sprite, b!.sprite) && a!.x < b!.x, caption);
   }
+  for (const [i, { objects, caption }] of measured("relations", 50).entries()) {
+    const relation = (["left", "right", "above", "below"] as const)[i % 4]!;
+    assertEquals(relationOf(objects), relation, caption);
+    assert(rules.heldOut.hasPair(objects[0]!.sprite, objects[1]!.sprite), caption);
+    const words = new RegExp(` (?:${RELATION_WORDS[relation].join("|")}) `);
+    for (const [k, said] of caption.split(words).entries()) {
+      const { nouns } = rules.sprites[objects[k]!.sprite]!.item;
+      assert(nouns.some(({ text }) => said.endsWith(text)), caption);
+    }
+    assertMatch(caption, words);
+  }
   const counts = measured("counts", 50);
   assertEquals([...new Set(counts.map(({ objects }) => objects.length))].sort(), [2, 3, 4]);
 });
@@ -75,6 +89,28 @@ Deno.test("pairAccuracy() looks at both halves", async () => {
   }));
   const half = await pairAccuracy(composition, await imagesOf(twice), scenes);
   assert(half.one < 0.7 && half.both < 0.3, `${half.one}`);
+});
+
+Deno.test("relationAccuracy() tells the four relations apart, and looks at both objects", async () => {
+  const scenes = measured("relations", 4);
+  const accuracy = async (change: (objects: SceneObject[], i: number) => object[]) => {
+    const shown = scenes.map((scene, i) => {
+      const changes = change([...scene.objects], i);
+      return { ...scene, objects: scene.objects.map((own, k) => ({ ...own, ...changes[k] })) };
+    });
+    return await relationAccuracy(composition, await imagesOf(shown), scenes);
+  };
+  assertEquals(await accuracy(() => []), { beside: 1, stacked: 1, one: 1, both: 1 });
+  const swapped = await accuracy(([a, b]) => [{ x: b!.x, y: b!.y }, { x: a!.x, y: a!.y }]);
+  assert(swapped.one < 0.3, `${swapped.one}`);
+  assertEquals({ ...swapped, one: 0 }, { beside: 0, stacked: 0, one: 0, both: 0 });
+  // all above each other
+  const { beside, stacked, both } = await accuracy((objects, i) =>
+    i < 2 ? objects.map(({ x, y }) => ({ x: y, y: x })) : []
+  );
+  assertEquals({ beside, stacked, both }, { beside: 0, stacked: 1, both: 0.5 });
+  const twice = await accuracy(([{ sprite }]) => [{}, { sprite }]);
+  assert(twice.one > 0.4 && twice.one < 0.7 && twice.both === 0, `${twice.one}`);
 });
 
 Deno.test("countAccuracy() tells two from three and four", async () => {
