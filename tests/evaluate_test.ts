@@ -58,7 +58,11 @@ Deno.test("True images of held-out colours, pairs and relations are found right"
   assertEquals(found.colour, 1);
   assert(found.object > 0.8 && found.both > 0.8, `${found.object}`);
   const pairs = scenesToMeasure(rules, "pairs", 4, 3n);
-  assertEquals(await pairAccuracy(composition, await imagesOf(pairs), pairs), { one: 1, both: 1 });
+  assertEquals(await pairAccuracy(composition, await imagesOf(pairs), pairs), {
+    one: 1,
+    both: 1,
+    anyOrder: 1,
+  });
   const related = scenesToMeasure(rules, "relations", 4, 3n);
   assertEquals(
     await relationAccuracy(composition, await imagesOf(related), related),

@@ -76,7 +76,7 @@ export async function* evaluateScenes(subject: Subject): AsyncGenerator<Figure> 
   const pairs = scenesToMeasure(rules, "pairs", count, SEED);
   yield* beside(subject, composition, pairs, [{
     name: "held_out_pairs",
-    what: "held-out pairs: an object / both",
+    what: "held-out pairs: an object / both / in any order",
     look: async (images) => ({ ...await pairAccuracy(composition, images, pairs, SEED) }),
   }]);
   const related = scenesToMeasure(rules, "relations", count, SEED);

@@ -8,7 +8,7 @@ import type { Images } from "../base/measures.ts";
 import { OPPOSITE, relationOf, RELATIONS, type Side, SIDES } from "./layout.ts";
 import { type Candidate, type Composition, lookUp, nearest, SMALL } from "./look_up.ts";
 import { PALETTE } from "./palette.ts";
-import type { Scene } from "./scene.ts";
+import type { Scene, SceneObject } from "./scene.ts";
 import { oneOfTwo, several, single } from "./ways.ts";
 
 /** Shares of images, from 0 to 1. */
@@ -27,6 +27,8 @@ export interface PairAccuracy {
   readonly one: number;
   /** Of images that have both. */
   readonly both: number;
+  /** Of images that have both, whichever is where. */
+  readonly anyOrder: number;
 }
 
 /** Shares, from 0 to 1; NaN of no images. */
@@ -95,7 +97,12 @@ export async function pairAccuracy(
   seed: bigint = 0n,
 ): Promise<PairAccuracy> {
   const right = await rightObjects(composition, images, scenes, seed);
-  return { one: share(right.flat()), both: share(right.map(both)) };
+  const swapped = await rightObjects(composition, images, scenes.map(exchanged), seed);
+  return {
+    one: share(right.flat()),
+    both: share(right.map(both)),
+    anyOrder: share(right.map((objects, i) => both(objects) || both(swapped[i]!))),
+  };
 }
 
 /**
@@ -212,6 +219,12 @@ function withOthers(
     () => (sprite + 1 + draws.below(Math.max(1, sprites.length - 1))) % sprites.length,
   );
   return [sprite, ...others];
+}
+
+/** The scene with its two objects in each other's place. */
+function exchanged({ objects: [first, second], ...scene }: Scene): Scene {
+  const at = (object: SceneObject, { x, y }: SceneObject) => ({ ...object, x, y });
+  return { ...scene, objects: [at(first!, second!), at(second!, first!)] };
 }
 
 /** Whether both are right. */

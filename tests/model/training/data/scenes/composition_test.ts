@@ -82,13 +82,19 @@ Deno.test("colourAccuracy() finds true images right, and others wrong in what th
 Deno.test("pairAccuracy() looks at both halves", async () => {
   const scenes = measured("pairs", 4);
   const right = await pairAccuracy(composition, await imagesOf(scenes), scenes);
-  assertEquals(right, { one: 1, both: 1 });
+  assertEquals(right, { one: 1, both: 1, anyOrder: 1 });
+  const turned = scenes.map(({ objects: [a, b], ...scene }) => ({
+    ...scene,
+    objects: [{ ...a!, x: b!.x, y: b!.y }, { ...b!, x: a!.x, y: a!.y }],
+  }));
+  const order = await pairAccuracy(composition, await imagesOf(turned), scenes);
+  assertEquals([order.both, order.anyOrder], [0, 1]);
   const twice = scenes.map((scene) => ({
     ...scene,
     objects: scene.objects.map((object) => ({ ...object, sprite: scene.objects[0]!.sprite })),
   }));
   const half = await pairAccuracy(composition, await imagesOf(twice), scenes);
-  assert(half.one < 0.7 && half.both < 0.3, `${half.one}`);
+  assert(half.one < 0.7 && half.both < 0.3 && half.anyOrder < 0.3, `${half.one}`);
 });
 
 Deno.test("relationAccuracy() tells the four relations apart, and looks at both objects", async () => {
