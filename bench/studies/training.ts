@@ -35,6 +35,8 @@ const UNSEEN = 48;
 
 /** What differs between the models of a study. */
 export interface Small {
+  /** Pixels across and down, which become 4x4 tokens; 32 if absent. */
+  readonly side?: 16 | 32;
   /** Bits of a token; 32 if absent. */
   readonly d?: number;
   /** Width and number of blocks of the transformer; 128 and 4 if absent. */
@@ -71,18 +73,20 @@ export async function memorisable(device: Device, count: number, effort: Effort)
 
 /** The configuration of a small training. */
 export async function small(options: Small, { factor }: Effort): Promise<TrainConfig> {
-  const { d = 32, width = 128, depth = 4, folder } = options;
+  const { side = 32, d = 32, width = 128, depth = 4, folder } = options;
+  // each level but the first halves the image
+  const ch_mult = side === 16 ? [1, 1, 2] : [1, 1, 2, 2];
   const steps = (count: number) => Math.max(2, Math.round(count * factor));
   const json = {
     model: {
       name: `emoji-${d}-${width}`,
-      image: { width: 32, height: 32 },
+      image: { width: side, height: side },
       vae: {
         base_ch: 32,
-        encoder_ch_mult: [1, 1, 2, 2],
-        decoder_ch_mult: [1, 1, 2, 2],
+        encoder_ch_mult: ch_mult,
+        decoder_ch_mult: ch_mult,
         num_res_blocks: 1,
-        patch_size: 8,
+        patch_size: side / 4,
         codebook_dim: d,
         z_channels: d,
       },

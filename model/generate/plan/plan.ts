@@ -119,9 +119,15 @@ function perScale(
   return list;
 }
 
+/** A model's default for a schedule of any length: of a list, the last value goes on. */
+function fitted(value: number | readonly number[], scales: number): number | readonly number[] {
+  if (typeof value === "number") return value;
+  return Array.from({ length: scales }, (_, s) => value[Math.min(s, value.length - 1)]!);
+}
+
 /** Guidance scale of each scale. */
 function guidance(config: ModelConfig, options: SamplingOptions, scales: number): number[] {
-  const given = options.cfgScale ?? config.defaults.cfg;
+  const given = options.cfgScale ?? fitted(config.defaults.cfg, scales);
   const cfg = perScale("cfg scale", given, scales, isFloat, "a number that f32 can hold");
   const { cfgUntil = scales } = options;
   if (!Number.isInteger(cfgUntil) || cfgUntil < 0 || cfgUntil > scales) {
@@ -242,7 +248,7 @@ export function makePlan(config: ModelConfig, options: SamplingOptions, prompts:
     guidedScales: cfg.findLastIndex((strength) => strength !== 1) + 1,
     tau: perScale(
       "tau",
-      options.tau ?? defaults.tau,
+      options.tau ?? fitted(defaults.tau, scales),
       scales,
       (tau) => isFloat(tau) && tau > 0 && isFloat(1 / tau),
       "a number above 0 that f32 can hold",
