@@ -1,4 +1,4 @@
-import type { Device } from "../../../engine/mod.ts";
+import { type Device, InputError } from "../../../engine/mod.ts";
 import { imageSizes } from "../../config/schedule.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
 import type { DataSource } from "../data/base/source.ts";
@@ -6,6 +6,16 @@ import { openData } from "../data/open_data.ts";
 import type { Beginning, Watch } from "./beginning.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import { TransformerTask } from "./transformer_task.ts";
+
+/**
+ * Refuses a transformer that has nothing to read prompts with.
+ *
+ * @throws {InputError} `no-text-encoder`.
+ */
+export function checkText({ model }: TrainConfig, stage: Stage): void {
+  if (stage !== "transformer" || model.text_encoder) return;
+  throw new InputError("no-text-encoder", "Cannot train a transformer without a text encoder");
+}
 
 /** Opens a stage on a device: that of the training, or one that computes nothing. */
 export type OpenTask = (

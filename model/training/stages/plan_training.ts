@@ -1,15 +1,15 @@
 import { Device, dryGpu } from "../../../engine/mod.ts";
 import type { FloatType, WeightType } from "../../../kernels/linear/weight_types.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
-import { storedTypeOf } from "../../checkpoint/quantised_blocks.ts";
 import type { ModelConfig } from "../../config/types.ts";
+import { compactType } from "../../parts/compact_type.ts";
 import { WordTokenizer } from "../../parts/synthetic.ts";
 import { blankFolder } from "../../release/blank_folder.ts";
 import { parseTrainFile } from "../config/train_config.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
 import type { PlanSize, StepSize } from "../run/plan.ts";
 import type { Beginning } from "./beginning.ts";
-import { openStageData, openTask } from "./open_task.ts";
+import { checkText, openStageData, openTask } from "./open_task.ts";
 import { type DataPlan, dataPlan, planStage } from "./plan_stage.ts";
 
 /** A finetuning with adapters to plan for. */
@@ -27,7 +27,7 @@ export interface AdapterPlanOptions extends Partial<StepSize> {
 /**
  * Returns what plans the memory of a stage of a training: it runs two steps with zeros for weights, on a GPU that computes
  * nothing, and tells most bytes that are held at once, without the samples that a training makes now and then. The data
- * are opened, for what they hold on the GPU counts. Of `init`, it is looked up how matrices are stored.
+ * are opened, for what they hold on the GPU counts. Of `init`, it is looked up how the transformer is stored.
  *
  * @example
  * ```ts ignore
@@ -36,19 +36,20 @@ export interface AdapterPlanOptions extends Partial<StepSize> {
  * console.log(await plan(config.tokenizer), await plan({ batch: 8, recompute: true }));
  * ```
  *
- * @throws {FileError | CheckpointError} The data or the weights of `init` are missing or damaged. The plan throws
- * `OutOfMemoryError`, `binding-too-large`, if a tensor exceeds the largest binding.
+ * @throws {FileError | CheckpointError} The data or the weights of `init` are missing or damaged.
+ * @throws {InputError} `no-text-encoder`: there is none to train a transformer with. The plan throws `OutOfMemoryError`, `binding-too-large`, if a tensor exceeds the largest binding.
  */
 export async function planTraining(config: TrainConfig, stage: Stage): Promise<PlanSize> {
-  const { init, model } = config;
-  const stored = init === null
-    ? undefined
-    : await storedTypeOf(openFolder(init), model.files.transformer);
+  checkText(config, stage);
+  const { init, model: { files } } = config;
   using device = await dryDevice();
+  const stored = init !== null && stage === "transformer"
+    ? await compactType(device, openFolder(init), files.transformer)
+    : undefined;
   const data = await openStageData(device, config, stage);
   const plan = dataPlan(device, data);
   data.dispose();
-  return (size) => planBlank(config, stage, stored ?? "f16", plan, size);
+  return (size) => planBlank(config, stage, stored ?? "f32", plan, size);
 }
 
 /**

@@ -1,12 +1,5 @@
 import { basename, dirname, join } from "../../../deps/@std/path.ts";
-import {
-  CheckpointError,
-  Device,
-  InputError,
-  quote,
-  type Tensor,
-  type Tuning,
-} from "../../../engine/mod.ts";
+import { CheckpointError, Device, quote, type Tensor, type Tuning } from "../../../engine/mod.ts";
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
 import type { Pixels } from "../../image/enlarge.ts";
@@ -26,7 +19,7 @@ import {
 } from "../session/folder.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
 import { type Beginning, openBeginning } from "./beginning.ts";
-import { openStageData, openTask } from "./open_task.ts";
+import { checkText, openStageData, openTask } from "./open_task.ts";
 import { dataPlan, planStage } from "./plan_stage.ts";
 import { TokenizerTask } from "./tokenizer_task.ts";
 import type { TransformerTask } from "./transformer_task.ts";
@@ -111,10 +104,8 @@ function adapts({ transformer: { lora } }: TrainConfig, stage: Stage): boolean {
 
 /** Refuses a stage whose model lacks what an earlier one makes, or what it needs. */
 async function checkParts(config: TrainConfig, stage: Stage, output: string): Promise<void> {
-  const { model: { files, text_encoder }, init } = config;
-  if (stage === "transformer" && !text_encoder) {
-    throw new InputError("no-text-encoder", "Cannot train a transformer without a text encoder");
-  }
+  checkText(config, stage);
+  const { model: { files }, init } = config;
   // adapters alone make no model folder; other trainings copy what their folder lacks
   const adapters = adapts(config, stage);
   const folders = [...adapters ? [] : [output], ...init === null ? [] : [init]];

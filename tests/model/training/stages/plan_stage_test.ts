@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { Device } from "../../../../engine/mod.ts";
+import { Device, InputError } from "../../../../engine/mod.ts";
 import { openFolder } from "../../../../model/checkpoint/folder.ts";
 import {
   type NamedShape,
@@ -10,6 +10,7 @@ import {
 import { parseConfig } from "../../../../model/config/config.ts";
 import { findPreset } from "../../../../model/config/presets.ts";
 import type { ModelConfig } from "../../../../model/config/types.ts";
+import { finetuneConfig } from "../../../../model/training/config/finetune_config.ts";
 import { openData } from "../../../../model/training/data/open_data.ts";
 import { Trainer } from "../../../../model/training/run/trainer.ts";
 import { trainerOptions } from "../../../../model/training/session/run_stage.ts";
@@ -27,6 +28,7 @@ import { openWords } from "../../../../model/training/stages/words.ts";
 import { inFolder } from "../../../commands/process.ts";
 import { writeTraining } from "../../../commands/tiny_training.ts";
 import { device } from "../../../harness.ts";
+import { NANO } from "../../../nano.ts";
 import { tinyTraining } from "./tiny.ts";
 
 Deno.test("planStage() tells what a stage holds, within 5 percent, for other batches and adapters too", () =>
@@ -138,3 +140,18 @@ Deno.test("planTraining() tells what a stage holds, its sprites included, before
     assert(sprites > 50e6 && Math.abs(planned / held - 1) < 0.05, what);
     assert(await plan({ batch: 64, recompute: false }) > planned, what);
   }));
+
+Deno.test("planTraining() plans adapters of the model that init names, and refuses what train() does", async () => {
+  const nano = fromFileUrl(NANO);
+  const sheet = fromFileUrl(new URL("../../../../assets/training/emoji/", import.meta.url));
+  const plan = async (options: { lora?: number }) => {
+    const config = await finetuneConfig(nano, sheet, { steps: 1, batch: 4, ...options });
+    return await (await planTraining(config, "transformer"))(config.transformer);
+  };
+  const [adapters, whole] = [await plan({ lora: 4 }), await plan({})];
+  assert(adapters < 0.7 * whole, `${adapters} of ${whole}`);
+  const tiny = await tinyTraining();
+  const { text_encoder: _, ...model } = tiny.model;
+  const silent = { ...tiny, model };
+  await assertRejects(() => planTraining(silent, "transformer"), InputError, "text encoder");
+});
