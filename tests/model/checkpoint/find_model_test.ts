@@ -119,7 +119,7 @@ Deno.test("findModel() names the nearest name and the models in the box", async 
     'Cannot find model "emoji-nanno": there is no such folder, and no model has that name; ' +
       `models in the box: ${(await modelsInBox()).join(", ")}; did you mean emoji-nano?`,
   );
-  for (const other of ["", "no/such/folder", "..", "../models"]) {
+  for (const other of ["", "no/such/folder", "..", "../no-such-models"]) {
     const path = other === ".." ? "../../../../../../no" : other;
     const { code, message } = await refusal(path);
     assertEquals(code, "model-not-found", path);
