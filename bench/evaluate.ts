@@ -1,7 +1,7 @@
 /**
  * Measures a model of emoji or of emoji scenes:
  *
- *     deno task evaluate [MODEL] [--images N] [--sheet FILE.png [--against MODEL]]
+ *     deno task evaluate [MODEL] [--images N] [--cfg-scale N] [--sheet FILE.png [--against MODEL]]
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { help, parseFlags, type Spec, UsageError } from "../commands/flags/flags.ts";
 import { GPU_FLAG } from "../commands/flags/gpu.ts";
 import { implementation } from "../model/parts/choose_gpu.ts";
-import { integerFrom, on, path, text } from "../commands/flags/types.ts";
+import { integerFrom, numbers, on, path, text } from "../commands/flags/types.ts";
 import { Device, InputError } from "../engine/mod.ts";
 import { writeFileAtomic } from "../model/checkpoint/files.ts";
 import { findModel } from "../model/checkpoint/find_model.ts";
@@ -31,6 +31,7 @@ const SPEC = {
       type: integerFrom(1, 2048),
       help: "Images of each measurement, at most (256 emoji, 128 scenes)",
     },
+    "cfg-scale": { type: numbers, help: "Guidance of what is measured (the model's default)" },
     "sheet": { type: path, help: "Draw images of fixed prompts to a PNG, too" },
     "against": { type: { ...text, value: "MODEL" }, help: "Draw another model's beside them" },
     ...GPU_FLAG,
@@ -68,7 +69,9 @@ async function main(): Promise<number> {
   }
   const figures: Figure[] = [];
   const most = given.images ?? images;
-  for await (const figure of measure({ model, folder, images: most })) {
+  for await (
+    const figure of measure({ model, folder, images: most, cfgScale: given["cfg-scale"] })
+  ) {
     figures.push(figure);
     if (!json) console.log(figureLine(figure));
   }

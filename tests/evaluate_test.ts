@@ -1,9 +1,15 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { countBlobs } from "../bench/evaluate/blobs.ts";
-import { bitAccuracy, figureLine, reconstruction } from "../bench/evaluate/measures.ts";
+import {
+  bitAccuracy,
+  figureLine,
+  generateAll,
+  reconstruction,
+} from "../bench/evaluate/measures.ts";
 import { composeAll, countedScenes, shareCounted } from "../bench/evaluate/scenes.ts";
 import { drawSheet } from "../bench/evaluate/sheet.ts";
+import { reordered, wordOrder } from "../bench/evaluate/word_order.ts";
 import { bytesOf, valuesOf } from "../bench/measuring/pixels.ts";
 import { psnr } from "../model/image/metrics.ts";
 import { decodePng } from "./decode_png.ts";
@@ -112,6 +118,12 @@ Deno.test("A model is measured by the images and captions that are given", async
   const wrong = await bitAccuracy(subject, valuesOf(images), prompts.toReversed());
   assert(wrong[0]! < right[0]!, `${wrong}`);
 
+  const made = async (cfgScale?: number[]) =>
+    valuesOf(await generateAll({ model, cfgScale }, prompts)).values;
+  const { cfg } = model.config.defaults;
+  assertEquals(await made(Array(4).fill(cfg)), await made());
+  assertNotEquals(await made([1, 1, 1, 1]), await made());
+
   const sheet = decodePng(await drawSheet([model, model], prompts.slice(0, 2)));
   assertEquals([sheet.width, sheet.height], [4 * 136 + 8, 136 + 8]);
   const row = (tile: number) => {
@@ -121,6 +133,19 @@ Deno.test("A model is measured by the images and captions that are given", async
   assertEquals(row(0), row(1));
   assertEquals(row(2), row(3));
   assertNotEquals(row(0), row(2));
+});
+
+Deno.test("wordOrder() is 0 where no words change places, and no more than features have", async () => {
+  assertEquals(reordered("a cat left of a rocket"), "a rocket left of a cat");
+  assertEquals(reordered("a cat to the right of a rocket"), "a rocket to the right of a cat");
+  assertEquals(reordered("a red apple"), "a red apple");
+  using model = await InfinityModel.load(NANO, { device });
+  const before = device.memory.liveBytes;
+  const order = (...captions: string[]) => wordOrder({ model, folder: NANO.href }, captions);
+  assertEquals(await order("red apple", "a cat and a cat"), 0);
+  const moved = await order("a cat left of a rocket", "a pizza above a dog");
+  assert(moved > 1e-4 && moved < 1, `${moved}`);
+  assertEquals(device.memory.liveBytes, before);
 });
 
 Deno.test("figureLine() shows numbers, lists and what has names", () => {

@@ -9,8 +9,8 @@
 const FOLDERS = [
   "tests/commands",
   "tests/model/training",
-  "tests/faults",
   "tests/model",
+  "tests/faults",
   "tests/kernels",
   "tests/serve",
 ];

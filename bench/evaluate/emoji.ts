@@ -87,7 +87,7 @@ export async function* evaluateEmoji(subject: Subject): AsyncGenerator<Figure> {
       value: await bitAccuracy(subject, imagesOf(asked), labelsOf(asked)),
       unit: "%",
     };
-    const made = valuesOf(await generateAll(model, labelsOf(asked)));
+    const made = valuesOf(await generateAll(subject, labelsOf(asked)));
     const own = asked.map((tile) => among.indexOf(tile));
     const { psnr, nearest } = likeness(made, imagesOf(among), own);
     yield { name: `${name}_db`, what: `generated to truth, ${what}`, value: psnr, unit: "dB" };

@@ -24,6 +24,8 @@ export interface Subject {
   readonly folder: string;
   /** Images of each measurement, at most. */
   readonly images: number;
+  /** Guidance scale, or one for each scale; the model's default if absent. */
+  readonly cfgScale?: number | readonly number[] | undefined;
 }
 
 /** One thing that was measured. */
@@ -52,13 +54,15 @@ function batchOf({ device: { capabilities }, config: { image } }: InfinityModel)
 
 /** Generates an image of each prompt; image i has seed i. */
 export async function generateAll(
-  model: InfinityModel,
+  { model, cfgScale }: Pick<Subject, "model" | "cfgScale">,
   prompts: readonly string[],
 ): Promise<Image[]> {
   const batch = batchOf(model);
   const made: Image[] = [];
   for (let at = 0; at < prompts.length; at += batch) {
-    const { images } = await model.generate({ prompt: prompts.slice(at, at + batch), seed: at });
+    const prompt = prompts.slice(at, at + batch);
+    const guided = cfgScale === undefined ? {} : { cfgScale };
+    const { images } = await model.generate({ prompt, seed: at, ...guided });
     made.push(...images);
   }
   return made;

@@ -20,6 +20,7 @@ import { bytesOf, valuesOf } from "../measuring/pixels.ts";
 import { countBlobs } from "./blobs.ts";
 import { bitAccuracy, type Figure, generateAll, reconstruction, type Subject } from "./measures.ts";
 import { COUNTED, SEEDED } from "./prompts.ts";
+import { wordOrder } from "./word_order.ts";
 
 const SPRITES = new URL("../../assets/training/emoji-scenes/", import.meta.url);
 /** Far from the seeds that trainings have, so that no scene was seen. */
@@ -85,6 +86,14 @@ export async function* evaluateScenes(subject: Subject): AsyncGenerator<Figure> 
     what: "relations: beside / stacked / object / both",
     look: async (images) => ({ ...await relationAccuracy(composition, images, related, SEED) }),
   }]);
+  if (related.length > 0 && model.config.text_encoder) {
+    yield {
+      name: "word_order",
+      what: "  features moved when their objects change places",
+      value: await wordOrder(subject, captionsOf(related)),
+      unit: "%",
+    };
+  }
   const counted = countedScenes(rules).slice(0, count);
   yield* beside(subject, composition, counted, [{
     name: "counts",
@@ -117,13 +126,13 @@ export async function composeAll(
 
 /** Looks at generated images, and at true ones: what those lack is the measure's own mistake. */
 async function* beside(
-  { model }: Subject,
+  subject: Subject,
   composition: Composition,
   scenes: readonly Scene[],
   looks: readonly Look[],
 ): AsyncGenerator<Figure> {
   if (scenes.length === 0) return;
-  const made = valuesOf(await generateAll(model, captionsOf(scenes)));
+  const made = valuesOf(await generateAll(subject, captionsOf(scenes)));
   const truths = await composeAll(composition, scenes, made.size);
   for (const { name, what, look } of looks) {
     yield { name, what: `${what}, of ${scenes.length}`, value: await look(made), unit: "%" };
@@ -164,9 +173,9 @@ export function shareCounted(images: Images, scenes: readonly Scene[]): number {
 }
 
 /** How alike images of one prompt are. */
-async function seedDistances({ model, images: count }: Subject): Promise<Figure> {
-  const each = Math.max(2, Math.min(SEEDS, count));
-  const made = await generateAll(model, SEEDED.flatMap((prompt) => Array(each).fill(prompt)));
+async function seedDistances(subject: Subject): Promise<Figure> {
+  const each = Math.max(2, Math.min(SEEDS, subject.images));
+  const made = await generateAll(subject, SEEDED.flatMap((prompt) => Array(each).fill(prompt)));
   const value = Object.fromEntries(SEEDED.map((prompt, p) => {
     const images = valuesOf(made.slice(p * each, (p + 1) * each));
     return [prompt, pairwisePsnr(images)];

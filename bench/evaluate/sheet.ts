@@ -25,7 +25,7 @@ export async function drawSheet(
   }
   const made: Pixels[][] = [];
   for (const model of models) {
-    const images = await generateAll(model, prompts);
+    const images = await generateAll({ model }, prompts);
     made.push(images.map((image) => enlarge(image, side / image.width)));
   }
   const images = prompts.flatMap((_, i) => made.map((images) => images[i]!));

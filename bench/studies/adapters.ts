@@ -11,7 +11,7 @@ import { finetuneConfig } from "../../model/training/config/finetune_config.ts";
 import { train } from "../../model/training/stages/train.ts";
 import { mean } from "../measuring/measure.ts";
 import { rgbaOf } from "../measuring/pixels.ts";
-import { digits, type Effort, type Findings, type Study } from "./study.ts";
+import { digits, type Effort, type Findings, scaled, type Study } from "./study.ts";
 import { ASSETS } from "./training.ts";
 
 /** The model that learns the style, by heart a catalogue of emoji. */
@@ -140,7 +140,7 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
   const add = (name: string, file: string, { learnt, unseen, plain }: Marks) =>
     rows.push([name, file, ...[learnt, unseen, plain].map((db) => `${digits(db)} dB`)]);
   add("nothing", "", await marked(device, MODEL, all));
-  const steps = Math.max(2, Math.round(STEPS * effort.factor));
+  const steps = scaled(STEPS, effort);
   const varied: { strength: number; marks: Marks }[] = [];
   for (const rank of RANKS) {
     const output = join(effort.folder, `rank ${rank}`);

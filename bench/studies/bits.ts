@@ -1,29 +1,26 @@
 /** Tokenizers with more and fewer bits per token, at equal compute, and the transformers that predict them. */
 
 import type { Device } from "../../engine/mod.ts";
-import { digits, type Effort, type Findings, type Study } from "./study.ts";
+import { digits, type Effort, type Findings, scaled, type Study } from "./study.ts";
 import { lastReports, reconstructed, sampled, small, trained } from "./training.ts";
 
 const BITS = [8, 16, 32, 64];
-/** Tokens of an image, and pixels across and down. */
+/** Tokens of an image. */
 const TOKENS = 30;
+/** Pixels across and down. */
 const SIDE = 16;
 /** Steps of each tokenizer: fewer do not tell them apart. */
 const STEPS = 2500;
-/** Steps of each transformer. */
-const TRANSFORMER_STEPS = 400;
 /** Images that are generated. */
 const IMAGES = 128;
 
 async function run(device: Device, effort: Effort): Promise<Findings> {
   const found = [];
-  const scaled = (steps: number) => Math.max(2, Math.round(steps * effort.factor));
   // without mistakes, so that bits are all that limits it
-  const tokenizer = { steps: scaled(STEPS), batch: 16, flips: 0, scale_dropout: 0 };
-  const transformer = { steps: scaled(TRANSFORMER_STEPS), batch: 32 };
-  const images = Math.min(IMAGES, effort.images ?? IMAGES);
+  const tokenizer = { steps: scaled(STEPS, effort), flips: 0, scale_dropout: 0 };
+  const images = Math.min(IMAGES, effort.images);
   for (const d of BITS) {
-    const config = await small({ side: SIDE, d, tokenizer, transformer }, effort);
+    const config = await small({ side: SIDE, d, tokenizer }, effort);
     const output = await trained(config, ["tokenizer", "transformer"], `d${d}`, effort);
     const seen = (await lastReports(output, "tokenizer")).psnr;
     const unseen = await reconstructed(device, config, output);

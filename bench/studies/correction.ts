@@ -10,7 +10,7 @@ const WRONG = 0.15;
 const [MEMORISED, IMAGES] = [192, 128];
 
 async function run(device: Device, effort: Effort): Promise<Findings> {
-  const images = Math.min(IMAGES, effort.images ?? IMAGES);
+  const images = Math.min(IMAGES, effort.images);
   const ways = [["on", 0.25], ["off", 0]] as const;
   const folder = await memorisable(device, MEMORISED, effort);
   const base = await small({ folder }, effort);

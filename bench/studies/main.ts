@@ -61,7 +61,8 @@ async function main(): Promise<number> {
   const begin = performance.now();
   try {
     using device = await Device.open();
-    const effort = { factor: Number(factor), folder, say: (line: string) => console.error(line) };
+    const say = (line: string) => console.error(line);
+    const effort = { factor: Number(factor), images: Infinity, folder, say };
     const findings = await study.run(device, effort);
     const { run: _, ...about } = study;
     const done: Done = {

@@ -31,12 +31,17 @@ export interface Findings {
 export interface Effort {
   /** Steps of each training are multiplied by it; 1 is minutes on two CPU cores. */
   readonly factor: number;
-  /** Images that are generated for a measurement, at most; what the study says if absent. */
-  readonly images?: number;
+  /** Images that are generated for a measurement, at most; a study may say fewer. */
+  readonly images: number;
   /** A folder for models, which is removed afterwards. */
   readonly folder: string;
   /** Called with a line now and then. */
   readonly say: (line: string) => void;
+}
+
+/** Steps of a training that has so many at a factor of 1. */
+export function scaled(steps: number, { factor }: Effort): number {
+  return Math.max(2, Math.round(steps * factor));
 }
 
 /** A study. */

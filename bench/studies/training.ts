@@ -23,7 +23,7 @@ import { VaeEncoder } from "../../model/vae/vae_encoder.ts";
 import { mean } from "../measuring/measure.ts";
 import { bytesOf, rgbaOf, valuesOf } from "../measuring/pixels.ts";
 import { frechet } from "./frechet.ts";
-import type { Effort } from "./study.ts";
+import { type Effort, scaled } from "./study.ts";
 
 export const ASSETS: string = fromFileUrl(new URL("../../assets/", import.meta.url));
 
@@ -72,11 +72,11 @@ export async function memorisable(device: Device, count: number, effort: Effort)
 }
 
 /** The configuration of a small training. */
-export async function small(options: Small, { factor }: Effort): Promise<TrainConfig> {
+export async function small(options: Small, effort: Effort): Promise<TrainConfig> {
   const { side = 32, d = 32, width = 128, depth = 4, folder } = options;
   // each level but the first halves the image
   const ch_mult = side === 16 ? [1, 1, 2] : [1, 1, 2, 2];
-  const steps = (count: number) => Math.max(2, Math.round(count * factor));
+  const steps = scaled(400, effort);
   const json = {
     model: {
       name: `emoji-${d}-${width}`,
@@ -119,8 +119,8 @@ export async function small(options: Small, { factor }: Effort): Promise<TrainCo
     data: folder
       ? { kind: "folder", path: folder }
       : { kind: "sheet", path: `${ASSETS}training/emoji` },
-    tokenizer: { steps: steps(400), batch: 16, warmup: 20, ...options.tokenizer },
-    transformer: { steps: steps(400), batch: 32, warmup: 20, ...options.transformer },
+    tokenizer: { steps, batch: 16, warmup: 20, ...options.tokenizer },
+    transformer: { steps, batch: 32, warmup: 20, ...options.transformer },
     report_every: 10,
     sample_every: 0,
     checkpoint_every: 1_000_000,

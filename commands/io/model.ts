@@ -1,7 +1,7 @@
 import { chooseGpu, type GpuChoice, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { detail, type Io } from "./io.ts";
-import { ProgressLine } from "./progress.ts";
+import { inSteps, ProgressLine } from "./progress.ts";
 import { table } from "./table.ts";
 import { debugLevel, formatBytes, orAbort } from "../../engine/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
@@ -65,14 +65,14 @@ async function chooseFolder(model: string | undefined, io: Io): Promise<ModelCho
 async function findWithProgress(model: string | undefined, io: Io): Promise<string | URL> {
   const { findModel } = await import("../../model/checkpoint/find_model.ts");
   using progress = new ProgressLine(io);
-  const steps = io.errIsTerminal ? 100 : 10;
-  let last = -1;
-  const onProgress = ({ model, done, total }: ModelProgress) => {
-    const step = Math.floor(steps * done / total);
-    if (step === last) return;
-    last = step;
-    const of = `${formatBytes(done)} of ${formatBytes(total)}`;
-    progress.show(`Downloading ${model}: ${of}`, done / total);
+  let now: ModelProgress | undefined;
+  const show = inSteps(io, (part) => {
+    const { model: name, done, total } = now!;
+    progress.show(`Downloading ${name}: ${formatBytes(done)} of ${formatBytes(total)}`, part);
+  });
+  const onProgress = (report: ModelProgress) => {
+    now = report;
+    show(report.done / report.total);
   };
   return await findModel(model, { signal: io.signal, onProgress });
 }

@@ -55,6 +55,18 @@ export class ProgressLine {
   }
 }
 
+/** Passes on each part of the work that is a percent further on a terminal, elsewhere a tenth. */
+export function inSteps(io: Io, show: (part: number) => void): (part: number) => void {
+  const steps = io.errIsTerminal ? 100 : 10;
+  let last = -1;
+  return (part) => {
+    const step = Math.floor(steps * part);
+    if (step === last) return;
+    last = step;
+    show(part);
+  };
+}
+
 /** Formats a time that is still to come. */
 export function duration(seconds: number): string {
   const total = Math.max(1, Math.round(seconds));

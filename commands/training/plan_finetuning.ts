@@ -2,6 +2,7 @@ import { UsageError } from "../flags/flags.ts";
 import { type Io, outJson } from "../io/io.ts";
 import type { ModelChoice } from "../io/model.ts";
 import { formatBytes } from "../../engine/mod.ts";
+import type { StepSize } from "../../model/training/mod.ts";
 import type { WeightType } from "../../kernels/linear/weight_types.ts";
 
 /** The flags of `plan` that finetuning is planned by. */
@@ -22,15 +23,14 @@ export async function planFinetuning(
   given: FinetuningGiven,
   io: Io,
 ): Promise<number> {
-  const { lora: rank = 1, scales, dtype, "max-vram": budget } = given;
+  const { lora: rank = 1, scales, dtype, "max-vram": budget = Infinity } = given;
   const { type = storedType ?? "f16", recompute = false, "batch-count": batch = 1 } = given;
   if (!config.text_encoder) {
     throw new UsageError(`Cannot plan finetuning of ${config.name}: it has no text encoder`);
   }
   const { fitStep, planAdapters } = await import("../../model/training/mod.ts");
-  const plan = (size: { readonly batch: number; readonly recompute: boolean }) =>
-    planAdapters(config, { rank, type, dtype, scales, ...size });
-  const peak = await fitStep(plan, { batch, recompute }, budget ?? Infinity, "transformer");
+  const plan = (size: StepSize) => planAdapters(config, { rank, type, dtype, scales, ...size });
+  const peak = await fitStep(plan, { batch, recompute }, budget, "transformer");
   if (given.json) {
     outJson(io, { model: config.name, type, lora: rank, batch, recompute, peak });
     return 0;

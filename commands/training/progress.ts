@@ -26,18 +26,6 @@ export function progressText({ report, steps, secondsLeft }: TrainingProgress): 
   ].join(", ");
 }
 
-/** Shows how far captions are encoded: on a terminal each percent, elsewhere each tenth. */
-export function preparing(io: Io, line: ProgressLine, stage: string): (part: number) => void {
-  const steps = io.errIsTerminal ? 100 : 10;
-  let last = 0;
-  return (part) => {
-    const step = Math.floor(steps * part);
-    if (step === last) return;
-    last = step;
-    line.show(`Preparing the ${stage}: ${Math.round(100 * part)} % of captions encoded`, part);
-  };
-}
-
 /** Shows reports: on a terminal in one line, elsewhere as a line now and then. */
 export function progressOf(
   io: Io,

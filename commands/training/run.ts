@@ -1,9 +1,9 @@
 import { overridden, type Overrides } from "./stages.ts";
-import { preparing, progressOf } from "./progress.ts";
+import { progressOf } from "./progress.ts";
 import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { type Io, note, outJson, warn } from "../io/io.ts";
-import { duration, ProgressLine } from "../io/progress.ts";
+import { duration, inSteps, ProgressLine } from "../io/progress.ts";
 import type {
   Stage,
   TrainConfig,
@@ -58,7 +58,10 @@ export async function runStages(
       resume: begun,
       anyConfig,
       signal: io.signal,
-      onPrepare: preparing(io, line, stage),
+      onPrepare: inSteps(io, (part) => {
+        const percent = Math.round(100 * part);
+        line.show(`Preparing the ${stage}: ${percent} % of captions encoded`, part);
+      }),
       onProgress: progressOf(io, line),
       onSamples: (path) => say(io, line, `samples: ${path}`),
       onWarning: (text) => {

@@ -56,7 +56,8 @@ export async function fitStep(
   stage: string,
 ): Promise<number> {
   const bytes = await bytesOf(plan, size);
-  if (bytes > budget) throw await stepTooLarge(plan, size, budget, { stage });
+  // a tensor that no binding holds does not fit, however much memory there is
+  if (bytes > budget || bytes === Infinity) throw await stepTooLarge(plan, size, budget, { stage });
   return bytes;
 }
 

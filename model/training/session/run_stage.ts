@@ -26,7 +26,7 @@ export interface StageWork {
   save(optimiser: Optimiser): Promise<readonly string[]>;
   /** Writes what goes with the weights; called once nothing is left that could refuse the training. */
   begin?(): Promise<void>;
-  /** What tells the model that adapters are trained for from others; absent if there are no adapters. */
+  /** Fingerprint of the model that adapters are trained for; absent if there are no adapters. */
   readonly base?: string | undefined;
   /** Bytes that a step of another size needs, see `planStep()`: to say what would fit if this one does not. */
   readonly plan?: PlanSize;

@@ -37,7 +37,8 @@ export interface AdapterPlanOptions extends Partial<StepSize> {
  * ```
  *
  * @throws {FileError | CheckpointError} The data or the weights of `init` are missing or damaged.
- * @throws {InputError} `no-text-encoder`: there is none to train a transformer with. The plan throws `OutOfMemoryError`, `binding-too-large`, if a tensor exceeds the largest binding.
+ * @throws {InputError} `no-text-encoder`: there is none to train a transformer with.
+ * @throws {OutOfMemoryError} The plan does, `binding-too-large`, if a tensor exceeds the largest binding.
  */
 export async function planTraining(config: TrainConfig, stage: Stage): Promise<PlanSize> {
   checkText(config, stage);
@@ -67,6 +68,8 @@ export async function planAdapters(
   const transformer = {
     ...dtype && { dtype },
     ...scales && { train_scales: scales },
+    batch,
+    recompute,
     lora: { rank },
     text_encoder: "frozen",
     ema: 0,
@@ -76,7 +79,7 @@ export async function planAdapters(
   const { name } = model;
   const config: TrainConfig = { ...file, name, model, model_json: {}, init: name, words: "" };
   const data = { known: true, held: 0 };
-  return await planBlank(config, "transformer", type, data, { batch, recompute });
+  return await planBlank(config, "transformer", type, data, config.transformer);
 }
 
 /** A device that computes nothing. */

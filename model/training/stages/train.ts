@@ -135,9 +135,9 @@ async function openStage(
 ): Promise<Opened> {
   const { output, signal, onPrepare } = options;
   const plan = planStage(device, config, stage, openTask(stage, begun), dataPlan(device, data));
-  const task = await openTask(stage, begun, { signal, onPrepare })(device, config, data).catch((
-    error,
-  ) => explainMemory(error, device, config, stage, plan));
+  const open = openTask(stage, begun, { signal, onPrepare });
+  const task = await open(device, config, data)
+    .catch((error) => explainMemory(error, device, config, stage, plan));
   const adapters = adapts(config, stage);
   const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
   if (task instanceof TokenizerTask) {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ProgressLine } from "../../../commands/io/progress.ts";
+import { inSteps, ProgressLine } from "../../../commands/io/progress.ts";
 import { fakeIo } from "../process.ts";
 
 Deno.test("ProgressLine rewrites one line on a terminal, and writes plain lines elsewhere", () => {
@@ -43,4 +43,13 @@ Deno.test("ProgressLine is silent with -q", () => {
   using progress = new ProgressLine(io);
   progress.show("one", 0.5);
   assertEquals(io.errors(), "");
+});
+
+Deno.test("inSteps() passes each percent on to a terminal, elsewhere each tenth", () => {
+  for (const [errIsTerminal, count] of [[true, 101], [false, 11]] as const) {
+    const shown: number[] = [];
+    const report = inSteps({ ...fakeIo(), errIsTerminal }, (part) => shown.push(part));
+    for (let i = 0; i <= 1000; i++) report(i / 1000);
+    assertEquals([shown.length, shown[0], shown.at(-1)], [count, 0, 1]);
+  }
 });

@@ -84,6 +84,8 @@ Deno.test("stepTooLarge() says which batch has tensors that an adapter can bind"
   const error = await stepTooLarge(bytes, size, Infinity, { stage: "net", cause });
   const before = await assertRejects(() => fitStep(bytes, size, 1e9, "net"), OutOfMemoryError);
   assertEquals(before.message, error.message);
+  const whole = await assertRejects(() => fitStep(bytes, size, Infinity, "net"), OutOfMemoryError);
+  assertEquals(whole.message, error.message);
   assertEquals(
     error.message,
     "Cannot train the net with batch 128: a tensor of a step exceeds one binding of this adapter; batch 20 or " +

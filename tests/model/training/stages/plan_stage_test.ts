@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { Device, InputError } from "../../../../engine/mod.ts";
+import { ConfigError, Device, InputError } from "../../../../engine/mod.ts";
 import { openFolder } from "../../../../model/checkpoint/folder.ts";
 import {
   type NamedShape,
@@ -79,12 +79,8 @@ Deno.test("A training of many steps, whose captions differ in length, holds what
     await train(config, "tokenizer", { output });
     const begun = { folder: openFolder(output), init: null, words: await openWords(config) };
     const open = openTask("transformer", begun);
-    const planned = await planStage(device, config, "transformer", open, { known: false, held: 0 })(
-      {
-        batch: 8,
-        recompute: false,
-      },
-    );
+    const plan = planStage(device, config, "transformer", open, { known: false, held: 0 });
+    const planned = await plan({ batch: 8, recompute: false });
     using fresh = await Device.open({ class: device.capabilities.class });
     const { data: { kind, path }, model: { image } } = config;
     const data = await openData(fresh, { kind, path, sizes: [image], seed: 1n, which: "all" });
@@ -118,6 +114,7 @@ Deno.test("planAdapters() needs no files, and less for smaller types, fewer scal
   const again = await plan(large!, { type, scales, recompute: true });
   assert(again < less && less < all, `${[again, less, all]}`);
   assert(await plan(large!, { type, scales, batch: 2 }) > less);
+  await assertRejects(() => plan(small!, { batch: 0.5 }), ConfigError, "batch");
 });
 
 Deno.test("planTraining() tells what a stage holds, its sprites included, before anything is trained", () =>
