@@ -3,6 +3,7 @@ import { CORRECTION } from "../bench/studies/correction.ts";
 import { frechet } from "../bench/studies/frechet.ts";
 import { LABELS } from "../bench/studies/labels.ts";
 import { readStudies } from "../bench/studies/main.ts";
+import { ORDER } from "../bench/studies/order.ts";
 import { powerLaw } from "../bench/studies/scaling.ts";
 import { studiesText } from "../bench/studies/text.ts";
 import { inFolder } from "./commands/process.ts";
@@ -57,14 +58,21 @@ Deno.test("A study that is run again finds what docs/STUDIES.md says", async () 
   });
 });
 
-Deno.test("A study that trains comes to its end, whatever its models have learnt in two steps", () =>
-  inFolder(async (folder) => {
-    const lines: string[] = [];
-    const effort = { factor: 0.001, images: 8, folder, say: (line: string) => lines.push(line) };
-    const { tables, charts } = await CORRECTION.run(device, effort);
-    const cells = tables.flatMap(({ columns, rows }) =>
-      rows.filter((row) => row.length === columns.length)
-    );
-    assertEquals([cells.length, charts.length, lines.length], [4, 2, 3]);
-    assert(!cells.flat().some((cell) => `${cell}`.includes("NaN")), `${cells}`);
-  }));
+for (
+  const { study, images, finds } of [
+    { study: CORRECTION, images: 8, finds: [4, 2, 3] },
+    { study: ORDER, images: 4, finds: [4, 0, 5] },
+  ]
+) {
+  Deno.test(`The study of ${study.name} comes to its end, whatever its models have learnt in two steps`, () =>
+    inFolder(async (folder) => {
+      const lines: string[] = [];
+      const effort = { factor: 0.001, images, folder, say: (line: string) => lines.push(line) };
+      const { tables, charts } = await study.run(device, effort);
+      const cells = tables.flatMap(({ columns, rows }) =>
+        rows.filter((row) => row.length === columns.length)
+      );
+      assertEquals([cells.length, charts.length, lines.length], finds);
+      assert(!cells.flat().some((cell) => `${cell}`.includes("NaN")), `${cells}`);
+    }));
+}

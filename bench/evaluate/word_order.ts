@@ -5,7 +5,7 @@ import { FolderSource } from "../../model/parts/parts.ts";
 import { T5Encoder } from "../../model/text/t5.ts";
 import { Tokenizer } from "../../model/text/tokenizer.ts";
 import { RELATION_WORDS } from "../../model/training/data/scenes/vocabulary.ts";
-import type { Subject } from "./measures.ts";
+import type { InfinityModel } from "../../model/infinity.ts";
 
 /** Words between two objects, longer ones first, for they may end with shorter ones. */
 const BETWEEN = Object.values(RELATION_WORDS).flat().sort((a, b) => b.length - a.length);
@@ -21,7 +21,10 @@ export function reordered(caption: string): string {
  * is a set of words to the encoder.
  */
 export async function wordOrder(
-  { model: { device, config }, folder: path }: Pick<Subject, "model" | "folder">,
+  { model: { device, config }, folder: path }: {
+    readonly model: Pick<InfinityModel, "device" | "config">;
+    readonly folder: string;
+  },
   captions: readonly string[],
 ): Promise<number> {
   const folder = openFolder(path);

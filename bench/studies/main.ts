@@ -18,6 +18,7 @@ import { BITS_STUDY } from "./bits.ts";
 import { CLASSIFIER } from "./classifier.ts";
 import { CORRECTION } from "./correction.ts";
 import { LABELS } from "./labels.ts";
+import { ORDER } from "./order.ts";
 import { SCALING } from "./scaling.ts";
 import type { Done, Study } from "./study.ts";
 import { studiesText } from "./text.ts";
@@ -29,6 +30,7 @@ export const STUDIES: readonly Study[] = [
   CLASSIFIER,
   LABELS,
   ADAPTERS,
+  ORDER,
 ];
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));

@@ -3,12 +3,9 @@
 import type { Device } from "../../engine/mod.ts";
 import { countParameters, parameterShapes } from "../../model/checkpoint/tensor_shapes.ts";
 import { openData } from "../../model/training/data/open_data.ts";
-import { Tape } from "../../model/training/tape/tape.ts";
-import { openBeginning } from "../../model/training/stages/beginning.ts";
-import { TransformerTask } from "../../model/training/stages/transformer_task.ts";
 import type { TrainConfig } from "../../model/training/config/types.ts";
 import { digits, type Effort, type Findings, type Study } from "./study.ts";
-import { shareTokenizer, small, trained } from "./training.ts";
+import { forcedLosses, shareTokenizer, small, trained } from "./training.ts";
 
 const SIZES = [[64, 2], [64, 4], [128, 4], [192, 4], [256, 6]] as const;
 /** Tokens of an image. */
@@ -19,20 +16,7 @@ async function validation(device: Device, config: TrainConfig, output: string): 
   const { path } = config.data;
   const sizes = [config.model.image];
   const data = await openData(device, { kind: "sheet", path, sizes, which: "measuring" });
-  const still = { ...config.transformer, flips: 0, condition_dropout: 0, batch: 48, reuse: 1 };
-  const measured = { ...config, init: output, transformer: still };
-  const task = await TransformerTask.open(
-    device,
-    measured,
-    await openBeginning(measured, output),
-    data,
-  );
-  using tape = new Tape(device);
-  const { metrics, owned = [] } = await task.compute(tape, { step: 0, micro: 0, progress: 1 });
-  const [loss] = await device.read(metrics.loss);
-  for (const one of owned) one[Symbol.dispose]();
-  tape.dispose();
-  task.dispose();
+  const [loss] = await forcedLosses(device, config, output, data, { batch: 48, batches: 1 });
   data.dispose();
   return loss!;
 }

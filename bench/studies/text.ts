@@ -4,8 +4,8 @@ import type { Done, Table } from "./study.ts";
 export function studiesText(studies: readonly Done[]): string {
   const head = `# Studies
 
-Claims of the paper (arXiv 2412.04431), and one of LoRA (arXiv 2106.09685), examined with models that
-are small enough for two CPU cores.
+Claims of the paper (arXiv 2412.04431), one of LoRA (arXiv 2106.09685) and one about the text
+encoder, examined with models that are small enough for two CPU cores.
 \`deno task study NAME\` repeats one and rewrites its part; \`--factor 4\` trains four times as long.
 The numbers tell directions, not what large models reach.
 `;

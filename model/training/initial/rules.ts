@@ -106,16 +106,28 @@ export function transformerRules(config: TransformerConfig): Rules {
   ];
 }
 
+/** What a text encoder begins with. */
+export interface TextFactors {
+  /** Deviation of relative biases; 2 if absent. */
+  readonly bias?: number;
+  /** What queries are multiplied by; 1 if absent. */
+  readonly query?: number;
+}
+
 /**
- * Values of a T5 encoder: those of Hugging Face's, but for smaller outputs of layers and larger relative biases. They are
- * for its names alone, so that rules of a transformer may follow.
+ * Values of a T5 encoder: those of Hugging Face's, but for smaller outputs of layers and larger relative biases, without
+ * which it does not learn the order of words (`deno task study order`). They are for its names alone, so that rules of a
+ * transformer may follow.
  */
-export function t5Rules({ d_kv, d_model }: T5Config): Rules {
+export function t5Rules(
+  { d_kv, d_model }: T5Config,
+  { bias = 2, query = 1 }: TextFactors = {},
+): Rules {
   return [
     [/^encoder\..*layer_norm\.weight$/, ONES],
     [/^shared\.weight$/, normal(1)],
-    [/^encoder\..*relative_attention_bias\.weight$/, normal(0.2)],
-    [/^encoder\..*SelfAttention\.q\.weight$/, normal((d_model * d_kv) ** -0.5)],
+    [/^encoder\..*relative_attention_bias\.weight$/, normal(bias)],
+    [/^encoder\..*SelfAttention\.q\.weight$/, normal(query * (d_model * d_kv) ** -0.5)],
     [/^encoder\..*\.(o|wo)\.weight$/, (subject) => normal(0.5 * columns(subject) ** -0.5)],
     [/^encoder\..*\.weight$/, (subject) => normal(columns(subject) ** -0.5)],
   ];

@@ -192,7 +192,8 @@ async function savePart(
   return path;
 }
 
-async function saveTransformer(
+/** Writes a transformer, and its text encoder if that learns too; returns their paths. */
+export async function saveTransformer(
   device: Device,
   config: TrainConfig,
   output: string,
