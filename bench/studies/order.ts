@@ -151,7 +151,8 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
     charts: [],
     notes: [
       "Half of the captions would be likelier by chance. Features are those of the captions' tokens, and move when the two " +
-      "objects change places, as a share of their length. T5 begins with biases of 1/√width, 0.09 here.",
+      "objects change places, as a share of their length. T5 begins with biases of 1/√width, 0.09 here. Biases are " +
+      "deviations of logits: 0.2 changes the weights of attention by a fifth, which smaller queries do not make more.",
     ],
   };
 }
@@ -161,7 +162,7 @@ export const ORDER: Study = {
   title: "A text encoder learns the order of words if its relative biases begin large",
   method:
     'Four transformers learn scenes of two of 16 objects, such as "a cat left of a rocket", each with a T5 encoder that is ' +
-    "trained along. Relative biases alone tell an encoder where words stand. Those of T5 begin small, and its attention has no " +
-    "1/√d, so that products of queries and keys drown them: here they begin with larger deviations, or queries with smaller ones.",
+    "trained along. Relative biases alone tell an encoder where words stand. They begin small in T5, beside products of " +
+    "queries and keys, which its attention does not divide by √d: here biases, queries or both begin otherwise.",
   run,
 };
