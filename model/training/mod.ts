@@ -119,6 +119,7 @@ export {
   type Rules,
   type Subject,
   t5Rules,
+  type TextFactors,
   transformerRules,
   vaeRules,
 } from "./initial/rules.ts";
