@@ -85,7 +85,9 @@ async function main(): Promise<number> {
     const charts = done.charts.map(({ title, x, y, scales, series }) =>
       lines(title, { x, y, scales }, series)
     );
-    await write(join(RESULTS, `${done.name}.svg`), image(done.title, charts));
+    if (charts.length > 0) {
+      await write(join(RESULTS, `${done.name}.svg`), image(done.title, charts));
+    }
     await write(join(ROOT, "docs", "STUDIES.md"), studiesText(await readStudies()));
     console.log(studiesText([done]));
   } finally {

@@ -7,6 +7,7 @@ import { HeldOut } from "../../model/training/data/scenes/held_out.ts";
 import { heldOutPair } from "../../model/training/data/scenes/held_out_scenes.ts";
 import { RELATIONS } from "../../model/training/data/scenes/layout.ts";
 import { SceneRules } from "../../model/training/data/scenes/rules.ts";
+import type { Scene } from "../../model/training/data/scenes/scene.ts";
 import { SceneSource } from "../../model/training/data/scenes/scene_source.ts";
 import type { TrainConfig } from "../../model/training/config/types.ts";
 import { initialise } from "../../model/training/initial/initialise.ts";
@@ -51,16 +52,22 @@ class Pairs implements DataSource {
     const pairs = sprites.flatMap((_, a) =>
       sprites.slice(0, a).map((_, b): [number, number] => [a, b])
     ).filter(([a, b]) => ((a + b) % KEPT === 0) === kept);
+    // heldOutPair() draws from these
     this.#rules = new SceneRules(sprites, new HeldOut([], pairs));
   }
 
-  // deno-lint-ignore require-await -- so that it rejects
-  async batch(step: number, size: number): Promise<Batch> {
-    const scenes = Array.from({ length: size }, (_, i) => {
+  /** The scenes of a batch. */
+  scenes(step: number, size: number): Scene[] {
+    return Array.from({ length: size }, (_, i) => {
       const draws = new Draws(SEED + BigInt(this.kept), STREAMS.scenes, step, i);
       const relation = draws.odds(0.5) ? "beside" : draws.of(RELATIONS);
       return heldOutPair(this.#rules, draws, relation);
     });
+  }
+
+  // deno-lint-ignore require-await -- so that it rejects
+  async batch(step: number, size: number): Promise<Batch> {
+    const scenes = this.scenes(step, size);
     const images = this.source.composer.compose(scenes, this.sizes[0].width);
     return { images, captions: scenes.map(({ caption }) => caption) };
   }
@@ -117,8 +124,7 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
   using source = await SceneSource.open(device, sprites, { size, sprites: OBJECTS });
   const learnt = new Pairs(source, false), kept = new Pairs(source, true);
   const batches = Math.min(MEASURED, effort.images);
-  const { captions, images } = await kept.batch(0, batches);
-  images.dispose();
+  const captions = kept.scenes(0, batches).map(({ caption }) => caption);
   const rows: string[][] = [];
   for (const [i, way] of WAYS.entries()) {
     const output = `${effort.folder}/${i}`;
