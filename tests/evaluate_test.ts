@@ -5,11 +5,13 @@ import {
   bitAccuracy,
   figureLine,
   generateAll,
+  measuringConfig,
+  memorySource,
   reconstruction,
 } from "../bench/evaluate/measures.ts";
 import { composeAll, countedScenes, shareCounted } from "../bench/evaluate/scenes.ts";
 import { drawSheet } from "../bench/evaluate/sheet.ts";
-import { reordered, wordOrder } from "../bench/evaluate/word_order.ts";
+import { exchangeLosses, likelier, reordered, wordOrder } from "../bench/evaluate/word_order.ts";
 import { bytesOf, valuesOf } from "../bench/measuring/pixels.ts";
 import { psnr } from "../model/image/metrics.ts";
 import { decodePng } from "./decode_png.ts";
@@ -146,6 +148,32 @@ Deno.test("wordOrder() is 0 where no words change places, and no more than featu
   const moved = await order("a cat left of a rocket", "a pizza above a dog");
   assert(moved > 1e-4 && moved < 1, `${moved}`);
   assertEquals(device.memory.liveBytes, before);
+});
+
+Deno.test("exchangeLosses() gives each image its own caption, then the one with objects exchanged", async () => {
+  using model = await InfinityModel.load(NANO, { device });
+  const captions = ["red apple left of pizza", "rocket"];
+  const { images } = await model.generate({ prompt: captions, seed: 1 });
+  const config = await measuringConfig(NANO.href);
+  // as a training would have them: none of these may change what is measured
+  const transformer = { ...config.transformer, flips: 0.3, condition_dropout: 0.9, accumulate: 2 };
+  const before = device.memory.liveBytes;
+  const losses = (asked: readonly string[], noisy = false) => {
+    const data = memorySource(device, valuesOf(images), asked);
+    return exchangeLosses(device, noisy ? { ...config, transformer } : config, NANO.href, data, 2);
+  };
+  const found = await losses(captions);
+  assertEquals([found.own.length, found.other.length], [2, 2]);
+  assertNotEquals(found.own[0], found.other[0]);
+  assertEquals(found.own[1], found.other[1]); // one object
+  assertEquals(await losses(captions.map(reordered)), { own: found.other, other: found.own });
+  assertEquals(await losses(captions, true), found);
+  assertEquals(device.memory.liveBytes, before);
+});
+
+Deno.test("likelier() counts images whose own captions have the smaller loss", () => {
+  assertEquals(likelier({ own: [1, 2, 3], other: [2, 3, 1] }), 2 / 3);
+  assertEquals(likelier({ own: [1, 1], other: [1, 1] }), 0.5);
 });
 
 Deno.test("figureLine() shows numbers, lists and what has names", () => {

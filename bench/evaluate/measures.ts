@@ -7,10 +7,9 @@ import type { InfinityModel } from "../../model/infinity.ts";
 import { parseTrainFile, resolveTrainConfig } from "../../model/training/config/train_config.ts";
 import { imageCount, type Images } from "../../model/training/data/base/measures.ts";
 import type { DataSource } from "../../model/training/data/base/source.ts";
-import { openBeginning } from "../../model/training/stages/beginning.ts";
-import { TransformerTask } from "../../model/training/stages/transformer_task.ts";
-import { Tape } from "../../model/training/tape/tape.ts";
+import type { TrainConfig } from "../../model/training/config/types.ts";
 import { mean } from "../measuring/measure.ts";
+import { teacherForced } from "../measuring/teacher_forcing.ts";
 
 /** Images that are made at a time. */
 const BATCH = 32;
@@ -86,7 +85,11 @@ export async function reconstruction(
 }
 
 /** Images and captions in memory, in their order; the last batch may be smaller. */
-function memorySource(device: Device, images: Images, captions: readonly string[]): DataSource {
+export function memorySource(
+  device: Device,
+  images: Images,
+  captions: readonly string[],
+): DataSource {
   const { values, size } = images;
   const one = 3 * size * size;
   return {
@@ -102,6 +105,13 @@ function memorySource(device: Device, images: Images, captions: readonly string[
   };
 }
 
+/** Settings by which a model can be measured as training would. */
+export async function measuringConfig(folder: string): Promise<TrainConfig> {
+  const data = { kind: "folder", path: "." };
+  const file = parseTrainFile({ init: folder, data, transformer: {} }, folder);
+  return await resolveTrainConfig(file, ".", folder);
+}
+
 /** Share of bits that are right under teacher forcing, by scale. */
 export async function bitAccuracy(
   { model, folder }: Subject,
@@ -110,36 +120,15 @@ export async function bitAccuracy(
 ): Promise<number[]> {
   const { device } = model;
   const batch = batchOf(model);
-  const file = parseTrainFile({
-    init: folder,
-    data: { kind: "folder", path: "." },
-    transformer: { flips: 0, condition_dropout: 0, batch },
-  }, folder);
-  const config = await resolveTrainConfig(file, ".", folder);
-  const data = memorySource(device, images, captions);
-  const task = await TransformerTask.open(
+  const found = await teacherForced(
     device,
-    config,
-    await openBeginning(config, folder),
-    data,
+    await measuringConfig(folder),
+    folder,
+    memorySource(device, images, captions),
+    { batch, batches: Math.ceil(captions.length / batch) },
   );
-  const sums: number[] = [];
-  try {
-    for (let step = 0; step * batch < captions.length; step++) {
-      using tape = new Tape(device);
-      const { metrics, owned = [], images } = await task.compute(tape, {
-        step,
-        micro: 0,
-        progress: 1,
-      });
-      const stats = await device.read(metrics.loss);
-      for (const one of owned) one[Symbol.dispose]();
-      // the first row is of all scales
-      const shares = Array.from(stats).filter((_, i) => i > 4 && i % 4 === 2);
-      shares.forEach((share, s) => sums[s] = (sums[s] ?? 0) + share * images);
-    }
-  } finally {
-    task.dispose();
-  }
-  return sums.map((sum) => sum / imageCount(images));
+  const scales = found[0]?.bitsRight ?? [];
+  const sum = (s: number) =>
+    found.reduce((sum, { images, bitsRight }) => sum + images * bitsRight[s]!, 0);
+  return scales.map((_, s) => sum(s) / imageCount(images));
 }

@@ -18,9 +18,17 @@ import { SceneSource } from "../../model/training/data/scenes/scene_source.ts";
 import { NUMBER_WORDS } from "../../model/training/data/scenes/vocabulary.ts";
 import { bytesOf, valuesOf } from "../measuring/pixels.ts";
 import { countBlobs } from "./blobs.ts";
-import { bitAccuracy, type Figure, generateAll, reconstruction, type Subject } from "./measures.ts";
+import {
+  bitAccuracy,
+  type Figure,
+  generateAll,
+  measuringConfig,
+  memorySource,
+  reconstruction,
+  type Subject,
+} from "./measures.ts";
 import { COUNTED, SEEDED } from "./prompts.ts";
-import { wordOrder } from "./word_order.ts";
+import { exchangeLosses, likelier, wordOrder } from "./word_order.ts";
 
 const SPRITES = new URL("../../assets/training/emoji-scenes/", import.meta.url);
 /** Far from the seeds that trainings have, so that no scene was seen. */
@@ -91,6 +99,22 @@ export async function* evaluateScenes(subject: Subject): AsyncGenerator<Figure> 
       name: "word_order",
       what: "  features moved when their objects change places",
       value: await wordOrder(subject, captionsOf(related)),
+      unit: "%",
+    };
+    const truths = await composeAll(composition, related, size);
+    const data = memorySource(device, truths, captionsOf(related));
+    yield {
+      name: "own_caption_likelier",
+      what: "  own caption likelier than with objects exchanged",
+      value: likelier(
+        await exchangeLosses(
+          device,
+          await measuringConfig(subject.folder),
+          subject.folder,
+          data,
+          related.length,
+        ),
+      ),
       unit: "%",
     };
   }

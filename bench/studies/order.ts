@@ -18,10 +18,10 @@ import { trainerOptions } from "../../model/training/session/run_stage.ts";
 import { openBeginning } from "../../model/training/stages/beginning.ts";
 import { saveTransformer } from "../../model/training/stages/train.ts";
 import { TransformerTask } from "../../model/training/stages/transformer_task.ts";
-import { reordered, wordOrder } from "../evaluate/word_order.ts";
+import { exchangeLosses, likelier, wordOrder } from "../evaluate/word_order.ts";
 import { mean } from "../measuring/measure.ts";
 import { digits, type Effort, type Findings, scaled, type Study } from "./study.ts";
-import { ASSETS, forcedLosses, shareTokenizer, small, trained } from "./training.ts";
+import { ASSETS, shareTokenizer, small, trained } from "./training.ts";
 
 /** Different objects. */
 const OBJECTS = 16;
@@ -75,19 +75,6 @@ class Pairs implements DataSource {
   dispose(): void {}
 }
 
-/** The same images, with the two objects of each caption in each other's place. */
-function exchanged(data: DataSource): DataSource {
-  return {
-    sizes: data.sizes,
-    count: null,
-    async batch(step, size) {
-      const { images, captions } = await data.batch(step, size);
-      return { images, captions: captions.map(reordered) };
-    },
-    dispose() {},
-  };
-}
-
 /** Trains a transformer with a text encoder that begins in one of the ways. */
 async function train(
   device: Device,
@@ -130,14 +117,12 @@ async function run(device: Device, effort: Effort): Promise<Findings> {
     const output = `${effort.folder}/${i}`;
     await shareTokenizer(tokenizer, output);
     await train(device, config, way, output, learnt);
-    const losses = (data: DataSource) =>
-      forcedLosses(device, config, output, data, { batch: 1, batches });
-    const [own, other] = [await losses(kept), await losses(exchanged(kept))];
-    const told = mean(own.map((loss, i) => loss < other[i]! ? 1 : 0));
+    const losses = await exchangeLosses(device, config, output, kept, batches);
+    const told = likelier(losses);
     const moved = await wordOrder({ model: { device, config: model }, folder: output }, captions);
     rows.push([
       way.name,
-      digits(mean(own), 4),
+      digits(mean(losses.own), 4),
       `${(100 * told).toFixed(0)} %`,
       `${(100 * moved).toFixed(0)} %`,
     ]);

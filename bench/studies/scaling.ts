@@ -4,8 +4,9 @@ import type { Device } from "../../engine/mod.ts";
 import { countParameters, parameterShapes } from "../../model/checkpoint/tensor_shapes.ts";
 import { openData } from "../../model/training/data/open_data.ts";
 import type { TrainConfig } from "../../model/training/config/types.ts";
+import { teacherForced } from "../measuring/teacher_forcing.ts";
 import { digits, type Effort, type Findings, type Study } from "./study.ts";
-import { forcedLosses, shareTokenizer, small, trained } from "./training.ts";
+import { shareTokenizer, small, trained } from "./training.ts";
 
 const SIZES = [[64, 2], [64, 4], [128, 4], [192, 4], [256, 6]] as const;
 /** Tokens of an image. */
@@ -16,9 +17,9 @@ async function validation(device: Device, config: TrainConfig, output: string): 
   const { path } = config.data;
   const sizes = [config.model.image];
   const data = await openData(device, { kind: "sheet", path, sizes, which: "measuring" });
-  const [loss] = await forcedLosses(device, config, output, data, { batch: 48, batches: 1 });
+  const [found] = await teacherForced(device, config, output, data, { batch: 48, batches: 1 });
   data.dispose();
-  return loss!;
+  return found!.loss;
 }
 
 /** Fits log y = a + b · log x, and returns b with the correlation of both logarithms. */

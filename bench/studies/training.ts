@@ -17,12 +17,8 @@ import { parseTrainFile, resolveTrainConfig } from "../../model/training/config/
 import type { Stage, TrainConfig } from "../../model/training/config/types.ts";
 import { openData } from "../../model/training/data/open_data.ts";
 import { SheetSource } from "../../model/training/data/files/sheet.ts";
-import type { DataSource } from "../../model/training/data/base/source.ts";
 import { readLog } from "../../model/training/report/log.ts";
-import { openBeginning } from "../../model/training/stages/beginning.ts";
 import { train } from "../../model/training/stages/train.ts";
-import { TransformerTask } from "../../model/training/stages/transformer_task.ts";
-import { Tape } from "../../model/training/tape/tape.ts";
 import { VaeEncoder } from "../../model/vae/vae_encoder.ts";
 import { mean } from "../measuring/measure.ts";
 import { bytesOf, rgbaOf, valuesOf } from "../measuring/pixels.ts";
@@ -172,30 +168,6 @@ export async function lastReports(output: string, stage: Stage) {
       bit_accuracy.reduce((sum, share) => sum + share, 0) / bit_accuracy.length
     ),
   };
-}
-
-/** Losses of a trained transformer on batches, each true scale given and nothing flipped. */
-export async function forcedLosses(
-  device: Device,
-  config: TrainConfig,
-  output: string,
-  data: DataSource,
-  { batch, batches }: { readonly batch: number; readonly batches: number },
-): Promise<number[]> {
-  const still = { ...config.transformer, flips: 0, condition_dropout: 0, batch, reuse: 1 };
-  const measured = { ...config, init: output, transformer: still };
-  const begun = await openBeginning(measured, output);
-  const task = await TransformerTask.open(device, measured, begun, data);
-  const losses: number[] = [];
-  for (let step = 0; step < batches; step++) {
-    using tape = new Tape(device);
-    const { metrics, owned = [] } = await task.compute(tape, { step, micro: 0, progress: 1 });
-    const [loss] = await device.read(metrics.loss);
-    losses.push(loss!);
-    for (const one of owned) one[Symbol.dispose]();
-  }
-  task.dispose();
-  return losses;
 }
 
 /** Square images [B, size, size, 3] f32 from −1 to 1 as bytes. */

@@ -36,6 +36,6 @@ export function reportOf(stage: Stage, step: StepReport): Report {
 const [COLUMNS, RIGHT] = [4, 2];
 
 /** The share of bits that are right in each scale, from sums over all tokens and for each scale; none of one number. */
-function accuracies(sums: readonly number[]): number[] {
+export function accuracies(sums: readonly number[]): number[] {
   return sums.filter((_, i) => i > COLUMNS && i % COLUMNS === RIGHT);
 }
