@@ -8,21 +8,21 @@ const LARGEST = 2 ** 15;
  * after many steps in which they did not. Reports may come late: a step counts with the scale that it had.
  */
 export class LossScale {
-  #sound = 0;
-
   /** Begins with a scale. */
   constructor(
     /** The scale of the next step, a power of two. */
     public value: number = INITIAL,
+    /** Steps in a row that did not overflow with it. */
+    public sound: number = 0,
   ) {}
 
   /** Hears of a step: the scale that it had, and whether its gradients overflowed. */
   report(scale: number, overflowed: boolean): void {
     if (overflowed) {
-      this.#sound = 0;
+      this.sound = 0;
       this.value = Math.min(this.value, scale / 2);
-    } else if (scale === this.value && ++this.#sound >= GROWTH_INTERVAL) {
-      this.#sound = 0;
+    } else if (scale === this.value && ++this.sound >= GROWTH_INTERVAL) {
+      this.sound = 0;
       this.value = Math.min(LARGEST, this.value * 2);
     }
   }

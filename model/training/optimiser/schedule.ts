@@ -4,17 +4,17 @@ export interface Schedule {
   readonly peak: number;
   /** Steps over which the rate rises in equal parts to its peak; 0 for none. */
   readonly warmup: number;
-  /** How it falls afterwards, over the rest of the training. */
+  /** How it falls afterwards, over the rest of the training: not at all before the peak is reached. */
   readonly shape: "cosine" | "linear" | "constant";
   /** What it falls to, as a share of the peak. */
   readonly final: number;
 }
 
 /**
- * The learning rate of a step.
+ * The learning rate of a step, as the official `lr_wd_annealing()` has it.
  *
  * @param step Number of the step, from 0.
- * @param progress Share of the training that is done, from 0 to 1: of its steps, or of its time.
+ * @param progress Share of the training after the warm-up that is done, from 0 to 1: of its steps, or of its time.
  */
 export function learningRate(
   { peak, warmup, shape, final }: Schedule,

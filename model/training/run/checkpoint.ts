@@ -19,8 +19,12 @@ export interface Progress {
   readonly step: number;
   /** Seconds of training, over all runs. */
   readonly seconds: number;
+  /** Seconds of it that the warm-up of the learning rate took. */
+  readonly warm: number;
   /** What the loss is multiplied by. */
   readonly lossScale: number;
+  /** Steps in a row that did not overflow with it. */
+  readonly sound: number;
 }
 
 /** What a checkpoint is made of. */
@@ -204,12 +208,13 @@ function parseState(
 ): State & { readonly config: unknown } | null {
   try {
     const config: unknown = JSON.parse(metadata.config!);
-    const { status, step, seconds, lossScale } = JSON.parse(metadata.state!);
-    const sound = Number.isSafeInteger(step) && step >= 0 &&
-      Number.isFinite(seconds) && seconds >= 0 && Number.isFinite(lossScale) && lossScale > 0 &&
+    const { status, step, seconds, lossScale, warm = 0, sound = 0 } = JSON.parse(metadata.state!);
+    const counts = [step, sound].every((n) => Number.isSafeInteger(n) && n >= 0);
+    const times = [seconds, warm].every((t) => Number.isFinite(t) && t >= 0);
+    const valid = counts && times && Number.isFinite(lossScale) && lossScale > 0 &&
       Array.isArray(status) && status.length === STATUS_WORDS &&
       status.every((word) => Number.isSafeInteger(word) && word >= 0 && word < 2 ** 32);
-    return sound ? { progress: { step, seconds, lossScale }, status, config } : null;
+    return valid ? { progress: { step, seconds, warm, lossScale, sound }, status, config } : null;
   } catch {
     return null;
   }

@@ -1,4 +1,4 @@
-import type { Device } from "../../../engine/mod.ts";
+import { type Device, OutOfMemoryError } from "../../../engine/mod.ts";
 import { LossScale } from "../optimiser/loss_scale.ts";
 import { Optimiser } from "../optimiser/optimiser.ts";
 import { learningRate } from "../optimiser/schedule.ts";
@@ -9,7 +9,7 @@ import { Logbook } from "./logbook.ts";
 import type { RecordedStep } from "./report.ts";
 import type { Pass, PassResult, Task } from "./task.ts";
 import type { TrainerOptions, TrainerResult } from "./trainer_options.ts";
-import type { TrainingError } from "./training_error.ts";
+import { TrainingError } from "./training_error.ts";
 
 /**
  * How far memory may grow beyond what a pass needs by itself: captions of other lengths need buffers of other sizes, each
@@ -19,6 +19,11 @@ const SLACK = 1.02;
 
 /** Milliseconds after which other work of the program gets its turn. */
 const TURN = 10;
+
+/** Whether an error says that steps themselves fail, as they would again. */
+function isOfSteps(error: unknown): boolean {
+  return error instanceof TrainingError || error instanceof OutOfMemoryError;
+}
 
 /**
  * The loop of a training: passes, updates, reports and checkpoints.
@@ -37,6 +42,8 @@ export class Trainer {
   #step = 0;
   /** Seconds of earlier runs, and when this one began. */
   #before = 0;
+  /** Seconds of the warm-up. */
+  #warm = 0;
   #began: number | null = null;
   #turn = 0;
   #saved = -1;
@@ -80,27 +87,42 @@ export class Trainer {
 
   /** Share of the training that is done, from 0 to 1. */
   get progress(): number {
+    return this.#share(this.#step, this.seconds);
+  }
+
+  /** Share of the training that so many steps and seconds are. */
+  #share(step: number, seconds: number): number {
     const { steps, minutes } = this.options;
     const shares = [
-      steps === null ? 0 : this.#step / steps,
-      minutes === null ? 0 : this.seconds / (60 * minutes),
+      steps === null ? 0 : step / steps,
+      minutes === null ? 0 : seconds / (60 * minutes),
     ];
     return Math.min(1, Math.max(...shares));
+  }
+
+  /** The learning rate of the next step. */
+  #rate(progress: number): number {
+    const { schedule } = this.options;
+    const step = this.#step;
+    if (step <= schedule.warmup) {
+      this.#warm = this.seconds;
+      return learningRate(schedule, step, 0);
+    }
+    const warm = this.#share(schedule.warmup, this.#warm);
+    return learningRate(schedule, step, (progress - warm) / (1 - warm));
   }
 
   /** Goes on from a checkpoint; see {@link loadCheckpoint}. */
   async resume(path: string, options: Omit<LoadOptions, "config"> = {}): Promise<void> {
     const { config = null } = this.options;
     const all = { ...options, config };
-    const { step, seconds, lossScale } = await loadCheckpoint(
-      this.device,
-      path,
-      this.optimiser,
-      all,
-    );
-    this.#step = this.#saved = step;
-    this.#before = seconds;
-    if (this.#scale) this.#scale.value = lossScale;
+    const progress = await loadCheckpoint(this.device, path, this.optimiser, all);
+    this.#step = this.#saved = progress.step;
+    this.#before = progress.seconds;
+    this.#warm = progress.warm;
+    if (!this.#scale) return;
+    this.#scale.value = progress.lossScale;
+    this.#scale.sound = progress.sound;
   }
 
   /**
@@ -110,7 +132,7 @@ export class Trainer {
    *   Parameters are those before that step, and the last checkpoint stays.
    * @throws {OutOfMemoryError} A step does not fit; see `stepTooLarge()`.
    * @throws {FileError} A checkpoint cannot be written; the previous one stays.
-   * @throws The reason of the signal, after a checkpoint.
+   * @throws The reason of the signal, or what data or samples throw, after a checkpoint.
    */
   async run(): Promise<TrainerResult> {
     const { signal } = this.options;
@@ -127,8 +149,11 @@ export class Trainer {
       await this.#steps();
     } catch (error) {
       this.task.parameters.clearGradients(); // of a step that was not completed
-      // data or samples that are aborted do not keep steps that are complete from their checkpoint
-      if (!signal?.aborted || error !== signal.reason) throw error;
+      // data or samples that fail or are aborted do not keep steps that are complete from their checkpoint
+      if (!signal?.aborted || error !== signal.reason) {
+        if (this.#step > 0 && !isOfSteps(error)) await this.#save().catch(() => {});
+        throw error;
+      }
     }
     await this.#save();
     await this.#logbook.report();
@@ -165,7 +190,7 @@ export class Trainer {
       });
       this.#tidy();
     }
-    const rate = learningRate(this.options.schedule, step, progress);
+    const rate = this.#rate(progress);
     this.optimiser.step({
       ...this.#logbook.places(),
       step,
@@ -225,8 +250,14 @@ export class Trainer {
     await this.#drain();
     if (!checkpoint || this.#saved === this.#step) return;
     const { optimiser } = this;
-    const lossScale = this.#scale?.value ?? 1;
-    const progress = { step: this.#step, seconds: this.seconds, lossScale };
+    const { value: lossScale = 1, sound = 0 } = this.#scale ?? {};
+    const progress = {
+      step: this.#step,
+      seconds: this.seconds,
+      warm: this.#warm,
+      lossScale,
+      sound,
+    };
     await saveCheckpoint(this.device, checkpoint.path, { optimiser, progress, config });
     this.#saved = this.#step;
     this.#logbook.begin();

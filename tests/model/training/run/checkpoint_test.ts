@@ -59,6 +59,38 @@ Deno.test("Trainer makes a checkpoint when it is aborted, and goes on from it to
     assertEquals(JSON.parse((await metadata(path)).state!).step, 60);
   }));
 
+Deno.test("Trainer goes on with the warm-up and the scale of the loss that it had", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    const options = { steps: 12, dtype: "f16", checkpoint: { path, every: 3 } } as const;
+    using first = make(options);
+    await first.trainer.run();
+    const state = JSON.parse((await metadata(path)).state!);
+    assertEquals([state.step, state.lossScale, state.sound], [12, 2048, 12]);
+    assert(state.warm > 0 && state.warm < state.seconds, JSON.stringify(state));
+    using second = make({ ...options, steps: 16 });
+    await second.trainer.resume(path);
+    await second.trainer.run();
+    const later = JSON.parse((await metadata(path)).state!);
+    assertEquals([later.step, later.sound, later.warm], [16, 16, state.warm]);
+  }));
+
+Deno.test("Trainer makes a checkpoint of complete steps when their data fail", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "toy.safetensors");
+    const toy = new Toy(device);
+    let last = 0;
+    toy.change = (_, { step }) => {
+      if (step === last) throw new RangeError("a broken image");
+    };
+    using made = make({ checkpoint: { path, every: 100 } }, toy);
+    await assertRejects(() => made.trainer.run(), RangeError, "a broken image");
+    await assertRejects(() => Deno.stat(path), Deno.errors.NotFound); // there was no step
+    last = 7;
+    await assertRejects(() => made.trainer.run(), RangeError, "a broken image");
+    assertEquals(JSON.parse((await metadata(path)).state!).step, 7);
+  }));
+
 Deno.test("Trainer makes a checkpoint of complete steps when their data are aborted", () =>
   inFolder(async (folder) => {
     const path = join(folder, "toy.safetensors");
@@ -130,7 +162,7 @@ Deno.test("saveCheckpoint() writes the same file however little it reads at a ti
     using made = make();
     await made.trainer.run();
     const { optimiser } = made.trainer;
-    const progress = { step: 20, seconds: 1, lossScale: 1 };
+    const progress = { step: 20, seconds: 1, warm: 0.5, lossScale: 1, sound: 3 };
     const write = async (chunk?: number) => {
       const args = { optimiser, progress, config: null, ...chunk ? { chunk } : {} };
       await saveCheckpoint(device, path, args);
@@ -175,7 +207,14 @@ Deno.test("Trainer refuses a checkpoint whose metadata are damaged", () =>
       { state: "{", config },
       { state: "null", config },
       { state: JSON.stringify(state), config: "" },
-      ...Object.entries({ step: -1, seconds: null, lossScale: 0, status: [1, 2] }).map((
+      ...Object.entries({
+        step: -1,
+        seconds: null,
+        warm: -1,
+        lossScale: 0,
+        sound: 0.5,
+        status: [1, 2],
+      }).map((
         change,
       ) => ({
         state: JSON.stringify({ ...state, ...Object.fromEntries([change]) }),

@@ -36,7 +36,25 @@ Deno.test("Trainer lowers the loss, reports every few steps, and frees its memor
     assertAlmostEquals(tokensPerSecond / imagesPerSecond, 5, 1e-9);
     assert(gradientNorm > 0 && skipped === 0);
   }
-  assertAlmostEquals(reports[0]!.learningRate, 0.05 * (0.1 + 0.45 * (1 + Math.cos(Math.PI * 0.2))));
+  // 4 of the 40 steps that follow the warm-up
+  assertAlmostEquals(reports[0]!.learningRate, 0.05 * (0.1 + 0.45 * (1 + Math.cos(Math.PI * 0.1))));
+});
+
+Deno.test("Trainer reaches the whole learning rate, and falls from there, by steps and by the clock", async () => {
+  const rates = async (changes: Partial<TrainerOptions>) => {
+    const { reports } = await train(changes);
+    return reports.map(({ learningRate }) => learningRate);
+  };
+  const schedule = { ...OPTIONS.schedule, warmup: 18 };
+  const bySteps = await rates({ steps: 20, schedule });
+  assertAlmostEquals(Math.max(...bySteps), 0.05);
+  assertEquals(bySteps.indexOf(Math.max(...bySteps)), 17);
+  assertAlmostEquals(bySteps[19]!, 0.05 * 0.55); // half of what follows
+  const { peak } = schedule;
+  assertEquals(await rates({ steps: 2, schedule }), [peak / 18, peak / 9]);
+  const byClock = await rates({ steps: null, minutes: 1 / 60, schedule });
+  assertAlmostEquals(Math.max(...byClock), 0.05);
+  assert(byClock.at(-1)! < 0.02, `${byClock}`);
 });
 
 Deno.test("Trainer makes the same bytes of the same seed in 50 steps", async () => {
