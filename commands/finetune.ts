@@ -26,10 +26,10 @@ export const finetune = command(
       throw new UsageError("Cannot finetune: give a model, and a folder of images");
     }
     outputOf(given);
-    const { finetuneConfig, train } = await import("../model/training/mod.ts");
+    const training = await import("../model/training/mod.ts");
     const { "learning-rate": learningRate, "skip-broken": skipBroken, prompt, ...rest } = given;
     const options = { ...rest, learningRate, skipBroken, prompts: prompt };
-    const config = await finetuneConfig(model, data, options);
-    return await runStages(config, ["transformer"], given, io, train);
+    const config = await training.finetuneConfig(model, data, options);
+    return await runStages(config, ["transformer"], given, io, training);
   },
 );

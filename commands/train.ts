@@ -24,7 +24,7 @@ export const train = command(
       throw new UsageError("Cannot train: give one CONFIG.json after the stage");
     }
     outputOf(given);
-    const { readTrainConfig, train } = await import("../model/training/mod.ts");
-    return await runStages(await readTrainConfig(file), stages, given, io, train);
+    const training = await import("../model/training/mod.ts");
+    return await runStages(await training.readTrainConfig(file), stages, given, io, training);
   },
 );

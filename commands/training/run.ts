@@ -4,12 +4,7 @@ import { chooseGpu, implementation } from "../../model/parts/choose_gpu.ts";
 import { UsageError } from "../flags/flags.ts";
 import { type Io, note, outJson, warn } from "../io/io.ts";
 import { duration, inSteps, ProgressLine } from "../io/progress.ts";
-import type {
-  Stage,
-  TrainConfig,
-  TrainingOptions,
-  TrainingResult,
-} from "../../model/training/mod.ts";
+import type { Stage, TrainConfig, TrainingResult } from "../../model/training/mod.ts";
 
 /** The flags of commands that train. */
 export interface TrainGiven extends Overrides {
@@ -20,12 +15,11 @@ export interface TrainGiven extends Overrides {
   readonly json?: boolean;
 }
 
-/** Trains one stage; the library's, or that of a test. */
-export type TrainStage = (
-  config: TrainConfig,
-  stage: Stage,
-  options: TrainingOptions,
-) => Promise<TrainingResult>;
+/** What trains: the library, or what a test has in its place. */
+export type Training = Pick<
+  typeof import("../../model/training/mod.ts"),
+  "checkStages" | "train"
+>;
 
 /** Returns the folder of the model. @throws {UsageError} There is none. */
 export function outputOf({ output }: TrainGiven): string {
@@ -39,7 +33,7 @@ export async function runStages(
   stages: readonly Stage[],
   given: TrainGiven,
   io: Io,
-  train: TrainStage,
+  { checkStages, train }: Training,
 ): Promise<number> {
   const output = outputOf(given);
   const settings = overridden(config, stages, given);
@@ -49,13 +43,13 @@ export async function runStages(
   const gpu = given.gpu ? await implementation(given.gpu) : (await chooseGpu(type)).gpu;
   using line = new ProgressLine(io);
   const made: TrainingResult[] = [];
-  for (const stage of stages) {
+  const begun = await checkStages(settings, stages, { output, resume, gpu });
+  for (const [i, stage] of stages.entries()) {
     line.show(`Preparing the ${stage}`);
-    const begun = resume && (stages.length === 1 || await hasCheckpoint(output, stage));
     const result = await train(settings, stage, {
       output,
       gpu,
-      resume: begun,
+      resume: begun[i],
       anyConfig,
       signal: io.signal,
       onPrepare: inSteps(io, (part) => {
@@ -77,11 +71,6 @@ export async function runStages(
   }
   if (given.json) outJson(io, { output, stages: made });
   return 0;
-}
-
-async function hasCheckpoint(output: string, stage: Stage): Promise<boolean> {
-  const { checkpointPath } = await import("../../model/training/mod.ts");
-  return await Deno.stat(checkpointPath(output, stage)).then(() => true, () => false);
 }
 
 /** Prints a line above that of progress, with `-v`. */

@@ -173,7 +173,7 @@ export async function writeFileAtomic(
   const file = await attempt(path, Deno.open(temp, { write: true, ...create }));
   let renamed = false;
   try {
-    await writeAll(path, file, pieces, signal);
+    await writeAll(path, file, pieces, signal, true);
     signal?.throwIfAborted();
     const mode = target.info?.mode;
     if (typeof mode === "number" && Deno.build.os !== "windows") {
@@ -196,12 +196,13 @@ export async function appendToFile(path: string, bytes: Uint8Array): Promise<voi
   await attempt(path, Deno.writeFile(path, bytes, { append: true }));
 }
 
-/** Writes pieces as they come, and closes the file. */
+/** Writes pieces as they come, to the disk itself if that must not lose them, and closes the file. */
 async function writeAll(
   path: string,
   file: Deno.FsFile,
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
+  sync = false,
 ): Promise<void> {
   try {
     for await (const bytes of pieces) {
@@ -210,6 +211,7 @@ async function writeAll(
         at += await attempt(path, file.write(bytes.subarray(at)));
       }
     }
+    if (sync) await attempt(path, file.syncData());
   } finally {
     file.close();
   }

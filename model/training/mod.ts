@@ -6,6 +6,7 @@
  */
 
 // whole stages, as the command line runs them
+export { checkStages } from "./stages/check_stages.ts";
 export { train } from "./stages/train.ts";
 export {
   parseTrainFile,
@@ -16,6 +17,7 @@ export {
 export { finetuneConfig, type FinetuneOptions } from "./config/finetune_config.ts";
 export type { Links } from "./config/tables.ts";
 export type {
+  CodeLosses,
   DataConfig,
   DecoderTraining,
   LoraConfig,
@@ -31,13 +33,8 @@ export { Reporter, type ReporterPlace } from "./report/reporter.ts";
 export type { Report, TrainingOptions, TrainingProgress, TrainingResult } from "./report/types.ts";
 
 // what a stage of one's own is made of
-export {
-  checkPlace,
-  checkpointPath,
-  runStage,
-  type StageWork,
-  trainerOptions,
-} from "./session/run_stage.ts";
+export { checkPlace, checkpointPath } from "./session/place.ts";
+export { type Facts, runStage, type StageWork, trainerOptions } from "./session/run_stage.ts";
 export { adapterOf, adapterSpecs, initAdapters } from "./session/adapters.ts";
 export { type SavedLora, type SavedWeights, saveLora, saveWeights } from "./session/weights.ts";
 

@@ -19,6 +19,7 @@ import {
   withDefault,
 } from "./keys.ts";
 import type {
+  CodeLosses,
   DataConfig,
   DecoderTraining,
   LossWeights,
@@ -48,7 +49,7 @@ const OPTIMISER: Table<OptimiserConfig> = {
     [0.9, 0.98],
     real(0, { max: 0.99999 }, "Decays of AdamW's means of gradients, and of their squares"),
   ),
-  epsilon: real(1e-8, { above: 0, max: 1 }, "AdamW's ε"),
+  epsilon: real(1e-8, { min: 1e-30, max: 1 }, "AdamW's ε"),
   weight_decay: real(1e-3, { max: 10 }, "AdamW's decay of matrices; other tensors have none"),
   clip: real(1, { max: 1e9 }, "Largest norm of all gradients together; 0 does not clip"),
   ema: real(0.998, { max: 0.999999 }, "Decay of the average of weights that is saved; 0 is none"),
@@ -63,14 +64,18 @@ const LOSSES: Table<LossWeights> = {
   gradient: weight(0.5, "Absolute difference of the differences between neighbouring pixels"),
   edge: weight(0, "How much more `l1` counts at edges"),
   pool: weight(0, "Absolute difference of means of 4×4 pixels"),
+  discriminator: weight(0, "What a patch discriminator finds unlike images"),
+};
+
+/** Those of an encoder that learns. */
+const CODE_LOSSES: Table<CodeLosses> = {
   entropy: weight(0, "Entropy of bits: low for each token, high over all"),
   commitment: weight(0, "Squared distance of features from their codes"),
-  discriminator: weight(0, "What a patch discriminator finds unlike images"),
 };
 
 const TOKENIZER: Table<TokenizerTraining> = {
   ...OPTIMISER,
-  losses: LOSSES,
+  losses: { ...LOSSES, ...CODE_LOSSES },
   flips: share(0.04, FLIPS),
   flips_share: share(0.5, "Share of images whose bits are flipped"),
   flips_after: share(0.35, "Share of the stage before flips and scale dropout begin"),
@@ -80,6 +85,7 @@ const TOKENIZER: Table<TokenizerTraining> = {
 
 const DECODER: Table<DecoderTraining> = {
   ...TOKENIZER,
+  losses: LOSSES,
   learning_rate: withDefault(OPTIMISER.learning_rate, 5e-4),
   warmup: withDefault(OPTIMISER.warmup, 60),
   flips: withDefault(TOKENIZER.flips, 0.03),

@@ -36,9 +36,15 @@ export function parseTrainFile(json: unknown, where: string): TrainFile {
   if (!inline && file.model === null && file.init === null) {
     refuse(where, "model", null, "a name, a path or an object, unless init has one");
   }
-  const { kind, held_out } = file.data;
+  const { kind, held_out, broken, mirror } = file.data;
   if (held_out > 0 && (kind === "sheet" || kind === "scenes")) {
     refuse(where, "data.held_out", held_out, "0: such data say themselves what is held out");
+  }
+  if (broken === "skip" && (kind === "sheet" || kind === "scenes")) {
+    refuse(where, "data.broken", broken, '"stop": such data are one image or none');
+  }
+  if (mirror > 0 && kind === "scenes") {
+    refuse(where, "data.mirror", mirror, "0: left and right of scenes are in their captions");
   }
   const { lora, text_encoder } = file.transformer;
   if (file.init === null && lora.rank > 0) {

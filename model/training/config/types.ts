@@ -54,18 +54,22 @@ export interface LossWeights {
   readonly edge: number;
   /** Mean absolute difference of means of 4×4 pixels. */
   readonly pool: number;
-  /** Entropy of bits: sure for each token, even over all. */
-  readonly entropy: number;
-  /** Distance of features from their codes. */
-  readonly commitment: number;
   /** What a patch discriminator finds unlike images. */
   readonly discriminator: number;
 }
 
-/** How a visual tokenizer, or its decoder alone, is trained. */
+/** How much losses of the bits count, which an encoder learns from. */
+export interface CodeLosses {
+  /** Entropy of bits: sure for each token, even over all. */
+  readonly entropy: number;
+  /** Distance of features from their codes. */
+  readonly commitment: number;
+}
+
+/** How a visual tokenizer is trained. */
 export interface TokenizerTraining extends OptimiserConfig {
   /** Weights of the terms of the loss. */
-  readonly losses: LossWeights;
+  readonly losses: LossWeights & CodeLosses;
   /** Largest share of bits that are flipped before decoding. */
   readonly flips: number;
   /** Share of images whose bits are flipped. */
@@ -79,7 +83,9 @@ export interface TokenizerTraining extends OptimiserConfig {
 }
 
 /** How the decoder alone is trained, on bits that stay as they are. */
-export interface DecoderTraining extends TokenizerTraining {
+export interface DecoderTraining extends Omit<TokenizerTraining, "losses"> {
+  /** Weights of the terms of the loss. */
+  readonly losses: LossWeights;
   /** Share of images whose later scales the transformer draws. */
   readonly drawn: number;
 }
@@ -138,7 +144,10 @@ export interface DataConfig {
 }
 
 /** The stages of training, in their order. */
-export type Stage = "tokenizer" | "transformer" | "decoder";
+export const STAGES = ["tokenizer", "transformer", "decoder"] as const;
+
+/** One of the {@link STAGES}. */
+export type Stage = typeof STAGES[number];
 
 /** A CONFIG.json, checked and completed. */
 export interface TrainConfig {

@@ -1,12 +1,13 @@
 import { CheckpointError, FileError, quote } from "../../../engine/mod.ts";
 import { appendToFile, readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
 import { isRecord, isWhole } from "../../config/check_value.ts";
-import type { Stage } from "../config/types.ts";
+import { type Stage, STAGES } from "../config/types.ts";
 import type { Report } from "./types.ts";
 
 /** The most bytes of a log: a million steps. */
 const LIMIT = 2 ** 29;
-const STAGES: readonly unknown[] = ["tokenizer", "transformer", "decoder"];
+
+const NAMES: readonly unknown[] = STAGES;
 
 /**
  * Parses a log: one JSON object a line. A last line that was cut off, by a process that was killed, is left out.
@@ -33,7 +34,7 @@ export function parseLog(text: string, where: string): Report[] {
 function reportOf(line: string): Report | null {
   try {
     const json = JSON.parse(line);
-    if (!isRecord(json) || !STAGES.includes(json.stage) || !isWhole(json.step, 0)) return null;
+    if (!isRecord(json) || !NAMES.includes(json.stage) || !isWhole(json.step, 0)) return null;
     const { losses, bit_accuracy: accuracy } = json;
     if (losses !== undefined && !isRecord(losses)) return null;
     if (accuracy !== undefined && !Array.isArray(accuracy)) return null;

@@ -1,48 +1,19 @@
 import { dirname, join } from "../../../deps/@std/path.ts";
-import {
-  CheckpointError,
-  type Device,
-  InputError,
-  quote,
-  safetensorsHeader,
-  type TensorFile,
-} from "../../../engine/mod.ts";
+import { type Device, safetensorsHeader, type TensorFile } from "../../../engine/mod.ts";
 import type { Part } from "../../checkpoint/check_tensors.ts";
 import { makeFolder, readSmallFile, writeFileAtomic } from "../../checkpoint/files.ts";
-import { isUrl, openFolder } from "../../checkpoint/folder.ts";
+import { openFolder } from "../../checkpoint/folder.ts";
 import { JSON_LIMIT } from "../../checkpoint/place.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { usualBatch } from "../../batch.ts";
 import { InfinityModel } from "../../infinity.ts";
 import { compactType } from "../../parts/compact_type.ts";
 import type { TrainConfig } from "../config/types.ts";
+import { isMarked, isUnused, LOG } from "./place.ts";
 
 /** Path of the adapters in the folder of a training. */
 export function loraPath(output: string): string {
   return join(output, "lora.safetensors");
-}
-
-async function exists(output: string, name: string): Promise<boolean> {
-  return await Deno.stat(join(output, name)).then(() => true, () => false);
-}
-
-/**
- * Refuses a folder in which a training would overwrite something else.
- *
- * @throws {CheckpointError} `exists`: the folder is that of a model which no training made.
- * @throws {InputError} `bad-url`: it is a URL.
- */
-export async function checkFolder(output: string): Promise<void> {
-  if (isUrl(output)) {
-    const message = `Cannot train in ${quote(output)}: it is a URL; name a folder on this machine`;
-    throw new InputError("bad-url", message);
-  }
-  if (await exists(output, "config.json") && !await exists(output, "log.jsonl")) {
-    throw new CheckpointError(
-      "exists",
-      `Cannot train in ${quote(output)}: it is a model folder already; name another folder`,
-    );
-  }
 }
 
 /**
@@ -52,14 +23,16 @@ export async function checkFolder(output: string): Promise<void> {
  */
 export async function prepareFolder(config: TrainConfig, output: string): Promise<void> {
   await makeFolder(output);
+  // what a training copied that did nothing may be of another model
+  const stale = await isUnused(output);
   // marks the folder, before anything else is in it
-  if (!await exists(output, "log.jsonl")) {
-    await writeFileAtomic(join(output, "log.jsonl"), new Uint8Array());
-  }
+  if (!await isMarked(output)) await writeFileAtomic(join(output, LOG), new Uint8Array());
   const { model, init, transformer: { lora } } = config;
   if (lora.rank > 0) return;
   for (const part of init === null ? [] : ["vae", "transformer", "text_encoder"] as const) {
-    await copyPart(openFolder(init!), openFolder(output), model.files[part], output, part);
+    const name = model.files[part];
+    if (!stale && await openFolder(output).exists(name)) continue;
+    await copyPart(openFolder(init!), name, output, part);
   }
 }
 
@@ -81,15 +54,14 @@ export async function describeFolder(
   await writeFileAtomic(tokenizer, bytes);
 }
 
-/** Copies a file of weights that is not there yet; shards become one file. */
+/** Copies a file of weights; shards become one file. */
 async function copyPart(
   from: ReturnType<typeof openFolder>,
-  to: ReturnType<typeof openFolder>,
   name: string,
   output: string,
   part: Part,
 ): Promise<void> {
-  if (await to.exists(name) || (part === "text_encoder" && !await from.exists(name))) return;
+  if (part === "text_encoder" && !await from.exists(name)) return;
   const file = await from.tensors(name);
   try {
     await makeFolder(dirname(join(output, name)));

@@ -15,9 +15,14 @@ export class FolderLock implements AsyncDisposable {
   static async take(output: string): Promise<FolderLock> {
     const path = join(output, "training.lock");
     await makeFolder(output);
-    const file = await attempt(path, Deno.open(path, { write: true, create: true }));
-    if (await attempt(path, file.tryLock(true))) return new FolderLock(path, file);
-    file.close();
+    for (;;) {
+      const file = await attempt(path, Deno.open(path, { write: true, create: true }));
+      const locked = await attempt(path, file.tryLock(true));
+      // a training that ends removes the file, perhaps after it was opened here
+      if (locked && await isAt(path, file)) return new FolderLock(path, file);
+      file.close();
+      if (!locked) break;
+    }
     throw new CheckpointError(
       "busy",
       `Cannot train in ${quote(output)}: another training is at work there; name another folder`,
@@ -26,7 +31,14 @@ export class FolderLock implements AsyncDisposable {
 
   /** Lets others train in the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.file.close();
+    // before others can lock it
     await Deno.remove(this.path).catch(() => {});
+    this.file.close();
   }
+}
+
+/** Whether a path still leads to a file. */
+async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const [here, there] = [await file.stat(), await Deno.stat(path).catch(() => null)];
+  return there !== null && there.ino === here.ino && there.dev === here.dev;
 }

@@ -1,5 +1,5 @@
 import { join } from "../../../deps/@std/path.ts";
-import { CheckpointError, type Device, OutOfMemoryError, quote } from "../../../engine/mod.ts";
+import { type Device, OutOfMemoryError } from "../../../engine/mod.ts";
 import { makeFolder } from "../../checkpoint/files.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import type { OptimiserConfig, Stage, TrainConfig } from "../config/types.ts";
@@ -11,7 +11,18 @@ import type { StepReport } from "../run/report.ts";
 import type { Task } from "../run/task.ts";
 import { Trainer } from "../run/trainer.ts";
 import type { TrainerOptions } from "../run/trainer_options.ts";
+import { checkpointPath } from "./place.ts";
 import { reportOf } from "./report_of.ts";
+
+/** What a stage was made from, besides CONFIG.json. */
+export interface Facts {
+  /** Images of the data; null if they have no end. */
+  readonly images?: number | null;
+  /** Fingerprint of the tokenizer that makes the bits which are learnt. */
+  readonly vae?: string;
+  /** Fingerprint of the model that adapters are trained for. */
+  readonly base?: string;
+}
 
 /** What a stage does, besides what all stages do. */
 export interface StageWork {
@@ -26,8 +37,8 @@ export interface StageWork {
   save(optimiser: Optimiser): Promise<readonly string[]>;
   /** Writes what goes with the weights; called once nothing is left that could refuse the training. */
   begin?(): Promise<void>;
-  /** Fingerprint of the model that adapters are trained for; absent if there are no adapters. */
-  readonly base?: string | undefined;
+  /** What else must be the same when the stage goes on: JSON by names. */
+  readonly facts?: Facts;
   /** Bytes that a step of another size needs, see `planStep()`: to say what would fit if this one does not. */
   readonly plan?: PlanSize;
   /** Makes images that show what was learnt, with what each shows; called after {@link StageWork.save}. */
@@ -37,23 +48,11 @@ export interface StageWork {
 /** What a device has surely, of the bytes that it held when it refused to hold one of them. */
 const ROOM = 0.9;
 
-/** Keys of a stage that may differ when it goes on: how long it takes, and what it says. */
-const FREE = [
-  "steps",
-  "minutes",
-  "report_every",
-  "sample_every",
-  "sample_prompts",
-  "checkpoint_every",
-];
+/** Keys that may differ when a stage goes on: how long it takes. */
+const FREE = ["settings.steps", "settings.minutes"];
 
 /** Keys that may differ, but not unnoticed: what was moved is the same, something else is not. */
-const TOLD = ["data.path", "data.broken", "init", "words"];
-
-/** Path of a stage's checkpoint in the folder of a training. */
-export function checkpointPath(output: string, stage: Stage): string {
-  return join(output, "checkpoints", `${stage}.safetensors`);
-}
+const TOLD = ["images", "vae", "data.path", "data.broken", "init", "words"];
 
 /**
  * Runs a stage from its beginning, or from its checkpoint: with a log, curves, samples and checkpoints in the folder,
@@ -68,7 +67,7 @@ export async function runStage(
   config: TrainConfig,
   stage: Stage,
   options: TrainingOptions,
-  { task, base, begin, save, samples, plan }: StageWork,
+  { task, facts = {}, begin, save, samples, plan }: StageWork,
 ): Promise<TrainingResult> {
   const { output, resume, signal, onProgress, onSamples } = options;
   const { sample_every: every } = config;
@@ -94,7 +93,7 @@ export async function runStage(
   const made: TrainerOptions = {
     ...trainerOptions(config[stage]),
     every: config.report_every,
-    config: settingsOf(config, stage, base ?? null),
+    config: settingsOf(config, stage, facts),
     checkpoint: { path, every: config.checkpoint_every },
     ...every > 0 && {
       pause: {
@@ -111,9 +110,8 @@ export async function runStage(
   };
   using trainer = await Promise.try(() => new Trainer(device, task, made)).catch(explain);
   if (resume) {
-    const free = FREE.map((key) => `settings.${key}`).concat(FREE);
     const { anyConfig, onWarning } = options;
-    await trainer.resume(path, { free, told: TOLD, anyConfig, onWarning });
+    await trainer.resume(path, { free: FREE, told: TOLD, anyConfig, onWarning });
   }
   await begin?.();
   const reporter = await Reporter.open({ output, stage, name: config.name, step: trainer.step });
@@ -121,10 +119,12 @@ export async function runStage(
     const { step, seconds } = await trainer.run().catch(explain);
     const files = await save(trainer.optimiser);
     if (every > 0 && step % every !== 0) await show(step);
+    await reporter.draw();
     const { adapter } = device.capabilities;
     return { stage, step, seconds, loss: last?.loss ?? null, files, adapter };
-  } finally {
-    await reporter.draw();
+  } catch (error) {
+    await reporter.draw().catch(() => {}); // why the training ended is what counts
+    throw error;
   }
 }
 
@@ -142,9 +142,9 @@ export async function explainMemory(
 }
 
 /** What must be the same when a stage goes on. */
-function settingsOf(config: TrainConfig, stage: Stage, base: string | null) {
+function settingsOf(config: TrainConfig, stage: Stage, facts: Facts) {
   const { name, model_json: model, init, words, data, seed } = config;
-  return { stage, name, model, init, words, data, base, seed, settings: config[stage] };
+  return { stage, name, model, init, words, data, seed, ...facts, settings: config[stage] };
 }
 
 /** The options of a trainer that a stage's section of CONFIG.json stands for. */
@@ -185,29 +185,4 @@ function progressOf(trainer: Trainer, { steps, minutes }: OptimiserConfig, repor
     ...minutes === null ? [] : [60 * minutes - report.seconds],
   ];
   return { part, steps, secondsLeft: Math.max(0, Math.min(...left)) };
-}
-
-/**
- * Refuses to begin where a training has begun, or to go on where none has.
- *
- * @throws {CheckpointError} `exists`: it is not to go on, but has a checkpoint; `no-checkpoint`: it is, but has none.
- */
-export async function checkPlace(
-  { output, resume = false }: TrainingOptions,
-  stage: Stage,
-): Promise<void> {
-  const path = checkpointPath(output, stage);
-  const exists = await Deno.stat(path).then(() => true, () => false);
-  if (exists === resume) return;
-  throw resume
-    ? new CheckpointError(
-      "no-checkpoint",
-      `Cannot go on in ${quote(output)}: it has no checkpoint of the ${stage}`,
-    )
-    : new CheckpointError(
-      "exists",
-      `Cannot begin in ${quote(output)}: it has a checkpoint of the ${stage}; name another ` +
-        "folder, or go on from it",
-      { hint: "resume" },
-    );
 }

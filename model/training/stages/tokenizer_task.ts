@@ -5,7 +5,12 @@ import { scheduleForImage, vaeSchedule } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
 import { FolderSource } from "../../parts/parts.ts";
 import { VaeEncoder } from "../../vae/vae_encoder.ts";
-import type { DecoderTraining, TrainConfig } from "../config/types.ts";
+import type {
+  CodeLosses,
+  DecoderTraining,
+  TokenizerTraining,
+  TrainConfig,
+} from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
 import type { DataSource } from "../data/base/source.ts";
 import { initialise } from "../initial/initialise.ts";
@@ -29,6 +34,12 @@ const EDGE_GAIN = 1.5;
 /** Share of the stage over which flips grow to their full strength. */
 const RAMP = 0.3;
 
+/** Settings of both stages. */
+type Options = TokenizerTraining & Pick<DecoderTraining, "drawn">;
+
+/** Of a decoder alone, whose bits stay as they are. */
+const NO_CODE_LOSSES: CodeLosses = { entropy: 0, commitment: 0 };
+
 /**
  * Training of the visual tokenizer: images are encoded, quantised with straight-through gradients, decoded, and compared
  * with themselves. Or of its decoder alone, where the bits stay as they are.
@@ -39,7 +50,7 @@ export class TokenizerTask implements Task {
   private constructor(
     private readonly device: Device,
     private readonly model: ModelConfig,
-    private readonly options: DecoderTraining,
+    private readonly options: Options,
     private readonly seed: number,
     private readonly data: DataSource,
     readonly parameters: Parameters,
@@ -86,7 +97,9 @@ export class TokenizerTask implements Task {
         : await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae));
       const draws = !whole && config.decoder.drawn > 0;
       const drawer = draws ? await Drawer.open(device, config, folder, words) : null;
-      const options = { drawn: 0, ...config[stage] };
+      const options = whole
+        ? { ...config.tokenizer, drawn: 0 }
+        : { ...config.decoder, losses: { ...config.decoder.losses, ...NO_CODE_LOSSES } };
       return new TokenizerTask(device, model, options, seed, data, parameters, encoder, drawer);
     } catch (error) {
       parameters.dispose();
@@ -161,7 +174,7 @@ export class TokenizerTask implements Task {
 
   get #hasCodeLosses(): boolean {
     const { entropy, commitment } = this.options.losses;
-    return this.encoder === null && (entropy > 0 || commitment > 0);
+    return entropy > 0 || commitment > 0;
   }
 
   /** The sum of codes of images, through the encoder that learns or the one that does not. */
@@ -200,7 +213,9 @@ export class TokenizerTask implements Task {
   ): Variable {
     const { device, encoder, drawer, options: { drawn } } = this;
     const [B = 0, height = 0, width = 0] = images.shape;
-    const kept = B - Math.round(drawn * B);
+    // so that small batches, too, have that share in the long run
+    const odd = new Draws(BigInt(this.seed), STREAMS.drawn, index, 0).next();
+    const kept = B - Math.floor(drawn * B + odd);
     const z = tape.keep(this.#sum(images));
     const part = (first: number, count: number) => images.rows(first, count);
     if (kept > 0) {

@@ -1,7 +1,16 @@
 import { basename, dirname, join } from "../../../deps/@std/path.ts";
-import { CheckpointError, Device, quote, type Tensor, type Tuning } from "../../../engine/mod.ts";
+import {
+  CheckpointError,
+  Device,
+  quote,
+  type Tensor,
+  type TensorFile,
+  type Tuning,
+} from "../../../engine/mod.ts";
 import { baseFingerprint } from "../../checkpoint/lora_file.ts";
+import { makeFolder } from "../../checkpoint/files.ts";
 import { openFolder } from "../../checkpoint/folder.ts";
+import { sha256 } from "../../checkpoint/sha256.ts";
 import type { Pixels } from "../../image/enlarge.ts";
 import { savedTuning, trainingTuning } from "../../parts/tuning.ts";
 import type { Stage, TrainConfig } from "../config/types.ts";
@@ -9,14 +18,9 @@ import type { DataSource } from "../data/base/source.ts";
 import type { Optimiser } from "../optimiser/optimiser.ts";
 import type { TrainingOptions, TrainingResult } from "../report/types.ts";
 import { FolderLock } from "../session/folder_lock.ts";
-import { checkPlace, explainMemory, runStage, type StageWork } from "../session/run_stage.ts";
-import {
-  checkFolder,
-  describeFolder,
-  loraPath,
-  prepareFolder,
-  sampleFolder,
-} from "../session/folder.ts";
+import { explainMemory, type Facts, runStage, type StageWork } from "../session/run_stage.ts";
+import { describeFolder, loraPath, prepareFolder, sampleFolder } from "../session/folder.ts";
+import { checkFolder, checkPlace } from "../session/place.ts";
 import { saveLora, saveWeights } from "../session/weights.ts";
 import { type Beginning, openBeginning } from "./beginning.ts";
 import { checkText, openStageData, openTask } from "./open_task.ts";
@@ -140,9 +144,14 @@ async function openStage(
     .catch((error) => explainMemory(error, device, config, stage, plan));
   const adapters = adapts(config, stage);
   const begin = () => adapters ? Promise.resolve() : describeFolder(config, output);
+  const facts = await factsOf(config, stage, output, data).catch((error) => {
+    task.dispose();
+    throw error;
+  });
   if (task instanceof TokenizerTask) {
     return {
       task,
+      facts,
       plan,
       begin,
       save: async (optimiser) => [
@@ -151,10 +160,10 @@ async function openStage(
       samples: () => reconstructions(device, task),
     };
   }
-  const base = adapters ? await fingerprintOf(config) : undefined;
+  const { base } = facts;
   return {
     task,
-    base,
+    facts,
     plan,
     begin,
     save: (optimiser) =>
@@ -183,7 +192,7 @@ async function savePart(
   const name = model.files[part];
   const base = await folder.exists(name) ? await folder.tensors(name) : null;
   const path = join(output, name);
-  await Deno.mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   try {
     await saveWeights(device, path, optimiser, { base, ...keep && { keep } });
   } finally {
@@ -208,10 +217,34 @@ export async function saveTransformer(
   return files;
 }
 
-/** What tells the model that adapters are trained for from others. */
-async function fingerprintOf({ model, init }: TrainConfig): Promise<string> {
-  const file = await openFolder(init!).tensors(model.files.transformer);
-  return await baseFingerprint(file).finally(() => file.close());
+/** What a stage is made from, besides its config. */
+async function factsOf(
+  { model: { files }, init, transformer }: TrainConfig,
+  stage: Stage,
+  output: string,
+  { count }: DataSource,
+): Promise<Facts> {
+  const images = { images: count };
+  if (stage === "tokenizer") return images;
+  const adapted = stage === "transformer" && transformer.lora.rank > 0;
+  const [folder, name] = adapted ? [init!, files.transformer] : [output, files.vae];
+  const file = await openFolder(folder).tensors(name);
+  try {
+    if (adapted) return { ...images, base: await baseFingerprint(file) };
+    return { ...images, vae: await encoderFingerprint(file) };
+  } finally {
+    file.close();
+  }
+}
+
+/** What tells the encoder of a tokenizer from others: 16 digits of SHA-256 of its vectors. */
+async function encoderFingerprint(file: TensorFile): Promise<string> {
+  const vectors = [...file.tensors.values()].filter(({ name, shape }) =>
+    name.startsWith("encoder.") && shape.length === 1
+  );
+  const values: Float32Array[] = [];
+  for (const { name } of vectors) values.push(await file.readFloat32(name));
+  return sha256(values).slice(0, 16);
 }
 
 async function saveAdapters(

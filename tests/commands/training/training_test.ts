@@ -4,9 +4,11 @@ import { UsageError } from "../../../commands/flags/flags.ts";
 import { ProgressLine } from "../../../commands/io/progress.ts";
 import { brief, progressOf, progressText } from "../../../commands/training/progress.ts";
 import { runStages } from "../../../commands/training/run.ts";
-import { overridden, STAGES, stagesOf } from "../../../commands/training/stages.ts";
-import { InputError } from "../../../engine/mod.ts";
+import { overridden, stagesOf } from "../../../commands/training/stages.ts";
+import { CheckpointError, InputError } from "../../../engine/mod.ts";
+import { STAGES } from "../../../model/training/config/types.ts";
 import {
+  checkStages,
   readTrainConfig,
   type Stage,
   type TrainConfig,
@@ -110,10 +112,11 @@ Deno.test("runStages() trains one stage after the other, and says what was made"
       const files = [join(output, `${stage}.safetensors`)];
       return Promise.resolve({ stage, step: 100, loss: 0.5, seconds: 90, files, adapter: "GPU" });
     };
+    const training = { train, checkStages };
     const io = fakeIo();
-    assertEquals(await runStages(nano, STAGES, { output, minutes: 3 }, io, train), 0);
+    assertEquals(await runStages(nano, STAGES, { output, minutes: 3 }, io, training), 0);
     assertEquals(calls.map(([stage]) => stage), [...STAGES]);
-    assertEquals(calls.map(([, { resume }]) => resume), [undefined, undefined, undefined]);
+    assertEquals(calls.map(([, { resume }]) => resume), [false, false, false]);
     assertEquals(calls.map(([stage, , config]) => config[stage].minutes), [1, 1, 1]);
     assertEquals(
       io.text().trim().split("\n"),
@@ -127,11 +130,16 @@ Deno.test("runStages() trains one stage after the other, and says what was made"
     await Deno.mkdir(join(output, "checkpoints"));
     await Deno.writeTextFile(join(output, "checkpoints", "tokenizer.safetensors"), "");
     const json = fakeIo();
-    await runStages(nano, STAGES, { output, resume: true, json: true }, json, train);
+    await runStages(nano, STAGES, { output, resume: true, json: true }, json, training);
     assertEquals(calls.map(([, { resume }]) => resume), [true, false, false]);
     const made = JSON.parse(json.text());
     assertEquals([made.output, made.stages.length], [output, 3]);
-    await runStages(nano, ["decoder"], { output, resume: true }, fakeIo(), train);
-    assertEquals(calls.at(-1)![1].resume, true);
-    await assertRejects(() => runStages(nano, STAGES, {}, fakeIo(), train), UsageError, "--output");
+    // one that is named has to
+    const alone = () => runStages(nano, ["decoder"], { output, resume: true }, fakeIo(), training);
+    await assertRejects(alone, CheckpointError, "it has no checkpoint of the decoder");
+    await assertRejects(
+      () => runStages(nano, STAGES, {}, fakeIo(), training),
+      UsageError,
+      "--output",
+    );
   }));

@@ -8,6 +8,7 @@ export const STREAMS = {
   measured: 4,
   conditions: 5,
   scales: 6,
+  drawn: 7,
 } as const;
 
 /** A sequence of random numbers that depends on a seed and three whole numbers alone (Philox4x32-10). */

@@ -4,7 +4,7 @@
  */
 
 import { type ByteSource, FileError, isObject, quote } from "../../../../engine/mod.ts";
-import { dirname, join, resolve } from "../../../../deps/@std/path.ts";
+import { basename, dirname, join, resolve } from "../../../../deps/@std/path.ts";
 import { fileSource } from "../../../checkpoint/files.ts";
 import type { Draws } from "../base/draws.ts";
 import { emptySet, type Example, folderError, type ImageSet } from "./image_set.ts";
@@ -178,7 +178,7 @@ class JsonlFolder implements ImageSet {
 
   key(index: number): string {
     const { file, line } = this.places[index]!;
-    return `${file}:${line}`;
+    return `${basename(this.files[file]!.source.name)}:${line}`;
   }
 
   dispose(): void {

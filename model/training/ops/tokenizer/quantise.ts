@@ -27,7 +27,7 @@ export interface QuantiseOptions {
     /** Seed and step of random numbers. */
     readonly random: RandomSource;
   };
-  /** How many of the last scales are left out, so that the first ones carry more; 0 if absent. */
+  /** How many of the last scales are left out, so that the first ones carry more; 0 if absent. The first is kept. */
   readonly dropScales?: number;
   /** Losses that push vectors towards codes: their mean over scales. Sent when the tape is unwound. */
   readonly losses?: CodeLossWeights & {
@@ -53,7 +53,7 @@ interface Scale {
 export function quantise(tape: Tape, h: Variable, options: QuantiseOptions): Variable {
   const { device, lossScale } = tape;
   const { flips, dropScales = 0, losses } = options;
-  const schedule = options.schedule.slice(0, options.schedule.length - dropScales);
+  const schedule = options.schedule.slice(0, Math.max(1, options.schedule.length - dropScales));
   const [B = 0, , , d = 0] = h.value.shape;
   const features = h.value.shape;
   const z = tape.output(features, "sum of codes", "f32");

@@ -90,6 +90,22 @@ Deno.test("parseTrainFile() refuses values by their path, with what is allowed",
       { ...LEAST, data: { kind: "scenes", path: "x", held_out: 0.1 } },
       "data.held_out is 0.1, it must be 0: such data say themselves what is held out",
     ],
+    [
+      { ...LEAST, data: { kind: "sheet", path: "x", broken: "skip" } },
+      'data.broken is "skip", it must be "stop": such data are one image or none',
+    ],
+    [
+      { ...LEAST, data: { kind: "scenes", path: "x", mirror: 0.5 } },
+      "data.mirror is 0.5, it must be 0: left and right of scenes are in their captions",
+    ],
+    [
+      { ...LEAST, transformer: { epsilon: 1e-46 } },
+      "transformer.epsilon is 1e-46, it must be a number from 1e-30 to 1",
+    ],
+    [
+      { ...LEAST, decoder: { losses: { entropy: 1 } } },
+      "unknown key decoder.losses.entropy: there are l1, l2,",
+    ],
     [{ ...LEAST, sample_prompts: ["a\nb"] }, 'sample_prompts is ["a\\nb"], it must be a list of'],
   ];
   for (const [json, message] of cases) {

@@ -4,6 +4,7 @@ import {
   CheckpointError,
   DeviceError,
   encodeSafetensors,
+  FileError,
   OutOfMemoryError,
 } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
@@ -22,13 +23,13 @@ import {
   initAdapters,
 } from "../../../../model/training/session/adapters.ts";
 import {
-  checkFolder,
   describeFolder,
   prepareFolder,
   sampleFolder,
 } from "../../../../model/training/session/folder.ts";
+import { checkFolder, checkPlace } from "../../../../model/training/session/place.ts";
 import {
-  checkPlace,
+  type Facts,
   runStage,
   type StageWork,
 } from "../../../../model/training/session/run_stage.ts";
@@ -192,10 +193,37 @@ Deno.test("runStage() goes on with images that were moved, and says so", () =>
     );
   }));
 
+Deno.test("runStage() says that there are other images, or that another tokenizer makes the bits", () =>
+  inFolder(async (output) => {
+    const facts: Facts = { images: 12, vae: "0a" };
+    await run(output, {}, config, { facts });
+    const warned = async (facts: Facts) => {
+      const warnings: string[] = [];
+      const onWarning = (line: string) => void warnings.push(line.replace(/^.*: /, ""));
+      await run(output, { resume: true, onWarning }, config, { facts });
+      return warnings;
+    };
+    assertEquals(await warned(facts), []);
+    assertEquals(await warned({ ...facts, images: 11 }), ["images was 12 and is 11"]);
+    assertEquals(await warned({ ...facts, vae: "0b" }), ['vae was "0a" and is "0b"']);
+  }));
+
+Deno.test("runStage() gives its result, or why it ended, though curves cannot be drawn", () =>
+  inFolder(async (output) => {
+    await Deno.mkdir(join(output, "curves.svg"));
+    const still = { ...config, sample_every: 0 };
+    await assertRejects(() => run(output, {}, still), FileError, "curves.svg");
+    const reason = new RangeError("that will do");
+    const signal = AbortSignal.abort(reason);
+    const other = { ...still, transformer: { ...still.transformer, steps: 30 } };
+    await assertRejects(() => run(output, { resume: true, signal }, other), RangeError);
+  }));
+
 Deno.test("runStage() does not go on with other images, or with adapters for another model", () =>
   inFolder(async (output) => {
-    await run(output, {}, config, { base: "one" });
-    const resumed = (by = config, base = "one") => run(output, { resume: true }, by, { base });
+    await run(output, {}, config, { facts: { base: "one" } });
+    const resumed = (by = config, base = "one") =>
+      run(output, { resume: true }, by, { facts: { base } });
     await resumed();
     const mirrored = { ...config, data: { ...config.data, mirror: 0.5 } };
     await assertRejects(() => resumed(mirrored), CheckpointError, "data.mirror was 0 and is 0.5");
@@ -312,9 +340,35 @@ Deno.test("prepareFolder() makes a folder from which samples come, and touches n
     assertEquals(model.config.name, "mine");
     await Deno.remove(join(output, "vae.safetensors"));
     assertEquals((await sampleFolder(device, config, output)).images, []);
+    // it is known as a training by its checkpoint alone, too
+    const [log, checkpoint] = ["log.jsonl", "checkpoints/decoder.safetensors"]
+      .map((name) => join(output, name)) as [string, string];
+    await Deno.remove(log);
+    assertEquals((await assertRejects(() => checkFolder(output), CheckpointError)).code, "exists");
+    await Deno.mkdir(join(output, "checkpoints"));
+    await Deno.writeFile(checkpoint, new Uint8Array());
+    await checkFolder(output);
     // the folder of CONFIG.json has a config.json that no training made
     const { code } = await assertRejects(() => checkFolder(folder), CheckpointError);
     assertEquals(code, "exists");
+  }));
+
+Deno.test("prepareFolder() keeps weights that were trained, not those that were only copied", () =>
+  inFolder(async (folder) => {
+    const output = join(folder, "made");
+    const by = { ...config, init: fromFileUrl(NANO) };
+    const path = join(output, "vae.safetensors");
+    const copied = async () => {
+      await prepareFolder(by, output);
+      return (await Deno.stat(path)).size;
+    };
+    const size = await copied();
+    const other = () => Deno.writeFile(path, encodeSafetensors([])); // of another `init`, say
+    await other();
+    assertEquals(await copied(), size);
+    await Deno.writeTextFile(join(output, "log.jsonl"), '{"stage":"tokenizer"}\n');
+    await other();
+    assert(await copied() < size);
   }));
 
 Deno.test("sampleFolder() adds the adapters of a folder to the model they are for", () =>

@@ -1,7 +1,14 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { setTimeout as delay } from "node:timers/promises";
 import { basename, join } from "@std/path";
 import { InfinityModel } from "../../../../mod.ts";
-import type { Stage, TrainConfig } from "../../../../model/training/config/types.ts";
+import { type Stage, STAGES, type TrainConfig } from "../../../../model/training/config/types.ts";
 import type { TrainingOptions } from "../../../../model/training/report/types.ts";
 import {
   BitwiseError,
@@ -10,10 +17,12 @@ import {
   type TensorToWrite,
 } from "../../../../engine/mod.ts";
 import { openTensorFile } from "../../../../model/checkpoint/files.ts";
+import { encodePng } from "../../../../model/image/png.ts";
 import { Weights } from "../../../../model/checkpoint/weights.ts";
 import { convertFile } from "../../../../model/release/convert.ts";
 import { readLog } from "../../../../model/training/report/log.ts";
 import { FolderLock } from "../../../../model/training/session/folder_lock.ts";
+import { checkStages } from "../../../../model/training/stages/check_stages.ts";
 import { train } from "../../../../model/training/stages/train.ts";
 import { inFolder } from "../../../commands/process.ts";
 import { device } from "../../../harness.ts";
@@ -49,6 +58,71 @@ Deno.test("train() makes a model of nothing, stage by stage, and finetunes it wi
     const { files: [path] } = await train(tuning, "transformer", { output: adapted });
     const other = await generate([{ path: path! }]);
     assert(other.rgba.some((byte, i) => byte !== rgba[i]), "adapters change the image");
+  }));
+
+Deno.test("train() draws the share of images that is asked for, however small batches are", () =>
+  inFolder(async (output) => {
+    const few = { steps: 2, batch: 1, accumulate: 4 };
+    const config = await tinyTraining({ tokenizer: few, transformer: few });
+    for (const stage of ["tokenizer", "transformer"] as const) {
+      await train(config, stage, { output });
+    }
+    const decoder = async (drawn: number) => {
+      const by = { ...config, init: output, decoder: { ...config.decoder, ...few, drawn } };
+      const { files: [path] } = await train(by, "decoder", { output: join(output, `${drawn}`) });
+      return await Deno.readFile(path!);
+    };
+    const [none, some, all] = [await decoder(0), await decoder(0.4), await decoder(1)];
+    assertNotEquals(some, none);
+    assertNotEquals(some, all);
+  }));
+
+Deno.test("FolderLock is held by one at a time, and leaves nothing behind", () =>
+  inFolder(async (output) => {
+    let [held, most] = [0, 0];
+    const work = async () => {
+      for (let i = 0; i < 60; i++) {
+        try {
+          await using _lock = await FolderLock.take(output);
+          most = Math.max(most, ++held);
+          await delay(i % 3);
+          held--;
+        } catch (error) {
+          if (!(error instanceof CheckpointError)) throw error;
+        }
+      }
+    };
+    await Promise.all([work(), work(), work()]);
+    assertEquals(most, 1);
+    assertEquals(await Array.fromAsync(Deno.readDir(output)), []);
+  }));
+
+Deno.test("checkStages() refuses a later stage before the first one is trained", () =>
+  inFolder(async (output) => {
+    const config = await tinyTraining();
+    const refusal = async (
+      changes: Partial<TrainConfig>,
+      options: Partial<TrainingOptions> = {},
+    ) => {
+      const check = () => checkStages({ ...config, ...changes }, STAGES, { output, ...options });
+      return (await assertRejects(check, BitwiseError)).message;
+    };
+    const { text_encoder: _, ...mute } = config.model;
+    assertStringIncludes(await refusal({ model: mute }), "without a text encoder");
+    const pictures = join(output, "pictures");
+    await Deno.mkdir(pictures);
+    const pixel = encodePng(new Uint8Array(4096).fill(255), 32, 32);
+    await Deno.writeFile(join(pictures, "a.png"), pixel);
+    const data = { ...config.data, kind: "folder", path: pictures } as const;
+    assertStringIncludes(await refusal({ data }), "has a caption");
+    assertStringIncludes(await refusal({}, { resume: true }), "no checkpoint of the tokenizer");
+    assertEquals(await checkStages(config, STAGES, { output }), [false, false, false]);
+
+    await Deno.mkdir(join(output, "checkpoints"));
+    await Deno.writeFile(join(output, "checkpoints", "transformer.safetensors"), new Uint8Array());
+    assertStringIncludes(await refusal({}), "it has a checkpoint of the transformer");
+    const resumed = await checkStages(config, STAGES, { output, resume: true });
+    assertEquals(resumed, [false, true, false]);
   }));
 
 Deno.test("train() gives the same bytes of weights after 50 steps with the same seed", () =>
