@@ -3,7 +3,7 @@ import { ProgressLine } from "../io/progress.ts";
 import { table } from "../io/table.ts";
 import { formatBytes } from "../../engine/mod.ts";
 import type { Stage, StepSize, TrainConfig } from "../../model/training/mod.ts";
-import { STAGES } from "../../model/training/config/types.ts";
+import { STAGES } from "./stages.ts";
 
 /** The flags of `plan` that a training is planned by. */
 export interface TrainingGiven {

@@ -1,7 +1,6 @@
 import { UsageError } from "../flags/flags.ts";
 import { InputError } from "../../engine/mod.ts";
-import { type Stage, STAGES } from "../../model/training/config/types.ts";
-import type { TrainConfig } from "../../model/training/mod.ts";
+import type { Stage, TrainConfig } from "../../model/training/mod.ts";
 
 /** What the flags say in place of CONFIG.json. */
 export interface Overrides {
@@ -9,6 +8,9 @@ export interface Overrides {
   readonly steps?: number;
   readonly seed?: number;
 }
+
+/** The stages in the order in which they are trained. The library has them, too, but need not be loaded for flags. */
+export const STAGES: readonly Stage[] = ["tokenizer", "transformer", "decoder"];
 
 /** Reads which stages are meant. @throws {UsageError} There is no such stage. */
 export function stagesOf(word: string | undefined): readonly Stage[] {

@@ -4,9 +4,8 @@ import { UsageError } from "../../../commands/flags/flags.ts";
 import { ProgressLine } from "../../../commands/io/progress.ts";
 import { brief, progressOf, progressText } from "../../../commands/training/progress.ts";
 import { runStages } from "../../../commands/training/run.ts";
-import { overridden, stagesOf } from "../../../commands/training/stages.ts";
+import { overridden, STAGES, stagesOf } from "../../../commands/training/stages.ts";
 import { CheckpointError, InputError } from "../../../engine/mod.ts";
-import { STAGES } from "../../../model/training/config/types.ts";
 import {
   checkStages,
   readTrainConfig,
