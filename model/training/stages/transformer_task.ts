@@ -100,7 +100,8 @@ export class TransformerTask implements Task {
       "vae_encoder",
       (weights) => VaeEncoder.load(weights, model.vae),
     );
-    const captions = data.captions?.(MOST_CAPTIONS) ?? null;
+    const frozen = options.text_encoder === "frozen" || options.lora.rank > 0;
+    const captions = frozen && data.captions?.(MOST_CAPTIONS) || null;
     const known = captions && {
       prompts: [...captions].map((caption) => words.encode(caption).ids),
       ...watch,
