@@ -2,6 +2,7 @@ import {
   defineKernel,
   type Device,
   ELEMENT_BYTES,
+  grid,
   memoised,
   type Tensor,
 } from "../../engine/mod.ts";
@@ -187,7 +188,7 @@ function inTextures(device: Device, args: Conv2dBackwardArgs, dweight: Gradient)
         pad: padBefore(size, padding),
         upsample: upsample ? 1 : 0,
       },
-      workgroups: [tiles * parts],
+      workgroups: grid(tiles * parts),
       work: {
         shape: [lines * width, size * size * C, N],
         flops: 2 * lines * width * size * size * C * N,

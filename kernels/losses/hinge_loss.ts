@@ -18,8 +18,9 @@ const kernel = defineKernel("hinge_loss", source, ["x", "gradient", "terms"], [
 export type HingeRole = "real" | "fake" | "generator";
 
 const HINGE: Record<HingeRole, string> = {
-  real: "vec3(max(0.0, 1 - v), select(0.0, -1.0, v < 1), select(0.0, 1.0, v > 0))",
-  fake: "vec3(max(0.0, 1 + v), select(0.0, 1.0, v > -1), select(0.0, 1.0, v < 0))",
+  // so that NaN stays, which max() may drop
+  real: "vec3(select(1 - v, 0.0, v >= 1), select(-1.0, 0.0, v >= 1), select(0.0, 1.0, v > 0))",
+  fake: "vec3(select(1 + v, 0.0, v <= -1), select(1.0, 0.0, v <= -1), select(0.0, 1.0, v < 0))",
   generator: "vec3(-v, -1.0, select(0.0, 1.0, v < 0))",
 };
 

@@ -1,9 +1,10 @@
 import { CheckpointError, type Device, type Tensor } from "../../../engine/mod.ts";
 import { accumulate } from "../../../kernels/elementwise/accumulate.ts";
+import { fill } from "../../../kernels/elementwise/fill.ts";
 import { adamw } from "../../../kernels/optimiser/adamw.ts";
 import { globalNorm } from "../../../kernels/optimiser/global_norm.ts";
 import { STATUS, STATUS_WORDS } from "../../../kernels/optimiser/status.ts";
-import type { Page, Parameters } from "../tape/parameters.ts";
+import { type Page, type Parameters, placeIn } from "../tape/parameters.ts";
 
 /** Options of an {@link Optimiser}. */
 export interface OptimiserOptions {
@@ -98,10 +99,9 @@ export class Optimiser {
     this.status = status;
     this.#states = states;
     for (const { page: { places }, m, v, ema } of states) {
-      for (const { spec: { name, shape }, start } of places) {
-        const count = shape.reduce((product, n) => product * n, 1);
-        const view = (page: Tensor) => page.rows(start, count).reshape(...shape);
-        this.#moments.set(name, { m: view(m), v: view(v), ema: ema && view(ema) });
+      for (const place of places) {
+        const view = (memory: Tensor) => placeIn(memory, place);
+        this.#moments.set(place.spec.name, { m: view(m), v: view(v), ema: ema && view(ema) });
       }
     }
     this.reset();
@@ -111,9 +111,7 @@ export class Optimiser {
   reset(): void {
     this.device.upload(this.status, new Uint32Array(STATUS_WORDS));
     for (const { page: { value }, m, v, ema } of this.#states) {
-      const zeros = new Float32Array(value.elements);
-      this.device.upload(m, zeros);
-      this.device.upload(v, zeros);
+      for (const moments of [m, v]) fill(this.device, moments, 0);
       if (ema) accumulate(this.device, value, { tensor: ema, add: false });
     }
   }

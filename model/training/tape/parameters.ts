@@ -1,5 +1,5 @@
-import type { Device, Tensor } from "../../../engine/mod.ts";
-import { CheckpointError } from "../../../engine/mod.ts";
+import { CheckpointError, type Device, type Tensor } from "../../../engine/mod.ts";
+import { fill } from "../../../kernels/elementwise/fill.ts";
 import { Variable } from "./variable.ts";
 
 /** What a parameter is. */
@@ -20,8 +20,20 @@ export interface Page {
   readonly grad: Tensor;
   /** Whether weight decay applies to them. */
   readonly decay: boolean;
-  /** The parameters, with their first elements. */
-  readonly places: readonly { readonly spec: ParameterSpec; readonly start: number }[];
+  /** The parameters in it. */
+  readonly places: readonly Place[];
+}
+
+/** Where a parameter is in a page: from which element on. */
+export interface Place {
+  readonly spec: ParameterSpec;
+  readonly start: number;
+}
+
+/** The part of a page, or of memory laid out like it, that belongs to a parameter. */
+export function placeIn(memory: Tensor, { spec: { shape }, start }: Place): Tensor {
+  const count = shape.reduce((product, n) => product * n, 1);
+  return memory.rows(start, count).reshape(...shape);
 }
 
 /** Elements to whose multiples parameters are aligned: kernels bind them at 256 bytes. */
@@ -50,10 +62,9 @@ export class Parameters {
       })
     );
     for (const { value, grad, places } of this.pages) {
-      for (const { spec: { name, shape }, start } of places) {
-        const count = shape.reduce((product, n) => product * n, 1);
-        const view = (page: Tensor) => page.rows(start, count).reshape(...shape);
-        this.#variables.set(name, Variable.parameter(device, view(value), view(grad)));
+      for (const place of places) {
+        const variable = Variable.parameter(device, placeIn(value, place), placeIn(grad, place));
+        this.#variables.set(place.spec.name, variable);
       }
     }
     this.clearGradients();
@@ -82,9 +93,7 @@ export class Parameters {
 
   /** Sets all gradients to zero. */
   clearGradients(): void {
-    for (const { grad } of this.pages) {
-      this.device.upload(grad, new Float32Array(grad.elements));
-    }
+    for (const { grad } of this.pages) fill(this.device, grad, 0);
   }
 
   /** Frees values and gradients. */
@@ -103,7 +112,7 @@ export class Parameters {
 
 /** Lays out the parameters with or without decay in pages of `most` elements. */
 function paginate(specs: readonly ParameterSpec[], decay: boolean, most: number) {
-  const pages: { places: Page["places"][number][]; elements: number; decay: boolean }[] = [];
+  const pages: { places: Place[]; elements: number; decay: boolean }[] = [];
   for (const spec of specs) {
     if (spec.decay !== decay) continue;
     const count = Math.ceil(spec.shape.reduce((p, n) => p * n, 1) / ALIGN) * ALIGN;

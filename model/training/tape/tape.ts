@@ -46,6 +46,8 @@ export class Tape {
   readonly lossScale: number;
   #steps: Step[] = [];
   #kept: { dispose(): void }[] = [];
+  /** Outputs of operations that are not recorded yet. */
+  #unrecorded: Set<Tensor> = new Set();
 
   /** Begins an empty tape. */
   constructor(readonly device: Device, private readonly options: TapeOptions = {}) {
@@ -77,13 +79,17 @@ export class Tape {
     const wanted = inputs.some((input) => input.wanted);
     const output = wanted ? Variable.tracked(device, value) : Variable.constant(device, value);
     const number = this.options.observer?.done(value, inputs);
-    this.#steps.push({ number, output, inputs, owned: [value, ...saved], backward });
+    const owned = [value, ...saved];
+    for (const tensor of owned) this.#unrecorded.delete(tensor);
+    this.#steps.push({ number, output, inputs, owned, backward });
     return output;
   }
 
-  /** Allocates an output [..shape] of the type of activations. */
+  /** Allocates an output [..shape] of the type of activations, which is to be recorded. The tape owns it until then, too. */
   output(shape: readonly number[], label?: string, dtype: FloatType = this.dtype): Tensor {
-    return this.device.tensor(dtype, shape, label);
+    const tensor = this.device.tensor(dtype, shape, label);
+    this.#unrecorded.add(tensor);
+    return tensor;
   }
 
   /** Owns what operations need besides tensors that they made, until the tape is unwound. */
@@ -97,11 +103,11 @@ export class Tape {
    * again to compute, and the memory of one such part at a time. `forward` must make the same of the same.
    */
   recompute(forward: (tape: Tape) => Variable): Variable {
-    const first = new Tape(this.device, this.options);
+    using first = new Tape(this.device, this.options);
     const { value, wanted } = first.#detach(forward(first));
     const output = wanted ? Variable.tracked(this.device, value) : this.constant(value);
     const backward = (dy: Tensor) => {
-      const again = new Tape(this.device, this.options);
+      using again = new Tape(this.device, this.options);
       const made = forward(again);
       made.receive((where) => accumulate(this.device, dy, where));
       again.unwind();
@@ -125,13 +131,15 @@ export class Tape {
       const { number = -1, output, inputs, owned, backward } = step;
       const observer = number < 0 ? undefined : this.options.observer;
       const grad = output.release();
-      if (grad) {
+      try {
+        if (!grad) continue;
         observer?.undo(number, grad);
         backward(grad);
         observer?.undone(number, inputs);
+      } finally {
+        if (!inputs.some((input) => input.grad === grad)) grad?.dispose();
+        for (const tensor of owned) tensor.dispose();
       }
-      if (!inputs.some((input) => input.grad === grad)) grad?.dispose();
-      for (const tensor of owned) tensor.dispose();
     }
     this.dispose();
   }
@@ -142,7 +150,8 @@ export class Tape {
       output.release()?.dispose();
       for (const tensor of owned) tensor.dispose();
     }
-    for (const resource of this.#kept.splice(0)) resource.dispose();
+    for (const resource of [...this.#kept.splice(0), ...this.#unrecorded]) resource.dispose();
+    this.#unrecorded.clear();
   }
 
   /** Calls {@link Tape.dispose}, for `using`. */

@@ -55,20 +55,19 @@ export class Variable {
     return this.cell.grad;
   }
 
-  /** Calls `write` with where an operation puts the gradient by this input, if anybody asks for it. */
-  receive(write: (gradient: Gradient) => void): void {
+  /** Where an operation must put the gradient by this input, or null if nobody asks for it. */
+  get gradient(): Gradient | null {
     const { cell, device, value } = this;
-    if (!cell.wanted) return;
+    if (!cell.wanted) return null;
     const add = cell.grad !== null;
     cell.grad ??= device.tensor(value.dtype, cell.shape, "gradient");
-    write({ tensor: cell.grad.reshape(...value.shape), add });
+    return { tensor: cell.grad.reshape(...value.shape), add };
   }
 
-  /** Where an operation puts the gradient by this input, or null if nobody asks for it. */
-  get gradient(): Gradient | null {
-    let gradient: Gradient | null = null;
-    this.receive((where) => gradient = where);
-    return gradient;
+  /** Calls `write` with where an operation puts the gradient by this input, if anybody asks for it. */
+  receive(write: (gradient: Gradient) => void): void {
+    const { gradient } = this;
+    if (gradient) write(gradient);
   }
 
   /** Takes a whole gradient and its memory: the caller uses it no more. */

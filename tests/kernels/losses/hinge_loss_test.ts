@@ -1,4 +1,4 @@
-import { assertThrows } from "@std/assert";
+import { assert, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { hingeLoss, type HingeLossArgs } from "../../../kernels/losses/hinge_loss.ts";
 import { centralDifferences } from "../central_differences.ts";
@@ -52,6 +52,20 @@ Deno.test("hingeLoss() makes the loss of each role and its gradient", async () =
         hingeLoss(device, { ...args, gradient: null, stats: null });
       }
     }
+  }
+});
+
+Deno.test("hingeLoss() keeps NaN, in the loss and in its gradient", async () => {
+  for (const role of ["real", "fake", "generator"] as const) {
+    const gradient = poisoned("f32", [2]), stats = poisoned("f32", [2]);
+    hingeLoss(device, {
+      x: upload("f32", [2], [1, NaN]),
+      role,
+      gradient: { tensor: gradient, add: false },
+      stats: { tensor: stats, add: false },
+    });
+    const [slopes, sums] = await device.readAll([gradient, stats]);
+    assert(Number.isNaN(sums![0]) && slopes![1] !== 0, `${role}: ${sums}, ${slopes}`);
   }
 });
 

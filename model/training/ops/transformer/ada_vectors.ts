@@ -1,4 +1,3 @@
-import { accumulate } from "../../../../kernels/elementwise/accumulate.ts";
 import { columnSums } from "../../../../kernels/linear/column_sums.ts";
 import { adaVectors as forward } from "../../../../kernels/norm/ada_vectors.ts";
 import type { Tape } from "../../tape/tape.ts";
@@ -18,6 +17,6 @@ export function adaVectors(tape: Tape, shared: Variable, gss: Variable): Variabl
   forward(device, { shared: shared.value, adaGss, y: y.reshape(1, B, width) });
   return tape.record(y, [shared, gss], (dy) => {
     gss.receive((where) => columnSums(device, { x: dy, y: where }));
-    shared.receive((where) => accumulate(device, dy, where));
+    shared.take(dy);
   });
 }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { add } from "../../../../model/training/ops/add.ts";
 import { Parameters } from "../../../../model/training/tape/parameters.ts";
 import { Tape } from "../../../../model/training/tape/tape.ts";
@@ -76,5 +76,40 @@ Deno.test("recompute() gives the same gradients with less memory", async () => {
   assertEquals(found[0], found[1]);
   assertEquals(found[0]![0]![0], 1024);
   assertEquals(peaks[1], peaks[0]! / 10);
+  parameters.dispose();
+});
+
+Deno.test("A tape that fails leaves nothing behind: while it records, while it is unwound, and within", () => {
+  const parameters = make();
+  const live = device.memory.liveBytes;
+  const fails = () => {
+    throw new RangeError("no more memory");
+  };
+  /** Adds, and fails in the pass of that number. */
+  const failing = (last: number) => {
+    let passes = 0;
+    return (tape: Tape) => {
+      const a = parameters.get("a");
+      const y = add(tape, a, a);
+      tape.output([6], "not recorded");
+      return ++passes === last ? fails() : add(tape, y, a);
+    };
+  };
+  const cases: ((tape: Tape) => void)[] = [
+    (tape) => failing(1)(tape),
+    (tape) => tape.recompute(failing(1)),
+    (tape) => unwind(tape, tape.recompute(failing(2))),
+    (tape) => {
+      const y = add(tape, parameters.get("a"), parameters.get("a"));
+      unwind(tape, tape.record(device.tensor("f32", [2, 3]), [y], fails));
+    },
+  ];
+  for (const run of cases) {
+    assertThrows(() => {
+      using tape = new Tape(device);
+      run(tape);
+    }, RangeError);
+    assertEquals(device.memory.liveBytes, live);
+  }
   parameters.dispose();
 });
