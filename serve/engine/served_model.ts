@@ -107,7 +107,7 @@ export class ServedModel {
     let last = 0;
     let took = 0; // by the latest scale
     const options: GenerateOptions = {
-      ...await this.#settings(settings),
+      ...await this.#settings(settings, signal),
       prompt: jobs.map(({ prompt }) => prompt),
       seed: jobs.map(({ seed }) => BigInt(seed)),
       signal,
@@ -135,17 +135,18 @@ export class ServedModel {
     return madeOf(next.value, began);
   }
 
-  /** Opens the images that settings hold. */
+  /** Opens the images that settings hold. The signal ends their reading. */
   async #settings(
     { init, mask, ...others }: JobSettings,
+    signal: AbortSignal,
   ): Promise<Omit<GenerateOptions, "prompt">> {
-    const { maxPixels } = this.options;
+    const limits = { maxPixels: this.options.maxPixels, signal };
     return {
       ...others,
       ...init !== undefined &&
-        { init: await openInput(Uint8Array.fromBase64(init), "image", { maxPixels }) },
+        { init: await openInput(Uint8Array.fromBase64(init), "image", limits) },
       ...mask !== undefined &&
-        { mask: await openImage(Uint8Array.fromBase64(mask), "mask", { maxPixels }) },
+        { mask: await openImage(Uint8Array.fromBase64(mask), "mask", limits) },
     };
   }
 

@@ -9,13 +9,25 @@ import { badField } from "../base/fields.ts";
 import { answer, type Ctx, json, pathParam, type Routes } from "../base/routes.ts";
 import { type Order, orderOf } from "../making/orders.ts";
 import { checkUrls, type Form, QUALITY, sendImage } from "../making/results.ts";
-import { initOf, maskOf } from "../making/sent_images.ts";
+import { imagesOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
 import { bytesOf } from "../pictures/sent.ts";
 import { Predictions, type Work } from "./predictions.ts";
 import { CogError, Prediction, type PredictionInput, PredictionRequest } from "./schemas.ts";
 
 type Input = z.infer<typeof PredictionInput>;
+
+/** What this API calls fields. */
+const NAMES = {
+  prompt: "input.prompt",
+  negative_prompt: "input.negative_prompt",
+  n: "input.num_outputs",
+  seed: "input.seed",
+  size: "input.width",
+  image: "input.image",
+  mask: "input.mask",
+  keep_scales: "input.keep_scales",
+};
 
 /** Adds the routes; returns the predictions, to be closed. */
 export function addPredictions(routes: Routes, service: Service): Predictions {
@@ -56,13 +68,13 @@ async function predict(
   id: string,
   input: Input,
 ): Promise<Response> {
+  const { signal } = c.req.raw;
   const { order, form } = await check(service, input, c.req.raw);
   const { image: _image, mask: _mask, ...shown } = input;
   const work = workOf(service, order, form);
   const prediction = predictions.start(id, shown, form.origin, work);
   void c.var.held.until(prediction.ended);
   const { wait, seconds } = preference(c.req.header("prefer"));
-  const { signal } = c.req.raw;
   if (!wait) await Promise.race([prediction.ended, soon()]);
   else {
     const cancel = () => prediction.cancel();
@@ -95,21 +107,18 @@ async function check(
   input: Input,
   request: Request,
 ): Promise<{ order: Order; form: Form }> {
+  const { model: { card }, limits } = service;
   const urls = input.output_urls ?? false;
-  checkUrls(service, urls, "output_urls");
-  const { guidance, num_outputs, image, mask } = input;
-  const how = { alpha: false, invert: false };
-  const order = orderOf(
-    {
-      ...input,
-      cfg_scale: guidance,
-      n: num_outputs,
-      init: image ? await initOf(service, bytesOf(image, "image")) : undefined,
-      mask: mask ? await maskOf(service, bytesOf(mask, "mask"), how) : undefined,
-    },
-    service.model.card,
-    service.limits,
-  );
+  checkUrls(service, urls, "input.output_urls");
+  const { guidance, num_outputs, image, mask, ...others } = input;
+  const files = {
+    image: image ? bytesOf(image, "input.image") : undefined,
+    mask: mask ? bytesOf(mask, "input.mask") : undefined,
+  };
+  using deadline = new Deadline(limits.requestSeconds, request.signal);
+  const images = await imagesOf(service, files, deadline.signal, NAMES);
+  const wishes = { ...others, ...images, cfg_scale: guidance, n: num_outputs };
+  const order = orderOf(wishes, card, limits, NAMES);
   const format = input.output_format ?? "png";
   const quality = input.output_quality ?? QUALITY;
   return { order, form: { format, quality, urls, origin: service.originOf(request) } };
@@ -123,9 +132,9 @@ function workOf(service: Service, order: Order, form: Form): Work {
       watch: (index) => ({
         onScale: ({ scale, scales }) => log(`Image ${index + 1}: scale ${scale + 1} of ${scales}`),
       }),
-      use: async (made) => {
+      use: async (made, _index, signal) => {
         for (const line of made.warnings) log(line);
-        const sent = await sendImage(service, made, form);
+        const sent = await sendImage(service, made, form, signal);
         return "url" in sent ? sent.url : `data:image/${form.format};base64,${sent.b64_json}`;
       },
     });

@@ -51,8 +51,8 @@ export class LoadedModel {
 export interface Each<T> {
   /** What is told of it while it is made. */
   watch?(index: number): Omit<Watch, "signal">;
-  /** Called with it when it is made, before others are. */
-  use(made: Made, index: number): Promise<T>;
+  /** Called with it when it is made, before others are. The signal aborts with the order, or when another image failed. */
+  use(made: Made, index: number, signal: AbortSignal): Promise<T>;
 }
 
 /**
@@ -73,7 +73,7 @@ export async function makeAll<T>(
   try {
     return await Promise.all(
       jobsOf(order).map(async (job, i) =>
-        await use(await maker.make(job, { ...watch?.(i), signal: both }), i)
+        await use(await maker.make(job, { ...watch?.(i), signal: both }), i, both)
       ),
     );
   } catch (error) {

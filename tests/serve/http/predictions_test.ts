@@ -112,6 +112,26 @@ Deno.test("Webhooks and foreign URLs are refused, and errors have cog's shape", 
   }
 });
 
+Deno.test("Errors name the fields as cog does, below input", async () => {
+  await using server = serveFake();
+  const cases: readonly (readonly [object, string])[] = [
+    [{ num_outputs: 99 }, "num_outputs"],
+    [{ width: 9, height: 9 }, "width"],
+    [{ seed: "18446744073709551616" }, "seed"],
+    [{ prompt: "a".repeat(4001) }, "prompt"],
+    [{ strength: 1, keep_scales: 1 }, "keep_scales"],
+    [{ image: "R0lGODlh" }, "image"],
+    [{ image: "@" }, "image"],
+    [{ mask: "R0lGODlh" }, "mask"],
+    [{ output_urls: true }, "output_urls"],
+  ];
+  for (const [fields, name] of cases) {
+    const { body: { detail } } = await predict(server, { input: { ...INPUT, ...fields } });
+    const [{ loc, msg }] = detail;
+    assertEquals([loc, msg.includes(`input.${name}`)], [["body", "input", name], true], msg);
+  }
+});
+
 Deno.test("Predictions that run are bounded, and old ones are forgotten", async () => {
   await using server = serveFake({ limits: { predictions: 2 } });
   const { maker } = server;
