@@ -35,6 +35,7 @@ class Engine implements Maker {
   readonly #events: MakerEvents;
   #thread: GpuThread | null = null;
   #running: readonly Place[] = [];
+  #loaded = false;
   #closing = false;
   readonly #stop = new AbortController();
 
@@ -49,7 +50,8 @@ class Engine implements Maker {
 
   state(): MakerState {
     return {
-      ready: this.#thread !== null && !this.#closing,
+      // a GPU that was lost is opened again by the next job
+      ready: this.#loaded && !this.#closing,
       queued: this.#lineup.length,
       running: this.#running.filter(({ ended }) => !ended).length,
       gpuBytes: this.#thread?.gpuBytes ?? 0,
@@ -88,6 +90,7 @@ class Engine implements Maker {
     const { signal } = this.#stop;
     const { thread, card } = await GpuThread.open(threadOptions(this.options), { module, signal });
     this.#thread = thread;
+    this.#loaded = true;
     return card;
   }
 

@@ -179,6 +179,8 @@ Deno.test("a lost GPU is opened again, and the job made once more", async () => 
     assertEquals(lost, 1);
     await assertRejects(() => maker.make(job("lose it always")), DeviceError);
     assertEquals(lost, 3);
+    // who asks before he sends a job must not wait for one
+    assertEquals(maker.state().ready, true);
     assertEquals((await maker.make(job("camel"))).rgba, image.rgba);
   } finally {
     await maker.close("at once");
