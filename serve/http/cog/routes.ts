@@ -12,7 +12,7 @@ import { checkUrls, type Form, QUALITY, sendImage } from "../making/results.ts";
 import { imagesOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
 import { bytesOf } from "../pictures/sent.ts";
-import { Predictions, type Work } from "./predictions.ts";
+import { type OnePrediction, Predictions, type Work } from "./predictions.ts";
 import { CogError, Prediction, type PredictionInput, PredictionRequest } from "./schemas.ts";
 
 type Input = z.infer<typeof PredictionInput>;
@@ -31,23 +31,21 @@ const NAMES = {
 
 /** Adds the routes; returns the predictions, to be closed. */
 export function addPredictions(routes: Routes, service: Service): Predictions {
-  const predictions = new Predictions(service.limits);
+  const predictions = new Predictions(service);
   const { bodyBytes } = service.limits;
   const read = (c: Ctx) => readJson(c.req.raw, c.var.held, bodyBytes, PredictionRequest);
   routes.add(spec("post", "/predictions", "Makes a prediction"), async (c) => {
     const { id, input } = await read(c);
-    const name = id ?? crypto.randomUUID();
-    if (predictions.find(name)) throw badField("id", "there is a prediction of that id");
-    return await predict(c, service, predictions, name, input);
+    return await predict(c, service, predictions, id ?? crypto.randomUUID(), input, () => {
+      throw badField("id", "there is a prediction of that id");
+    });
   });
   routes.add(spec("put", "/predictions/{id}", "Makes a prediction, once"), async (c) => {
     const { id, input } = await read(c);
     const name = c.req.param("id")!;
     if (id != null && id !== name) throw badField("id", "the path has another one");
     if (!/^[\w-]{1,64}$/.test(name)) throw badField("id", "give 1 to 64 letters, digits, - and _");
-    const found = predictions.find(name);
-    if (found) return c.json(found.body, found.runs ? 202 : 200);
-    return await predict(c, service, predictions, name, input);
+    return await predict(c, service, predictions, name, input, (found) => answerWith(c, found));
   });
   routes.add(spec("get", "/predictions/{id}", "Returns a prediction"), (c) => {
     return c.json(predictions.get(c.req.param("id")!).body);
@@ -61,15 +59,26 @@ export function addPredictions(routes: Routes, service: Service): Predictions {
   return predictions;
 }
 
+/**
+ * Makes a prediction.
+ *
+ * @param again Answers if there is one of that id.
+ */
 async function predict(
   c: Ctx,
   service: Service,
   predictions: Predictions,
   id: string,
   input: Input,
+  again: (found: OnePrediction) => Response,
 ): Promise<Response> {
+  const early = predictions.find(id);
+  if (early) return again(early);
   const { signal } = c.req.raw;
   const { order, form } = await check(service, input, c.req.raw);
+  // it may have begun while images were read
+  const late = predictions.find(id);
+  if (late) return again(late);
   const { image: _image, mask: _mask, ...shown } = input;
   const work = workOf(service, order, form);
   const prediction = predictions.start(id, shown, form.origin, work);
@@ -78,8 +87,9 @@ async function predict(
   if (!wait) await Promise.race([prediction.ended, soon()]);
   else {
     const cancel = () => prediction.cancel();
-    // who waits for all of it and hangs up wants it no longer
-    if (seconds === undefined) signal.addEventListener("abort", cancel);
+    // who waits for all of it and hangs up, be it before it began, wants it no longer
+    if (seconds === undefined && signal.aborted) cancel();
+    else if (seconds === undefined) signal.addEventListener("abort", cancel);
     await (seconds === undefined ? prediction.ended : within(1000 * seconds, prediction.ended));
     signal.removeEventListener("abort", cancel);
   }
@@ -87,7 +97,11 @@ async function predict(
     predictions.drop(id);
     throw prediction.error;
   }
-  return c.json(prediction.body, prediction.runs ? 202 : 200);
+  return answerWith(c, prediction);
+}
+
+function answerWith(c: Ctx, { body, runs }: OnePrediction): Response {
+  return c.json(body, runs ? 202 : 200);
 }
 
 /** What `Prefer` asks for: cog answers when all is done, unless it says otherwise. */

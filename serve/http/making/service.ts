@@ -2,7 +2,7 @@
 
 import type { Made, Maker, ModelCard, Watch } from "../../jobs/job.ts";
 import type { Pictures } from "../pictures/pictures.ts";
-import { RequestError } from "../base/errors.ts";
+import { type Problem, RequestError } from "../base/errors.ts";
 import type { Files } from "./files.ts";
 import type { Bodies } from "../base/held.ts";
 import type { Limits } from "../base/limits.ts";
@@ -19,6 +19,8 @@ export interface Service {
   readonly files?: Files;
   /** The server's origin, as the client of a request knows it. */
   originOf(request: Request): string;
+  /** Says what an error means to a client, and logs it if it is the server's fault. */
+  report(error: unknown): Problem;
 }
 
 /** The model's card, once it is loaded. */

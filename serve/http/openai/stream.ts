@@ -2,7 +2,6 @@
 
 import { within } from "../../../engine/mod.ts";
 import type { Deadline } from "../base/deadline.ts";
-import { problemOf } from "../base/errors.ts";
 import { openaiError } from "../base/error_shapes.ts";
 import { EventStream } from "../base/event_stream.ts";
 import type { Held } from "../base/held.ts";
@@ -32,7 +31,7 @@ export async function streamImages(
     if (how === "cancelled") deadline.abort();
     deadline[Symbol.dispose]();
   });
-  const fail = (error: unknown) => events.fail("error", openaiError(problemOf(error)));
+  const fail = (error: unknown) => events.fail("error", openaiError(service.report(error)));
   deadline.signal.addEventListener("abort", () => fail(deadline.signal.reason));
   const work = held.until(sendAll(service, asked, deadline.signal, events));
   try {
