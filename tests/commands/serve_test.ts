@@ -19,7 +19,8 @@ interface Served {
 
 /** Starts a server, and waits until it is ready. */
 async function serve(cwd: string, args: readonly string[]): Promise<Served> {
-  const process = run(cwd, ["serve", "--port", "0", ...args]);
+  const port = args.includes("--port") ? [] : ["--port", "0"];
+  const process = run(cwd, ["serve", ...port, ...args]);
   const err = new Response(process.stderr).text();
   const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const { value = "" } = await lines.read();
@@ -35,7 +36,9 @@ async function serve(cwd: string, args: readonly string[]): Promise<Served> {
     url,
     async end() {
       process.kill("SIGTERM");
+      const late = setTimeout(() => process.kill("SIGKILL"), 60_000);
       const [{ code }] = await Promise.all([process.status, lines.cancel()]);
+      clearTimeout(late);
       return { code, err: await err };
     },
   };
@@ -88,6 +91,25 @@ Deno.test({
         assertEquals(status, 200, JSON.stringify(rest));
         await (await response).body?.cancel();
       }
+      const again = await serve(folder, [...flags, "--port", new URL(server.url).port]);
+      const kept = await fetch(url);
+      assertEquals([kept.status, (await kept.bytes()).length], [200, png.length]);
+      assertEquals((await again.end()).code, 0);
+    }),
+});
+
+Deno.test({
+  name: "serve ends although a client reads nothing of what it asked for",
+  ignore: windows,
+  fn: () =>
+    inFolder(async (folder) => {
+      const server = await serve(folder, ["-m", MODEL]);
+      using socket = await Deno.connect({ port: Number(new URL(server.url).port) });
+      const request = "GET /model/transformer.safetensors HTTP/1.1\r\nhost: localhost\r\n\r\n";
+      await socket.write(new TextEncoder().encode(request.repeat(20)));
+      await socket.read(new Uint8Array(1));
+      const { code, err } = await server.end();
+      assertEquals(code, 0, err);
     }),
 });
 
