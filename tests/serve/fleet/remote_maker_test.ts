@@ -205,6 +205,9 @@ test("A worker with another model does not join", async (fleet) => {
   const other = new FakeMaker(0, { name: "other" });
   const error = await assertRejects(() => fleet.worker(other), InputError);
   assertStringIncludes(error.message, "another worker has fake as f32");
+  const styled = new FakeMaker(0, { digest: "0+1:0.8" });
+  const { message } = await assertRejects(() => fleet.worker(styled), InputError);
+  assertStringIncludes(message, "with fake as f32: another worker has other weights or LoRAs");
   await fleet.worker(other, { queue: "another" });
 });
 
