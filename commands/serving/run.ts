@@ -5,9 +5,10 @@ import { detail, type Io, note, warn } from "../io/io.ts";
 import { loaded, startMaker } from "../io/maker.ts";
 import { isLoopback, listenError, readToken } from "./address.ts";
 import { basename, fromFileUrl, join } from "../../deps/@std/path.ts";
-import { aborted, within } from "../../engine/mod.ts";
+import { aborted, sendError, within } from "../../engine/mod.ts";
 import { isUrl } from "../../model/checkpoint/folder.ts";
 import { createApp, type HttpApp } from "../../serve/http/app.ts";
+import { RequestError } from "../../serve/http/base/errors.ts";
 import { Metrics } from "../../serve/http/metrics.ts";
 import type { Maker } from "../../serve/jobs/job.ts";
 import { MemoryStore } from "../../serve/stores/memory_store.ts";
@@ -61,8 +62,8 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
       // a page cannot send the token with it, and weights may be secret
       modelFolder: token === undefined ? modelFolder : undefined,
       metrics,
-      onError: (error, { message }) => {
-        warn(io, message);
+      onError: (error) => {
+        warn(io, reasonOf(error));
         detail(io, `${error instanceof Error ? error.stack : error}`);
       },
     });
@@ -88,6 +89,13 @@ async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promi
   const store = results === undefined ? new MemoryStore(MEMORY) : openStore(results);
   const { maker, folder } = await startMaker(given, { queue, events }, io);
   return { maker, store, modelFolder: diskPath(folder) };
+}
+
+/** Why the server failed a client, in one line: more than the client hears. */
+function reasonOf(error: unknown): string {
+  const { message } = sendError(error, "Cannot answer");
+  if (!(error instanceof RequestError) || error.cause === undefined) return message;
+  return `${message}: ${sendError(error.cause, "Cannot write").message}`;
 }
 
 /** The path of a model folder; undefined if it is on a web server. */

@@ -94,7 +94,14 @@ Deno.test({
       const again = await serve(folder, [...flags, "--port", new URL(server.url).port]);
       const kept = await fetch(url);
       assertEquals([kept.status, (await kept.bytes()).length], [200, png.length]);
-      assertEquals((await again.end()).code, 0);
+      // the log says why
+      await Deno.remove(join(folder, "kept"), { recursive: true });
+      await Deno.writeTextFile(join(folder, "kept"), "");
+      const failed = await ask(again.url, request, { authorization });
+      assertEquals([failed.status, (await failed.json()).error.code], [500, "not-stored"]);
+      const last = await again.end();
+      assertEquals(last.code, 0);
+      assert(/^warning: Cannot keep the image: the store failed: .+$/m.test(last.err), last.err);
     }),
 });
 
