@@ -25,6 +25,10 @@ export const SERVE_FLAGS = {
   "queue": { type: integerFrom(1, 100_000), help: "The most images that wait (64)" },
   "timeout": { type: integerFrom(1, 86_400), help: "The most seconds of a request (300)" },
   "max-images": { type: integerFrom(1, 1024), help: "The most images of a request (16)" },
+  "max-pixels": {
+    ...MAKER_FLAGS["max-pixels"],
+    help: "Read images of at most N pixels (33554432)",
+  },
   "token-file": { type: path, help: "File with the token that clients must send as their API key" },
   "allow-host": { type: host, many: true, help: "Answer under this name, too; repeat for more" },
   "cors": { type: origin, many: true, help: "Let pages of this origin call; repeat for more" },

@@ -4,6 +4,7 @@ import { type FleetGiven, RESULTS } from "../flags/fleet_flags.ts";
 import { type Io, note } from "./io.ts";
 import type { ReadyMaker } from "./maker.ts";
 import type { Maker } from "../../serve/jobs/job.ts";
+import type { RemoteMakerOptions } from "../../serve/fleet/remote_maker.ts";
 import type { Store } from "../../serve/stores/store.ts";
 import { orAbort } from "../../engine/mod.ts";
 
@@ -32,12 +33,12 @@ export async function openFleet(given: FleetGiven, io: Io): Promise<OpenFleet> {
 /** Opens a maker that has the workers of a queue make the images, of whom there may be none yet. It ends its connection. */
 export async function startRemoteMaker(
   given: FleetGiven,
-  limit: number,
+  options: Pick<RemoteMakerOptions, "limit" | "events">,
   io: Io,
 ): Promise<{ readonly maker: Maker; readonly store: Store }> {
   const { redis, store, queue } = await openFleet(given, io);
   const { RemoteMaker } = await import("../../serve/fleet/remote_maker.ts");
-  return { maker: new RemoteMaker(redis, store, { queue, limit }), store };
+  return { maker: new RemoteMaker(redis, store, { queue, ...options }), store };
 }
 
 /** The same, and waits for the first of them. */
@@ -46,7 +47,7 @@ export async function openRemoteMaker(
   limit: number,
   io: Io,
 ): Promise<ReadyMaker> {
-  const { maker } = await startRemoteMaker(given, limit, io);
+  const { maker } = await startRemoteMaker(given, { limit }, io);
   const waiting = setTimeout(() => note(io, "Waiting for a worker"), 1000);
   try {
     return { maker, card: await orAbort(io.signal, maker.card) };

@@ -5,21 +5,22 @@ import { detail, type Io, note, warn } from "../io/io.ts";
 import { loaded, startMaker } from "../io/maker.ts";
 import { isLoopback, listenError, readToken } from "./address.ts";
 import { basename, fromFileUrl, join } from "../../deps/@std/path.ts";
-import { aborted } from "../../engine/mod.ts";
+import { aborted, sendError, within } from "../../engine/mod.ts";
 import { isUrl } from "../../model/checkpoint/folder.ts";
 import { createApp, type HttpApp } from "../../serve/http/app.ts";
+import { RequestError } from "../../serve/http/base/errors.ts";
 import { Metrics } from "../../serve/http/metrics.ts";
 import type { Maker } from "../../serve/jobs/job.ts";
 import { MemoryStore } from "../../serve/stores/memory_store.ts";
 import { openStore } from "../../serve/stores/open_store.ts";
-import { SignedUrls } from "../../serve/stores/signed_urls.ts";
+import { keyOf, SignedUrls } from "../../serve/stores/signed_urls.ts";
 import type { Store } from "../../serve/stores/store.ts";
 
 /** Where to listen if nothing else is said. */
 const HOST = "127.0.0.1";
 const PORT = 8080;
-/** Jobs that wait, if nothing else is said. */
-const QUEUE = 64;
+/** Milliseconds in which clients must have read their answers when all images are made. */
+const LAST_WORDS = 10_000;
 /** Bytes of images behind URLs that are kept in memory. */
 const MEMORY = 2 ** 28;
 
@@ -56,13 +57,13 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
         ...given["max-images"] !== undefined && { images: given["max-images"] },
         ...given["max-pixels"] !== undefined && { maxPixels: given["max-pixels"] },
       },
-      files: { store, urls: new SignedUrls() },
+      files: { store, urls: new SignedUrls(token === undefined ? undefined : keyOf(token)) },
       page: await pageFolder(),
       // a page cannot send the token with it, and weights may be secret
       modelFolder: token === undefined ? modelFolder : undefined,
       metrics,
-      onError: (error, { message }) => {
-        warn(io, message);
+      onError: (error) => {
+        warn(io, reasonOf(error));
         detail(io, `${error instanceof Error ? error.stack : error}`);
       },
     });
@@ -77,16 +78,24 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
 }
 
 async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promise<Backstage> {
-  const { queue = QUEUE, results } = given;
+  const { queue, results } = given;
+  const { events } = metrics;
   if (given.redis !== undefined) {
-    return await startRemoteMaker(given, queue, io);
+    return await startRemoteMaker(given, { limit: queue, events }, io);
   }
   if (given["redis-queue"] !== undefined) {
     throw new UsageError("Cannot use --redis-queue without --redis");
   }
   const store = results === undefined ? new MemoryStore(MEMORY) : openStore(results);
-  const { maker, folder } = await startMaker(given, { queue, events: metrics.events }, io);
+  const { maker, folder } = await startMaker(given, { queue, events }, io);
   return { maker, store, modelFolder: diskPath(folder) };
+}
+
+/** Why the server failed a client, in one line: more than the client hears. */
+function reasonOf(error: unknown): string {
+  const { message } = sendError(error, "Cannot answer");
+  if (!(error instanceof RequestError) || error.cause === undefined) return message;
+  return `${message}: ${sendError(error.cause, "Cannot write").message}`;
 }
 
 /** The path of a model folder; undefined if it is on a web server. */
@@ -125,10 +134,12 @@ async function listen(
     await aborted(io.signal);
     note(io, "Finishing what was asked; again to end at once");
     // answers end when their images are made; new requests are refused meanwhile
-    await Promise.all([server.shutdown(), maker.close()]);
+    const answered = server.shutdown();
+    await maker.close();
+    await within(LAST_WORDS, answered);
     return 0;
   } catch (error) {
-    await server.shutdown();
+    await within(LAST_WORDS, server.shutdown());
     throw error;
   }
 }

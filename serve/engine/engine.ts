@@ -1,13 +1,13 @@
 import { DeviceError } from "../../engine/mod.ts";
 import type { Job, Made, Maker, MakerEvents, MakerState, ModelCard, Watch } from "../jobs/job.ts";
-import { BusyError } from "../jobs/busy_error.ts";
+import { counted } from "../jobs/counted.ts";
 import { Lineup, type Place } from "../jobs/lineup.ts";
 import type { BatchScale, ThreadOptions } from "./messages.ts";
 import { GpuThread } from "./thread.ts";
 
 /** How to make images on a GPU of this machine. */
 export interface EngineOptions extends ThreadOptions {
-  /** The most jobs that wait; 64 if absent. */
+  /** The most jobs that wait; {@link MOST_WAITING} if absent. */
   readonly queue?: number;
   /** The most images of a batch; what suits the GPU if absent. */
   readonly batch?: number;
@@ -16,9 +16,6 @@ export interface EngineOptions extends ThreadOptions {
   /** The code of the GPU's thread; tests give another. */
   readonly module?: URL;
 }
-
-/** Jobs that wait, if {@link EngineOptions.queue} says nothing. */
-const QUEUE = 64;
 
 /**
  * Loads a model in a thread of its own, and makes images with it. Jobs with equal settings that wait when the GPU
@@ -35,11 +32,12 @@ class Engine implements Maker {
   readonly #events: MakerEvents;
   #thread: GpuThread | null = null;
   #running: readonly Place[] = [];
+  #loaded = false;
   #closing = false;
   readonly #stop = new AbortController();
 
   constructor(private readonly options: EngineOptions) {
-    this.#lineup = new Lineup(options.queue ?? QUEUE);
+    this.#lineup = new Lineup(options.queue);
     this.#events = options.events ?? {};
     this.card = this.#open();
     this.#loop = this.card.then(() => this.#work());
@@ -49,24 +47,16 @@ class Engine implements Maker {
 
   state(): MakerState {
     return {
-      ready: this.#thread !== null && !this.#closing,
+      // a GPU that was lost is opened again by the next job
+      ready: this.#loaded && !this.#closing,
       queued: this.#lineup.length,
       running: this.#running.filter(({ ended }) => !ended).length,
       gpuBytes: this.#thread?.gpuBytes ?? 0,
     };
   }
 
-  async make(job: Job, watch: Watch = {}): Promise<Made> {
-    const { onEnd } = this.#events;
-    const waiting = this.#lineup.add(job, watch);
-    try {
-      const made = await waiting;
-      onEnd?.("made");
-      return made;
-    } catch (error) {
-      if (!(error instanceof BusyError)) onEnd?.(watch.signal?.aborted ? "aborted" : "failed");
-      throw error;
-    }
+  make(job: Job, watch: Watch = {}): Promise<Made> {
+    return counted(this.#lineup.add(job, watch), watch, this.#events);
   }
 
   async close(how?: "at once"): Promise<void> {
@@ -88,6 +78,7 @@ class Engine implements Maker {
     const { signal } = this.#stop;
     const { thread, card } = await GpuThread.open(threadOptions(this.options), { module, signal });
     this.#thread = thread;
+    this.#loaded = true;
     return card;
   }
 

@@ -15,6 +15,9 @@ interface Scope {
   postMessage(reply: Reply, transfer?: Transferable[]): void;
 }
 
+/** Milliseconds between looks at whether a batch is to end. */
+const LOOK = 50;
+
 const scope = globalThis as unknown as Scope;
 
 let model: ServedModel | null = null;
@@ -44,7 +47,13 @@ async function follow(order: Asked): Promise<Answers[Order["kind"]]> {
     const buffers = scale.images.flatMap((image) => image ? [image.rgba.buffer] : []);
     scope.postMessage({ kind: "scale", scale }, buffers);
   };
-  return await model!.make(order.batch, onScale, stop.signal, check);
+  // images are read before the first scale
+  const timer = setInterval(check, LOOK);
+  try {
+    return await model!.make(order.batch, onScale, stop.signal, check);
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** What an answer hands over in place of copying it. */

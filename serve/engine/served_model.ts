@@ -4,8 +4,10 @@ import type { BatchOrder, BatchScale, ThreadOptions } from "./messages.ts";
 import type { JobSettings, Made, ModelCard } from "../jobs/job.ts";
 import { usualBatch } from "../../model/batch.ts";
 import { encodeBitsFile } from "../../model/bits/bits_file.ts";
+import { digestOf } from "../../model/checkpoint/digest.ts";
 import { findModel } from "../../model/checkpoint/find_model.ts";
 import { openFolder } from "../../model/checkpoint/folder.ts";
+import { readLoras } from "../../model/checkpoint/lora.ts";
 import { storedTypeOf } from "../../model/checkpoint/quantised_blocks.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { imageSizes, scheduleForSize } from "../../model/config/schedule.ts";
@@ -29,6 +31,7 @@ export class ServedModel {
     private readonly model: InfinityModel,
     private readonly options: ThreadOptions,
     private readonly edits: boolean,
+    private readonly digest: string,
   ) {}
 
   /** Loads a model. @throws As {@link InfinityModel.load}. */
@@ -45,7 +48,11 @@ export class ServedModel {
       const vae = await files.tensors(config.files.vae);
       const edits = [...vae.tensors.keys()].some((name) => name.startsWith("encoder."));
       vae.close();
-      return new ServedModel(model, options, edits);
+      const adapters = (await readLoras(lora ?? [])).map(({ hash, strength }) =>
+        `${hash}:${strength}`
+      );
+      const digest = [await digestOf(files, config), ...adapters].join("+");
+      return new ServedModel(model, options, edits, digest);
     } catch (error) {
       model.dispose();
       throw error;
@@ -63,6 +70,7 @@ export class ServedModel {
       sizes: sizesOf(config),
       defaults: { cfgScale: cfg, tau },
       edits: this.edits,
+      digest: this.digest,
       batch: await this.fits({}, MOST),
     };
   }
@@ -107,7 +115,7 @@ export class ServedModel {
     let last = 0;
     let took = 0; // by the latest scale
     const options: GenerateOptions = {
-      ...await this.#settings(settings),
+      ...await this.#settings(settings, signal),
       prompt: jobs.map(({ prompt }) => prompt),
       seed: jobs.map(({ seed }) => BigInt(seed)),
       signal,
@@ -135,17 +143,18 @@ export class ServedModel {
     return madeOf(next.value, began);
   }
 
-  /** Opens the images that settings hold. */
+  /** Opens the images that settings hold. The signal ends their reading. */
   async #settings(
     { init, mask, ...others }: JobSettings,
+    signal: AbortSignal,
   ): Promise<Omit<GenerateOptions, "prompt">> {
-    const { maxPixels } = this.options;
+    const limits = { maxPixels: this.options.maxPixels, signal };
     return {
       ...others,
       ...init !== undefined &&
-        { init: await openInput(Uint8Array.fromBase64(init), "image", { maxPixels }) },
+        { init: await openInput(Uint8Array.fromBase64(init), "image", limits) },
       ...mask !== undefined &&
-        { mask: await openImage(Uint8Array.fromBase64(mask), "mask", { maxPixels }) },
+        { mask: await openImage(Uint8Array.fromBase64(mask), "mask", limits) },
     };
   }
 

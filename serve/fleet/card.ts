@@ -17,11 +17,12 @@ export async function publishCard(
   card: ModelCard,
 ): Promise<() => void> {
   const known = await readCard(redis, queue);
-  if (known && (known.name !== card.name || known.type !== card.type)) {
-    const [theirs, ours] = [known, card].map(({ name, type }) => `${name} as ${type}`);
+  const [theirs, ours] = [known ?? card, card].map(({ name, type }) => `${name} as ${type}`);
+  const other = theirs === ours ? "other weights or LoRAs" : theirs;
+  if (known && (theirs !== ours || known.digest !== card.digest)) {
     throw new InputError(
       "other-model",
-      `Cannot work on the queue ${quote(queue)} with ${ours}: another worker has ${theirs}; use ` +
+      `Cannot work on the queue ${quote(queue)} with ${ours}: another worker has ${other}; use ` +
         "the same model, or a queue of its own",
     );
   }

@@ -2,7 +2,9 @@ import type { Redis } from "../../deps/bullmq.ts";
 import { FileError, InputError, quote } from "../../engine/mod.ts";
 import { readPngText } from "../../model/image/png.ts";
 import { BusyError } from "../jobs/busy_error.ts";
-import type { Job, Made, Maker, MakerState, ModelCard, Watch } from "../jobs/job.ts";
+import { counted } from "../jobs/counted.ts";
+import type { Job, Made, Maker, MakerEvents, MakerState, ModelCard, Watch } from "../jobs/job.ts";
+import { MOST_WAITING } from "../jobs/lineup.ts";
 import type { Store } from "../stores/store.ts";
 import { readCard } from "./card.ts";
 import { JobQueue, type Standing } from "./job_queue.ts";
@@ -13,12 +15,14 @@ import { namesOf, type Outcome, QUEUE, type Report } from "./protocol.ts";
 export interface RemoteMakerOptions {
   /** The name of the queue. */
   readonly queue?: string;
-  /** The most jobs of this front that wait or run; 64 if absent. */
+  /** The most jobs of this front that wait or run; {@link MOST_WAITING} if absent. */
   readonly limit?: number;
   /** Milliseconds between looks at jobs whose end may have been missed; 5,000 if absent. */
   readonly look?: number;
   /** Milliseconds before a second try, twice as long before the third; 1,000 if absent. */
   readonly pause?: number;
+  /** What is called for metrics: how jobs end, since workers alone know of batches. */
+  readonly events?: Pick<MakerEvents, "onEnd">;
 }
 
 /** A job that somebody waits for. */
@@ -75,10 +79,14 @@ export class RemoteMaker implements Maker {
   }
 
   /** @inheritdoc */
-  async make(job: Job, watch: Watch = {}): Promise<Made> {
+  make(job: Job, watch: Watch = {}): Promise<Made> {
+    return counted(this.#make(job, watch), watch, this.options.events ?? {});
+  }
+
+  async #make(job: Job, watch: Watch): Promise<Made> {
     const { signal } = watch;
     signal?.throwIfAborted();
-    const { limit = 64 } = this.options;
+    const { limit = MOST_WAITING } = this.options;
     const { size } = this.#pending;
     if (this.#closing || size >= limit) throw new BusyError(size, Math.max(1, Math.ceil(size / 8)));
     if (this.#pending.has(job.id)) {

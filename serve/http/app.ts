@@ -78,6 +78,11 @@ export function createApp(maker: Maker, options: AppOptions = {}): HttpApp {
   const bodies = new Bodies(limits);
   const pictures = new Pictures();
   metrics.watch(maker, () => bodies.bytes);
+  const report = (error: unknown): Problem => {
+    const problem = closing(maker, problemOf(error));
+    if (problem.ours) options.onError?.(error, problem);
+    return problem;
+  };
   const service: Service = {
     maker,
     model: new LoadedModel(maker),
@@ -86,6 +91,7 @@ export function createApp(maker: Maker, options: AppOptions = {}): HttpApp {
     pictures,
     files: options.files && new Files(options.files, limits.urlSeconds),
     originOf: (request) => options.url ?? new URL(request.url).origin,
+    report,
   };
   const routes = new Routes((request) => guard.checkToken(request));
   const { app } = routes;
@@ -126,15 +132,13 @@ export function createApp(maker: Maker, options: AppOptions = {}): HttpApp {
     const file = known && apiOf(path) === "other"
       ? await answerModel(options.modelFolder, path) ?? await answerPage(options.page, path)
       : null;
+    // the body of an answer to HEAD is dropped unread, and its file would stay open
+    if (method === "HEAD") await file?.body?.cancel();
     if (file) return file;
     const message = `Cannot answer: there is no ${methodOf(method)} at this path`;
     return errorResponse(apiOf(path), { status: 404, code: "not-found", message });
   });
-  const answerError = (error: unknown, path: string) => {
-    const problem = closing(maker, problemOf(error));
-    if (problem.ours) options.onError?.(error, problem);
-    return errorResponse(apiOf(path), problem);
-  };
+  const answerError = (error: unknown, path: string) => errorResponse(apiOf(path), report(error));
   app.onError((error, c) => answerError(error, c.req.path));
 
   return {

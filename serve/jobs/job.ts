@@ -91,6 +91,8 @@ export interface ModelCard {
   /** Storage of its weights, and the adapter. */
   readonly type: string;
   readonly adapter: string;
+  /** What tells its weights, with the adapters that were added, from others of its name. */
+  readonly digest: string;
   /** Sizes in pixels that it was trained on, the default one first, each with its token grids [rows, columns]. */
   readonly sizes: readonly {
     readonly width: number;

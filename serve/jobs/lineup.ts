@@ -11,6 +11,8 @@ export interface Place {
   end(result: { readonly made: Made } | { readonly error: unknown }): void;
 }
 
+/** Jobs that wait, if nothing else is said. */
+export const MOST_WAITING = 64;
 /** Seconds that an image is thought to take before one was made. */
 const FIRST_GUESS = 1;
 /** How much the last image counts in the mean of seconds. */
@@ -27,7 +29,7 @@ export class Lineup {
   #secondsPerImage = FIRST_GUESS;
 
   /** Takes at most `limit` jobs. */
-  constructor(private readonly limit: number) {}
+  constructor(private readonly limit: number = MOST_WAITING) {}
 
   /** Jobs that wait. */
   get length(): number {

@@ -11,11 +11,6 @@ export class MemoryStore implements Store {
   /** Keeps at most `maxBytes`. */
   constructor(private readonly maxBytes: number) {}
 
-  /** Bytes that are kept. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** Keeps a file. @throws {InputError} @throws {FileError} `too-large`: it alone has more bytes than may be kept. */
   // deno-lint-ignore require-await -- what it throws is a rejection, as of other stores
   async put(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {

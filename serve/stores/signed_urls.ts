@@ -1,4 +1,9 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
+
+/** A key that follows from a secret, slowly, so that no URL helps to guess the secret. */
+export function keyOf(secret: string): Uint8Array {
+  return new Uint8Array(scryptSync(secret, "bitwise files", 32));
+}
 
 /**
  * Signs the names of stored files, so that a URL can be handed out that reads one file until a given time, for stores

@@ -19,7 +19,8 @@ interface Served {
 
 /** Starts a server, and waits until it is ready. */
 async function serve(cwd: string, args: readonly string[]): Promise<Served> {
-  const process = run(cwd, ["serve", "--port", "0", ...args]);
+  const port = args.includes("--port") ? [] : ["--port", "0"];
+  const process = run(cwd, ["serve", ...port, ...args]);
   const err = new Response(process.stderr).text();
   const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const { value = "" } = await lines.read();
@@ -35,7 +36,9 @@ async function serve(cwd: string, args: readonly string[]): Promise<Served> {
     url,
     async end() {
       process.kill("SIGTERM");
+      const late = setTimeout(() => process.kill("SIGKILL"), 60_000);
       const [{ code }] = await Promise.all([process.status, lines.cancel()]);
+      clearTimeout(late);
       return { code, err: await err };
     },
   };
@@ -88,6 +91,32 @@ Deno.test({
         assertEquals(status, 200, JSON.stringify(rest));
         await (await response).body?.cancel();
       }
+      const again = await serve(folder, [...flags, "--port", new URL(server.url).port]);
+      const kept = await fetch(url);
+      assertEquals([kept.status, (await kept.bytes()).length], [200, png.length]);
+      // the log says why
+      await Deno.remove(join(folder, "kept"), { recursive: true });
+      await Deno.writeTextFile(join(folder, "kept"), "");
+      const failed = await ask(again.url, request, { authorization });
+      assertEquals([failed.status, (await failed.json()).error.code], [500, "not-stored"]);
+      const last = await again.end();
+      assertEquals(last.code, 0);
+      assert(/^warning: Cannot keep the image: the store failed: .+$/m.test(last.err), last.err);
+    }),
+});
+
+Deno.test({
+  name: "serve ends although a client reads nothing of what it asked for",
+  ignore: windows,
+  fn: () =>
+    inFolder(async (folder) => {
+      const server = await serve(folder, ["-m", MODEL]);
+      using socket = await Deno.connect({ port: Number(new URL(server.url).port) });
+      const request = "GET /model/transformer.safetensors HTTP/1.1\r\nhost: localhost\r\n\r\n";
+      await socket.write(new TextEncoder().encode(request.repeat(20)));
+      await socket.read(new Uint8Array(1));
+      const { code, err } = await server.end();
+      assertEquals(code, 0, err);
     }),
 });
 

@@ -39,14 +39,9 @@ export const LISTS: Readonly<Record<string, (card: ModelCard) => unknown>> = {
   "memory": () => ({ ram: {}, cuda: {} }),
 };
 
-/** The model's title. */
-export function title({ name }: ModelCard): string {
-  return name;
-}
-
 function sdModel(card: ModelCard) {
   return {
-    title: title(card),
+    title: card.name,
     model_name: card.name,
     hash: null,
     sha256: null,
@@ -57,7 +52,7 @@ function sdModel(card: ModelCard) {
 
 function options(card: ModelCard) {
   return {
-    sd_model_checkpoint: title(card),
+    sd_model_checkpoint: card.name,
     sd_checkpoint_hash: "",
     sd_vae: "Automatic",
     samples_format: "png",

@@ -4,9 +4,9 @@ import { type RouteConfig, z } from "../../../deps/hono.ts";
 import { readJson } from "../base/body.ts";
 import { Deadline } from "../base/deadline.ts";
 import { answer, type Ctx, json, type Routes } from "../base/routes.ts";
-import { orderOf, type Wishes } from "../making/orders.ts";
+import { orderOf } from "../making/orders.ts";
 import { QUALITY, seedOf, sendImage, sendPreview } from "../making/results.ts";
-import { initOf, maskOf } from "../making/sent_images.ts";
+import { imagesOf, type SentImages } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
 import { bytesOf } from "../pictures/sent.ts";
 import { LISTS } from "./info.ts";
@@ -22,6 +22,8 @@ import {
 } from "./schemas.ts";
 
 type Fields = z.infer<typeof Txt2ImgRequest>;
+/** What this API calls fields. */
+const NAMES = { n: "batch_size", size: "width", image: "init_images" };
 const PNG = { format: "png", quality: QUALITY, urls: false, origin: "" } as const;
 
 /** Adds the routes. */
@@ -35,18 +37,17 @@ export function addA1111(routes: Routes, service: Service): void {
   routes.add(spec("post", "img2img", "Draws an image again", Img2ImgRequest), async (c) => {
     const fields = await readJson(c.req.raw, c.var.held, limits.bodyBytes, Img2ImgRequest);
     const { init_images: [image], mask } = fields;
-    const how = { alpha: false, invert: Boolean(fields.inpainting_mask_invert) };
     return await make(c, service, runs, fields, {
-      init: await initOf(service, bytesOf(image!, "init_images"), "init_images"),
-      mask: mask ? await maskOf(service, bytesOf(mask, "mask"), how) : undefined,
-      strength: fields.denoising_strength,
+      image: bytesOf(image!, "init_images"),
+      mask: mask ? bytesOf(mask, "mask") : undefined,
+      invert: Boolean(fields.inpainting_mask_invert),
     });
   });
   routes.add(spec("get", "progress", "Says how far the last request is"), async (c) => {
     runs.ask();
     const { last } = runs;
     const image = c.req.query("skip_current_image") === "true" ? null : last?.latest;
-    const current_image = image ? await sendPreview(service, image, PNG) : null;
+    const current_image = image ? await sendPreview(service, image, PNG, c.req.raw.signal) : null;
     return c.json({ ...progressOf(last), current_image });
   });
   for (const [name, list] of Object.entries(LISTS)) {
@@ -70,21 +71,24 @@ async function make(
   c: Ctx,
   service: Service,
   runs: Runs,
-  fields: Fields,
-  editing: Partial<Wishes>,
+  fields: Fields & { readonly denoising_strength?: number | null },
+  files: SentImages,
 ): Promise<Response> {
+  const { model: { card }, limits } = service;
+  using deadline = new Deadline(limits.requestSeconds, c.req.raw.signal);
+  const images = await imagesOf(service, files, deadline.signal, NAMES);
   const n = (fields.batch_size ?? 1) * (fields.n_iter ?? 1);
-  const order = orderOf({ ...fields, n, ...editing }, service.model.card, service.limits);
-  using deadline = new Deadline(service.limits.requestSeconds, c.req.raw.signal);
+  const wishes = { ...fields, n, ...images, strength: fields.denoising_strength };
+  const order = orderOf(wishes, card, limits, NAMES);
   const run = runs.begin(n, () => deadline.abort());
   const previews = runs.watched;
-  const images: (Image | undefined)[] = new Array(n).fill(undefined);
+  const done: (Image | undefined)[] = new Array(n).fill(undefined);
   try {
     await makeAll(service, order, deadline.signal, {
       watch: (i) => ({ previews, onScale: (done) => run.onScale(i, done) }),
-      use: async (made, i) => {
-        const sent = await sendImage(service, made, PNG);
-        if ("b64_json" in sent) images[i] = { file: sent.b64_json, made, seed: seedOf(order, i) };
+      use: async (made, i, signal) => {
+        const sent = await sendImage(service, made, PNG, signal);
+        if ("b64_json" in sent) done[i] = { file: sent.b64_json, made, seed: seedOf(order, i) };
       },
     });
   } catch (error) {
@@ -92,7 +96,7 @@ async function make(
   } finally {
     runs.end(run);
   }
-  const made = images.filter((image) => image !== undefined);
+  const made = done.filter((image) => image !== undefined);
   return c.json({
     images: fields.send_images === false ? [] : made.map(({ file }) => file),
     parameters: withoutImages(fields),

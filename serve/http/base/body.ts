@@ -1,16 +1,19 @@
 /** Reads bodies of requests as JSON or as forms. */
 
+import { Buffer } from "node:buffer";
 import type { z } from "../../../deps/hono.ts";
 import { RequestError } from "./errors.ts";
 import { badField, type ObjectSchema, parse } from "./fields.ts";
 import type { Held } from "./held.ts";
 
-/** The most levels of JSON. */
+/** The most levels of JSON, and its most values. */
 const MOST_DEPTH = 16;
-/** The most parts of a form. */
+const MOST_VALUES = 2 ** 14;
+/** The most parts of a form, and blank lines: one ends the head of each part, and text may have others. */
 const MOST_PARTS = 64;
+const MOST_BLANK = 4 * MOST_PARTS;
 
-/** Reads JSON. @throws {RequestError} It is something else, nested too deeply, or does not fit the schema. */
+/** Reads JSON. @throws {RequestError} It is something else, too deep or of too many values, or does not fit the schema. */
 export async function readJson<Schema extends ObjectSchema>(
   request: Request,
   held: Held,
@@ -38,6 +41,8 @@ function jsonOf(bytes: Uint8Array): unknown {
   const refuse = (why: string): never => {
     throw new RequestError(400, "bad-json", `Cannot read the body: ${why}`);
   };
+  // before they are all in memory
+  if (hasMany(bytes)) refuse(`its JSON has more than ${MOST_VALUES} values`);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -46,6 +51,16 @@ function jsonOf(bytes: Uint8Array): unknown {
   }
   if (isDeep(value, MOST_DEPTH)) refuse(`its JSON has more than ${MOST_DEPTH} levels`);
   return value;
+}
+
+/** Whether JSON may have too many values: before each, but the first, is a comma or a bracket, and base64 has neither. */
+function hasMany(bytes: Uint8Array): boolean {
+  let left = MOST_VALUES;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if ((byte === 0x2c || byte === 0x5b || byte === 0x7b) && --left < 0) return true;
+  }
+  return false;
 }
 
 /** Whether values are nested in more levels; looks no deeper than that. */
@@ -77,6 +92,11 @@ export async function readForm<Schema extends ObjectSchema>(
 ): Promise<Form<z.infer<Schema>>> {
   if (typeOf(request) !== "multipart/form-data") throw wrongType("multipart/form-data");
   const bytes = await held.read(request, most);
+  const crowded = () => {
+    const message = `Cannot read the body: its form has more than ${MOST_PARTS} parts`;
+    return new RequestError(400, "bad-form", message);
+  };
+  if (blankLines(bytes) > MOST_BLANK) throw crowded();
   const headers = { "content-type": request.headers.get("content-type")! };
   const data = await new Response(bytes, { headers }).formData().catch(() => {
     throw new RequestError(400, "bad-form", "Cannot read the body: its form is damaged");
@@ -85,10 +105,7 @@ export async function readForm<Schema extends ObjectSchema>(
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   let parts = 0;
   for (const [key, value] of data) {
-    if (++parts > MOST_PARTS) {
-      const message = `Cannot read the body: its form has more than ${MOST_PARTS} parts`;
-      throw new RequestError(400, "bad-form", message);
-    }
+    if (++parts > MOST_PARTS) throw crowded();
     const name = key.replace(/\[\d*\]$/, "");
     const list = typeof value === "string" && name !== key ? texts.get(name) : undefined;
     if (list) list.push(value as string);
@@ -101,10 +118,22 @@ export async function readForm<Schema extends ObjectSchema>(
   return { fields: parse(schema, Object.fromEntries(fields)), files };
 }
 
+/** Counts blank lines, no further than there may be. */
+function blankLines({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>): number {
+  const bytes = Buffer.from(buffer, byteOffset, length);
+  let count = 0;
+  for (let at = bytes.indexOf("\r\n\r\n"); at >= 0; at = bytes.indexOf("\r\n\r\n", at + 2)) {
+    if (++count > MOST_BLANK) break;
+  }
+  return count;
+}
+
 /** What a field's text stands for. */
 function valueOf(schema: ObjectSchema, name: string, text: string): unknown {
   const field = Object.hasOwn(schema.shape, name) ? schema.shape[name] as z.ZodType : undefined;
-  if (!field || field.safeParse(text).success) return text;
+  if (!field || field.safeParse(text).success || hasMany(new TextEncoder().encode(text))) {
+    return text;
+  }
   for (const json of [text, `[${text}]`]) {
     try {
       return JSON.parse(json);

@@ -33,7 +33,7 @@ export const LIMITS: Limits = {
   requestSeconds: 300,
   promptLength: 4000,
   images: 16,
-  maxPixels: 2 ** 27,
+  maxPixels: 2 ** 25,
   predictions: 64,
   predictionBytes: 64 * 2 ** 20,
   urlSeconds: 3600,

@@ -1,7 +1,7 @@
 /** Predictions: made in the background, and remembered for a while. */
 
-import { problemOf, RequestError } from "../base/errors.ts";
-import type { Limits } from "../base/limits.ts";
+import { RequestError } from "../base/errors.ts";
+import type { Service } from "../making/service.ts";
 import type { PredictionBody } from "./schemas.ts";
 
 /** Makes a prediction's images; returns data URLs or URLs. */
@@ -19,7 +19,13 @@ export class OnePrediction {
   #bytes = 0;
 
   /** Begins to work. */
-  constructor(readonly id: string, input: Record<string, unknown>, base: string, work: Work) {
+  constructor(
+    private readonly report: Service["report"],
+    readonly id: string,
+    input: Record<string, unknown>,
+    base: string,
+    work: Work,
+  ) {
     const get = `${base}/predictions/${id}`;
     this.#body = {
       id,
@@ -65,7 +71,7 @@ export class OnePrediction {
       this.#end({ status: "succeeded", output });
     } catch (error) {
       this.error = error;
-      const { message } = problemOf(error);
+      const { message } = this.report(error);
       this.#end(signal.aborted ? { status: "canceled" } : { status: "failed", error: message });
     }
   }
@@ -91,8 +97,8 @@ export class OnePrediction {
 export class Predictions {
   readonly #all = new Map<string, OnePrediction>();
 
-  /** Remembers as much as `limits` allow. */
-  constructor(private readonly limits: Limits) {}
+  /** Remembers as much as the service's limits allow. */
+  constructor(private readonly service: Pick<Service, "limits" | "report">) {}
 
   /** Returns a prediction. @throws {RequestError} 404 */
   get(id: string): OnePrediction {
@@ -115,13 +121,14 @@ export class Predictions {
     work: Work,
   ): OnePrediction {
     const running = [...this.#all.values()].filter(({ runs }) => runs).length;
-    if (running >= this.limits.predictions) {
+    const { limits, report } = this.service;
+    if (running >= limits.predictions) {
       const message = `Cannot take another prediction: ${running} run; try again in 1 s`;
       throw new RequestError(429, "too-many-predictions", message, {
         headers: { "retry-after": "1" },
       });
     }
-    const prediction = new OnePrediction(id, input, base, work);
+    const prediction = new OnePrediction(report, id, input, base, work);
     this.#all.set(id, prediction);
     prediction.ended.then(() => this.#forget());
     return prediction;
@@ -139,11 +146,12 @@ export class Predictions {
 
   /** Forgets the oldest that ended, until there are few enough. */
   #forget(): void {
+    const { limits } = this.service;
     const ended = [...this.#all.values()].filter(({ runs }) => !runs);
     let bytes = ended.reduce((sum, one) => sum + one.bytes, 0);
     let left = ended.length;
     for (const one of ended.slice(0, -1)) {
-      if (left <= this.limits.predictions && bytes <= this.limits.predictionBytes) break;
+      if (left <= limits.predictions && bytes <= limits.predictionBytes) break;
       this.#all.delete(one.id);
       bytes -= one.bytes;
       left--;

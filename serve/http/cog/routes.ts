@@ -9,33 +9,43 @@ import { badField } from "../base/fields.ts";
 import { answer, type Ctx, json, pathParam, type Routes } from "../base/routes.ts";
 import { type Order, orderOf } from "../making/orders.ts";
 import { checkUrls, type Form, QUALITY, sendImage } from "../making/results.ts";
-import { initOf, maskOf } from "../making/sent_images.ts";
+import { imagesOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
 import { bytesOf } from "../pictures/sent.ts";
-import { Predictions, type Work } from "./predictions.ts";
+import { type OnePrediction, Predictions, type Work } from "./predictions.ts";
 import { CogError, Prediction, type PredictionInput, PredictionRequest } from "./schemas.ts";
 
 type Input = z.infer<typeof PredictionInput>;
 
+/** What this API calls fields. */
+const NAMES = {
+  prompt: "input.prompt",
+  negative_prompt: "input.negative_prompt",
+  n: "input.num_outputs",
+  seed: "input.seed",
+  size: "input.width",
+  image: "input.image",
+  mask: "input.mask",
+  keep_scales: "input.keep_scales",
+};
+
 /** Adds the routes; returns the predictions, to be closed. */
 export function addPredictions(routes: Routes, service: Service): Predictions {
-  const predictions = new Predictions(service.limits);
+  const predictions = new Predictions(service);
   const { bodyBytes } = service.limits;
   const read = (c: Ctx) => readJson(c.req.raw, c.var.held, bodyBytes, PredictionRequest);
   routes.add(spec("post", "/predictions", "Makes a prediction"), async (c) => {
     const { id, input } = await read(c);
-    const name = id ?? crypto.randomUUID();
-    if (predictions.find(name)) throw badField("id", "there is a prediction of that id");
-    return await predict(c, service, predictions, name, input);
+    return await predict(c, service, predictions, id ?? crypto.randomUUID(), input, () => {
+      throw badField("id", "there is a prediction of that id");
+    });
   });
   routes.add(spec("put", "/predictions/{id}", "Makes a prediction, once"), async (c) => {
     const { id, input } = await read(c);
     const name = c.req.param("id")!;
     if (id != null && id !== name) throw badField("id", "the path has another one");
     if (!/^[\w-]{1,64}$/.test(name)) throw badField("id", "give 1 to 64 letters, digits, - and _");
-    const found = predictions.find(name);
-    if (found) return c.json(found.body, found.runs ? 202 : 200);
-    return await predict(c, service, predictions, name, input);
+    return await predict(c, service, predictions, name, input, (found) => answerWith(c, found));
   });
   routes.add(spec("get", "/predictions/{id}", "Returns a prediction"), (c) => {
     return c.json(predictions.get(c.req.param("id")!).body);
@@ -49,25 +59,37 @@ export function addPredictions(routes: Routes, service: Service): Predictions {
   return predictions;
 }
 
+/**
+ * Makes a prediction.
+ *
+ * @param again Answers if there is one of that id.
+ */
 async function predict(
   c: Ctx,
   service: Service,
   predictions: Predictions,
   id: string,
   input: Input,
+  again: (found: OnePrediction) => Response,
 ): Promise<Response> {
+  const early = predictions.find(id);
+  if (early) return again(early);
+  const { signal } = c.req.raw;
   const { order, form } = await check(service, input, c.req.raw);
+  // it may have begun while images were read
+  const late = predictions.find(id);
+  if (late) return again(late);
   const { image: _image, mask: _mask, ...shown } = input;
   const work = workOf(service, order, form);
   const prediction = predictions.start(id, shown, form.origin, work);
   void c.var.held.until(prediction.ended);
   const { wait, seconds } = preference(c.req.header("prefer"));
-  const { signal } = c.req.raw;
   if (!wait) await Promise.race([prediction.ended, soon()]);
   else {
     const cancel = () => prediction.cancel();
-    // who waits for all of it and hangs up wants it no longer
-    if (seconds === undefined) signal.addEventListener("abort", cancel);
+    // who waits for all of it and hangs up, be it before it began, wants it no longer
+    if (seconds === undefined && signal.aborted) cancel();
+    else if (seconds === undefined) signal.addEventListener("abort", cancel);
     await (seconds === undefined ? prediction.ended : within(1000 * seconds, prediction.ended));
     signal.removeEventListener("abort", cancel);
   }
@@ -75,7 +97,11 @@ async function predict(
     predictions.drop(id);
     throw prediction.error;
   }
-  return c.json(prediction.body, prediction.runs ? 202 : 200);
+  return answerWith(c, prediction);
+}
+
+function answerWith(c: Ctx, { body, runs }: OnePrediction): Response {
+  return c.json(body, runs ? 202 : 200);
 }
 
 /** What `Prefer` asks for: cog answers when all is done, unless it says otherwise. */
@@ -95,21 +121,18 @@ async function check(
   input: Input,
   request: Request,
 ): Promise<{ order: Order; form: Form }> {
+  const { model: { card }, limits } = service;
   const urls = input.output_urls ?? false;
-  checkUrls(service, urls, "output_urls");
-  const { guidance, num_outputs, image, mask } = input;
-  const how = { alpha: false, invert: false };
-  const order = orderOf(
-    {
-      ...input,
-      cfg_scale: guidance,
-      n: num_outputs,
-      init: image ? await initOf(service, bytesOf(image, "image")) : undefined,
-      mask: mask ? await maskOf(service, bytesOf(mask, "mask"), how) : undefined,
-    },
-    service.model.card,
-    service.limits,
-  );
+  checkUrls(service, urls, "input.output_urls");
+  const { guidance, num_outputs, image, mask, ...others } = input;
+  const files = {
+    image: image ? bytesOf(image, "input.image") : undefined,
+    mask: mask ? bytesOf(mask, "input.mask") : undefined,
+  };
+  using deadline = new Deadline(limits.requestSeconds, request.signal);
+  const images = await imagesOf(service, files, deadline.signal, NAMES);
+  const wishes = { ...others, ...images, cfg_scale: guidance, n: num_outputs };
+  const order = orderOf(wishes, card, limits, NAMES);
   const format = input.output_format ?? "png";
   const quality = input.output_quality ?? QUALITY;
   return { order, form: { format, quality, urls, origin: service.originOf(request) } };
@@ -123,9 +146,9 @@ function workOf(service: Service, order: Order, form: Form): Work {
       watch: (index) => ({
         onScale: ({ scale, scales }) => log(`Image ${index + 1}: scale ${scale + 1} of ${scales}`),
       }),
-      use: async (made) => {
+      use: async (made, _index, signal) => {
         for (const line of made.warnings) log(line);
-        const sent = await sendImage(service, made, form);
+        const sent = await sendImage(service, made, form, signal);
         return "url" in sent ? sent.url : `data:image/${form.format};base64,${sent.b64_json}`;
       },
     });

@@ -36,23 +36,38 @@ export interface Wishes {
   readonly mask?: string | null;
 }
 
+/** What an API calls the fields that its clients may have got wrong, where errors have another name for them. */
+export type Names = Readonly<Record<string, string>>;
+
+/** What an API calls a field. */
+export function nameOf(names: Names, field: string): string {
+  return names[field] ?? field;
+}
+
 /** Checks what must hold for all models, and draws a random seed. @throws {RequestError} */
-export function orderOf(wishes: Wishes, card: ModelCard, limits: Limits): Order {
+export function orderOf(
+  wishes: Wishes,
+  card: ModelCard,
+  limits: Limits,
+  names: Names = {},
+): Order {
   const { prompt, negative_prompt, n, width, height } = wishes;
-  for (const [name, text] of Object.entries({ prompt, negative_prompt })) {
+  const refuse = (field: string, why: string, code?: string): never => {
+    throw badField(nameOf(names, field), why, code);
+  };
+  for (const [field, text] of Object.entries({ prompt, negative_prompt })) {
     if ((text?.length ?? 0) > limits.promptLength) {
-      throw badField(name, `it has ${text!.length} characters of at most ${limits.promptLength}`);
+      refuse(field, `it has ${text!.length} characters of at most ${limits.promptLength}`);
     }
   }
   const images = n ?? 1;
-  if (images > limits.images) {
-    throw badField("n", `${images} images are more than ${limits.images}`);
-  }
+  if (images > limits.images) refuse("n", `${images} images are more than ${limits.images}`);
   if (wishes.strength != null && wishes.keep_scales != null) {
-    throw badField("keep_scales", "strength is given too; give one of them");
+    refuse("keep_scales", "strength is given too; give one of them");
   }
-  checkSize(card, width, height);
-  return { prompt, seed: seedOf(wishes.seed), n: images, settings: settingsOf(wishes) };
+  if (!makes(card, width, height)) refuse("size", sizesOf(card), "bad-size");
+  const seed = readSeed(wishes.seed) ?? refuse("seed", `it is above ${MAX_SEED}`);
+  return { prompt, seed, n: images, settings: settingsOf(wishes) };
 }
 
 /** The jobs of an order. Their names are new ones. */
@@ -86,10 +101,10 @@ function settingsOf(wishes: Wishes): JobSettings {
   );
 }
 
-function seedOf(seed: number | string | null | undefined): bigint {
+/** The seed, or a random one; null if it is too large. */
+function readSeed(seed: number | string | null | undefined): bigint | null {
   if (seed === undefined || seed === null || BigInt(seed) === -1n) return randomSeed();
-  if (BigInt(seed) > MAX_SEED) throw badField("seed", `it is above ${MAX_SEED}`);
-  return BigInt(seed);
+  return BigInt(seed) > MAX_SEED ? null : BigInt(seed);
 }
 
 /** Reads `auto` or `WIDTHxHEIGHT`. @throws {RequestError} */
@@ -99,17 +114,17 @@ export function readSize(
 ): { readonly width?: number; readonly height?: number } {
   if (size === undefined || size === null || size === "auto") return {};
   const [, width, height] = /^(\d{1,6})x(\d{1,6})$/.exec(size) ?? [];
-  if (!width || !height) throw badSize(card);
+  if (!width || !height) throw badField("size", sizesOf(card), "bad-size");
   return { width: Number(width), height: Number(height) };
 }
 
-function checkSize(card: ModelCard, width?: number | null, height?: number | null): void {
-  if (width == null && height == null) return;
-  const known = card.sizes.some((size) => size.width === width && size.height === height);
-  if (!known) throw badSize(card);
+function makes(card: ModelCard, width?: number | null, height?: number | null): boolean {
+  if (width == null && height == null) return true;
+  return card.sizes.some((size) => size.width === width && size.height === height);
 }
 
-function badSize(card: ModelCard) {
+/** Why a size is wrong. */
+function sizesOf(card: ModelCard): string {
   const sizes = card.sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
-  return badField("size", `${card.name} makes ${sizes}; give one of them, or "auto"`, "bad-size");
+  return `${card.name} makes ${sizes}; give one of them, or none`;
 }

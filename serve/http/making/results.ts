@@ -36,8 +36,9 @@ export async function sendPreview(
   { pictures }: Service,
   image: Pixels,
   { format, quality }: Form,
+  signal: AbortSignal,
 ): Promise<string> {
-  return (await pictures.ask({ kind: "encode", image, format, quality })).toBase64();
+  return (await pictures.ask({ kind: "encode", image, format, quality }, signal)).toBase64();
 }
 
 /** Writes an image, and keeps it if the client wants a URL. */
@@ -45,9 +46,10 @@ export async function sendImage(
   { pictures, files }: Service,
   { width, height, rgba, parameters }: Made,
   { format, quality, urls, origin }: Form,
+  signal: AbortSignal,
 ): Promise<Sent> {
   const image = { width, height, rgba };
-  const file = await pictures.ask({ kind: "encode", image, format, quality, parameters });
+  const file = await pictures.ask({ kind: "encode", image, format, quality, parameters }, signal);
   return urls && files
     ? { url: await files.keep(file, format, origin) }
     : { b64_json: file.toBase64() };

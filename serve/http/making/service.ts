@@ -2,7 +2,7 @@
 
 import type { Made, Maker, ModelCard, Watch } from "../../jobs/job.ts";
 import type { Pictures } from "../pictures/pictures.ts";
-import { RequestError } from "../base/errors.ts";
+import { type Problem, RequestError } from "../base/errors.ts";
 import type { Files } from "./files.ts";
 import type { Bodies } from "../base/held.ts";
 import type { Limits } from "../base/limits.ts";
@@ -19,6 +19,8 @@ export interface Service {
   readonly files?: Files;
   /** The server's origin, as the client of a request knows it. */
   originOf(request: Request): string;
+  /** Says what an error means to a client, and logs it if it is the server's fault. */
+  report(error: unknown): Problem;
 }
 
 /** The model's card, once it is loaded. */
@@ -51,8 +53,8 @@ export class LoadedModel {
 export interface Each<T> {
   /** What is told of it while it is made. */
   watch?(index: number): Omit<Watch, "signal">;
-  /** Called with it when it is made, before others are. */
-  use(made: Made, index: number): Promise<T>;
+  /** Called with it when it is made, before others are. The signal aborts with the order, or when another image failed. */
+  use(made: Made, index: number, signal: AbortSignal): Promise<T>;
 }
 
 /**
@@ -73,7 +75,7 @@ export async function makeAll<T>(
   try {
     return await Promise.all(
       jobsOf(order).map(async (job, i) =>
-        await use(await maker.make(job, { ...watch?.(i), signal: both }), i)
+        await use(await maker.make(job, { ...watch?.(i), signal: both }), i, both)
       ),
     );
   } catch (error) {

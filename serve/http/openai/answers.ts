@@ -33,9 +33,10 @@ export async function dataOf(
   { order, form, fields }: Asked,
   made: Made,
   index: number,
+  signal: AbortSignal,
 ) {
   return {
-    ...await sendImage(service, made, form),
+    ...await sendImage(service, made, form, signal),
     seed: seedOf(order, index),
     parameters: made.parameters,
     warnings: [...made.warnings],

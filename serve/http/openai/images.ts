@@ -8,7 +8,7 @@ import { badField } from "../base/fields.ts";
 import { answer, type Ctx, json, type Routes } from "../base/routes.ts";
 import { orderOf, readSize, type Wishes } from "../making/orders.ts";
 import { checkUrls, QUALITY } from "../making/results.ts";
-import { initOf, maskOf } from "../making/sent_images.ts";
+import { imagesOf } from "../making/sent_images.ts";
 import { makeAll, type Service } from "../making/service.ts";
 import { bytesOf } from "../pictures/sent.ts";
 import { about, type Asked, dataOf, type Kind, now, usage } from "./answers.ts";
@@ -39,7 +39,7 @@ export function addImages(routes: Routes, service: Service, models: Models): voi
       const fields = await readJson(c.req.raw, c.var.held, textBytes, GenerationRequest);
       models.check(fields.model);
       const wishes = { ...fields, ...readSize(card, fields.size) };
-      return await make(c, service, "image_generation", fields, wishes);
+      return await make(c, service, "image_generation", fields, () => wishes);
     },
   );
   routes.add(
@@ -48,13 +48,12 @@ export function addImages(routes: Routes, service: Service, models: Models): voi
       const { card } = service.model;
       const { fields, image, mask } = await readEdit(c, service, EditRequest);
       models.check(fields.model);
-      const wishes = {
+      const size = readSize(card, fields.size);
+      return await make(c, service, "image_edit", fields, async (signal) => ({
         ...fields,
-        ...readSize(card, fields.size),
-        init: await initOf(service, image),
-        mask: mask && await maskOf(service, mask, { alpha: true, invert: false }),
-      };
-      return await make(c, service, "image_edit", fields, wishes);
+        ...size,
+        ...await imagesOf(service, { image, mask, alpha: true }, signal),
+      }));
     },
   );
   routes.add(
@@ -63,16 +62,15 @@ export function addImages(routes: Routes, service: Service, models: Models): voi
       const { card } = service.model;
       const { fields, image } = await readEdit(c, service, VariationRequest);
       models.check(fields.model);
+      const size = readSize(card, fields.size);
       const kept = fields.keep_scales == null && { strength: fields.strength ?? VARIATION };
-      const wishes = {
+      return await make(c, service, "image_edit", fields, async (signal) => ({
         ...fields,
-        ...readSize(card, fields.size),
+        ...size,
         ...kept,
-        init: await initOf(service, image),
-        mask: undefined,
-        prompt: fields.prompt ?? await promptOf(service, image),
-      };
-      return await make(c, service, "image_edit", fields, wishes);
+        ...await imagesOf(service, { image }, signal),
+        prompt: fields.prompt ?? await promptOf(service, image, signal),
+      }));
     },
   );
 }
@@ -82,7 +80,7 @@ async function make(
   service: Service,
   kind: Kind,
   fields: CommonFields,
-  wishes: Wishes,
+  wishesOf: (signal: AbortSignal) => Wishes | Promise<Wishes>,
 ): Promise<Response> {
   const urls = fields.response_format === "url";
   checkUrls(service, urls, "response_format");
@@ -92,12 +90,20 @@ async function make(
     urls,
     origin: service.originOf(c.req.raw),
   } as const;
-  const order = orderOf(wishes, service.model.card, service.limits);
+  using ends = new DisposableStack();
+  const deadline = ends.use(new Deadline(service.limits.requestSeconds, c.req.raw.signal));
+  const order = orderOf(await wishesOf(deadline.signal), service.model.card, service.limits);
   const asked: Asked = { kind, fields, order, form };
-  if (fields.stream) return await streamImages(service, asked, c.req.raw, c.var.held);
-  using deadline = new Deadline(service.limits.requestSeconds, c.req.raw.signal);
+  if (fields.stream) {
+    // it goes on until the last event
+    ends.move();
+    return await streamImages(service, asked, deadline, c.var.held);
+  }
   const images = await makeAll(service, order, deadline.signal, {
-    use: async (made, index) => ({ made, data: await dataOf(service, asked, made, index) }),
+    use: async (made, index, signal) => ({
+      made,
+      data: await dataOf(service, asked, made, index, signal),
+    }),
   });
   const { made } = images[0]!;
   return c.json({
@@ -149,8 +155,12 @@ function textOf(
   return bytesOf(typeof one === "string" ? one : one.image_url, param);
 }
 
-async function promptOf({ pictures }: Service, file: Uint8Array<ArrayBuffer>): Promise<string> {
-  const prompt = await pictures.ask({ kind: "prompt", file });
+async function promptOf(
+  { pictures }: Service,
+  file: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+): Promise<string> {
+  const prompt = await pictures.ask({ kind: "prompt", file }, signal);
   if (prompt !== null) return prompt;
   const message =
     "Cannot vary the image without a prompt: it carries none; say in prompt what it shows";

@@ -1,8 +1,7 @@
 /** Answers with events: each scale of each image, and then the image. */
 
 import { within } from "../../../engine/mod.ts";
-import { Deadline } from "../base/deadline.ts";
-import { problemOf } from "../base/errors.ts";
+import type { Deadline } from "../base/deadline.ts";
 import { openaiError } from "../base/error_shapes.ts";
 import { EventStream } from "../base/event_stream.ts";
 import type { Held } from "../base/held.ts";
@@ -19,20 +18,20 @@ const MOST_WAITING = 32;
 /**
  * Makes the images of a request.
  *
+ * @param deadline Counts since the request was read; disposed of at the end.
  * @throws What failed before the first event.
  */
 export async function streamImages(
   service: Service,
   asked: Asked,
-  request: Request,
+  deadline: Deadline,
   held: Held,
 ): Promise<Response> {
-  const deadline = new Deadline(service.limits.requestSeconds, request.signal);
   const events = new EventStream((how) => {
     if (how === "cancelled") deadline.abort();
     deadline[Symbol.dispose]();
   });
-  const fail = (error: unknown) => events.fail("error", openaiError(problemOf(error)));
+  const fail = (error: unknown) => events.fail("error", openaiError(service.report(error)));
   deadline.signal.addEventListener("abort", () => fail(deadline.signal.reason));
   const work = held.until(sendAll(service, asked, deadline.signal, events));
   try {
@@ -59,7 +58,7 @@ async function sendAll(
   const sent = new Array<number>(order.n).fill(0);
   const previews: Promise<void>[] = [];
   const preview = async (index: number, { scale, scales, image }: ScaleDone) => {
-    const b64_json = await sendPreview(service, image!, form);
+    const b64_json = await sendPreview(service, image!, form, signal);
     events.send(`${kind}.partial_image`, {
       type: `${kind}.partial_image`,
       b64_json,
@@ -83,8 +82,8 @@ async function sendAll(
         previews.push(sending);
       },
     }),
-    use: async (made, index) => {
-      const data = await dataOf(service, asked, made, index);
+    use: async (made, index, signal) => {
+      const data = await dataOf(service, asked, made, index, signal);
       events.send(`${kind}.completed`, {
         type: `${kind}.completed`,
         ...data,

@@ -40,7 +40,7 @@ export interface Answers {
   readonly prompt: string | null;
 }
 
-/** From the thread; orders are answered one after another. */
+/** From the thread, which has one order at a time. */
 export type Reply =
   | { readonly answer: Answers[keyof Answers] }
   | { readonly error: SentError };

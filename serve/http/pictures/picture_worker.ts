@@ -1,4 +1,4 @@
-/** The thread that reads and writes image files, so that the server answers meanwhile. */
+/** A thread that reads or writes image files, so that the server answers meanwhile. */
 
 /// <reference lib="deno.worker" />
 
@@ -34,8 +34,11 @@ async function mask(
   const byAlpha = alpha && !isOpaque(rgba);
   if (!byAlpha && !invert) return file;
   for (let i = 0; i < rgba.length; i += 4) {
-    if (byAlpha) rgba.fill(rgba[i + 3]! < 128 ? 255 : 0, i, i + 3);
-    if (invert) { for (let c = i; c < i + 3; c++) rgba[c] = 255 - rgba[c]!; }
+    const clear = rgba[i + 3]! < 128 ? 255 : 0;
+    for (let c = i; c < i + 3; c++) {
+      const white = byAlpha ? clear : rgba[c]!;
+      rgba[c] = invert ? 255 - white : white;
+    }
     rgba[i + 3] = 255;
   }
   return encodePng(rgba, width, height);
@@ -58,15 +61,12 @@ function answer(order: Order): Promise<Answers["encode"]> | Answers["prompt"] {
   }
 }
 
-let last: Promise<void> = Promise.resolve();
-self.onmessage = ({ data }: MessageEvent<Order>) => {
-  last = last.then(async () => {
-    let reply: Reply;
-    try {
-      reply = { answer: await answer(data) };
-    } catch (error) {
-      reply = { error: sendError(error, "Cannot read or write an image") };
-    }
-    self.postMessage(reply);
-  });
+self.onmessage = async ({ data }: MessageEvent<Order>) => {
+  let reply: Reply;
+  try {
+    reply = { answer: await answer(data) };
+  } catch (error) {
+    reply = { error: sendError(error, "Cannot read or write an image") };
+  }
+  self.postMessage(reply);
 };

@@ -1,7 +1,7 @@
 /** Images that clients send: from base64 or bytes to what a job takes. */
 
-import { FileError, InputError } from "../../../engine/mod.ts";
-import { isSafetensors } from "../../../model/generate/images/open_input.ts";
+import { FileError, InputError, SafetensorsError } from "../../../engine/mod.ts";
+import { isSafetensors, openInput } from "../../../model/generate/images/open_input.ts";
 import { openImage } from "../../../model/image/read_image.ts";
 import { RequestError } from "../base/errors.ts";
 import { badField } from "../base/fields.ts";
@@ -22,11 +22,16 @@ export function bytesOf(text: string, param: string): Uint8Array<ArrayBuffer> {
   }
 }
 
+/** Pixels of an image. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
  * Checks an image or bits as far as their headers go; the pixels are read when it is their turn.
  *
  * @param edits Whether the model can encode images; bits it can always take.
- * @returns The file in base64.
  * @throws {RequestError} It is not such a file, or it is too large.
  */
 export async function checkSent(
@@ -34,23 +39,38 @@ export async function checkSent(
   param: string,
   maxPixels: number,
   edits: boolean,
-): Promise<string> {
-  if (isSafetensors(file)) {
-    if (file.length > MOST_BITS_BYTES) {
-      throw badField(param, `bits have at most ${MOST_BITS_BYTES} bytes, these ${file.length}`);
+): Promise<Size> {
+  if (!isSafetensors(file)) {
+    if (!edits) {
+      throw badField(param, "the model cannot encode images, only take bits", "no-encoder");
     }
-    return file.toBase64();
+  } else if (file.length > MOST_BITS_BYTES) {
+    throw badField(param, `bits have at most ${MOST_BITS_BYTES} bytes, these ${file.length}`);
   }
-  if (!edits) {
-    throw badField(param, "the model cannot encode images, only take bits", "no-encoder");
-  }
+  return await named(param, openInput(file, param, { maxPixels }));
+}
+
+/** Checks a mask in the same way. @throws {RequestError} It has another size than its image, among others. */
+export async function checkMask(
+  file: Uint8Array<ArrayBuffer>,
+  param: string,
+  maxPixels: number,
+  image: Size,
+): Promise<void> {
+  const { width, height } = await named(param, openImage(file, param, { maxPixels }));
+  if (width === image.width && height === image.height) return;
+  const why = `it has ${width}x${height} pixels, the image ${image.width}x${image.height}; make ` +
+    "them the same";
+  throw badField(param, why, "other-size");
+}
+
+/** Names the field whose file is wrong. */
+export async function named<T>(param: string, reading: Promise<T>): Promise<T> {
   try {
-    await openImage(file, param, { maxPixels });
+    return await reading;
   } catch (error) {
-    if (error instanceof FileError || error instanceof InputError) {
-      throw new RequestError(400, error.code, error.message, { param });
-    }
-    throw error;
+    const wrong = error instanceof FileError || error instanceof InputError ||
+      error instanceof SafetensorsError;
+    throw wrong ? new RequestError(400, error.code, error.message, { param }) : error;
   }
-  return file.toBase64();
 }

@@ -3,6 +3,9 @@ import { SHORTCUTS } from "../state/shortcuts.ts";
 import type { State } from "../state/state.ts";
 import type { Studio } from "../state/studio.ts";
 
+/** What a header can carry: with anything else, no request could be sent any more. Spaces around it are cut off. */
+const TOKEN = String.raw`\s*[!-~]+\s*`;
+
 /** The dialog that is open, if one is. */
 export function Dialogs({ studio, state }: { studio: Studio; state: State }) {
   const close = () => studio.set({ dialog: undefined });
@@ -35,7 +38,15 @@ export function Dialogs({ studio, state }: { studio: Studio; state: State }) {
       >
         <div class="field">
           <label for="token">Token</label>
-          <input id="token" name="token" type="password" autocomplete="off" required />
+          <input
+            id="token"
+            name="token"
+            type="password"
+            autocomplete="off"
+            required
+            pattern={TOKEN}
+            title="letters, digits and signs of ASCII, without spaces"
+          />
           <p class="hint">It is kept until this tab is closed.</p>
         </div>
         <div class="row">

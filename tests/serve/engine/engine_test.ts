@@ -2,6 +2,7 @@ import "../../backend.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { DeviceError, InputError } from "../../../engine/mod.ts";
 import { decodeBitsFile } from "../../../model/bits/bits_file.ts";
+import { encodePng } from "../../../model/image/png.ts";
 import { InfinityModel } from "../../../model/infinity.ts";
 import { openEngine } from "../../../serve/engine/engine.ts";
 import { BusyError } from "../../../serve/jobs/busy_error.ts";
@@ -105,6 +106,20 @@ Deno.test("a job that is aborted ends, whether it runs or waits, and the next on
   await assertRejects(() => shared.make(job("x"), { signal: stop.signal }), DOMException);
 });
 
+Deno.test("a job that is aborted while its image is read leaves the GPU to the next one", async () => {
+  const init = encodePng(new Uint8Array(2500 * 2500 * 4), 2500, 2500).toBase64();
+  await shared.make(job("rocket"));
+  const { seconds } = await shared.make(job("camel", 1, { init }));
+  const stop = new AbortController();
+  const reading = shared.make(job("camel", 1, { init }), { signal: stop.signal });
+  setTimeout(() => stop.abort(), 20);
+  await assertRejects(() => reading, DOMException);
+  const began = performance.now();
+  await shared.make(job("rocket"));
+  const next = performance.now() - began;
+  assert(next < 1000 * seconds / 2, `${next} ms after an abort, ${seconds} s to read it`);
+});
+
 Deno.test("one who leaves a batch does not end it for the others", async () => {
   const stop = new AbortController();
   const blocker = block(shared);
@@ -164,6 +179,8 @@ Deno.test("a lost GPU is opened again, and the job made once more", async () => 
     assertEquals(lost, 1);
     await assertRejects(() => maker.make(job("lose it always")), DeviceError);
     assertEquals(lost, 3);
+    // who asks before he sends a job must not wait for one
+    assertEquals(maker.state().ready, true);
     assertEquals((await maker.make(job("camel"))).rgba, image.rgba);
   } finally {
     await maker.close("at once");

@@ -5,6 +5,7 @@ const CARD: ModelCard = {
   name: "fake",
   type: "f32",
   adapter: "none",
+  digest: "0",
   sizes: [{ width: 2, height: 1, schedule: [[1, 1]] }],
   defaults: { cfgScale: 1, tau: 1 },
   edits: false,

@@ -186,12 +186,28 @@ test("A front takes so many jobs, each once at a time, and none once it closes",
   await assertRejects(() => front.make(jobOf("five")), BusyError);
 });
 
+test("A front counts how its jobs end, but not those that it refuses", async (fleet) => {
+  const ends: string[] = [];
+  const front = await fleet.front({ limit: 1, events: { onEnd: (how) => ends.push(how) } });
+  await fleet.worker(new FakeMaker());
+  const made = front.make(jobOf("made"));
+  await assertRejects(() => front.make(jobOf("refused")), BusyError);
+  await made;
+  await assertRejects(() => front.make(jobOf("wrong", "bad")), InputError);
+  const signal = AbortSignal.abort();
+  await assertRejects(() => front.make(jobOf("left"), { signal }), DOMException);
+  assertEquals(ends, ["made", "failed", "aborted"]);
+});
+
 test("A worker with another model does not join", async (fleet) => {
   await fleet.worker(new FakeMaker());
   await fleet.worker(new FakeMaker(), {});
   const other = new FakeMaker(0, { name: "other" });
   const error = await assertRejects(() => fleet.worker(other), InputError);
   assertStringIncludes(error.message, "another worker has fake as f32");
+  const styled = new FakeMaker(0, { digest: "0+1:0.8" });
+  const { message } = await assertRejects(() => fleet.worker(styled), InputError);
+  assertStringIncludes(message, "with fake as f32: another worker has other weights or LoRAs");
   await fleet.worker(other, { queue: "another" });
 });
 

@@ -132,8 +132,12 @@ Deno.test("A1111's clients get errors in their shape", async () => {
   assertEquals(await fail({ ...TXT2IMG, width: 512 }), [
     422,
     "bad-size",
-    'Cannot use size: squares makes 8x8, 16x8; give one of them, or "auto"',
+    "Cannot use width: squares makes 8x8, 16x8; give one of them, or none",
   ]);
+  assertEquals(
+    (await fail({ ...TXT2IMG, batch_size: 99 }))[2],
+    "Cannot use batch_size: 99 images are more than 16",
+  );
   assertEquals((await fail({ ...TXT2IMG, prompt: 7 }))[0], 422);
   server.maker.queue = 0;
   assertEquals((await fail(TXT2IMG)).slice(0, 2), [429, "queue-full"]);

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createApp } from "../../../serve/http/app.ts";
 import { Metrics } from "../../../serve/http/metrics.ts";
 import { SignedUrls } from "../../../serve/stores/signed_urls.ts";
@@ -72,12 +72,20 @@ Deno.test("A store that fails is the server's fault", async () => {
     files: { store, urls },
     onError: (error) => errors.push(error),
   });
-  const answer = await server.post("/v1/images/generations", {
-    prompt: "a",
-    response_format: "url",
-  });
-  const text = await answer.text();
-  assertEquals([answer.status, errors.length, text.includes("secret")], [500, 1, false]);
+  const ask = async (path: string, body: object) => {
+    const answer = await server.post(path, body);
+    const text = await answer.text();
+    assert(text.includes("the store failed") && !text.includes("secret"), text);
+    return [answer.status, errors.splice(0).length];
+  };
+  const request = { prompt: "a", response_format: "url" };
+  assertEquals(await ask("/v1/images/generations", request), [500, 1]);
+  // where the answer has begun, the log hears of it all the same
+  assertEquals(await ask("/v1/images/generations", { ...request, stream: true }), [200, 1]);
+  assertEquals(await ask("/predictions", { input: { prompt: "a", output_urls: true } }), [200, 1]);
+  const broken = await server.post("/predictions", { input: { prompt: "broken" } });
+  assert((await broken.json()).error.includes("its log says more"));
+  assertEquals(errors.map((error) => (error as Error).message), ["secret detail"]);
 });
 
 Deno.test("Nothing is made before the model is loaded, or when it cannot be", async () => {
@@ -188,8 +196,18 @@ Deno.test("The page is served with its types and its policy", async () => {
     assert(response.headers.get("content-security-policy")!.includes("worker-src 'self' blob:"));
     await response.body?.cancel();
   }
+  const { open } = Deno;
+  const files: Deno.FsFile[] = [];
+  Deno.open = async (...args) => {
+    const file = await open(...args);
+    files.push(file);
+    return file;
+  };
   const head = await server.ask("/parts/main.js", { method: "HEAD" });
+  Deno.open = open;
   assertEquals([head.status, head.headers.get("content-length")], [200, "1"]);
+  assertEquals(files.length, 1);
+  await assertRejects(() => files[0]!.stat(), Deno.errors.BadResource);
   assertEquals(await status(`${server.url}/parts`), 404);
   assertEquals(await status(`${server.url}/none.js`), 404);
   await Deno.remove(page, { recursive: true });

@@ -16,6 +16,7 @@ export const CARD: ModelCard = {
   name: "squares",
   type: "f32",
   adapter: "none",
+  digest: "0",
   sizes: [
     { width: SIDE, height: SIDE, schedule: [[1, 1], [2, 2], [3, 3], [4, 4]] },
     { width: 2 * SIDE, height: SIDE, schedule: [[1, 2], [2, 4], [3, 6], [4, 8]] },

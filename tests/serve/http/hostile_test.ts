@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { encodePng } from "../../../model/image/png.ts";
-import { type FakeServer, serveFake, SIDE } from "./fake_maker.ts";
+import { BITS, type FakeServer, serveFake, SIDE } from "./fake_maker.ts";
 import { openSocket, rawRequest, readAnswer, send } from "./sockets.ts";
 
 const GENERATIONS = "/v1/images/generations";
@@ -170,6 +170,27 @@ Deno.test("Pictures that claim to be huge are refused by their headers", async (
   const response = await server.post("/v1/images/edits", { prompt: "a", image, mask });
   assertEquals((await refused(response)).slice(0, 2), [400, "mask"]);
   await lives(server);
+});
+
+Deno.test("A mask of another size is refused by its header, and a slow one by the time", async () => {
+  await using server = serveFake({ limits: { requestSeconds: 0.5 } });
+  const edit = async (image: Uint8Array, mask: Uint8Array) =>
+    await refused(
+      await server.post("/v1/images/edits", {
+        prompt: "a",
+        image: image.toBase64(),
+        mask: mask.toBase64(),
+      }),
+    );
+  for (const image of [png(), BITS]) {
+    assertEquals(await edit(image, png(9, 9)), [400, "mask", "other-size"]);
+  }
+  const claim = png();
+  new DataView(claim.buffer).setUint32(16, 2 ** 23);
+  assertEquals((await edit(claim, png())).slice(0, 2), [400, "image"]);
+  const clear = encodePng(new Uint8Array(2500 * 2500 * 4), 2500, 2500);
+  assertEquals(await edit(clear, clear), [504, null, "timeout"]);
+  assertEquals(server.maker.jobs, []);
 });
 
 Deno.test("Names that lead elsewhere find nothing", async () => {

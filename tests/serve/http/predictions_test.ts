@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { encodePng } from "../../../model/image/png.ts";
 import { openImage } from "../../../model/image/read_image.ts";
-import { type FakeServer, SCALES, serveFake, SIDE } from "./fake_maker.ts";
+import { createApp } from "../../../serve/http/app.ts";
+import { FakeMaker, type FakeServer, SCALES, serveFake, SIDE } from "./fake_maker.ts";
 
 const INPUT = { prompt: "a square", guidance: 4, tau: 0.6, seed: 5 };
 
@@ -77,6 +79,43 @@ Deno.test("PUT makes a prediction once", async () => {
   assertEquals([bad.status, bad.body.detail[0].loc], [422, ["body", "id"]]);
 });
 
+Deno.test("A prediction that begins while its images are read begins once", async () => {
+  await using server = serveFake();
+  const { maker } = server;
+  maker.held = true;
+  const image = encodePng(new Uint8Array(SIDE * SIDE * 4).fill(255), SIDE, SIDE).toBase64();
+  const input = { ...INPUT, image, mask: image };
+  const headers = { prefer: "respond-async" };
+  const twice = async (id: string | undefined, method: string, path: string) => {
+    const one = () => predict(server, { id, input }, { method, headers }, path);
+    const statuses = (await Promise.all([one(), one()])).map(({ status }) => status);
+    return [statuses.sort(), maker.jobs.splice(0).length];
+  };
+  assertEquals(await twice(undefined, "PUT", "/predictions/a"), [[202, 202], 1]);
+  assertEquals(await twice("b", "POST", "/predictions"), [[202, 422], 1]);
+});
+
+Deno.test("A client that hangs up while its request is read wants no prediction", async () => {
+  const maker = new FakeMaker();
+  maker.held = true;
+  const client = new AbortController();
+  const app = createApp(maker, {
+    get url() {
+      client.abort();
+      return "http://localhost";
+    },
+  });
+  const request = new Request("http://localhost/predictions", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ input: INPUT }),
+    signal: client.signal,
+  });
+  const { status } = await (await app.fetch(request)).json();
+  assertEquals([status, maker.state().running], ["canceled", 0]);
+  app.close();
+});
+
 Deno.test("Cancelling ends the jobs", async () => {
   await using server = serveFake();
   const { maker } = server;
@@ -109,6 +148,26 @@ Deno.test("Webhooks and foreign URLs are refused, and errors have cog's shape", 
   for (const prefer of ["respond-async", "wait"]) {
     const { status } = await predict(server, { input: INPUT }, { headers: { prefer } });
     assertEquals(status, 429);
+  }
+});
+
+Deno.test("Errors name the fields as cog does, below input", async () => {
+  await using server = serveFake();
+  const cases: readonly (readonly [object, string])[] = [
+    [{ num_outputs: 99 }, "num_outputs"],
+    [{ width: 9, height: 9 }, "width"],
+    [{ seed: "18446744073709551616" }, "seed"],
+    [{ prompt: "a".repeat(4001) }, "prompt"],
+    [{ strength: 1, keep_scales: 1 }, "keep_scales"],
+    [{ image: "R0lGODlh" }, "image"],
+    [{ image: "@" }, "image"],
+    [{ mask: "R0lGODlh" }, "mask"],
+    [{ output_urls: true }, "output_urls"],
+  ];
+  for (const [fields, name] of cases) {
+    const { body: { detail } } = await predict(server, { input: { ...INPUT, ...fields } });
+    const [{ loc, msg }] = detail;
+    assertEquals([loc, msg.includes(`input.${name}`)], [["body", "input", name], true], msg);
   }
 });
 

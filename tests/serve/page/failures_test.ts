@@ -53,7 +53,16 @@ pageTest("The token is asked for, and kept for the tab alone", async ({ page, dr
   await dialog.getByLabel("Token").fill("wrong");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").filter({ hasText: "without the server's token" }).waitFor();
-  await dialog.getByLabel("Token").fill("secret");
+  for (const bad of ["“secret”", "sec ret", "sécret"]) {
+    await dialog.getByLabel("Token").fill(bad);
+    await page.keyboard.press("Enter");
+    assertEquals(await dialog.isVisible(), true);
+    assertEquals(
+      await page.evaluate(() => JSON.stringify(Object.values(sessionStorage))),
+      '["wrong"]',
+    );
+  }
+  await dialog.getByLabel("Token").fill(" secret ");
   await page.keyboard.press("Enter");
   await dialog.waitFor({ state: "hidden" });
   await draw("a square");

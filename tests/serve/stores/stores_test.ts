@@ -6,7 +6,7 @@ import { MemoryStore } from "../../../serve/stores/memory_store.ts";
 import { isName } from "../../../serve/stores/names.ts";
 import { openStore } from "../../../serve/stores/open_store.ts";
 import { readS3Place } from "../../../serve/stores/s3_place.ts";
-import { SignedUrls } from "../../../serve/stores/signed_urls.ts";
+import { keyOf, SignedUrls } from "../../../serve/stores/signed_urls.ts";
 import { filesIn, inFolder } from "../../commands/process.ts";
 
 const BYTES = Uint8Array.of(1, 2, 3);
@@ -50,7 +50,8 @@ Deno.test("MemoryStore keeps the newest files, in bounded memory", async () => {
     false,
     true,
   ]);
-  assertEquals(store.bytes, 9);
+  await put("d", 1); // there is room for just this
+  assertEquals([await store.has("a"), await store.has("c")], [true, true]);
   await assertRejects(() => put("d", 11), FileError, "11 B of 10 B");
   assertEquals((await store.get("c"))?.length, 6);
   await assertRejects(() => put("../d", 1), InputError);
@@ -78,6 +79,13 @@ Deno.test("SignedUrls signs one name until one time", () => {
   now += 1;
   assertEquals(check(name, query), false);
   assertEquals(new SignedUrls().check(name, new URLSearchParams(query)), false);
+});
+
+Deno.test("URLs of a secret outlive the process that signed them", () => {
+  const [name, query] = new SignedUrls(keyOf("secret")).sign("cat.png", 60).split("?");
+  const check = (secret: string) =>
+    new SignedUrls(keyOf(secret)).check(name!, new URLSearchParams(query));
+  assertEquals([check("secret"), check("other")], [true, false]);
 });
 
 Deno.test("openStore() opens folders and buckets, and refuses the rest", () => {
