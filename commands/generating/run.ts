@@ -147,16 +147,15 @@ async function resultOf(
 
 function optionsOf(
   request: Request,
-  { firstPrompt, prompts: count, batchCount, first, images }: Batch,
+  { firstPrompt, prompts: count, batchCount, first }: Batch,
   { signal }: Io,
   onProgress: (progress: Progress) => void,
 ): GenerateOptions {
-  const all = images === request.count;
   const options = generateOptions({
     ...request,
     prompts: request.prompts.slice(firstPrompt, firstPrompt + count),
     batchCount,
     seed: BigInt.asUintN(64, request.seed + BigInt(first)),
   });
-  return { ...options, ...all && { plan: request.planned }, signal, onProgress };
+  return { ...options, signal, onProgress };
 }

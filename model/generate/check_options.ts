@@ -60,12 +60,6 @@ const lora = kind("{ path, strength }", (value) => {
   return (text.is(path) || path instanceof URL) && path !== "" &&
     (strength === undefined || isStrength(strength)) && Object.keys(rest).length === 0;
 });
-/** What `planGeneration()` has returned: another plan may hold anything. */
-export const CHECKED_PLANS: WeakSet<object> = new WeakSet();
-const generationPlan = kind(
-  "what planGeneration() returns",
-  (value) => isObject(value) && CHECKED_PLANS.has(value),
-);
 
 /** Adapters beyond this are a mistake: their effect grows with it. */
 const MOST_STRENGTH = 100;
@@ -106,7 +100,6 @@ const GENERATE = {
   strength: number,
   keepScales: number,
   preview: flag,
-  plan: generationPlan,
   onProgress: callback,
   onStage: callback,
   signal,

@@ -74,9 +74,10 @@ const REFUSED: Case[] = [
     "Cannot use an Object as textFeatures: it must be { features, width, lens }",
   ],
   [
-    "generate({ plan: {} })",
+    // a plan would hide every other option
+    "generate({ plan })",
     (m) => m.generate("cat", { plan: {} }),
-    "Cannot use an Object as plan: it must be what planGeneration() returns",
+    "Unknown option plan: there are prompt, ",
   ],
   [
     "encode(path)",
