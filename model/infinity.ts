@@ -208,7 +208,7 @@ export class InfinityModel {
    *
    * const { images, seconds } = await model.generate({
    *   prompt: ["red apple", "purple cat"],
-   *   cfgScale: [1, 2, 2, 1], // guidance of each scale
+   *   cfgScale: 3, // or a list with the guidance of each scale
    *   signal: AbortSignal.timeout(60_000),
    *   onProgress: ({ stage, scale, scales }) => console.log(stage, scale + 1, "of", scales),
    * });
@@ -270,8 +270,9 @@ export class InfinityModel {
    * const { images: [apple] } = await model.generate("red apple", { seed: 7 });
    * const { images: [green] } = await model.edit(apple!, { prompt: "green apple", strength: 0.75 });
    *
-   * const right = new Uint8Array(32 * 32 * 4).map((_, i) => i / 4 % 32 < 16 ? 0 : 255);
-   * const mask = { width: 32, height: 32, rgba: right };
+   * const { width, height } = apple!;
+   * const right = new Uint8Array(4 * width * height).map((_, i) => i / 4 % width < width / 2 ? 0 : 255);
+   * const mask = { width, height, rgba: right };
    * const { images: [half] } = await model.edit(apple!, { prompt: "pizza", mask });
    * console.log(green!.parameters, half!.bits.scales.length);
    * ```
@@ -330,7 +331,7 @@ export class InfinityModel {
    * @throws {InputError} The bits belong to another model, or do not match their schedule.
    */
   decode(bits: ImageBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedImage>;
-  /** Decodes several images; those with the same scales form one batch. */
+  /** Decodes several images: in one batch if all have the same scales, otherwise one by one. */
   decode(
     bits: readonly ImageBits[],
     options?: { readonly signal?: AbortSignal },
