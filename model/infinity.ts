@@ -18,13 +18,13 @@ import {
   checkGenerateOptions,
   checkLoadOptions,
 } from "./generate/check_options.ts";
-import { isRecord } from "./config/check_value.ts";
 import type { DecodedImage } from "./generate/images/decoded_image.ts";
 import { outcome, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/images/image_input.ts";
 import type { Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { type Opened, openParts } from "./generate/opening.ts";
+import { optionsOf, refuseTwice, type Request } from "./generate/request.ts";
 import { disposedModel, FolderSource, type Parts, type PartSource } from "./parts/parts.ts";
 import { blankPrompt } from "./generate/text/blank_prompt.ts";
 import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
@@ -35,16 +35,6 @@ import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 
 export { DEFAULT_MODEL } from "./checkpoint/find_model.ts";
-
-/** First argument of a call: prompts, or all options. */
-type Request = string | readonly string[] | GenerateOptions;
-
-/** Options of `call(prompt, options)` and of `call(options)`. */
-function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions {
-  if (typeof first !== "string" && !Array.isArray(first)) return first as GenerateOptions;
-  // what is not an object is refused with all other options later
-  return isRecord(rest) ? { ...rest, prompt: first } : rest;
-}
 
 /** Reports the download of a model in the box, once per percent. */
 function downloading({ onProgress }: LoadOptions): (progress: ModelProgress) => void {
@@ -225,7 +215,7 @@ export class InfinityModel {
   /** Generates images from options alone. */
   generate(options: GenerateOptions): Promise<Result>;
   generate(first: Request, rest?: GenerateOptions): Promise<Result> {
-    return outcome(this.#inTurn(optionsOf(first, rest), "none"));
+    return outcome(this.#inTurn(first, rest, () => "none"));
   }
 
   /**
@@ -254,8 +244,7 @@ export class InfinityModel {
   /** Generates images scale by scale, from options alone. */
   stream(options: GenerateOptions): AsyncGenerator<Step, Result, void>;
   stream(first: Request, rest?: GenerateOptions): AsyncGenerator<Step, Result, void> {
-    const options = optionsOf(first, rest);
-    return this.#inTurn(options, options?.preview ? "images" : "bits"); // null is refused later
+    return this.#inTurn(first, rest, ({ preview }) => preview ? "images" : "bits");
   }
 
   /**
@@ -287,6 +276,7 @@ export class InfinityModel {
     options: Omit<GenerateOptions, "init">,
   ): Promise<Result> {
     checkGenerateOptions(options);
+    if ((options as GenerateOptions).init !== undefined) refuseTwice("values of init");
     return await this.generate({ ...options, init });
   }
 
@@ -359,9 +349,14 @@ export class InfinityModel {
   }
 
   /** One generation at a time. */
-  async *#inTurn(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+  async *#inTurn(
+    first: Request,
+    rest: GenerateOptions | undefined,
+    steps: (options: GenerateOptions) => Steps,
+  ): AsyncGenerator<Step, Result, void> {
+    const options = optionsOf(first, rest);
     checkGenerateOptions(options);
-    return yield* this.#turns.run(() => this.#run(options, steps), options.signal);
+    return yield* this.#turns.run(() => this.#run(options, steps(options)), options.signal);
   }
 
   async *#run(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {

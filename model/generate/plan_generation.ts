@@ -1,4 +1,3 @@
-import { InputError } from "../../engine/mod.ts";
 import { parseConfig } from "../config/config.ts";
 import type { ModelConfig } from "../config/types.ts";
 import { checkGenerateOptions } from "./check_options.ts";
@@ -17,8 +16,8 @@ import { promptsOf } from "./text/text_side.ts";
  * import { planGeneration } from "@bitwise/infinity/analysis";
  *
  * using model = await InfinityModel.load();
- * const { plan } = await planGeneration(model.config, { prompt: "red apple", width: 100, height: 100 });
- * console.log(plan.schedule, plan.cfg, plan.warnings); // the size that is used instead
+ * const { plan } = await planGeneration(model.config, { prompt: "red apple", seed: -1 });
+ * console.log(plan.seeds, plan.schedule, plan.cfg); // the seed that was drawn, and the model's defaults
  * ```
  *
  * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
@@ -34,9 +33,6 @@ export async function planGeneration(
   const texts = options.textFeatures?.lens.length ?? promptsOf(options).length;
   const edit = await planEdit(config, options);
   if (!edit) return { plan: makePlan(config, options, texts), edit };
-  if (options.forceBits) {
-    throw new InputError("bad-value", "Cannot force bits and edit an image: give one of them");
-  }
   const { width: _, height: __, ...rest } = options;
   const plan = makePlan(config, { ...rest, schedule: edit.schedule }, texts);
   return { plan: { ...plan, warnings: [...edit.warnings, ...plan.warnings] }, edit };

@@ -186,7 +186,7 @@ Deno.test("edit() refuses in one line", async () => {
       { init: image, mask: mask(32, 32, (r, c) => r < 9 && c < 4 && r > 5) },
       "the white part of the mask covers no position",
     ],
-    [{ init: image, forceBits: [] }, "Cannot force bits and edit an image"],
+    [{ init: image, forceBits: [] }, "Cannot use both init and forceBits"],
     [{ init: { ...bits, latent: [4, 5] } }, 'Cannot decode "bits" with emoji-nano'],
     [{ init: { ...bits, d: 16 } }, 'Cannot decode "bits": scale 0 has 32 bits'],
     [
