@@ -11,6 +11,9 @@ import { type Io, outJson } from "./io/io.ts";
 import { bytesSource, Safetensors } from "../engine/mod.ts";
 import type { ImageLimits } from "../model/image/base/rows.ts";
 
+/** Flags that mean nothing without a sheet. */
+const OF_SHEET = ["model", "gpu", "overwrite"] as const;
+
 /** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
 export const inspect = command(
   {
@@ -35,6 +38,10 @@ export const inspect = command(
     const [target] = words;
     if (!target || words.length > 1) {
       throw new UsageError("Cannot inspect: give one safetensors file, PNG or model folder");
+    }
+    const alone = OF_SHEET.find((name) => given[name] !== undefined);
+    if (alone && given.sheet === undefined) {
+      throw new UsageError(`Cannot use --${alone} without --sheet`);
     }
     if (given.sheet !== undefined) {
       const { writeSheet } = await import("./inspecting/sheet.ts");

@@ -13,6 +13,8 @@ import { shardOf } from "../../serve/batch/wanted.ts";
 
 /** Flags that say what a worker decides. */
 const LOCAL = ["model", "lora", "type", "gpu", "max-vram", "batch"] as const;
+/** Flags that mean nothing without workers. */
+const OF_WORKERS = ["redis-queue", "results"] as const;
 
 /** Makes the images of a list that are not there yet. */
 export async function batchImages(
@@ -24,6 +26,10 @@ export async function batchImages(
   const alone = LOCAL.find((name) => given[name] !== undefined);
   if (given.redis !== undefined && alone) {
     throw new UsageError(`Cannot use --${alone} and --redis together: workers have their own`);
+  }
+  const remote = OF_WORKERS.find((name) => given[name] !== undefined);
+  if (given.redis === undefined && remote) {
+    throw new UsageError(`Cannot use --${remote} without --redis`);
   }
   const folder = file === "-" ? "." : dirname(file);
   const read = async (path: string) => (await readSource(resolve(folder, path), io)).bytes;

@@ -15,19 +15,17 @@ import type { GenerateOptions } from "../../model/generate/options.ts";
 import type { Plan, SamplingOptions } from "../../model/generate/plan/plan.ts";
 import { planGeneration } from "../../model/generate/plan_generation.ts";
 
-/** Flags that say the same thing in two ways. */
+/** Flags that say the same thing in two ways, besides the options of which the library says so. */
 const EXCLUSIVE = [
   ["negative-prompt", "negative-features"],
   ["negative-prompt", "negative-prompt-file"],
   ["negative-prompt-file", "negative-features"],
-  ["schedule", "width"],
-  ["schedule", "height"],
   ["strength", "keep-scales"],
   ["init-img", "force-bits"],
 ] as const;
 
 /** Flags that mean nothing without an image to start from. */
-const EDITING = ["mask", "strength", "keep-scales"] as const;
+const EDITING = ["mask", "strength", "keep-scales", "max-pixels"] as const;
 
 /** The most images of a command: a mistyped number is refused at once. */
 const MAX_IMAGES = 32_767;

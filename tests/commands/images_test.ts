@@ -340,7 +340,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [
         ["encode", at("ok.png"), "-W", "64", "-H", "64", "--vae-schedule", "1x1"],
         2,
-        "a size together",
+        "schedule and width: give one of them",
       ],
       [["encode", at("ok.png"), "--vae-schedule", "1x1,a"], 2, '"a" is not a scale'],
       [["encode", at("ok.png"), "-o", "no/x.bits.safetensors"], 1, 'folder "no" does not exist'],
@@ -352,6 +352,16 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["variations"], 2, "Cannot make variations: give an image, or its bits"],
       [["variations", at("ok.png")], 2, "without a prompt: say what it shows"],
       [["interpolate", at("ok.png")], 2, "Cannot interpolate 1 image: give two"],
+      [
+        ["interpolate", at("ok.png"), at("ok.bits.safetensors"), "-H", "32"],
+        2,
+        "Cannot use --height with bits: they have a size and scales",
+      ],
+      [
+        ["interpolate", at("ok.bits.safetensors"), at("ok.png"), "--vae-schedule", "1x1"],
+        2,
+        "Cannot use --vae-schedule with bits",
+      ],
       [["interpolate", at("ok.png"), at("ok.png"), "--steps", "1"], 2, "--steps must be 2 to 999"],
       [
         ["interpolate", at("ok.bits.safetensors"), at("other.safetensors")],
