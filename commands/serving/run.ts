@@ -1,6 +1,6 @@
 import { UsageError } from "../flags/flags.ts";
 import type { ServeGiven } from "../flags/serve_flags.ts";
-import { startRemoteMaker } from "../io/fleet.ts";
+import { OF_WORKERS, refuseLocal, startRemoteMaker } from "../io/fleet.ts";
 import { detail, type Io, note, warn } from "../io/io.ts";
 import { loaded, startMaker } from "../io/maker.ts";
 import { isLoopback, listenError, readToken } from "./address.ts";
@@ -79,6 +79,7 @@ export async function serveImages(given: ServeGiven, io: Io): Promise<number> {
 async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promise<Backstage> {
   const { queue = QUEUE, results } = given;
   if (given.redis !== undefined) {
+    refuseLocal(given, OF_WORKERS);
     return await startRemoteMaker(given, queue, io);
   }
   if (given["redis-queue"] !== undefined) {
