@@ -61,20 +61,24 @@ export interface Request extends What {
 
 type Tensors = Awaited<ReturnType<typeof readTensors>>;
 
-/**
- * Checks everything that can be checked without the model, cheapest first.
- *
- * @param init An image that was read already, in place of `--init-img`.
- */
+/** What a command has read by itself. */
+export interface AlreadyRead {
+  /** The image to edit, in place of `--init-img`. */
+  readonly init?: OpenInput;
+  /** The prompt as it is, whatever it begins with, in place of flags and words. */
+  readonly prompt?: string;
+}
+
+/** Checks everything that can be checked without the model, cheapest first. */
 export async function prepare(
   given: Given,
   words: readonly string[],
   io: Io,
-  init?: OpenInput,
+  { init, prompt }: AlreadyRead = {},
 ): Promise<Request> {
   const { "batch-count": batchCount = 1 } = given;
   checkFlags(given, init, batchCount);
-  const prompts = await readPrompts(given, words, io);
+  const prompts = prompt === undefined ? await readPrompts(given, words, io) : [prompt];
   const negativePrompt = await readNegativePrompt(given, io);
   const tensors = await readTensors(given);
   const edit = await readEdit(given, io, init);

@@ -63,7 +63,7 @@ Deno.test("encode, inspect, decode and reconstruct turn an image into bits and b
     const flags = ["--trace", at("t.safetensors"), "--json"];
     const made = JSON.parse(await run("encode", at("in.png"), "-o", bits, ...flags));
     const { size } = await Deno.stat(bits);
-    assertEquals([made.bits, made.bitsPerPixel, made.bytes], [960, 0.9375, size]);
+    assertEquals([made.bits, made.bitsPerPixel, made.fileBytes], [960, 0.9375, size]);
     assertEquals([made.path, made.latent, made.schedule], [bits, "4x4", "1x1,2x2,3x3,4x4"]);
     assert(size < 120 + 8 + 250, `${size} bytes for 120 bytes of bits`);
 
@@ -260,6 +260,20 @@ Deno.test("generate edits an image and writes its scales; variations keep some",
       at("h.png"),
     );
     assertEquals(half.trim().split("\n").length, 4);
+  }));
+
+Deno.test("variations take a stored prompt as it is, whatever it begins with", () =>
+  inFolder(async (folder) => {
+    for (const prompt of ["-", "@", "@file", "@@home"]) {
+      const parameters = `${prompt}\nSteps: 4, Seed: 1, Size: 32x32`;
+      const file = encodePng(new Uint8Array(4096).fill(200), 32, 32, { parameters });
+      await Deno.writeFile(join(folder, "a.png"), file);
+      const args = ["variations", join(folder, "a.png"), "-b", "1", "--json", "--overwrite"];
+      const io = fakeIo(); // that the model does not know an @ is a warning
+      assertEquals(await main([...args, "-o", join(folder, "v.png")], io), 0, io.errors());
+      const { images } = JSON.parse(io.text());
+      assertEquals(images[0].prompt, prompt);
+    }
   }));
 
 Deno.test("interpolate goes from one image to the other", () =>
