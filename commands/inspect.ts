@@ -19,7 +19,7 @@ export const inspect = command(
   {
     name: "inspect",
     summary: "Shows what is in a model folder, a safetensors or bits file, or a PNG.",
-    words: "FILE|MODEL",
+    words: "FILE|DIR",
     flags: {
       "json": { type: on, help: "Print one JSON object" },
       "sheet": { type: path, help: "For bits: write the image after each scale, side by side" },
@@ -32,7 +32,7 @@ export const inspect = command(
       ...IMAGE_FLAG,
       ...GPU_FLAG,
     },
-    notes: ["FILE may be - for stdin. Only a sheet needs a GPU."],
+    notes: ["DIR is a model folder, and FILE may be - for stdin. Only a sheet needs a GPU."],
   },
   async (given, words, io) => {
     const [target] = words;
