@@ -287,7 +287,7 @@ function readError(path: string, cause: unknown): FileError {
   if (cause instanceof Deno.errors.IsADirectory) {
     return new FileError("not-a-file", `${start}it is not a file`, { cause });
   }
-  const hint = isNotAllowed(cause) ? wantsAll(cause) ?? "allow-read" : undefined;
+  const hint = hintOf(cause, "allow-read");
   return new FileError("file-unreadable", start + why(cause), { cause, hint });
 }
 
@@ -297,16 +297,15 @@ function writeError(path: string, cause: unknown): FileError {
   if (cause instanceof Deno.errors.AlreadyExists) {
     return new FileError("exists", `${start}it exists already`, { cause });
   }
-  if (cause instanceof Deno.errors.NotADirectory) {
-    const message = `${start}${folder} is not a folder; name another`;
-    return new FileError("folder-missing", message, { cause });
-  }
-  if (cause instanceof Deno.errors.NotFound) {
-    const message = `${start}folder ${folder} does not exist; create it first`;
-    return new FileError("folder-missing", message, { cause });
+  const missing = cause instanceof Deno.errors.NotFound;
+  if (missing || cause instanceof Deno.errors.NotADirectory) {
+    const why = missing
+      ? `folder ${folder} does not exist; create it first`
+      : `${folder} is not a folder; name another`;
+    return new FileError("folder-missing", start + why, { cause });
   }
   if (isDenied(cause) || (cause as { code?: unknown }).code === "EROFS") {
-    const hint = isNotAllowed(cause) ? wantsAll(cause) ?? "allow-read-write" : undefined;
+    const hint = hintOf(cause, "allow-read-write");
     return new FileError("not-writable", start + why(cause), { cause, hint });
   }
   if (["ENOSPC", "EDQUOT"].includes((cause as { code?: string }).code ?? "")) {
@@ -325,9 +324,10 @@ function isNotAllowed(error: unknown): error is Deno.errors.NotCapable {
   return error instanceof Deno.errors.NotCapable;
 }
 
-/** The hint for devices and the like, which Deno gives only to programs that may do everything. */
-function wantsAll({ message }: Error): string | undefined {
-  return message.includes("--allow-all") ? "allow-all" : undefined;
+/** The hint for what Deno refused: `usual`, or more for a device. */
+function hintOf(error: unknown, usual: string): string | undefined {
+  if (!isNotAllowed(error)) return undefined;
+  return error.message.includes("--allow-all") ? "allow-all" : usual;
 }
 
 /** The system's reason in one line, or what to do about it. */
