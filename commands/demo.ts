@@ -32,7 +32,7 @@ export const demo = command(
       ...OVERWRITE_FLAG,
       "upscale": {
         type: integerFrom(1, 32),
-        help: "Enlarge images N times (to at most 128 pixels)",
+        help: "Enlarge images N times (as far as fits 128 pixels)",
       },
       "seed": { alias: "s", type: seed, help: "Seed of the first image, -1 for a random one" },
       "model": { alias: "m", type: { ...path, value: "NAME|DIR" }, help: MODEL_HELP },

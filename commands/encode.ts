@@ -82,7 +82,7 @@ export const encode = command(
         schedule: scheduleText(schedule),
         bits: count,
         bitsPerPixel: count / width / height,
-        bytes: bytes.length,
+        fileBytes: bytes.length,
         trace,
         model: model.config.name,
         adapter,

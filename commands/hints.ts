@@ -8,6 +8,7 @@ export const HINTS: Readonly<Record<string, string | ((message: string) => strin
   "smaller-type": "choose it with --type",
   "use-wgpu": "that is --gpu wgpu",
   "allow-ffi": "run Deno with --allow-ffi",
+  "allow-all": "run Deno with --allow-all",
   "allow-read": "run Deno with --allow-read",
   "allow-read-write": "run Deno with --allow-read and --allow-write",
   "allow-net": "run Deno with --allow-net",

@@ -11,12 +11,15 @@ import { type Io, outJson } from "./io/io.ts";
 import { bytesSource, Safetensors } from "../engine/mod.ts";
 import type { ImageLimits } from "../model/image/base/rows.ts";
 
+/** Flags that mean nothing without a sheet. */
+const OF_SHEET = ["model", "gpu", "overwrite"] as const;
+
 /** `bitwise inspect`: tensors, types, shapes, parameters and configuration. */
 export const inspect = command(
   {
     name: "inspect",
     summary: "Shows what is in a model folder, a safetensors or bits file, or a PNG.",
-    words: "FILE|MODEL",
+    words: "FILE|DIR",
     flags: {
       "json": { type: on, help: "Print one JSON object" },
       "sheet": { type: path, help: "For bits: write the image after each scale, side by side" },
@@ -29,12 +32,16 @@ export const inspect = command(
       ...IMAGE_FLAG,
       ...GPU_FLAG,
     },
-    notes: ["FILE may be - for stdin. Only a sheet needs a GPU."],
+    notes: ["DIR is a model folder, and FILE may be - for stdin. Only a sheet needs a GPU."],
   },
   async (given, words, io) => {
     const [target] = words;
     if (!target || words.length > 1) {
       throw new UsageError("Cannot inspect: give one safetensors file, PNG or model folder");
+    }
+    const alone = OF_SHEET.find((name) => given[name] !== undefined);
+    if (alone && given.sheet === undefined) {
+      throw new UsageError(`Cannot use --${alone} without --sheet`);
     }
     if (given.sheet !== undefined) {
       const { writeSheet } = await import("./inspecting/sheet.ts");

@@ -12,6 +12,8 @@ import { contactSheet } from "../model/image/sheet.ts";
 import { orAbort } from "../engine/mod.ts";
 
 const { scales: _, ...SIZE } = ENCODE_FLAGS;
+/** Flags of images alone: bits have a size and scales. */
+const OF_IMAGES = ["width", "height", "vae-schedule"] as const;
 
 /** The most images: a mistyped number is refused at once. */
 const MAX_STEPS = 999;
@@ -71,6 +73,10 @@ export const interpolate = command(
     const { asBits, readInput } = await import("./io/images.ts");
     const limits = imageLimits(given);
     const inputs = [await readInput(from, io, limits), await readInput(to, io, limits)] as const;
+    const sized = OF_IMAGES.find((name) => given[name] !== undefined);
+    if (sized && inputs.some((input) => "scales" in input)) {
+      throw new UsageError(`Cannot use --${sized} with bits: they have a size and scales`);
+    }
 
     using progress = new ProgressLine(io);
     const model = await openModel(given, io, progress);

@@ -6,9 +6,10 @@ import { bytes, integer, integerFrom, on, path } from "./flags/types.ts";
 import { plannedBatchSize } from "./generating/batches.ts";
 import { planFinetuning } from "./training/plan_finetuning.ts";
 import { planTrainingOf } from "./training/plan_training.ts";
-import { outJson } from "./io/io.ts";
+import { outJson, warn } from "./io/io.ts";
 import { chooseModel, isPreset, type ModelChoice } from "./io/model.ts";
 import { formatBytes } from "../engine/mod.ts";
+import type { Plan } from "../model/generate/plan/plan.ts";
 import type { MemoryOptions, MemoryPlan } from "../model/memory_plan.ts";
 import type { ModelConfig } from "../model/config/types.ts";
 
@@ -92,7 +93,10 @@ export const plan = command(
       staged,
     };
     const made = await planRun(choice, options, images, maxBytes);
-    const flops = await work(choice.config, options);
+    const { makePlan } = await import("../model/generate/plan/plan.ts");
+    const plan = makePlan(choice.config, options, 1);
+    for (const line of plan.warnings) warn(io, line);
+    const flops = await work(choice.config, plan, options.promptTokens);
     const { name } = choice.config;
     if (given.json) return outJson(io, { model: name, ...made, flops }), 0;
     for (const line of describe(name, made)) io.out(line);
@@ -130,11 +134,13 @@ async function planRun(
 }
 
 /** Returns the arithmetic of the transformer for one image, in TFLOP. */
-async function work(config: ModelConfig, options: MemoryOptions) {
-  const { makePlan } = await import("../model/generate/plan/plan.ts");
+async function work(
+  { tokenizer, transformer }: ModelConfig,
+  plan: Plan,
+  promptTokens = tokenizer.max_length,
+) {
   const { transformerFlops } = await import("../model/generate/plan/flops.ts");
-  const { promptTokens = config.tokenizer.max_length } = options;
-  const scales = transformerFlops(config.transformer, makePlan(config, options, 1), promptTokens);
+  const scales = transformerFlops(transformer, plan, promptTokens);
   const tera = (of: (scale: typeof scales[number]) => number) =>
     scales.reduce((sum, scale) => sum + of(scale), 0) / 1e12;
   const attention = tera(({ selfAttention, crossAttention }) => selfAttention + crossAttention);

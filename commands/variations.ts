@@ -36,15 +36,11 @@ export const variations = command(
     const { openInput } = await import("../model/generate/images/open_input.ts");
     const { generateImages } = await import("./generating/run.ts");
     const source = await readSource(image, io);
-    const prompt = prompted ? rest : [await promptOf(source)];
+    const prompt = prompted ? undefined : await promptOf(source);
     const kept = given["keep-scales"] === undefined && { strength: STRENGTH };
     const all = { "batch-count": 4, ...given, ...kept };
-    return await generateImages(
-      all,
-      prompt,
-      io,
-      await openInput(source.bytes, source.name, imageLimits(given)),
-    );
+    const init = await openInput(source.bytes, source.name, imageLimits(given));
+    return await generateImages(all, rest, io, { init, prompt });
   },
 );
 
@@ -55,7 +51,7 @@ async function promptOf({ name, bytes }: Source): Promise<string> {
   if (bytes[0] === 0x89 && bytes[1] === 0x50) {
     const { parameters } = readPngText(bytes, name);
     const { prompt } = parameters === undefined ? {} : parseParameters(parameters);
-    if (prompt) return prompt.startsWith("@") ? `@${prompt}` : prompt;
+    if (prompt) return prompt;
   }
   throw new UsageError(`Cannot vary "${name}" without a prompt: say what it shows`);
 }

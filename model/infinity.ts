@@ -18,13 +18,13 @@ import {
   checkGenerateOptions,
   checkLoadOptions,
 } from "./generate/check_options.ts";
-import { isRecord } from "./config/check_value.ts";
 import type { DecodedImage } from "./generate/images/decoded_image.ts";
 import { outcome, type Steps } from "./generate/generate.ts";
 import type { EncodeOptions, ImageInput } from "./generate/images/image_input.ts";
 import type { Result } from "./generate/images.ts";
 import type { GenerateOptions, LoadOptions, Step } from "./generate/options.ts";
 import { type Opened, openParts } from "./generate/opening.ts";
+import { optionsOf, refuseTwice, type Request } from "./generate/request.ts";
 import { disposedModel, FolderSource, type Parts, type PartSource } from "./parts/parts.ts";
 import { blankPrompt } from "./generate/text/blank_prompt.ts";
 import { type GenerationContext, runGeneration } from "./generate/run_generation.ts";
@@ -35,16 +35,6 @@ import { VisualTokenizer } from "./generate/visual_tokenizer.ts";
 import { Tokenizer } from "./text/tokenizer.ts";
 
 export { DEFAULT_MODEL } from "./checkpoint/find_model.ts";
-
-/** First argument of a call: prompts, or all options. */
-type Request = string | readonly string[] | GenerateOptions;
-
-/** Options of `call(prompt, options)` and of `call(options)`. */
-function optionsOf(first: Request, rest: GenerateOptions = {}): GenerateOptions {
-  if (typeof first !== "string" && !Array.isArray(first)) return first as GenerateOptions;
-  // what is not an object is refused with all other options later
-  return isRecord(rest) ? { ...rest, prompt: first } : rest;
-}
 
 /** Reports the download of a model in the box, once per percent. */
 function downloading({ onProgress }: LoadOptions): (progress: ModelProgress) => void {
@@ -208,7 +198,7 @@ export class InfinityModel {
    *
    * const { images, seconds } = await model.generate({
    *   prompt: ["red apple", "purple cat"],
-   *   cfgScale: [1, 2, 2, 1], // guidance of each scale
+   *   cfgScale: 3, // or a list with the guidance of each scale
    *   signal: AbortSignal.timeout(60_000),
    *   onProgress: ({ stage, scale, scales }) => console.log(stage, scale + 1, "of", scales),
    * });
@@ -225,7 +215,7 @@ export class InfinityModel {
   /** Generates images from options alone. */
   generate(options: GenerateOptions): Promise<Result>;
   generate(first: Request, rest?: GenerateOptions): Promise<Result> {
-    return outcome(this.#inTurn(optionsOf(first, rest), "none"));
+    return outcome(this.#inTurn(first, rest, () => "none"));
   }
 
   /**
@@ -254,8 +244,7 @@ export class InfinityModel {
   /** Generates images scale by scale, from options alone. */
   stream(options: GenerateOptions): AsyncGenerator<Step, Result, void>;
   stream(first: Request, rest?: GenerateOptions): AsyncGenerator<Step, Result, void> {
-    const options = optionsOf(first, rest);
-    return this.#inTurn(options, options?.preview ? "images" : "bits"); // null is refused later
+    return this.#inTurn(first, rest, ({ preview }) => preview ? "images" : "bits");
   }
 
   /**
@@ -270,8 +259,9 @@ export class InfinityModel {
    * const { images: [apple] } = await model.generate("red apple", { seed: 7 });
    * const { images: [green] } = await model.edit(apple!, { prompt: "green apple", strength: 0.75 });
    *
-   * const right = new Uint8Array(32 * 32 * 4).map((_, i) => i / 4 % 32 < 16 ? 0 : 255);
-   * const mask = { width: 32, height: 32, rgba: right };
+   * const { width, height } = apple!;
+   * const right = new Uint8Array(4 * width * height).map((_, i) => i / 4 % width < width / 2 ? 0 : 255);
+   * const mask = { width, height, rgba: right };
    * const { images: [half] } = await model.edit(apple!, { prompt: "pizza", mask });
    * console.log(green!.parameters, half!.bits.scales.length);
    * ```
@@ -286,6 +276,7 @@ export class InfinityModel {
     options: Omit<GenerateOptions, "init">,
   ): Promise<Result> {
     checkGenerateOptions(options);
+    if ((options as GenerateOptions).init !== undefined) refuseTwice("values of init");
     return await this.generate({ ...options, init });
   }
 
@@ -330,7 +321,7 @@ export class InfinityModel {
    * @throws {InputError} The bits belong to another model, or do not match their schedule.
    */
   decode(bits: ImageBits, options?: { readonly signal?: AbortSignal }): Promise<DecodedImage>;
-  /** Decodes several images; those with the same scales form one batch. */
+  /** Decodes several images: in one batch if all have the same scales, otherwise one by one. */
   decode(
     bits: readonly ImageBits[],
     options?: { readonly signal?: AbortSignal },
@@ -358,9 +349,14 @@ export class InfinityModel {
   }
 
   /** One generation at a time. */
-  async *#inTurn(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {
+  async *#inTurn(
+    first: Request,
+    rest: GenerateOptions | undefined,
+    steps: (options: GenerateOptions) => Steps,
+  ): AsyncGenerator<Step, Result, void> {
+    const options = optionsOf(first, rest);
     checkGenerateOptions(options);
-    return yield* this.#turns.run(() => this.#run(options, steps), options.signal);
+    return yield* this.#turns.run(() => this.#run(options, steps(options)), options.signal);
   }
 
   async *#run(options: GenerateOptions, steps: Steps): AsyncGenerator<Step, Result, void> {

@@ -32,7 +32,7 @@ export interface MemoryOptions extends SamplingOptions {
   readonly maxBindingBytes?: number;
   /** Number of prompts; 1 if absent. */
   readonly prompts?: number;
-  /** Tokens of each prompt including `</s>`; the most that the model accepts if absent. */
+  /** Tokens of each prompt including `</s>`; the most that the model accepts if absent, and no more. */
   readonly promptTokens?: number;
 }
 
@@ -123,6 +123,13 @@ export async function planMemory(
     edit,
     ...sampling
   } = options;
+  const { max_length } = config.tokenizer;
+  if (promptTokens > max_length) {
+    throw new InputError(
+      "bad-value",
+      `Cannot plan for prompts of ${promptTokens} tokens: ${config.name} takes at most ${max_length}`,
+    );
+  }
   const gpu = dryGpu(adapter === "cpu", maxBindingBytes, f16);
   using device = await Device.open({ gpu, debug: { level: 0 } });
   const ledger = new Ledger();
@@ -137,7 +144,7 @@ export async function planMemory(
 }
 
 /**
- * Finds the fastest plan within `maxBytes`: all parts resident, else staged.
+ * Finds the fastest plan within `maxBytes`: all parts resident, unless `staged` is asked for, else staged.
  *
  * @example
  * ```ts
@@ -166,7 +173,7 @@ export async function fitMemory(
   }
   checkMemoryOptions(options);
   let least: MemoryPlan | undefined;
-  for (const staged of [false, true]) {
+  for (const staged of options.staged ? [true] : [false, true]) {
     least = await planMemory(config, { ...options, staged });
     if (least.peak <= maxBytes) return least;
   }

@@ -148,7 +148,8 @@ Deno.test("cli refuses flags that contradict each other, and counts that are too
   const together = "together: give one of them";
   const cases: [string[], string][] = [
     [["-n", "dog", "--negative-features", "f"], `-prompt and --negative-features ${together}`],
-    [["--schedule", "1x1", "-W", "32", "-H", "32"], `--schedule and --width ${together}`],
+    [["--schedule", "1x1", "-W", "32", "-H", "32"], "schedule and width: give one of them"],
+    [["--max-pixels", "9"], "--max-pixels alone: give an image with --init-img"],
     [
       ["-o", "a.png", "--trace", "./a.png"],
       'Cannot write "./a.png" twice: give each file a name of its own',

@@ -174,9 +174,10 @@ Deno.test("Commands that are not run name files that exist, and every exception 
   });
 });
 
-Deno.test("The code in the documents compiles and runs", async () => {
-  const files = [...new Set(blocks.filter((b) => b.language === "ts").map((b) => b.file))];
-  assert(files.includes("README.md"));
+Deno.test("The code in the documents compiles and runs, and that of the model with the default one", async () => {
+  const documents = blocks.filter(({ language }) => language === "ts").map(({ file }) => file);
+  assert(documents.includes("README.md"));
+  const files = [...new Set(documents), "model/infinity.ts"];
   await inCheckout(async (folder) => {
     const failure = await failureOf(
       `"${Deno.execPath()}" test -A --doc ${files.join(" ")}`,

@@ -38,12 +38,9 @@ interface EncodeGiven {
   readonly scales?: number;
 }
 
-/** Returns {@link ENCODE_FLAGS} as options. @throws {UsageError} Both a schedule and a size are given. */
-export function encodeOptions({ width, height, "vae-schedule": grids, scales }: EncodeGiven) {
-  if (grids && (width !== undefined || height !== undefined)) {
-    throw new UsageError("Cannot use --vae-schedule and a size together: give one of them");
-  }
-  return { width, height, schedule: grids, scales };
+/** Returns {@link ENCODE_FLAGS} as options. */
+export function encodeOptions({ width, height, "vae-schedule": schedule, scales }: EncodeGiven) {
+  return { width, height, schedule, scales };
 }
 
 /** Returns the one file that a command takes. @throws {UsageError} There is none, or several. */

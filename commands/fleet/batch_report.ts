@@ -54,7 +54,8 @@ export class BatchReport {
   /** Says how to continue. */
   stopped(): void {
     this.#clear();
-    note(this.io, `${this.#sum()}; run the same command again to make the rest`);
+    // an image that could be written may not be recorded, and is found by the next run
+    note(this.io, `${this.#sum("recorded")}; run the same command again to make the rest`);
   }
 
   /** Prints the sum, and returns the status of the process. */
@@ -89,9 +90,9 @@ export class BatchReport {
     return Number((this.#made / this.#seconds).toPrecision(3));
   }
 
-  #sum(): string {
+  #sum(done = "made"): string {
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : "";
-    if (this.#made === 0) return `No image was made${failed}`;
+    if (this.#made === 0) return `No image was ${done}${failed}`;
     const time = this.#seconds < 60 ? seconds(this.#seconds) : duration(this.#seconds);
     return `${images(this.#made)} in ${time}: ${this.#rate} a second${failed}`;
   }

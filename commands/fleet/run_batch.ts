@@ -3,7 +3,7 @@ import { BatchReport } from "./batch_report.ts";
 import { readList } from "./read_list.ts";
 import type { BatchGiven } from "../flags/batch_flags.ts";
 import { UsageError } from "../flags/flags.ts";
-import { openRemoteMaker } from "../io/fleet.ts";
+import { OF_WORKERS, openRemoteMaker, refuseLocal } from "../io/fleet.ts";
 import { readSource } from "../io/input.ts";
 import type { Io } from "../io/io.ts";
 import { openMaker } from "../io/maker.ts";
@@ -11,8 +11,8 @@ import { findMissing, runBatch, WINDOW } from "../../serve/batch/run_batch.ts";
 import { ResultsFile } from "../../serve/batch/results_file.ts";
 import { shardOf } from "../../serve/batch/wanted.ts";
 
-/** Flags that say what a worker decides. */
-const LOCAL = ["model", "lora", "type", "gpu", "max-vram", "batch"] as const;
+/** Flags that mean nothing without workers. */
+const OF_FLEETS = ["redis-queue", "results"] as const;
 
 /** Makes the images of a list that are not there yet. */
 export async function batchImages(
@@ -21,9 +21,10 @@ export async function batchImages(
   given: BatchGiven,
   io: Io,
 ): Promise<number> {
-  const alone = LOCAL.find((name) => given[name] !== undefined);
-  if (given.redis !== undefined && alone) {
-    throw new UsageError(`Cannot use --${alone} and --redis together: workers have their own`);
+  if (given.redis !== undefined) refuseLocal(given, ["model", ...OF_WORKERS]);
+  const remote = OF_FLEETS.find((name) => given[name] !== undefined);
+  if (given.redis === undefined && remote) {
+    throw new UsageError(`Cannot use --${remote} without --redis`);
   }
   const folder = file === "-" ? "." : dirname(file);
   const read = async (path: string) => (await readSource(resolve(folder, path), io)).bytes;

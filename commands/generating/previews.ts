@@ -1,6 +1,7 @@
 import { join } from "../../deps/@std/path.ts";
 import { enlarge, type Pixels } from "../../model/image/enlarge.ts";
 import { checkWritable, type Output, type Target } from "../io/output.ts";
+import { makeFolder } from "../../model/checkpoint/files.ts";
 import type { Step } from "../../model/generate/options.ts";
 
 /** How long each scale of an animation is shown, and the finished image, in milliseconds. */
@@ -73,9 +74,7 @@ export class Previews {
     const shown = images.map((image) => enlarge(image, upscale));
     if (animate !== undefined) shown.forEach((image, i) => (this.#frames[i] ??= []).push(image));
     if (folder === undefined) return;
-    await Deno.mkdir(folder).catch((error) => {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    });
+    await makeFolder(folder);
     const { encodePng } = await import("../../model/image/png.ts");
     const width = `${this.images}`.length;
     for (const [i, { rgba, width: across, height }] of shown.entries()) {

@@ -15,19 +15,17 @@ import type { GenerateOptions } from "../../model/generate/options.ts";
 import type { Plan, SamplingOptions } from "../../model/generate/plan/plan.ts";
 import { planGeneration } from "../../model/generate/plan_generation.ts";
 
-/** Flags that say the same thing in two ways. */
+/** Flags that say the same thing in two ways, besides the options of which the library says so. */
 const EXCLUSIVE = [
   ["negative-prompt", "negative-features"],
   ["negative-prompt", "negative-prompt-file"],
   ["negative-prompt-file", "negative-features"],
-  ["schedule", "width"],
-  ["schedule", "height"],
   ["strength", "keep-scales"],
   ["init-img", "force-bits"],
 ] as const;
 
 /** Flags that mean nothing without an image to start from. */
-const EDITING = ["mask", "strength", "keep-scales"] as const;
+const EDITING = ["mask", "strength", "keep-scales", "max-pixels"] as const;
 
 /** The most images of a command: a mistyped number is refused at once. */
 const MAX_IMAGES = 32_767;
@@ -63,20 +61,24 @@ export interface Request extends What {
 
 type Tensors = Awaited<ReturnType<typeof readTensors>>;
 
-/**
- * Checks everything that can be checked without the model, cheapest first.
- *
- * @param init An image that was read already, in place of `--init-img`.
- */
+/** What a command has read by itself. */
+export interface AlreadyRead {
+  /** The image to edit, in place of `--init-img`. */
+  readonly init?: OpenInput;
+  /** The prompt as it is, whatever it begins with, in place of flags and words. */
+  readonly prompt?: string;
+}
+
+/** Checks everything that can be checked without the model, cheapest first. */
 export async function prepare(
   given: Given,
   words: readonly string[],
   io: Io,
-  init?: OpenInput,
+  { init, prompt }: AlreadyRead = {},
 ): Promise<Request> {
   const { "batch-count": batchCount = 1 } = given;
   checkFlags(given, init, batchCount);
-  const prompts = await readPrompts(given, words, io);
+  const prompts = prompt === undefined ? await readPrompts(given, words, io) : [prompt];
   const negativePrompt = await readNegativePrompt(given, io);
   const tensors = await readTensors(given);
   const edit = await readEdit(given, io, init);

@@ -1,9 +1,8 @@
 import { type Batch, batchesOf, batchSize } from "./batches.ts";
 import { reportRest, reportRun, reportSettings, type Run, showProgress } from "./report.ts";
-import { generateOptions, prepare, type Request } from "./request.ts";
+import { type AlreadyRead, generateOptions, prepare, type Request } from "./request.ts";
 import type { Given } from "../flags/generate_flags.ts";
 import { enlarge } from "../../model/image/enlarge.ts";
-import type { OpenInput } from "../../model/generate/images/open_input.ts";
 import { type Io, warn } from "../io/io.ts";
 import { closeModel, loadModel } from "../io/model.ts";
 import { ProgressLine } from "../io/progress.ts";
@@ -15,18 +14,14 @@ import { encodePng } from "../../model/image/png.ts";
 import type { InfinityModel } from "../../model/infinity.ts";
 import { orAbort } from "../../engine/mod.ts";
 
-/**
- * Generates the images that flags describe, and writes them as they are finished.
- *
- * @param init An image that was read already, in place of `--init-img`.
- */
+/** Generates the images that flags describe, and writes them as they are finished. */
 export async function generateImages(
   given: Given,
   words: readonly string[],
   io: Io,
-  init?: OpenInput,
+  read: AlreadyRead = {},
 ): Promise<number> {
-  const request = await prepare(given, words, io, init);
+  const request = await prepare(given, words, io, read);
   const began = performance.now();
   using progress = new ProgressLine(io);
   const { choice, staged } = request;
@@ -147,16 +142,15 @@ async function resultOf(
 
 function optionsOf(
   request: Request,
-  { firstPrompt, prompts: count, batchCount, first, images }: Batch,
+  { firstPrompt, prompts: count, batchCount, first }: Batch,
   { signal }: Io,
   onProgress: (progress: Progress) => void,
 ): GenerateOptions {
-  const all = images === request.count;
   const options = generateOptions({
     ...request,
     prompts: request.prompts.slice(firstPrompt, firstPrompt + count),
     batchCount,
     seed: BigInt.asUintN(64, request.seed + BigInt(first)),
   });
-  return { ...options, ...all && { plan: request.planned }, signal, onProgress };
+  return { ...options, signal, onProgress };
 }

@@ -16,6 +16,19 @@ export interface OpenFleet {
   readonly queue?: string;
 }
 
+/** Flags that say what a worker decides. */
+export const OF_WORKERS = ["lora", "type", "gpu", "max-vram", "batch"] as const;
+
+/** Refuses flags that workers have of their own. @throws {UsageError} */
+export function refuseLocal<N extends string>(
+  given: { readonly [name in N]?: unknown },
+  names: readonly N[],
+): void {
+  const alone = names.find((name) => given[name] !== undefined);
+  if (alone === undefined) return;
+  throw new UsageError(`Cannot use --${alone} and --redis together: workers have their own`);
+}
+
 /** Connects to the Redis of a queue; waits for it as long as it takes, and says so. @throws {UsageError} */
 export async function openFleet(given: FleetGiven, io: Io): Promise<OpenFleet> {
   const { redis: url, "redis-queue": queue, results = RESULTS } = given;

@@ -39,11 +39,12 @@ export function namer(name: string, count: number, begin?: number): (index: numb
   return (i) => `${stem}-${`${first + i}`.padStart(width, "0")}${extension}`;
 }
 
-/** Returns the first index from which `count` names are free. */
+/** Returns the first index from which `count` names are free; a folder in place of the only one is a mistake. */
 export async function firstFree(nameOf: (i: number) => string, count: number): Promise<number> {
   let first = 0;
   for (let i = 0; i < first + count; i++) {
-    if (await Deno.stat(nameOf(i)).then((info) => !info.isDirectory, () => false)) first = i + 1;
+    const info = await Deno.stat(nameOf(i)).catch(() => null);
+    if (info && !(info.isDirectory && i === 0 && count === 1)) first = i + 1;
   }
   return first;
 }
@@ -51,14 +52,6 @@ export async function firstFree(nameOf: (i: number) => string, count: number): P
 /** Yields the names from an index on. */
 export function* namesFrom(nameOf: (i: number) => string, index: number): Generator<string> {
   for (let i = index;; i++) yield nameOf(i);
-}
-
-/** Yields the first values. */
-export function* take<T>(values: Iterable<T>, count: number): Generator<T> {
-  for (const value of values) {
-    if (count-- <= 0) return;
-    yield value;
-  }
 }
 
 /** Tells which names were taken, and which are used instead. */

@@ -6,7 +6,7 @@
 
 import { extname, resolve } from "../../deps/@std/path.ts";
 import { type Io, note } from "./io.ts";
-import { firstFree, firstNumber, movedText, namer, namesFrom, take } from "./naming.ts";
+import { firstFree, firstNumber, movedText, namer, namesFrom } from "./naming.ts";
 import { standardStream } from "./standard_stream.ts";
 import { UsageError } from "../flags/flags.ts";
 import { FileError, orAbort, quote } from "../../engine/mod.ts";
@@ -19,7 +19,7 @@ export interface Target {
   /** Its number, for `--output-begin-idx`. */
   readonly number: number;
   /** Other paths to take if it exists by the time it is written, in their order. */
-  readonly others: Iterable<string>;
+  readonly others: IteratorObject<string>;
 }
 
 /** How files are named. */
@@ -81,7 +81,7 @@ export class Output {
         );
       }
       if (await isStdout(name)) this.#takeStdout();
-      return Array<Target>(count).fill({ path: name, number: 1, others: [] });
+      return Array<Target>(count).fill({ path: name, number: 1, others: Iterator.from([]) });
     }
     checkExtension(name, kind);
     const nameOf = namer(name, count, naming.begin);
@@ -123,7 +123,7 @@ export class Output {
       return path;
     }
     const replace = this.#overwrite;
-    for (const at of [path, ...replace ? [] : take(others, 10_000)]) {
+    for (const at of [path, ...replace ? [] : others.take(10_000)]) {
       try {
         await writeFileAtomic(at, bytes, { signal, replace });
         if (at !== path) note(this.io, `${path} was made by another program: wrote ${at}`);

@@ -1,6 +1,6 @@
 import { UsageError } from "../flags/flags.ts";
 import type { ServeGiven } from "../flags/serve_flags.ts";
-import { startRemoteMaker } from "../io/fleet.ts";
+import { OF_WORKERS, refuseLocal, startRemoteMaker } from "../io/fleet.ts";
 import { detail, type Io, note, warn } from "../io/io.ts";
 import { loaded, startMaker } from "../io/maker.ts";
 import { isLoopback, listenError, readToken } from "./address.ts";
@@ -81,6 +81,7 @@ async function openBackstage(given: ServeGiven, metrics: Metrics, io: Io): Promi
   const { queue, results } = given;
   const { events } = metrics;
   if (given.redis !== undefined) {
+    refuseLocal(given, OF_WORKERS);
     return await startRemoteMaker(given, { limit: queue, events }, io);
   }
   if (given["redis-queue"] !== undefined) {

@@ -45,7 +45,7 @@ export function packBits(scales: ImageBits["scales"]): Uint8Array<ArrayBuffer> {
  * using model = await InfinityModel.load();
  * const { images: [apple] } = await model.generate({ prompt: "red apple" });
  * const file = encodeBitsFile(apple!.bits);
- * console.log(file.length); // 120 bytes of bits, and the header
+ * console.log(file.length);
  * ```
  *
  * @throws {InputError} `not-bits`, `bad-bits`.

@@ -7,11 +7,11 @@
 
 import { createHash } from "node:crypto";
 import { dirname, join } from "../../deps/@std/path.ts";
-import { FileError, quote } from "../../engine/mod.ts";
+import { FileError } from "../../engine/mod.ts";
 import { fetchFollowing, readBody } from "../download/fetch.ts";
 import { DownloadError, Patience } from "../download/patience.ts";
 import { BOX_MODELS, type BoxFile } from "./box_models.ts";
-import { writeFileAtomic } from "./files.ts";
+import { makeFolder, writeFileAtomic } from "./files.ts";
 
 /** How far the download of a model has come. */
 export interface ModelProgress {
@@ -95,15 +95,6 @@ function versionOf(files: readonly BoxFile[]): string {
 
 async function isThere(path: string, size: number): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isFile && info.size === size, () => false);
-}
-
-async function makeFolder(path: string): Promise<void> {
-  await Deno.mkdir(path, { recursive: true }).catch((cause) => {
-    const notAllowed = cause instanceof Deno.errors.NotCapable;
-    const why = notAllowed ? "Deno was not allowed to" : (cause as Error).message.split("\n")[0]!;
-    const hint = notAllowed ? "allow-read-write" : undefined;
-    throw new FileError("not-writable", `Cannot write ${quote(path)}: ${why}`, { cause, hint });
-  });
 }
 
 /** Yields a file's bytes, and throws at their end unless they are those that were published. */

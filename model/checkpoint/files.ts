@@ -186,9 +186,17 @@ export async function writeFileAtomic(
   }
 }
 
-/** Makes a folder, and those above it, unless it is there. @throws {FileError} It cannot be made. */
+/**
+ * Makes a folder, and those above it, unless it is there.
+ *
+ * @throws {FileError} As {@linkcode writeFileAtomic}; `exists`: it is a file.
+ */
 export async function makeFolder(path: string): Promise<void> {
-  await attempt(path, Deno.mkdir(path, { recursive: true }));
+  await Deno.mkdir(path, { recursive: true }).catch((cause) => {
+    if (!(cause instanceof Deno.errors.AlreadyExists)) throw writeError(path, cause);
+    const message = `Cannot write ${quote(path)}: it is a file; name a folder`;
+    throw new FileError("exists", message, { cause });
+  });
 }
 
 /** Adds bytes to the end of a file, which is made if it is absent. @throws {FileError} As {@linkcode writeFileAtomic}. */
@@ -281,7 +289,7 @@ function readError(path: string, cause: unknown): FileError {
   if (cause instanceof Deno.errors.IsADirectory) {
     return new FileError("not-a-file", `${start}it is not a file`, { cause });
   }
-  const hint = isNotAllowed(cause) ? "allow-read" : undefined;
+  const hint = hintOf(cause, "allow-read");
   return new FileError("file-unreadable", start + why(cause), { cause, hint });
 }
 
@@ -291,12 +299,15 @@ function writeError(path: string, cause: unknown): FileError {
   if (cause instanceof Deno.errors.AlreadyExists) {
     return new FileError("exists", `${start}it exists already`, { cause });
   }
-  if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
-    const message = `${start}folder ${folder} does not exist; create it first`;
-    return new FileError("folder-missing", message, { cause });
+  const missing = cause instanceof Deno.errors.NotFound;
+  if (missing || cause instanceof Deno.errors.NotADirectory) {
+    const why = missing
+      ? `folder ${folder} does not exist; create it first`
+      : `${folder} is not a folder; name another`;
+    return new FileError("folder-missing", start + why, { cause });
   }
   if (isDenied(cause) || (cause as { code?: unknown }).code === "EROFS") {
-    const hint = isNotAllowed(cause) ? "allow-read-write" : undefined;
+    const hint = hintOf(cause, "allow-read-write");
     return new FileError("not-writable", start + why(cause), { cause, hint });
   }
   if (["ENOSPC", "EDQUOT"].includes((cause as { code?: string }).code ?? "")) {
@@ -311,8 +322,14 @@ function isDenied(error: unknown): boolean {
 }
 
 /** Whether Deno refused, not the system. */
-function isNotAllowed(error: unknown): boolean {
+function isNotAllowed(error: unknown): error is Deno.errors.NotCapable {
   return error instanceof Deno.errors.NotCapable;
+}
+
+/** The hint for what Deno refused: `usual`, or more for a device. */
+function hintOf(error: unknown, usual: string): string | undefined {
+  if (!isNotAllowed(error)) return undefined;
+  return error.message.includes("--allow-all") ? "allow-all" : usual;
 }
 
 /** The system's reason in one line, or what to do about it. */

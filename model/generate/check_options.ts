@@ -1,10 +1,10 @@
 /**
- * Checks the names and types of options at run time, for callers without a type checker.
+ * Checks the names and types of options at run time, for callers without a type checker, and which exclude each other.
  *
  * @module
  */
 
-import { InputError, isObject } from "../../engine/mod.ts";
+import { Device, InputError, isObject } from "../../engine/mod.ts";
 import { FREE } from "../../kernels/bits/force_bits.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { describe, isRecord, isWhole } from "../config/check_value.ts";
@@ -55,17 +55,16 @@ const features = kind("{ features, width, lens }", (value) => {
 const image = kind("the bytes of an image file, { width, height, rgba } or bits", isObject);
 const mask = kind("the bytes of an image file or { width, height, rgba }", isObject);
 const object = kind("an object", isObject);
+const gpu = kind(
+  "a GPU",
+  (value) => isObject(value) && typeof value.requestAdapter === "function",
+);
+const device = kind("a Device", (value) => value instanceof Device);
 const lora = kind("{ path, strength }", (value) => {
   const { path, strength, ...rest } = isRecord(value) ? value : {};
   return (text.is(path) || path instanceof URL) && path !== "" &&
     (strength === undefined || isStrength(strength)) && Object.keys(rest).length === 0;
 });
-/** What `planGeneration()` has returned: another plan may hold anything. */
-export const CHECKED_PLANS: WeakSet<object> = new WeakSet();
-const generationPlan = kind(
-  "what planGeneration() returns",
-  (value) => isObject(value) && CHECKED_PLANS.has(value),
-);
 
 /** Adapters beyond this are a mistake: their effect grows with it. */
 const MOST_STRENGTH = 100;
@@ -106,7 +105,6 @@ const GENERATE = {
   strength: number,
   keepScales: number,
   preview: flag,
-  plan: generationPlan,
   onProgress: callback,
   onStage: callback,
   signal,
@@ -133,8 +131,8 @@ const SENSITIVITY = {
 };
 
 const LOAD = {
-  gpu: object,
-  device: object,
+  gpu,
+  device,
   type: oneOf(...WEIGHT_TYPES),
   staged: flag,
   lazy: flag,
@@ -164,6 +162,16 @@ const ALIASES: Readonly<Record<string, string>> = {
   image: "init",
 };
 
+/** Options that say the same in two ways: one of them would be ignored. */
+const EXCLUSIVE = [
+  ["prompt", "textFeatures"],
+  ["negativePrompt", "negativeFeatures"],
+  ["schedule", "width"],
+  ["schedule", "height"],
+  ["strength", "keepScales"],
+  ["init", "forceBits"],
+] as const;
+
 function check(options: unknown, table: Table<Record<string, unknown>>): void {
   if (!isRecord(options)) {
     throw new InputError("bad-type", `Cannot use ${describe(options)} as options: give an object`);
@@ -184,9 +192,13 @@ function check(options: unknown, table: Table<Record<string, unknown>>): void {
       throw new InputError("bad-type", message);
     }
   }
+  for (const [one, other] of EXCLUSIVE) {
+    if (options[one] === undefined || options[other] === undefined) continue;
+    throw new InputError("bad-value", `Cannot use both ${one} and ${other}: give one of them`);
+  }
 }
 
-/** Checks the options of a generation. @throws {InputError} `unknown-option`, `bad-type`. */
+/** Checks the options of a generation. @throws {InputError} `unknown-option`, `bad-type`, `bad-value`. */
 export function checkGenerateOptions(options: GenerateOptions): void {
   check(options, GENERATE);
 }
@@ -196,7 +208,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   check(options, LOAD);
 }
 
-/** Checks how an image is encoded. @throws {InputError} `unknown-option`, `bad-type`. */
+/** Checks how an image is encoded. @throws {InputError} `unknown-option`, `bad-type`, `bad-value`. */
 export function checkEncodeOptions(options: EncodeOptions): void {
   check(options, ENCODE);
 }
@@ -206,7 +218,7 @@ export function checkDecodeOptions(options: object): void {
   check(options, { signal });
 }
 
-/** Checks the options of a memory plan. @throws {InputError} `unknown-option`, `bad-type`. */
+/** Checks the options of a memory plan. @throws {InputError} `unknown-option`, `bad-type`, `bad-value`. */
 export function checkMemoryOptions(options: object): void {
   check(options, MEMORY);
 }

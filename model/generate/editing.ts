@@ -234,9 +234,6 @@ function keptScales(
   scales: number,
   available: number,
 ): number {
-  if (strength !== undefined && keepScales !== undefined) {
-    refuse("bad-value", "Cannot use both strength and keepScales: give one of them");
-  }
   if (strength !== undefined && !(strength >= 0 && strength <= 1)) {
     refuse("bad-value", `Cannot use strength ${strength}: it must be from 0 to 1`);
   }

@@ -3,7 +3,7 @@ import type { WeightType } from "../../kernels/linear/weight_types.ts";
 import type { ImageBits } from "../bits/image_bits.ts";
 import type { LoraOption } from "../checkpoint/lora.ts";
 import type { ModelConfig } from "../config/types.ts";
-import type { EditOptions, GenerationPlan } from "./editing.ts";
+import type { EditOptions } from "./editing.ts";
 import type { SamplingOptions } from "./plan/plan.ts";
 import type { Hooks } from "./plan/progress.ts";
 import type { TextOptions } from "./text/text_side.ts";
@@ -45,8 +45,6 @@ export interface GenerateOptions extends TextOptions, SamplingOptions, EditOptio
    * {@link Step.image} costs nothing. A staged model then holds the VAE and the transformer at the same time.
    */
   readonly preview?: boolean;
-  /** The result of {@link planGeneration} for the same options, which are then not checked again. */
-  readonly plan?: GenerationPlan;
 }
 
 /** One scale of a running generation. */

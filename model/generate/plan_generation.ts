@@ -1,15 +1,14 @@
-import { InputError } from "../../engine/mod.ts";
 import { parseConfig } from "../config/config.ts";
 import type { ModelConfig } from "../config/types.ts";
-import { CHECKED_PLANS, checkGenerateOptions } from "./check_options.ts";
+import { checkGenerateOptions } from "./check_options.ts";
 import { type GenerationPlan, planEdit } from "./editing.ts";
 import type { GenerateOptions } from "./options.ts";
 import { makePlan } from "./plan/plan.ts";
 import { promptsOf } from "./text/text_side.ts";
 
 /**
- * Checks all options of a generation against a model's config, without a GPU or weights. `generate` accepts the result
- * as its option `plan` and then checks nothing twice and decodes no file again.
+ * Checks all options of a generation against a model's config, without a GPU or weights, and fills in the model's
+ * defaults. An image from {@link openImage} is decoded once for this and the generation.
  *
  * @example
  * ```ts
@@ -17,10 +16,8 @@ import { promptsOf } from "./text/text_side.ts";
  * import { planGeneration } from "@bitwise/infinity/analysis";
  *
  * using model = await InfinityModel.load();
- * const options = { prompt: "red apple", seed: -1 };
- * const plan = await planGeneration(model.config, options);
- * const { images: [apple] } = await model.generate({ ...options, plan });
- * console.log(apple!.seed === plan.plan.seeds[0]); // true
+ * const { plan } = await planGeneration(model.config, { prompt: "red apple", seed: -1 });
+ * console.log(plan.seeds, plan.schedule, plan.cfg); // the seed that was drawn, and the model's defaults
  * ```
  *
  * @throws {InputError} An option is wrong; the message names it, its value and what is allowed.
@@ -29,22 +26,14 @@ import { promptsOf } from "./text/text_side.ts";
  */
 export async function planGeneration(
   config: ModelConfig,
-  options: Omit<GenerateOptions, "plan">,
+  options: GenerateOptions,
 ): Promise<GenerationPlan> {
   config = parseConfig(config, "the config");
   checkGenerateOptions(options);
   const texts = options.textFeatures?.lens.length ?? promptsOf(options).length;
   const edit = await planEdit(config, options);
-  if (!edit) return checked({ plan: makePlan(config, options, texts), edit });
-  if (options.forceBits) {
-    throw new InputError("bad-value", "Cannot force bits and edit an image: give one of them");
-  }
+  if (!edit) return { plan: makePlan(config, options, texts), edit };
   const { width: _, height: __, ...rest } = options;
   const plan = makePlan(config, { ...rest, schedule: edit.schedule }, texts);
-  return checked({ plan: { ...plan, warnings: [...edit.warnings, ...plan.warnings] }, edit });
-}
-
-function checked(plan: GenerationPlan): GenerationPlan {
-  CHECKED_PLANS.add(plan);
-  return plan;
+  return { plan: { ...plan, warnings: [...edit.warnings, ...plan.warnings] }, edit };
 }

@@ -51,7 +51,7 @@ export async function* runGeneration(
   const { signal, onStage, batchCount = 1 } = options;
   const { config, device, parts } = context;
   const began = performance.now();
-  const planned = options.plan ?? await planGeneration(config, options);
+  const planned = await planGeneration(config, options);
   signal?.throwIfAborted();
   onStage?.("text");
   const plan = await forceInit(config, planned, context.encode, signal);

@@ -85,7 +85,7 @@ export class VisualTokenizer {
     }
   }
 
-  /** Decodes images; those with the same scales form one batch. */
+  /** Decodes images: in one batch if all have the same scales, otherwise one by one. */
   async decode(
     images: readonly ImageBits[],
     signal?: AbortSignal,

@@ -6,7 +6,7 @@
 
 import { basename, dirname, join } from "../../deps/@std/path.ts";
 import { FileError, quote } from "../../engine/mod.ts";
-import { readSmallFile, writeFileAtomic } from "../checkpoint/files.ts";
+import { attempt, readSmallFile, writeFileAtomic } from "../checkpoint/files.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import { JSON_LIMIT } from "../checkpoint/place.ts";
 import { checkLoraBase, checkLoraShapes, type Lora, lowRanksOf } from "../checkpoint/lora.ts";
@@ -147,17 +147,6 @@ async function checkTarget(target: string): Promise<void> {
 
 function refuse(target: string, why: string, cause?: unknown): never {
   throw new FileError("exists", `Cannot write ${quote(target)}: ${why}`, { cause });
-}
-
-async function attempt<T>(target: string, step: Promise<T>): Promise<T> {
-  try {
-    return await step;
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.NotFound
-      ? `folder ${quote(dirname(target))} does not exist; create it first`
-      : (cause as Error).message.split("\n")[0]!;
-    throw new FileError("not-writable", `Cannot write ${quote(target)}: ${why}`, { cause });
-  }
 }
 
 /** Refuses a web page or a pointer in place of a tokenizer. */

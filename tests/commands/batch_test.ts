@@ -143,4 +143,6 @@ Deno.test("batch names what it lacks", async () => {
   }
   const both = ["batch", "x", "-o", "out", "--redis", "redis://127.0.0.1:1", "-m", MODEL];
   await refuses(both, 2, "Cannot use --model and --redis together");
+  const local = ["batch", "x", "-o", "out", "-m", MODEL, "--results", "store"];
+  await refuses(local, 2, "Cannot use --results without --redis");
 });

@@ -63,7 +63,7 @@ Deno.test("encode, inspect, decode and reconstruct turn an image into bits and b
     const flags = ["--trace", at("t.safetensors"), "--json"];
     const made = JSON.parse(await run("encode", at("in.png"), "-o", bits, ...flags));
     const { size } = await Deno.stat(bits);
-    assertEquals([made.bits, made.bitsPerPixel, made.bytes], [960, 0.9375, size]);
+    assertEquals([made.bits, made.bitsPerPixel, made.fileBytes], [960, 0.9375, size]);
     assertEquals([made.path, made.latent, made.schedule], [bits, "4x4", "1x1,2x2,3x3,4x4"]);
     assert(size < 120 + 8 + 250, `${size} bytes for 120 bytes of bits`);
 
@@ -262,6 +262,20 @@ Deno.test("generate edits an image and writes its scales; variations keep some",
     assertEquals(half.trim().split("\n").length, 4);
   }));
 
+Deno.test("variations take a stored prompt as it is, whatever it begins with", () =>
+  inFolder(async (folder) => {
+    for (const prompt of ["-", "@", "@file", "@@home"]) {
+      const parameters = `${prompt}\nSteps: 4, Seed: 1, Size: 32x32`;
+      const file = encodePng(new Uint8Array(4096).fill(200), 32, 32, { parameters });
+      await Deno.writeFile(join(folder, "a.png"), file);
+      const args = ["variations", join(folder, "a.png"), "-b", "1", "--json", "--overwrite"];
+      const io = fakeIo(); // that the model does not know an @ is a warning
+      assertEquals(await main([...args, "-o", join(folder, "v.png")], io), 0, io.errors());
+      const { images } = JSON.parse(io.text());
+      assertEquals(images[0].prompt, prompt);
+    }
+  }));
+
 Deno.test("interpolate goes from one image to the other", () =>
   inFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
@@ -340,7 +354,7 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [
         ["encode", at("ok.png"), "-W", "64", "-H", "64", "--vae-schedule", "1x1"],
         2,
-        "a size together",
+        "schedule and width: give one of them",
       ],
       [["encode", at("ok.png"), "--vae-schedule", "1x1,a"], 2, '"a" is not a scale'],
       [["encode", at("ok.png"), "-o", "no/x.bits.safetensors"], 1, 'folder "no" does not exist'],
@@ -352,6 +366,16 @@ Deno.test("commands of images refuse bad input in one line", () =>
       [["variations"], 2, "Cannot make variations: give an image, or its bits"],
       [["variations", at("ok.png")], 2, "without a prompt: say what it shows"],
       [["interpolate", at("ok.png")], 2, "Cannot interpolate 1 image: give two"],
+      [
+        ["interpolate", at("ok.png"), at("ok.bits.safetensors"), "-H", "32"],
+        2,
+        "Cannot use --height with bits: they have a size and scales",
+      ],
+      [
+        ["interpolate", at("ok.bits.safetensors"), at("ok.png"), "--vae-schedule", "1x1"],
+        2,
+        "Cannot use --vae-schedule with bits",
+      ],
       [["interpolate", at("ok.png"), at("ok.png"), "--steps", "1"], 2, "--steps must be 2 to 999"],
       [
         ["interpolate", at("ok.bits.safetensors"), at("other.safetensors")],

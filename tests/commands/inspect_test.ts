@@ -4,7 +4,7 @@ import { main } from "../../cli.ts";
 import { inspect } from "../../commands/inspect.ts";
 import { encodePng } from "../../model/image/png.ts";
 import { makePng } from "../model/image/png/png_files.ts";
-import { fakeIo, inFolder, MODEL } from "./process.ts";
+import { fakeIo, inFolder, MODEL, refuses } from "./process.ts";
 
 Deno.test("inspect() shows a model folder: configuration, parameters, every tensor", async () => {
   const io = fakeIo();
@@ -14,6 +14,14 @@ Deno.test("inspect() shows a model folder: configuration, parameters, every tens
   assertStringIncludes(io.text(), "Parameters  10.08 M (10,076,339)\n");
   assertMatch(io.text(), /\n {2}shared\.weight +F16 +\[3144, 256\]\n/);
   assertMatch(io.text(), /\n {2}block_chunks\.1\.module\.1\.ada_gss +F32 +\[1, 1, 6, 256\]\n/);
+});
+
+Deno.test("inspect() refuses flags of a sheet without one", async () => {
+  const flags = [["-m", MODEL], ["--gpu", "wgpu"], ["--overwrite"]];
+  for (const flag of flags) {
+    const line = `Cannot use --${flag[0] === "-m" ? "model" : flag[0]!.slice(2)} without --sheet`;
+    await refuses(["inspect", MODEL, ...flag], 2, line);
+  }
 });
 
 Deno.test("inspect() prints one JSON object", async () => {

@@ -118,11 +118,18 @@ Deno.test("pull runs with just the permissions of its task, and with none of the
 
 Deno.test("docs/command-line.md lists the permissions of each task", async () => {
   const text = await Deno.readTextFile(join(ROOT, "docs", "command-line.md"));
-  const rows = [...text.matchAll(/^\| (`[a-z]+`(?:, `[a-z]+`)*) +\| (`--allow.*`) +\|$/gm)];
-  const listed = rows.flatMap(([, names = "", flags = ""]) =>
-    names.split(", ").map((name) => [name.slice(1, -1), flags.replaceAll("`", "")] as const)
+  const rows = text.matchAll(/^\| (`[a-z]+`(?:, `[a-z]+`)*) +\| (.{4}) \| (.{5}) \| (.*?) *\|$/gm);
+  const listed = [...rows].flatMap(([, names = "", ...cells]) =>
+    names.split(", ").map((name) => [name.slice(1, -1), cells.map((cell) => cell.trim())])
   );
-  const expected = Object.keys(COMMANDS).map((name) => [name, permissionsOf(name).join(" ")]);
+  const expected = Object.keys(COMMANDS).map((name) => {
+    const flags = permissionsOf(name);
+    const cells = ["--allow-read", "--allow-write", "--allow-net"].map((flag) => {
+      const [found, only] = flags.map((flag) => flag.split("=")).find(([f]) => f === flag) ?? [];
+      return only ? `\`${only}\`` : found ? "yes" : "";
+    });
+    return [name, cells];
+  });
   assertEquals(Object.fromEntries(listed), Object.fromEntries(expected));
 });
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { main } from "../../cli.ts";
 import { writeTraining } from "./tiny_training.ts";
-import { ended, filesIn, inFolder, NO_GPU, start } from "./process.ts";
+import { ended, fakeIo, filesIn, inFolder, NO_GPU, start } from "./process.ts";
 
 Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", () =>
   inFolder(async (cwd) => {
@@ -34,6 +35,30 @@ Deno.test("plan: memory per stage of a preset and of a folder, without a GPU", (
       own.out,
     );
   }));
+
+Deno.test("plan: --staged counts within --max-vram, and impossible prompts are refused", async () => {
+  const plan = async (...args: string[]) => {
+    const io = fakeIo();
+    const code = await main(["plan", "--json", ...args], io);
+    return { code, err: io.errors(), made: code === 0 ? JSON.parse(io.text()) : null };
+  };
+  const { made: one } = await plan("--staged");
+  const { made: within } = await plan("--staged", "--max-vram", "8G");
+  assertEquals([within.staged, within.peak], [true, one.peak]);
+  const tight = await plan("--staged", "--max-vram", "9M");
+  assertEquals(tight.code, 1);
+  assertMatch(tight.err, /^error: Cannot fit emoji-nano into 9 MB: it needs \d+ MB even in stages/);
+
+  const long = await plan("--prompt-tokens", "513");
+  assertEquals(long.code, 2);
+  assertMatch(
+    long.err,
+    /^error: Cannot plan for prompts of 513 tokens: emoji-nano takes at most \d+\n$/,
+  );
+
+  const odd = await plan("-m", "2b", "-W", "1000", "-H", "1000", "--prompt-tokens", "8");
+  assertEquals(odd.err, "warning: Using 1024x1024, the official size nearest to 1000x1000\n");
+});
 
 Deno.test("plan: stages a model that does not fit, or says in one line what would fit", () =>
   inFolder(async (cwd) => {

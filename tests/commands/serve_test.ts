@@ -1,7 +1,16 @@
 import "../backend.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { type Ended, ended, inFolder, MODEL, narrowed, permissionsOf, spawn } from "./process.ts";
+import {
+  type Ended,
+  ended,
+  inFolder,
+  MODEL,
+  narrowed,
+  permissionsOf,
+  refuses,
+  spawn,
+} from "./process.ts";
 import { RedisServer, SKIP_REDIS } from "../serve/fleet/redis_server.ts";
 
 /** A command line with the permissions of its task, but for one. */
@@ -137,6 +146,8 @@ Deno.test({
       assertEquals(code, 2);
       assertStringIncludes(err, "error: Cannot listen on 0.0.0.0 without a token");
       await Deno.writeTextFile(join(folder, "token"), "short\n");
+      const remote = ["serve", "--redis", "redis://127.0.0.1:1", "--type", "f16"];
+      await refuses(remote, 2, "Cannot use --type and --redis together: workers have their own");
       const short = await ended(run(folder, [...line, "--token-file", "token"]));
       assertEquals(short.code, 2);
       assertStringIncludes(short.err, 'error: Cannot use the token of "token"');

@@ -14,7 +14,7 @@ import {
   vaeSchedule,
 } from "../../config/schedule.ts";
 import type { ModelConfig } from "../../config/types.ts";
-import { checkShape } from "../../image/base/shape.ts";
+import { checkShape, isBytes } from "../../image/base/shape.ts";
 import type { Image } from "../../image/png.ts";
 import { isOpenImage, type OpenImage } from "../../image/read_image.ts";
 
@@ -77,14 +77,14 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
     refuse(path, "read the file first, and give its bytes");
   }
   const { rgba, rgb } = (value ?? {}) as Record<string, unknown>;
-  if (!(rgba instanceof Uint8Array || rgb instanceof Float32Array)) {
+  if (!(isBytes(rgba) || rgb instanceof Float32Array)) {
     const name = value === undefined || value === null
       ? `${value}`
       : value.constructor?.name ?? "Object";
     refuse(name, "give the bytes of a PNG, JPEG or WebP file, or { width, height, rgba }");
   }
-  checkShape(verb, value, rgba instanceof Uint8Array ? "rgba" : "rgb");
-  if (rgba instanceof Uint8Array || (rgb as Float32Array).every(Number.isFinite)) return;
+  checkShape(verb, value, isBytes(rgba) ? "rgba" : "rgb");
+  if (isBytes(rgba) || (rgb as Float32Array).every(Number.isFinite)) return;
   throw new InputError(
     "not-finite",
     `Cannot ${verb} an image that holds NaN or infinity: its values go from -1 to 1`,
@@ -93,7 +93,7 @@ export function checkInput(value: unknown, verb: string): asserts value is Image
 
 /** Whether an image is of floats: bytes go first, if it has both. */
 export function isFloatImage(image: Exclude<ImageInput, Uint8Array>): image is FloatImage {
-  return "rgb" in image && !("rgba" in image && image.rgba instanceof Uint8Array);
+  return "rgb" in image && !("rgba" in image && isBytes(image.rgba));
 }
 
 /** Whether a value is bits, which {@link checkBits} checks further. */

@@ -146,7 +146,10 @@ function seedsOf(seed: NonNullable<SamplingOptions["seed"]>, images: number): bi
   }
   const toSeed = (value: number | bigint): bigint => {
     if (typeof value === "number" && !Number.isSafeInteger(value)) {
-      refuse("bad-value", `Cannot use seed ${value}: it must be a whole number`);
+      const need = Number.isInteger(value)
+        ? "give one beyond 2^53 as a bigint"
+        : "it must be a whole number";
+      refuse("bad-value", `Cannot use seed ${value}: ${need}`);
     }
     const seed = BigInt(value);
     if (seed < -(2n ** 63n) || seed >= 2n ** 64n) {

@@ -43,6 +43,11 @@ export function checkShape(verb: string, image: unknown, layout: "rgba" | "rgb")
   );
 }
 
+/** Whether a value is an array of bytes that can hold 8-bit RGBA. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return LAYOUTS.rgba.types.some((type) => value instanceof type);
+}
+
 /** Whether every pixel of 8-bit RGBA has alpha 255. */
 export function isOpaque(rgba: Uint8Array): boolean {
   for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return false;

@@ -8,8 +8,8 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { dirname, join, relative } from "../../../deps/@std/path.ts";
-import { BitwiseError, FileError, formatBytes, quote } from "../../../engine/mod.ts";
-import { writeFileAtomic } from "../../checkpoint/files.ts";
+import { FileError, formatBytes } from "../../../engine/mod.ts";
+import { attempt, makeFolder, writeFileAtomic } from "../../checkpoint/files.ts";
 import type { HubFile, Repositories } from "./hub.ts";
 import { DownloadError, LEAST_RATE } from "../../download/patience.ts";
 
@@ -45,7 +45,7 @@ export function folderOf(cache: string, repository: string): string {
 export async function writeRef(cache: string, repository: string, commit: string): Promise<void> {
   const path = join(folderOf(cache, repository), "refs", "main");
   if (await Deno.readTextFile(path).catch(() => "") === commit) return;
-  await attempt(path, Deno.mkdir(dirname(path), { recursive: true }));
+  await makeFolder(dirname(path));
   await writeFileAtomic(path, new TextEncoder().encode(commit));
 }
 
@@ -94,7 +94,7 @@ export async function downloadFile(
   // where links are not possible, as on some Windows, it is the file itself
   if (await sizeOf(link) === file.size) return link;
   for (const path of [blob, link]) {
-    await attempt(path, Deno.mkdir(dirname(path), { recursive: true }));
+    await makeFolder(dirname(path));
   }
   if (await sizeOf(blob) !== file.size) {
     const partial = `${blob}.incomplete`;
@@ -199,8 +199,8 @@ async function write(
   done: number,
 ): Promise<void> {
   for (let at = 0; at < bytes.length;) {
-    at += await file.write(bytes.subarray(at)).catch((cause) => {
-      if (!isFull(cause)) throw fileError(path, cause);
+    at += await attempt(path, file.write(bytes.subarray(at))).catch((cause) => {
+      if (cause.code !== "disk-full") throw cause;
       const message = `Cannot download ${name}: the disk is full; free ` +
         `${
           formatBytes(size - done)
@@ -230,29 +230,6 @@ async function place(blob: string, path: string, symlinks = true): Promise<void>
 
 async function sizeOf(path: string): Promise<number> {
   return await Deno.stat(path).then(({ size, isFile }) => isFile ? size : -1, () => -1);
-}
-
-function isFull(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT"].includes((error as { code?: string } | null)?.code ?? "");
-}
-
-async function attempt<T>(path: string, step: Promise<T>): Promise<T> {
-  return await step.catch((error) => {
-    throw fileError(path, error);
-  });
-}
-
-function fileError(path: string, cause: unknown): BitwiseError {
-  if (cause instanceof BitwiseError) return cause;
-  const notAllowed = cause instanceof Deno.errors.NotCapable;
-  const why = isFull(cause)
-    ? "the disk is full; free some space"
-    : notAllowed
-    ? "Deno was not allowed to"
-    : (cause as Error).message.split("\n")[0]!;
-  const code = isFull(cause) ? "disk-full" : "not-writable";
-  const hint = notAllowed ? "allow-read-write" : undefined;
-  return new FileError(code, `Cannot write ${quote(path)}: ${why}`, { cause, hint });
 }
 
 async function delay(ms: number, signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { namer } from "../../../commands/io/naming.ts";
+import { join } from "@std/path";
+import { firstFree, namer } from "../../../commands/io/naming.ts";
+import { inFolder } from "../process.ts";
 
 Deno.test("namer() numbers several images so that they sort, and steps over files", () => {
   const names = (count: number, name: string, begin?: number) =>
@@ -12,3 +14,16 @@ Deno.test("namer() numbers several images so that they sort, and steps over file
   assertEquals(names(4, "x-%03d.png"), ["x-000.png", "x-001.png", "x-002.png"]);
   assertEquals(names(4, "%d-x.png", 7), ["7-x.png", "8-x.png", "9-x.png"]);
 });
+
+Deno.test("firstFree() steps over whatever has one of the names, also a folder", () =>
+  inFolder(async (folder) => {
+    const name = join(folder, "x.png");
+    await Deno.mkdir(join(folder, "x-2.png"));
+    assertEquals(await firstFree(namer(name, 2), 2), 2);
+    await Deno.writeFile(name, new Uint8Array());
+    assertEquals(await firstFree(namer(name, 1), 1), 2);
+    // a folder in place of the only file is refused where it is written
+    await Deno.remove(name);
+    await Deno.mkdir(name);
+    assertEquals(await firstFree(namer(name, 1), 1), 0);
+  }));

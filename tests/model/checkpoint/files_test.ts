@@ -10,6 +10,7 @@ import {
 import {
   fileSource,
   isFolder,
+  makeFolder,
   openTensorFile,
   readSmallFile,
   writeFileAtomic,
@@ -79,6 +80,17 @@ Deno.test({
       "not-writable",
       "Deno was not allowed to",
     );
+  },
+});
+
+Deno.test({
+  name: "writeFileAtomic() says that Deno gives a device to programs that may do everything",
+  ignore: Deno.build.os !== "linux",
+  permissions: { read: true, write: true },
+  async fn() {
+    const write = writeFileAtomic("/dev/full", new Uint8Array(9));
+    await refuses(write, "not-writable", "Deno was not allowed to");
+    assertEquals((await write.catch((error) => error)).hint, "allow-all");
   },
 });
 
@@ -153,7 +165,14 @@ Deno.test("writeFileAtomic() refuses a missing folder, and anything but a file",
     await refuses(writeFileAtomic(`${folder}/new/`, bytes), "not-a-file", "it is not a file");
     await refuses(writeFileAtomic("", bytes), "not-a-file", "it is not a file");
     await Deno.writeFile(join(folder, "a"), bytes);
-    await refuses(writeFileAtomic(join(folder, "a", "b"), bytes), "folder-missing", "not exist");
+    const [file, within] = [join(folder, "a"), join(folder, "a", "b")];
+    // Windows calls this missing, too
+    const why = Deno.build.os === "windows"
+      ? "not exist"
+      : `"${file}" is not a folder; name another`;
+    await refuses(writeFileAtomic(within, bytes), "folder-missing", why);
+    await refuses(makeFolder(file), "exists", `"${file}": it is a file; name a folder`);
+    await makeFolder(folder);
     assertEquals(filesIn(folder), ["a"]);
   }));
 

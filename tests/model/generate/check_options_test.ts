@@ -1,11 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { InputError } from "../../../engine/mod.ts";
 import { InfinityModel } from "../../../model/infinity.ts";
+import { planMemory } from "../../../model/memory_plan.ts";
+import type { Image } from "../../../model/image/png.ts";
 
 const model = await InfinityModel.load();
 const { images: [apple] } = await model.generate("red apple");
 const bits = apple!.bits;
 const rgba = new Uint8Array(4 * 32 * 32);
+const TEXT = { features: new Float32Array(128), width: 128, lens: [1] };
 
 type Case = [name: string, call: (model: Untyped) => Promise<unknown>, message: string];
 
@@ -74,9 +77,65 @@ const REFUSED: Case[] = [
     "Cannot use an Object as textFeatures: it must be { features, width, lens }",
   ],
   [
-    "generate({ plan: {} })",
+    // a plan would hide every other option
+    "generate({ plan })",
     (m) => m.generate("cat", { plan: {} }),
-    "Cannot use an Object as plan: it must be what planGeneration() returns",
+    "Unknown option plan: there are prompt, ",
+  ],
+  [
+    "generate(prompt, { prompt })",
+    (m) => m.generate("red apple", { prompt: "banana" }),
+    "Cannot use two values of prompt: give one",
+  ],
+  [
+    "stream(options, options)",
+    (m) => m.stream({ prompt: "red apple" }, { seed: 3 }).next(),
+    "Cannot use two objects with options: give one",
+  ],
+  [
+    "edit(image, { init })",
+    (m) => m.edit(bits, { prompt: "cat", init: bits }),
+    "Cannot use two values of init: give one",
+  ],
+  [
+    "generate({ schedule, width, height })",
+    (m) => m.generate("cat", { schedule: bits.schedule, width: 32, height: 32 }),
+    "Cannot use both schedule and width: give one of them",
+  ],
+  [
+    "edit({ schedule, height })",
+    (m) => m.edit(bits, { prompt: "cat", schedule: bits.schedule, height: 32 }),
+    "Cannot use both schedule and height: give one of them",
+  ],
+  [
+    "encode({ schedule, width })",
+    (m) => m.encode({ width: 32, height: 32, rgba }, { schedule: bits.schedule, width: 32 }),
+    "Cannot use both schedule and width: give one of them",
+  ],
+  [
+    "planMemory({ schedule, width })",
+    (m) => planMemory(m.config, { schedule: bits.schedule, width: 32 }),
+    "Cannot use both schedule and width: give one of them",
+  ],
+  [
+    "generate({ prompt, textFeatures })",
+    (m) => m.generate("cat", { textFeatures: TEXT }),
+    "Cannot use both prompt and textFeatures: give one of them",
+  ],
+  [
+    "generate({ negativePrompt, negativeFeatures })",
+    (m) => m.generate("cat", { negativePrompt: "dog", negativeFeatures: TEXT }),
+    "Cannot use both negativePrompt and negativeFeatures: give one of them",
+  ],
+  [
+    "generate({ seed: 2 ** 53 })",
+    (m) => m.generate("cat", { seed: 2 ** 53 }),
+    "Cannot use seed 9007199254740992: give one beyond 2^53 as a bigint",
+  ],
+  [
+    "generate({ seed: 0.5 })",
+    (m) => m.generate("cat", { seed: 0.5 }),
+    "Cannot use seed 0.5: it must be a whole number",
   ],
   [
     "encode(path)",
@@ -147,6 +206,16 @@ const REFUSED: Case[] = [
     'Cannot use "f8" as type: it must be one of f32, f16, ',
   ],
   [
+    "load({ gpu: {} })",
+    () => (InfinityModel as unknown as Untyped).load(undefined, { gpu: {} }),
+    "Cannot use an Object as gpu: it must be a GPU",
+  ],
+  [
+    "load({ device: {} })",
+    () => (InfinityModel as unknown as Untyped).load(undefined, { device: {} }),
+    "Cannot use an Object as device: it must be a Device",
+  ],
+  [
     "load({ dtype: 'f16' })",
     () => (InfinityModel as unknown as Untyped).load(undefined, { dtype: "f16" }),
     "Unknown option dtype: did you mean type?",
@@ -165,3 +234,13 @@ for (const [name, call, message] of REFUSED) {
     assertEquals(model.device.memory.liveBytes, live);
   });
 }
+
+Deno.test("encode() and edit() take the clamped bytes of a canvas, as encodePng() does", async () => {
+  const { width, height, rgba } = apple!;
+  const clamped = { width, height, rgba: new Uint8ClampedArray(rgba) } as unknown as Image;
+  assertEquals(await model.encode(clamped), await model.encode({ width, height, rgba }));
+  const options = { prompt: "cat", seed: 1, strength: 0.25 };
+  const { images: [edited] } = await model.edit(clamped, { ...options, mask: clamped });
+  const { images: [same] } = await model.edit(apple!, { ...options, mask: apple! });
+  assertEquals(edited!.rgba, same!.rgba);
+});

@@ -7,6 +7,7 @@ import type { Result } from "../../../model/generate/images.ts";
 import type { GenerateOptions } from "../../../model/generate/options.ts";
 import { planGeneration } from "../../../model/generate/plan_generation.ts";
 import { encodePng, type Image } from "../../../model/image/png.ts";
+import { openImage } from "../../../model/image/read_image.ts";
 import { device } from "../../harness.ts";
 import { PATCHIFY } from "../checkpoint/patchify_config.ts";
 import { NANO } from "../../nano.ts";
@@ -185,7 +186,7 @@ Deno.test("edit() refuses in one line", async () => {
       { init: image, mask: mask(32, 32, (r, c) => r < 9 && c < 4 && r > 5) },
       "the white part of the mask covers no position",
     ],
-    [{ init: image, forceBits: [] }, "Cannot force bits and edit an image"],
+    [{ init: image, forceBits: [] }, "Cannot use both init and forceBits"],
     [{ init: { ...bits, latent: [4, 5] } }, 'Cannot decode "bits" with emoji-nano'],
     [{ init: { ...bits, d: 16 } }, 'Cannot decode "bits": scale 0 has 32 bits'],
     [
@@ -214,18 +215,13 @@ Deno.test("edit() refuses in one line", async () => {
   assertEquals(device.memory.liveBytes, live);
 });
 
-Deno.test("generate({ plan }) takes what planGeneration() checked, and decodes no file twice", async () => {
+Deno.test("planGeneration() and generate() decode an open image once", async () => {
   const { images: [apple] } = await model.generate("red apple", { seed: 3 });
   const file = apple!.toPng();
-  const options = { prompt: "green apple", init: file, strength: 0.5, seed: -1 };
-  const plan = await planGeneration(model.config, options);
+  const options = { prompt: "green apple", init: await openImage(file, "apple"), strength: 0.5 };
+  await planGeneration(model.config, options);
   file.fill(0); // nothing looks at it again
-  const { images: [edited] } = await model.generate({ ...options, plan });
-  assertEquals(edited!.seed, plan.plan.seeds[0]);
-  const again = await model.edit(apple!.toPng(), {
-    prompt: "green apple",
-    strength: 0.5,
-    seed: edited!.seed,
-  });
+  const { images: [edited] } = await model.generate({ ...options, seed: 5 });
+  const again = await model.edit(apple!.toPng(), { prompt: "green apple", strength: 0.5, seed: 5 });
   assertEquals(again.images[0]!.rgba, edited!.rgba);
 });

@@ -213,6 +213,9 @@ Deno.test("assembleFolder() never overwrites, and removes its work if it fails",
       assert(error instanceof FileError && error.message.includes(why!), error.message);
     }
     assert((await refusal("no/model")).message.includes("does not exist; create it first"));
+    const within = await refusal("file/model");
+    assert(within instanceof FileError && within.code === "folder-missing", `${within}`);
+    assert(!/os error|\.tmp/.test(within.message), within.message);
     const before = filesIn(folder);
     const controller = new AbortController();
     const onProgress = ({ file }: { file: string }) => {
