@@ -60,7 +60,10 @@ export interface Dispatch<B extends string = string, P extends string = string> 
   readonly specialise?: Specialisation;
   /** More lines of the prelude: small functions such as a load or an epilogue. */
   readonly functions?: string;
-  /** A tensor or texture for each binding; null for one that this specialisation does not use. */
+  /**
+   * A tensor or texture for each binding; null for one that this specialisation does not use. Where the WGSL declares
+   * f32 or f16, the tensor must be of it.
+   */
   readonly bind: Readonly<Record<B, Tensor | Texture | null>>;
   /** A value for each parameter. */
   readonly params: Readonly<Record<P, number>>;

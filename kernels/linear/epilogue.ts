@@ -33,6 +33,25 @@ export function epilogueLines(bias: boolean, epilogue: Epilogue): string {
   }; ${EPILOGUES[epilogue]} }`;
 }
 
+/** Elements of a gate's tensor that M rows of N reach. */
+export function gateReach({ offset, stride, rows }: Gate, M: number, N: number): number {
+  return offset + (Math.ceil(M / rows) - 1) * stride + N;
+}
+
+/** Whether M rows of N find a bias for each column, and a gate if the epilogue takes one. */
+export function finishes(
+  M: number,
+  N: number,
+  { bias, epilogue, gate }: {
+    readonly bias: Tensor | null;
+    readonly epilogue?: Epilogue | undefined;
+    readonly gate?: Gate | undefined;
+  },
+): boolean {
+  return (!bias || bias.elements >= N) && (epilogue !== "gate" || gate !== undefined) &&
+    (!gate || gate.tensor.elements >= gateReach(gate, M, N));
+}
+
 /** Values of the parameters by which the epilogue `gate` finds its rows. */
 export function gateParams(
   gate?: Gate,

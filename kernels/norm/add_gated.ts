@@ -1,5 +1,5 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
-import type { Gate } from "../linear/epilogue.ts";
+import { type Gate, gateReach } from "../linear/epilogue.ts";
 import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
@@ -38,10 +38,9 @@ export interface AddGatedArgs {
 export function addGated(device: Device, { x, v, gate, y }: AddGatedArgs): void {
   const C = x.shape.at(-1) ?? 0;
   const { rows = 1, stride = 0, offset = 0 } = gate ?? {};
-  const images = Math.ceil(x.elements / C / rows);
   if (
     v.elements !== x.elements || y.elements !== x.elements ||
-    (gate && gate.tensor.elements < offset + (images - 1) * stride + C)
+    (gate && gate.tensor.elements < gateReach(gate, x.elements / C, C))
   ) {
     throw new KernelError(
       "bad-shape",

@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { accumulate } from "../elementwise/accumulate.ts";
 import { columnSums } from "../linear/column_sums.ts";
-import type { Gate } from "../linear/epilogue.ts";
+import { type Gate, gateReach } from "../linear/epilogue.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
@@ -44,10 +44,9 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
   const C = dy.shape.at(-1) ?? 0;
   const M = dy.elements / C;
   const { rows = 1, stride = 0, offset = 0 } = gate ?? {};
-  const needed = offset + (M / rows - 1) * stride + C;
   if (
     v.elements !== dy.elements || (dv && dv.tensor.elements !== dy.elements) ||
-    (gate ? M % rows || gate.tensor.elements < needed : dgate) ||
+    (gate ? M % rows || gate.tensor.elements < gateReach(gate, M, C) : dgate) ||
     (dgate && dgate.tensor.elements !== gate?.tensor.elements)
   ) {
     throw new KernelError(
