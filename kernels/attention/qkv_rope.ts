@@ -21,8 +21,8 @@ const kernel = defineKernel(
 const prelude = memoised((together: boolean, q: string, cache: string): string =>
   [
     totalLines(together, "vec2<f32>"),
-    narrowLines(q, "vec4<f32>", "Q", "narrow_q"),
-    narrowLines(cache, "vec4<f32>", "CACHE", "narrow_cache"),
+    narrowLines(q, 4, "narrow_q"),
+    narrowLines(cache, 4, "narrow_cache"),
   ].join("\n")
 );
 

@@ -132,7 +132,7 @@ function unfold(
 }
 
 const unfoldLines = memoised((read: string, dtype: string, divide: string): string =>
-  [divide, read, narrowLines(dtype, "vec4<f32>", "U")].join("\n")
+  [divide, read, narrowLines(dtype)].join("\n")
 );
 
 /** Most pixels whose products are summed one by one. */

@@ -6,6 +6,7 @@ import type { Gradient } from "../shared/gradient.ts";
 import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./add_gated_backward.wgsl" with { type: "text" };
 
 const kernel = defineKernel("add_gated_backward", source, ["dy", "gate", "dv"], [
@@ -16,8 +17,8 @@ const kernel = defineKernel("add_gated_backward", source, ["dy", "gate", "dv"], 
   "offset",
 ]);
 
-const prelude = memoised((dtype: string, V: string, DV: string, divide: string) =>
-  `${narrowLines(dtype, V, DV)}\n${divide}`
+const prelude = memoised((dtype: string, per: 1 | 4, divide: string) =>
+  `${narrowLines(dtype, per)}\n${divide}`
 );
 
 /** Arguments of {@link addGatedBackward}. */
@@ -63,8 +64,7 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
   }
   if (!dv) return;
   if (!gate) return accumulate(device, dy, dv);
-  const per = [C, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C, stride, offset);
   const count = dy.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
@@ -75,12 +75,7 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
       DV: type(dv.tensor.dtype),
       V: type("f32"),
     },
-    functions: prelude(
-      dv.tensor.dtype,
-      type("f32"),
-      type(dv.tensor.dtype),
-      divideLines(device, count),
-    ),
+    functions: prelude(dv.tensor.dtype, per, divideLines(device, count)),
     bind: { dy, gate: gate.tensor, dv: dv.tensor },
     params: { count, columns: C / per, rows, stride: stride / per, offset: offset / per },
     workgroups,
