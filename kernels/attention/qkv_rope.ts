@@ -101,7 +101,7 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       qkv,
       cos_table: rope.cos,
       sin_table: rope.sin,
-      scale_mul: scaleMul ?? rope.cos, // unused bindings share a buffer, which is not both read and written
+      scale_mul: scaleMul,
       q,
       k_cache: kCache,
       v_cache: vCache,

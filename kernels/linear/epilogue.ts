@@ -1,4 +1,5 @@
 import type { Tensor } from "../../engine/mod.ts";
+import { ACTIVATIONS } from "../shared/activations.ts";
 
 /** What is done to a sum before it is stored. `add` and `gate` accumulate into y, which must be f32. */
 export type Epilogue = "none" | "gelu" | "silu" | "add" | "gate";
@@ -18,9 +19,8 @@ export interface Gate {
 /** Bodies of WGSL functions that return what to store at vec4 `n` of row `m` for the sum `v`. */
 export const EPILOGUES: Readonly<Record<Epilogue, string>> = {
   none: "return v;",
-  // 1 + tanh(u) is 2 / (1 + exp(-2u)): one exp, where tanh is a long sequence of instructions
-  gelu: "return v / (1 + exp(-1.5957691216057308 * (v + 0.044715 * v * v * v)));",
-  silu: "return v / (1 + exp(-v));",
+  gelu: ACTIVATIONS.gelu.value,
+  silu: ACTIVATIONS.silu.value,
   add: "return v + load_y(m, n);",
   gate:
     "return fma(gate[params.gate_offset + m / params.rows_per_gate * params.gate_stride + n], v, load_y(m, n));",

@@ -9,6 +9,7 @@ import {
 } from "../../engine/mod.ts";
 import { type Epilogue, epilogueLines, finishes, type Gate, gateParams } from "./epilogue.ts";
 import { accessY } from "../shared/access.ts";
+import { repeat } from "../shared/unroll.ts";
 import source from "./sum_parts.wgsl" with { type: "text" };
 
 const kernel = defineKernel("sum_parts", source, ["parts", "bias", "gate", "y"], [
@@ -100,10 +101,10 @@ const prelude = memoised((
   bias: boolean,
   epilogue: Epilogue,
 ): string => {
-  const terms = Array.from({ length: S }, (_, s) => `parts[i + ${s} * stride]`);
+  const terms = repeat(S, (s) => `parts[i + ${s} * stride]`, " + ");
   return [
     access,
-    `fn sum(i: u32, stride: u32) -> vec4<f32> { return ${terms.join(" + ")}; }`,
+    `fn sum(i: u32, stride: u32) -> vec4<f32> { return ${terms}; }`,
     epilogueLines(bias, epilogue),
   ].join("\n");
 });
