@@ -214,7 +214,7 @@ export function checkRoom(data: Tensor | TensorData, tensor: unknown, offset: nu
   if (end > (last ? Math.ceil(byteLength / 4) * 4 : byteLength)) {
     throw new DeviceError(`${how}-too-large`, what);
   }
-  if (bytes % 4 === 0 || (last && end >= byteLength)) return;
+  if (bytes % 4 === 0 || (last && Math.ceil(end / 4) * 4 >= byteLength)) return;
   throw new DeviceError("misaligned", `${what}: others share the last word of 4 bytes`);
 }
 

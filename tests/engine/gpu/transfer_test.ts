@@ -67,6 +67,10 @@ Deno.test("Device.upload() and Device.copy() refuse what would change neighbours
     assertThrows(call, DeviceError, "8 bytes at 8 to a tensor of 12");
   }
   assertEquals(await device.read(x), Float16Array.of(1, 2, 3, 4, 5, 6));
+  using bytes = device.from("u8", [6], new Uint8Array(6).fill(1));
+  assertThrows(() => device.upload(bytes, new Uint8Array(3)), DeviceError, "others share");
+  device.upload(bytes, Uint8Array.of(2), 4); // zeros fill the last word
+  assertEquals(await device.read(bytes), Uint8Array.of(1, 1, 1, 1, 2, 0));
   device.upload(three, Float16Array.of(4, 5, 6)); // nothing follows
   device.copy(three, device.tensor("f16", [3]));
   assertEquals(await device.read(three), Float16Array.of(4, 5, 6));
