@@ -16,7 +16,7 @@ export interface Binding {
 }
 
 /** A tensor of floats has one of these. */
-type FloatDType = Extract<TensorDType, "f32" | "f16">;
+export type FloatDType = Extract<TensorDType, "f32" | "f16">;
 
 /** One member of the WGSL's `struct Params`. */
 export interface Param {
