@@ -1,6 +1,6 @@
 import { type Capabilities, OutOfMemoryError } from "../engine/mod.ts";
 import type { ModelConfig } from "./config/types.ts";
-import { type MemoryOptions, planMemory } from "./memory_plan.ts";
+import { adapterOptions, type MemoryOptions, planMemory } from "./memory_plan.ts";
 
 /** What a batch must fit into. */
 export interface BatchLimits {
@@ -69,12 +69,10 @@ export async function usualBatch(
   { images, maxBytes }: Pick<BatchLimits, "images" | "maxBytes">,
   capabilities?: Pick<Capabilities, "class" | "f16" | "limits">,
 ): Promise<number> {
-  const { class: adapter = "gpu", f16, limits = {} } = capabilities ?? {};
-  const { maxBufferSize = Infinity, maxStorageBufferBindingSize = Infinity } = limits;
-  const maxBindingBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-  return await batchThatFits(config, capabilities ? { ...options, adapter, f16 } : options, {
-    images: Math.min(images, MOST[adapter]),
+  const known = capabilities && adapterOptions(capabilities);
+  return await batchThatFits(config, { ...options, ...known }, {
+    images: Math.min(images, MOST[known?.adapter ?? "gpu"]),
     ...maxBytes === undefined ? { maxActivations: ACTIVATIONS } : { maxBytes },
-    ...capabilities && { maxBindingBytes },
+    maxBindingBytes: known?.maxBindingBytes,
   });
 }

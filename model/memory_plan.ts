@@ -1,4 +1,5 @@
 import {
+  type Capabilities,
   Device,
   dryGpu,
   formatBytes,
@@ -141,6 +142,14 @@ export async function planMemory(
   await model.generate({ ...sampling, ...text, ...edit && { init: blank }, onStage });
   const stages = ledger.stages.filter(({ peak }) => peak > 0);
   return { type, staged, stages, peak: Math.max(...stages.map(({ peak }) => peak)) };
+}
+
+/** Returns what a plan must know of an adapter. */
+export function adapterOptions(
+  { class: adapter, f16, limits }: Pick<Capabilities, "class" | "f16" | "limits">,
+): Pick<MemoryOptions, "adapter" | "f16" | "maxBindingBytes"> {
+  const { maxBufferSize = Infinity, maxStorageBufferBindingSize = Infinity } = limits;
+  return { adapter, f16, maxBindingBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize) };
 }
 
 /**

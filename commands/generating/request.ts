@@ -7,12 +7,13 @@ import { chosenSeed } from "../flags/types.ts";
 import { openImageFile, openInputFile } from "../io/images.ts";
 import type { OpenInput } from "../../model/generate/images/open_input.ts";
 import type { Io } from "../io/io.ts";
-import { chooseModel, type ModelChoice } from "../io/model.ts";
+import { chooseFor, chooseModel, type ModelChoice } from "../io/model.ts";
 import { Output, type Target } from "../io/output.ts";
 import { checkScales, readBits, readFeatures, readUniforms } from "../io/tensor_files.ts";
 import type { EditOptions, GenerationPlan } from "../../model/generate/editing.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import type { Plan, SamplingOptions } from "../../model/generate/plan/plan.ts";
+import { surveyAdapter } from "../../engine/mod.ts";
 import { planGeneration } from "../../model/generate/plan_generation.ts";
 
 /** Flags that say the same thing in two ways, besides the options of which the library says so. */
@@ -202,8 +203,11 @@ async function mustStage(
 ): Promise<boolean> {
   const limit = given["max-vram"];
   if (limit === undefined) return false;
-  const { fitMemory } = await import("../../model/memory_plan.ts");
+  const { adapterOptions, fitMemory } = await import("../../model/memory_plan.ts");
   const type = given.type ?? storedType;
-  const options = { ...sampling, type, edit: edit.init !== undefined };
+  const { gpu = navigator.gpu } = await chooseFor(given.gpu, type);
+  const found = await surveyAdapter(gpu); // without one, loading says so
+  const adapter = found && adapterOptions(found);
+  const options = { ...sampling, ...adapter, type, edit: edit.init !== undefined };
   return (await fitMemory(config, options, limit)).staged;
 }

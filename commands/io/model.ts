@@ -90,6 +90,16 @@ export async function isPreset(name: string): Promise<boolean> {
   return await presetConfig(name).then(() => true, () => false);
 }
 
+/** Returns the implementation of WebGPU that was given, or the one for weights of `type`. */
+export async function chooseFor(
+  name: LoadGiven["gpu"],
+  type: WeightType = "f32",
+): Promise<GpuChoice> {
+  return name
+    ? { name, gpu: await implementation(name), reason: "as given" }
+    : await chooseGpu(type);
+}
+
 /** Loads a model, and reports what is being loaded. */
 export async function loadModel(
   { config, folder, storedType }: ModelChoice,
@@ -98,9 +108,7 @@ export async function loadModel(
   progress: ProgressLine,
 ): Promise<InfinityModel> {
   const { InfinityModel } = await import("../../model/infinity.ts");
-  const chosen: GpuChoice = name
-    ? { name, gpu: await implementation(name), reason: "as given" }
-    : await chooseGpu(type ?? storedType ?? "f32");
+  const chosen = await chooseFor(name, type ?? storedType);
   if (debugLevel() >= 3) io.err(`gpu: ${chosen.name} (${chosen.reason})\n`);
   const options = {
     gpu: chosen.gpu,

@@ -146,7 +146,9 @@ export class Safetensors implements TensorFile {
         throw refuse("file-too-short", `it has ${source.size} bytes, a header needs at least 8`);
       }
       const prefix = await readExactly(source, 0, 8);
-      const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+      const headerBytes = Number(
+        new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true),
+      );
       if (headerBytes > HEADER_LIMIT) {
         const [first] = source.size > 8 ? await readExactly(source, 8, 1) : [];
         if (first !== 0x7b) {

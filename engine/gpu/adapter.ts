@@ -2,6 +2,7 @@ import { DeviceError } from "../base/errors.ts";
 import type { DebugOptions } from "../base/debug.ts";
 import { quietVulkan } from "../base/environment.ts";
 import { dawnSettings } from "./dawn.ts";
+import { isDry } from "./dry_gpu.ts";
 import { gpuMessage } from "./gpu_error.ts";
 import { widenLavapipe } from "./lavapipe.ts";
 
@@ -227,7 +228,8 @@ function capabilitiesOf(
     architecture: info.architecture,
     class: software || info.isFallbackAdapter ? "cpu" : "gpu",
     // wgpu rejects `enable subgroups;`, Dawn requires it
-    implementation: "Deno" in globalThis && "version" in Deno && adapter instanceof GPUAdapter
+    implementation: "Deno" in globalThis && "version" in Deno &&
+        (isDry(gpu) || adapter instanceof GPUAdapter)
       ? "wgpu"
       : "dawn",
     robustness: dawnSettings(gpu)?.robustness ?? true,

@@ -1,6 +1,6 @@
 import { type Capabilities, type DeviceOptions, openGpu, type Tuning } from "./adapter.ts";
 import { type Debug, openDebug } from "../base/debug.ts";
-import { DeviceError, InputError, KernelError } from "../base/errors.ts";
+import { KernelError } from "../base/errors.ts";
 import { dryDevice } from "./dry_gpu.ts";
 import { Failures } from "./failures.ts";
 import type { Dispatch, Kernel } from "./kernel.ts";
@@ -8,7 +8,9 @@ import { Memory, type MemoryRole } from "./memory.ts";
 import { Profiler } from "./profiler.ts";
 import { Recorder } from "./recorder.ts";
 import {
+  checkData,
   checkPlace,
+  checkRoom,
   checkShape,
   ELEMENT_BYTES,
   elementCount,
@@ -171,6 +173,7 @@ export class Device {
   /**
    * Allocates a tensor and uploads `data`, whose element type must be that of `dtype`. See {@link Device.tensor}.
    *
+   * @throws {InputError} `bad-type`: `data` are others, more or fewer.
    * @throws {OutOfMemoryError} `binding-too-large`: it exceeds one binding of this adapter.
    */
   from(
@@ -180,9 +183,12 @@ export class Device {
     label?: string,
     role?: MemoryRole,
   ): Tensor {
-    const tensor = this.tensor(dtype, shape, label, role);
-    this.upload(tensor, data);
-    return tensor;
+    return this.allOrNothing(() => {
+      const tensor = this.tensor(dtype, shape, label, role);
+      checkData(tensor, data);
+      this.upload(tensor, data);
+      return tensor;
+    });
   }
 
   /**
@@ -203,8 +209,9 @@ export class Device {
       throw new KernelError("bad-shape", `Cannot make a texture of [${data.shape}]`);
     }
     this.check();
-    const texture = this.memory.createTexture(rows, format, label);
+    checkPlace(data);
     this.flush();
+    const texture = this.memory.createTexture(rows, format, label);
     const source = { buffer: data.buffer, offset: data.byteOffset, bytesPerRow };
     this.#submit((encoder) =>
       encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows])
@@ -232,33 +239,25 @@ export class Device {
       throw new KernelError("bad-shape", `Cannot stage [${tensor.shape}] in a texture`);
     }
     this.check();
+    checkPlace(tensor);
     const texture = this.memory.takeTexture(rows, format, label);
     this.#failures.attempt(() => this.#recorder.copy(tensor, texture, format));
     const release = () => this.memory.releaseTexture(texture);
     return new Texture(texture, format, tensor.byteLength, release);
   }
 
-  /** Writes `data` to `tensor` from byte `offset` on, after all recorded work. */
+  /** Writes `data` to `tensor` from byte `offset` on, after all recorded work: whole words of 4 bytes, or its end. */
   upload(tensor: Tensor, data: TensorData, offset: number = 0): void {
-    checkPlace(tensor, offset);
-    if (!ArrayBuffer.isView(data)) {
-      throw new InputError("bad-type", "Cannot upload what is not an array of numbers");
-    }
-    if (offset + data.byteLength > Math.ceil(tensor.byteLength / 4) * 4) {
-      throw new DeviceError(
-        "upload-too-large",
-        `Cannot upload ${data.byteLength} bytes at ${offset} to a tensor of ${tensor.byteLength}`,
-      );
-    }
+    checkRoom(data, tensor, offset);
     this.flush();
     const { buffer, byteOffset } = tensor;
     this.#failures.attempt(() => writeData(this.gpu.queue, buffer, byteOffset + offset, data));
   }
 
-  /** Copies `from` to the beginning of `to`, or to its byte `offset`. Both must lie on 4-byte boundaries. */
+  /** Copies `from` to the beginning of `to`, or to its byte `offset`: as {@link Device.upload} writes. */
   copy(from: Tensor, to: Tensor, offset: number = 0): void {
-    checkPlace(from, 0);
-    checkPlace(to, offset);
+    checkPlace(from);
+    checkRoom(from, to, offset);
     const bytes = Math.ceil(from.byteLength / 4) * 4;
     if (bytes === 0) return;
     this.flush();

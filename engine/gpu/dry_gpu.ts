@@ -14,6 +14,14 @@ const LIMITS = {
   minUniformBufferOffsetAlignment: 64,
 } as const;
 
+/** What {@link dryGpu} made. */
+const INSTANCES = new WeakSet<GPU>();
+
+/** Whether `gpu` came from {@link dryGpu}. */
+export function isDry(gpu: GPU): boolean {
+  return INSTANCES.has(gpu);
+}
+
 /** Makes an object whose methods do nothing. */
 function inert(methods: readonly string[]): Record<string, () => void> {
   return Object.fromEntries(methods.map((name) => [name, () => {}]));
@@ -69,8 +77,8 @@ export function dryDevice(features: object, limits: object): GPUDevice {
 
 /**
  * Makes a WebGPU implementation that computes nothing and allocates nothing, for {@link Device.open}. The engine runs
- * on it as usual, and its account of memory tells what a real GPU, or a `software` adapter, would hold. Read-backs
- * return zeros.
+ * on it as usual, and its account of memory tells what a real GPU, or a `software` adapter, would hold through the
+ * runtime's own implementation. Read-backs return zeros.
  *
  * @param software Whether to look like a software adapter.
  * @param maxBindingBytes What one binding of the adapter holds.
@@ -104,5 +112,7 @@ export function dryGpu(
     requestDevice: ({ requiredFeatures = [], requiredLimits = {} }: GPUDeviceDescriptor = {}) =>
       Promise.resolve(dryDevice(new Set(requiredFeatures), { ...limits, ...requiredLimits })),
   };
-  return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
+  const gpu = { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
+  INSTANCES.add(gpu);
+  return gpu;
 }

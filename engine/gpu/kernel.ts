@@ -1,5 +1,5 @@
 import { KernelError } from "../base/errors.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Tensor, TensorDType } from "./tensor.ts";
 import type { Texture } from "./texture.ts";
 
 /** Constants (numbers, booleans) and type aliases (strings) that specialise a kernel, by name. */
@@ -11,7 +11,12 @@ export interface Binding {
   readonly name: string;
   /** Kind of resource that it takes. */
   readonly type: "read-only-storage" | "storage" | "texture";
+  /** Element of its array, in vectors or alone: a scalar type or an alias; null of textures. */
+  readonly element: string | null;
 }
+
+/** A tensor of floats has one of these. */
+export type FloatDType = Extract<TensorDType, "f32" | "f16">;
 
 /** One member of the WGSL's `struct Params`. */
 export interface Param {
@@ -55,7 +60,10 @@ export interface Dispatch<B extends string = string, P extends string = string> 
   readonly specialise?: Specialisation;
   /** More lines of the prelude: small functions such as a load or an epilogue. */
   readonly functions?: string;
-  /** A tensor or texture for each binding; null for one that this specialisation does not use. */
+  /**
+   * A tensor or texture for each binding; null for one that this specialisation does not use. Where the WGSL declares
+   * f32 or f16, the tensor must be of it.
+   */
   readonly bind: Readonly<Record<B, Tensor | Texture | null>>;
   /** A value for each parameter. */
   readonly params: Readonly<Record<P, number>>;
@@ -66,7 +74,7 @@ export interface Dispatch<B extends string = string, P extends string = string> 
 }
 
 const BINDING =
-  /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(uniform|storage)(?:,\s*(read|read_write))?>)?\s+(\w+)\s*:/g;
+  /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(uniform|storage)(?:,\s*(read|read_write))?>)?\s+(\w+)\s*:(?:\s*array<(?:vec\d<)?(\w+))?/g;
 
 /**
  * Defines a kernel from its WGSL text. `bindings` and `params` name what a launcher passes; they must be those that the
@@ -103,7 +111,7 @@ export function defineKernel<const B extends string, const P extends string>(
   params: readonly P[],
 ): Kernel<B, P> {
   const found: (Binding & { name: B })[] = [];
-  for (const [, index, space, access, variable] of source.matchAll(BINDING)) {
+  for (const [, index, space, access, variable, element = null] of source.matchAll(BINDING)) {
     if (space === "uniform") continue;
     if (Number(index) !== found.length + 1) {
       throw new KernelError("bad-kernel", `Kernel ${name}: binding ${index} is out of order`);
@@ -113,7 +121,7 @@ export function defineKernel<const B extends string, const P extends string>(
       : access === "read_write"
       ? "storage"
       : "read-only-storage";
-    found.push({ name: variable as B, type });
+    found.push({ name: variable as B, type, element });
   }
   const body = /struct Params\s*\{([^}]*)\}/.exec(source)?.[1] ?? "";
   const members = [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)\s*,?/g)]
@@ -172,6 +180,14 @@ export function shaderText(
     );
   }
   return `${lines.join("\n")}\n${functions}\n${kernel.source}`;
+}
+
+/** Returns which float each binding of a specialised kernel holds; null where it holds none, or the text does not say. */
+export function floatsOf(kernel: Kernel, specialise: Specialisation): (FloatDType | null)[] {
+  return kernel.bindings.map(({ element }) => {
+    const type = /\bf(?:16|32)\b/.exec(`${specialise[element ?? ""] ?? element}`)?.[0];
+    return type as FloatDType | undefined ?? null;
+  });
 }
 
 /** What a memoised function returned for the arguments that lead here, and where further arguments lead. */

@@ -1,6 +1,6 @@
 import type { Capabilities } from "./adapter.ts";
 import type { Debug } from "../base/debug.ts";
-import { type Kernel, shaderText, type Specialisation } from "./kernel.ts";
+import { floatsOf, type Kernel, shaderText, type Specialisation } from "./kernel.ts";
 import type { TexelFormat } from "./texture.ts";
 import { checkWorkgroupMemory } from "./workgroup_memory.ts";
 
@@ -38,6 +38,8 @@ export interface Pipeline extends Recipe {
   readonly compiled: GPUComputePipeline;
   /** How it is bound. */
   readonly layout: Layout;
+  /** What its bindings hold, see {@link floatsOf}. */
+  readonly floats: ReturnType<typeof floatsOf>;
 }
 
 /** Whether two specialisations make the same text; both come from the same launcher. */
@@ -138,8 +140,9 @@ export class PipelineCache {
   }
 
   #add(recipe: Recipe, layout: Layout, compiled: GPUComputePipeline): Pipeline {
-    const pipeline = { ...recipe, layout, compiled };
-    const { source } = recipe.kernel;
+    const { kernel, specialise } = recipe;
+    const { source } = kernel;
+    const pipeline = { ...recipe, layout, compiled, floats: floatsOf(kernel, specialise) };
     let byFunctions = this.#pipelines.get(source);
     if (!byFunctions) this.#pipelines.set(source, byFunctions = new Map());
     let list = byFunctions.get(recipe.functions);

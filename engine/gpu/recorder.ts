@@ -124,9 +124,9 @@ export class Recorder {
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, call: Dispatch<B, P>): void {
     const [x, y = 1, z = 1] = call.workgroups;
     if (x === 0 || y === 0 || z === 0) return;
-    const { layout, compiled } = this.#pipeline(kernel, call);
+    const { layout, compiled, floats } = this.#pipeline(kernel, call);
     const shared = this.#shared ?? this.#share();
-    this.#bind(kernel, call.bind, shared);
+    this.#bind(kernel, call.bind, floats, shared);
     const bytes = paramsBytes(kernel);
     const flops = call.work?.flops ?? 0;
     if (
@@ -157,6 +157,7 @@ export class Recorder {
   #bind<B extends string>(
     kernel: Kernel<B>,
     bind: Readonly<Record<B, Tensor | Texture | null>>,
+    floats: Pipeline["floats"],
     { unused, unwritten, views }: Shared,
   ): void {
     const { objects, offsets, sizes } = this.#bound;
@@ -173,6 +174,13 @@ export class Recorder {
         objects[i] = view;
         offsets[i] = sizes[i] = 0;
         continue;
+      }
+      const float = floats[i];
+      if (tensor && float && tensor.dtype !== float) {
+        throw new KernelError(
+          "bad-type",
+          `Cannot bind ${tensor.dtype} to ${name} of ${kernel.name}, which takes ${float}`,
+        );
       }
       const buffer = objects[i] = tensor?.buffer ?? (written ? unwritten : unused);
       const offset = offsets[i] = tensor?.byteOffset ?? (written ? i * this.#storageAlign : 0);

@@ -1,4 +1,4 @@
-import { InputError, KernelError } from "../base/errors.ts";
+import { DeviceError, InputError, KernelError } from "../base/errors.ts";
 
 /** Element type of a {@link Tensor}. Kernels see `u8` only packed, four to a 32-bit word. */
 export type TensorDType = "f32" | "f16" | "u32" | "i32" | "u8";
@@ -65,7 +65,7 @@ export class Tensor {
   /** Bytes of the elements, without padding. */
   readonly byteLength: number;
   #storage: Storage;
-  #owner: boolean;
+  #owner: Tensor;
   #disposed = false;
 
   /** Use {@link Device.tensor}. */
@@ -77,12 +77,12 @@ export class Tensor {
     storage: Storage,
     /** Byte offset of the first element in the buffer. */
     readonly byteOffset: number = 0,
-    owner: boolean = true,
+    owner?: Tensor,
   ) {
     this.elements = elementCount(shape);
     this.byteLength = this.elements * ELEMENT_BYTES[dtype];
     this.#storage = storage;
-    this.#owner = owner;
+    this.#owner = owner ?? this;
   }
 
   /**
@@ -109,6 +109,12 @@ export class Tensor {
     return end === undefined ? this.paddedBytes : end - this.byteOffset;
   }
 
+  /** Whether no elements of others follow: after them, the memory goes on to a whole vec4. */
+  get last(): boolean {
+    const { byteOffset, byteLength } = this.#owner;
+    return this.byteOffset + this.byteLength === byteOffset + byteLength;
+  }
+
   /**
    * Returns a view of the same elements with another shape.
    *
@@ -118,7 +124,7 @@ export class Tensor {
     if (elementCount(shape) !== this.elements) {
       throw new KernelError("bad-shape", `Cannot reshape [${this.shape}] to [${shape}]`);
     }
-    return new Tensor(this.dtype, shape, this.#storage, this.byteOffset, false);
+    return new Tensor(this.dtype, shape, this.#storage, this.byteOffset, this.#owner);
   }
 
   /**
@@ -136,14 +142,14 @@ export class Tensor {
       );
     }
     const offset = this.byteOffset + start * elementCount(rest) * ELEMENT_BYTES[this.dtype];
-    return new Tensor(this.dtype, [count, ...rest], this.#storage, offset, false);
+    return new Tensor(this.dtype, [count, ...rest], this.#storage, offset, this.#owner);
   }
 
   /** Gives the memory back if this tensor owns it. Later use throws. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (this.#owner) this.#storage.release();
+    if (this.#owner === this) this.#storage.release();
   }
 
   /** Calls {@link Tensor.dispose}, for `using`. */
@@ -166,8 +172,58 @@ export function checkShape(dtype: unknown, shape: unknown): void {
   );
 }
 
-/** Checks where data go. @throws {InputError} `bad-type`. */
-export function checkPlace(tensor: unknown, offset: unknown): void {
-  if (tensor instanceof Tensor && Number.isSafeInteger(offset) && offset as number >= 0) return;
-  throw new InputError("bad-type", "Cannot copy data: it takes a tensor and a byte offset from 0");
+/**
+ * Checks where data lie that are copied: the GPU does it in words of 4 bytes.
+ *
+ * @throws {InputError} `bad-type`.
+ * @throws {DeviceError} `misaligned`: it is in the midst of a word.
+ * @throws {KernelError} `disposed-tensor`.
+ */
+export function checkPlace(tensor: unknown, offset: unknown = 0): asserts tensor is Tensor {
+  if (!(tensor instanceof Tensor && Number.isSafeInteger(offset) && offset as number >= 0)) {
+    throw new InputError(
+      "bad-type",
+      "Cannot copy data: it takes a tensor and a byte offset from 0",
+    );
+  }
+  void tensor.buffer; // disposed, it throws
+  const at = tensor.byteOffset + (offset as number);
+  if (at % 4) {
+    throw new DeviceError(
+      "misaligned",
+      `Cannot copy data at byte ${at} of a buffer: not a multiple of 4`,
+    );
+  }
+}
+
+/**
+ * Checks that data fit in a tensor from byte `offset` on, and that no element of another shares their last word.
+ *
+ * @throws {InputError | DeviceError | KernelError} As {@link checkPlace}; `upload-too-large`, `copy-too-large`.
+ */
+export function checkRoom(data: Tensor | TensorData, tensor: unknown, offset: number): void {
+  const how = data instanceof Tensor ? "copy" : "upload";
+  if (how === "upload" && !ArrayBuffer.isView(data)) {
+    throw new InputError("bad-type", "Cannot upload what is not an array of numbers");
+  }
+  checkPlace(tensor, offset);
+  const { byteLength, last } = tensor;
+  const bytes = data.byteLength;
+  const end = offset + bytes;
+  const what = `Cannot ${how} ${bytes} bytes at ${offset} to a tensor of ${byteLength}`;
+  if (end > (last ? Math.ceil(byteLength / 4) * 4 : byteLength)) {
+    throw new DeviceError(`${how}-too-large`, what);
+  }
+  if (bytes % 4 === 0 || (last && Math.ceil(end / 4) * 4 >= byteLength)) return;
+  throw new DeviceError("misaligned", `${what}: others share the last word of 4 bytes`);
+}
+
+/** Checks that data are all elements of a tensor. @throws {InputError} `bad-type`: they are more, fewer or others. */
+export function checkData({ dtype, shape, elements }: Tensor, data: TensorData): void {
+  const type = viewBytes(dtype, new ArrayBuffer(0)).constructor;
+  if (data instanceof type && data.length === elements) return;
+  throw new InputError(
+    "bad-type",
+    `Cannot make ${dtype} [${shape}]: it takes ${type.name} of length ${elements}`,
+  );
 }

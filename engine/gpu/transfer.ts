@@ -25,7 +25,7 @@ export function writeData(
   }
 }
 
-/** Reads tensors back in one transfer, after all submitted work. */
+/** Reads tensors back in one transfer, after all submitted work. Copies whole words of 4 bytes. */
 export async function readBack(
   device: GPUDevice,
   tensors: readonly Tensor[],
@@ -33,8 +33,9 @@ export async function readBack(
   let total = 0;
   const at = tensors.map((t) => {
     const offset = total;
-    total += Math.ceil(t.byteLength / 16) * 16;
-    return offset;
+    const before = t.byteOffset % 4; // of a view
+    total += Math.ceil((before + t.byteLength) / 16) * 16;
+    return offset + before;
   });
   const staging = device.createBuffer({
     label: "read-back",
@@ -44,8 +45,10 @@ export async function readBack(
   try {
     const encoder = device.createCommandEncoder();
     tensors.forEach((t, i) => {
-      const bytes = Math.ceil(t.byteLength / 4) * 4;
-      if (bytes) encoder.copyBufferToBuffer(t.buffer, t.byteOffset, staging, at[i]!, bytes);
+      const before = t.byteOffset % 4;
+      const bytes = Math.ceil((before + t.byteLength) / 4) * 4;
+      if (!t.byteLength) return;
+      encoder.copyBufferToBuffer(t.buffer, t.byteOffset - before, staging, at[i]! - before, bytes);
     });
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);

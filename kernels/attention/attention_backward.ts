@@ -206,6 +206,4 @@ function sumParts(
   });
 }
 
-const prelude = memoised((dtype: string, divide: string) =>
-  `${narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`)}\n${divide}`
-);
+const prelude = memoised((dtype: string, divide: string) => `${narrowLines(dtype)}\n${divide}`);

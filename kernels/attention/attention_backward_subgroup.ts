@@ -6,6 +6,7 @@
 
 import { type Device, memoised, type Tensor, type Texture } from "../../engine/mod.ts";
 import { ANY_LANE, textureTexels } from "../shared/textures.ts";
+import { repeat } from "../shared/unroll.ts";
 import {
   type AttentionBackwardArgs,
   defineSums,
@@ -71,10 +72,6 @@ function cutOf(lanes: number, vectors: number) {
   const most = lanes === ANY_LANE ? WIDEST / 4 : wide ? Math.max(1, 64 / lanes) : 16;
   const pieces = Math.ceil(vectors / most);
   return { tile, piece: Math.ceil(vectors / pieces), pieces };
-}
-
-function repeat(count: number, line: (i: number) => string, separator: string = "\n"): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join(separator);
 }
 
 /** The loops over rows and channels: the arrays they index stay in registers only under constant indices. */

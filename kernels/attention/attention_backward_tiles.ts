@@ -6,6 +6,7 @@
 
 import { type Device, memoised } from "../../engine/mod.ts";
 import { defineSums, launchSums, type SumsArgs } from "./attention_backward_launch.ts";
+import { repeat } from "../shared/unroll.ts";
 import source from "./attention_backward_tiles.wgsl" with { type: "text" };
 
 const kernel = defineSums("attention_backward_tiles", source);
@@ -29,10 +30,6 @@ export function attentionBackwardTiles(device: Device, args: SumsArgs): void {
 /** Workgroup memory. */
 function bytes(depth: number): number {
   return 16 * (1 + depth * 4 * (2 * 17 + 2 * 9));
-}
-
-function repeat(count: number, line: (i: number) => string): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join("\n");
 }
 
 /** The loops over rows and channels: arrays stay in registers only under constant indices. */

@@ -169,7 +169,7 @@ export interface AttentionLaunch {
 
 /** Functions of a variant, and how it stores y. */
 const withNarrow = memoised((functions: string, dtype: string): string =>
-  `${narrowLines(dtype, "vec4<f32>", "Y")}\n${functions}`
+  `${narrowLines(dtype)}\n${functions}`
 );
 
 /** Dispatches a variant: workgroups are tiles of queries × heads × spans. */

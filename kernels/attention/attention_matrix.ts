@@ -4,16 +4,23 @@
  * @module
  */
 
-import { type Device, KernelError, memoised, type Specialisation } from "../../engine/mod.ts";
-import { matrixShape, TILE_K } from "../shared/matrix.ts";
+import {
+  type Device,
+  KernelError,
+  memoised,
+  type Specialisation,
+  type SubgroupMatrix,
+} from "../../engine/mod.ts";
+import { matrixShape, matrixTypes, TILE_K } from "../shared/matrix.ts";
 import { TO_F16 } from "../shared/narrow.ts";
+import { range } from "../shared/unroll.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
 import source from "./attention_matrix.wgsl" with { type: "text" };
 
 const kernel = defineAttention("attention_matrix", "buffers", source);
 
 /** Keys per step, and what a head's width is padded to a multiple of. Every shape of {@link matrixShape} divides it. */
-const BLOCK = TILE_K;
+export const KEYS = TILE_K;
 
 /** Subgroups of a workgroup; the first number that workgroup memory has room for. */
 const SUBGROUPS = [4, 2];
@@ -61,6 +68,20 @@ export interface AttentionMatrices {
   readonly cut: [M: number, N: number, K: number, rows: number, width: number];
 }
 
+/** The parts of a head's cut that are numbers: vec4s of f16 in a row of channels are `pitch`, in one of weights `pitchP`. */
+type CutNumbers = Record<"lanes" | "rows" | "split" | "width" | "pitch" | "pitchP", number>;
+
+/** How a subgroup shares out queries of a head; null if the adapter has no f16 matrices, or none that fit its width. */
+export function cutHead(device: Device, headDim: number): (SubgroupMatrix & CutNumbers) | null {
+  const { subgroupSize: lanes } = device.capabilities;
+  const shape = matrixShape(device);
+  if (!shape || headDim > WIDEST) return null;
+  const rows = lanes < 16 ? 8 : 16, split = lanes / rows;
+  if (rows % shape.M || lanes % rows || KEYS / 4 % split) return null;
+  const width = Math.ceil(headDim / KEYS) * KEYS;
+  return { ...shape, lanes, rows, split, width, pitch: width / 4 + PAD, pitchP: KEYS / 4 + PAD };
+}
+
 /**
  * Null if the adapter has no f16 matrices, or none that fit heads of this width.
  *
@@ -71,16 +92,12 @@ export function attentionMatrices(
   headDim: number,
   products: 1 | 2 = 1,
 ): AttentionMatrices | null {
-  const { subgroupSize: lanes, limits } = device.capabilities;
-  const shape = matrixShape(device);
-  if (!shape || headDim > WIDEST) return null;
-  const { M, N, K } = shape;
-  const rows = lanes < 16 ? 8 : 16;
-  const split = lanes / rows;
-  if (rows % M || lanes % rows || BLOCK / 4 % split) return null;
-  const width = Math.ceil(headDim / BLOCK) * BLOCK;
-  const pitch = width / 4 + PAD, pitchS = BLOCK / 4 + PAD_F32, pitchP = BLOCK / 4 + PAD;
-  const tileOf = (queries: number) => Math.max(queries, 2 * BLOCK) * pitch;
+  const { limits } = device.capabilities;
+  const cut = cutHead(device, headDim);
+  if (!cut) return null;
+  const { M, N, K, lanes, rows, split, width, pitch, pitchP } = cut;
+  const pitchS = KEYS / 4 + PAD_F32;
+  const tileOf = (queries: number) => Math.max(queries, 2 * KEYS) * pitch;
   const bytesOf = (subgroups: number) => {
     const queries = subgroups * rows;
     return 32 + 8 * tileOf(queries) + products * queries * (16 * pitchS + 8 * pitchP) +
@@ -93,13 +110,11 @@ export function attentionMatrices(
     queries,
     cut: [M, N, K, rows, width],
     specialise: {
-      Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
-      Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
-      Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+      ...matrixTypes(M, N, K),
       WG: subgroups * lanes,
       QUERIES: queries,
       ROWS: rows,
-      KEYS: BLOCK,
+      KEYS: KEYS,
       SPLIT: split,
       WIDTH: width / 4,
       PITCH: pitch,
@@ -119,8 +134,6 @@ function unpackLines(kv: string): string {
   return `fn unpack(x: KV) -> Loaded { return ${value}; }`;
 }
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-
 /**
  * WGSL, unrolled, since matrices stay in registers only as separate variables:
  *
@@ -132,7 +145,7 @@ const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 export const attentionLines = memoised(
   (M: number, N: number, K: number, rows: number, width: number): string => {
     const high = range(rows / M), deep = range(width / K);
-    const keys = range(BLOCK / N), channels = range(width / N);
+    const keys = range(KEYS / N), channels = range(width / N);
     const queries = high.flatMap((i) => deep.map((k) => ({ i, k, name: `q${i}_${k}` })));
     const output = high.flatMap((i) => channels.map((j) => ({ i, j, name: `o${i}_${j}` })));
     const logits = high.flatMap((i) => keys.map((j) => ({ i, j, name: `s${i}_${j}` })));
@@ -168,7 +181,7 @@ export const attentionLines = memoised(
       "}",
       "fn weigh(output: Output, at: u32, origin: u32) -> Output {",
       "  var o = output;",
-      ...range(BLOCK / K).flatMap((k) => [
+      ...range(KEYS / K).flatMap((k) => [
         ...high.map((i) =>
           `  let p${k}_${i} = subgroupMatrixLoad<Left, row_major>(&weights, at + ${
             i * M
@@ -184,10 +197,10 @@ export const attentionLines = memoised(
       "  return o;",
       "}",
       "fn finish_all(o: Output, at: u32, by: f32) {",
-      ...range(width / BLOCK).flatMap((block) => [
+      ...range(width / KEYS).flatMap((block) => [
         ...high.flatMap((i) => keys.map((j) => put(`o.o${i}_${block * keys.length + j}`, i, j))),
         "  workgroupBarrier();",
-        `  store(${block * BLOCK / 4}, by);`,
+        `  store(${block * KEYS / 4}, by);`,
         "  workgroupBarrier();",
       ]),
       "}",

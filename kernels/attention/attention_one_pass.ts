@@ -5,21 +5,14 @@
  */
 
 import { type Device, KernelError, memoised, type Specialisation } from "../../engine/mod.ts";
-import { matrixShape, TILE_K } from "../shared/matrix.ts";
+import { matrixTypes } from "../shared/matrix.ts";
 import { TO_F16 } from "../shared/narrow.ts";
+import { range } from "../shared/unroll.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
+import { cutHead, KEYS } from "./attention_matrix.ts";
 import source from "./attention_one_pass.wgsl" with { type: "text" };
 
 const kernel = defineAttention("attention_one_pass", "buffers", source);
-
-/** Keys per step, and what a head's width is padded to a multiple of. Every shape of {@link matrixShape} divides it. */
-const KEYS = TILE_K;
-
-/** Wider heads would spill registers. */
-const WIDEST = 128;
-
-/** Vec4s of f16 added to each row in workgroup memory, so that rows of a matrix fall into different banks. */
-const PAD = 2;
 
 /** Subgroups that share loads of keys and values: each makes the logits of its part of the keys, and its channels. */
 const TEAM = 2;
@@ -71,29 +64,24 @@ export interface OnePass {
 
 /** Null if the adapter has no f16 matrices, or none that fit heads of this width. */
 export function onePass(device: Device, headDim: number): OnePass | null {
-  const { subgroupSize: lanes, limits } = device.capabilities;
-  const shape = matrixShape(device);
-  if (!shape || headDim > WIDEST) return null;
-  const { M, N, K } = shape;
-  const rows = lanes < 16 ? 8 : 16, split = lanes / rows;
-  const width = Math.ceil(headDim / KEYS) * KEYS;
-  const pitch = width / 4 + PAD, pitchP = KEYS / 4 + PAD;
+  const { limits } = device.capabilities;
+  const head = cutHead(device, headDim);
+  if (!head) return null;
+  const { M, N, K, lanes, rows, split, width, pitch, pitchP } = head;
   const bytes = (subgroups: number, pad: number) =>
     32 + 16 * KEYS * pitch + subgroups * rows * (16 * (KEYS / 4 + pad) + 8 * pitchP);
   const cut = CUTS.find(([subgroups, pad]) =>
     subgroups * lanes <= limits.maxComputeInvocationsPerWorkgroup! &&
     bytes(subgroups, pad) <= limits.maxComputeWorkgroupStorageSize!
   );
-  if (!cut || rows % M || lanes % rows || KEYS / 4 % split || KEYS / TEAM % N) return null;
+  if (!cut || KEYS / TEAM % N) return null;
   const [subgroups, pad] = cut;
   const pieces = Math.ceil(KEYS * width / 4 / (subgroups * lanes));
   return {
     queries: subgroups * rows,
     lines: [M, N, K, rows, split, width, pieces],
     specialise: {
-      Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
-      Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
-      Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+      ...matrixTypes(M, N, K),
       WG: subgroups * lanes,
       QUERIES: subgroups * rows,
       ROWS: rows,
@@ -108,8 +96,6 @@ export function onePass(device: Device, headDim: number): OnePass | null {
     },
   };
 }
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 const prelude = memoised((kv: string, ...lines: OnePass["lines"]): string => {
   const [M, N, K, rows, split, width, pieces] = lines;

@@ -6,6 +6,7 @@
 
 import { type Device, memoised } from "../../engine/mod.ts";
 import { ANY_LANE } from "../shared/textures.ts";
+import { repeat } from "../shared/unroll.ts";
 import { variantOf } from "../shared/variants.ts";
 import {
   type AttentionArgs,
@@ -75,10 +76,6 @@ const bufferLines = memoised((
 function piecesOf(vectors: number, most: number): { piece: number; pieces: number } {
   const pieces = Math.ceil(vectors / most);
   return { piece: Math.ceil(vectors / pieces), pieces };
-}
-
-function repeat(count: number, line: (i: number) => string, separator: string = " "): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join(separator);
 }
 
 /** The loops over queries, keys and channels: the arrays they index stay in registers only under constant indices. */

@@ -5,6 +5,7 @@
  */
 
 import { type Device, KernelError, memoised } from "../../engine/mod.ts";
+import { range, repeat } from "../shared/unroll.ts";
 import { variantOf } from "../shared/variants.ts";
 import {
   type AttentionArgs,
@@ -94,10 +95,6 @@ function fits({ capabilities: { limits } }: Device, { across, keys, chunks }: Cu
     16 * across <= limits.maxComputeInvocationsPerWorkgroup!;
 }
 
-function lines(count: number, line: (i: number) => string): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join("\n");
-}
-
 const prelude = memoised((
   unpack: string,
   across: number,
@@ -109,9 +106,9 @@ const prelude = memoised((
 /** The loops over queries, keys, channels and pieces: arrays stay in registers only under constant indices. */
 function unrolled({ across, keys, chunks }: Cut, turns: number): string {
   const piecesK = 8 * keys / across, piecesV = 32 * chunks / across;
-  const queries = (line: (i: number) => string) => lines(8, line);
+  const queries = (line: (i: number) => string) => repeat(8, line);
   const each = (line: (i: number, j: number) => string) =>
-    lines(keys, (j) => queries((i) => line(i, j)));
+    repeat(keys, (j) => queries((i) => line(i, j)));
   const four = (name: string, from: number) =>
     `vec4(${[0, 1, 2, 3].map((i) => `${name}[${from + i}]`).join(", ")})`;
   const share = (name: string) =>
@@ -121,26 +118,26 @@ qp[tk / 4][tk % 4][tq + ACROSS] = ${four(name, 4)};`;
   const over = (step: (other: string) => string) =>
     [0, 1].map((h) => {
       const other = (t: number) => `qp[${t >> 2}][${t % 4}][tq + ${h * across}]`;
-      return `{ var x = ${other(0)};\n${lines(15, (t) => step(other(t + 1)))}\n` +
-        `${lines(4, (i) => `all[${4 * h + i}] = x[${i}];`)} }`;
+      return `{ var x = ${other(0)};\n${repeat(15, (t) => step(other(t + 1)))}\n` +
+        `${repeat(4, (i) => `all[${4 * h + i}] = x[${i}];`)} }`;
     }).join("\n");
   const score = (c: number) =>
     `{
 ${queries((i) => `let q${i} = qp[c + ${c}][${i >> 1}][tq + ${i % 2 * across}];`)}
 ${
-      lines(keys, (j) =>
+      repeat(keys, (j) =>
         `let k${j} = kv[c + ${c}][${j}][tk];\n${
           queries((i) => `s[${8 * j + i}] = dot4(q${i}, k${j}, s[${8 * j + i}]);`)
         }`)
     }
 }`;
   const weigh = (turn: number) =>
-    lines(
+    repeat(
       4,
       (u) =>
         `{ let p = qp[t + ${turn}][${u}][tq]; let r = qp[t + ${turn}][${u}][tq + ACROSS];
 ${
-          lines(chunks, (c) =>
+          repeat(chunks, (c) =>
             `let v${c} = kv[t + ${turn}][${u * chunks + c}][tk];\n${
               queries((i) => {
                 const at = `acc[${i * chunks + c}]`;
@@ -169,23 +166,23 @@ for (var t = 0u; t < 8; t += TURNS) { weigh(t); }
 }`;
   return `
 fn fetch_operands(block: u32) {
-${lines(4, (m) => `next_q[${m}] = load_query(${m}, block);`)}
-${lines(piecesK, (m) => `next_k[${m}] = load_key(${m}, block);`)}
+${repeat(4, (m) => `next_q[${m}] = load_query(${m}, block);`)}
+${repeat(piecesK, (m) => `next_k[${m}] = load_key(${m}, block);`)}
 }
 fn keep_operands(block: u32) {
-${lines(4, (m) => `keep_query(${m}, block, vec4<f32>(next_q[${m}]));`)}
-${lines(piecesK, (m) => `keep_key(${m}, block, unpack(next_k[${m}]));`)}
+${repeat(4, (m) => `keep_query(${m}, block, vec4<f32>(next_q[${m}]));`)}
+${repeat(piecesK, (m) => `keep_key(${m}, block, unpack(next_k[${m}]));`)}
 }
 fn fetch_values(start: u32) {
-${lines(piecesV, (m) => `next_v[${m}] = load_value(${m}, start);`)}
+${repeat(piecesV, (m) => `next_v[${m}] = load_value(${m}, start);`)}
 }
 fn keep_values() {
-${lines(piecesV, (m) => `keep_value(${m}, unpack(next_v[${m}]));`)}
+${repeat(piecesV, (m) => `keep_value(${m}, unpack(next_v[${m}]));`)}
 }
 fn reset_maxima() { ${queries((i) => `maxima[${i}] = LOWEST;`)} }
-fn reset_logits() { ${lines(8 * keys, (n) => `s[${n}] = 0.0;`)} }
+fn reset_logits() { ${repeat(8 * keys, (n) => `s[${n}] = 0.0;`)} }
 fn score(c: u32) {
-${lines(turns, score)}
+${repeat(turns, score)}
 }
 fn finish_logits() {
 ${each((i, j) => `s[${8 * j + i}] = logit(${i}, ${j}, s[${8 * j + i}]);`)}
@@ -194,7 +191,7 @@ fn share_maxima() {
 var own: array<f32, 8>;
 ${
     queries((i) => {
-      const row = Array.from({ length: keys }, (_, j) => `s[${8 * j + i}]`);
+      const row = range(keys).map((j) => `s[${8 * j + i}]`);
       return `own[${i}] = ${row.reduce((a, b) => `max(${a}, ${b})`)};`;
     })
   }
@@ -207,9 +204,9 @@ ${
     queries((i) =>
       `{ let m = max(maxima[${i}], all[${i}]); let keep = exp2(maxima[${i}] - m); maxima[${i}] = m;
 sums[${i}] *= keep;
-${lines(chunks, (c) => `acc[${i * chunks + c}] *= keep;`)}
+${repeat(chunks, (c) => `acc[${i * chunks + c}] *= keep;`)}
 ${
-        lines(
+        repeat(
           keys,
           (j) => `s[${8 * j + i}] = exp2(s[${8 * j + i}] - m); sums[${i}] += s[${8 * j + i}];`,
         )
@@ -218,11 +215,11 @@ ${
   }
 }
 fn weigh(t: u32) {
-${lines(turns, weigh)}
+${repeat(turns, weigh)}
 }
 fn weigh_all(left: u32) {
 ${piece(0)}
-${lines(keys / 2 - 1, (n) => `if (left > ${32 * (n + 1)}) ${piece(n + 1)}`)}
+${repeat(keys / 2 - 1, (n) => `if (left > ${32 * (n + 1)}) ${piece(n + 1)}`)}
 }
 fn share_sums() {
 ${share("sums")}
@@ -232,11 +229,11 @@ var all: array<f32, 8>;
 ${over((other) => `x += ${other};`)}
 ${
     queries((i) =>
-      `{ let by = inverse(all[${i}]);\n${lines(chunks, (c) => `acc[${i * chunks + c}] *= by;`)} }`
+      `{ let by = inverse(all[${i}]);\n${repeat(chunks, (c) => `acc[${i * chunks + c}] *= by;`)} }`
     )
   }
 }
 fn store_all() {
-${queries((i) => lines(chunks, (c) => `store(${i}, ${c}, acc[${i * chunks + c}]);`))}
+${queries((i) => repeat(chunks, (c) => `store(${i}, ${c}, acc[${i * chunks + c}]);`))}
 }`;
 }

@@ -11,6 +11,7 @@ import {
   launchAttention,
   LOAD_F32,
 } from "./attention_launch.ts";
+import { repeat } from "../shared/unroll.ts";
 import source from "./attention_workgroup.wgsl" with { type: "text" };
 
 const kernel = defineAttention("attention_workgroup", "buffers", source);
@@ -42,10 +43,6 @@ export function attentionWorkgroup(device: Device, args: AttentionArgs): void {
     specialise: { ...load.specialise, LANES, QUERIES: queries, CHUNKS: chunks },
     functions: prelude(load.functions, chunks, queries),
   });
-}
-
-function repeat(count: number, line: (i: number) => string): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join(" ");
 }
 
 const prelude = memoised((unpack: string, chunks: number, queries: number): string =>

@@ -21,8 +21,8 @@ const kernel = defineKernel(
 const prelude = memoised((together: boolean, q: string, cache: string): string =>
   [
     totalLines(together, "vec2<f32>"),
-    narrowLines(q, "vec4<f32>", "Q", "narrow_q"),
-    narrowLines(cache, "vec4<f32>", "CACHE", "narrow_cache"),
+    narrowLines(q, 4, "narrow_q"),
+    narrowLines(cache, 4, "narrow_cache"),
   ].join("\n")
 );
 
@@ -101,7 +101,7 @@ export function qkvRope(device: Device, args: QkvRopeArgs): void {
       qkv,
       cos_table: rope.cos,
       sin_table: rope.sin,
-      scale_mul: scaleMul ?? rope.cos, // unused bindings share a buffer, which is not both read and written
+      scale_mul: scaleMul,
       q,
       k_cache: kCache,
       v_cache: vCache,

@@ -84,5 +84,5 @@ export function qkvRopeBackward(device: Device, args: QkvRopeBackwardArgs): void
 
 /** All prelude lines. */
 const prelude = memoised((together: boolean, dtype: string): string =>
-  `${totalLines(together, "vec4<f32>")}\n${narrowLines(dtype, "vec4<f32>", "DQKV")}`
+  `${totalLines(together, "vec4<f32>")}\n${narrowLines(dtype)}`
 );

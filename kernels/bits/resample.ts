@@ -3,6 +3,7 @@ import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { textureTexels } from "../shared/textures.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./resample.wgsl" with { type: "text" };
 import buffer from "./resample_buffer.wgsl" with { type: "text" };
 import texture from "./resample_texture.wgsl" with { type: "text" };
@@ -61,7 +62,12 @@ const RESIZE = { area: resizeArea, linear: resizeLinear } as const;
 const UNITS = { area: "", linear: ", vec2(params.row_unit, params.column_unit)" } as const;
 
 /** The kernel calls `resize` for the chosen mode, and stores what `result` makes of it. */
-const prelude = memoised((mode: keyof typeof RESIZE, yType: string, divide: string): string =>
+const prelude = memoised((
+  mode: keyof typeof RESIZE,
+  yType: string,
+  per: 1 | 4,
+  divide: string,
+): string =>
   `${divide}
 ${RESIZE[mode]}
 fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> T {
@@ -70,7 +76,7 @@ fn resize(at: vec2<u32>, cell: vec2<u32>, cells: vec2<u32>, size: vec2<u32>) -> 
 ${
     yType === "u32"
       ? "fn result(value: T) -> Y { return select(Y(0u), Y(1u), value > T()); }"
-      : narrowLines(yType, "T", "Y", "result")
+      : narrowLines(yType, per, "result")
   }`
 );
 
@@ -92,7 +98,7 @@ export function resample(device: Device, args: ResampleArgs): void {
     const where = place ? `, rows ${first} to ${first + h * w}` : "";
     throw new KernelError("bad-shape", `Cannot resample [${x.shape}] to [${y.shape}]${where}`);
   }
-  const per = C % 4 === 0 && side === 1 ? 4 : 1;
+  const { per, type } = vectorsOf(side === 1 ? C : 1);
   const row = C * side * side / per;
   const elements = B * h * w * row;
   const vectors = C / per;
@@ -103,12 +109,11 @@ export function resample(device: Device, args: ResampleArgs): void {
   const count = elements / each;
   // the largest number to divide: an index, or a position in units of half a cell of the result
   const most = Math.max(count, 2 * side * Math.max(h * H, w * W) + Math.max(H, W, h, w));
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
   const { WG, workgroups } = spread(device, count);
   using operand = staged ? device.stage(x) : null;
   device.run(KERNELS[staged ? "texture" : "buffer"], {
     specialise: { T: type("f32"), Y: type(y.dtype), ELEMENTS: each, WG },
-    functions: prelude(mode, y.dtype, divideLines(device, most)),
+    functions: prelude(mode, y.dtype, per, divideLines(device, most)),
     bind: { x: operand ?? x, y },
     params: {
       count,

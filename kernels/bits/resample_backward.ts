@@ -3,6 +3,7 @@ import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import type { ResampleArgs } from "./resample.ts";
 import reachArea from "./reach_area.wgsl" with { type: "text" };
 import reachLinear from "./reach_linear.wgsl" with { type: "text" };
@@ -22,8 +23,8 @@ const kernel = defineKernel("resample_backward", source, ["dy", "dx"], [
 
 const REACH = { area: reachArea, linear: `${resizeLinear}\n${reachLinear}` } as const;
 
-const prelude = memoised((mode: keyof typeof REACH, Y: string, type: string, divide: string) =>
-  [divide, REACH[mode], narrowLines(type, "T", Y)].join("\n")
+const prelude = memoised((mode: keyof typeof REACH, dtype: string, per: 1 | 4, divide: string) =>
+  [divide, REACH[mode], narrowLines(dtype, per)].join("\n")
 );
 
 /** Arguments of {@link resampleBackward}. */
@@ -49,15 +50,14 @@ export function resampleBackward(device: Device, args: ResampleBackwardArgs): vo
       `Cannot send the gradient of [${dy.shape}] back to [${dx.shape}]`,
     );
   }
-  const per = C % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C);
   const count = dx.elements / per;
   // the largest number to divide: an index, or a position in units of half a cell
   const most = Math.max(count, 2 * Math.max((h + 1) * (H + 1), (w + 1) * (W + 1)) + 2 * (h + w));
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: { WG, ADD: add, T: type("f32"), X: type(dy.dtype), Y: type(dx.dtype) },
-    functions: prelude(mode, type(dx.dtype), dx.dtype, divideLines(device, most)),
+    functions: prelude(mode, dx.dtype, per, divideLines(device, most)),
     bind: { dy, dx },
     params: {
       count,

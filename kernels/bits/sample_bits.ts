@@ -112,10 +112,9 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
         `[${delta.shape}]`,
     );
   }
-  // the placeholder of an unused binding cannot be both read and written, so a mode without noise binds delta
-  const noise = { random: args.seeds, uniforms: args.uniforms, greedy: delta }[mode];
-  const size = { random: 2 * batch, uniforms: count, greedy: delta.elements }[mode];
-  if (noise?.elements !== size) {
+  const noise = { random: args.seeds, uniforms: args.uniforms, greedy: null }[mode];
+  const size = { random: 2 * batch, uniforms: count, greedy: 0 }[mode];
+  if ((noise?.elements ?? 0) !== size) {
     throw new KernelError(
       "bad-shape",
       `Cannot sample bits [${bits.shape}]: ${mode} takes ${size} numbers, not ${
@@ -127,7 +126,7 @@ export function sampleBits(device: Device, args: SampleBitsArgs): void {
   device.run(kernel, {
     specialise: { X: delta.dtype, GREEDY: mode === "greedy", TRACE: deltaOut !== undefined, WG },
     functions: prelude(mode),
-    bind: { delta, noise, bits, delta_out: deltaOut ?? null, non_finite: nonFinite },
+    bind: { delta, noise: noise ?? null, bits, delta_out: deltaOut ?? null, non_finite: nonFinite },
     params: {
       count,
       rows: L,

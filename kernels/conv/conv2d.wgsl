@@ -44,6 +44,9 @@ fn source(p: vec3<u32>, tap: vec2<u32>) -> i32 {
   return select(-1, index, all(at >= vec2(0)) && all(at < size));
 }
 
+// the pixel after p; beyond the last one p itself, so that no load leaves x
+fn after(p: vec3<u32>, pixel: u32) -> vec3<u32> { return select(p, next(p), pixel < params.pixels); }
+
 fn load(pixel: i32, c: u32) -> vec4<f32> {
   return select(vec4(0.0), load_x(u32(max(pixel, 0)), c), pixel >= 0);
 }
@@ -61,13 +64,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (first >= params.pixels) { return; }
   let area = params.height * params.width;
   let p0 = vec3(first / area, first % area / params.width, first % params.width);
-  let p1 = next(p0);
-  let p2 = next(p1);
-  let p3 = next(p2);
-  let p4 = next(p3);
-  let p5 = next(p4);
-  let p6 = next(p5);
-  let p7 = next(p6);
+  let p1 = after(p0, first + 1);
+  let p2 = after(p1, first + 2);
+  let p3 = after(p2, first + 3);
+  let p4 = after(p3, first + 4);
+  let p5 = after(p4, first + 5);
+  let p6 = after(p5, first + 6);
+  let p7 = after(p6, first + 7);
   var s0 = vec4<f32>();
   var s1 = vec4<f32>();
   var s2 = vec4<f32>();

@@ -13,6 +13,7 @@ import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./conv2d_backward_fold.wgsl" with { type: "text" };
 
 const kernel = defineKernel("conv2d_backward_fold", source, ["products", "dx"], [
@@ -25,8 +26,8 @@ const kernel = defineKernel("conv2d_backward_fold", source, ["products", "dx"], 
   "pad",
 ]);
 
-const prelude = memoised((type: string, Y: string, divide: string) =>
-  `${divide}\n${narrowLines(type, "T", Y)}`
+const prelude = memoised((dtype: string, per: 1 | 4, divide: string) =>
+  `${divide}\n${narrowLines(dtype, per)}`
 );
 
 /**
@@ -70,8 +71,7 @@ function fold(
   const [, height = 0, width = 0, C = 0] = dx.shape;
   const [, out_height = 0, out_width = 0] = products.shape;
   const size = weight.shape[2]!;
-  const per = C % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C);
   const count = dx.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
@@ -85,7 +85,7 @@ function fold(
       REACH: Math.ceil(size / stride),
       SCALE: upsample ? 2 : 1,
     },
-    functions: prelude(dx.dtype, type(dx.dtype), divideLines(device, count)),
+    functions: prelude(dx.dtype, per, divideLines(device, count)),
     bind: { products, dx },
     params: {
       count,

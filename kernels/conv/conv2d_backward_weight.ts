@@ -16,6 +16,7 @@ import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { textureTexels, usesTexture } from "../shared/textures.ts";
+import { range } from "../shared/unroll.ts";
 import sumSource from "./conv2d_backward_sum.wgsl" with { type: "text" };
 import textureSource from "./conv2d_backward_texture.wgsl" with { type: "text" };
 import unfoldSource from "./conv2d_backward_unfold.wgsl" with { type: "text" };
@@ -133,7 +134,7 @@ function unfold(
 }
 
 const unfoldLines = memoised((read: string, dtype: string, divide: string): string =>
-  [divide, read, narrowLines(dtype, "vec4<f32>", "U")].join("\n")
+  [divide, read, narrowLines(dtype)].join("\n")
 );
 
 /** Most pixels whose products are summed one by one. */
@@ -250,7 +251,7 @@ function sum(
 
 /** WGSL of all that is unrolled over rows: sums stay in registers only if each has a name. */
 const unrolled = memoised((lanes: number): string => {
-  const rows = Array.from({ length: 4 * lanes }, (_, r) => r);
+  const rows = range(4 * lanes);
   return [
     `struct Sums { ${rows.map((r) => `r${r}: vec4<f32>,`).join(" ")} }`,
     "fn madd(sum: vec4<f32>, a: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {",
@@ -258,13 +259,13 @@ const unrolled = memoised((lanes: number): string => {
     "}",
     `fn multiply(sum: Sums, ${operands("a")}, ${operands("d")}) -> Sums {`,
     "  var s = sum;",
-    ...Array.from({ length: lanes }, (_, j) => [
+    ...range(lanes).flatMap((j) => [
       ...[0, 1, 2, 3].map((k) => `  let a${k}_${j} = subgroupShuffle(a${k}, ${j}u);`),
       ...["x", "y", "z", "w"].map((c, i) => {
         const four = [0, 1, 2, 3].map((k) => `a${k}_${j}.${c}`).join();
         return `  s.r${4 * j + i} = madd(s.r${4 * j + i}, vec4(${four}), d0, d1, d2, d3);`;
       }),
-    ]).flat(),
+    ]),
     "  return s;",
     "}",
     "fn store_all(at: u32, left: u32, s: Sums) {",

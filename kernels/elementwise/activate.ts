@@ -2,12 +2,13 @@ import { defineKernel, type Device, KernelError, memoised, type Tensor } from ".
 import { type Activation, activationLines } from "../shared/activations.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./activate.wgsl" with { type: "text" };
 
 const kernel = defineKernel("activate", source, ["x", "y"], ["count"]);
 
-const prelude = memoised((kind: Activation, dtype: string, V: string, Y: string) =>
-  `${activationLines(kind)}\n${narrowLines(dtype, V, Y)}`
+const prelude = memoised((kind: Activation, dtype: string, per: 1 | 4) =>
+  `${activationLines(kind)}\n${narrowLines(dtype, per)}`
 );
 
 /** Arguments of {@link activate}. */
@@ -29,13 +30,12 @@ export function activate(device: Device, { x, y, kind }: ActivateArgs): void {
   if (x.elements !== y.elements) {
     throw new KernelError("bad-shape", `Cannot write ${kind} of [${x.shape}] to [${y.shape}]`);
   }
-  const per = x.elements % 4 === 0 ? 4 : 1; // a view may end within a vec4
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(x.elements); // a view may end within a vec4
   const count = x.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
     specialise: { WG, X: type(x.dtype), Y: type(y.dtype), V: type("f32") },
-    functions: prelude(kind, y.dtype, type("f32"), type(y.dtype)),
+    functions: prelude(kind, y.dtype, per),
     bind: { x, y },
     params: { count },
     workgroups,

@@ -3,12 +3,13 @@ import { type Activation, slopeLines } from "../shared/activations.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./activate_backward.wgsl" with { type: "text" };
 
 const kernel = defineKernel("activate_backward", source, ["x", "dy", "dx"], ["count"]);
 
-const prelude = memoised((kind: Activation, dtype: string, V: string, DX: string) =>
-  `${slopeLines(kind)}\n${narrowLines(dtype, V, DX)}`
+const prelude = memoised((kind: Activation, dtype: string, per: 1 | 4) =>
+  `${slopeLines(kind)}\n${narrowLines(dtype, per)}`
 );
 
 /** Arguments of {@link activateBackward}. */
@@ -40,8 +41,7 @@ export function activateBackward(
       `Cannot send [${dy.shape}] back through ${kind} of [${x.shape}] to [${tensor.shape}]`,
     );
   }
-  const per = x.elements % 4 === 0 ? 4 : 1; // a view may end within a vec4
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(x.elements); // a view may end within a vec4
   const count = x.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
@@ -53,7 +53,7 @@ export function activateBackward(
       DX: type(tensor.dtype),
       V: type("f32"),
     },
-    functions: prelude(kind, tensor.dtype, type("f32"), type(tensor.dtype)),
+    functions: prelude(kind, tensor.dtype, per),
     bind: { x, dy, dx: tensor },
     params: { count },
     workgroups,

@@ -2,12 +2,13 @@ import { defineKernel, type Device, KernelError, memoised, type Tensor } from ".
 import { activationLines } from "../shared/activations.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./gated_gelu.wgsl" with { type: "text" };
 
 const kernel = defineKernel("gated_gelu", source, ["h", "y"], ["count", "F"]);
 
-const prelude = memoised((dtype: string, V: string, Y: string) =>
-  `${activationLines("gelu")}\n${narrowLines(dtype, V, Y)}`
+const prelude = memoised((dtype: string, per: 1 | 4) =>
+  `${activationLines("gelu")}\n${narrowLines(dtype, per)}`
 );
 
 /** Arguments of {@link gatedGelu}. */
@@ -28,12 +29,11 @@ export function gatedGelu(device: Device, { h, y }: GatedGeluArgs): void {
   if (h.shape.at(-1) !== 2 * F || h.elements !== 2 * y.elements) {
     throw new KernelError("bad-shape", `Cannot gate [${h.shape}] into [${y.shape}]`);
   }
-  const per = F % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(F);
   const { WG, workgroups } = spread(device, y.elements / per);
   device.run(kernel, {
     specialise: { H: type(h.dtype), Y: type(y.dtype), V: type("f32"), WG },
-    functions: prelude(y.dtype, type("f32"), type(y.dtype)), // T5's products outgrow f16
+    functions: prelude(y.dtype, per), // T5's products outgrow f16
     bind: { h, y },
     params: { count: y.elements / per, F: F / per },
     workgroups,

@@ -3,12 +3,13 @@ import { activationLines, slopeLines } from "../shared/activations.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./gated_gelu_backward.wgsl" with { type: "text" };
 
 const kernel = defineKernel("gated_gelu_backward", source, ["h", "dy", "dh"], ["count", "F"]);
 
-const prelude = memoised((dtype: string, V: string, DH: string) =>
-  [activationLines("gelu"), slopeLines("gelu"), narrowLines(dtype, V, DH)].join("\n")
+const prelude = memoised((dtype: string, per: 1 | 4) =>
+  [activationLines("gelu"), slopeLines("gelu"), narrowLines(dtype, per)].join("\n")
 );
 
 /** Arguments of {@link gatedGeluBackward}. */
@@ -38,8 +39,7 @@ export function gatedGeluBackward(device: Device, { h, dy, dh }: GatedGeluBackwa
       `Cannot send [${dy.shape}] back through the gate of [${h.shape}] to [${tensor.shape}]`,
     );
   }
-  const per = F % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(F);
   const { WG, workgroups } = spread(device, dy.elements / per);
   device.run(kernel, {
     specialise: {
@@ -50,7 +50,7 @@ export function gatedGeluBackward(device: Device, { h, dy, dh }: GatedGeluBackwa
       DH: type(tensor.dtype),
       V: type("f32"),
     },
-    functions: prelude(tensor.dtype, type("f32"), type(tensor.dtype)),
+    functions: prelude(tensor.dtype, per),
     bind: { h, dy, dh: tensor },
     params: { count: dy.elements / per, F: F / per },
     workgroups,

@@ -1,6 +1,7 @@
 import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./column_sums.wgsl" with { type: "text" };
 
 const kernel = defineKernel("column_sums", source, ["x", "z", "y"], [
@@ -108,8 +109,7 @@ function foldOf({ x, columns, rows }: Sums): number {
 function dispatch(device: Device, sums: Sums, parts: number): void {
   const { x, z, y, groups, columns, first, rows, add, stride, offset } = sums;
   const pitch = x.shape.at(-1) ?? 1;
-  const per = [pitch, columns, first, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(pitch, columns, first, stride, offset);
   const count = groups * parts * columns / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {

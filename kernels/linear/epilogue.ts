@@ -1,4 +1,5 @@
 import type { Tensor } from "../../engine/mod.ts";
+import { ACTIVATIONS } from "../shared/activations.ts";
 
 /** What is done to a sum before it is stored. `add` and `gate` accumulate into y, which must be f32. */
 export type Epilogue = "none" | "gelu" | "silu" | "add" | "gate";
@@ -18,9 +19,8 @@ export interface Gate {
 /** Bodies of WGSL functions that return what to store at vec4 `n` of row `m` for the sum `v`. */
 export const EPILOGUES: Readonly<Record<Epilogue, string>> = {
   none: "return v;",
-  // 1 + tanh(u) is 2 / (1 + exp(-2u)): one exp, where tanh is a long sequence of instructions
-  gelu: "return v / (1 + exp(-1.5957691216057308 * (v + 0.044715 * v * v * v)));",
-  silu: "return v / (1 + exp(-v));",
+  gelu: ACTIVATIONS.gelu.value,
+  silu: ACTIVATIONS.silu.value,
   add: "return v + load_y(m, n);",
   gate:
     "return fma(gate[params.gate_offset + m / params.rows_per_gate * params.gate_stride + n], v, load_y(m, n));",
@@ -31,6 +31,25 @@ export function epilogueLines(bias: boolean, epilogue: Epilogue): string {
   return `fn epilogue(m: u32, n: u32, sum: vec4<f32>) -> vec4<f32> { let v = sum${
     bias ? " + bias[n]" : ""
   }; ${EPILOGUES[epilogue]} }`;
+}
+
+/** Elements of a gate's tensor that M rows of N reach. */
+export function gateReach({ offset, stride, rows }: Gate, M: number, N: number): number {
+  return offset + (Math.ceil(M / rows) - 1) * stride + N;
+}
+
+/** Whether M rows of N find a bias for each column, and a gate if the epilogue takes one. */
+export function finishes(
+  M: number,
+  N: number,
+  { bias, epilogue, gate }: {
+    readonly bias: Tensor | null;
+    readonly epilogue?: Epilogue | undefined;
+    readonly gate?: Gate | undefined;
+  },
+): boolean {
+  return (!bias || bias.elements >= N) && (epilogue !== "gate" || gate !== undefined) &&
+    (!gate || gate.tensor.elements >= gateReach(gate, M, N));
 }
 
 /** Values of the parameters by which the epilogue `gate` finds its rows. */

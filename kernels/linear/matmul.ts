@@ -1,3 +1,4 @@
+import { finishes } from "./epilogue.ts";
 import { defineKernel, type Device, grid, KernelError, Texture } from "../../engine/mod.ts";
 import { matmulMatrix, matrixRegime } from "./matmul_matrix.ts";
 import { matmulRows, NARROW } from "./matmul_rows.ts";
@@ -41,10 +42,17 @@ export function matmul(device: Device, args: MatmulArgs): void {
   const { x, linear, y, gate } = args;
   const { K, N } = linear;
   const M = productRows(args);
-  if (M !== Math.floor(M) || y.elements !== M * N) {
+  if (x.shape.at(-1) !== K || y.elements !== M * N) {
     throw new KernelError(
       "bad-shape",
       `Cannot multiply [${x.shape}] by [${K}, ${N}] into [${y.shape}]`,
+    );
+  }
+  if (!finishes(M, N, { ...args, bias: linear.bias })) {
+    const [bias, factors] = [linear.bias, gate?.tensor].map((t) => t ? `[${t.shape}]` : "none");
+    throw new KernelError(
+      "bad-shape",
+      `Cannot finish [${M}, ${N}] by ${args.epilogue ?? "none"} with bias ${bias}, gate ${factors}`,
     );
   }
   if (gate && (N % 4 || gate.offset % 4 || gate.stride % 4)) {

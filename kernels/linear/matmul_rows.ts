@@ -1,6 +1,7 @@
 import { defineKernel, type Device, grid, memoised } from "../../engine/mod.ts";
 import { BINDINGS, PARAMS, type Product, productDispatch } from "./product.ts";
 import { INVOCATION } from "../shared/invocation.ts";
+import { range } from "../shared/unroll.ts";
 import source from "./matmul_rows.wgsl" with { type: "text" };
 
 const kernel = defineKernel("matmul_rows", source, BINDINGS, PARAMS);
@@ -142,7 +143,3 @@ const prelude = memoised((
     "}",
   ].join("\n");
 });
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
-}

@@ -11,6 +11,7 @@ import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { QUANTISED_BLOCK, WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY } from "../shared/access.ts";
 import { ANY_LANE } from "../shared/textures.ts";
+import { range } from "../shared/unroll.ts";
 import { variantOf } from "../shared/variants.ts";
 import divideSource from "../shared/divide.wgsl" with { type: "text" };
 import source from "./matmul_texture.wgsl" with { type: "text" };
@@ -164,7 +165,7 @@ const prelude = memoised((
   lanes: number,
   rows: number,
 ): string => {
-  const each = (line: (r: number) => string) => Array.from({ length: rows }, (_, r) => line(r));
+  const each = (line: (r: number) => string) => range(rows).map(line);
   return [
     pixelsSource,
     divideSource,

@@ -64,7 +64,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var largest = vec4(0.0); // in magnitude, with its sign
   for (var j = 0u; j < 32; j++) {
     let v = at(n, k + j);
-    largest = select(largest, v, abs(v) > abs(largest));
+    // by bits, in which NaN is the largest: its block becomes NaN, and shows
+    largest = select(largest, v, bitcast<vec4<u32>>(abs(v)) > bitcast<vec4<u32>>(abs(largest)));
   }
   let half = halves(select(abs(largest), largest, EXTREME < 0) * (1.0 / EXTREME));
   let pairs = half.xz | (half.yw << vec2(16u));

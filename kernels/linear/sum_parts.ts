@@ -7,8 +7,9 @@ import {
   memoised,
   type Tensor,
 } from "../../engine/mod.ts";
-import { type Epilogue, epilogueLines, type Gate, gateParams } from "./epilogue.ts";
+import { type Epilogue, epilogueLines, finishes, type Gate, gateParams } from "./epilogue.ts";
 import { accessY } from "../shared/access.ts";
+import { repeat } from "../shared/unroll.ts";
 import source from "./sum_parts.wgsl" with { type: "text" };
 
 const kernel = defineKernel("sum_parts", source, ["parts", "bias", "gate", "y"], [
@@ -73,7 +74,10 @@ export function sumParts(device: Device, args: SumPartsArgs): void {
   const { parts, N, bias, y, first = 0, epilogue = "none", gate } = args;
   const [S = 0, M = 0, width = 0] = parts.shape;
   const columns = Math.ceil(N / 4);
-  if (parts.shape.length !== 3 || width !== 4 * columns || y.elements < (first + M) * N) {
+  if (
+    parts.shape.length !== 3 || width !== 4 * columns || y.elements < (first + M) * N ||
+    !finishes(first + M, N, { ...args, epilogue })
+  ) {
     throw new KernelError(
       "bad-shape",
       `Cannot sum parts [${parts.shape}] with ${N} columns to [${y.shape}]`,
@@ -97,10 +101,10 @@ const prelude = memoised((
   bias: boolean,
   epilogue: Epilogue,
 ): string => {
-  const terms = Array.from({ length: S }, (_, s) => `parts[i + ${s} * stride]`);
+  const terms = repeat(S, (s) => `parts[i + ${s} * stride]`, " + ");
   return [
     access,
-    `fn sum(i: u32, stride: u32) -> vec4<f32> { return ${terms.join(" + ")}; }`,
+    `fn sum(i: u32, stride: u32) -> vec4<f32> { return ${terms}; }`,
     epilogueLines(bias, epilogue),
   ].join("\n");
 });

@@ -110,7 +110,7 @@ export function moveBlocks(device: Device, blocks: Blocks): void {
 /** All prelude lines. */
 const prelude = memoised((dtype: string, whole: boolean, store: string): string =>
   [
-    narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`),
+    narrowLines(dtype),
     LOAD[whole ? "vec4" : "scalar"],
     store,
   ].join("\n")

@@ -54,8 +54,8 @@ export interface BitStats {
   readonly sums: Gradient;
 }
 
-const prelude = memoised((dtype: string, V: string, total: string): string =>
-  `${narrowLines(dtype, V, "X")}\n${total}`
+const prelude = memoised((dtype: string, per: 1 | 4, total: string): string =>
+  `${narrowLines(dtype, per)}\n${total}`
 );
 
 /**
@@ -99,7 +99,7 @@ export function bitCrossEntropy(device: Device, args: BitCrossEntropyArgs): void
       GRADIENT: gradient !== null,
       ADD: gradient?.add ?? false,
     },
-    functions: prelude(delta.dtype, type("f32"), total),
+    functions: prelude(delta.dtype, per, total),
     bind: { delta, bits, weights, gradient: gradient?.tensor ?? null, terms },
     params: {
       count: B * L,

@@ -39,7 +39,7 @@ export interface HingeLossArgs {
 }
 
 const prelude = memoised((dtype: string, role: HingeRole): string =>
-  `${narrowLines(dtype, "f32", "X")}
+  `${narrowLines(dtype, 1)}
 fn hinge(v: f32) -> vec3<f32> { return ${HINGE[role]}; }`
 );
 

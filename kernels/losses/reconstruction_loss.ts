@@ -60,7 +60,7 @@ export interface ReconstructionLossArgs extends ReconstructionTerms {
   readonly stats: Gradient | null;
 }
 
-const prelude = memoised((dtype: string): string => narrowLines(dtype, "f32", "Y"));
+const prelude = memoised((dtype: string): string => narrowLines(dtype, 1));
 
 /** 1 / n, or 0 if there are none. */
 function share(n: number): number {

@@ -1,8 +1,9 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
-import type { Gate } from "../linear/epilogue.ts";
+import { type Gate, gateReach } from "../linear/epilogue.ts";
 import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./add_gated.wgsl" with { type: "text" };
 
 const kernel = defineKernel("add_gated", source, ["x", "v", "gate", "y"], [
@@ -13,8 +14,8 @@ const kernel = defineKernel("add_gated", source, ["x", "v", "gate", "y"], [
   "offset",
 ]);
 
-const prelude = memoised((dtype: string, V: string, Y: string, divide: string) =>
-  `${narrowLines(dtype, V, Y)}\n${divide}`
+const prelude = memoised((dtype: string, per: 1 | 4, divide: string) =>
+  `${narrowLines(dtype, per)}\n${divide}`
 );
 
 /** Arguments of {@link addGated}. */
@@ -38,10 +39,9 @@ export interface AddGatedArgs {
 export function addGated(device: Device, { x, v, gate, y }: AddGatedArgs): void {
   const C = x.shape.at(-1) ?? 0;
   const { rows = 1, stride = 0, offset = 0 } = gate ?? {};
-  const images = Math.ceil(x.elements / C / rows);
   if (
     v.elements !== x.elements || y.elements !== x.elements ||
-    (gate && gate.tensor.elements < offset + (images - 1) * stride + C)
+    (gate && gate.tensor.elements < gateReach(gate, x.elements / C, C))
   ) {
     throw new KernelError(
       "bad-shape",
@@ -50,8 +50,7 @@ export function addGated(device: Device, { x, v, gate, y }: AddGatedArgs): void 
       }] into [${y.shape}]`,
     );
   }
-  const per = [C, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C, stride, offset);
   const count = x.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
@@ -63,7 +62,7 @@ export function addGated(device: Device, { x, v, gate, y }: AddGatedArgs): void 
       V: type("f32"),
       GATE: gate !== undefined,
     },
-    functions: prelude(y.dtype, type("f32"), type(y.dtype), divideLines(device, count)),
+    functions: prelude(y.dtype, per, divideLines(device, count)),
     bind: { x, v, gate: gate?.tensor ?? null, y },
     params: { count, columns: C / per, rows, stride: stride / per, offset: offset / per },
     workgroups,

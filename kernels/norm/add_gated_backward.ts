@@ -1,11 +1,12 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { accumulate } from "../elementwise/accumulate.ts";
 import { columnSums } from "../linear/column_sums.ts";
-import type { Gate } from "../linear/epilogue.ts";
+import { type Gate, gateReach } from "../linear/epilogue.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { divideLines } from "../shared/divide.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./add_gated_backward.wgsl" with { type: "text" };
 
 const kernel = defineKernel("add_gated_backward", source, ["dy", "gate", "dv"], [
@@ -16,8 +17,8 @@ const kernel = defineKernel("add_gated_backward", source, ["dy", "gate", "dv"], 
   "offset",
 ]);
 
-const prelude = memoised((dtype: string, V: string, DV: string, divide: string) =>
-  `${narrowLines(dtype, V, DV)}\n${divide}`
+const prelude = memoised((dtype: string, per: 1 | 4, divide: string) =>
+  `${narrowLines(dtype, per)}\n${divide}`
 );
 
 /** Arguments of {@link addGatedBackward}. */
@@ -44,10 +45,9 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
   const C = dy.shape.at(-1) ?? 0;
   const M = dy.elements / C;
   const { rows = 1, stride = 0, offset = 0 } = gate ?? {};
-  const needed = offset + (M / rows - 1) * stride + C;
   if (
     v.elements !== dy.elements || (dv && dv.tensor.elements !== dy.elements) ||
-    (gate ? M % rows || gate.tensor.elements < needed : dgate) ||
+    (gate ? M % rows || gate.tensor.elements < gateReach(gate, M, C) : dgate) ||
     (dgate && dgate.tensor.elements !== gate?.tensor.elements)
   ) {
     throw new KernelError(
@@ -64,8 +64,7 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
   }
   if (!dv) return;
   if (!gate) return accumulate(device, dy, dv);
-  const per = [C, stride, offset].every((n) => n % 4 === 0) ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C, stride, offset);
   const count = dy.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
@@ -76,12 +75,7 @@ export function addGatedBackward(device: Device, args: AddGatedBackwardArgs): vo
       DV: type(dv.tensor.dtype),
       V: type("f32"),
     },
-    functions: prelude(
-      dv.tensor.dtype,
-      type("f32"),
-      type(dv.tensor.dtype),
-      divideLines(device, count),
-    ),
+    functions: prelude(dv.tensor.dtype, per, divideLines(device, count)),
     bind: { dy, gate: gate.tensor, dv: dv.tensor },
     params: { count, columns: C / per, rows, stride: stride / per, offset: offset / per },
     workgroups,

@@ -44,7 +44,7 @@ const prelude = memoised((
   yType: string,
 ): string =>
   `${divide}
-${narrowLines(yType, "vec4<f32>", "Y")}
+${narrowLines(yType)}
 fn columns() -> u32 { return ${columns ? `${columns}u` : "params.columns"}; }
 alias V = vec4<f32>;
 ${activation === "none" ? "fn activation(v: V) -> V { return v; }" : activationLines(activation)}

@@ -39,7 +39,7 @@ const slope = memoised((activation: NormActivation): string =>
 );
 
 const prelude = memoised((activation: NormActivation, dtype: string): string =>
-  `${slope(activation)}\n${narrowLines(dtype, "V", "DX")}`
+  `${slope(activation)}\n${narrowLines(dtype)}`
 );
 
 /** How the pixels of each image are shared out. */

@@ -7,6 +7,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import { narrowLines } from "../shared/narrow.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import { statisticsLines, unroll } from "./row_statistics.ts";
 import { type LayerNormVariant, rowShape, rowVariantFor } from "./row_totals.ts";
 import source from "./layer_norm.wgsl" with { type: "text" };
@@ -58,14 +59,14 @@ export interface LayerNormArgs {
 
 /** All prelude lines. */
 const prelude = memoised((
-  vec4: boolean,
+  per: 1 | 4,
   held: number,
   variant: LayerNormVariant,
   lanes: number,
   yType: string,
 ): string =>
-  `${statisticsLines(vec4, held, variant, lanes)}
-${narrowLines(yType, "V", "Y")}
+  `${statisticsLines(per === 4, held, variant, lanes)}
+${narrowLines(yType, per)}
 fn store_held(row: Row, c: u32, h: Held) { ${
     unroll(held, (v, at) => `store(row, ${at}, h.${v});`)
   } }`
@@ -95,9 +96,7 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
         `modulation ${given[3]} of ${images} images`,
     );
   }
-  const vec4 = [C, scaleOffset, shiftOffset, stride].every((n) => n % 4 === 0);
-  const per = vec4 ? 4 : 1;
-  const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C, scaleOffset, shiftOffset, stride);
   const variant = args.variant ?? rowVariantFor(device, "layer_norm");
   const shape = rowShape(device, variant, C / per);
   device.run(kernel, {
@@ -112,7 +111,7 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
       BIAS: bias !== undefined,
       MODULATION: modulation !== undefined,
     },
-    functions: prelude(vec4, shape.HELD, variant, device.capabilities.subgroupSize, y.dtype),
+    functions: prelude(per, shape.HELD, variant, device.capabilities.subgroupSize, y.dtype),
     bind: {
       x,
       weight: weight ?? null,

@@ -8,6 +8,7 @@ import {
 } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import { type LayerNormVectorsArgs, sumLayerNormVectors } from "./layer_norm_backward_sums.ts";
 import { statisticsLines, unroll } from "./row_statistics.ts";
 import { type LayerNormVariant, rowShape, rowVariantFor } from "./row_totals.ts";
@@ -30,14 +31,14 @@ export interface LayerNormBackwardArgs extends LayerNormVectorsArgs {
 
 /** All prelude lines. */
 const prelude = memoised((
-  vec4: boolean,
+  per: 1 | 4,
   held: number,
   variant: LayerNormVariant,
   lanes: number,
   dxType: string,
 ): string =>
-  `${statisticsLines(vec4, held, variant, lanes, true)}
-${narrowLines(dxType, "V", "DX")}
+  `${statisticsLines(per === 4, held, variant, lanes, true)}
+${narrowLines(dxType, per)}
 fn load_dz(row: Row, c: u32) -> Held { return Held(${
     unroll(held, (_, at) => `at_dz(row, ${at})`, ", ")
   }); }
@@ -73,9 +74,7 @@ function rowGradients(device: Device, args: LayerNormBackwardArgs, moments: Tens
   const C = x.shape.at(-1) ?? 0;
   const M = x.elements / C;
   const { scaleOffset = 0, stride = 0, rows = 1 } = modulation ?? {};
-  const vec4 = [C, scaleOffset, stride].every((n) => n % 4 === 0);
-  const per = vec4 ? 4 : 1;
-  const type = (scalar: string) => vec4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C, scaleOffset, stride);
   const dxType = dx?.tensor.dtype ?? "f32";
   const variant = args.variant ?? rowVariantFor(device, "layer_norm_backward");
   const shape = rowShape(device, variant, C / per);
@@ -94,7 +93,7 @@ function rowGradients(device: Device, args: LayerNormBackwardArgs, moments: Tens
       ADD: dx?.add ?? false,
       MOMENTS: moments !== null,
     },
-    functions: prelude(vec4, shape.HELD, variant, device.capabilities.subgroupSize, dxType),
+    functions: prelude(per, shape.HELD, variant, device.capabilities.subgroupSize, dxType),
     bind: {
       x,
       dy,

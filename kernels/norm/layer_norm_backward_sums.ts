@@ -8,6 +8,7 @@ import { defineKernel, type Device, type Tensor } from "../../engine/mod.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import type { LayerNormArgs } from "./layer_norm.ts";
 import source from "./layer_norm_backward_sums.wgsl" with { type: "text" };
 
@@ -85,8 +86,7 @@ function sumRows(
   const { stride = C, scaleOffset = 0 } = modulation ?? {};
   const chunk = Math.max(LEAST_ROWS, Math.ceil(Math.sqrt(rows)));
   const chunks = Math.ceil(rows / chunk);
-  const per = [C, stride, scaleOffset].every((n) => n % 4 === 0) ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C, stride, scaleOffset);
   const parts = images * chunks;
   const count = parts * C / per;
   const { WG, workgroups } = spread(device, count);

@@ -6,6 +6,7 @@
 
 import source from "./row_statistics.wgsl" with { type: "text" };
 import { acrossLines, type LayerNormVariant, totalLines } from "./row_totals.ts";
+import { repeat } from "../shared/unroll.ts";
 
 /** WGSL for each V that an invocation holds, as `v0`, `v1` … of a Held; `at` is its place in the row. */
 export function unroll(
@@ -13,7 +14,7 @@ export function unroll(
   line: (value: string, at: string) => string,
   separator = " ",
 ): string {
-  return Array.from({ length: held }, (_, i) => line(`v${i}`, `c + ${i} * WG`)).join(separator);
+  return repeat(held, (i) => line(`v${i}`, `c + ${i} * WG`), separator);
 }
 
 /** WGSL of row_statistics.wgsl with its own prelude; `pairs` as in {@link totalLines}. */

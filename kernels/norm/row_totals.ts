@@ -6,6 +6,7 @@
 
 import type { Device } from "../../engine/mod.ts";
 import { INVOCATION } from "../shared/invocation.ts";
+import { range, repeat } from "../shared/unroll.ts";
 
 /**
  * `subgroup`: a workgroup is one subgroup of a fixed size. `subgroups`: it is several. `workgroup`: runs on any
@@ -32,17 +33,15 @@ fn ${name}(lane: u32, mine: ${T}, turn: u32) -> ${T} {
 
 /** Sums over a workgroup of subgroups of `lanes`: within each by shuffles, then over them, in a fixed tree. */
 function totalOfSubgroups(T: string, name: string, lanes: number): string {
-  const each = (count: number, text: (i: number) => string, separator: string) =>
-    Array.from({ length: count }, (_, i) => text(i)).join(separator);
   const parts = WORKGROUP.gpu / lanes;
   const place = `${name}_parts[turn % 2]`;
   return `var<workgroup> ${name}_parts: array<array<${T}, ${Math.ceil(parts / 4) * 4}>, 2>;
 fn ${name}(lane: u32, mine: ${T}, turn: u32) -> ${T} {
   var sum = mine;
-  ${each(Math.log2(lanes), (i) => `sum += subgroupShuffleXor(sum, ${1 << i}u);`, "\n  ")}
+  ${repeat(Math.log2(lanes), (i) => `sum += subgroupShuffleXor(sum, ${1 << i}u);`, "\n  ")}
   if (lane % ${lanes} == 0) { ${place}[lane / ${lanes}] = sum; }
   workgroupBarrier();
-  return ${treeOf(Array.from({ length: parts }, (_, i) => `${place}[${i}]`))};
+  return ${treeOf(range(parts).map((i) => `${place}[${i}]`))};
 }`;
 }
 
@@ -55,7 +54,7 @@ function treeOf(terms: string[]): string {
 
 /** Sums over a workgroup that is one subgroup: faster where barriers are slow, as on lavapipe. */
 function totalByShuffles(T: string, name: string, lanes: number): string {
-  const terms = Array.from({ length: lanes }, (_, lane) => `subgroupShuffle(mine, ${lane}u)`);
+  const terms = range(lanes).map((lane) => `subgroupShuffle(mine, ${lane}u)`);
   return `fn ${name}(lane: u32, mine: ${T}, turn: u32) -> ${T} { return ${terms.join(" + ")}; }`;
 }
 

@@ -1,5 +1,6 @@
 import { defineKernel, type Device, KernelError, type Tensor } from "../../engine/mod.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./adamw.wgsl" with { type: "text" };
 import { checkStatus, STATUS } from "./status.ts";
 
@@ -53,11 +54,11 @@ export function adamw(device: Device, args: AdamWArgs): void {
     const shapes = all.map(({ dtype, shape }) => `${dtype} [${shape}]`);
     throw new KernelError("bad-shape", `Cannot update ${shapes.join(", ")}`);
   }
-  const per = value.elements % 4 === 0 ? 4 : 1; // a view may end within a vec4
+  const { per, type } = vectorsOf(value.elements); // a view may end within a vec4
   const count = value.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
-    specialise: { WG, EMA: ema !== null, V: per === 4 ? "vec4<f32>" : "f32", ...STATUS },
+    specialise: { WG, EMA: ema !== null, V: type("f32"), ...STATUS },
     bind: { status, value, grad, m, v, ema },
     params: {
       count,

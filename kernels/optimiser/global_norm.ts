@@ -1,6 +1,7 @@
 import { defineKernel, type Device, grid, KernelError, type Tensor } from "../../engine/mod.ts";
 import finite from "../shared/finite.wgsl" with { type: "text" };
 import { spread } from "../shared/spread.ts";
+import { repeat } from "../shared/unroll.ts";
 import partsSource from "./global_norm_parts.wgsl" with { type: "text" };
 import source from "./global_norm.wgsl" with { type: "text" };
 import { checkStatus, ENTRY_WORDS, STATUS } from "./status.ts";
@@ -35,7 +36,7 @@ const FEW = 4096;
 /** A sum over {@link EACH} elements without a loop, in which loads are slow. */
 const sumEach = `fn sum_each(at: u32) -> V {
   var sum = term(at);
-${Array.from({ length: EACH - 1 }, (_, k) => `  sum += term(at + ${k + 1} * WG);`).join("\n")}
+${repeat(EACH - 1, (k) => `  sum += term(at + ${k + 1} * WG);`)}
   return sum;
 }
 `;

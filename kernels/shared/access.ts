@@ -42,7 +42,7 @@ fn at_x(r: u32, k: u32) -> ${dtype} {
  * what is too large for f16 as {@link narrowLines} does.
  */
 export function accessY(dtype: string, vectors: boolean): Access {
-  const narrow = narrowLines(dtype, "vec4<f32>", `vec4<${dtype}>`);
+  const narrow = narrowLines(dtype);
   if (vectors) {
     return {
       type: `vec4<${dtype}>`,

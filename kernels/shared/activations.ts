@@ -2,10 +2,10 @@
 export type Activation = "gelu" | "silu";
 
 /**
- * WGSL expressions of `v` for each function, and for its slope. GELU is the tanh form, written as v · sigmoid(2u): one
+ * Bodies of WGSL functions of `v` for each function, and for its slope. GELU is the tanh form, written as v · sigmoid(2u): one
  * exp, where tanh is a long sequence of instructions.
  */
-const LINES = {
+export const ACTIVATIONS = {
   gelu: {
     value: "return v / (1 + exp(-1.5957691216057308 * (v + 0.044715 * v * v * v)));",
     // beyond 20 the sigmoid is 0 or 1, and the square may overflow
@@ -21,10 +21,10 @@ const LINES = {
 
 /** WGSL `activation(v)`: of V, a scalar or vector of f32. */
 export function activationLines(kind: Activation): string {
-  return `fn activation(v: V) -> V { ${LINES[kind].value} }`;
+  return `fn activation(v: V) -> V { ${ACTIVATIONS[kind].value} }`;
 }
 
 /** WGSL `slope(v)`: the derivative of {@link activationLines}. */
 export function slopeLines(kind: Activation): string {
-  return `fn slope(v: V) -> V {\n  ${LINES[kind].slope}\n}`;
+  return `fn slope(v: V) -> V {\n  ${ACTIVATIONS[kind].slope}\n}`;
 }

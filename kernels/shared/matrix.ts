@@ -15,6 +15,7 @@ import {
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
 import { TO_F16 } from "./narrow.ts";
+import { range } from "./unroll.ts";
 import source from "./matrix.wgsl" with { type: "text" };
 
 /** The part of a product that a workgroup makes. */
@@ -156,9 +157,7 @@ export function matrixConstants(
   const part = partOf(tile, M, N, lanes)!;
   const [pitchX = 0, pitchW = 0, pitchSum = 0] = pitches(tile, part);
   return {
-    Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
-    Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
-    Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+    ...matrixTypes(M, N, K),
     LANES: lanes,
     WG: part.subgroups * lanes,
     SPLIT: split,
@@ -177,7 +176,18 @@ export function matrixConstants(
   };
 }
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+/** Types of a subgroup's factors and sums. */
+export function matrixTypes(
+  M: number,
+  N: number,
+  K: number,
+): Record<"Left" | "Right" | "Result", string> {
+  return {
+    Left: `subgroup_matrix_left<f16, ${K}, ${M}>`,
+    Right: `subgroup_matrix_right<f16, ${N}, ${K}>`,
+    Result: `subgroup_matrix_result<f32, ${N}, ${M}>`,
+  };
+}
 
 /**
  * Returns WGSL: fn to_f16, matrix.wgsl, and what that needs unrolled, because matrices and units stay in registers only

@@ -5,6 +5,7 @@
  */
 
 import { grid } from "../../engine/mod.ts";
+import { range } from "./unroll.ts";
 import source from "./tiles.wgsl" with { type: "text" };
 
 /** Rows of a tile. */
@@ -80,8 +81,4 @@ function halfLines(half: number): string[] {
 /** Calls `line` for the 8 rows by 2 vec4s of columns of an invocation. */
 function each(line: (i: number, j: number) => string): string[] {
   return range(8).flatMap((i) => [0, 1].map((j) => line(i, j)));
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }

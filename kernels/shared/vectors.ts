@@ -20,7 +20,7 @@ const VEC4S: Vectors = {
   total: "fn total(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }",
 };
 
-/** Vec4s, or scalars where rows of `width` elements are not whole vec4s. */
-export function vectorsOf(width: number): Vectors {
-  return width % 4 === 0 ? VEC4S : SCALARS;
+/** Vec4s, or scalars where one of `widths`, of rows or steps, is not whole vec4s. */
+export function vectorsOf(...widths: readonly number[]): Vectors {
+  return widths.every((width) => width % 4 === 0) ? VEC4S : SCALARS;
 }

@@ -2,6 +2,7 @@ import { defineKernel, type Device, KernelError, memoised, type Tensor } from ".
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./choose_rows.wgsl" with { type: "text" };
 
 const kernel = defineKernel("choose_rows", source, ["x", "ids", "table", "y"], [
@@ -10,7 +11,7 @@ const kernel = defineKernel("choose_rows", source, ["x", "ids", "table", "y"], [
   "rows",
 ]);
 
-const prelude = memoised((dtype: string): string => narrowLines(dtype, "V", "Y"));
+const prelude = memoised((dtype: string, per: 1 | 4) => narrowLines(dtype, per));
 
 /** Arguments of {@link chooseRows}. */
 export interface ChooseRowsArgs {
@@ -45,8 +46,7 @@ export function chooseRows(device: Device, { x, ids, rows, table, y }: ChooseRow
         `[${ids.shape}] into [${tensor.shape}]`,
     );
   }
-  const per = C % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C);
   const count = x.elements / per;
   const { WG, workgroups } = spread(device, count);
   device.run(kernel, {
@@ -59,7 +59,7 @@ export function chooseRows(device: Device, { x, ids, rows, table, y }: ChooseRow
       Y: type(tensor.dtype),
       V: type("f32"),
     },
-    functions: prelude(tensor.dtype),
+    functions: prelude(tensor.dtype, per),
     bind: { x, ids, table, y: tensor },
     params: { count, columns: C / per, rows },
     workgroups,

@@ -23,7 +23,7 @@ export interface CopyRowsArgs {
 /** All prelude lines. */
 const prelude = memoised((from: string, to: string): string => {
   if (from === to) return "fn convert(v: X) -> Y { return v; }";
-  return `${narrowLines(to, "vec4<f32>", "Y")}
+  return `${narrowLines(to)}
 fn convert(v: X) -> Y { return narrow(vec4<f32>(v)); }`;
 });
 

@@ -1,6 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 
 const kernel = defineKernel("embedding", source, ["ids", "table", "y"], [
@@ -10,7 +11,7 @@ const kernel = defineKernel("embedding", source, ["ids", "table", "y"], [
   "rows",
 ]);
 
-const prelude = memoised((dtype: string): string => narrowLines(dtype, "V", "Y"));
+const prelude = memoised((dtype: string, per: 1 | 4) => narrowLines(dtype, per));
 
 /** Arguments of {@link embedding}. */
 export interface EmbeddingArgs {
@@ -37,12 +38,11 @@ export function embedding(device: Device, { ids, table, first = 0, y }: Embeddin
       `Cannot look up ${ids.dtype} [${ids.shape}] in [${table.shape}] into [${y.shape}]`,
     );
   }
-  const per = C % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C);
   const { WG, workgroups } = spread(device, y.elements / per);
   device.run(kernel, {
     specialise: { TABLE: type(table.dtype), Y: type(y.dtype), V: type("f32"), WG },
-    functions: prelude(y.dtype),
+    functions: prelude(y.dtype, per),
     bind: { ids, table, y },
     params: { count: y.elements / per, C: C / per, first, rows: V },
     workgroups,

@@ -3,6 +3,7 @@ import { fill } from "../elementwise/fill.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
+import { vectorsOf } from "../shared/vectors.ts";
 import source from "./embedding_backward.wgsl" with { type: "text" };
 import type { Lookups } from "./lookups.ts";
 
@@ -11,7 +12,7 @@ const kernel = defineKernel("embedding_backward", source, ["entries", "positions
   "columns",
 ]);
 
-const prelude = memoised((dtype: string): string => narrowLines(dtype, "V", "Y"));
+const prelude = memoised((dtype: string, per: 1 | 4) => narrowLines(dtype, per));
 
 /** Arguments of {@link embeddingBackward}. */
 export interface EmbeddingBackwardArgs {
@@ -64,8 +65,7 @@ interface Step {
 }
 
 function sum(device: Device, { entries, count, x, positions, C, y, add }: Step): void {
-  const per = C % 4 === 0 ? 4 : 1;
-  const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
+  const { per, type } = vectorsOf(C);
   const { WG, workgroups } = spread(device, count * C / per);
   device.run(kernel, {
     specialise: {
@@ -76,7 +76,7 @@ function sum(device: Device, { entries, count, x, positions, C, y, add }: Step):
       Y: type(y.dtype),
       V: type("f32"),
     },
-    functions: prelude(y.dtype),
+    functions: prelude(y.dtype, per),
     bind: { entries, positions, x, y },
     params: { count: count * C / per, columns: C / per },
     workgroups,

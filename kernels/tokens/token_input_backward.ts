@@ -16,8 +16,8 @@ const kernel = defineKernel("token_input_backward", source, ["dy", "pooled", "wo
 
 const prelude = memoised((pooled: string, words: string): string =>
   [
-    narrowLines(pooled, "vec4<f32>", "P", "narrow_pooled"),
-    narrowLines(words, "vec4<f32>", "W", "narrow_words"),
+    narrowLines(pooled, 4, "narrow_pooled"),
+    narrowLines(words, 4, "narrow_words"),
   ].join("\n")
 );
 

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../cli.ts";
+import { surveyAdapter } from "../../engine/mod.ts";
+import { parseConfig } from "../../model/config/config.ts";
+import { adapterOptions, planMemory } from "../../model/memory_plan.ts";
+import { NANO } from "../nano.ts";
 import { writeTraining } from "./tiny_training.ts";
 import { ended, fakeIo, filesIn, inFolder, NO_GPU, start } from "./process.ts";
 
@@ -98,6 +102,15 @@ Deno.test("generate: --max-vram makes the same image in stages, or leaves no fil
     const none = await run("-o", "none.png", "--max-vram", "1M");
     assertEquals([none.code, none.said.length], [1, 1]);
     assertStringIncludes(none.err, "error: Cannot fit emoji-nano into 1 MB");
+    const json = await Deno.readTextFile(new URL("config.json", NANO));
+    const config = parseConfig(JSON.parse(json), "config.json");
+    const found = await surveyAdapter(navigator.gpu);
+    const here = { ...adapterOptions(found!), staged: true };
+    const { peak } = await planMemory(config, here);
+    const just = await run("-o", "staged.png", "--overwrite", "--max-vram", `${peak}`);
+    assertEquals(just.code, 0, just.err);
+    const less = await run("-o", "none.png", "--max-vram", `${peak - 1}`);
+    assertEquals(less.code, 1, less.err);
     assertEquals(filesIn(cwd), ["staged.png", "whole.png"]);
   }));
 

@@ -1,6 +1,11 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import "../backend.ts";
-import { defineKernel, Device } from "../../engine/mod.ts";
+import { defineKernel, Device, KernelError } from "../../engine/mod.ts";
+import { packConv } from "../../kernels/conv/conv2d_weight.ts";
+import { guide } from "../../kernels/elementwise/guide.ts";
+import { randomNormal } from "../../kernels/elementwise/random_normal.ts";
+import { rgba8 } from "../../kernels/elementwise/rgba8.ts";
+import { packLinear } from "../../kernels/linear/linear.ts";
 import { checkGuards, guard } from "./guards.ts";
 
 // with guards bound: what a driver does beyond a binding that nobody checks is its own business
@@ -33,4 +38,20 @@ Deno.test("checkGuards() tells what was written beyond a tensor, and where", asy
   const message = "Written beyond a tensor: byte 4 after sums f32 [8]";
   const error = await assertRejects(checkGuards, Error, message);
   assert(!error.message.includes(";"), error.message);
+});
+
+Deno.test("launchers refuse f16 where their kernels take f32", () => {
+  const y = device.tensor("f16", [4, 4, 4, 3]), w = device.tensor("f16", [4, 4, 1, 1]);
+  const pixels = device.tensor("u32", [4, 4, 4]);
+  for (
+    const [launch, what] of [
+      [() => rgba8(device, { x: y, y: pixels }), "x of rgba8"],
+      [() => guide(device, { y, cfg: 3 }), "y of guide"],
+      [() => randomNormal(device, { y, key: 1 }), "y of random_normal"],
+      [() => packLinear(device, [w.reshape(4, 4)], null, "q8_0"), "w of pack_quantised"],
+      [() => packConv(device, w, device.tensor("f32", [4])), "w of pack_conv"],
+    ] as const
+  ) {
+    assertThrows(launch, KernelError, `Cannot bind f16 to ${what}, which takes f32`);
+  }
 });

@@ -1,10 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device, OutOfMemoryError } from "../../engine/mod.ts";
 import { InfinityModel } from "../../model/infinity.ts";
-import { fitMemory, type MemoryOptions, planMemory } from "../../model/memory_plan.ts";
+import {
+  adapterOptions,
+  fitMemory,
+  type MemoryOptions,
+  planMemory,
+  type StageMemory,
+} from "../../model/memory_plan.ts";
 import { WEIGHT_TYPES } from "../../kernels/linear/weight_types.ts";
 import { parseConfig } from "../../model/config/config.ts";
 import { findPreset } from "../../model/config/presets.ts";
+import { blankPrompt } from "../../model/generate/text/blank_prompt.ts";
 import type { GenerateOptions } from "../../model/generate/options.ts";
 import { device } from "../harness.ts";
 import { NANO } from "../nano.ts";
@@ -52,6 +59,27 @@ Deno.test("planMemory() is within 5 % of what a generation holds as on a GPU", a
     const plan = await planMemory(config, { ...options, type, adapter: "gpu", promptTokens: 3 });
     assert(Math.abs(plan.peak / peak - 1) < 0.05, `${type}: planned ${plan.peak}, ${peak}`);
   }
+});
+
+Deno.test("planMemory() is what a generation on a software adapter holds, to the byte", async () => {
+  using own = await Device.open();
+  const { class: adapter, implementation, subgroupSize } = own.capabilities;
+  if (adapter !== "cpu" || implementation !== "wgpu" || subgroupSize !== 8) return; // as a dry one
+  const { stages } = await planMemory(config, adapterOptions(own.capabilities));
+  const held = new Map<StageMemory["stage"], number>();
+  let stage: StageMemory["stage"] = "load";
+  const note = (bytes: number) => held.set(stage, Math.max(held.get(stage) ?? 0, bytes));
+  own.memory.observer = (_role, _bytes, held) => note(held);
+  using model = await InfinityModel.synthetic(config, { device: own });
+  const onStage = (next: typeof stage) => {
+    stage = next;
+    note(own.memory.liveBytes + own.memory.pooledBytes);
+  };
+  await model.generate({ ...blankPrompt(config, config.tokenizer.max_length, 1), onStage });
+  assertEquals(
+    stages.map(({ stage, peak }) => ({ stage, peak })),
+    Array.from(held, ([stage, peak]) => ({ stage, peak })),
+  );
 });
 
 Deno.test("planMemory() counts what quantised weights go with as f32 where there is no f16", async () => {

@@ -8,6 +8,7 @@ import { DAWN } from "../backend.ts";
  */
 async function parallel(compile: () => Promise<unknown> = () => Promise.resolve({})) {
   const device = await Device.open({ gpu: dryGpu() });
+  Object.assign(device, { capabilities: { ...device.capabilities, implementation: "dawn" } });
   const calls = { async: 0, sync: 0, running: 0, most: 0 };
   Object.assign(device.gpu, {
     createComputePipelineAsync: async () => {

@@ -37,7 +37,8 @@ export interface SavedObject {
  */
 export async function readSavedObject(source: ByteSource): Promise<SavedObject> {
   const head = await source.read(0, Math.min(4, source.size));
-  const zip = head.length === 4 && new DataView(head.buffer).getUint32(0, true) === 0x04034b50;
+  const zip = head.length === 4 &&
+    new DataView(head.buffer, head.byteOffset).getUint32(0, true) === 0x04034b50;
   if (!zip && head[0] !== 0x80) throw await unknown(source);
   return zip ? await readZip(source) : await readLegacy(source);
 }
@@ -104,7 +105,8 @@ async function readLegacy(source: ByteSource): Promise<SavedObject> {
         "its storages differ from those that its object uses",
       );
     }
-    const count = new DataView((await readBytes(source, at, 8)).buffer).getBigInt64(0, true);
+    const { buffer, byteOffset } = await readBytes(source, at, 8);
+    const count = new DataView(buffer, byteOffset).getBigInt64(0, true);
     const end = at + 8 + storage.elements * dtypeBytes(storage.dtype);
     if (count !== BigInt(storage.elements) || end > source.size) {
       const detail = `storage ${

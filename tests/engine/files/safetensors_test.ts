@@ -45,6 +45,17 @@ Deno.test("Safetensors.open() reads a file without tensors, a scalar and an empt
   assertEquals((await Array.fromAsync(file.chunks("empty"))).length, 0);
 });
 
+Deno.test("Safetensors.open() reads views of a larger array", async () => {
+  const bytes = build({ a: F32x2 }, 8);
+  const arena = new Uint8Array(bytes.length + 3);
+  const read = (offset: number, length: number) => {
+    arena.set(bytes.subarray(offset, offset + length), 3);
+    return Promise.resolve(arena.subarray(3, 3 + length));
+  };
+  const file = await Safetensors.open({ name: "arena", size: bytes.length, read });
+  assertEquals([...file.tensors.keys()], ["a"]);
+});
+
 Deno.test("Safetensors.open() keeps names that JavaScript objects treat specially", async () => {
   const text = `{"__proto__":${JSON.stringify(F32x2)},"__metadata__":{"__proto__":"x","1":"y"}}  `;
   const file = await open(build(text, 8));

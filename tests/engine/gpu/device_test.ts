@@ -307,31 +307,6 @@ Deno.test("Device.tensor() names the tensor and the bytes where they do not fit"
   assertEquals(error.hint, "use-f16");
 });
 
-Deno.test("Device.upload() and Device.read() keep bytes of every dtype and odd size", async () => {
-  for (const n of [1, 3, 7, 64, 1001]) {
-    const bytes = Uint8Array.from({ length: n }, (_, i) => i * 37 % 256);
-    const t = device.from("u8", [n], bytes);
-    assertEquals(await device.read(t), bytes);
-    const half = device.from("f16", [n], Float16Array.from(bytes));
-    assertEquals(await device.read(half), Float16Array.from(bytes));
-    t.dispose();
-    half.dispose();
-  }
-  const t = device.tensor("f32", [4]);
-  assertThrows(() => device.upload(t, new Float32Array(5)), DeviceError, "Cannot upload 20 bytes");
-  assertThrows(() => device.upload(t, new Float32Array(4), 4), DeviceError);
-  t.dispose();
-});
-
-Deno.test("Device.copy() copies to a byte offset", async () => {
-  const a = device.from("f32", [2], Float32Array.of(5, 6));
-  const b = device.from("f32", [5], new Float32Array(5));
-  device.copy(a, b, 8);
-  assertEquals(await device.read(b), Float32Array.of(0, 0, 5, 6, 0));
-  a.dispose();
-  b.dispose();
-});
-
 Deno.test("Tensor views share memory and are checked", async () => {
   const t = device.from("f32", [4, 64], Float32Array.from({ length: 256 }, (_, i) => i));
   assertEquals((await device.read(t.rows(2, 1)))[0], 128);

@@ -1,6 +1,13 @@
 import { Recorder } from "../../../engine/gpu/recorder.ts";
-import { assertEquals } from "@std/assert";
-import { defineKernel, Device, dryGpu, type Tensor, type Work } from "../../../engine/mod.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  defineKernel,
+  Device,
+  dryGpu,
+  KernelError,
+  type Tensor,
+  type Work,
+} from "../../../engine/mod.ts";
 
 const kernel = defineKernel(
   "copy",
@@ -154,4 +161,21 @@ Deno.test("Device.run() binds two views of one tensor without an overlap", async
   }
   const row = Array.from({ length: 64 }, (_, i) => i);
   assertEquals([...await device.read(t)], [...row, ...row, ...row]);
+});
+
+Deno.test("Device.run() refuses floats of another size than the kernel takes", async () => {
+  using device = await Device.open({ gpu: dryGpu() });
+  const [x, y] = [device.tensor("f16", [4]), device.tensor("f32", [4])];
+  assertThrows(
+    () => copy(device, x, y),
+    KernelError,
+    "Cannot bind f16 to x of copy, which takes f32",
+  );
+  assertThrows(
+    () => copy(device, y, x),
+    KernelError,
+    "Cannot bind f16 to y of copy, which takes f32",
+  );
+  copy(device, x, y, "u32"); // bits of anything
+  assertEquals(device.counters.dispatches, 1);
 });

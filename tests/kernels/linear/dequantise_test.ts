@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../../engine/mod.ts";
 import { dequantise } from "../../../kernels/linear/dequantise.ts";
 import { packLinear } from "../../../kernels/linear/linear.ts";
+import { matmul } from "../../../kernels/linear/matmul.ts";
 import {
   QUANTISED_TYPES,
   quantisedBytes,
@@ -80,6 +81,20 @@ Deno.test("quantise() makes the same blocks on the host as packLinear() on the G
         if (type === "q8_0") assertEquals(got[k * columns + n], bytes[i], where);
         else if (k % 2 === 0) assertEquals(got[k / 2 * columns + n], bytes[i >> 1], where);
       }
+    }
+  }
+});
+
+Deno.test("packLinear() keeps what is not finite so, in its row alone", async () => {
+  const [N, K] = [8, 64];
+  for (const type of QUANTISED_TYPES) {
+    for (const value of [NaN, -NaN, Infinity, -Infinity]) {
+      const w = upload("f32", [N, K], weights(N * K, 3).with(3 * K + 40, value));
+      const linear = packLinear(device, [w], null, type);
+      const y = poisoned("f32", [1, N]);
+      matmul(device, { x: upload("f32", [1, K], new Float32Array(K).fill(1)), linear, y });
+      const finite = Array.from(await device.read(y), (v) => Number.isFinite(v));
+      assertEquals(finite, Array.from({ length: N }, (_, n) => n !== 3), `${type} ${value}`);
     }
   }
 });

@@ -234,6 +234,29 @@ Deno.test("matmul() refuses shapes that do not match", () => {
     KernelError,
     "Cannot multiply [3,8] by [8, 4] into [2,4]",
   );
+  assertThrows(
+    () => matmul(device, { x: x.reshape(4, 6), linear, y: poisoned("f32", [3, 4]) }),
+    KernelError,
+    "Cannot multiply [4,6] by [8, 4] into [3,4]",
+  );
+});
+
+Deno.test("matmul() refuses a bias or a gate that is too small, and an epilogue without its gate", () => {
+  const w = upload("f32", [8, 8], new Float64Array(64)), small = upload("f32", [4], [1, 1, 1, 1]);
+  const x = upload("f32", [4, 8], new Float64Array(32)), y = poisoned("f32", [4, 8]);
+  const [biased, linear] = [packLinear(device, [w], small), packLinear(device, [w], null)];
+  const tensor = upload("f32", [1, 8], new Float64Array(8));
+  const gate = { tensor, offset: 0, stride: 8, rows: 1 };
+  for (
+    const [product, message] of [
+      [{ linear: biased }, "by none with bias [4], gate none"],
+      [{ linear, epilogue: "gate", gate }, "by gate with bias none, gate [1,8]"],
+      [{ linear, epilogue: "gate" }, "by gate with bias none, gate none"],
+    ] as const
+  ) {
+    assertThrows(() => matmul(device, { x, y, ...product }), KernelError, message);
+  }
+  matmul(device, { x, y, linear, epilogue: "gate", gate: { ...gate, rows: 4 } });
 });
 
 for (const texture of TEXTURE) {
