@@ -3,6 +3,7 @@
 # Ubuntu if there is no other). With --tests, also Chromium and Redis, which some tests use. Prints one
 # line for each step; on a ready machine only "ready".
 set -eu
+HOME=${HOME:-/root}
 
 DENO=2.9.6 # installed if Deno is missing
 DENO_MIN=2.9 # has text imports, which load the shaders
@@ -116,15 +117,10 @@ adapter() {
 
 # What tests of the page, of the engine in a tab and of the queue use; without it they are skipped.
 install_for_tests() {
-  missing=
-  have chromium || missing=chromium
-  have redis-server || missing="$missing redis-server"
-  [ -n "$missing" ] || return 0
-  if have apt-get; then
-    apt_install $missing
-  else
-    echo "not installed, so tests that use them are skipped: $missing"
-  fi
+  for tool in chromium redis-server; do
+    have $tool || { have apt-get && (apt_install $tool); } ||
+      echo "$tool is not installed, so tests that use it are skipped"
+  done
 }
 
 case ${1-} in
@@ -134,7 +130,7 @@ esac
 
 have deno || install_deno
 try new_enough ||
-  die "$(command -v deno) is too old, bitwise needs Deno $DENO_MIN: run  deno upgrade  and this again"
+  die "$(command -v deno) is too old or does not start, bitwise needs Deno $DENO_MIN: run  deno upgrade  and this again"
 
 if ! adapter; then
   [ "$(uname -s)" = Linux ] || die "Deno finds no GPU adapter on this machine"

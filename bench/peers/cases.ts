@@ -202,7 +202,7 @@ function attentionStep(B: number, L: number, C: number, heads: number): Case {
     name: "attention_step",
     shape: `${B}x ${L} rows, ${C} channels, ${heads} heads`,
     bound: "compute",
-    work: 18 * M * C * C + 12 * M * L * C,
+    work: 24 * M * C * C + 12 * M * L * C,
     make: () => ({
       ...{ op: "attention_step", M, B, L, C, heads, x: numbers(M * C, 0.1), bits: bits(M * C) },
       learnt: [

@@ -79,7 +79,7 @@ const TOKENIZER: Table<TokenizerTraining> = {
   flips: share(0.04, FLIPS),
   flips_share: share(0.5, "Share of images whose bits are flipped"),
   flips_after: share(0.35, "Share of the stage before flips and scale dropout begin"),
-  scale_dropout: share(0.1, "Probability that an image is decoded without its last scale"),
+  scale_dropout: share(0.1, "Probability that a batch is decoded without its last scale"),
   discriminator_after: share(0.5, "Share of the stage before the discriminator counts"),
 };
 

@@ -76,7 +76,7 @@ export interface TokenizerTraining extends OptimiserConfig {
   readonly flips_share: number;
   /** Share of the training before flips and scale dropout begin. */
   readonly flips_after: number;
-  /** Probability that an image is decoded without its last scale. */
+  /** Probability that a batch is decoded without its last scale. */
   readonly scale_dropout: number;
   /** Share of the training before the discriminator counts. */
   readonly discriminator_after: number;

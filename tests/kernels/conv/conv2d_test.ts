@@ -130,8 +130,11 @@ Deno.test("conv2d() adds to y", async () => {
   }
 });
 
-Deno.test("conv2d() makes the same bits from a buffer and from a texture", async () => {
-  if (!usesTexture(device)) return;
+const NEED_TEXTURE = usesTexture(device) ? "" : " (skipped: this adapter does not use textures)";
+
+Deno.test(`conv2d() makes the same bits from a buffer and from a texture${NEED_TEXTURE}`, {
+  ignore: NEED_TEXTURE !== "",
+}, async () => {
   const next = random(4);
   const x = upload("f32", [1, 7, 5, 36], values(next, 7 * 5 * 36));
   const weight = upload("f32", [20, 36, 3, 3], values(next, 20 * 36 * 9));

@@ -19,3 +19,15 @@ Deno.test("makePlan() takes a model's lists of defaults for any schedule, but on
   assertEquals(of("1x1,2x2", { cfgScale: [3, 5] }).cfg, [3, 5]);
   assertThrows(() => of("1x1,2x2", { cfgScale: [6, 4, 2] }), InputError, "2 scales");
 });
+
+Deno.test("makePlan() places tokens of any schedule on the model's reference grid", () => {
+  const { config: json } = findPreset("125m");
+  const { transformer } = parseConfig(json, "125m");
+  const of = (reference_grid: number[] | undefined, schedule: string) => {
+    const rope = { ...transformer.rope, ...reference_grid && { reference_grid } };
+    const config = parseConfig({ ...json, transformer: { ...transformer, rope } }, "125m");
+    return makePlan(config, { schedule: parseSchedule(schedule) }, 1).referenceGrid;
+  };
+  for (const schedule of ["1x1,2x2,8x8", "1x1,3x4"]) assertEquals(of([5, 7], schedule), [5, 7]);
+  assertEquals(of(undefined, "1x1,2x2,8x8"), [8, 8]);
+});
