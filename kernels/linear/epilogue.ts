@@ -34,7 +34,12 @@ export function epilogueLines(bias: boolean, epilogue: Epilogue): string {
 }
 
 /** Elements of a gate's tensor that M rows of N reach. */
-export function gateReach({ offset, stride, rows }: Gate, M: number, N: number): number {
+export function gateReach(
+  { offset, stride, rows }: Omit<Gate, "tensor">,
+  M: number,
+  N: number,
+): number {
+  if (rows % 1) return Infinity; // a row would belong to two images
   return offset + (Math.ceil(M / rows) - 1) * stride + N;
 }
 

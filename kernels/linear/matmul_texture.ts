@@ -198,7 +198,7 @@ const prelude = memoised((
 });
 
 const ADD = `let at = params.gate_offset + m / params.rows_per_gate * params.gate_stride + n;
-  return fma(select(vec4(1.0), gate[at], params.has_gate != 0), v, load_y(m, n));`;
+  return fma(select(vec4(1.0), gate[params.has_gate * at], params.has_gate != 0), v, load_y(m, n));`;
 
 /** WGSL that loads the scales of 4 columns in a block of 32 k. The weights after the last block are zeros. */
 const LOAD_SCALE = `fn load_scale(block: u32, n: u32) -> vec4<f32> {

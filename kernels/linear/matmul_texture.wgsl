@@ -94,7 +94,7 @@ fn main(
   }
   let n = strip * LANES + lane;
   let columns = (params.N + 3) / 4;
-  let b = select(vec4(0.0), bias[min(n, columns - 1)], params.has_bias != 0);
+  let b = select(vec4(0.0), bias[params.has_bias * min(n, columns - 1)], params.has_bias != 0);
   for (var r = 0u; r < ROWS; r++) {
     let m = first + r;
     let v = sum.r0 + b;

@@ -6,6 +6,7 @@ import {
   memoised,
   type Tensor,
 } from "../../engine/mod.ts";
+import { gateReach } from "../linear/epilogue.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import { statisticsLines, unroll } from "./row_statistics.ts";
@@ -83,8 +84,8 @@ export function layerNorm(device: Device, args: LayerNormArgs): void {
   const C = x.shape.at(-1) ?? 0;
   const M = x.elements / C;
   const images = modulation ? Math.ceil(M / modulation.rows) : 0;
-  const { scaleOffset = 0, shiftOffset = 0, stride = 0 } = modulation ?? {};
-  const needed = (images - 1) * stride + Math.max(scaleOffset, shiftOffset) + C;
+  const { scaleOffset = 0, shiftOffset = 0, stride = 0, rows = 1 } = modulation ?? {};
+  const needed = gateReach({ rows, stride, offset: Math.max(scaleOffset, shiftOffset) }, M, C);
   if (
     y.elements !== x.elements || (weight && weight.elements !== C) ||
     (bias && bias.elements !== C) || (modulation && modulation.tensor.elements < needed)

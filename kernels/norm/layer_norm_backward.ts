@@ -7,6 +7,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
+import { gateReach } from "../linear/epilogue.ts";
 import { narrowLines } from "../shared/narrow.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import { type LayerNormVectorsArgs, sumLayerNormVectors } from "./layer_norm_backward_sums.ts";
@@ -119,8 +120,9 @@ function checkShapes(args: LayerNormBackwardArgs): void {
   const { x, dy, weight, bias, modulation, dx, dweight, dbias, dmodulation } = args;
   const C = x.shape.at(-1) ?? 0;
   const images = modulation ? Math.ceil(x.elements / C / modulation.rows) : 0;
-  const { scaleOffset = 0, shiftOffset = 0, stride = 0 } = modulation ?? {};
-  const needed = (images - 1) * stride + Math.max(scaleOffset, shiftOffset) + C;
+  const { scaleOffset = 0, shiftOffset = 0, stride = 0, rows = 1 } = modulation ?? {};
+  const offset = Math.max(scaleOffset, shiftOffset);
+  const needed = gateReach({ rows, stride, offset }, x.elements / C, C);
   const large = (tensor: Tensor | undefined, elements: number) =>
     !tensor || tensor.elements === elements;
   const fits = large(dy, x.elements) && large(dx?.tensor, x.elements) &&

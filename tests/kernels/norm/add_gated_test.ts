@@ -41,4 +41,6 @@ Deno.test("addGated() refuses shapes that disagree", () => {
     KernelError,
     "through the gate [8]",
   );
+  const two = { ...gate, tensor: poisoned("f32", [4, 8]), rows: 1.5 };
+  assertThrows(() => addGated(device, { x, v: x, gate: two, y: x }), KernelError, "the gate [4,8]");
 });

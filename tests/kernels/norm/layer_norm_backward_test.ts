@@ -212,6 +212,15 @@ Deno.test("layerNormBackward() refuses shapes that disagree", () => {
     { dweight: vector }, // there is no weight
     { dmodulation: vector },
     { weight: poisoned("f32", [7]) },
+    {
+      modulation: {
+        tensor: poisoned("f32", [2, 8]),
+        scaleOffset: 0,
+        shiftOffset: 0,
+        stride: 8,
+        rows: 1.5,
+      },
+    },
   ];
   for (const given of refused) {
     assertThrows(send(given), KernelError, "Cannot send [3,");

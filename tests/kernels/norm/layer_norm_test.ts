@@ -157,4 +157,10 @@ Deno.test("layerNorm() refuses shapes that disagree", () => {
     KernelError,
     "modulation [2,16] of 3 images",
   );
+  // a row and a half for each image
+  assertThrows(
+    () => layerNorm(device, { x, y: x, eps: 1e-6, modulation: { ...modulation, rows: 1.5 } }),
+    KernelError,
+    "of 2 images",
+  );
 });
