@@ -122,7 +122,7 @@ export {
 } from "./initial/rules.ts";
 
 // differentiation
-export { type Page, Parameters, type ParameterSpec } from "./tape/parameters.ts";
+export { type Page, Parameters, type ParameterSpec, type Place } from "./tape/parameters.ts";
 export { type Observer, Tape, type TapeOptions } from "./tape/tape.ts";
 export { Variable } from "./tape/variable.ts";
 

@@ -143,11 +143,11 @@ export interface DataConfig {
   readonly held_out: number;
 }
 
-/** The stages of training, in their order. */
-export const STAGES = ["tokenizer", "transformer", "decoder"] as const;
+/** A stage of training. */
+export type Stage = "tokenizer" | "transformer" | "decoder";
 
-/** One of the {@link STAGES}. */
-export type Stage = typeof STAGES[number];
+/** All stages, in their order. */
+export const STAGES: readonly Stage[] = ["tokenizer", "transformer", "decoder"];
 
 /** A CONFIG.json, checked and completed. */
 export interface TrainConfig {
