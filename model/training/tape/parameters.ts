@@ -24,9 +24,11 @@ export interface Page {
   readonly places: readonly Place[];
 }
 
-/** Where a parameter is in a page: from which element on. */
+/** Where a parameter is in a page. */
 export interface Place {
+  /** The parameter. */
   readonly spec: ParameterSpec;
+  /** Its first element. */
   readonly start: number;
 }
 
