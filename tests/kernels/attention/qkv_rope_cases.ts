@@ -22,6 +22,8 @@ export interface Case {
   cacheRows: number;
   cacheStart: number;
   ropeStart: number;
+  /** Factor of qkv; 1 if absent. */
+  size?: number;
 }
 
 /** Random operands of a call. */
@@ -29,7 +31,9 @@ export function build(seed: number, c: Case) {
   const { batch, rows, heads, headDim, dtype } = c;
   const next = random(seed), C = heads * headDim, half = headDim / 2;
   const positions = c.ropeStart + rows;
+  const { size = 1 } = c;
   const qkv = values(next, batch * rows * 3 * C, dtype);
+  qkv.forEach((x, i) => qkv[i] = Math.fround(size * x));
   const angles = values(next, positions * half).map((x) => 4 * x);
   const cos = angles.map((x) => Math.fround(Math.cos(x)));
   const sin = angles.map((x) => Math.fround(Math.sin(x)));

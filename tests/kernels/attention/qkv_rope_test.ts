@@ -70,6 +70,13 @@ Deno.test("qkvRope() keeps an f16 cache of f32 tokens", async () => {
   });
 });
 
+Deno.test("qkvRope() gives short heads their whole length", async () => {
+  const c = { batch: 1, rows: 3, heads: 2, cosine: true, dtype: "f32", size: 1e-8 } as const;
+  for (const headDim of [4, 64]) {
+    await check(6, { ...c, headDim, cacheRows: 3, cacheStart: 0, ropeStart: 0 });
+  }
+});
+
 Deno.test("qkvRope() gives zeros for a head of zeros", async () => {
   const c: Case = {
     batch: 1,
