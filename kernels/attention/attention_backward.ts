@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { variantOf } from "../shared/variants.ts";
 import type {
@@ -206,4 +206,4 @@ function sumParts(
   });
 }
 
-const prelude = memoised((dtype: string, divide: string) => `${narrowLines(dtype)}\n${divide}`);
+const prelude = memoised((dtype: string, divide: string) => `${gradientLines(dtype)}\n${divide}`);

@@ -5,7 +5,7 @@
  */
 
 import { type Device, KernelError } from "../../engine/mod.ts";
-import { TO_F16 } from "../shared/narrow.ts";
+import { toF16 } from "../shared/narrow.ts";
 import { defineSums, launchSums, type SumsArgs } from "./attention_backward_launch.ts";
 import { attentionLines, type AttentionMatrices, attentionMatrices } from "./attention_matrix.ts";
 import source from "./attention_backward_matrix.wgsl" with { type: "text" };
@@ -35,6 +35,6 @@ export function attentionBackwardMatrix(device: Device, args: SumsArgs): void {
     kernel,
     own: matrices.queries,
     specialise: matrices.specialise,
-    functions: `${TO_F16}\n${attentionLines(...matrices.cut)}`,
+    functions: `${toF16("infinity")}\n${attentionLines(...matrices.cut)}`,
   });
 }

@@ -12,7 +12,7 @@ import {
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
 import { matrixShape, matrixTypes, TILE_K } from "../shared/matrix.ts";
-import { TO_F16 } from "../shared/narrow.ts";
+import { toF16 } from "../shared/narrow.ts";
 import { range } from "../shared/unroll.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
 import source from "./attention_matrix.wgsl" with { type: "text" };
@@ -54,7 +54,7 @@ export function attentionMatrix(device: Device, args: AttentionArgs): void {
     k,
     v,
     specialise: { KV: `vec4<${k.dtype}>`, Loaded: "vec4<f16>", ...matrices.specialise },
-    functions: `${TO_F16}\n${unpackLines(k.dtype)}\n${attentionLines(...matrices.cut)}`,
+    functions: `${toF16("largest")}\n${unpackLines(k.dtype)}\n${attentionLines(...matrices.cut)}`,
   });
 }
 

@@ -6,7 +6,7 @@
 
 import { type Device, KernelError, memoised, type Specialisation } from "../../engine/mod.ts";
 import { matrixTypes } from "../shared/matrix.ts";
-import { TO_F16 } from "../shared/narrow.ts";
+import { toF16 } from "../shared/narrow.ts";
 import { range } from "../shared/unroll.ts";
 import { type AttentionArgs, defineAttention, launchAttention } from "./attention_launch.ts";
 import { cutHead, KEYS } from "./attention_matrix.ts";
@@ -100,7 +100,7 @@ export function onePass(device: Device, headDim: number): OnePass | null {
 const prelude = memoised((kv: string, ...lines: OnePass["lines"]): string => {
   const [M, N, K, rows, split, width, pieces] = lines;
   const unpack = kv === "f16" ? "x" : "to_f16(x)";
-  return `${TO_F16}
+  return `${toF16("largest")}
 fn unpack(x: KV) -> Loaded { return ${unpack}; }
 ${laneLines(KEYS / 4 / split, split, pieces)}
 ${attend(M, N, K, rows, width)}`;

@@ -8,7 +8,7 @@ import {
 } from "../../engine/mod.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import type { QkvRopeArgs } from "./qkv_rope.ts";
 import { headLanes, totalLines } from "./qkv_rope_lanes.ts";
 import source from "./qkv_rope_backward.wgsl" with { type: "text" };
@@ -84,5 +84,5 @@ export function qkvRopeBackward(device: Device, args: QkvRopeBackwardArgs): void
 
 /** All prelude lines. */
 const prelude = memoised((together: boolean, dtype: string): string =>
-  `${totalLines(together, "vec4<f32>")}\n${narrowLines(dtype)}`
+  `${totalLines(together, "vec4<f32>")}\n${gradientLines(dtype)}`
 );

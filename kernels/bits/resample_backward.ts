@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import type { ResampleArgs } from "./resample.ts";
@@ -24,7 +24,7 @@ const kernel = defineKernel("resample_backward", source, ["dy", "dx"], [
 const REACH = { area: reachArea, linear: `${resizeLinear}\n${reachLinear}` } as const;
 
 const prelude = memoised((mode: keyof typeof REACH, dtype: string, per: 1 | 4, divide: string) =>
-  [divide, REACH[mode], narrowLines(dtype, per)].join("\n")
+  [divide, REACH[mode], gradientLines(dtype, per)].join("\n")
 );
 
 /** Arguments of {@link resampleBackward}. */

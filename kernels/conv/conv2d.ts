@@ -20,6 +20,7 @@ import {
 } from "./conv_dispatch.ts";
 import { matmulTexture } from "../linear/matmul_texture.ts";
 import { accessY, readX } from "../shared/access.ts";
+import type { Overflow } from "../shared/narrow.ts";
 import { matrixObstacle } from "../shared/matrix.ts";
 import source from "./conv2d.wgsl" with { type: "text" };
 import pixelsSource from "../shared/pixels.wgsl" with { type: "text" };
@@ -52,6 +53,8 @@ export interface Conv2dArgs extends ConvGeometry {
    * the adapter if absent.
    */
   readonly variant?: ConvVariant;
+  /** What becomes of sums beyond the range of f16; its largest number if absent. */
+  readonly overflow?: Overflow;
 }
 
 /** Rows of an image: those that {@link Conv2dArgs.x} holds, and those of {@link Conv2dArgs.y} to hold and to make. */
@@ -104,7 +107,7 @@ function checkStrip(args: Conv2dArgs, strip: ConvStrip): void {
  * @throws {KernelError} `bad-shape`: shapes do not match. `bad-strip`: x lacks rows that the strip needs.
  */
 export function conv2d(device: Device, args: Conv2dArgs): void {
-  const { x, conv, y, stride = 1, upsample = false, padding = "same", strip } = args;
+  const { x, conv, y, stride = 1, upsample = false, padding = "same", strip, overflow } = args;
   const { C, N, size } = conv;
   if (strip) checkStrip(args, strip);
   const expected = strip ? y.shape : outputShape(x.shape, conv, args);
@@ -138,9 +141,11 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
       y,
       first,
       epilogue: args.epilogue ?? "none",
+      overflow,
     });
   }
   const operands = {
+    overflow,
     bind: { x, w: conv.weight, bias: conv.bias, y },
     params: {
       pixels,
@@ -166,7 +171,7 @@ export function conv2d(device: Device, args: Conv2dArgs): void {
     return conv2dTiles(device, operands, convParts(device, (strip?.height ?? H) * width, conv));
   }
   if (variant !== "vector") return conv2dMatrix(device, operands, variant);
-  const access = accessY(y.dtype, N % 4 === 0);
+  const access = accessY(y.dtype, N % 4 === 0, overflow);
   const read = readX(x.dtype, C, "C");
   device.run(kernel, {
     specialise: { X: read.type, Y: access.type, W: conv.dtype, WG },

@@ -11,7 +11,7 @@ import { stageConv } from "./conv2d_weight.ts";
 import { imagesInParts, mostBytes, padBefore, scratch } from "./conv_dispatch.ts";
 import { divideLines } from "../shared/divide.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./conv2d_backward_fold.wgsl" with { type: "text" };
@@ -27,7 +27,7 @@ const kernel = defineKernel("conv2d_backward_fold", source, ["products", "dx"], 
 ]);
 
 const prelude = memoised((dtype: string, per: 1 | 4, divide: string) =>
-  `${divide}\n${narrowLines(dtype, per)}`
+  `${divide}\n${gradientLines(dtype, per)}`
 );
 
 /**
@@ -43,7 +43,8 @@ export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Grad
     using conv = stageConv(device, weight, { dtype, use });
     const epilogue = dx.add ? "add" : "none";
     const step = upsample ? 2 : 1;
-    return conv2d(device, { x: dy, conv, y: gradient, stride: step, epilogue });
+    const overflow = "infinity";
+    return conv2d(device, { x: dy, conv, y: gradient, stride: step, epilogue, overflow });
   }
   using conv = stageConv(device, weight, { dtype, use: "products" });
   const [B = 0, OH = 0, OW = 0] = dy.shape;
@@ -56,7 +57,7 @@ export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Grad
     const [x, y] = [dy.rows(first, count), products].map((images) =>
       images.reshape(1, 1, count * OH * OW, images.shape[3]!)
     ) as [Tensor, Tensor];
-    conv2d(device, { x, conv, y });
+    conv2d(device, { x, conv, y, overflow: "infinity" });
     fold(device, args, products, { tensor: gradient.rows(first, count), add: dx.add });
   }
 }

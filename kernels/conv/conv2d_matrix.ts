@@ -1,6 +1,7 @@
 import { defineKernel, type Device, memoised } from "../../engine/mod.ts";
 import { BINDINGS, type ConvDispatch, PARAMS } from "./conv_dispatch.ts";
 import { accessY, readX } from "../shared/access.ts";
+import type { Overflow } from "../shared/narrow.ts";
 import {
   matrices,
   matrixConstants,
@@ -28,7 +29,7 @@ export function convTile(device: Device, pixels: number, N: number): ConvTile {
 
 /** Convolves on tensor cores: {@link conv2d} by tiles of subgroup matrices. The weight is f16. */
 export function conv2dMatrix(device: Device, operands: ConvDispatch, tile: ConvTile): void {
-  const { bind: { x, y }, params: { pixels, C, N } } = operands;
+  const { bind: { x, y }, params: { pixels, C, N }, overflow = "largest" } = operands;
   const { shape, lanes } = matrices(device);
   device.run(kernel, {
     ...recipe(
@@ -43,6 +44,7 @@ export function conv2dMatrix(device: Device, operands: ConvDispatch, tile: ConvT
       Math.ceil(N / 4) % 2 === 0,
       y.dtype,
       N % 4 === 0,
+      overflow,
     ),
     ...operands,
     workgroups: matrixGrid(tile, pixels, N),
@@ -62,10 +64,11 @@ const recipe = memoised((
   evenColumns: boolean,
   yType: string,
   vectors: boolean,
+  overflow: Overflow,
 ) => {
   const unitsX = xType === "f16" && divides === 8;
   const read = readX(xType, divides, "C");
-  const access = accessY(yType, vectors);
+  const access = accessY(yType, vectors, overflow);
   return {
     specialise: {
       X: unitsX ? "vec4<u32>" : read.type,
@@ -75,7 +78,7 @@ const recipe = memoised((
       ...matrixConstants(tile, M, N, K, lanes),
     },
     functions: [
-      matrixLines(tile, M, N, K, lanes),
+      matrixLines(tile, M, N, K, lanes, overflow),
       unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
       evenColumns ? W_UNITS : W_VECTORS,
       access.lines,

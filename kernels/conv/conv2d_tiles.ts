@@ -26,7 +26,7 @@ export function convParts(
 
 /** Convolves by tiles in workgroup memory: {@link conv2d} with taps and channels in `parts`. */
 export function conv2dTiles(device: Device, operands: ConvDispatch, parts: number): void {
-  const { bind, params } = operands;
+  const { bind, params, overflow } = operands;
   const { pixels, N } = params;
   if (parts === 1) return convolve(device, operands, 1);
   const width = Math.ceil(N / 4) * 4;
@@ -36,7 +36,7 @@ export function conv2dTiles(device: Device, operands: ConvDispatch, parts: numbe
     const some = { ...params, pixels: count, first, N: width };
     withParts(device, [parts, count, width], (sums) => {
       const bound = { ...bind, y: sums };
-      convolve(device, { bind: bound, params: some, work: convWork(some) }, parts);
+      convolve(device, { bind: bound, params: some, work: convWork(some), overflow }, parts);
       sumParts(device, {
         parts: sums,
         N,
@@ -44,15 +44,16 @@ export function conv2dTiles(device: Device, operands: ConvDispatch, parts: numbe
         y: bind.y,
         first: params.first + first,
         epilogue: params.accumulate ? "add" : "none",
+        overflow,
       });
     });
   }
 }
 
 function convolve(device: Device, operands: ConvDispatch, parts: number): void {
-  const { bind: { x, w, y }, params: { pixels, C, N, size } } = operands;
+  const { bind: { x, w, y }, params: { pixels, C, N, size }, overflow } = operands;
   const read = readX(x.dtype, C, "C");
-  const access = accessY(y.dtype, N % 4 === 0);
+  const access = accessY(y.dtype, N % 4 === 0, overflow);
   const channels = Math.ceil(C / 4);
   device.run(kernel, {
     specialise: {

@@ -7,6 +7,7 @@
 
 import { type Device, ELEMENT_BYTES, type Tensor, type Work } from "../../engine/mod.ts";
 import type { FloatType } from "../linear/weight_types.ts";
+import type { Overflow } from "../shared/narrow.ts";
 
 /** How a convolution reads its input. */
 export interface ConvGeometry {
@@ -70,6 +71,8 @@ export interface ConvDispatch {
   readonly params: Readonly<Record<(typeof PARAMS)[number], number>>;
   /** Shape and operations. */
   readonly work: Work;
+  /** What becomes of sums beyond the range of f16. */
+  readonly overflow: Overflow | undefined;
 }
 
 /** Shape and operations of a dispatch. */

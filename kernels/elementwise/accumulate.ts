@@ -1,13 +1,13 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./accumulate.wgsl" with { type: "text" };
 
 const kernel = defineKernel("accumulate", source, ["x", "y"], ["count"]);
 
-const prelude = memoised((dtype: string, per: 1 | 4) => narrowLines(dtype, per));
+const prelude = memoised((dtype: string, per: 1 | 4) => gradientLines(dtype, per));
 
 /**
  * y = x, or y = y + x: both f32 or f16.

@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { type Activation, slopeLines } from "../shared/activations.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./activate_backward.wgsl" with { type: "text" };
@@ -9,7 +9,7 @@ import source from "./activate_backward.wgsl" with { type: "text" };
 const kernel = defineKernel("activate_backward", source, ["x", "dy", "dx"], ["count"]);
 
 const prelude = memoised((kind: Activation, dtype: string, per: 1 | 4) =>
-  `${slopeLines(kind)}\n${narrowLines(dtype, per)}`
+  `${slopeLines(kind)}\n${gradientLines(dtype, per)}`
 );
 
 /** Arguments of {@link activateBackward}. */

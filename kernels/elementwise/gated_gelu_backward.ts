@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { activationLines, slopeLines } from "../shared/activations.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./gated_gelu_backward.wgsl" with { type: "text" };
@@ -9,7 +9,7 @@ import source from "./gated_gelu_backward.wgsl" with { type: "text" };
 const kernel = defineKernel("gated_gelu_backward", source, ["h", "dy", "dh"], ["count", "F"]);
 
 const prelude = memoised((dtype: string, per: 1 | 4) =>
-  [activationLines("gelu"), slopeLines("gelu"), narrowLines(dtype, per)].join("\n")
+  [activationLines("gelu"), slopeLines("gelu"), gradientLines(dtype, per)].join("\n")
 );
 
 /** Arguments of {@link gatedGeluBackward}. */

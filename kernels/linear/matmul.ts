@@ -113,7 +113,7 @@ function multiply(device: Device, product: Product, M: number, N: number): void 
 
 /** Multiplies on software adapters: x is an image of one pixel per row, as many rows at a time as a texture holds. */
 function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight: Texture): void {
-  const { x, linear, y, epilogue = "none", gate } = args;
+  const { x, linear, y, epilogue = "none", gate, overflow } = args;
   const { K, N, dtype, scales, bias } = linear;
   device.debug?.variant("matmul", "texture", "a software adapter");
   // a multiple of 64, for the alignment of bindings
@@ -135,6 +135,7 @@ function multiplyInTextures(device: Device, args: MatmulArgs, M: number, weight:
       first,
       epilogue,
       gate,
+      overflow,
     });
   }
 }

@@ -71,7 +71,8 @@ export function matmulBackward(device: Device, args: MatmulBackwardArgs): void {
   if (dx) {
     using linear = packOperand(device, weights, { transposed: false, scale, dtype });
     const { tensor: y, add } = dx;
-    matmul(device, { x: dy.reshape(M, N), linear, y, epilogue: add ? "add" : "none" });
+    const epilogue = add ? "add" : "none";
+    matmul(device, { x: dy.reshape(M, N), linear, y, epilogue, overflow: "infinity" });
   }
   weightGradients(device, { ...args, x: x.reshape(M, K), dy: dy.reshape(M, N) });
   let first = 0;

@@ -4,6 +4,7 @@ import { NARROW } from "./matmul_rows.ts";
 import { BINDINGS, PARAMS, type Product, productInParts, productOperands } from "./product.ts";
 import { isQuantised, WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
+import type { Overflow } from "../shared/narrow.ts";
 import {
   matrices,
   matrixConstants,
@@ -57,7 +58,7 @@ export function matmulMatrix(
 }
 
 function multiply(device: Device, product: Product, tile: MatrixTile, split: number): void {
-  const { x, y, linear: { dtype, bias, K, N }, epilogue = "none" } = product;
+  const { x, y, linear: { dtype, bias, K, N }, epilogue = "none", overflow = "largest" } = product;
   const { shape, lanes } = matrices(device);
   const operands = productOperands(product);
   device.run(kernel, {
@@ -77,6 +78,7 @@ function multiply(device: Device, product: Product, tile: MatrixTile, split: num
       N % 4 === 0,
       bias !== null,
       epilogue,
+      overflow,
     ),
     ...operands,
     workgroups: matrixGrid(tile, operands.params.M, N, split),
@@ -100,13 +102,14 @@ const recipe = memoised((
   vectors: boolean,
   bias: boolean,
   epilogue: Epilogue,
+  overflow: Overflow,
 ) => {
   const unitsX = xType === "f16" && divides === 8;
   const unitsW = wType === "f16" && evenColumns;
   const quantised = isQuantised(wType);
   const pairs = quantised && evenColumns;
   const read = readX(xType, divides, "K");
-  const access = accessY(yType, vectors);
+  const access = accessY(yType, vectors, overflow);
   return {
     specialise: {
       X: unitsX ? "vec4<u32>" : read.type,
@@ -117,7 +120,7 @@ const recipe = memoised((
       ...matrixConstants(tile, M, N, K, lanes, split),
     },
     functions: [
-      matrixLines(tile, M, N, K, lanes),
+      matrixLines(tile, M, N, K, lanes, overflow),
       unitsX ? X_UNITS : `${read.lines}\n${X_VECTORS}`,
       unitsW ? W_UNITS : TAKE_W[wType],
       ...(quantised ? [pairs ? PAIRS : SINGLES] : []),

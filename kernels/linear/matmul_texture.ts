@@ -10,6 +10,7 @@ import { padRows } from "../elementwise/pad_rows.ts";
 import { type Epilogue, EPILOGUES, type Gate } from "./epilogue.ts";
 import { QUANTISED_BLOCK, WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY } from "../shared/access.ts";
+import type { Overflow } from "../shared/narrow.ts";
 import { ANY_LANE } from "../shared/textures.ts";
 import { range } from "../shared/unroll.ts";
 import { variantOf } from "../shared/variants.ts";
@@ -94,6 +95,8 @@ export interface MatmulTextureArgs {
   readonly epilogue: Epilogue;
   /** For the epilogue `gate`. */
   readonly gate?: Gate;
+  /** What becomes of sums beyond the range of f16; its largest number if absent. */
+  readonly overflow?: Overflow | undefined;
 }
 
 /** Multiplies rows by weights, both in textures: {@link matmul} and {@link conv2d} on software adapters. */
@@ -113,7 +116,7 @@ export function matmulTexture(device: Device, args: MatmulTextureArgs): void {
   const adds = args.epilogue === "add" || args.epilogue === "gate";
   // few rows share the pipeline of convolutions, half a second of compilation
   const plain = M === rows.inWidth && rows.inHeight === 1 && rows.size === 1 && tile > 16;
-  const access = accessY(y.dtype, plain && N % 4 === 0);
+  const access = accessY(y.dtype, plain && N % 4 === 0, args.overflow);
   device.run(kernel, {
     specialise: {
       X: `texture_storage_2d<${x.format}, read>`,

@@ -17,6 +17,7 @@ import type { Linear } from "./linear.ts";
 import { rowsInParts, sumParts, withParts } from "./sum_parts.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./weight_types.ts";
 import { accessY, readX } from "../shared/access.ts";
+import type { Overflow } from "../shared/narrow.ts";
 
 /** A product y = epilogue(x · Wᵀ + b). */
 export interface Product {
@@ -32,6 +33,8 @@ export interface Product {
   readonly gate?: Gate;
   /** Rows of x that belong to one sequence; M if absent. It decides how sums are shared, see {@link variantOf}. */
   readonly rows?: number;
+  /** What becomes of sums beyond the range of f16; its largest number if absent. */
+  readonly overflow?: Overflow | undefined;
 }
 
 /** Bindings of the kernels. */
@@ -77,9 +80,10 @@ export function productOperands(product: Product): ProductOperands {
 
 /** Returns the arguments of a dispatch that depend on the operands alone. */
 export function productDispatch(product: Product): ProductDispatch {
-  const { x, linear: { K, N, dtype, bias }, y, epilogue = "none" } = product;
+  const { x, linear: { K, N, dtype, bias }, y, epilogue = "none", overflow = "largest" } = product;
+  const divides = K % 4 === 0 ? 4 : 1;
   return {
-    ...text(x.dtype, K % 4 === 0 ? 4 : 1, y.dtype, N % 4 === 0, bias !== null, epilogue, dtype),
+    ...text(x.dtype, divides, y.dtype, N % 4 === 0, bias !== null, epilogue, dtype, overflow),
     ...productOperands(product),
   };
 }
@@ -94,7 +98,7 @@ export function productInParts(
   S: number,
   launch: (parts: Product) => void,
 ): void {
-  const { x, linear, y, epilogue, gate } = product;
+  const { x, linear, y, epilogue, gate, overflow } = product;
   const { K, N, bias } = linear;
   const M = productRows(product);
   const width = Math.ceil(N / 4) * 4;
@@ -102,8 +106,8 @@ export function productInParts(
   for (let first = 0; first < M; first += most) {
     const rows = x.reshape(M, K).rows(first, Math.min(most, M - first));
     withParts(device, [S, rows.shape[0]!, width], (parts) => {
-      launch({ x: rows, linear: { ...linear, N: width, bias: null }, y: parts });
-      sumParts(device, { parts, N, bias, y, first, epilogue, gate });
+      launch({ x: rows, linear: { ...linear, N: width, bias: null }, y: parts, overflow });
+      sumParts(device, { parts, N, bias, y, first, epilogue, gate, overflow });
     });
   }
 }
@@ -117,9 +121,10 @@ const text = memoised((
   bias: boolean,
   epilogue: Epilogue,
   dtype: WeightType,
+  overflow: Overflow,
 ) => {
   const read = readX(xType, divides, "K");
-  const access = accessY(yType, vectors);
+  const access = accessY(yType, vectors, overflow);
   return {
     specialise: { X: read.type, Y: access.type, W: WEIGHT_FORMATS[dtype].element },
     functions: [

@@ -9,6 +9,7 @@ import {
 } from "../../engine/mod.ts";
 import { type Epilogue, epilogueLines, finishes, type Gate, gateParams } from "./epilogue.ts";
 import { accessY } from "../shared/access.ts";
+import type { Overflow } from "../shared/narrow.ts";
 import { repeat } from "../shared/unroll.ts";
 import source from "./sum_parts.wgsl" with { type: "text" };
 
@@ -63,6 +64,8 @@ export interface SumPartsArgs {
   readonly epilogue?: Epilogue | undefined;
   /** For the epilogue `gate`. Offset, stride and N are divisible by 4. */
   readonly gate?: Gate | undefined;
+  /** What becomes of sums beyond the range of f16; its largest number if absent. */
+  readonly overflow?: Overflow | undefined;
 }
 
 /**
@@ -71,7 +74,7 @@ export interface SumPartsArgs {
  * @throws {KernelError} `bad-shape`: shapes do not match.
  */
 export function sumParts(device: Device, args: SumPartsArgs): void {
-  const { parts, N, bias, y, first = 0, epilogue = "none", gate } = args;
+  const { parts, N, bias, y, first = 0, epilogue = "none", gate, overflow } = args;
   const [S = 0, M = 0, width = 0] = parts.shape;
   const columns = Math.ceil(N / 4);
   if (
@@ -83,7 +86,7 @@ export function sumParts(device: Device, args: SumPartsArgs): void {
       `Cannot sum parts [${parts.shape}] with ${N} columns to [${y.shape}]`,
     );
   }
-  const access = accessY(y.dtype, N % 4 === 0);
+  const access = accessY(y.dtype, N % 4 === 0, overflow);
   device.run(kernel, {
     specialise: { Y: access.type, WG },
     functions: prelude(access.lines, S, bias !== null, epilogue),

@@ -6,7 +6,7 @@ import {
   memoised,
   type Tensor,
 } from "../../engine/mod.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import source from "./transpose.wgsl" with { type: "text" };
 
 const kernel = defineKernel("transpose", source, ["x", "y"], [
@@ -110,7 +110,7 @@ export function moveBlocks(device: Device, blocks: Blocks): void {
 /** All prelude lines. */
 const prelude = memoised((dtype: string, whole: boolean, store: string): string =>
   [
-    narrowLines(dtype),
+    gradientLines(dtype),
     LOAD[whole ? "vec4" : "scalar"],
     store,
   ].join("\n")

@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./bit_cross_entropy.wgsl" with { type: "text" };
 import sumsSource from "./bit_cross_entropy_sums.wgsl" with { type: "text" };
@@ -55,7 +55,7 @@ export interface BitStats {
 }
 
 const prelude = memoised((dtype: string, per: 1 | 4, total: string): string =>
-  `${narrowLines(dtype, per)}\n${total}`
+  `${gradientLines(dtype, per)}\n${total}`
 );
 
 /**

@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./hinge_loss.wgsl" with { type: "text" };
 
@@ -39,7 +39,7 @@ export interface HingeLossArgs {
 }
 
 const prelude = memoised((dtype: string, role: HingeRole): string =>
-  `${narrowLines(dtype, 1)}
+  `${gradientLines(dtype, 1)}
 fn hinge(v: f32) -> vec3<f32> { return ${HINGE[role]}; }`
 );
 

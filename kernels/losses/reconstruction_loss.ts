@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./reconstruction_loss.wgsl" with { type: "text" };
 
@@ -60,7 +60,7 @@ export interface ReconstructionLossArgs extends ReconstructionTerms {
   readonly stats: Gradient | null;
 }
 
-const prelude = memoised((dtype: string): string => narrowLines(dtype, 1));
+const prelude = memoised((dtype: string): string => gradientLines(dtype, 1));
 
 /** 1 / n, or 0 if there are none. */
 function share(n: number): number {

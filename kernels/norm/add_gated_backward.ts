@@ -4,7 +4,7 @@ import { columnSums } from "../linear/column_sums.ts";
 import { type Gate, gateReach } from "../linear/epilogue.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { divideLines } from "../shared/divide.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./add_gated_backward.wgsl" with { type: "text" };
@@ -18,7 +18,7 @@ const kernel = defineKernel("add_gated_backward", source, ["dy", "gate", "dv"], 
 ]);
 
 const prelude = memoised((dtype: string, per: 1 | 4, divide: string) =>
-  `${narrowLines(dtype, per)}\n${divide}`
+  `${gradientLines(dtype, per)}\n${divide}`
 );
 
 /** Arguments of {@link addGatedBackward}. */

@@ -2,7 +2,7 @@ import { defineKernel, type Device, KernelError, memoised, type Tensor } from ".
 import { columnSums } from "../linear/column_sums.ts";
 import { slopeLines } from "../shared/activations.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import source from "./group_norm_backward.wgsl" with { type: "text" };
 import sharesSource from "./group_norm_backward_shares.wgsl" with { type: "text" };
@@ -39,7 +39,7 @@ const slope = memoised((activation: NormActivation): string =>
 );
 
 const prelude = memoised((activation: NormActivation, dtype: string): string =>
-  `${slope(activation)}\n${narrowLines(dtype)}`
+  `${slope(activation)}\n${gradientLines(dtype)}`
 );
 
 /** How the pixels of each image are shared out. */

@@ -8,7 +8,7 @@ import {
 } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
 import { gateReach } from "../linear/epilogue.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import { type LayerNormVectorsArgs, sumLayerNormVectors } from "./layer_norm_backward_sums.ts";
 import { statisticsLines, unroll } from "./row_statistics.ts";
@@ -39,7 +39,7 @@ const prelude = memoised((
   dxType: string,
 ): string =>
   `${statisticsLines(per === 4, held, variant, lanes, true)}
-${narrowLines(dxType, per)}
+${gradientLines(dxType, per)}
 fn load_dz(row: Row, c: u32) -> Held { return Held(${
     unroll(held, (_, at) => `at_dz(row, ${at})`, ", ")
   }); }

@@ -1,4 +1,4 @@
-import { narrowLines } from "./narrow.ts";
+import { narrowLines, type Overflow } from "./narrow.ts";
 
 /** How rows of a tensor are bound: as vec4s, or as scalars where their width is not divisible by 4. */
 export interface Access {
@@ -41,8 +41,8 @@ fn at_x(r: u32, k: u32) -> ${dtype} {
  * Returns `load_y(r, i)` and `store_y(r, i, v)`: vec4 `i` of row `r` of y, params.N wide. Stores nothing beyond it, and
  * what is too large for f16 as {@link narrowLines} does.
  */
-export function accessY(dtype: string, vectors: boolean): Access {
-  const narrow = narrowLines(dtype);
+export function accessY(dtype: string, vectors: boolean, overflow?: Overflow): Access {
+  const narrow = narrowLines(dtype, 4, "narrow", overflow);
   if (vectors) {
     return {
       type: `vec4<${dtype}>`,

@@ -14,7 +14,7 @@ import {
   type Specialisation,
   type SubgroupMatrix,
 } from "../../engine/mod.ts";
-import { TO_F16 } from "./narrow.ts";
+import { type Overflow, toF16 } from "./narrow.ts";
 import { range } from "./unroll.ts";
 import source from "./matrix.wgsl" with { type: "text" };
 
@@ -205,6 +205,7 @@ export const matrixLines = memoised((
   N: number,
   K: number,
   lanes: number,
+  overflow: Overflow,
 ): string => {
   const tile = TILES[name];
   const { m, n, k } = tile;
@@ -218,7 +219,7 @@ export const matrixLines = memoised((
   const sums = high.flatMap((i) => across.map((j) => `s${i}_${j}`));
   const load = (name: string, side: "Left" | "Right", at: string, pitch: number) =>
     `  let ${name} = subgroupMatrixLoad<${side}, row_major>(&tiles, ${at}, ${pitch});`;
-  return `${TO_F16}
+  return `${toF16(overflow)}
 struct Sums { ${sums.map((sum) => `${sum}: Result`).join(", ")} }
 struct Places { ${unitsX.map((j) => `x${j}: Place`).join(", ")} }
 struct Units {

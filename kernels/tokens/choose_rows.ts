@@ -1,6 +1,6 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./choose_rows.wgsl" with { type: "text" };
@@ -11,7 +11,7 @@ const kernel = defineKernel("choose_rows", source, ["x", "ids", "table", "y"], [
   "rows",
 ]);
 
-const prelude = memoised((dtype: string, per: 1 | 4) => narrowLines(dtype, per));
+const prelude = memoised((dtype: string, per: 1 | 4) => gradientLines(dtype, per));
 
 /** Arguments of {@link chooseRows}. */
 export interface ChooseRowsArgs {

@@ -1,7 +1,7 @@
 import { defineKernel, type Device, KernelError, memoised, type Tensor } from "../../engine/mod.ts";
 import { fill } from "../elementwise/fill.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { vectorsOf } from "../shared/vectors.ts";
 import source from "./embedding_backward.wgsl" with { type: "text" };
@@ -12,7 +12,7 @@ const kernel = defineKernel("embedding_backward", source, ["entries", "positions
   "columns",
 ]);
 
-const prelude = memoised((dtype: string, per: 1 | 4) => narrowLines(dtype, per));
+const prelude = memoised((dtype: string, per: 1 | 4) => gradientLines(dtype, per));
 
 /** Arguments of {@link embeddingBackward}. */
 export interface EmbeddingBackwardArgs {

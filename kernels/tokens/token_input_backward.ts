@@ -2,7 +2,7 @@ import { defineKernel, type Device, KernelError, memoised, type Tensor } from ".
 import { accumulate } from "../elementwise/accumulate.ts";
 import { columnSums } from "../linear/column_sums.ts";
 import type { Gradient } from "../shared/gradient.ts";
-import { narrowLines } from "../shared/narrow.ts";
+import { gradientLines } from "../shared/narrow.ts";
 import { spread } from "../shared/spread.ts";
 import { embeddingBackward } from "./embedding_backward.ts";
 import type { Lookups } from "./lookups.ts";
@@ -16,8 +16,8 @@ const kernel = defineKernel("token_input_backward", source, ["dy", "pooled", "wo
 
 const prelude = memoised((pooled: string, words: string): string =>
   [
-    narrowLines(pooled, 4, "narrow_pooled"),
-    narrowLines(words, 4, "narrow_words"),
+    gradientLines(pooled, 4, "narrow_pooled"),
+    gradientLines(words, 4, "narrow_words"),
   ].join("\n")
 );
 

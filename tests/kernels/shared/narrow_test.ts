@@ -17,7 +17,8 @@ const kernel = defineKernel(
 );
 
 Deno.test({
-  name: `narrow() clamps numbers to f16, and leaves every NaN and infinity${NEED_F16}`,
+  name:
+    `narrow() clamps numbers to f16, or lets them overflow, and leaves every NaN and infinity${NEED_F16}`,
   ignore: NEED_F16 !== "",
   fn: async () => {
     const x = new Float32Array(16);
@@ -26,22 +27,28 @@ Deno.test({
     words.set([0x7fc00000, 0xffc00000, 0x7f800001, 0xffffffff, 0x7f800000, 0xff800000]);
     const held = device.tensor("f32", [16]);
     device.upload(held, words);
-    const most = 65504;
-    const expected = [
+    const largest = 65504;
+    const expected = (most: number) => [
       ...[NaN, NaN, NaN, NaN, Infinity, -Infinity],
-      ...[most, most, most, -most, most, -most, 1.5, 0, -(2 ** -14), 7],
+      ...[largest, most, most, -most, most, -most, 1.5, 0, -(2 ** -14), 7],
     ];
-    for (const per of [1, 4] as const) {
+    const cases = [1, 4].flatMap((per) =>
+      (["largest", "infinity"] as const).map((overflow) => ({ per: per as 1 | 4, overflow }))
+    );
+    for (const { per, overflow } of cases) {
       const y = poisoned("f16", [16]);
       const type = (scalar: string) => per === 4 ? `vec4<${scalar}>` : scalar;
       device.run(kernel, {
         specialise: { V: type("f32"), Y: type("f16") },
-        functions: narrowLines("f16", per),
+        functions: narrowLines("f16", per, "narrow", overflow),
         bind: { x: held, y },
         params: { count: 16 / per },
         workgroups: [1],
       });
-      assertEquals([...await device.read(y)], expected);
+      assertEquals(
+        [...await device.read(y)],
+        expected(overflow === "largest" ? largest : Infinity),
+      );
     }
   },
 });
