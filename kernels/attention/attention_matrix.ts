@@ -114,7 +114,7 @@ export function attentionMatrices(
       WG: subgroups * lanes,
       QUERIES: queries,
       ROWS: rows,
-      KEYS: KEYS,
+      KEYS,
       SPLIT: split,
       WIDTH: width / 4,
       PITCH: pitch,

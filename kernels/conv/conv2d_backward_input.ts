@@ -38,12 +38,12 @@ export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Grad
   const { x, weight, dy, stride = 1, upsample = false, padding = "same", dtype = "f32" } = args;
   const size = weight.shape[2]!;
   const gradient = dx.tensor.reshape(...x.shape);
+  const overflow = "infinity";
   if (stride === 1 && padding === "same" && (!upsample || size === 3)) {
     const use = upsample ? "backward upsampled" : "backward";
     using conv = stageConv(device, weight, { dtype, use });
     const epilogue = dx.add ? "add" : "none";
     const step = upsample ? 2 : 1;
-    const overflow = "infinity";
     return conv2d(device, { x: dy, conv, y: gradient, stride: step, epilogue, overflow });
   }
   using conv = stageConv(device, weight, { dtype, use: "products" });
@@ -57,7 +57,7 @@ export function inputGradient(device: Device, args: Conv2dBackwardArgs, dx: Grad
     const [x, y] = [dy.rows(first, count), products].map((images) =>
       images.reshape(1, 1, count * OH * OW, images.shape[3]!)
     ) as [Tensor, Tensor];
-    conv2d(device, { x, conv, y, overflow: "infinity" });
+    conv2d(device, { x, conv, y, overflow });
     fold(device, args, products, { tensor: gradient.rows(first, count), add: dx.add });
   }
 }

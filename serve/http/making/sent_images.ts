@@ -27,7 +27,7 @@ export interface ReadImages {
  * Reads the files of a request.
  *
  * @param signal Ends the reading.
- * @throws {RequestError} One is no image, or the mask has no image of its size.
+ * @throws {RequestError} One is not an image, or the mask is not of its image's size.
  */
 export async function imagesOf(
   { limits: { maxPixels }, pictures, model: { card } }: Service,

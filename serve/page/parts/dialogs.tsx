@@ -3,7 +3,7 @@ import { SHORTCUTS } from "../state/shortcuts.ts";
 import type { State } from "../state/state.ts";
 import type { Studio } from "../state/studio.ts";
 
-/** What a header can carry: with anything else, no request could be sent any more. Spaces around it are cut off. */
+/** What a header can carry; with other characters the page could send nothing. Spaces around it are cut off. */
 const TOKEN = String.raw`\s*[!-~]+\s*`;
 
 /** The dialog that is open, if one is. */

@@ -85,7 +85,7 @@ Deno.test("Trainer makes a checkpoint of complete steps when their data fail", (
     };
     using made = make({ checkpoint: { path, every: 100 } }, toy);
     await assertRejects(() => made.trainer.run(), RangeError, "a broken image");
-    await assertRejects(() => Deno.stat(path), Deno.errors.NotFound); // there was no step
+    await assertRejects(() => Deno.stat(path), Deno.errors.NotFound); // no step was done
     last = 7;
     await assertRejects(() => made.trainer.run(), RangeError, "a broken image");
     assertEquals(JSON.parse((await metadata(path)).state!).step, 7);
