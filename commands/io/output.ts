@@ -98,7 +98,10 @@ export class Output {
       }
       this.#promised.add(resolve(path));
     }
-    await checkWritable(targets[0]!.path);
+    for (const [i, { path }] of targets.entries()) {
+      // the first stands for all, unless one that is to be replaced is a folder
+      if (i === 0 || this.#overwrite && await isFolder(path)) await checkWritable(path);
+    }
     if (first > 0) this.#moved.push(movedText(nameOf, first, count));
     return targets;
   }
@@ -182,6 +185,10 @@ async function isStream(path: string): Promise<boolean> {
   if (path === "-" || await standardStream(path) !== undefined) return true;
   const info = await Deno.stat(path).catch(() => null);
   return info !== null && !info.isFile && !info.isDirectory;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 async function isStdout(path: string): Promise<boolean> {

@@ -55,7 +55,7 @@ export class Device {
   readBacks = 0;
   #recorder: Recorder;
   #failures: Failures;
-  #made: Tensor[] | null = null;
+  #made: (Tensor | Texture)[] | null = null;
   #disposed = false;
 
   private constructor(
@@ -147,22 +147,26 @@ export class Device {
     const bytes = Math.max(16, Math.ceil(elementCount(shape) * ELEMENT_BYTES[dtype] / 16) * 16);
     const buffer = this.memory.allocate(bytes, label, role);
     const release = () => this.memory.release(buffer);
-    const tensor = new Tensor(dtype, shape, { buffer, end: bytes, release });
-    this.#made?.push(tensor);
-    return tensor;
+    return this.#keep(new Tensor(dtype, shape, { buffer, end: bytes, release }));
+  }
+
+  /** Remembers what was made, for {@link Device.allOrNothing}. */
+  #keep<T extends Tensor | Texture>(made: T): T {
+    this.#made?.push(made);
+    return made;
   }
 
   /**
-   * Runs `make`. If it throws, for lack of memory for instance, disposes the tensors that it made, which nothing else
-   * refers to. `make` must be synchronous, or tensors made by others in the meantime would count as its own.
+   * Runs `make`. If it throws, for lack of memory for instance, disposes the tensors and textures that it made, which
+   * nothing else refers to. `make` must be synchronous, or what others make in the meantime would count as its own.
    */
   allOrNothing<T>(make: () => T): T {
     const outer = this.#made;
-    const made: Tensor[] = this.#made = [];
+    const made: (Tensor | Texture)[] = this.#made = [];
     try {
       return make();
     } catch (error) {
-      for (const tensor of made) tensor.dispose();
+      for (const one of made) one.dispose();
       throw error;
     } finally {
       this.#made = outer;
@@ -217,11 +221,12 @@ export class Device {
       encoder.copyBufferToTexture(source, { texture }, [TEXTURE_WIDTH, rows])
     );
     this.memory.count(data.byteLength, role);
-    return new Texture(texture, format, data.byteLength, () => {
+    const release = () => {
       this.flush(); // unlike a pooled buffer, a destroyed texture is gone for work already recorded
       texture.destroy();
       this.memory.count(-data.byteLength, role);
-    });
+    };
+    return this.#keep(new Texture(texture, format, data.byteLength, release));
   }
 
   /**
@@ -241,9 +246,10 @@ export class Device {
     this.check();
     checkPlace(tensor);
     const texture = this.memory.takeTexture(rows, format, label);
-    this.#failures.attempt(() => this.#recorder.copy(tensor, texture, format));
     const release = () => this.memory.releaseTexture(texture);
-    return new Texture(texture, format, tensor.byteLength, release);
+    const staged = this.#keep(new Texture(texture, format, tensor.byteLength, release));
+    this.#failures.attempt(() => this.#recorder.copy(tensor, texture, format));
+    return staged;
   }
 
   /** Writes `data` to `tensor` from byte `offset` on, after all recorded work: whole words of 4 bytes, or its end. */

@@ -38,10 +38,10 @@ export function fitsSubgroups(device: Device, args: AttentionBackwardArgs): bool
 /** Copies rows to textures: a tensor that holds several operands once. */
 export function stageOperands(device: Device, args: AttentionBackwardArgs): Operands & Disposable {
   const { q, k, v, dy } = args;
-  const staged = new Map([q, k, v, dy].map((tensor) => [tensor, tensor as Tensor | Texture]));
-  for (const tensor of staged.keys()) {
-    staged.set(tensor, device.stage(tensor as Tensor, "staged rows"));
-  }
+  const operands = [...new Set([q, k, v, dy])];
+  const staged = device.allOrNothing(() =>
+    new Map(operands.map((tensor) => [tensor, device.stage(tensor, "staged rows")]))
+  );
   const of = (tensor: Tensor) => staged.get(tensor)!;
   return {
     ...{ q: of(q), k: of(k), v: of(v), dy: of(dy) },

@@ -115,15 +115,13 @@ export function stageConv(
     "backward upsampled": { C: N, N: C, size: size + 1 },
     "products": { C: N, N: size * size * C, size: 1 },
   }[use];
-  const { packed, lanes } = pack(
-    device,
-    { ...sizes, weight, dtype, texture, use },
-    "packed weight",
-    "workspace",
-  );
-  const staged = lanes ? device.stage(packed, "packed weight") : packed;
-  if (lanes) packed.dispose();
-  return { ...sizes, weight: staged, dtype, bias, [Symbol.dispose]: () => staged.dispose() };
+  const packing = { ...sizes, weight, dtype, texture, use };
+  return device.allOrNothing(() => {
+    const { packed, lanes } = pack(device, packing, "packed weight", "workspace");
+    const staged = lanes ? device.stage(packed, "packed weight") : packed;
+    if (lanes) packed.dispose();
+    return { ...sizes, weight: staged, dtype, bias, [Symbol.dispose]: () => staged.dispose() };
+  });
 }
 
 function checkWeight(weight: Tensor, bias: Tensor | null) {

@@ -14,17 +14,19 @@ export function padRows(device: Device, x: Tensor, K: number): Tensor | null {
   if (K % 4 === 0) return null;
   const vectors = Math.ceil(K / 4);
   const count = x.elements / K * vectors;
-  const y = device.tensor("f32", [x.elements / K, vectors * 4], "padded rows");
   const read = readX(x.dtype, K, "K");
   const { WG, workgroups } = spread(device, count);
-  device.run(kernel, {
-    specialise: { X: read.type, WG },
-    functions: prelude(read.lines, divideLines(device, count)),
-    bind: { x, y },
-    params: { count, vectors, K },
-    workgroups,
+  return device.allOrNothing(() => {
+    const y = device.tensor("f32", [x.elements / K, vectors * 4], "padded rows");
+    device.run(kernel, {
+      specialise: { X: read.type, WG },
+      functions: prelude(read.lines, divideLines(device, count)),
+      bind: { x, y },
+      params: { count, vectors, K },
+      workgroups,
+    });
+    return y;
   });
-  return y;
 }
 
 const prelude = memoised((read: string, divide: string): string => `${divide}\n${read}`);

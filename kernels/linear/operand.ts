@@ -39,8 +39,10 @@ export function packOperand(
     return { weight: part, dtype, scales: null, bias, K, N, [Symbol.dispose]: () => {} };
   }
   const how = { transposed, dtype, scale, texture, label: "operand", role: "workspace" } as const;
-  const { packed, texture: fits, ...packing } = packParts(device, parts, how);
-  const weight = fits ? device.stage(packed, "operand") : packed;
-  if (fits) packed.dispose();
-  return { weight, dtype, ...packing, bias, [Symbol.dispose]: () => weight.dispose() };
+  return device.allOrNothing(() => {
+    const { packed, texture: fits, ...packing } = packParts(device, parts, how);
+    const weight = fits ? device.stage(packed, "operand") : packed;
+    if (fits) packed.dispose();
+    return { weight, dtype, ...packing, bias, [Symbol.dispose]: () => weight.dispose() };
+  });
 }

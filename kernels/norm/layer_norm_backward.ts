@@ -63,10 +63,9 @@ export function layerNormBackward(device: Device, args: LayerNormBackwardArgs): 
   const vectors = dweight || dbias || dmodulation;
   if (!dx && !vectors) return;
   const M = x.elements / (x.shape.at(-1) ?? 0);
-  const moments = vectors ? device.tensor("f32", [M, 2], "norm moments") : null;
+  using moments = vectors ? device.tensor("f32", [M, 2], "norm moments") : null;
   rowGradients(device, args, moments);
   if (moments) sumLayerNormVectors(device, args, moments);
-  moments?.dispose();
 }
 
 /** Computes dx and the moments of each row, as far as they are wanted. */

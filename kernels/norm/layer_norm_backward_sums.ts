@@ -92,7 +92,8 @@ function sumRows(
   const { WG, workgroups } = spread(device, count);
   const make = (wanted: Gradient | null) =>
     wanted && device.tensor("f32", [parts, C], "parts of sums");
-  const [partSums, partProducts] = [make(sums), make(products)];
+  using partSums = make(sums);
+  using partProducts = make(products);
   device.run(kernel, {
     specialise: {
       WG,
@@ -134,6 +135,4 @@ function sumRows(
   if (products) {
     columnSums(device, { x: partProducts!, y: products, ...group, offset: productsOffset });
   }
-  partSums?.dispose();
-  partProducts?.dispose();
 }

@@ -54,6 +54,17 @@ Deno.test("Output numbers files for --output-begin-idx", () =>
     assertEquals(await numbers("x.png", 7), ["x-9.png 9", "x-10.png 10"]);
   }));
 
+Deno.test("Output refuses to replace a folder, whichever name has it, before any work is done", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "x-2.png"));
+    await assertRejects(
+      () => writeAll(join(folder, "x.png"), 3, true),
+      FileError,
+      "x-2.png",
+    );
+    assertEquals(filesIn(folder), ["x-2.png"]);
+  }));
+
 Deno.test("Output takes another name if another program makes the file first", () =>
   inFolder(async (folder) => {
     const io = fakeIo();

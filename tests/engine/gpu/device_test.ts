@@ -6,6 +6,7 @@ import {
   grid,
   KernelError,
   OutOfMemoryError,
+  TEXTURE_WIDTH,
   type Work,
 } from "../../../engine/mod.ts";
 import { device } from "../../harness.ts";
@@ -120,7 +121,9 @@ Deno.test("Device.allOrNothing() keeps what was made, or disposes it if the rest
     () =>
       device.allOrNothing(() => {
         device.tensor("f32", [64]).dispose();
-        device.allOrNothing(() => device.tensor("f32", [64]));
+        const row = device.allOrNothing(() => device.tensor("f32", [4 * TEXTURE_WIDTH]));
+        device.texture(row);
+        device.stage(row);
         device.tensor("f32", [2 ** 40], "moon");
       }),
     OutOfMemoryError,
