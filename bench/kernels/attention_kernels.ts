@@ -3,7 +3,7 @@
 import { attentionBackward } from "../../kernels/attention/attention_backward.ts";
 import { type Span, spanLayout } from "../../kernels/attention/attention_spans.ts";
 import { qkvRopeBackward } from "../../kernels/attention/qkv_rope_backward.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 
 /** Tokens of the scales of a small model. */
 const SCALES = [1, 4, 9, 16, 36, 64];

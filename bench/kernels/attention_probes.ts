@@ -7,7 +7,7 @@ import { backwardMatrices } from "../../kernels/attention/attention_backward_mat
 import { GRADIENT_TOLERANCE } from "../../kernels/attention/attention_backward_proof.ts";
 import { onePass } from "../../kernels/attention/attention_one_pass.ts";
 import { F16_TOLERANCE, peakedAttention } from "../../kernels/attention/attention_proof.ts";
-import type { Tensors } from "./kernels.ts";
+import type { Tensors } from "./row.ts";
 
 /** Scales of the 2B model at 1024²; 4096 × 10521 is the last one. */
 const SCALES = [

@@ -2,7 +2,7 @@
 
 import { composeScenes } from "../../kernels/images/compose_scenes.ts";
 import { packScenes, type PlacedScene } from "../../kernels/images/scene_layout.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 
 /** Two sprites beside each other on the ground. */
 const SCENE: PlacedScene = {

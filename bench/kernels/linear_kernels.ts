@@ -5,7 +5,7 @@ import { matmul } from "../../kernels/linear/matmul.ts";
 import { matmulBackward } from "../../kernels/linear/matmul_backward.ts";
 import { packOperand } from "../../kernels/linear/operand.ts";
 import { transpose } from "../../kernels/linear/transpose.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 
 /** A product by a weight that the step before has changed. */
 function forwardRow(M: number, K: number, N: number): Row {

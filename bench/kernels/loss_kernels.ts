@@ -11,7 +11,7 @@ import { hingeLoss } from "../../kernels/losses/hinge_loss.ts";
 import { pairDifference } from "../../kernels/losses/pair_difference.ts";
 import { pairDifferenceBackward } from "../../kernels/losses/pair_difference_backward.ts";
 import { reconstructionLoss } from "../../kernels/losses/reconstruction_loss.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 
 /** Like the rows of kernels.ts. */
 export const LOSS_ROWS: readonly Row[] = [

@@ -11,7 +11,7 @@ import { chooseRows } from "../../kernels/tokens/choose_rows.ts";
 import { embeddingBackward } from "../../kernels/tokens/embedding_backward.ts";
 import { Lookups } from "../../kernels/tokens/lookups.ts";
 import { tokenInputBackward } from "../../kernels/tokens/token_input_backward.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 
 /** What is read or written at least once counts as work. */
 export const NORM_ROWS: readonly Row[] = [

@@ -4,7 +4,7 @@ import type { Tensor } from "../../engine/mod.ts";
 import { adamw } from "../../kernels/optimiser/adamw.ts";
 import { globalNorm } from "../../kernels/optimiser/global_norm.ts";
 import { STATUS, STATUS_WORDS } from "../../kernels/optimiser/status.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 
 /** A page of parameters. */
 export const OPTIMISER_ROWS: readonly Row[] = [

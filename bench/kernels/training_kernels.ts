@@ -5,7 +5,7 @@ import { conv2dBackward } from "../../kernels/conv/conv2d_backward.ts";
 import { accumulate } from "../../kernels/elementwise/accumulate.ts";
 import { IMAGE_ROWS } from "./image_kernels.ts";
 import { ATTENTION_ROWS } from "./attention_kernels.ts";
-import type { Row } from "./kernels.ts";
+import type { Row } from "./row.ts";
 import { LINEAR_ROWS } from "./linear_kernels.ts";
 import { NORM_ROWS } from "./norm_kernels.ts";
 import { LOSS_ROWS } from "./loss_kernels.ts";

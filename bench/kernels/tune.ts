@@ -1,5 +1,5 @@
 import { backwardProbes, onePassProbes } from "./attention_probes.ts";
-import { Tensors } from "./kernels.ts";
+import { Tensors } from "./row.ts";
 import { gpuTimes, median } from "../measuring/measure.ts";
 import type { Device, Profiler, Tensor, Tuning } from "../../engine/mod.ts";
 import { attention, type AttentionArgs } from "../../kernels/attention/attention.ts";

@@ -2,7 +2,7 @@
 
 import { type Ceilings, copyKernel } from "../measuring/ceilings.ts";
 import { heat } from "../measuring/heat.ts";
-import { Tensors } from "../kernels/kernels.ts";
+import { Tensors } from "../kernels/row.ts";
 import { median, timed, type Times } from "../measuring/measure.ts";
 import { type Network, networks, type Workload } from "./training_networks.ts";
 import { type Device, grid, type Tensor } from "../../engine/mod.ts";

@@ -1,7 +1,7 @@
 /** Networks as they are trained, on numbers that cost what real ones do. */
 
 import { fromFileUrl } from "@std/path";
-import type { Tensors } from "../kernels/kernels.ts";
+import type { Tensors } from "../kernels/row.ts";
 import type { Device, Tensor } from "../../engine/mod.ts";
 import { accumulate } from "../../kernels/elementwise/accumulate.ts";
 import { randomNormal } from "../../kernels/elementwise/random_normal.ts";

@@ -1,6 +1,6 @@
 import { EPS } from "./cases.ts";
 import type { Prepared } from "./engine.ts";
-import type { Jax, JaxArray } from "./jax.ts";
+import type { Jax, JaxArray } from "./jax_api.ts";
 import { ADAM, type AttentionStep, type MlpStep, stepResult } from "./steps.ts";
 
 /** Logits of x and what is learnt. A function takes ownership of its arguments. */

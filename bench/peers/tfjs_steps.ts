@@ -1,7 +1,7 @@
 import { EPS } from "./cases.ts";
 import type { Prepared } from "./engine.ts";
 import { ADAM, type AttentionStep, type MlpStep, stepResult } from "./steps.ts";
-import type { Tf, TfTensor } from "./tfjs.ts";
+import type { Tf, TfTensor } from "./tfjs_api.ts";
 
 function logits(tf: Tf, problem: MlpStep | AttentionStep, x: TfTensor, learnt: TfTensor[]) {
   if (problem.op === "mlp_step") {
