@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Device, memoised, type Tensor, type Texture } from "../../engine/mod.ts";
+import { type Device, memoised, type Tensor } from "../../engine/mod.ts";
 import { ANY_LANE, textureTexels } from "../shared/textures.ts";
 import { repeat } from "../shared/unroll.ts";
 import {
