@@ -11,7 +11,7 @@ function show(value: unknown): string {
 }
 
 /**
- * What differs between two JSON values, key by key.
+ * What differs between two JSON values, key by key. Null and no key are the same.
  *
  * @param free Keys, with dots, below which nothing counts.
  * @returns Phrases such as "optimiser.clip was 5 and is 2".
@@ -29,7 +29,7 @@ export function differences(
       differences(before[key], after[key], free, path === "" ? key : `${path}.${key}`)
     );
   }
-  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  if (JSON.stringify(before ?? null) === JSON.stringify(after ?? null)) return [];
   return [`${path || "the config"} was ${show(before)} and is ${show(after)}`];
 }
 
