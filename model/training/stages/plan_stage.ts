@@ -15,6 +15,9 @@ export interface DataPlan {
   readonly known: boolean;
   /** Bytes that they hold on the device, besides batches. */
   readonly held: number;
+  /** As {@link DataSource.pictures}, for each of `sizes`. */
+  readonly pictures: DataSource["pictures"];
+  readonly sizes: DataSource["sizes"];
 }
 
 /**
@@ -23,21 +26,24 @@ export interface DataPlan {
  * @param device Where it was opened, and nothing else yet.
  */
 export function dataPlan(device: Device, data: DataSource): DataPlan {
-  return { known: data.captions?.(MOST_CAPTIONS) != null, held: device.memory.liveBytes };
+  const { sizes, pictures } = data;
+  const known = data.captions?.(MOST_CAPTIONS) != null;
+  return { known, held: device.memory.liveBytes, sizes, pictures };
 }
 
 /** Images without contents, for a device that computes nothing. */
 function emptyData(
   device: Device,
   { model, sample_prompts }: TrainConfig,
-  { known, held }: DataPlan,
+  { known, held, sizes, pictures }: DataPlan,
 ): DataSource {
   const { width, height } = model.image;
   const prompts = sample_prompts.length > 0 ? sample_prompts : [PROMPT];
   const own = device.tensor("u32", [Math.ceil(held / 4)], "data");
   return {
-    sizes: [{ width, height }],
+    sizes,
     count: null,
+    pictures,
     captions: () => known ? new Set(prompts) : null,
     batch: (_, size) =>
       Promise.resolve({

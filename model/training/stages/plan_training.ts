@@ -78,7 +78,7 @@ export async function planAdapters(
   const file = parseTrainFile(json, "the plan");
   const { name } = model;
   const config: TrainConfig = { ...file, name, model, model_json: {}, init: name, words: "" };
-  const data = { known: true, held: 0 };
+  const data = { known: true, held: 0, sizes: [model.image], pictures: null };
   return await planBlank(config, "transformer", type, data, config.transformer);
 }
 

@@ -16,13 +16,8 @@ import type { Parameters } from "../tape/parameters.ts";
 import type { Tape } from "../tape/tape.ts";
 import { type Learner, openLearner } from "./learner.ts";
 import type { Beginning, Watch } from "./beginning.ts";
+import { ImageFeatures } from "./image_features.ts";
 import type { Words } from "./words.ts";
-
-/**
- * Bytes of free memory that stay while the other network works: more of it would cost large images more than the time
- * to get it anew.
- */
-const KEPT = 256 << 20;
 
 /** The most captions that are encoded before a training, by an encoder that then need not stay. */
 export const MOST_CAPTIONS = 1000;
@@ -53,7 +48,7 @@ interface Encoded {
 
 /** What a batch goes through, and what learns. */
 interface Parts {
-  readonly encoder: VaeEncoder;
+  readonly images: ImageFeatures;
   readonly words: Words;
   readonly learner: Learner;
 }
@@ -107,7 +102,7 @@ export class TransformerTask implements Task {
       ...watch,
     };
     const learner = await openLearner(device, config, init, known);
-    const parts = { encoder, words, learner };
+    const parts = { images: new ImageFeatures(device, model.vae, encoder, data), words, learner };
     return new TransformerTask(device, model, options, seed, data, parts);
   }
 
@@ -163,12 +158,11 @@ export class TransformerTask implements Task {
     if (this.#encoded?.index === index) return this.#encoded;
     this.#encoded?.features.dispose();
     this.#encoded = null;
-    const { images, captions } = await this.data.batch(index, this.options.batch);
+    const batch = await this.data.batch(index, this.options.batch);
+    const { images, captions } = batch;
     const [, height = 0, width = 0] = images.shape;
-    this.device.trim(KEPT);
-    const features = this.parts.encoder.encode(images);
+    const features = this.parts.images.encode(batch);
     images.dispose();
-    this.device.trim(KEPT);
     const ids = captions.map((caption) => this.parts.words.encode(caption).ids);
     return this.#encoded = { index, width, height, features, ids };
   }
@@ -208,7 +202,7 @@ export class TransformerTask implements Task {
       for (const one of [network, weights, starts]) one.dispose();
     }
     this.#encoded?.features.dispose();
-    this.parts.encoder.dispose();
+    this.parts.images.dispose();
     this.parts.learner.dispose();
   }
 }

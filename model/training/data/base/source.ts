@@ -6,6 +6,8 @@ export interface Batch {
   readonly images: Tensor;
   /** One for each image. */
   readonly captions: readonly string[];
+  /** Which picture of their size the images are, where the source counts its {@link DataSource.pictures}. */
+  readonly pictures?: readonly number[];
 }
 
 /** The size of images in pixels. */
@@ -25,6 +27,11 @@ export interface DataSource {
   readonly sizes: readonly Size[];
   /** Different images; null if they are composed as they are asked for. */
   readonly count: number | null;
+  /**
+   * Different pictures of each size, a mirrored image being another: then the images of batches have numbers. Absent or
+   * null where they are composed as they are asked for.
+   */
+  readonly pictures?: readonly number[] | null;
   /**
    * Makes the batch of a step. It depends on seed, step and size alone, so that a run that is resumed sees what it would
    * have seen. Asking for one step after the other is fastest.

@@ -3,7 +3,7 @@ import type { Decoder } from "./decoder.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
 import { captionsOf, emptySet, type ImageSet } from "./image_set.ts";
-import { mirrored } from "./mirrored.ts";
+import { mirrored, pictureAt, picturesOf } from "./mirrored.ts";
 import { chooseImages } from "../base/order.ts";
 import type { Batch, DataSource, Size } from "../base/source.ts";
 
@@ -30,12 +30,14 @@ interface Loaded {
   readonly size: Size;
   readonly values: Float32Array<ArrayBuffer>;
   readonly captions: readonly string[];
+  readonly pictures: readonly number[];
 }
 
 /** Batches of a set of image files, made while the device works on those before. */
 export class FileSource implements DataSource {
   readonly sizes: readonly Size[];
   readonly count: number;
+  readonly pictures: readonly number[];
   #made = new Map<number, Promise<Loaded>>();
   #batchSize = 0;
   #kept = new Map<number, Float32Array<ArrayBuffer>>();
@@ -56,6 +58,7 @@ export class FileSource implements DataSource {
   ) {
     this.sizes = options.sizes;
     this.count = groups.reduce((sum, { length }) => sum + length, 0);
+    this.pictures = groups.map(({ length }) => picturesOf(length, options.mirror));
   }
 
   async batch(step: number, size: number): Promise<Batch> {
@@ -75,10 +78,10 @@ export class FileSource implements DataSource {
     }
     const loading = this.#made.get(step)!;
     this.#made.delete(step);
-    const { size: { width, height }, values, captions } = await loading;
+    const { size: { width, height }, values, ...others } = await loading;
     this.#check();
     const images = this.device.from("f32", [size, height, width, 3], values, "images");
-    return { images, captions };
+    return { images, ...others };
   }
 
   async #load(step: number, count: number): Promise<Loaded> {
@@ -87,26 +90,33 @@ export class FileSource implements DataSource {
     const size = sizes[group]!;
     const one = size.width * size.height * 3;
     const values = new Float32Array(count * one);
-    const captions = await Promise.all(places.map(async (place, i) => {
-      const { rgb, caption } = await this.#image(group, place, size);
+    const made = await Promise.all(places.map(async (wanted, i) => {
+      const { rgb, place, caption } = await this.#image(group, wanted, size);
       const draws = new Draws(seed, STREAMS.captions, step, i);
       const target = values.subarray(i * one, (i + 1) * one);
-      if (draws.odds(mirror)) mirrored(rgb, size.width, target);
+      const turned = draws.odds(mirror);
+      if (turned) mirrored(rgb, size.width, target);
       else target.set(rgb);
-      return caption(draws);
+      return { caption: caption(draws), picture: pictureAt(place, turned, mirror) };
     }));
-    return { size, values, captions };
+    return {
+      size,
+      values,
+      captions: made.map(({ caption }) => caption),
+      pictures: made.map(({ picture }) => picture),
+    };
   }
 
   /** Reads an image, or if that cannot be used, the next one of its group that can. */
   async #image(group: number, place: number, size: Size) {
     const members = this.groups[group]!;
     for (let i = 0; i < members.length; i++) {
-      const index = members[(place + i) % members.length]!;
+      const taken = (place + i) % members.length;
+      const index = members[taken]!;
       if (this.#broken.has(index)) continue;
       try {
         const { path, caption } = await this.set.example(index);
-        return { rgb: await this.#decoded(index, path, size), caption };
+        return { rgb: await this.#decoded(index, path, size), place: taken, caption };
       } catch (error) {
         if (this.#disposed || !(error instanceof BitwiseError)) throw error;
         if (this.options.broken === "stop") throw skippable(error);

@@ -8,7 +8,7 @@ import { openImage } from "../../../image/read_image.ts";
 import { fitImage } from "../../../image/resize.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
-import { mirrored } from "./mirrored.ts";
+import { mirrored, pictureAt, picturesOf } from "./mirrored.ts";
 import { captionsOf, emptySet } from "./image_set.ts";
 import { chooseImages } from "../base/order.ts";
 import type { Batch, DataSource, Size, Which } from "../base/source.ts";
@@ -116,6 +116,7 @@ function readItem(item: unknown, where: string, refuse: (why: string) => never):
 export class SheetSource implements DataSource {
   readonly sizes: readonly [Size];
   readonly count: number;
+  readonly pictures: readonly [number];
 
   private constructor(
     private readonly device: Device,
@@ -126,6 +127,7 @@ export class SheetSource implements DataSource {
   ) {
     this.sizes = [options.size];
     this.count = items.length;
+    this.pictures = [picturesOf(items.length, options.mirror)];
   }
 
   /**
@@ -171,15 +173,18 @@ export class SheetSource implements DataSource {
     const { places } = chooseImages([this.count], seed, step, size);
     const one = width * height * 3;
     const values = new Float32Array(size * one);
+    const pictures: number[] = [];
     const captions = places.map((place, i) => {
       const draws = new Draws(seed, STREAMS.captions, step, i);
       const target = values.subarray(i * one, (i + 1) * one);
-      if (draws.odds(mirror)) mirrored(this.pixels[place]!, width, target);
+      const turned = draws.odds(mirror);
+      if (turned) mirrored(this.pixels[place]!, width, target);
       else target.set(this.pixels[place]!);
+      pictures.push(pictureAt(place, turned, mirror));
       return drawName(this.items[place]!, draws);
     });
     const images = this.device.from("f32", [size, height, width, 3], values, "images");
-    return { images, captions };
+    return { images, captions, pictures };
   }
 
   captions(most: number): ReadonlySet<string> | null {

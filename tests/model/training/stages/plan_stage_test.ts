@@ -21,7 +21,7 @@ import {
   planAdapters,
   planTraining,
 } from "../../../../model/training/stages/plan_training.ts";
-import { planStage } from "../../../../model/training/stages/plan_stage.ts";
+import { dataPlan, planStage } from "../../../../model/training/stages/plan_stage.ts";
 import { train } from "../../../../model/training/stages/train.ts";
 import { MOST_CAPTIONS } from "../../../../model/training/stages/transformer_task.ts";
 import { openWords } from "../../../../model/training/stages/words.ts";
@@ -52,12 +52,12 @@ Deno.test("planStage() tells what a stage holds, within 5 percent, for other bat
     for (const [stage, config, init, known] of stages) {
       const open = openTask(stage, { folder, init, words });
       for (const size of [{ batch: 4, recompute: false }, { batch: 24, recompute: true }]) {
-        const planned = await planStage(device, config, stage, open, { known, held: 0 })(size);
         const run = { ...config, [stage]: { ...config[stage], ...size, steps: 3 } };
         using fresh = await Device.open({ class: device.capabilities.class });
         const { data: { kind, path }, model: { image } } = config;
         const data = await openData(fresh, { kind, path, sizes: [image], seed: 1n, which: "all" });
         assertEquals(data.captions!(MOST_CAPTIONS) !== null, known);
+        const planned = await planStage(device, config, stage, open, dataPlan(fresh, data))(size);
         const task = await open(fresh, run, data);
         using trainer = new Trainer(fresh, task, trainerOptions(run[stage]));
         await trainer.run();
@@ -79,11 +79,11 @@ Deno.test("A training of many steps, whose captions differ in length, holds what
     await train(config, "tokenizer", { output });
     const begun = { folder: openFolder(output), init: null, words: await openWords(config) };
     const open = openTask("transformer", begun);
-    const plan = planStage(device, config, "transformer", open, { known: false, held: 0 });
-    const planned = await plan({ batch: 8, recompute: false });
     using fresh = await Device.open({ class: device.capabilities.class });
     const { data: { kind, path }, model: { image } } = config;
     const data = await openData(fresh, { kind, path, sizes: [image], seed: 1n, which: "all" });
+    const plan = planStage(device, config, "transformer", open, dataPlan(fresh, data));
+    const planned = await plan({ batch: 8, recompute: false });
     const task = await open(fresh, config, data);
     using trainer = new Trainer(fresh, task, trainerOptions(config.transformer));
     await trainer.run();

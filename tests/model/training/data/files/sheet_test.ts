@@ -7,6 +7,7 @@ import {
   readSheetCaptions,
   SheetSource,
 } from "../../../../../model/training/data/files/sheet.ts";
+import { mirrored } from "../../../../../model/training/data/files/mirrored.ts";
 import type { Which } from "../../../../../model/training/data/base/source.ts";
 import { openImages } from "../../../../../model/training/data/files/open_images.ts";
 import { device } from "../../../../harness.ts";
@@ -15,8 +16,8 @@ import { folderOf, plainPng } from "./folders.ts";
 const EMOJI = fromFileUrl(new URL("../../../../../assets/training/emoji", import.meta.url));
 const SIZE = { width: 32, height: 32 };
 
-const open = (which: Which) =>
-  SheetSource.open(device, EMOJI, { size: SIZE, seed: 1n, which, mirror: 0 });
+const open = (which: Which, mirror = 0) =>
+  SheetSource.open(device, EMOJI, { size: SIZE, seed: 1n, which, mirror });
 
 Deno.test("SheetSource holds 49 emoji out, and shows every other once in an epoch", async () => {
   const [training, measuring, all] = [
@@ -54,6 +55,28 @@ Deno.test("Batches of a sheet depend on seed, step and size alone", async () => 
   const first = await read(5);
   assertNotEquals(await read(6), first);
   assertEquals(await read(5), first);
+});
+
+Deno.test("A sheet tells which of its tiles it shows, and whether they are mirrored", async () => {
+  const one = 32 * 32 * 3;
+  for (const mirror of [0, 0.5]) {
+    const source = await open("measuring", mirror);
+    const { values: truths } = source.truths();
+    assertEquals(source.pictures, [mirror > 0 ? 98 : 49]);
+    const { images, pictures } = await source.batch(0, 49);
+    const values = await device.read(images) as Float32Array;
+    images.dispose();
+    const expected = new Float32Array(one);
+    const turned = pictures!.filter((picture, i) => {
+      const [place, isTurned] = mirror > 0 ? [picture >> 1, picture % 2 === 1] : [picture, false];
+      const tile = truths.subarray(place * one, (place + 1) * one);
+      if (isTurned) mirrored(tile, 32, expected);
+      else expected.set(tile);
+      assertEquals(values.subarray(i * one, (i + 1) * one), expected);
+      return isTurned;
+    });
+    assert(mirror > 0 ? turned.length > 12 && turned.length < 37 : turned.length === 0);
+  }
 });
 
 Deno.test("A sheet lists what it may draw", async () => {

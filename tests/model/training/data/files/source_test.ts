@@ -30,9 +30,23 @@ const open = (path: string, options: Partial<ImageOptions> = {}) =>
 
 type Source = Awaited<ReturnType<typeof open>>;
 
+/** What the pictures of a source were seen to show. */
+const shown = new WeakMap<Source, Map<string, number>>();
+
+/** Asserts that an image has the number of its picture, now and whenever it comes. */
+function checkPicture(source: Source, shape: readonly number[], picture: number, level: number) {
+  const [, height, width] = shape;
+  const at = source.sizes.findIndex((size) => size.height === height && size.width === width);
+  assert(picture >= 0 && picture < source.pictures![at]!);
+  const seen = shown.get(source) ?? new Map<string, number>();
+  shown.set(source, seen.set(`${at} ${picture}`, seen.get(`${at} ${picture}`) ?? level));
+  assertEquals(seen.get(`${at} ${picture}`), level);
+  assertEquals(new Set(seen.values()).size, seen.size, "another picture has another number");
+}
+
 /** The level of red of each image of a batch, which all of its pixels have, and captions. */
 async function read(source: Source, step: number, size: number) {
-  const { images, captions } = await source.batch(step, size);
+  const { images, captions, pictures } = await source.batch(step, size);
   const values = await device.read(images) as Float32Array;
   const { shape } = images;
   images.dispose();
@@ -42,6 +56,7 @@ async function read(source: Source, step: number, size: number) {
     assert(image.every((v, k) => v === (k % 3 ? -1 : image[0])));
     return Math.round((image[0]! + 1) * 127.5);
   });
+  levels.forEach((level, i) => checkPicture(source, shape, pictures![i]!, level));
   return { levels, captions: [...captions], shape };
 }
 
@@ -162,15 +177,21 @@ Deno.test("Images are mirrored as often as asked, captions stay", async () => {
   const rgba = new Uint8Array([255, 0, 0, 255, 0, 0, 0, 255]);
   const { encodePng } = await import("../../../../../model/image/png.ts");
   await using folder = await folderOf({ "a.png": encodePng(rgba, 2, 1), "a.txt": "a" });
+  const [plain, turned] = ["1,-1,-1,-1,-1,-1", "-1,-1,-1,1,-1,-1"];
   const first = async (mirror: number) => {
     const source = await open(folder.path, { mirror, sizes: [{ width: 2, height: 1 }] });
-    const { images } = await source.batch(0, 40);
+    const { images, pictures } = await source.batch(0, 40);
     const values = await device.read(images) as Float32Array;
     images.dispose();
     source.dispose();
-    return Array.from({ length: 40 }, (_, i) => [...values.subarray(6 * i, 6 * i + 6)].join());
+    const shown = Array.from(
+      { length: 40 },
+      (_, i) => [...values.subarray(6 * i, 6 * i + 6)].join(),
+    );
+    assertEquals(source.pictures, [mirror > 0 ? 2 : 1]);
+    assertEquals(pictures, shown.map((pixels) => Number(pixels === turned)));
+    return shown;
   };
-  const [plain, turned] = ["1,-1,-1,-1,-1,-1", "-1,-1,-1,1,-1,-1"];
   assertEquals(new Set(await first(0)), new Set([plain]));
   assertEquals(new Set(await first(1)), new Set([turned]));
   const some = (await first(0.5)).filter((pixels) => pixels === plain).length;

@@ -1,0 +1,114 @@
+import type { Device, Tensor } from "../../../engine/mod.ts";
+import { embedding } from "../../../kernels/tokens/embedding.ts";
+import type { VaeConfig } from "../../config/types.ts";
+import type { VaeEncoder } from "../../vae/vae_encoder.ts";
+import type { Batch, DataSource, Size } from "../data/base/source.ts";
+
+/**
+ * Bytes of free memory that stay while the other network works: more of it would cost large images more than the time
+ * to get it anew.
+ */
+const KEPT = 256 << 20;
+
+/** The most bytes of features that are kept for the next epoch; where all pictures need more, none are. */
+const MOST_BYTES = 256 << 20;
+
+/** The features of all pictures of one size. */
+interface Table {
+  /** [pictures, h · w · d] f32, in the order in which they came. */
+  readonly rows: Tensor;
+  /** The row of each picture; -1 where it has not come yet. */
+  readonly rowOf: Int32Array;
+  /** Rows that are filled. */
+  filled: number;
+}
+
+/** What `ImageFeatures` must know of its images. */
+type Pictures = Pick<DataSource, "sizes" | "pictures">;
+
+/** Encodes the images of batches; a picture that comes again is looked up, where there is room for all. */
+export class ImageFeatures {
+  readonly #tables: ReadonlyMap<string, Table>;
+
+  /**
+   * @param encoder What encodes; it becomes the features' own.
+   * @param pictures The source of all batches.
+   * @param most The most bytes that are kept.
+   */
+  constructor(
+    private readonly device: Device,
+    private readonly config: VaeConfig,
+    private readonly encoder: VaeEncoder,
+    { sizes, pictures }: Pictures,
+    most: number = MOST_BYTES,
+  ) {
+    const shapes = sizes.map((size, i): [number, number] => [
+      pictures?.[i] ?? 0,
+      this.#shape(size).reduce((product, n) => product * n),
+    ]);
+    const bytes = shapes.map(([count, width]) => 4 * count * width);
+    const fits = bytes.reduce((sum, n) => sum + n, 0) <= most &&
+      Math.max(...bytes) <= device.gpu.limits.maxStorageBufferBindingSize;
+    this.#tables = device.allOrNothing(() =>
+      new Map(sizes.flatMap((size, i): [string, Table][] => {
+        const [count] = shapes[i]!;
+        if (!fits || count === 0) return [];
+        const rows = device.tensor("f32", shapes[i]!, "features of all images");
+        return [[keyOf(size), { rows, rowOf: new Int32Array(count).fill(-1), filled: 0 }]];
+      }))
+    );
+  }
+
+  /** [B, h, w, d] f32, which the caller disposes of. The images stay the caller's. */
+  encode({ images, pictures }: Pick<Batch, "images" | "pictures">): Tensor {
+    const { device } = this;
+    const [, height = 0, width = 0] = images.shape;
+    const size = { width, height };
+    const table = pictures && this.#tables.get(keyOf(size));
+    const rows = table && pictures.map((picture) => table.rowOf[picture]!);
+    if (rows?.every((row) => row >= 0)) return this.#lookUp(table!, rows, size);
+    device.trim(KEPT);
+    const features = this.encoder.encode(images);
+    device.trim(KEPT);
+    if (table) this.#keep(table, pictures, features);
+    return features;
+  }
+
+  /** Keeps the features of pictures that are new. */
+  #keep(table: Table, pictures: readonly number[], features: Tensor): void {
+    const [, width = 0] = table.rows.shape;
+    const rows = features.reshape(pictures.length, width);
+    const isNew = (i: number) => i < pictures.length && table.rowOf[pictures[i]!]! < 0;
+    for (let i = 0; i < pictures.length; i++) {
+      const [first, offset] = [i, 4 * width * table.filled];
+      for (; isNew(i); i++) table.rowOf[pictures[i]!] = table.filled++;
+      if (i > first) this.device.copy(rows.rows(first, i - first), table.rows, offset);
+    }
+  }
+
+  #lookUp({ rows: table }: Table, rows: readonly number[], size: Size): Tensor {
+    const { device } = this;
+    using ids = device.from("u32", [rows.length], Uint32Array.from(rows), "rows");
+    return device.allOrNothing(() => {
+      const y = device.tensor("f32", [rows.length, ...this.#shape(size)], "features");
+      embedding(device, { ids, table, y });
+      return y;
+    });
+  }
+
+  /** Height, width and channels of an image's features. */
+  #shape({ width, height }: Size): [number, number, number] {
+    const { patch_size: patch, codebook_dim: d } = this.config;
+    return [height / patch, width / patch, d];
+  }
+
+  /** Frees the encoder, and what is kept. */
+  dispose(): void {
+    this.encoder.dispose();
+    for (const { rows } of this.#tables.values()) rows.dispose();
+  }
+}
+
+function keyOf({ width, height }: Size): string {
+  return `${width}x${height}`;
+}
