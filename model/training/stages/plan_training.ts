@@ -55,7 +55,8 @@ export async function planTraining(config: TrainConfig, stage: Stage): Promise<P
 
 /**
  * Plans the memory of finetuning a model with adapters (LoRA) on images of at most 1000 captions, as
- * {@link planTraining} does.
+ * {@link planTraining} does, but without the features of the images: each has 4 · h · w · d bytes, and all at most
+ * 256 MiB.
  *
  * @returns Most bytes that are held at once, without the samples that a training makes now and then.
  * @throws {ConfigError} `bad-value`: an option is wrong.
