@@ -4,12 +4,6 @@ import type { VaeConfig } from "../../config/types.ts";
 import type { VaeEncoder } from "../../vae/vae_encoder.ts";
 import type { Batch, DataSource, Size } from "../data/base/source.ts";
 
-/**
- * Bytes of free memory that stay while the other network works: more of it would cost large images more than the time
- * to get it anew.
- */
-const KEPT = 256 << 20;
-
 /** The most bytes of features that are kept for the next epoch; where all pictures need more, none are. */
 const MOST_BYTES = 256 << 20;
 
@@ -25,6 +19,9 @@ interface Table {
 
 /** What `ImageFeatures` must know of its images. */
 type Pictures = Pick<DataSource, "sizes" | "pictures">;
+
+/** Images, and which pictures they are, if that is known. */
+export type Shown = Pick<Batch, "images" | "pictures">;
 
 /** Encodes the images of batches; a picture that comes again is looked up, where there is room for all. */
 export class ImageFeatures {
@@ -60,16 +57,13 @@ export class ImageFeatures {
   }
 
   /** [B, h, w, d] f32, which the caller disposes of. The images stay the caller's. */
-  encode({ images, pictures }: Pick<Batch, "images" | "pictures">): Tensor {
-    const { device } = this;
+  encode({ images, pictures }: Shown): Tensor {
     const [, height = 0, width = 0] = images.shape;
     const size = { width, height };
     const table = pictures && this.#tables.get(keyOf(size));
     const rows = table && pictures.map((picture) => table.rowOf[picture]!);
     if (rows?.every((row) => row >= 0)) return this.#lookUp(table!, rows, size);
-    device.trim(KEPT);
     const features = this.encoder.encode(images);
-    device.trim(KEPT);
     if (table) this.#keep(table, pictures, features);
     return features;
   }

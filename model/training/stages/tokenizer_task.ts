@@ -12,7 +12,7 @@ import type {
   TrainConfig,
 } from "../config/types.ts";
 import { Draws, STREAMS } from "../data/base/draws.ts";
-import type { DataSource } from "../data/base/source.ts";
+import type { Batch, DataSource } from "../data/base/source.ts";
 import { initialise } from "../initial/initialise.ts";
 import { vaeRules } from "../initial/rules.ts";
 import { adversarialLosses, discriminatorShapes } from "../networks/discriminator.ts";
@@ -27,6 +27,7 @@ import type { Variable } from "../tape/variable.ts";
 import type { Beginning } from "./beginning.ts";
 import { Drawer } from "./drawer.ts";
 import { loadParameters } from "./frozen.ts";
+import { ImageFeatures, type Shown } from "./image_features.ts";
 
 /** How strong an edge must be for the whole of `losses.edge`: two thirds of the range of a channel. */
 const EDGE_GAIN = 1.5;
@@ -55,7 +56,7 @@ export class TokenizerTask implements Task {
     private readonly data: DataSource,
     readonly parameters: Parameters,
     /** The encoder that does not learn; null if it does. */
-    private readonly encoder: VaeEncoder | null,
+    private readonly encoder: ImageFeatures | null,
     /** Draws the codes of some images; null if all are those of the encoder. */
     private readonly drawer: Drawer | null,
   ) {
@@ -92,9 +93,12 @@ export class TokenizerTask implements Task {
         await loadParameters(device, parameters, file, shapes).finally(() => file.close());
       }
       const source = new FolderSource(folder, model, device, config[stage].dtype);
-      const encoder = whole
-        ? null
-        : await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae));
+      const encoder = whole ? null : new ImageFeatures(
+        device,
+        model.vae,
+        await source.open("vae_encoder", (weights) => VaeEncoder.load(weights, model.vae)),
+        data,
+      );
       const draws = !whole && config.decoder.drawn > 0;
       const drawer = draws ? await Drawer.open(device, config, folder, words) : null;
       const options = whole
@@ -111,7 +115,8 @@ export class TokenizerTask implements Task {
     const { device, options } = this;
     const { losses, batch } = options;
     const index = step * options.accumulate + micro;
-    const { images, captions } = await this.data.batch(index, batch);
+    const shown = await this.data.batch(index, batch);
+    const { images } = shown;
     const stats = device.tensor("f32", [4], "losses");
     const codes = device.tensor("f32", [4], "losses of codes");
     const ramp = Math.min(1, Math.max(0, (progress - options.flips_after) / RAMP));
@@ -122,8 +127,8 @@ export class TokenizerTask implements Task {
       dropScales: ramp > 0 && this.#dropsScale(index) ? 1 : 0,
     };
     const z = this.drawer
-      ? this.#partlyDrawn(tape, images, captions, mistakes, index)
-      : this.#quantised(tape, images, mistakes, codes);
+      ? this.#partlyDrawn(tape, shown, mistakes, index)
+      : this.#quantised(tape, shown, mistakes, codes);
     const y = this.#network.decode(tape, z);
     reconstructionLoss(tape, y, {
       target: images,
@@ -164,9 +169,10 @@ export class TokenizerTask implements Task {
 
   /** Images and what they are reconstructed as, without mistakes: [B, H, W, 3] f32 each, which the caller disposes. */
   async reconstruct(count: number): Promise<{ images: Tensor; decoded: Tensor }> {
-    const { images } = await this.data.batch(0, count);
+    const shown = await this.data.batch(0, count);
+    const { images } = shown;
     using tape = new Tape(this.device);
-    const y = this.#network.decode(tape, this.#quantised(tape, images, {}, null)).value;
+    const y = this.#network.decode(tape, this.#quantised(tape, shown, {}, null)).value;
     const decoded = this.device.tensor("f32", y.shape);
     this.device.copy(y, decoded);
     return { images, decoded };
@@ -180,14 +186,15 @@ export class TokenizerTask implements Task {
   /** The sum of codes of images, through the encoder that learns or the one that does not. */
   #quantised(
     tape: Tape,
-    images: Tensor,
+    shown: Shown,
     mistakes: Pick<QuantiseOptions, "flips" | "dropScales">,
     stats: Tensor | null,
   ): Variable {
     const { model, encoder, options: { losses: { entropy, commitment } } } = this;
+    const { images } = shown;
     const [, height = 0, width = 0] = images.shape;
     const h = encoder
-      ? tape.constant(tape.keep(encoder.encode(images)))
+      ? tape.constant(tape.keep(encoder.encode(shown)))
       : this.#network.encode(tape, tape.constant(images));
     return quantise(tape, h, {
       schedule: vaeSchedule(model, scheduleForImage(model, width, height)),
@@ -206,8 +213,7 @@ export class TokenizerTask implements Task {
   /** The sum of codes of images: of the last ones with what the transformer draws, of the others as they are. */
   #partlyDrawn(
     tape: Tape,
-    images: Tensor,
-    captions: readonly string[],
+    { images, captions, pictures }: Batch,
     mistakes: Pick<QuantiseOptions, "flips" | "dropScales">,
     index: number,
   ): Variable {
@@ -217,7 +223,10 @@ export class TokenizerTask implements Task {
     const odd = new Draws(BigInt(this.seed), STREAMS.drawn, index, 0).next();
     const kept = B - Math.floor(drawn * B + odd);
     const z = tape.keep(this.#sum(images));
-    const part = (first: number, count: number) => images.rows(first, count);
+    const part = (first: number, count: number): Shown => ({
+      images: images.rows(first, count),
+      ...pictures && { pictures: pictures.slice(first, first + count) },
+    });
     if (kept > 0) {
       using own = new Tape(device);
       const sum = this.#quantised(own, part(0, kept), mistakes, null).value;

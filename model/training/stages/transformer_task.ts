@@ -19,6 +19,12 @@ import type { Beginning, Watch } from "./beginning.ts";
 import { ImageFeatures } from "./image_features.ts";
 import type { Words } from "./words.ts";
 
+/**
+ * Bytes of free memory that stay while the other network works: more of it would cost large images more than the time
+ * to get it anew.
+ */
+const KEPT = 256 << 20;
+
 /** The most captions that are encoded before a training, by an encoder that then need not stay. */
 export const MOST_CAPTIONS = 1000;
 
@@ -161,8 +167,10 @@ export class TransformerTask implements Task {
     const batch = await this.data.batch(index, this.options.batch);
     const { images, captions } = batch;
     const [, height = 0, width = 0] = images.shape;
+    this.device.trim(KEPT);
     const features = this.parts.images.encode(batch);
     images.dispose();
+    this.device.trim(KEPT);
     const ids = captions.map((caption) => this.parts.words.encode(caption).ids);
     return this.#encoded = { index, width, height, features, ids };
   }

@@ -118,38 +118,49 @@ function unnumbered(data: DataSource): DataSource {
   };
 }
 
-Deno.test("A transformer learns the same from pictures that are encoded once", () =>
+Deno.test("Transformer and decoder learn the same from pictures that are encoded once", () =>
   inFolder(async (output) => {
+    const stage = { steps: 3, batch: 4, warmup: 1 }; // the batch is the epoch
     const tiny = await tinyTraining({
       tokenizer: { steps: 1 },
-      transformer: { steps: 3, batch: 4, warmup: 1 }, // the batch is the epoch
+      transformer: stage,
+      decoder: { ...stage, drawn: 0.5 },
     });
-    await train(tiny, "tokenizer", { output });
+    for (const stage of ["tokenizer", "transformer"] as const) await train(tiny, stage, { output });
     await writeTraining(output);
     const config = { ...tiny, data: { ...tiny.data, path: join(output, "tiles") } };
     const begun = { folder: openFolder(output), init: null, words: await openWords(config) };
-    const learn = async (numbered: boolean) => {
+    const learn = async (stage: "transformer" | "decoder", numbered: boolean) => {
       using own = await Device.open({ class: device.capabilities.class });
       const run = own.run.bind(own);
-      let norms = 0; // only the encoder has GroupNorm
+      let norms = 0;
       own.run = (kernel, call) => {
         if (kernel.name === "group_norm") norms++;
         run(kernel, call);
       };
-      const data = await openStageData(own, config, "transformer");
+      const data = await openStageData(own, config, stage);
       const source = numbered ? data : unnumbered(data);
-      const task = await openTask("transformer", begun)(own, config, source);
+      const task = await openTask(stage, begun)(own, config, source);
       const losses: number[] = [];
       const onReport = ({ loss }: { loss: number }) => void losses.push(loss);
-      const options = { ...trainerOptions(config.transformer), every: 1, onReport };
-      using trainer = new Trainer(own, task, options);
+      using trainer = new Trainer(own, task, {
+        ...trainerOptions(config[stage]),
+        every: 1,
+        onReport,
+      });
       await trainer.run();
       task.dispose();
       data.dispose();
       return { losses, norms };
     };
-    const [once, often] = [await learn(true), await learn(false)];
-    assertEquals(once.losses, often.losses);
-    assert(once.norms > 0);
-    assertEquals([once.losses.length, often.norms], [3, 3 * once.norms]);
+    let ofEncoder = 0; // a transformer has no GroupNorm of its own
+    for (const stage of ["transformer", "decoder"] as const) {
+      const [once, often] = [await learn(stage, true), await learn(stage, false)];
+      assertEquals(once.losses, often.losses);
+      assertEquals(once.losses.length, 3);
+      ofEncoder ||= once.norms;
+      assert(ofEncoder > 0);
+      // of a decoder's batch, the part that is drawn is encoded by itself
+      assertEquals(often.norms - once.norms, (stage === "decoder" ? 4 : 2) * ofEncoder);
+    }
   }));
