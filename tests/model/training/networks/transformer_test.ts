@@ -9,10 +9,14 @@ const LOSS = 1e-5;
 /** Largest relative Frobenius error of a gradient. */
 const GRADIENT = 1e-4;
 
-/** Compares a loss and all gradients with those of a case of the golden. */
-async function assertCase(model: GoldenLoss, name: string, options: Options): Promise<void> {
+/** Compares a loss and all gradients with those of a case of the golden. Returns the logits. */
+async function assertCase(
+  model: GoldenLoss,
+  name: string,
+  options: Options,
+): Promise<Float32Array> {
   const file = await golden("loss");
-  const { loss } = await model.run(options);
+  const { loss, logits } = await model.run(options);
   assertNear([loss], file.tensor(`${name}.loss`).data, LOSS, `loss of ${name}`);
   const norms: Record<string, number> = file.config.gradnorm[name];
   for (const { name: parameter } of model.parameters.specs) {
@@ -28,15 +32,14 @@ async function assertCase(model: GoldenLoss, name: string, options: Options): Pr
     assertNear(gradient.subarray(0, data.length), data, GRADIENT, what);
   }
   model.parameters.clearGradients();
+  return logits;
 }
 
 Deno.test("golden: logits of teacher forcing, and loss and all gradients of `main`", async () => {
   const live = device.memory.liveBytes;
   using model = await GoldenLoss.load();
-  const { logits } = await model.run();
-  model.parameters.clearGradients();
+  const logits = await assertCase(model, "main", {});
   assertNear(logits, deltas((await golden("loss")).tensor("main.logits").data), 2e-5);
-  await assertCase(model, "main", {});
   model[Symbol.dispose]();
   assertEquals(device.memory.liveBytes, live);
 });
