@@ -9,16 +9,11 @@ const MOST_BYTES = 256 << 20;
 
 /** The features of all pictures of one size. */
 interface Table {
-  /** [pictures, h · w · d] f32, in the order in which they came. */
+  /** [pictures, h · w · d] f32. */
   readonly rows: Tensor;
-  /** The row of each picture; -1 where it has not come yet. */
-  readonly rowOf: Int32Array;
-  /** Rows that are filled. */
-  filled: number;
+  /** Pictures whose row is filled. */
+  readonly known: Set<number>;
 }
-
-/** What `ImageFeatures` must know of its images. */
-type Pictures = Pick<DataSource, "sizes" | "pictures">;
 
 /** Images, and which pictures they are, if that is known. */
 export type Shown = Pick<Batch, "images" | "pictures">;
@@ -36,7 +31,7 @@ export class ImageFeatures {
     private readonly device: Device,
     private readonly config: VaeConfig,
     private readonly encoder: VaeEncoder,
-    { sizes, pictures }: Pictures,
+    { sizes, pictures }: Pick<DataSource, "sizes" | "pictures">,
     most: number = MOST_BYTES,
   ) {
     const shapes = sizes.map((size, i): [number, number] => [
@@ -51,7 +46,7 @@ export class ImageFeatures {
         const [count] = shapes[i]!;
         if (!fits || count === 0) return [];
         const rows = device.tensor("f32", shapes[i]!, "features of all images");
-        return [[keyOf(size), { rows, rowOf: new Int32Array(count).fill(-1), filled: 0 }]];
+        return [[keyOf(size), { rows, known: new Set() }]];
       }))
     );
   }
@@ -61,31 +56,31 @@ export class ImageFeatures {
     const [, height = 0, width = 0] = images.shape;
     const size = { width, height };
     const table = pictures && this.#tables.get(keyOf(size));
-    const rows = table && pictures.map((picture) => table.rowOf[picture]!);
-    if (rows?.every((row) => row >= 0)) return this.#lookUp(table!, rows, size);
+    if (!table) return this.encoder.encode(images);
+    if (pictures.every((picture) => table.known.has(picture))) {
+      return this.#lookUp(table, pictures, size);
+    }
     const features = this.encoder.encode(images);
-    if (table) this.#keep(table, pictures, features);
+    this.#keep(table, pictures, features);
     return features;
   }
 
   /** Keeps the features of pictures that are new. */
-  #keep(table: Table, pictures: readonly number[], features: Tensor): void {
-    const [, width = 0] = table.rows.shape;
-    const rows = features.reshape(pictures.length, width);
-    const isNew = (i: number) => i < pictures.length && table.rowOf[pictures[i]!]! < 0;
-    for (let i = 0; i < pictures.length; i++) {
-      const [first, offset] = [i, 4 * width * table.filled];
-      for (; isNew(i); i++) table.rowOf[pictures[i]!] = table.filled++;
-      if (i > first) this.device.copy(rows.rows(first, i - first), table.rows, offset);
+  #keep({ rows, known }: Table, pictures: readonly number[], features: Tensor): void {
+    for (const [i, picture] of pictures.entries()) {
+      if (known.has(picture)) continue;
+      known.add(picture);
+      const row = features.rows(i, 1);
+      this.device.copy(row, rows, picture * row.byteLength);
     }
   }
 
-  #lookUp({ rows: table }: Table, rows: readonly number[], size: Size): Tensor {
+  #lookUp({ rows }: Table, pictures: readonly number[], size: Size): Tensor {
     const { device } = this;
-    using ids = device.from("u32", [rows.length], Uint32Array.from(rows), "rows");
+    using ids = device.from("u32", [pictures.length], Uint32Array.from(pictures), "pictures");
     return device.allOrNothing(() => {
-      const y = device.tensor("f32", [rows.length, ...this.#shape(size)], "features");
-      embedding(device, { ids, table, y });
+      const y = device.tensor("f32", [pictures.length, ...this.#shape(size)], "features");
+      embedding(device, { ids, table: rows, y });
       return y;
     });
   }

@@ -10,14 +10,11 @@ import { MOST_CAPTIONS } from "./transformer_task.ts";
 const PROMPT = "three small red birds above a large house on a green hill";
 
 /** What a plan must know of the images and captions that a stage learns from. */
-export interface DataPlan {
+export interface DataPlan extends Pick<DataSource, "sizes" | "pictures"> {
   /** Whether all captions are known, and few. */
   readonly known: boolean;
   /** Bytes that they hold on the device, besides batches. */
   readonly held: number;
-  /** As {@link DataSource.pictures}, for each of `sizes`. */
-  readonly pictures: DataSource["pictures"];
-  readonly sizes: DataSource["sizes"];
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Decoder } from "./decoder.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
 import { captionsOf, emptySet, type ImageSet } from "./image_set.ts";
-import { mirrored, pictureAt, picturesOf } from "./mirrored.ts";
+import { copyPicture, picturesOf } from "./mirrored.ts";
 import { chooseImages } from "../base/order.ts";
 import type { Batch, DataSource, Size } from "../base/source.ts";
 
@@ -94,10 +94,8 @@ export class FileSource implements DataSource {
       const { rgb, place, caption } = await this.#image(group, wanted, size);
       const draws = new Draws(seed, STREAMS.captions, step, i);
       const target = values.subarray(i * one, (i + 1) * one);
-      const turned = draws.odds(mirror);
-      if (turned) mirrored(rgb, size.width, target);
-      else target.set(rgb);
-      return { caption: caption(draws), picture: pictureAt(place, turned, mirror) };
+      const picture = copyPicture({ rgb, place, width: size.width }, target, draws, mirror);
+      return { caption: caption(draws), picture };
     }));
     return {
       size,

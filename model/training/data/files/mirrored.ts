@@ -1,3 +1,5 @@
+import type { Draws } from "../base/draws.ts";
+
 /** Copies pixels of three channels, each row from right to left. */
 export function mirrored(rgb: Float32Array, width: number, target: Float32Array): void {
   for (let i = 0; i < rgb.length; i += 3) {
@@ -12,7 +14,15 @@ export function picturesOf(count: number, mirror: number): number {
   return mirror > 0 ? 2 * count : count;
 }
 
-/** The number of a picture: of the image at a place, mirrored or not. */
-export function pictureAt(place: number, turned: boolean, mirror: number): number {
+/** Copies the image at a place, which `draws` may mirror with that probability; returns the number of the picture. */
+export function copyPicture(
+  { rgb, place, width }: { rgb: Float32Array; place: number; width: number },
+  target: Float32Array,
+  draws: Draws,
+  mirror: number,
+): number {
+  const turned = draws.odds(mirror);
+  if (turned) mirrored(rgb, width, target);
+  else target.set(rgb);
   return mirror > 0 ? 2 * place + Number(turned) : place;
 }

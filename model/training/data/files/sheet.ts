@@ -8,7 +8,7 @@ import { openImage } from "../../../image/read_image.ts";
 import { fitImage } from "../../../image/resize.ts";
 import { checkBatch } from "../base/check.ts";
 import { Draws, STREAMS } from "../base/draws.ts";
-import { mirrored, pictureAt, picturesOf } from "./mirrored.ts";
+import { copyPicture, picturesOf } from "./mirrored.ts";
 import { captionsOf, emptySet } from "./image_set.ts";
 import { chooseImages } from "../base/order.ts";
 import type { Batch, DataSource, Size, Which } from "../base/source.ts";
@@ -177,10 +177,8 @@ export class SheetSource implements DataSource {
     const captions = places.map((place, i) => {
       const draws = new Draws(seed, STREAMS.captions, step, i);
       const target = values.subarray(i * one, (i + 1) * one);
-      const turned = draws.odds(mirror);
-      if (turned) mirrored(this.pixels[place]!, width, target);
-      else target.set(this.pixels[place]!);
-      pictures.push(pictureAt(place, turned, mirror));
+      const image = { rgb: this.pixels[place]!, place, width };
+      pictures.push(copyPicture(image, target, draws, mirror));
       return drawName(this.items[place]!, draws);
     });
     const images = this.device.from("f32", [size, height, width, 3], values, "images");
