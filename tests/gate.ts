@@ -1,6 +1,6 @@
 /**
  * Runs the tests of the gate two jobs at a time, since most of them keep one core busy. What a job prints comes when it
- * has ended. All jobs run, whichever fails.
+ * has ended. All jobs run, whichever fails; the failures are printed again at the end, where they are looked for.
  *
  * @module
  */
@@ -32,12 +32,24 @@ const JOBS: readonly (readonly string[])[] = [
 /** Jobs that run at the same time. */
 const AT_A_TIME = 2;
 
+/** Lines of a failed job that are printed again where it did not list its errors. */
+const LAST_LINES = 30;
+
 const waiting = [...JOBS];
-let passed = true;
+const failures: string[] = [];
 
 /** Prints at once, so that what two jobs say is not mixed. */
 function print(bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+}
+
+/** What a failed job said of its failure: the errors that `deno test` lists, without its counts, or its last lines. */
+function failureOf(stderr: Uint8Array, stdout: Uint8Array): string {
+  const text = [stderr, stdout].map((bytes) => new TextDecoder().decode(bytes)).join("");
+  // deno-lint-ignore no-control-regex -- colours
+  const lines = text.replaceAll(/\x1b\[[0-9;]*m/g, "").trimEnd().split("\n");
+  const [start, end] = [" ERRORS ", " FAILURES "].map((title) => lines.indexOf(title));
+  return lines.slice(...(start! < 0 ? [-LAST_LINES] : [start, end])).join("\n");
 }
 
 /** Runs one job after the other, until none waits. */
@@ -52,7 +64,7 @@ async function work(): Promise<void> {
       stderr: "piped",
     });
     const { success, stdout, stderr } = await command.output();
-    passed &&= success;
+    if (!success) failures.push(`gate: deno ${job.join(" ")}\n${failureOf(stderr, stdout)}`);
     print(stderr);
     print(stdout);
     const seconds = Math.round((performance.now() - begin) / 1000);
@@ -61,4 +73,5 @@ async function work(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: AT_A_TIME }, work));
-Deno.exit(passed ? 0 : 1);
+for (const failure of failures) console.error(failure);
+Deno.exit(failures.length ? 1 : 0);
