@@ -4,6 +4,7 @@ import { recognise } from "../../../engine/files/recognise.ts";
 import { Safetensors } from "../../../engine/files/safetensors.ts";
 import { encodeSafetensors } from "../../../engine/files/safetensors_writer.ts";
 import { refuses } from "./safetensors_helpers.ts";
+import { inTime } from "../../in_time.ts";
 
 /** Bytes of text in which each character is one byte. */
 const bytesOf = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
@@ -90,12 +91,12 @@ Deno.test("recognise() quotes foreign text in one short line of ASCII", () => {
   assertEquals(recognise(bytesOf("denied \x1b[2J")), null);
 });
 
-Deno.test("recognise() takes no time for many comments before nothing", () => {
-  const start = performance.now();
-  recognise(bytesOf("<!---->".repeat(1000)));
-  recognise(bytesOf("<?xml <".repeat(1000)));
-  recognise(bytesOf("\xef\xbb\xbf" + " ".repeat(9000)));
-  assert(performance.now() - start < 1000);
+Deno.test("recognise() takes no time for many comments before nothing", async () => {
+  await inTime(1000, () => {
+    recognise(bytesOf("<!---->".repeat(1000)));
+    recognise(bytesOf("<?xml <".repeat(1000)));
+    recognise(bytesOf("\xef\xbb\xbf" + " ".repeat(9000)));
+  });
 });
 
 Deno.test("Safetensors.open() says what a file is that only has the name", async () => {

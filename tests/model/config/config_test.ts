@@ -5,6 +5,7 @@ import { parseConfig } from "../../../model/config/config.ts";
 import { parseT5, parseTransformer } from "../../../model/config/config_parts.ts";
 import { schedules } from "../../../model/config/schedule.ts";
 import type { ModelConfig } from "../../../model/config/types.ts";
+import { inTime } from "../../in_time.ts";
 
 const EMOJI = JSON.parse(
   await Deno.readTextFile(
@@ -208,7 +209,7 @@ Deno.test("parseConfig() bounds every number", () => {
   assert(count > 45, `${count}`);
 });
 
-Deno.test("parseConfig() bounds lists, texts, schedules, and how long it says no", () => {
+Deno.test("parseConfig() bounds lists, texts, schedules, and how long it says no", async () => {
   const many = (n: number) => Array.from({ length: n }, () => 1);
   const scales = (n: number, side: number) => [[1, 1, 1], ...many(n).map(() => [1, side, side])];
   const deep = JSON.parse("[".repeat(1e5) + "]".repeat(1e5));
@@ -224,13 +225,11 @@ Deno.test("parseConfig() bounds lists, texts, schedules, and how long it says no
     ["scale_schedule", scales(2, 1000), "at most 1048576 tokens in all"],
     ["scale_schedule", scales(2, 2 ** 40), "at most 1048576 tokens in all"],
   ];
-  const start = performance.now();
   for (const [path, value, need] of cases) {
-    const { message } = refusal(changed(path, value));
+    const { message } = await inTime(1000, () => refusal(changed(path, value)));
     assert(message.startsWith(`Cannot use config.json: ${path} is `), message);
     assert(message.includes(`it must be ${need}`) && message.length < 250, message);
   }
-  assert(performance.now() - start < 10_000);
 });
 
 Deno.test("parseConfig() refuses variants that are not implemented", () => {

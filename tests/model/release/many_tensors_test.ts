@@ -8,6 +8,7 @@ import { parseConfig } from "../../../model/config/config.ts";
 import { checkpointRoot } from "../../../model/release/checkpoint_root.ts";
 import { convertFile, openWeights } from "../../../model/release/convert.ts";
 import { inFolder } from "../../commands/process.ts";
+import { inTime } from "../../in_time.ts";
 
 const COUNT = 130_000;
 const names = Array.from({ length: COUNT }, (_, i) => `t${i}`);
@@ -22,14 +23,8 @@ function empty(names: readonly string[]): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Runs a step, and checks its time: seconds on a slow machine, where the square would take minutes. */
-async function timed<T>(what: string, step: () => T | Promise<T>): Promise<T> {
-  const start = performance.now();
-  const result = await step();
-  const seconds = (performance.now() - start) / 1000;
-  assert(seconds < 30, `${what} took ${seconds} s`);
-  return result;
-}
+/** Milliseconds for a step: seconds on a slow machine, where the square would take minutes. */
+const LIMIT = 30_000;
 
 Deno.test("130,000 tensors open in one file and in shards, and are inspected and converted", () =>
   inFolder(async (folder) => {
@@ -37,26 +32,26 @@ Deno.test("130,000 tensors open in one file and in shards, and are inspected and
     const path = join(folder, "many.safetensors");
     await Deno.writeFile(path, bytes);
     const source = (name: string) => Promise.resolve(bytesSource(name, bytes));
-    const file = await timed("open", async () => await Safetensors.open(await source("s")));
+    const file = await inTime(LIMIT, async () => await Safetensors.open(await source("s")));
     assertEquals(file.tensors.size, COUNT);
-    const shards = await timed("shards", () => {
+    const shards = await inTime(LIMIT, () => {
       const weight_map = Object.fromEntries(names.map((name) => [name, "s"]));
       const index = new TextEncoder().encode(JSON.stringify({ weight_map }));
       return Safetensors.openSharded(bytesSource("i", index), source);
     });
     assertEquals([...shards.tensors.keys()], names);
-    await timed("checks", () => {
+    await inTime(LIMIT, () => {
       assertEquals(checkpointRoot(file).tensors.size, COUNT);
       assertThrows(() => checkpointRoot(file, "none"), CheckpointError, "no tensors below");
       const check = () => checkTensors(parseConfig({}, "x"), "transformer", file);
       assert(assertThrows(check, CheckpointError).message.length < 500);
     });
-    const { lines } = await timed("inspect", async () => {
+    const { lines } = await inTime(LIMIT, async () => {
       return await inspectTensors(path, await openWeights(path));
     });
     assertEquals(lines.length, COUNT + 1);
     const target = join(folder, "out.safetensors");
-    const { tensors } = await timed("convert", () => convertFile(path, target, { type: "q8_0" }));
+    const { tensors } = await inTime(LIMIT, () => convertFile(path, target, { type: "q8_0" }));
     assertEquals(tensors, COUNT);
   }));
 
@@ -67,7 +62,7 @@ Deno.test("5000 shards open, and one that lacks a tensor is named", async () => 
     const weight_map = Object.fromEntries(some.map((name) => [name, prefix + name]));
     return bytesSource("i", new TextEncoder().encode(JSON.stringify({ weight_map })));
   };
-  const shards = await timed("shards", () => Safetensors.openSharded(index(""), shard));
+  const shards = await inTime(LIMIT, () => Safetensors.openSharded(index(""), shard));
   assertEquals(shards.tensors.size, some.length);
   const open = () => Safetensors.openSharded(index("x"), shard);
   await assertRejects(open, Error, 'tensor "t0" is listed but absent from "xt0"');

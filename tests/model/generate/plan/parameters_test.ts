@@ -1,10 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import {
   type ImageParameters,
   imageParameters,
   parseParameters,
 } from "../../../../model/generate/plan/parameters.ts";
 import { encodePng, readPngText } from "../../../../model/image/png.ts";
+import { inTime } from "../../../in_time.ts";
 
 const apple: ImageParameters = {
   prompt: "red apple",
@@ -101,13 +102,11 @@ Deno.test("parseParameters() leaves out what it does not understand", () => {
   });
 });
 
-Deno.test("parseParameters() takes time in proportion to the text", () => {
-  const began = performance.now();
+Deno.test("parseParameters() takes time in proportion to the text", async () => {
   for (const part of ["a", " ", "a ", 'aa:"', "aa: ", "Seed: 9", "9"]) {
     const long = part.repeat(3e5 / part.length);
     for (const text of [long, `Seed: ${long}`, `!${long}!`]) {
-      parseParameters(`${text}, Steps: 1, Size: 1x1, Seed: 1`);
+      await inTime(5000, () => parseParameters(`${text}, Steps: 1, Size: 1x1, Seed: 1`));
     }
   }
-  assert(performance.now() - began < 5000, `${performance.now() - began} ms`);
 });

@@ -22,7 +22,7 @@ Deno.test("inTurns() passes values on, and lets timers run meanwhile", async () 
 });
 
 Deno.test("inTurns() stops with the reason of a signal, and what it reads from as well", async () => {
-  let ended = false;
+  let [ended, values] = [false, 0];
   async function* source() {
     try {
       yield* busy(1000, 1);
@@ -33,14 +33,13 @@ Deno.test("inTurns() stops with the reason of a signal, and what it reads from a
   const reason = new Error("enough");
   const controller = new AbortController();
   setTimeout(() => controller.abort(reason), 30);
-  const start = performance.now();
   await assertRejects(
     async () => {
-      for await (const _ of inTurns(source(), controller.signal));
+      for await (const _ of inTurns(source(), controller.signal)) values++;
     },
     Error,
     "enough",
   );
-  assertLess(performance.now() - start, 500);
+  assertLess(values, 500);
   assertEquals(ended, true);
 });

@@ -1,9 +1,10 @@
-import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FileError } from "../../../../engine/mod.ts";
 import { openJpeg } from "../../../../model/image/jpeg/rows.ts";
 import * as files from "../image_files.ts";
 import { flatJpeg } from "./flat_jpeg.ts";
 import { JPEGS } from "./jpeg_files.ts";
+import { inTime } from "../../../in_time.ts";
 
 const decoded = JPEGS.map(([what, base64, sha256]) => ({
   what,
@@ -62,16 +63,17 @@ function copy(piece: Uint8Array): Uint8Array {
   return piece.slice();
 }
 
-Deno.test("openJpeg() refuses at once a size that the bytes cannot hold", () => {
+Deno.test("openJpeg() refuses at once a size that the bytes cannot hold", async () => {
   for (const [file, sof] of [[files.JPEG, 0xc0], [files.JPEG_PROGRESSIVE, 0xc2]] as const) {
     const at = dataOf(file, sof) + 1;
-    const began = performance.now();
     for (const [width, height] of [[2048, 2048], [65535, 2048], [16, 65535]] as const) {
       const claim = patched(file, at, height >> 8, height & 255, width >> 8, width & 255);
-      const error = assertThrows(() => openJpeg(claim, "a"), FileError);
+      const error = await inTime(
+        1000,
+        () => assertThrows(() => openJpeg(claim, "a"), FileError),
+      );
       assertEquals(error.code, "truncated-image");
     }
-    assertLess(performance.now() - began, 10_000);
   }
 });
 
