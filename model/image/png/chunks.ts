@@ -64,7 +64,8 @@ export function* chunks(bytes: Uint8Array, name: string): Generator<Chunk, void>
     if (count > MAX_CHUNKS) throw corruptPng(name, `it has more than ${MAX_CHUNKS} chunks`);
     const end = at + 12 <= file.length ? at + 12 + file.readUInt32BE(at) : Infinity;
     if (end > file.length) throw truncated(name);
-    type = file.toString("latin1", at + 4, at + 8);
+    // toString() itself takes no offset beyond 2 GiB
+    type = file.subarray(at + 4, at + 8).toString("latin1");
     // a name of other bytes is not one, and must not reach a message
     if (!/^[A-Za-z]{4}$/.test(type)) throw corruptPng(name, `the chunk at byte ${at} has no name`);
     const intact = crc32(file.subarray(at + 4, end - 4)) === file.readUInt32BE(end - 4);

@@ -45,7 +45,7 @@ const opened = reader({
 const KINDS: readonly Large[] = [
   [png, (random, n) => {
     const one = extra(random);
-    return pngOf(times(n, () => one));
+    return pngOf(times(Math.min(n, 2 ** 24 / (one.data.length + 1)), () => one));
   }],
   [png, (random, n) => pngOf(times(n / 10_000, () => extra(random)))],
   [png, (_, n) => ({

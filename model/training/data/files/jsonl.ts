@@ -50,9 +50,10 @@ export function readLine(line: string, where: string): JsonlEntry {
     const value = json[key] ?? "";
     return typeof value === "string" ? value : refuse(`${key} must be a text`);
   };
-  const [path, long, short] = [text("image_path"), text("long_caption"), text("text")];
+  const path = text("image_path");
+  const [long, short] = [text("long_caption").trim(), text("text").trim()];
   if (path === "" || path.includes("\0")) refuse("image_path must be the path of an image");
-  if (long.trim() === "" && short.trim() === "") refuse("it has neither long_caption nor text");
+  if (long === "" && short === "") refuse("it has neither long_caption nor text");
   const ratio = json.h_div_w;
   if (typeof ratio !== "number" || !(ratio > 0)) {
     return refuse("h_div_w must be the image's height over its width");
@@ -67,10 +68,11 @@ export function readLine(line: string, where: string): JsonlEntry {
  * `--` is not part of a caption.
  */
 export function drawCaption({ long, short, written }: JsonlEntry, draws: Draws): string {
-  const caption = draws.odds(SHORT)
+  const drawn = draws.odds(SHORT)
     ? short || beginning(long, written)
     : shortened(long, written, draws) || short;
-  return (caption.split("--")[0] || caption).trim();
+  // of "." or "--" alone nothing would be left
+  return [drawn.split("--")[0]!, drawn, long].map((text) => text.trim()).find(Boolean)!;
 }
 
 function sentences(text: string): string[] {

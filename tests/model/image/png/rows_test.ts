@@ -300,6 +300,18 @@ Deno.test("openPng() lets no byte of a chunk's name into a message", async () =>
   }
 });
 
+Deno.test("chunks() reads names beyond 2 GiB", () => {
+  const png = makePng({ width: 1, height: 1 });
+  const [most, at] = [2 ** 31 - 1, 33];
+  const file = new Uint8Array(png.length + 12 + most);
+  file.set(png.subarray(0, at));
+  new DataView(file.buffer).setUint32(at, most);
+  file.set(new TextEncoder().encode("abcd"), at + 4);
+  file.set(png.subarray(at), at + 12 + most);
+  const types = Array.from(chunks(file, "a"), ({ type }) => type);
+  assertEquals(types, ["IHDR", "abcd", "IDAT", "IEND"]);
+});
+
 Deno.test("openPng() refuses a size that the data cannot hold, at once", async () => {
   const none = { width: 0, height: 0, type: 0, depth: 1 };
   const plans: (PngPlan & { claims: readonly [number, number] })[] = [

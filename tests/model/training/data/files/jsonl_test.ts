@@ -50,6 +50,13 @@ Deno.test("drawCaption() keeps what a person wrote whole", () => {
   assertEquals(captions({ long_caption: "" }), { short: 2000 });
 });
 
+Deno.test("drawCaption() leaves something of every caption", () => {
+  assertEquals(captions({ long_caption: "\n", text: "h" }), { h: 2000 });
+  assertEquals(captions({ long_caption: " .", text: " " }), { ".": 2000 });
+  assertEquals(captions({ long_caption: " --a", text: "" }), { "--a": 2000 });
+  assertEquals(captions({ long_caption: "", text: "--" }), { "--": 2000 });
+});
+
 Deno.test("openJsonlFolder() finds lines in all files, and images beside or above them", async () => {
   await using folder = await folderOf({
     "images/x.png": plainPng(2, 3, [0, 0, 0]),
