@@ -86,13 +86,13 @@ Deno.test({
       assertEquals([...Deno.readDirSync(join(folder, "kept"))].length, 1);
       // asked before the end, answered after it
       const asked = ["a", "b", "c"].map((prompt) => ask(server.url, { prompt }, { authorization }));
-      const begun = async () => {
-        const text = await (await fetch(`${server.url}/metrics`, { headers: { authorization } }))
-          .text();
-        return /^bitwise_(running|queue)_jobs [1-9]/m.test(text) ||
-          /^bitwise_images_total\{outcome="made"\} [2-9]/m.test(text);
+      const taken = async () => {
+        const response = await fetch(`${server.url}/metrics`, { headers: { authorization } });
+        const jobs = /^bitwise_(?:running_jobs|queue_jobs|images_total\{outcome="made"\}) (\d+)$/gm;
+        return (await response.text()).matchAll(jobs).reduce((sum, [, n]) => sum + Number(n), 0);
       };
-      while (!await begun());
+      // the first one was made; a request that is under way is not one that was taken
+      while (await taken() < 1 + asked.length);
       const { code, err } = await server.end();
       assertEquals(code, 0, err);
       for (const response of asked) {
