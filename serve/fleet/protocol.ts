@@ -90,6 +90,6 @@ export function failureText(error: unknown): string {
 /** Makes an error again from its text; texts of BullMQ's own become errors of code `job-failed`. */
 export function failureOf(text: string): Error {
   const [, name = "BitwiseError", code = "job-failed", message = `Cannot generate: ${text}`] =
-    /^(\w+) \(([\w-]+)\): (.*)$/s.exec(text) ?? [];
+    /^(\w+) \(([a-z\d]+(?:-[a-z\d]+)*)\): (.*)$/s.exec(text) ?? [];
   return receiveError({ name, code, message });
 }

@@ -132,8 +132,11 @@ export function createApp(maker: Maker, options: AppOptions = {}): HttpApp {
     const file = known && apiOf(path) === "other"
       ? await answerModel(options.modelFolder, path) ?? await answerPage(options.page, path)
       : null;
-    // the body of an answer to HEAD is dropped unread, and its file would stay open
-    if (method === "HEAD") await file?.body?.cancel();
+    if (file && method === "HEAD") {
+      // dropped unread, the file would stay open
+      await file.body?.cancel();
+      return new Response(null, file);
+    }
     if (file) return file;
     const message = `Cannot answer: there is no ${methodOf(method)} at this path`;
     return errorResponse(apiOf(path), { status: 404, code: "not-found", message });

@@ -22,6 +22,9 @@ const NO_PAGE = "The page is not built: run deno task build\n";
 /** A part of a path; it begins with no dot, so that it leads to nothing above and nothing hidden. */
 const PART = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
+/** The most characters of a path: systems have no longer names of files, and fail at them. */
+const MOST_PATH = 255;
+
 /** Files of a model below /model/, and nothing else that its folder may hold. */
 const MODEL_FILE = /^\/model(\/.*\.(?:json|safetensors))$/;
 
@@ -47,7 +50,7 @@ export async function answerPage(
 ): Promise<Response | null> {
   if (folder === undefined) return path === "/" ? new Response(NO_PAGE) : null;
   const parts = path === "/" ? ["index.html"] : path.slice(1).split("/");
-  if (!parts.every((part) => PART.test(part))) return null;
+  if (path.length > MOST_PATH || !parts.every((part) => PART.test(part))) return null;
   try {
     const root = await Deno.realPath(folder);
     const real = await Deno.realPath(join(root, ...parts));

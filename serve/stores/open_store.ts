@@ -2,6 +2,7 @@ import { InputError, quote } from "../../engine/mod.ts";
 import { FolderStore } from "./folder_store.ts";
 import { readS3Place } from "./s3_place.ts";
 import { S3Store } from "./s3_store.ts";
+import { shownPlace } from "./shown_place.ts";
 import type { Store } from "./store.ts";
 
 /**
@@ -15,6 +16,6 @@ export function openStore(text: string): Store {
   if (text && !/^[a-z0-9+.-]{2,}:\/\//i.test(text)) return new FolderStore(text);
   throw new InputError(
     "bad-store",
-    `Cannot use ${quote(text)} as a store: name a folder, or s3://BUCKET/PREFIX`,
+    `Cannot use ${quote(shownPlace(text))} as a store: name a folder, or s3://BUCKET/PREFIX`,
   );
 }

@@ -1,4 +1,5 @@
 import { InputError, quote, readEnv } from "../../engine/mod.ts";
+import { shownPlace } from "./shown_place.ts";
 
 /** Where an S3-compatible store is, and who asks. */
 export interface S3Place {
@@ -28,12 +29,11 @@ export function readS3Place(
   env: (name: string) => string | undefined = readEnv,
 ): S3Place {
   const url = URL.parse(text);
-  // no message may show a secret
-  const shown = url?.username || url?.password ? `s3://…@${url.host}` : text;
+  const shown = quote(shownPlace(text));
   const refuse = (why: string): never => {
     throw new InputError(
       "bad-store",
-      `Cannot use ${quote(shown)} as a store: ${why}; write ${FORM}`,
+      `Cannot use ${shown} as a store: ${why}; write ${FORM}`,
     );
   };
   if (url?.protocol !== "s3:") return refuse("it is not such a URL");
@@ -45,7 +45,8 @@ export function readS3Place(
     refuse("its prefix may have letters, digits, -, _, dots and single slashes");
   }
   for (const key of url.searchParams.keys()) {
-    if (key !== "endpoint" && key !== "region") refuse(`it has a parameter ${quote(key)}`);
+    // not named: it may be the end of a password
+    if (key !== "endpoint" && key !== "region") refuse("it has a parameter of another name");
   }
   const region = url.searchParams.get("region") || env("AWS_REGION") || "us-east-1";
   if (!/^[a-z0-9-]{1,40}$/.test(region)) refuse(`the region ${quote(region)} has no valid name`);
@@ -61,9 +62,7 @@ export function readS3Place(
   if (!accessKeyId || !secretAccessKey) {
     throw new InputError(
       "no-keys",
-      `Cannot use ${
-        quote(text)
-      }: there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+      `Cannot use ${shown}: there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
     );
   }
   return {

@@ -5,7 +5,9 @@ import { jpeg, webp } from "./readers/coded.ts";
 import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
 import { exifs, kinds, profiles } from "./readers/metadata.ts";
+import { batchLines, batchResults, places, queued, reports, s3 } from "./readers/fleet.ts";
 import { functions } from "./readers/functions.ts";
+import { http } from "./readers/http.ts";
 import { large } from "./readers/large.ts";
 import { config, tuning } from "./readers/model.ts";
 import { decoded, encoded, generated, planned } from "./readers/options.ts";
@@ -74,6 +76,13 @@ export const READERS: Readonly<Record<string, Reader>> = {
   "sheet-captions": sheetCaptions,
   jsonl,
   "image-folder": imageFolder,
+  http,
+  queued,
+  reports,
+  "batch-lines": batchLines,
+  "batch-results": batchResults,
+  places,
+  s3,
   large,
 };
 

@@ -193,7 +193,7 @@ function bitsFile(random: Random): TensorsFile {
   const length = Number(new DataView(file.buffer).getBigUint64(0, true));
   const tree = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
   const field = (random: Random, key: string) =>
-    key in tree.__metadata__
+    Object.hasOwn(tree.__metadata__, key)
       ? mutateText(random, tree.__metadata__[key], ["1x1", "2x4", ",", "x", "99999", "32768x32768"])
       : json(random);
   const broken = random.chance(0.9) ? mutateTree(random, tree, field) : tree;

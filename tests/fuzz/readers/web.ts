@@ -14,14 +14,14 @@ const CDN = "https://cdn.invalid";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
 /** An answer of a server. */
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array | string;
 }
 
 /** Answers requests one after another, the last one for ever, while `work` runs. Fails if `watch` did. */
-async function answering<T>(
+export async function answering<T>(
   answers: readonly Answer[],
   watch: (request: Request) => void,
   work: () => Promise<T>,

@@ -17,7 +17,11 @@ Deno.test("shownRedis() hides users and passwords, and refuses other URLs in the
   assertEquals(shownRedis("redis://me:secret@10.0.0.5:6379/2?x=y"), "redis://10.0.0.5:6379/2");
   assertEquals(shownRedis("rediss://:secret@example.com"), "rediss://example.com");
   for (
-    const url of ["", "localhost:6379", "http://:secret@x", "redis://:secret@", "redis:secret"]
+    const url of [
+      ...["", "localhost:6379", "http://:secret@x", "redis://:secret@", "redis:secret"],
+      // a password with a slash, and others with what ends a host
+      ...["redis://me:/secret@x", "redis://me:1/secret@x", "redis://me:1?secret@x"],
+    ]
   ) {
     const { message } = assertThrows(() => shownRedis(url), InputError);
     assert(!message.includes("secret"), message);
@@ -31,6 +35,7 @@ Deno.test("Errors keep their class and code as text in the failed set", () => {
   assertEquals([again.code, again.message], [error.code, error.message]);
   const other = failureOf("job stalled more than allowable limit");
   assertEquals(other.message, "Cannot generate: job stalled more than allowable limit");
+  assertEquals(failureOf("InputError (No--code): x").message.includes("(No--code)"), true);
 });
 
 Deno.test({

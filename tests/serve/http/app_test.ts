@@ -189,6 +189,7 @@ Deno.test("The page is served with its types and its policy", async () => {
   await Deno.mkdir(`${page}/parts`);
   await Deno.writeTextFile(`${page}/parts/main.js`, "1");
   await using server = serveFake({ page, token: "x" });
+  await using others = serveFake({ page, origins: ["https://example.org"] });
   for (const [path, type] of [["/", "text/html"], ["/parts/main.js", "text/javascript"]] as const) {
     const response = await server.ask(path);
     assertEquals(response.status, 200);
@@ -203,13 +204,17 @@ Deno.test("The page is served with its types and its policy", async () => {
     files.push(file);
     return file;
   };
-  const head = await server.ask("/parts/main.js", { method: "HEAD" });
+  for (const { ask } of [server, others]) {
+    const { status, headers } = await ask("/parts/main.js", { method: "HEAD" });
+    assertEquals([status, headers.get("content-length")], [200, "1"]);
+  }
   Deno.open = open;
-  assertEquals([head.status, head.headers.get("content-length")], [200, "1"]);
-  assertEquals(files.length, 1);
-  await assertRejects(() => files[0]!.stat(), Deno.errors.BadResource);
+  assertEquals(files.length, 2);
+  for (const file of files) await assertRejects(() => file.stat(), Deno.errors.BadResource);
   assertEquals(await status(`${server.url}/parts`), 404);
   assertEquals(await status(`${server.url}/none.js`), 404);
+  assertEquals(await status(`${server.url}/${"x".repeat(300)}`), 404);
+  assertEquals(await status(`${server.url}/${"x/".repeat(3000)}`), 404);
   await Deno.remove(page, { recursive: true });
 
   await using bare = serveFake();

@@ -94,6 +94,7 @@ Deno.test("openStore() opens folders and buckets, and refuses the rest", () => {
   for (const text of ["", "http://example.com/a", "ftp://x"]) {
     assertThrows(() => openStore(text), InputError, "name a folder, or s3://BUCKET/PREFIX");
   }
+  assertThrows(() => openStore("ftp://id:secret@x"), InputError, 'Cannot use "ftp://…@x" as');
 });
 
 Deno.test("readS3Place() reads buckets, prefixes, endpoints and keys", () => {
@@ -122,8 +123,9 @@ Deno.test("readS3Place() reads buckets, prefixes, endpoints and keys", () => {
       ["s3://id:secret@pictures/", "keys belong in the environment"],
       ["s3://pictures/a b", "prefix"],
       ["s3://pictures?endpoint=ftp://x", "endpoint"],
-      ["s3://pictures?endpoint=http://u:p@x", "endpoint"],
-      ["s3://pictures?bucket=x", '"bucket"'],
+      ["s3://pictures?endpoint=http://id:secret@x", '"s3://…@x" as a store: its endpoint'],
+      ["s3://pictures?endpoint=http://id:a&secret@x", "a parameter of another name"],
+      ["s3://pictures?bucket=x", "a parameter of another name"],
       ["s3://pictures?region=../x", "region"],
     ] as const
   ) {
