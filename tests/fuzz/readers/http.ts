@@ -41,6 +41,9 @@ const PNG = encodePng(new Uint8Array(4 * SIDE * SIDE).fill(200), SIDE, SIDE, {
   parameters: "a red dot\nSteps: 4, Seed: 1",
 });
 
+/** Stands for an image in the bodies below. */
+const IMAGE = "IMAGE";
+
 /** An image in base64, or what is none. */
 function image(random: Random): string {
   const file = random.pick([PNG, PNG, BITS, JPEG, WEBP]);
@@ -54,11 +57,11 @@ const GENERATION = {
   ...{ response_format: "b64_json", output_format: "png", output_compression: 90, top_p: 0.9 },
   ...{ partial_images: 1, include_bits: true, user: "x", greedy: false, ...SAMPLING },
 };
-const EDIT = { ...GENERATION, image: "", mask: "", strength: 0.5 };
+const EDIT = { ...GENERATION, image: IMAGE, mask: IMAGE, strength: 0.5 };
 const PREDICTION = {
   input: {
     ...{ prompt: "red apple", guidance: 2, seed: 7, num_outputs: 1, width: 8, height: 8 },
-    ...{ image: "", output_format: "webp", output_quality: 50, output_urls: true, tau: 0.5 },
+    ...{ image: IMAGE, output_format: "webp", output_quality: 50, output_urls: true, tau: 0.5 },
   },
 };
 const TXT2IMG = { prompt: "red apple", batch_size: 1, n_iter: 2, steps: 20, ...SAMPLING };
@@ -71,7 +74,7 @@ const ROUTES: readonly (readonly [method: string, path: string, body?: object])[
   ["POST", "/v1/images/edits", EDIT],
   ["POST", "/v1/images/variations", EDIT],
   ["POST", "/sdapi/v1/txt2img", TXT2IMG],
-  ["POST", "/sdapi/v1/img2img", { ...TXT2IMG, init_images: [""], mask: "" }],
+  ["POST", "/sdapi/v1/img2img", { ...TXT2IMG, init_images: [IMAGE], mask: IMAGE }],
   ["POST", "/sdapi/v1/interrupt", {}],
   ["POST", "/sdapi/v1/options", {}],
   ["GET", "/sdapi/v1/progress?skip_current_image=false"],
@@ -109,23 +112,22 @@ function formOf(random: Random, fields: object, boundary: string): Uint8Array<Ar
 
 const ascii = (of: string) => new TextEncoder().encode(of);
 
+/** A body with images in their places, which streams at times, and has no mask at others. */
+function filledIn(random: Random, body: object): object {
+  return JSON.parse(JSON.stringify(body), (key, value) => {
+    if (key === "mask" && random.chance(0.5)) return undefined;
+    if (key === "stream") return random.chance(0.3);
+    return value === IMAGE ? image(random) : value;
+  });
+}
+
 function ask(random: Random): Asked {
   const [method, path, right] = random.pick(ROUTES);
   const values = (random: Random, key: string) => {
     if (/image|mask/.test(key) && random.chance(0.8)) return image(random);
     return random.chance(0.3) ? number(random) : undefined;
   };
-  const filled = right && structuredClone(right) as Record<string, unknown>;
-  for (const holder of [filled, filled?.input] as (Record<string, unknown> | undefined)[]) {
-    for (
-      const key of Object.keys(holder ?? {}).filter((key) => /^(image|mask|init_images)$/.test(key))
-    ) {
-      holder![key] = key === "init_images" ? [image(random)] : image(random);
-      if (key === "mask" && random.chance(0.5)) delete holder![key];
-    }
-    // a form and a stream are rarer choices than their numbers
-    if (holder && "stream" in holder) holder.stream = random.chance(0.3);
-  }
+  const filled = right && filledIn(random, right);
   const tree = random.chance(0.5) ? mutateTree(random, filled, values) : filled;
   const form = path.startsWith("/v1/images/") && random.chance(0.3);
   const type = form ? "multipart/form-data; boundary=b" : "application/json";
