@@ -203,8 +203,9 @@ export class RemoteMaker implements Maker {
         if (standing.is === "absent") await this.#send(pending);
         else await this.#follow(pending, standing);
       }
-    } catch {
-      // Redis is away: the next look finds out
+    } catch (error) {
+      if (error instanceof InputError) this.#opened.reject(error);
+      // else Redis is away: the next look finds out
     } finally {
       this.#looking = false;
     }

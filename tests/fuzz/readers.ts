@@ -5,7 +5,7 @@ import { jpeg, webp } from "./readers/coded.ts";
 import { commands } from "./readers/commands.ts";
 import { hubCache, release } from "./readers/folders.ts";
 import { exifs, kinds, profiles } from "./readers/metadata.ts";
-import { batchLines, batchResults, places, queued, reports, s3 } from "./readers/fleet.ts";
+import { batchLines, batchResults, cards, places, queued, reports, s3 } from "./readers/fleet.ts";
 import { functions } from "./readers/functions.ts";
 import { http } from "./readers/http.ts";
 import { large } from "./readers/large.ts";
@@ -78,6 +78,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   "image-folder": imageFolder,
   http,
   queued,
+  cards,
   reports,
   "batch-lines": batchLines,
   "batch-results": batchResults,

@@ -4,6 +4,7 @@ import { BitwiseError } from "../../../engine/mod.ts";
 import { encodePng } from "../../../model/image/png.ts";
 import { readWish } from "../../../serve/batch/wanted.ts";
 import { ResultsFile } from "../../../serve/batch/results_file.ts";
+import { parseCard } from "../../../serve/fleet/card.ts";
 import { scaleOf } from "../../../serve/fleet/previews.ts";
 import { failureOf, readQueued } from "../../../serve/fleet/protocol.ts";
 import { shownRedis } from "../../../serve/fleet/redis_url.ts";
@@ -11,6 +12,7 @@ import { isName } from "../../../serve/stores/names.ts";
 import { openStore } from "../../../serve/stores/open_store.ts";
 import { readS3Place } from "../../../serve/stores/s3_place.ts";
 import { S3Store } from "../../../serve/stores/s3_store.ts";
+import { CARD } from "../../serve/http/fake_maker.ts";
 import { inFolder } from "../in_folder.ts";
 import { json, mutateBytes, mutateText, mutateTree, text } from "../mutate.ts";
 import type { Random } from "../random.ts";
@@ -32,6 +34,21 @@ export const queued = reader({
     claim(typeof settings === "object" && settings !== null, "settings");
     claim(["nothing", "scales", "previews"].includes(reporting), "what is reported");
     claim(typeof cancelled === "boolean", "whether it is cancelled");
+  },
+});
+
+export const cards = reader({
+  make: (random) => {
+    const written = JSON.stringify(random.chance(0.9) ? mutateTree(random, CARD) : CARD) ?? "";
+    return random.chance(0.9) ? written : mutateText(random, written);
+  },
+  read(written) {
+    const { name, sizes, defaults, edits } = parseCard(written, "bitwise");
+    claim(typeof name === "string" && typeof edits === "boolean", "a name, and whether it edits");
+    for (const { width, height, schedule } of sizes) {
+      claim(width > 0 && height > 0 && width * height * schedule.flat().length > 0, "sizes");
+    }
+    claim(Number.isFinite([defaults.tau].flat().reduce((a, b) => a + b, 0)), "temperatures");
   },
 });
 

@@ -7,6 +7,7 @@ import { BusyError } from "../../../serve/jobs/busy_error.ts";
 import type { ScaleDone } from "../../../serve/jobs/job.ts";
 import { FolderStore } from "../../../serve/stores/folder_store.ts";
 import { MemoryStore } from "../../../serve/stores/memory_store.ts";
+import { cardKey } from "../../../serve/fleet/protocol.ts";
 import { S3Store } from "../../../serve/stores/s3_store.ts";
 import { KEYS, MockS3 } from "../stores/mock_s3.ts";
 import { FakeMaker, SCALES } from "./fake_maker.ts";
@@ -209,6 +210,17 @@ test("A worker with another model does not join", async (fleet) => {
   const { message } = await assertRejects(() => fleet.worker(styled), InputError);
   assertStringIncludes(message, "with fake as f32: another worker has other weights or LoRAs");
   await fleet.worker(other, { queue: "another" });
+});
+
+test("Fronts and workers refuse a queue whose workers say what they do not understand", async (fleet) => {
+  const redis = await fleet.connect();
+  for (const card of ["{", "null", '{"name":"fake","type":"f32","adapter":"","digest":"0"}']) {
+    await redis.set(cardKey("bitwise"), card);
+    const front = await fleet.front({ look: 20 });
+    const error = await assertRejects(() => front.card, InputError);
+    assertEquals(error.code, "bad-card");
+    await assertRejects(() => fleet.worker(new FakeMaker()), InputError, "use the same version");
+  }
 });
 
 test("A worker that closes ends what runs and takes no more", async (fleet) => {
