@@ -26,7 +26,7 @@ const EVENTS = 1000;
 /** How a job stands: `absent` if the queue does not know it. */
 export type Standing =
   | { readonly is: "absent" | "waiting" | "active" }
-  | { readonly is: "completed"; readonly outcome: Outcome }
+  | { readonly is: "completed"; readonly outcome: unknown }
   | { readonly is: "failed"; readonly error: Error };
 
 /** What is heard of jobs, those of other fronts included. */
@@ -84,8 +84,7 @@ export class JobQueue {
     events.on("progress", (event) => onReport(jobId(event.jobId), event.data as unknown as Report));
     events.on("active", (event) => onStanding(jobId(event.jobId), { is: "active" }));
     events.on("completed", (event) => {
-      const outcome = event.returnvalue as unknown as Outcome;
-      onStanding(jobId(event.jobId), { is: "completed", outcome });
+      onStanding(jobId(event.jobId), { is: "completed", outcome: event.returnvalue });
     });
     events.on("failed", (event) => {
       onStanding(jobId(event.jobId), { is: "failed", error: failureOf(event.failedReason) });

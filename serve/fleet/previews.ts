@@ -1,3 +1,5 @@
+import { InputError } from "../../engine/mod.ts";
+import { isWhole } from "../../model/config/check_value.ts";
 import { encodePng } from "../../model/image/png.ts";
 import { fitImage } from "../../model/image/resize.ts";
 import { openImage } from "../../model/image/read_image.ts";
@@ -24,8 +26,11 @@ async function reduced(image: Pixels): Promise<Omit<Pixels, "rgba"> & { rgba: Ui
   return imageOf(await fitImage(image, width, height), { width, height }, "pixels");
 }
 
-/** Reads a report. @throws {FileError} Its image is none. */
+/** Reads a report. @throws {InputError | FileError} It or its image is none. */
 export async function scaleOf({ scale, scales, preview }: Report): Promise<ScaleDone> {
+  if (!isWhole(scales, 1) || !isWhole(scale, 0, scales - 1)) {
+    throw new InputError("bad-report", "Cannot use the report of a worker: it names no scale");
+  }
   if (preview === undefined) return { scale, scales };
   return { scale, scales, image: await readPixels(Uint8Array.fromBase64(preview), "preview") };
 }

@@ -9,7 +9,7 @@ import type { Store } from "../stores/store.ts";
 import { readCard } from "./card.ts";
 import { JobQueue, type Standing } from "./job_queue.ts";
 import { readPixels, scaleOf } from "./previews.ts";
-import { namesOf, type Outcome, QUEUE, type Report } from "./protocol.ts";
+import { namesOf, type Outcome, QUEUE, readOutcome, type Report } from "./protocol.ts";
 
 /** How images are made by the workers of a queue. */
 export interface RemoteMakerOptions {
@@ -159,7 +159,7 @@ export class RemoteMaker implements Maker {
     if (standing.is === "failed") return pending.ended.reject(standing.error);
     if (standing.is !== "completed" || pending.taken) return;
     try {
-      const { outcome } = standing;
+      const outcome = readOutcome(standing.outcome);
       // somebody had cancelled what is wanted now
       if ("cancelled" in outcome) return await this.#send(pending);
       pending.taken = true;

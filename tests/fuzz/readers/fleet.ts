@@ -6,7 +6,7 @@ import { readWish } from "../../../serve/batch/wanted.ts";
 import { ResultsFile } from "../../../serve/batch/results_file.ts";
 import { parseCard } from "../../../serve/fleet/card.ts";
 import { scaleOf } from "../../../serve/fleet/previews.ts";
-import { failureOf, readQueued } from "../../../serve/fleet/protocol.ts";
+import { failureOf, readOutcome, readQueued } from "../../../serve/fleet/protocol.ts";
 import { shownRedis } from "../../../serve/fleet/redis_url.ts";
 import { isName } from "../../../serve/stores/names.ts";
 import { openStore } from "../../../serve/stores/open_store.ts";
@@ -57,11 +57,22 @@ const PREVIEW = encodePng(new Uint8Array(4 * 6).fill(9), 3, 2);
 export const reports = reader({
   make: (random) => ({
     failure: mutateText(random, "InputError (bad-value): Cannot use tau 0: it must be above 0"),
+    outcome: mutateTree(random, { warnings: ["a"], seconds: 1.5, batch: 2 }),
+    report: mutateTree(random, { scale: 1, scales: 4 }),
     preview: (random.chance(0.5) ? PREVIEW : mutateBytes(random, PREVIEW)).toBase64(),
   }),
-  async read({ failure, preview }) {
+  async read({ failure, outcome, report, preview }) {
     const error = failureOf(failure);
     claim(error instanceof Error && errorFault(error) === null, `an error, not ${failure}`);
+    for (const read of [() => readOutcome(outcome), () => scaleOf(Object(report))]) {
+      try {
+        const result = await read();
+        if ("scale" in result) claim(result.scale < result.scales, "a scale of all");
+        else claim("cancelled" in result || Number.isFinite(result.seconds), "an outcome");
+      } catch (error) {
+        if (!(error instanceof BitwiseError)) throw error;
+      }
+    }
     const { image } = await scaleOf({ scale: 0, scales: 4, preview });
     claim(image!.rgba.length === 4 * image!.width * image!.height, "a byte per channel");
   },
