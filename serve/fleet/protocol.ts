@@ -9,7 +9,7 @@
  */
 
 import type { Job, Made } from "../jobs/job.ts";
-import { InputError, isObject, receiveError, sendError } from "../../engine/mod.ts";
+import { BitwiseError, InputError, isObject, receiveError, sendError } from "../../engine/mod.ts";
 import { isWhole } from "../../model/config/check_value.ts";
 
 /** The name of the queue, if no other is given. */
@@ -82,14 +82,14 @@ export function readQueued(data: unknown): QueuedJob {
   };
 }
 
-/** Checks what a worker returned, which may be of another version. @throws {InputError} `bad-outcome` */
+/** Checks what a worker returned, which may be of another version. @throws {BitwiseError} `bad-outcome` */
 export function readOutcome(data: unknown): Outcome {
   const { cancelled, warnings, seconds, batch } = isObject(data) ? data : {};
   if (cancelled === true) return { cancelled };
   const right = Array.isArray(warnings) && warnings.every((line) => typeof line === "string") &&
     typeof seconds === "number" && isWhole(batch, 1);
   if (right) return { warnings, seconds, batch };
-  throw new InputError(
+  throw new BitwiseError(
     "bad-outcome",
     "Cannot use what a worker returned: use the same version of bitwise everywhere",
   );

@@ -188,12 +188,23 @@ export class RemoteMaker implements Maker {
     return { ...pixels, parameters, bits, ...outcome };
   }
 
+  /** What the workers can do; null if there are none, or none of this version. */
+  async #readCard(): Promise<ModelCard | null> {
+    try {
+      return await readCard(this.redis, this.options.queue ?? QUEUE);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      this.#opened.reject(error);
+      return null;
+    }
+  }
+
   /** Looks whether there are workers, and how jobs ended whose events were missed. */
   async #look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     try {
-      const card = await readCard(this.redis, this.options.queue ?? QUEUE);
+      const card = await this.#readCard();
       this.#hasWorkers = card !== null;
       if (card) this.#opened.resolve(card);
       for (const pending of [...this.#pending.values()]) {
@@ -203,9 +214,8 @@ export class RemoteMaker implements Maker {
         if (standing.is === "absent") await this.#send(pending);
         else await this.#follow(pending, standing);
       }
-    } catch (error) {
-      if (error instanceof InputError) this.#opened.reject(error);
-      // else Redis is away: the next look finds out
+    } catch {
+      // Redis is away: the next look finds out
     } finally {
       this.#looking = false;
     }

@@ -8,7 +8,8 @@ import {
 import { BitwiseError, InputError } from "../../../engine/mod.ts";
 import { connect } from "../../../serve/fleet/connect.ts";
 import { shownRedis } from "../../../serve/fleet/redis_url.ts";
-import { failureOf, failureText } from "../../../serve/fleet/protocol.ts";
+import { scaleOf } from "../../../serve/fleet/previews.ts";
+import { failureOf, failureText, readOutcome } from "../../../serve/fleet/protocol.ts";
 import { RedisServer, SKIP_REDIS } from "./redis_server.ts";
 
 const { ignore, why } = SKIP_REDIS;
@@ -36,6 +37,19 @@ Deno.test("Errors keep their class and code as text in the failed set", () => {
   const other = failureOf("job stalled more than allowable limit");
   assertEquals(other.message, "Cannot generate: job stalled more than allowable limit");
   assertEquals(failureOf("InputError (No--code): x").message.includes("(No--code)"), true);
+});
+
+Deno.test("What workers of another version return or report is refused", async () => {
+  const right = { warnings: ["a"], seconds: 0.5, batch: 2 };
+  assertEquals(readOutcome({ ...right, more: 1 }), right);
+  assertEquals(readOutcome({ cancelled: true, warnings: 7 }), { cancelled: true });
+  for (const wrong of [null, "", {}, { ...right, warnings: [1] }, { ...right, batch: 0 }]) {
+    assertThrows(() => readOutcome(wrong), BitwiseError, "use the same version");
+  }
+  assertEquals(await scaleOf({ scale: 3, scales: 4 }), { scale: 3, scales: 4 });
+  for (const [scale, scales] of [[4, 4], [-1, 4], [0.5, 4], [0, 0]] as const) {
+    await assertRejects(() => scaleOf({ scale, scales }), InputError, "it names no scale");
+  }
 });
 
 Deno.test({
