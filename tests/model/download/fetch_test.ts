@@ -105,14 +105,14 @@ Deno.test("Patience is not tried by a slow but steady server", async () => {
   let sent = 0;
   const steady = async (controller: ReadableStreamDefaultController) => {
     await new Promise((done) => setTimeout(done, 5));
-    if (sent++ < 200) controller.enqueue(new Uint8Array(2000));
+    if (sent++ < 300) controller.enqueue(new Uint8Array(2000));
     else controller.close();
   };
   await serving(() => new Response(new ReadableStream({ pull: steady })), async (origin) => {
-    using patience = new Patience(500);
+    using patience = new Patience(1000);
     const response = await fetchFollowing(origin, { what: "x", patience });
     let bytes = 0;
     for await (const piece of readBody(response, "x", patience)) bytes += piece.length;
-    assertEquals(bytes, 400_000);
+    assertEquals(bytes, 600_000);
   });
 });
