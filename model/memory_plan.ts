@@ -181,6 +181,7 @@ export async function fitMemory(
     );
   }
   checkMemoryOptions(options);
+  config = parseConfig(config, "the config");
   let least: MemoryPlan | undefined;
   for (const staged of options.staged ? [true] : [false, true]) {
     least = await planMemory(config, { ...options, staged });

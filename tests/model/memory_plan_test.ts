@@ -176,6 +176,9 @@ Deno.test("fitMemory() stages what does not fit, and names the types that would 
   );
   const none = await assertRejects(() => fitMemory(config, {}, 1000), OutOfMemoryError);
   assert(none.message.endsWith("use a smaller size, batch or model"), none.message);
+  const { name: _name, ...unnamed } = config;
+  const fit = () => fitMemory(unnamed as typeof config, {}, 1000);
+  await assertRejects(fit, OutOfMemoryError, "Cannot fit infinity into 1 kB");
 });
 
 Deno.test("InfinityModel.synthetic() runs the full pipeline on random weights", async () => {

@@ -1,5 +1,5 @@
 // Folders that were downloaded: the cache of a hub, and models in pieces.
-import { normalize } from "@std/path";
+import { basename, normalize } from "@std/path";
 import { findRelease, presetOf } from "../../../model/release/find_release.ts";
 import { PRESETS, TEXT_ENCODER, VAES } from "../../../model/config/presets.ts";
 import { chosenSnapshot } from "../../../model/release/hub/snapshots.ts";
@@ -82,7 +82,9 @@ export const hubCache = reader({
     await inFolder([...refs, ...all.map((file) => [file, ""] as const)], async (folder) => {
       const { snapshot, all } = await chosenSnapshot(folder);
       claim(snapshot === null || all.includes(snapshot), `a folder that is there, not ${snapshot}`);
-      claim(snapshot === null || !/[/\\]|^\.\.?$/.test(snapshot), "a name");
+      // a backslash separates on Windows alone
+      const isName = (text: string) => basename(text) === text && !/^\.\.?$/.test(text);
+      claim(snapshot === null || isName(snapshot), "a name");
       await findRelease(folder, PRESETS.get("infinity-2b")!);
     });
   },

@@ -52,6 +52,7 @@ async function synthetic(options: object): Promise<void> {
 }
 
 export const functions = reader({
+  deadline: 3000, // to find what fits, a generation is planned in each type
   usesFiles: true, // a model may be named
   make(random) {
     const index = random.below(FUNCTIONS.length);
