@@ -1,4 +1,4 @@
-import { basename, join } from "../../deps/@std/path.ts";
+import { join } from "../../deps/@std/path.ts";
 import { FileError, isObject, quote } from "../../engine/mod.ts";
 import {
   appendToFile,
@@ -7,6 +7,7 @@ import {
   readSmallFile,
   writeFileAtomic,
 } from "../../model/checkpoint/files.ts";
+import { isName } from "../stores/names.ts";
 import type { Shard } from "./wanted.ts";
 
 /** A line of `results.jsonl`: an image that was made. */
@@ -110,7 +111,7 @@ function readRow(line: string): ResultRow | null {
     const { id, file, prompt, seed, seconds, key } = row;
     const texts = [id, file, prompt, seed, key].every((value) => typeof value === "string");
     const time = seconds === null || typeof seconds === "number";
-    return texts && time && basename(`${file}`) === file ? row as unknown as ResultRow : null;
+    return texts && time && isName(file as string) ? row as unknown as ResultRow : null;
   } catch {
     return null;
   }

@@ -124,7 +124,7 @@ export const batchResults = reader({
         const results = await ResultsFile.open(folder);
         const ids = new Set(results.known.keys());
         for (const { file } of results.known.values()) {
-          claim(!/[/\0]/.test(file), `a file in the folder, not ${file}`);
+          claim(isName(file), `a file in the folder, not ${file}`);
         }
         await results.mend(new Set());
         const again = await ResultsFile.open(folder);

@@ -118,8 +118,11 @@ Deno.test("A batch mends what a killed one left at any byte of its results", () 
     await Deno.remove(join(folder, "apple-1.png"));
     assertEquals((await run(folder)).made, ["apple-1"]);
     assertEquals((await rows(folder)).map(({ id }) => id).sort(), ids);
-    await Deno.writeTextFile(path, '{"id": 7}\n');
-    await assertRejects(() => run(folder), FileError, "line 1 is not a result");
+    const row = { id: "a", file: "a.png", prompt: "x", seed: "1", seconds: 1, key: "0" };
+    for (const wrong of [{ id: 7 }, { ...row, file: ".." }, { ...row, file: "a\0.png" }]) {
+      await Deno.writeTextFile(path, `${JSON.stringify(wrong)}\n`);
+      await assertRejects(() => run(folder), FileError, "line 1 is not a result");
+    }
   }));
 
 Deno.test("A batch does not replace what shows something else, unless asked to", () =>
