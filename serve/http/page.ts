@@ -22,7 +22,7 @@ const NO_PAGE = "The page is not built: run deno task build\n";
 /** A part of a path; it begins with no dot, so that it leads to nothing above and nothing hidden. */
 const PART = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
-/** The most characters of a path: systems have no longer names of files, and fail at them. */
+/** The most characters of a path; at longer names of files, systems fail instead of finding none. */
 const MOST_PATH = 255;
 
 /** Files of a model below /model/, and nothing else that its folder may hold. */
